@@ -1,0 +1,61 @@
+"""The Cloud Billing Catalog: list prices of Compute Engine."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from google.cloud import billing_v1
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, is_local, retry
+from spotkeeper.skus import CatalogReading, ForeignCurrencyError, Sku, money, read_catalog
+
+COMPUTE_ENGINE = "services/6F81-5844-456A"
+SKUS_PER_PAGE = 5_000
+
+
+class BillingCatalog:
+    """Reads all SKUs of Compute Engine, in US dollars."""
+
+    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
+        self._client = billing_v1.CloudCatalogClient(
+            credentials=credentials(endpoint),
+            transport="rest" if is_local(endpoint) else None,
+            client_options=client_options(endpoint),
+        )
+        self._retry = retry(patience)
+
+    def read(self) -> CatalogReading:
+        """Return all rates; raises UnavailableError when a page is missing or the prices are not in US dollars."""
+        try:
+            with failing_as_unavailable("Cloud Billing Catalog"):
+                return read_catalog(self._skus())
+        except ForeignCurrencyError as error:
+            raise UnavailableError(str(error)) from error
+
+    def _skus(self) -> Iterator[Sku]:
+        request = billing_v1.ListSkusRequest(parent=COMPUTE_ENGINE, currency_code="USD", page_size=SKUS_PER_PAGE)
+        pager = self._client.list_skus(request=request, retry=self._retry, timeout=TIMEOUT)
+        for page in pager.pages:
+            for sku in billing_v1.ListSkusResponse.pb(page).skus:
+                yield _to_sku(sku)
+
+
+def _to_sku(sku: Any) -> Sku:  # noqa: ANN401 (protobuf of billing_v1.Sku)
+    """Return what is kept of a SKU; its last pricing info is the present one."""
+    expression = sku.pricing_info[-1].pricing_expression if sku.pricing_info else None
+    rates = expression.tiered_rates if expression else ()
+    return Sku(
+        sku_id=sku.sku_id,
+        description=sku.description,
+        resource_family=sku.category.resource_family,
+        resource_group=sku.category.resource_group,
+        usage_type=sku.category.usage_type,
+        service_regions=tuple(sku.service_regions),
+        usage_unit=expression.usage_unit if expression else "",
+        currency=rates[0].unit_price.currency_code if rates else "",
+        tiers=tuple(
+            (Decimal(repr(rate.start_usage_amount)), money(rate.unit_price.units, rate.unit_price.nanos)) for rate in rates
+        ),
+    )

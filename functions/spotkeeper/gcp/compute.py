@@ -1,0 +1,137 @@
+"""Compute Engine: the instances of a project."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from google.api_core.exceptions import NotFound
+from google.cloud import compute_v1
+
+from spotkeeper import machine_types
+from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.machine_types import Sizes
+from spotkeeper.tracking import Report
+
+INSTANCES_PER_PAGE = 500
+"""The most that aggregatedList gives."""
+
+_FIELDS = (
+    "nextPageToken,unreachables,warning(code,message),items/*/warning(code,message),"
+    "items/*/instances(id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,"
+    "guestAccelerators,disks(type,diskSizeGb),metadata/items)"
+)
+"""Only what a cost row needs: a full instance is ten times as large."""
+
+_HARMLESS_WARNINGS = {"NO_RESULTS_ON_PAGE", ""}
+_MIB_PER_GIB = Decimal(1024)
+
+
+class ComputeInstances:
+    """Lists the instances of a project over all zones, Spot or not: those not listed would seem unknown."""
+
+    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
+        options, signer = client_options(endpoint), credentials(endpoint)
+        self._client = compute_v1.InstancesClient(credentials=signer, client_options=options)
+        # The list request of these client versions has no field for either parameter, only its session can carry them.
+        self._client.transport._session.params = {"fields": _FIELDS, "returnPartialSuccess": "true"}  # noqa: SLF001
+        self.shapes = Shapes(compute_v1.MachineTypesClient(credentials=signer, client_options=options), patience)
+        self._retry = retry(patience)
+
+    def instances(self, project_id: str, report: Report) -> Iterator[Instance]:
+        """Yield every instance; a zone that does not answer is reported."""
+        request = compute_v1.AggregatedListInstancesRequest(project=project_id, max_results=INSTANCES_PER_PAGE)
+        with failing_as_unavailable("Compute Engine"):
+            pager = self._client.aggregated_list(request=request, retry=self._retry, timeout=TIMEOUT)
+            for page in pager.pages:
+                decoded = compute_v1.InstanceAggregatedList.pb(page)
+                _report_missing(decoded, report)
+                for scope in decoded.items.values():
+                    for instance in scope.instances:
+                        yield to_instance(project_id, instance, self.shapes)
+
+
+class Shapes:
+    """Finds out what a machine type is made of: from our own table, else from Compute Engine, once for each type."""
+
+    def __init__(self, client: compute_v1.MachineTypesClient, patience: timedelta) -> None:
+        self._client = client
+        self._retry = retry(patience)
+        self._sizes: dict[str, Sizes | None] = {}
+        self.shapes: dict[Shape, Shape] = {}
+
+    def sizes(self, project_id: str, zone: str, machine_type: str) -> Sizes | None:
+        if machine_type not in self._sizes:
+            known = machine_types.sizes(machine_type)
+            self._sizes[machine_type] = known or self._ask(project_id, zone, machine_type)
+        return self._sizes[machine_type]
+
+    def same(self, shape: Shape) -> Shape:
+        """Return one object for all equal shapes: a fleet of 100,000 instances has a few dozen."""
+        return self.shapes.setdefault(shape, shape)
+
+    def _ask(self, project_id: str, zone: str, machine_type: str) -> Sizes | None:
+        try:
+            found = self._client.get(
+                project=project_id, zone=zone, machine_type=machine_type, retry=self._retry, timeout=TIMEOUT
+            )
+        except NotFound:
+            return None
+        accelerator = found.accelerators[0] if found.accelerators else None
+        return Sizes(
+            vcpus=Decimal(found.guest_cpus),
+            memory_gib=found.memory_mb / _MIB_PER_GIB,
+            gpu_type=accelerator.guest_accelerator_type if accelerator else None,
+            gpu_count=accelerator.guest_accelerator_count if accelerator else 0,
+            local_ssd_gib=0,
+        )
+
+
+def to_instance(project_id: str, found: Any, shapes: Shapes) -> Instance:  # noqa: ANN401 (protobuf of compute_v1.Instance)
+    """Return what is kept of an instance that Compute Engine or its asset history describes."""
+    zone = _last(found.zone)
+    machine_type = _last(found.machine_type)
+    sizes = shapes.sizes(project_id, zone, machine_type)
+    attached = found.guest_accelerators[0] if found.guest_accelerators else None
+    local_ssd_gib = sum(disk.disk_size_gb for disk in found.disks if disk.type == "SCRATCH")
+    return Instance(
+        key=InstanceKey(project_id, zone, str(found.id)),
+        name=found.name,
+        provisioning_model=_provisioning_model(found.scheduling),
+        shape=shapes.same(
+            Shape(
+                machine_type=machine_type,
+                vcpus=sizes.vcpus if sizes else None,
+                memory_gib=sizes.memory_gib if sizes else None,
+                gpu_type=_last(attached.accelerator_type) if attached else sizes.gpu_type if sizes else None,
+                gpu_count=attached.accelerator_count if attached else sizes.gpu_count if sizes else 0,
+                local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
+            )
+        ),
+        labels=tuple(sorted(found.labels.items())),
+        managed_by=next((item.value for item in found.metadata.items if item.key == "created-by"), None),
+    )
+
+
+def _provisioning_model(scheduling: Any) -> ProvisioningModel:  # noqa: ANN401 (protobuf of compute_v1.Scheduling)
+    """Return SPOT for Spot VMs and for their predecessor, preemptible VMs: they have one price."""
+    if scheduling.preemptible:
+        return ProvisioningModel.SPOT
+    try:
+        return ProvisioningModel(scheduling.provisioning_model or ProvisioningModel.STANDARD)
+    except ValueError:
+        return ProvisioningModel.STANDARD
+
+
+def _report_missing(page: Any, report: Report) -> None:  # noqa: ANN401 (protobuf of compute_v1.InstanceAggregatedList)
+    for scope in page.unreachables:
+        report(f"Compute Engine: {_last(scope)} does not answer")
+    for warning in (page.warning, *(scope.warning for scope in page.items.values())):
+        if warning.code not in _HARMLESS_WARNINGS:
+            report(f"Compute Engine: {warning.code}: {warning.message}")
+
+
+def _last(url: str) -> str:
+    """Return the name at the end of a resource's URL."""
+    return url.rpartition("/")[2]

@@ -1,0 +1,101 @@
+"""BigQuery jobs: statements from files, loads, and transactions that others may collide with."""
+
+import random
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import IO, Any
+
+from google.api_core.exceptions import BadRequest
+from google.cloud import bigquery
+from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, SchemaField
+from google.cloud.bigquery.table import RowIterator
+
+from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+
+JOB_SECONDS = 300.0
+"""Seconds that one job may take."""
+
+_MOST_COLLISIONS = 10
+_COLLISION_WORDS = ("concurrent update", "conflict")
+
+type Parameter = ScalarQueryParameter | ArrayQueryParameter
+
+
+class Jobs:
+    """Runs jobs in one dataset; every verb raises UnavailableError."""
+
+    def __init__(self, project_id: str, dataset: str, endpoint: str | None, patience: timedelta) -> None:
+        self._client = bigquery.Client(
+            project=project_id, credentials=credentials(endpoint), client_options=client_options(endpoint)
+        )
+        self._dataset = bigquery.DatasetReference(project_id, dataset)
+        self._retry = retry(patience)
+
+    def query(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
+        """Run one of the statements of this package and return its rows."""
+        with failing_as_unavailable("BigQuery"):
+            return self._run(_text_of(statement), parameters)
+
+    def transaction(self, statement: str, staging: str, parameters: Sequence[Parameter]) -> list[Any]:
+        """Run a script that is one transaction, and return the rows of its last statement.
+
+        BigQuery ends a transaction that wrote to a table in which another one wrote meanwhile; then it is run again.
+        https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency
+        """
+        script = _text_of(statement).replace("{staging}", f"`{staging}`")
+        with failing_as_unavailable("BigQuery"):
+            for collisions in range(_MOST_COLLISIONS):
+                try:
+                    return list(self._run(script, parameters))
+                except BadRequest as error:
+                    if not any(word in str(error).lower() for word in _COLLISION_WORDS):
+                        raise
+                    time.sleep(random.uniform(0.1, 1.0) * (collisions + 1))  # noqa: S311 (jitter needs no secrecy)
+            return list(self._run(script, parameters))
+
+    def fields(self, table: str) -> tuple[SchemaField, ...]:
+        """Return the columns of a table, none of them required."""
+        with failing_as_unavailable("BigQuery"):
+            found = self._client.get_table(self._dataset.table(table), retry=self._retry, timeout=TIMEOUT)
+            return tuple(_optional(field) for field in found.schema)
+
+    def load(self, table: str, schema: Sequence[SchemaField], lines: IO[bytes], life: timedelta) -> None:
+        """Load gzipped JSON lines into a new table that BigQuery deletes after `life`."""
+        new = bigquery.Table(self._dataset.table(table), schema=schema)
+        new.expires = datetime.now(UTC) + life
+        configuration = bigquery.LoadJobConfig(
+            schema=schema,
+            source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+        )
+        with failing_as_unavailable("BigQuery"):
+            self._client.create_table(new, exists_ok=True, retry=self._retry, timeout=TIMEOUT)
+            job = self._client.load_table_from_file(
+                lines, new.reference, rewind=True, job_id=f"load_{table}", job_config=configuration, timeout=TIMEOUT
+            )
+            job.result(retry=self._retry, timeout=JOB_SECONDS)
+
+    def drop(self, table: str) -> None:
+        """Delete a table, if it is there."""
+        with failing_as_unavailable("BigQuery"):
+            self._client.delete_table(
+                self._dataset.table(table), not_found_ok=True, retry=self._retry, timeout=TIMEOUT
+            )
+
+    def _run(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
+        configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=list(parameters))
+        job = self._client.query(statement, job_config=configuration, retry=self._retry, timeout=TIMEOUT)
+        return job.result(retry=self._retry, timeout=JOB_SECONDS)
+
+
+@cache
+def _text_of(statement: str) -> str:
+    return (files("spotkeeper.gcp") / "statements" / f"{statement}.sql").read_text()
+
+
+def _optional(field: SchemaField) -> SchemaField:
+    mode = "REPEATED" if field.mode == "REPEATED" else "NULLABLE"
+    return SchemaField(field.name, field.field_type, mode, fields=tuple(_optional(each) for each in field.fields))

@@ -1,0 +1,170 @@
+"""The JSON form in which records are loaded into BigQuery, and back from its rows."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from spotkeeper.costs import CostRow, Uptime
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.periods import HOUR, text
+from spotkeeper.price_history import DatedRate
+from spotkeeper.rosters import Look
+from spotkeeper.runs import HourReading, HourRun
+from spotkeeper.skus import Market, Rate, RateUnit
+from spotkeeper.tracking import Record
+
+UNRESOLVED_SHOWN = 100
+"""The most instances that one row of tracker_runs names; the count next to them is of all."""
+
+_SECONDS_PER_HOUR = Decimal(3600)
+
+
+def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
+    """Return a record as a row of the staging table, which has one column for each kind."""
+    match record:
+        case CostRow():
+            return {"cost": _cost(record) | {"run_id": run_id, "recorded_at": recorded_at}}
+        case Look():
+            return {"look": _look(record)}
+        case DatedRate():
+            return {"price": _price(record) | {"run_id": run_id}}
+        case HourReading():
+            return {"reading": {"project_id": record.project_id, "hour": text(record.hour)}}
+        case HourRun():
+            return {"run": _run(record)}
+
+
+def look_from(row: Mapping[str, Any]) -> Look:
+    """Return a row of vm_inventory as a look."""
+    shape = Shape(
+        machine_type=row["machine_type"],
+        vcpus=row["vcpus"],
+        memory_gib=row["memory_gib"],
+        gpu_type=row["gpu_type"],
+        gpu_count=row["gpu_count"] or 0,
+        local_ssd_gib=row["local_ssd_gib"] or 0,
+    )
+    instance = Instance(
+        key=InstanceKey(row["project_id"], row["zone"], row["instance_id"]),
+        name=row["instance_name"],
+        provisioning_model=ProvisioningModel(row["provisioning_model"]),
+        shape=shape,
+        labels=tuple((label["key"], label["value"]) for label in row["labels"]),
+        managed_by=row["managed_by"],
+    )
+    return Look(instance, row["first_seen"], row["last_seen"])
+
+
+def dated_rate_from(row: Mapping[str, Any]) -> DatedRate:
+    """Return a row of spot_prices as a dated rate."""
+    rate = Rate(
+        component=row["component"],
+        market=Market(row["market"]),
+        region=row["region"],
+        sku_id=row["sku_id"],
+        description=row["description"],
+        unit=RateUnit(row["unit"]),
+        usd=row["rate"],
+    )
+    return DatedRate(rate, row["valid_from"], row["valid_to"])
+
+
+def _cost(row: CostRow) -> dict[str, object]:
+    return {
+        "usage_start_time": text(row.hour),
+        "usage_end_time": text(row.hour + HOUR),
+        **_instance(row.instance),
+        "uptime_hours": _plain(row.uptime_hours),
+        "spot_price": _plain(row.price.spot),
+        "ondemand_price": _plain(row.price.ondemand),
+        "cost": _plain(row.cost),
+        "ondemand_cost": _plain(row.ondemand_cost),
+        "currency": "USD",
+        "price_status": row.price.status,
+        "price_reason": row.price.reason or None,
+        "price_as_of": text(row.price.as_of) if row.price.as_of else None,
+    }
+
+
+def _look(look: Look) -> dict[str, object]:
+    instance = _instance(look.instance)
+    fingerprint = hashlib.blake2b(json.dumps(instance, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return {
+        **instance,
+        "first_seen": text(look.first_seen),
+        "last_seen": text(look.last_seen),
+        "fingerprint": fingerprint,
+    }
+
+
+def _instance(instance: Instance) -> dict[str, object]:
+    shape = instance.shape
+    return {
+        **instance.key._asdict(),
+        "region": instance.region,
+        "instance_name": instance.name,
+        "machine_type": shape.machine_type,
+        "provisioning_model": instance.provisioning_model,
+        "vcpus": _plain(shape.vcpus),
+        "memory_gib": _plain(shape.memory_gib),
+        "gpu_type": shape.gpu_type,
+        "gpu_count": shape.gpu_count,
+        "local_ssd_gib": shape.local_ssd_gib,
+        "labels": [{"key": key, "value": value} for key, value in instance.labels],
+        "managed_by": instance.managed_by,
+    }
+
+
+def _price(dated: DatedRate) -> dict[str, object]:
+    return {
+        "sku_id": dated.rate.sku_id,
+        "region": dated.rate.region,
+        "component": dated.rate.component,
+        "market": dated.rate.market,
+        "unit": dated.rate.unit,
+        "rate": _plain(dated.rate.usd),
+        "currency": "USD",
+        "description": dated.rate.description,
+        "valid_from": text(dated.valid_from),
+        "valid_to": text(dated.valid_to) if dated.valid_to else None,
+    }
+
+
+def _run(run: HourRun) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "hour": text(run.hour),
+        "recorded_at": text(run.recorded_at),
+        "complete": run.complete,
+        "projects": sorted(run.projects),
+        "prices_as_of": text(run.prices_as_of) if run.prices_as_of else None,
+        "row_count": run.rows,
+        "cost": _plain(run.cost),
+        "ondemand_cost": _plain(run.ondemand_cost),
+        "price_statuses": [{"status": status, "row_count": count} for status, count in sorted(run.statuses.items())],
+        "unpriced": run.unpriced.total(),
+        "unpriced_machine_types": [
+            {"machine_type": each.machine_type, "region": each.region, "reason": each.reason, "row_count": count}
+            for each, count in run.unpriced.items()
+        ],
+        "unresolved": len(run.unresolved),
+        "unresolved_instances": [_unresolved(uptime) for uptime in run.unresolved[:UNRESOLVED_SHOWN]],
+        "gaps": [{"source": gap.source, "project_id": gap.project_id, "detail": gap.detail} for gap in run.gaps],
+        "duration_seconds": f"{run.duration.total_seconds():.3f}",
+    }
+
+
+def _unresolved(uptime: Uptime) -> dict[str, object]:
+    hours = Decimal(repr(uptime.seconds)) / _SECONDS_PER_HOUR
+    return {
+        **uptime.key._asdict(),
+        "instance_name": uptime.instance_name,
+        "uptime_hours": f"{hours:.9f}",
+    }
+
+
+def _plain(amount: Decimal | None) -> str | None:
+    """Return a decimal without an exponent, as NUMERIC is read."""
+    return None if amount is None else format(amount, "f")

@@ -1,0 +1,59 @@
+"""The tracker's ports, made of the real services."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from spotkeeper.costs import Uptime
+from spotkeeper.gcp.channel import Channel
+from spotkeeper.gcp.compute import ComputeInstances
+from spotkeeper.gcp.jobs import Jobs
+from spotkeeper.gcp.monitoring import MonitoringUptime, metric_client
+from spotkeeper.gcp.warehouse import Warehouse
+from spotkeeper.rosters import Look
+from spotkeeper.settings import TrackerSettings
+from spotkeeper.skus import CatalogReading
+from spotkeeper.tracking import Ports, Report
+
+
+def tracker_ports(settings: TrackerSettings) -> Ports:
+    """Connect to the services; those that few runs need are connected to when they are needed."""
+    endpoints = settings.endpoints
+    patience = timedelta(seconds=settings.call_patience_seconds)
+    metrics = metric_client(endpoints.monitoring)
+    instances = ComputeInstances(endpoints.compute, patience)
+    warehouse = Warehouse(Jobs(settings.project_id, settings.dataset, endpoints.bigquery, patience))
+    return Ports(
+        uptime=MonitoringUptime(metrics, patience),
+        instances=instances,
+        catalog=_CatalogWhenDue(endpoints.billing, patience),
+        ledger=warehouse,
+        inventory=warehouse,
+        alerts=Channel(metrics if settings.custom_metrics else None, settings.project_id, settings.budgets, patience),
+        assets=_AssetsWhenMissing(endpoints.assets, instances, patience) if settings.asset_history else None,
+        stopwatch=lambda: timedelta(seconds=time.monotonic()),
+    )
+
+
+class _CatalogWhenDue:
+    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
+        self._endpoint = endpoint
+        self._patience = patience
+
+    def read(self) -> CatalogReading:
+        from spotkeeper.gcp.catalog import BillingCatalog  # noqa: PLC0415 (half a second that most runs do not need)
+
+        return BillingCatalog(self._endpoint, self._patience).read()
+
+
+class _AssetsWhenMissing:
+    def __init__(self, endpoint: str | None, instances: ComputeInstances, patience: timedelta) -> None:
+        self._endpoint = endpoint
+        self._instances = instances
+        self._patience = patience
+
+    def looks(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Look]:
+        from spotkeeper.gcp.assets import InstanceHistory  # noqa: PLC0415 (a second that most runs do not need)
+
+        history = InstanceHistory(self._endpoint, self._instances.shapes, self._patience)
+        return history.looks(project_id, uptimes, report)

@@ -1,0 +1,182 @@
+"""BigQuery: the tables that runs read from and write to.
+
+A run makes the same few jobs whatever the size of the fleet: it reads the states of the hours and the rates (and, when it
+catches up or misses an instance, earlier looks), loads one staging table, commits it in one transaction, and records
+itself in another.
+"""
+
+import gzip
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import IO
+
+from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, SchemaField, StructQueryParameter
+from google.cloud.bigquery import StructQueryParameterType as StructType
+from google.cloud.bigquery.enums import SqlParameterScalarTypes as Type
+
+from spotkeeper.alerts import Alert, Spend
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.jobs import Jobs
+from spotkeeper.gcp.records import dated_rate_from, look_from, staged
+from spotkeeper.hours import HourState
+from spotkeeper.instances import InstanceKey
+from spotkeeper.logs import event
+from spotkeeper.periods import Period, text
+from spotkeeper.price_history import DatedRate
+from spotkeeper.rosters import Look
+from spotkeeper.runs import Gap
+from spotkeeper.tracking import Record
+
+STAGING_LIFE = timedelta(days=1)
+"""A staging table that a killed run left behind is deleted by BigQuery after this time."""
+
+_COLUMNS = {"cost": "spot_vm_costs", "look": "vm_inventory", "price": "spot_prices", "run": "tracker_runs"}
+_READING = SchemaField(
+    "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
+)
+_GAP = StructType(
+    Type.STRING.with_name("source"), Type.STRING.with_name("project_id"), Type.STRING.with_name("detail")
+)
+_ALERT = StructType(
+    Type.STRING.with_name("period"),
+    Type.TIMESTAMP.with_name("period_start"),
+    Type.NUMERIC.with_name("threshold"),
+    Type.NUMERIC.with_name("cost"),
+    Type.NUMERIC.with_name("budget"),
+    Type.STRING.with_name("message_id"),
+)
+
+
+class Warehouse:
+    """The dataset of the tracker; every verb raises UnavailableError."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
+        """Return what is recorded of each hour since then, and when the catalogue was read."""
+        rows = list(self._jobs.query("hour_states", [_time("since", since)]))
+        states = [HourState(row["hour"], row["complete"], frozenset(row["projects"])) for row in rows]
+        return states, sorted({reading for row in rows for reading in row["readings"]})
+
+    def rates(self, since: datetime) -> list[DatedRate]:
+        """Return the rates that held at that time or later."""
+        return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
+
+    def looks_since(self, projects: Sequence[str], since: datetime) -> Iterator[Look]:
+        """Yield the looks that were still true at that time or later, in order of project id."""
+        parameters = [ArrayQueryParameter("projects", "STRING", list(projects)), _time("since", since)]
+        return (look_from(row) for row in self._jobs.query("looks_since", parameters))
+
+    def looks_at(self, keys: Sequence[InstanceKey]) -> Iterator[Look]:
+        """Yield all looks at these instances."""
+        projects = sorted({key.project_id for key in keys})
+        instance_ids = sorted({key.instance_id for key in keys})
+        parameters = [
+            ArrayQueryParameter("projects", "STRING", projects),
+            ArrayQueryParameter("instance_ids", "STRING", instance_ids),
+        ]
+        wanted = frozenset(keys)
+        looks = (look_from(row) for row in self._jobs.query("looks_at", parameters))
+        return (look for look in looks if look.instance.key in wanted)
+
+    @contextmanager
+    def stage(self, run_id: str, recorded_at: datetime) -> Iterator["WarehouseStage"]:
+        """Open the stage of a run: a compressed file here, and a staging table from `commit` on."""
+        with tempfile.TemporaryFile() as file:
+            stage = WarehouseStage(self._jobs, run_id, recorded_at, file)
+            try:
+                yield stage
+            finally:
+                stage.sweep()
+
+
+class WarehouseStage:
+    """What one run is about to record."""
+
+    def __init__(self, jobs: Jobs, run_id: str, recorded_at: datetime, file: IO[bytes]) -> None:
+        self._jobs = jobs
+        self._run_id = run_id
+        self._recorded_at = recorded_at
+        self._table = f"staging_{run_id}"
+        self._file = file
+        self._lines = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1)
+        self._hours: Sequence[datetime] = ()
+
+    def add(self, record: Record) -> None:
+        """Take one more record."""
+        row = staged(record, self._run_id, text(self._recorded_at))
+        self._lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:
+        """Load the staging table, put it into the tables in one transaction, and return what the periods cost then."""
+        self._lines.close()
+        columns = [SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in _COLUMNS.items()]
+        self._jobs.load(self._table, [*columns, _READING], self._file, STAGING_LIFE)
+        self._hours = hours
+        parameters = [_time("first_hour", min(hours)), _time("last_hour", max(hours))]
+        for period in periods:
+            parameters += [_time(f"{period.kind}_start", period.start), _time(f"{period.kind}_end", period.end)]
+        [row] = self._jobs.transaction("commit", self._table, parameters)
+        told = [(each["period"], each["threshold"]) for each in row["told"]]
+        return [
+            Spend(
+                period,
+                row["cost"][period.kind],
+                frozenset(threshold for kind, threshold in told if kind == period.kind),
+            )
+            for period in periods
+        ]
+
+    def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap]) -> None:
+        """Record the run itself, its alerts by message id, and the gaps met since the commit."""
+        told = [
+            StructQueryParameter(
+                None,
+                ScalarQueryParameter("period", "STRING", alert.period.kind),
+                _time("period_start", alert.period.start),
+                _amount("threshold", threshold),
+                _amount("cost", alert.cost_usd),
+                _amount("budget", alert.budget_usd),
+                ScalarQueryParameter("message_id", "STRING", message_id),
+            )
+            for message_id, alert in alerts.items()
+            for threshold in alert.thresholds
+        ]
+        missed = [
+            StructQueryParameter(
+                None,
+                ScalarQueryParameter("source", "STRING", gap.source),
+                ScalarQueryParameter("project_id", "STRING", gap.project_id),
+                ScalarQueryParameter("detail", "STRING", gap.detail),
+            )
+            for gap in gaps
+        ]
+        parameters = [
+            ScalarQueryParameter("run_id", "STRING", self._run_id),
+            _time("first_hour", min(self._hours)),
+            _time("sent_at", self._recorded_at),
+            ArrayQueryParameter("alerts", _ALERT, told),
+            ArrayQueryParameter("gaps", _GAP, missed),
+        ]
+        self._jobs.transaction("close", self._table, parameters)
+
+    def sweep(self) -> None:
+        """Delete the staging table; what cannot be deleted now expires by itself."""
+        self._lines.close()
+        try:
+            self._jobs.drop(self._table)
+        except UnavailableError as error:
+            event("staging table left to expire", table=self._table, detail=str(error))
+
+
+def _time(name: str, value: datetime) -> ScalarQueryParameter:
+    return ScalarQueryParameter(name, "TIMESTAMP", value)
+
+
+def _amount(name: str, value: Decimal) -> ScalarQueryParameter:
+    return ScalarQueryParameter(name, "NUMERIC", value)

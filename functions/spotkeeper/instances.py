@@ -1,0 +1,57 @@
+"""Compute Engine instances (VMs) as values."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class ProvisioningModel(StrEnum):
+    """How an instance was bought; each model has a price of its own."""
+
+    SPOT = "SPOT"
+    STANDARD = "STANDARD"
+    FLEX_START = "FLEX_START"
+    RESERVATION_BOUND = "RESERVATION_BOUND"
+
+
+class InstanceKey(NamedTuple):
+    """What identifies one instance for ever: a recreated one has the same name and another id."""
+
+    project_id: str
+    zone: str
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What an instance is made of, as far as it is priced.
+
+    `gpu_type` is the accelerator type as Compute Engine names it (`nvidia-tesla-t4`), for attached and for bundled GPUs;
+    `local_ssd_gib` is all local SSD, attached or bundled. `vcpus` is what is billed: 0.25 for an e2-micro. Both sizes are
+    None for a machine type whose size nobody could tell; its price is then unknown.
+    """
+
+    machine_type: str
+    vcpus: Decimal | None
+    memory_gib: Decimal | None
+    gpu_type: str | None = None
+    gpu_count: int = 0
+    local_ssd_gib: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance as it was when somebody looked."""
+
+    key: InstanceKey
+    name: str
+    provisioning_model: ProvisioningModel
+    shape: Shape
+    labels: tuple[tuple[str, str], ...] = ()
+    managed_by: str | None = None
+
+    @property
+    def region(self) -> str:
+        """The region of the zone: `us-central1` of `us-central1-a`."""
+        return self.key.zone.rpartition("-")[0]

@@ -1,0 +1,134 @@
+"""Closed UTC hours, and the days and months of a budget."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from spotkeeper.errors import RefusedRequestError
+
+HOUR = timedelta(hours=1)
+
+CLOSING_DELAY = timedelta(minutes=6)
+"""An hour is closed once its last uptime samples can be read: they are taken every 60 s and visible after up to 240 s
+(the metric's own description in https://cloud.google.com/monitoring/api/metrics_gcp_c), and one minute is spare."""
+
+RETENTION = timedelta(weeks=6)
+"""Cloud Monitoring keeps the metric at full resolution for six weeks; an older hour would look as if nothing ran."""
+
+LONGEST_RANGE = timedelta(days=7)
+"""The most that one request may ask for, so that it ends within the deadline of a function."""
+
+_BUDGET_TIME = ZoneInfo("America/Los_Angeles")
+
+
+class PeriodKind(StrEnum):
+    """The lengths of time that a budget can be set for."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+class Period(NamedTuple):
+    """A stretch of time from `start` up to, but without, `end`; both aware and in UTC."""
+
+    kind: PeriodKind
+    start: datetime
+    end: datetime
+
+
+def latest_closed_hour(now: datetime) -> datetime:
+    """Return the start of the last hour whose uptime is complete at `now`."""
+    return _floor(now - CLOSING_DELAY) - HOUR
+
+
+def requested_hours(start: str, end: str, now: datetime) -> tuple[datetime, ...]:
+    """Return the closed hours from `start` up to, but without, `end`.
+
+    Both are RFC 3339 in UTC and at a full hour. Raises RefusedRequestError when they are not, are reversed, reach into
+    the future, further back than the metric is kept, or over more than a week.
+    """
+    first, last = _full_hour("start", start), _full_hour("end", end)
+    closed = latest_closed_hour(now) + HOUR
+    if first >= last:
+        message = f"start {start} must be before end {end}"
+    elif last > closed:
+        message = f"end {end} is too late: the latest closed hour ends at {text(closed)}"
+    elif first < _floor(now - RETENTION) + HOUR:
+        message = f"start {start} is too old: Cloud Monitoring keeps the uptime metric for six weeks"
+    elif last - first > LONGEST_RANGE:
+        message = f"{start} to {end} is too long: ask for at most {LONGEST_RANGE.days} days at once"
+    else:
+        return hours_between(first, last)
+    raise RefusedRequestError(message)
+
+
+def hours_between(start: datetime, end: datetime) -> tuple[datetime, ...]:
+    """Return the starts of the hours from `start` up to, but without, `end`."""
+    return tuple(start + HOUR * number for number in range((end - start) // HOUR))
+
+
+def spans(hours: Iterable[datetime], longest: int) -> list[tuple[datetime, ...]]:
+    """Return the hours in order, as runs of consecutive hours of at most `longest` each."""
+    runs: list[list[datetime]] = []
+    for hour in sorted(set(hours)):
+        if runs and runs[-1][-1] + HOUR == hour and len(runs[-1]) < longest:
+            runs[-1].append(hour)
+        else:
+            runs.append([hour])
+    return [tuple(run) for run in runs]
+
+
+def budget_periods(at: datetime) -> Sequence[Period]:
+    """Return the hour, the day and the month that `at` is in.
+
+    Days and months begin at midnight in America/Los_Angeles, as those of Cloud Billing budgets do, so that a figure here
+    and a figure there are about the same time: https://cloud.google.com/billing/docs/how-to/budgets
+    """
+    local = at.astimezone(_BUDGET_TIME)
+    day = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    month = day.replace(day=1)
+    hour = _floor(at)
+    return (
+        Period(PeriodKind.HOUR, hour, hour + HOUR),
+        Period(PeriodKind.DAY, day.astimezone(UTC), (day + timedelta(days=1)).astimezone(UTC)),
+        Period(PeriodKind.MONTH, month.astimezone(UTC), _next_month(month).astimezone(UTC)),
+    )
+
+
+def parse_time(field: str, value: str) -> datetime:
+    """Return an RFC 3339 time that is in UTC; raises RefusedRequestError naming `field` when it is none."""
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None or "T" not in value.upper():
+        message = f"{field} {value!r} is not a time such as 2026-07-21T05:00:00Z"
+        raise RefusedRequestError(message)
+    if time.utcoffset():
+        message = f"{field} {value} is not in UTC: write it with Z"
+        raise RefusedRequestError(message)
+    return time.astimezone(UTC)
+
+
+def text(time: datetime) -> str:
+    """Return a time as RFC 3339 with Z: `2026-07-21T05:00:00Z`."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _full_hour(field: str, value: str) -> datetime:
+    time = parse_time(field, value)
+    if time != _floor(time):
+        message = f"{field} {value} is not a full hour"
+        raise RefusedRequestError(message)
+    return time
+
+
+def _floor(time: datetime) -> datetime:
+    return time.replace(minute=0, second=0, microsecond=0)
+
+
+def _next_month(month: datetime) -> datetime:
+    return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)

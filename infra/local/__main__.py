@@ -1,0 +1,91 @@
+"""Run the product on this machine: `run` plays two days of a Spot fleet, `serve` serves the tables of the last run."""
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from infra.local.play import play, show
+from infra.local.processes import Processes, StartError
+from infra.local.stack import HOME_PROJECT, STATE, running_stack, serve_bigquery
+
+QUERY = (
+    "SELECT machine_type, ROUND(SUM(uptime_hours), 2) AS hours, ROUND(SUM(cost), 4) AS cost_usd "
+    "FROM cost_tracking.spot_vm_costs WHERE usage_start_time >= '2026-07-21' GROUP BY machine_type ORDER BY cost_usd DESC"
+)
+
+
+def main() -> int:
+    """Run one command and return its exit code."""
+    parser = argparse.ArgumentParser(prog="infra.local", description=__doc__)
+    parser.add_argument("command", choices=["run", "serve"])
+    parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
+    parser.add_argument("--state", type=Path, default=STATE, help="where data and logs go")
+    arguments = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    console = Console()
+    try:
+        if arguments.command == "serve":
+            _serve(console, arguments.state)
+        else:
+            _run(console, arguments.state, keep=arguments.keep)
+    except KeyboardInterrupt:
+        console.print("\nStopped; nothing is left running.")
+        return 130
+    except StartError as error:
+        console.print(f"[red]{error}[/red]")
+        return 1
+    return 0
+
+
+def _run(console: Console, state: Path, *, keep: bool) -> None:
+    with running_stack(state) as stack:
+        play(stack, console)
+        show(stack, console)
+        console.print(f"\nThe data lies in {state / 'data'}, the functions' logs in {state / 'logs'}.")
+        if keep:
+            tracker = stack.functions["track_spot_costs"]
+            console.print("Everything is still running. Query the tables with")
+            console.print(_bq(stack.bigquery), soft_wrap=True)
+            console.print("and ask the function for hours again with")
+            console.print(
+                f"  curl -X POST {tracker} -H 'X-CloudScheduler-ScheduleTime: 2026-07-23T00:07:00Z' "
+                """-d '{"start": "2026-07-21T05:00:00Z", "end": "2026-07-21T06:00:00Z"}' -H 'Content-Type: application/json'""",
+                soft_wrap=True,
+                highlight=False,
+            )
+            _wait(console)
+        else:
+            console.print("Query it with bq after `make serve`, or keep everything running with `make run KEEP=1`.")
+
+
+def _serve(console: Console, state: Path) -> None:
+    if not (state / "data" / f"{HOME_PROJECT}.project").exists():
+        message = f"there is no data in {state / 'data'} yet: make run writes it"
+        raise StartError(message)
+    with Processes(state / "logs") as processes:
+        console.print("The tables of the last run are served. Query them with")
+        console.print(_bq(serve_bigquery(processes, state)), soft_wrap=True)
+        _wait(console)
+
+
+def _bq(endpoint: str) -> str:
+    return f'  bq --api {endpoint} --project_id {HOME_PROJECT} --oauth_access_token=x query --use_legacy_sql=false "{QUERY}"'
+
+
+def _wait(console: Console) -> None:
+    console.print("Ctrl-C ends it.")
+    threading.Event().wait()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

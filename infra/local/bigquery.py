@@ -1,0 +1,103 @@
+"""BigQuery on this machine: the package local-bigquery on plain DuckDB files.
+
+As released, local-bigquery keeps its tables in DuckLake and loads DuckDB's spatial functions; both make DuckDB download
+extensions when it starts. spotkeeper needs neither, so this launcher opens one DuckDB file for each project instead.
+"""
+
+import argparse
+import functools
+import gzip
+import json
+import socket
+import sys
+from pathlib import Path
+
+import duckdb
+import uvicorn
+from local_bigquery.engine import database
+from local_bigquery.jobs import load, runner
+from local_bigquery.models import JobConfigurationLoad, JobStatistics3
+from local_bigquery.settings import settings
+from local_bigquery.sql import native
+from local_bigquery.sql.dialect import FUNCTIONS, MACRO
+
+GZIP_MAGIC = b"\x1f\x8b"
+NOT_PROJECTS = ("emulator", "bq", "memory", "system", "temp")
+
+
+@functools.cache
+def connect() -> duckdb.DuckDBPyConnection:
+    """The one connection of the process, with every stored project attached."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"ATTACH '{settings.data_dir / 'emulator.duckdb'}' AS emulator")
+    connection.execute(database.EMULATOR_SCHEMA)
+    connection.execute("ATTACH ':memory:' AS bq")
+    native.register(connection)
+    for path in FUNCTIONS:
+        if path.stem != "geography":
+            connection.execute(MACRO.sub(r"CREATE MACRO bq.main.\1", path.read_text()))
+    stored = {path.stem for path in settings.data_dir.glob("*.project")}
+    for project_id in sorted(stored | {settings.default_project_id}):
+        attach(connection, project_id)
+    default = database.quote(settings.default_project_id, settings.default_dataset_id)
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {default}")
+    return connection
+
+
+def attach(connection: duckdb.DuckDBPyConnection, project_id: str) -> None:
+    """Open the file of one project, or make it."""
+    path = settings.data_dir / f"{project_id}.project"
+    connection.execute(f"ATTACH IF NOT EXISTS '{path}' AS {database.quote(project_id)}")
+    database._attached.add(project_id)  # noqa: SLF001 (the package's own record of what is attached)
+
+
+def projects() -> list[str]:
+    """The ids of all projects that have a file."""
+    rows = database.fetch("SELECT database_name FROM duckdb_databases() WHERE NOT internal ORDER BY database_name")
+    return [name for (name,) in rows if name not in NOT_PROJECTS]
+
+
+def load_gzip(
+    cursor: duckdb.DuckDBPyConnection, configuration: JobConfigurationLoad, upload: str | None
+) -> JobStatistics3:
+    """Load a file as the package does, but unpack it first: BigQuery takes gzip files, the package does not."""
+    if upload is not None:
+        path = Path(upload)
+        with path.open("rb") as file:
+            packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        if packed:
+            path.write_bytes(gzip.decompress(path.read_bytes()))
+    return load.run(cursor, configuration, upload)
+
+
+def main() -> None:
+    """Serve until told to stop; the first line printed is the address, as JSON."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--project", required=True)
+    parser.add_argument("--dataset", required=True)
+    arguments = parser.parse_args()
+    settings.data_dir = arguments.data_dir
+    settings.default_project_id = arguments.project
+    settings.default_dataset_id = arguments.dataset
+    database._connect = connect  # noqa: SLF001 (there is no setting for the storage)
+    database._attach = attach  # noqa: SLF001
+    database.projects = projects
+    runner.HANDLERS["load"] = load_gzip
+    connect()
+
+    from local_bigquery.app import app  # noqa: PLC0415 (reads the settings when imported)
+
+    listener = socket.create_server(("127.0.0.1", arguments.port))
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    sys.stdout.write(json.dumps({"bigquery": address}) + "\n")
+    sys.stdout.flush()
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    server.run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""The product on one machine: stand-ins for the cloud, BigQuery, Pub/Sub, and the functions under functions-framework.
+
+The functions are told where everything is by their settings alone; their code does not know that this is no cloud.
+"""
+
+import json
+import os
+import shutil
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from google.cloud import bigquery
+
+from infra.local.processes import Processes, free_port
+from infra.local.scenario import PROJECTS
+from infra.local.tables import create_dataset, local_client
+
+ROOT = Path(__file__).parents[2]
+STATE = ROOT / ".local"
+HOME_PROJECT = "data-platform"
+DATASET = "cost_tracking"
+TOPIC = f"projects/{HOME_PROJECT}/topics/budget-notifications"
+CALL_SECONDS = 600.0
+SCHEDULE_HEADER = "X-CloudScheduler-ScheduleTime"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a function answered."""
+
+    status: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack; addresses are http://127.0.0.1:PORT, but `pubsub` and `grpc`, which are 127.0.0.1:PORT."""
+
+    processes: Processes
+    rest: str
+    grpc: str
+    bigquery: str
+    pubsub: str
+    state: Path
+    settings: Mapping[str, str]
+    functions: dict[str, str] = field(default_factory=dict)
+
+    def set_time(self, now: datetime) -> None:
+        """Move the time of the cloud's stand-ins."""
+        self.control("POST", "clock", {"now": now.isoformat()})
+
+    def control(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Call the stand-ins' control interface."""
+        answer = _call(method, f"{self.rest}/_control/{path}", body)
+        return answer.body
+
+    def schedule(self, at: datetime, body: object = None) -> Answer:
+        """Call the tracker as Cloud Scheduler does, at this time of the fleet."""
+        header = at.isoformat().replace("+00:00", "Z")
+        return _call("POST", self.functions["track_spot_costs"], body, {SCHEDULE_HEADER: header})
+
+    def serve_function(self, target: str, extra: Mapping[str, str] | None = None) -> None:
+        """Start one function, again if it runs already."""
+        if target in self.functions:
+            self.processes.stop(target)
+        port = free_port()
+        source = str(ROOT / "functions" / "main.py")
+        command = [sys.executable, "-m", "functions_framework", "--target", target, "--source", source]
+        environment = {**self.settings, **(extra or {}), "FUNCTION_TARGET": target}
+        self.processes.listening(
+            target, [*command, "--host", "127.0.0.1", "--port", str(port)], environment, port
+        )
+        self.functions[target] = f"http://127.0.0.1:{port}/"
+
+    def client(self) -> bigquery.Client:
+        """Return a client of the stack's BigQuery."""
+        return local_client(self.bigquery, HOME_PROJECT)
+
+
+@contextmanager
+def running_stack(state: Path = STATE, *, extra: Mapping[str, str] | None = None, fresh: bool = True) -> Iterator[Stack]:
+    """Start everything, with empty tables unless told otherwise, and stop everything at the end."""
+    if fresh:
+        shutil.rmtree(state / "data", ignore_errors=True)
+    with Processes(state / "logs") as processes:
+        cloud = processes.announced("cloud", [sys.executable, "-m", "infra.local.cloud"])
+        warehouse = serve_bigquery(processes, state)
+        pubsub = _serve_pubsub(processes, cloud["grpc"])
+        stack = Stack(
+            processes, cloud["rest"], cloud["grpc"], warehouse, pubsub, state, _settings(cloud, warehouse, pubsub, extra)
+        )
+        create_dataset(stack.client(), DATASET)
+        _create_topic(pubsub)
+        stack.serve_function("track_spot_costs")
+        yield stack
+
+
+def serve_bigquery(processes: Processes, state: Path, port: int = 0) -> str:
+    """Start BigQuery on the data of this state folder and return its address."""
+    command = [sys.executable, "-m", "infra.local.bigquery", "--data-dir", str(state / "data"), "--port", str(port)]
+    return processes.announced("bigquery", [*command, "--project", HOME_PROJECT, "--dataset", DATASET])["bigquery"]
+
+
+def _serve_pubsub(processes: Processes, stand_in: str) -> str:
+    """Start Google's emulator where it is installed; elsewhere the stand-in serves."""
+    emulator = find_pubsub_emulator()
+    if emulator is None:
+        return stand_in
+    port = free_port()
+    processes.listening("pubsub", [str(emulator), "--host=127.0.0.1", f"--port={port}"], {}, port)
+    return f"127.0.0.1:{port}"
+
+
+def find_pubsub_emulator() -> Path | None:
+    """Return the start script of Google's Pub/Sub emulator, which is part of gcloud; None where it is not installed."""
+    gcloud = shutil.which("gcloud")
+    if gcloud is None or shutil.which("java") is None:
+        return None
+    roots = [Path(gcloud).resolve().parents[1], Path("/usr/lib/google-cloud-sdk"), Path("/opt/google-cloud-sdk")]
+    scripts = (root / "platform" / "pubsub-emulator" / "bin" / "cloud-pubsub-emulator" for root in roots)
+    return next((script for script in scripts if script.is_file() and os.access(script, os.X_OK)), None)
+
+
+def _create_topic(pubsub: str) -> None:
+    os.environ["PUBSUB_EMULATOR_HOST"] = pubsub
+    from google.cloud import pubsub_v1  # noqa: PLC0415 (reads the variable when a client is made)
+
+    publisher = pubsub_v1.PublisherClient()
+    publisher.create_topic(name=TOPIC)
+    publisher.stop()
+
+
+def _settings(
+    cloud: Mapping[str, str], warehouse: str, pubsub: str, extra: Mapping[str, str] | None
+) -> Mapping[str, str]:
+    return {
+        "PROJECT_ID": HOME_PROJECT,
+        "PROJECTS": ",".join(project.project_id for project in PROJECTS),
+        "DATASET": DATASET,
+        "CLOCK": "schedule",
+        "DAILY_BUDGET_USD": "250",
+        "MONTHLY_BUDGET_USD": "500",
+        "BUDGET_TOPIC": TOPIC,
+        "BUDGET_ID": "11111111-2222-3333-4444-555555555555",
+        "BUDGET_DISPLAY_NAME": "Spot fleet",
+        "CALL_PATIENCE_SECONDS": "5",
+        "BIGQUERY_ENDPOINT": warehouse,
+        "COMPUTE_ENDPOINT": cloud["rest"],
+        "MONITORING_ENDPOINT": f"http://{cloud['grpc']}",
+        "BILLING_ENDPOINT": cloud["rest"],
+        "ASSETS_ENDPOINT": cloud["rest"],
+        "PUBSUB_EMULATOR_HOST": pubsub,
+        **(extra or {}),
+    }
+
+
+def _call(method: str, url: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)  # noqa: S310 (always http://127.0.0.1)
+    try:
+        with urllib.request.urlopen(request, timeout=CALL_SECONDS) as response:  # noqa: S310
+            return Answer(response.status, json.loads(response.read() or b"{}"))
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, json.loads(error.read() or b"{}"))

@@ -1,0 +1,82 @@
+"""The tracker's own statements are ones that BigQuery takes."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from zetasql.api import TypeFactory
+from zetasql.core.exceptions import ZetaSQLError
+from zetasql.types import Type
+
+from tests.sql.googlesql import analyze, simple, table, table_fields
+
+STATEMENTS = Path(__file__).parents[2] / "functions" / "spotkeeper" / "gcp" / "statements"
+STAGED = {"cost": "spot_vm_costs", "look": "vm_inventory", "price": "spot_prices", "run": "tracker_runs"}
+
+
+def staging_fields() -> list[dict[str, object]]:
+    """The staging table as the warehouse makes it: a record for each kind."""
+    reading = [{"name": "project_id", "type": "STRING"}, {"name": "hour", "type": "TIMESTAMP"}]
+    columns: list[dict[str, object]] = [
+        {"name": column, "type": "RECORD", "fields": table_fields(name)} for column, name in STAGED.items()
+    ]
+    return [*columns, {"name": "reading", "type": "RECORD", "fields": reading}]
+
+
+def struct_array(**fields: str) -> Type:
+    return TypeFactory.create_array_type(
+        TypeFactory.create_struct_type([(name, simple(kind)) for name, kind in fields.items()])
+    )
+
+
+def parameters() -> Mapping[str, Type]:
+    times = ["since", "first_hour", "last_hour", "sent_at"]
+    times += [f"{period}_{edge}" for period in ("hour", "day", "month") for edge in ("start", "end")]
+    strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in ("projects", "instance_ids")}
+    return {
+        **{name: simple("TIMESTAMP") for name in times},
+        **strings,
+        "run_id": simple("STRING"),
+        "gaps": struct_array(source="STRING", project_id="STRING", detail="STRING"),
+        "alerts": struct_array(
+            period="STRING",
+            period_start="TIMESTAMP",
+            threshold="NUMERIC",
+            cost="NUMERIC",
+            budget="NUMERIC",
+            message_id="STRING",
+        ),
+    }
+
+
+@pytest.mark.parametrize("path", sorted(STATEMENTS.glob("*.sql")), ids=lambda path: path.stem)
+def test_every_statement_of_the_tracker_passes_google_s_analyzer(path: Path) -> None:
+    statement = path.read_text().replace("{staging}", "`staging_1`")
+
+    analyze(statement, parameters(), [table("staging_1", staging_fields())])
+
+
+def test_the_analyzer_refuses_a_column_that_is_not_there() -> None:
+    with pytest.raises(ZetaSQLError, match="Unrecognized name: price_today"):
+        analyze("SELECT price_today FROM spot_prices", {})
+
+
+@pytest.mark.parametrize("name", ["spot_vm_costs", "vm_inventory", "spot_prices", "tracker_runs"])
+def test_every_column_of_a_table_is_written(name: str) -> None:
+    statements = "".join(path.read_text() for path in STATEMENTS.glob("*.sql"))
+    [columns] = re.findall(rf"INSERT INTO {name} \(([^)]*)\)", statements)
+
+    assert {column.strip() for column in columns.split(",")} == {field["name"] for field in table_fields(name)}
+
+
+def test_every_column_says_what_it_holds() -> None:
+    names = [path.stem for path in (Path(__file__).parents[2] / "sql" / "tables").glob("*.json")]
+
+    silent = [
+        f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
+    ]
+
+    assert len(names) == 7
+    assert silent == []
+
