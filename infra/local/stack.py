@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -167,4 +168,12 @@ def _call(method: str, url: str, body: object = None, headers: Mapping[str, str]
         with urllib.request.urlopen(request, timeout=CALL_SECONDS) as response:  # noqa: S310
             return Answer(response.status, json.loads(response.read() or b"{}"))
     except urllib.error.HTTPError as error:
-        return Answer(error.code, json.loads(error.read() or b"{}"))
+        return Answer(error.code, _json_or_text(error.read()))
+
+
+def _json_or_text(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    return answer if isinstance(answer, dict) else {"text": body.decode(errors="replace")}

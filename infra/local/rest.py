@@ -1,0 +1,199 @@
+"""REST as Google speaks it: the JSON form of errors, partial responses, and calls that go wrong on demand."""
+
+import asyncio
+import json
+import re
+import socket
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from infra.local.faults import Kind, Rule
+from infra.local.world import World
+
+type Mask = dict[str, Mask]
+type Handler = Callable[[Call], bytes]
+
+STATUSES = {
+    400: ("INVALID_ARGUMENT", "invalid"),
+    401: ("UNAUTHENTICATED", "authError"),
+    403: ("PERMISSION_DENIED", "forbidden"),
+    404: ("NOT_FOUND", "notFound"),
+    429: ("RESOURCE_EXHAUSTED", "rateLimitExceeded"),
+    500: ("INTERNAL", "backendError"),
+    503: ("UNAVAILABLE", "backendError"),
+}
+
+
+class ApiError(Exception):
+    """An answer in Google's error form."""
+
+    def __init__(self, code: int, message: str, reason: str | None = None) -> None:
+        """Say which status, why, and under which reason if not the usual one."""
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+    def body(self) -> bytes:
+        """The JSON that goes over the wire."""
+        status, reason = STATUSES.get(self.code, ("UNKNOWN", "unknown"))
+        error = {"message": str(self), "domain": "global", "reason": self.reason or reason}
+        return json.dumps(
+            {"error": {"code": self.code, "message": str(self), "errors": [error], "status": status}}
+        ).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, as a handler needs it; `faults` are those a handler has to act out itself."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    lists: Mapping[str, Sequence[str]]
+    body: bytes = b""
+    faults: Sequence[Rule] = ()
+
+    def only(self, *known: str) -> None:
+        """Refuse query parameters that the stand-in does not act on: none is ever ignored."""
+        unknown = self.query.keys() - {*known, "$alt", "alt", "prettyPrint", "key", "quotaUser", "$userProject"}
+        if unknown:
+            message = f"the stand-in does not know the query parameter {sorted(unknown)}"
+            raise ApiError(400, message, "badRequest")
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of one service: counts its calls and lets them go wrong when a rule says so."""
+
+    world: World
+    service: str
+    name: str
+    handler: Handler = field(repr=False)
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one HTTP request."""
+        path = {key: str(value) for key, value in request.path_params.items()}
+        self.world.requests[self.service, self.name] += 1
+        due = self.world.faults.due(self.service, self.name, path.get("project", ""), path.get("zone", ""))
+        for rule in due:
+            if rule.kind is Kind.SLOW:
+                await asyncio.sleep(rule.seconds)
+        lists = {key: request.query_params.getlist(key) for key in request.query_params}
+        call = Call(path, dict(request.query_params), lists, await request.body(), due)
+        try:
+            return self._answer(call)
+        except ApiError as error:
+            return _json(error.body(), error.code)
+
+    def _answer(self, call: Call) -> Response:
+        for rule in call.faults:
+            if rule.kind is Kind.STATUS:
+                raise ApiError(rule.status, f"{self.service}.{self.name} fails on demand")
+            if rule.kind is Kind.RESET:
+                return Broken(b"", answered=False)
+            if rule.kind is Kind.EMPTY:
+                return _json(b"")
+            if rule.kind is Kind.WRONG_JSON:
+                return _json(b'{"items": ["not what was promised", 1, null]}')
+            if rule.kind is Kind.TRUNCATED:
+                return Broken(self.handler(call), answered=True)
+        return _json(self.handler(call))
+
+
+class Broken(Response):
+    """A connection that breaks: reset before the answer, or closed in the middle of it."""
+
+    def __init__(self, body: bytes, *, answered: bool) -> None:
+        """Keep what would have been said."""
+        super().__init__(body, media_type="application/json")
+        self.answered = answered
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send half of it, or nothing, and break."""
+        del receive
+        transport: asyncio.Transport = scope["state"]["transport"]
+        if self.answered:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send(
+                {"type": "http.response.body", "body": bytes(self.body[: len(self.body) // 2]), "more_body": True}
+            )
+            transport.close()
+        else:
+            linger = struct.pack("ii", 1, 0)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            transport.abort()
+        await asyncio.sleep(0.05)
+
+
+class BreakableProtocol(H11Protocol):
+    """HTTP whose requests know their connection, so that it can be broken."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
+        """Put the connection where a request finds it."""
+        self.app_state = {**self.app_state, "transport": transport}
+        super().connection_made(transport)
+
+
+def mask(text: str) -> Mask:
+    """Read a partial-response selector: `items/*/instances(id,labels),nextPageToken`."""
+    tokens = re.findall(r"[A-Za-z0-9_\-*]+|[/(),]", text)
+    if "".join(tokens) != re.sub(r"\s", "", text):
+        message = f"Invalid field selection {text}"
+        raise ApiError(400, message, "invalidParameter")
+    tree: Mask = {}
+    try:
+        _selections(tokens, tree)
+    except IndexError:
+        tokens = ["?"]
+    if tokens:
+        message = f"Invalid field selection {text}"
+        raise ApiError(400, message, "invalidParameter")
+    return tree
+
+
+def select(value: Any, wanted: Mask) -> Any:  # noqa: ANN401 (any JSON)
+    """Keep the wanted parts of a JSON value; what is empty then is left out."""
+    if not wanted:
+        return value
+    if isinstance(value, list):
+        return [select(item, wanted) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "*" in wanted:
+        kept = {key: select(item, wanted["*"]) for key, item in value.items()}
+    else:
+        kept = {key: select(value[key], inner) for key, inner in wanted.items() if key in value}
+    return {key: item for key, item in kept.items() if item not in ({}, [])}
+
+
+def _selections(tokens: list[str], tree: Mask) -> None:
+    while True:
+        branch = tree.setdefault(_name(tokens), {})
+        while tokens and tokens[0] == "/":
+            tokens.pop(0)
+            branch = branch.setdefault(_name(tokens), {})
+        if tokens and tokens[0] == "(":
+            tokens.pop(0)
+            _selections(tokens, branch)
+            if tokens.pop(0) != ")":
+                raise IndexError
+        if not tokens or tokens[0] != ",":
+            return
+        tokens.pop(0)
+
+
+def _name(tokens: list[str]) -> str:
+    name = tokens.pop(0)
+    if name in "/(),":
+        raise IndexError
+    return name
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json; charset=UTF-8")

@@ -1,0 +1,197 @@
+"""What a run cannot read is a gap of its hours, and the next run fills it; no fault makes a wrong row."""
+
+from typing import Any
+
+import pytest
+
+from spotkeeper.errors import UnavailableError
+from tests.adapters.conftest import MakeTracker, Tracker
+
+CASES = {
+    "a project whose uptime is refused": [
+        {"service": "monitoring", "kind": "status", "status": 403, "project": "web-frontend"}
+    ],
+    "uptime that breaks off": [{"service": "monitoring", "kind": "status", "status": 503, "project": "research-ml"}],
+    "uptime that says it is incomplete": [
+        {"service": "monitoring", "kind": "execution_errors", "project": "research-ml"}
+    ],
+    "a zone that does not answer": [{"service": "compute", "kind": "unreachable_zone", "zone": "us-central1-a"}],
+    "a project whose instances are refused": [
+        {"service": "compute", "kind": "status", "status": 403, "project": "data-platform"}
+    ],
+    "instances that end in the middle of a page": [{"service": "compute", "kind": "truncated"}],
+    "instances in no JSON": [{"service": "compute", "kind": "wrong_json"}],
+    "instances that are not answered at all": [{"service": "compute", "kind": "reset"}],
+    "a catalogue that is down": [{"service": "catalog", "kind": "status", "status": 503}],
+    "a catalogue that ends in the middle": [{"service": "catalog", "kind": "truncated"}],
+    "a catalogue that is empty": [{"service": "catalog", "kind": "empty"}],
+    "a login that has expired": [{"service": "monitoring", "kind": "status", "status": 401}],
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed_costs() -> list[dict[str, Any]]:
+    return []
+
+
+@pytest.fixture
+def undisturbed(make_tracker: MakeTracker, undisturbed_costs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not undisturbed_costs:
+        tracker = make_tracker()
+        tracker.run(0)
+        tracker.run(1)
+        undisturbed_costs.extend(tracker.costs())
+    return undisturbed_costs
+
+
+@pytest.mark.parametrize("faults", CASES.values(), ids=CASES.keys())
+def test_a_gap_is_recorded_and_filled_by_the_next_run(
+    tracker: Tracker, undisturbed: list[dict[str, Any]], faults: list[dict[str, Any]]
+) -> None:
+    tracker.stack.control("POST", "faults", faults)
+    disturbed = tracker.run(0)
+    wrong = [row for row in tracker.costs() if row["cost"] is not None and row not in undisturbed]
+    tracker.stack.control("DELETE", "faults")
+    [recorded] = tracker.rows("SELECT complete, gaps FROM tracker_runs WHERE hour >= '2026-07-01'")
+    tracker.run(1)
+
+    assert not disturbed.complete
+    assert [gap.source for gap in disturbed.gaps] == [gap["source"] for gap in recorded["gaps"]]
+    assert not recorded["complete"]
+    assert wrong == []
+    assert tracker.costs() == undisturbed
+    hours = tracker.rows(
+        "SELECT hour, LOGICAL_OR(complete) AS complete FROM tracker_runs WHERE hour >= '2026-07-01' GROUP BY hour"
+    )
+    assert [row["complete"] for row in hours] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"service": "monitoring", "kind": "status", "status": 503, "first": 1, "last": 1},
+        {"service": "compute", "kind": "status", "status": 429, "first": 2, "last": 2},
+        {"service": "compute", "kind": "reset", "first": 1, "last": 1},
+        {"service": "catalog", "kind": "status", "status": 500, "first": 1, "last": 1},
+    ],
+    ids=lambda fault: f"{fault['service']} {fault['kind']}",
+)
+def test_a_passing_fault_is_tried_again_and_leaves_no_trace(
+    tracker: Tracker, undisturbed: list[dict[str, Any]], fault: dict[str, Any]
+) -> None:
+    tracker.stack.control("POST", "faults", [fault])
+
+    summary = tracker.run(0)
+
+    assert summary.complete
+    hour = min(row["usage_start_time"] for row in undisturbed)
+    assert tracker.costs() == [row for row in undisturbed if row["usage_start_time"] == hour]
+
+
+def test_a_gap_never_takes_away_what_an_earlier_run_knew(
+    tracker: Tracker, undisturbed: list[dict[str, Any]]
+) -> None:
+    tracker.run(0)
+    tracker.run(1)
+    tracker.stack.control("POST", "faults", CASES["a project whose uptime is refused"])
+
+    tracker.run(1, 0, 1)
+
+    assert tracker.costs() == undisturbed
+
+
+def test_only_the_project_that_lacked_is_read_again(tracker: Tracker) -> None:
+    tracker.stack.control("POST", "faults", CASES["a project whose uptime is refused"])
+    tracker.run(0)
+    tracker.stack.control("DELETE", "faults")
+
+    tracker.run(1)
+
+    hours = tracker.rows("SELECT hour, projects FROM tracker_runs WHERE hour >= '2026-07-01' ORDER BY recorded_at, hour")
+    assert [row["projects"] for row in hours] == [
+        ["data-platform", "research-ml"],
+        ["web-frontend"],
+        ["data-platform", "research-ml", "web-frontend"],
+    ]
+
+
+def test_with_the_catalogue_down_stored_prices_serve_as_stale_with_their_date(make_tracker: MakeTracker) -> None:
+    tracker = make_tracker({"PRICE_REFRESH_HOURS": "1"})
+    tracker.run(0)
+    tracker.stack.control("POST", "faults", CASES["a catalogue that is down"])
+
+    summary = tracker.run(1)
+
+    assert [gap.source for gap in summary.gaps] == ["billing catalog"]
+    rows = tracker.rows(
+        "SELECT price_status, price_as_of, COUNT(*) AS instances, COUNT(cost) AS priced FROM spot_vm_costs "
+        "WHERE usage_start_time = '2026-07-21T01:00:00Z' GROUP BY price_status, price_as_of ORDER BY price_status"
+    )
+    assert [row["price_status"] for row in rows] == ["stale", "unknown"]
+    assert rows[0]["price_as_of"] == tracker.look_at(0)
+    assert rows[0]["priced"] == rows[0]["instances"]
+
+
+def test_without_any_catalogue_every_cost_is_unknown_and_none_is_zero(tracker: Tracker) -> None:
+    tracker.stack.control("POST", "faults", CASES["a catalogue that is down"])
+
+    summary = tracker.run(0)
+
+    rows = tracker.rows("SELECT DISTINCT cost, price_status, price_reason FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01'")
+    assert [tuple(row.values()) for row in rows] == [(None, "unknown", "no price catalogue has been read yet")]
+    assert summary.unpriced.total() == summary.rows > 0
+
+
+def test_an_hour_before_the_first_reading_is_priced_by_it_and_says_so(tracker: Tracker) -> None:
+    tracker.run(5)
+
+    tracker.run(5, 2)
+
+    rows = tracker.rows(
+        "SELECT DISTINCT price_status FROM spot_vm_costs WHERE usage_start_time = '2026-07-21T02:00:00Z' ORDER BY price_status"
+    )
+    assert [row["price_status"] for row in rows] == ["fallback", "unknown"]
+
+
+def test_asset_history_names_vms_that_no_look_found(make_tracker: MakeTracker) -> None:
+    without, with_history = make_tracker(), make_tracker({"ASSET_HISTORY": "true"})
+    for tracker in (without, with_history):
+        tracker.run(9)
+        tracker.run(10)
+
+    probe = "SELECT uptime_hours FROM spot_vm_costs WHERE instance_name = 'probe-20min' AND usage_start_time >= '2026-07-01'"
+    assert without.rows(probe) == []
+    assert len(with_history.rows(probe)) == 1
+
+
+def test_asset_history_that_does_not_answer_is_a_gap(make_tracker: MakeTracker) -> None:
+    tracker = make_tracker({"ASSET_HISTORY": "true"})
+    tracker.run(9)
+    tracker.stack.control("POST", "faults", [{"service": "assets", "kind": "status", "status": 403}])
+
+    summary = tracker.run(10)
+
+    assert [(gap.source, gap.project_id) for gap in summary.gaps] == [("asset history", "research-ml")]
+    assert [uptime.instance_name for uptime in summary.unresolved] == ["probe-20min"]
+
+
+def test_without_bigquery_nothing_is_recorded_and_the_cause_is_named(make_tracker: MakeTracker) -> None:
+    tracker = make_tracker({"BIGQUERY_ENDPOINT": "http://127.0.0.1:9"})
+
+    with pytest.raises(UnavailableError, match="BigQuery: .*ConnectionError"):
+        tracker.run(0)
+
+
+def test_a_missing_topic_makes_the_hour_incomplete_and_the_alert_is_sent_later(make_tracker: MakeTracker) -> None:
+    topic = "projects/data-platform/topics/not-there"
+    disturbed = make_tracker({"HOURLY_BUDGET_USD": "0.01", "BUDGET_TOPIC": topic})
+    summary = disturbed.run(0)
+    mended = make_tracker({"MONTHLY_BUDGET_USD": "0.01"}, dataset=disturbed.dataset)
+
+    mended.run(1)
+
+    assert [gap.source for gap in summary.gaps] == ["alerts"]
+    alerts = mended.rows("SELECT period, threshold FROM budget_alerts WHERE period_start >= '2026-07-01' ORDER BY threshold")
+    assert [row["period"] for row in alerts] == ["month"] * 3
+    hours = mended.rows("SELECT hour FROM tracker_runs WHERE complete AND hour >= '2026-07-01' ORDER BY hour")
+    assert len(hours) == 2

@@ -1,0 +1,177 @@
+"""Late, repeated, missed and simultaneous runs leave the tables of an orderly run."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from infra.local.stack import HOME_PROJECT
+from tests.adapters.conftest import MakeTracker, Tracker
+
+HOURS = range(3)
+
+
+@pytest.fixture(scope="module")
+def orderly_costs(stack: object) -> list[object]:
+    """Filled by the first test that needs it: the costs of three hours, each done at its time."""
+    del stack
+    return []
+
+
+@pytest.fixture
+def orderly(make_tracker: MakeTracker, orderly_costs: list[object]) -> list[object]:
+    if not orderly_costs:
+        tracker = make_tracker()
+        for number in HOURS:
+            tracker.run(number)
+        orderly_costs.extend(tracker.costs())
+    assert len(orderly_costs) > 100
+    return orderly_costs
+
+
+def test_the_same_hours_twice(make_tracker: MakeTracker, orderly: list[object]) -> None:
+    tracker = make_tracker()
+    for number in HOURS:
+        tracker.run(number)
+        tracker.run(number)
+        tracker.run(number, number)
+
+    assert tracker.costs() == orderly
+
+
+def test_a_second_call_for_a_complete_hour_does_nothing(tracker: Tracker) -> None:
+    tracker.run(0)
+
+    assert tracker.run(0).hours == ()
+
+
+def test_hours_out_of_order(make_tracker: MakeTracker, orderly: list[object]) -> None:
+    tracker = make_tracker()
+    for number in (1, 2, 0):
+        tracker.run(2, number)
+
+    assert [row for row in tracker.costs() if not _differs_by_late_look(row)] == [
+        row for row in orderly if not _differs_by_late_look(row)
+    ]
+
+
+def test_missed_runs_are_caught_up_with(make_tracker: MakeTracker, orderly: list[object]) -> None:
+    tracker = make_tracker()
+    tracker.run(0)
+    summary = tracker.run(2)
+
+    assert len(summary.hours) == 2
+    assert tracker.costs() == orderly
+
+
+def test_a_call_that_comes_late_does_the_hour_it_was_due_for(make_tracker: MakeTracker, orderly: list[object]) -> None:
+    tracker = make_tracker()
+    for number in (0, 1, 2):
+        tracker.run(number)
+        tracker.run(number + 1, number)
+
+    assert tracker.costs() == orderly
+
+
+def test_an_hour_asked_for_again_later_keeps_the_labels_it_had(make_tracker: MakeTracker) -> None:
+    tracker = make_tracker()
+    for number in (9, 10):
+        tracker.run(number)
+    before = tracker.costs()
+    tracker.run(14)
+
+    tracker.run(14, 9, 10)
+
+    after = [row for row in tracker.costs() if row["usage_start_time"] <= before[-1]["usage_start_time"]]
+    assert after == before
+    teams = {row["labels"] for row in before if row["instance_name"] == "notebook-relabelled"}
+    assert len(teams) == 2
+
+
+def test_a_vm_that_is_gone_by_now_is_still_known(make_tracker: MakeTracker) -> None:
+    tracker = make_tracker()
+    tracker.run(2)
+    summary = tracker.run(3)
+
+    rows = tracker.rows(
+        "SELECT instance_id, uptime_hours FROM spot_vm_costs "
+        "WHERE usage_start_time = '2026-07-21T03:00:00Z' AND instance_name = 'sweep-worker-1'"
+    )
+    assert len({row["instance_id"] for row in rows}) == 2
+    assert summary.unresolved == []
+
+
+@pytest.mark.parametrize("runs", [2, 4])
+def test_runs_at_the_same_time(make_tracker: MakeTracker, orderly: list[object], runs: int) -> None:
+    first = make_tracker()
+    trackers = [first, *(make_tracker(dataset=first.dataset) for _ in range(runs - 1))]
+    for number in HOURS:
+        with ThreadPoolExecutor(runs) as pool:
+            summaries = list(pool.map(lambda tracker, hour=number: tracker.run(hour, hour), trackers))
+        assert all(summary.complete for summary in summaries)
+
+    assert first.costs() == orderly
+    assert [name for name in first.tables() if name.startswith("staging")] == []
+
+
+def test_prices_are_recorded_once_however_often_the_catalogue_is_read(make_tracker: MakeTracker) -> None:
+    tracker = make_tracker({"PRICE_REFRESH_HOURS": "1"})
+    for number in HOURS:
+        tracker.run(number)
+
+    [row] = tracker.rows(
+        "SELECT COUNT(*) AS all_rows, COUNT(DISTINCT FORMAT('%s/%s', sku_id, region)) AS rates, COUNTIF(valid_to IS NULL) AS held "
+        "FROM spot_prices"
+    )
+    assert row["all_rows"] == row["rates"] == row["held"] > 100
+
+
+def test_the_catalogue_is_not_read_between_two_refreshes(tracker: Tracker) -> None:
+    tracker.run(0)
+    tracker.stack.control("DELETE", "requests")
+
+    tracker.run(1)
+
+    assert "catalog" not in tracker.stack.control("GET", "state")["requests"]
+
+
+def test_every_job_of_a_run_is_one_of_a_fixed_few(tracker: Tracker) -> None:
+    def jobs() -> int:
+        return len(list(tracker.stack.client().list_jobs(max_results=10_000, all_users=True)))
+
+    before = jobs()
+    tracker.run(0)
+    first = jobs() - before
+    tracker.run(1)
+
+    assert first <= 6
+    assert jobs() - before - first <= 6
+
+
+def test_on_demand_vms_are_known_and_not_counted(tracker: Tracker) -> None:
+    tracker.run(0)
+
+    models = tracker.rows("SELECT DISTINCT provisioning_model FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01'")
+    known = tracker.rows("SELECT DISTINCT provisioning_model FROM vm_inventory ORDER BY provisioning_model")
+
+    assert [row["provisioning_model"] for row in models] == ["SPOT"]
+    assert [row["provisioning_model"] for row in known] == ["FLEX_START", "SPOT", "STANDARD"]
+
+
+def test_a_metrics_scope_that_shows_other_projects_counts_nothing_twice(
+    make_tracker: MakeTracker, orderly: list[object]
+) -> None:
+    tracker = make_tracker()
+    others = [name for name in tracker.settings.projects if name != HOME_PROJECT]
+    tracker.stack.control("POST", "metrics-scopes", {HOME_PROJECT: others})
+    try:
+        for number in HOURS:
+            tracker.run(number)
+    finally:
+        tracker.stack.control("POST", "metrics-scopes", {})
+
+    assert tracker.costs() == orderly
+
+
+def _differs_by_late_look(row: object) -> bool:
+    """A VM that was gone before the first look is known to an orderly run only; so is a price of an hour before it."""
+    return False if not isinstance(row, dict) else row["price_status"] == "fallback"

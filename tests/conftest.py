@@ -1,0 +1,14 @@
+"""The local stack for tests: one for the session; each test that writes gets a dataset of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.local.stack import Stack, running_stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole stack in processes of its own, with the fleet at its first hour."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running

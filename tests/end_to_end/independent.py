@@ -1,0 +1,159 @@
+"""What the tables should hold after the fleet was played, worked out from the scenario and the list prices alone.
+
+Nothing of the product is used: uptime comes from the VMs' own intervals, prices from the fixture's rates per component, and
+both are put together with fractions.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+from infra.local.fleet import Fleet, Vm
+
+RATES = Path(__file__).parents[2] / "infra" / "local" / "data" / "component_rates.csv"
+HOUR = timedelta(hours=1)
+MINUTE_OF_LOOK = timedelta(minutes=7)
+GIB_PER_GB = Fraction(1024**3, 1000**3)
+HOURS_PER_MONTH = 730
+SPOT, ON_DEMAND = "Preemptible", "OnDemand"
+
+GPUS = {"nvidia-tesla-t4": "t4.gpu", "nvidia-l4": "l4.gpu", "nvidia-tesla-a100": "a100.gpu"}
+FLAT = {"f1-micro"}
+CUSTOM = {"custom-4-8192": "n1-custom", "n2-custom-8-16384": "n2-custom"}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One row of spot_vm_costs, as far as it can be worked out."""
+
+    hour: datetime
+    project_id: str
+    zone: str
+    instance_id: str
+    instance_name: str
+    machine_type: str
+    labels: tuple[tuple[str, str], ...]
+    uptime_hours: Decimal
+    spot_price: Decimal | None
+    ondemand_price: Decimal | None
+    cost: Decimal | None
+    ondemand_cost: Decimal | None
+
+
+def expected_rows(fleet: Fleet, hours: Sequence[datetime], looks: Sequence[datetime]) -> Iterator[Expected]:
+    """Yield a row for each Spot VM and hour in which it ran, if any look found the VM."""
+    rates = _read_rates()
+    for vm in fleet.vms:
+        if not vm.is_spot or not any(vm.exists(look) for look in looks):
+            continue
+        for hour in hours:
+            seconds = Fraction(vm.uptime_seconds(hour, hour + HOUR))
+            if seconds:
+                yield _row(vm, hour, seconds, _found_at(vm, hour, looks), rates)
+
+
+def expected_unresolved(fleet: Fleet, hours: Sequence[datetime], looks: Sequence[datetime]) -> set[str]:
+    """Return the names of the VMs that ran and that no look found."""
+    return {
+        vm.name
+        for vm in fleet.vms
+        if not any(vm.exists(look) for look in looks)
+        and any(vm.uptime_seconds(hour, hour + HOUR) for hour in hours)
+    }
+
+
+def looks_after(hours: Iterable[datetime]) -> list[datetime]:
+    """Return when an orderly schedule looks at the fleet: in minute 7 after each hour."""
+    return [hour + HOUR + MINUTE_OF_LOOK for hour in hours]
+
+
+def rounded(amount: Fraction) -> Decimal:
+    """Round half up to nine decimals."""
+    billionths = (amount * 10**9 + Fraction(1, 2)).__floor__()
+    return Decimal(billionths).scaleb(-9)
+
+
+def _found_at(vm: Vm, hour: datetime, looks: Sequence[datetime]) -> datetime:
+    """The first look after the hour that found the VM, else the last one before."""
+    found = [look for look in looks if vm.exists(look)]
+    return next((look for look in found if look >= hour + HOUR), found[-1])
+
+
+def _row(vm: Vm, hour: datetime, seconds: Fraction, look: datetime, rates: "_Rates") -> Expected:
+    spot, ondemand = (_price(vm, look, hour, market, rates) for market in (SPOT, ON_DEMAND))
+    return Expected(
+        hour=hour,
+        project_id=vm.project_id,
+        zone=vm.zone,
+        instance_id=str(vm.instance_id),
+        instance_name=vm.name,
+        machine_type=vm.machine_type(look),
+        labels=tuple(sorted(vm.labels_at(look).items())),
+        uptime_hours=rounded(seconds / 3600),
+        spot_price=spot,
+        ondemand_price=ondemand,
+        cost=None if spot is None else rounded(seconds / 3600 * Fraction(spot)),
+        ondemand_cost=None if ondemand is None else rounded(seconds / 3600 * Fraction(ondemand)),
+    )
+
+
+def _price(vm: Vm, look: datetime, hour: datetime, market: str, rates: "_Rates") -> Decimal | None:
+    parts = [
+        (rates.at(component, vm.region, market, hour), quantity) for component, quantity in _parts(vm, look).items()
+    ]
+    total = Fraction(0)
+    for rate, quantity in parts:
+        if rate is None:
+            return None
+        total += rate * quantity
+    return rounded(total)
+
+
+def _parts(vm: Vm, look: datetime) -> Mapping[str, Fraction]:
+    """What the VM is billed for, in the fixture's own names."""
+    machine_type, shape = vm.machine_type(look), vm.shape(look)
+    if machine_type in FLAT:
+        return {machine_type: Fraction(1)}
+    family = CUSTOM.get(machine_type) or machine_type.partition("-")[0]
+    parts = {
+        f"{family}.core": Fraction(shape.billed_vcpus),
+        f"{family}.ram": Fraction(shape.memory_mb, 1024),
+    }
+    if gpus := vm.gpus(look):
+        parts[GPUS[gpus.gpu_type]] = Fraction(gpus.count)
+    if gib := vm.local_ssd_gib(look):
+        parts["local-ssd"] = Fraction(gib)
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """USD per vCPU-hour, GiB-hour, GPU-hour or instance-hour, by component, region and market, since when."""
+
+    known: Mapping[tuple[str, str, str], Sequence[tuple[datetime, Fraction]]]
+
+    def at(self, component: str, region: str, market: str, hour: datetime) -> Fraction | None:
+        held = [rate for since, rate in self.known.get((component, region, market), ()) if since <= hour]
+        return held[-1] if held else None
+
+
+def _read_rates() -> _Rates:
+    known: dict[tuple[str, str, str], list[tuple[datetime, Fraction]]] = {}
+    with RATES.open() as file:
+        for row in csv.DictReader(line for line in file if not line.startswith("#")):
+            since = row["valid_from"]
+            start = datetime.fromisoformat(since) if since else datetime.min.replace(tzinfo=UTC)
+            rate = Fraction(Decimal(row["usd_per_unit"])) * _per_catalogue_unit(row["component"])
+            known.setdefault((row["component"], row["region"], row["usage_type"]), []).append((start, rate))
+    return _Rates({key: sorted(rates) for key, rates in known.items()})
+
+
+def _per_catalogue_unit(component: str) -> Fraction:
+    """The catalogue sells C4's memory by the GB-hour and local SSD by the GiB-month."""
+    if component == "c4.ram":
+        return GIB_PER_GB
+    return Fraction(1, HOURS_PER_MONTH) if component == "local-ssd" else Fraction(1)
