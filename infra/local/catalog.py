@@ -15,7 +15,6 @@ from infra.local.clock import parse, rfc3339
 from infra.local.machine_types import read_csv
 
 SERVICE = "services/6F81-5844-456A"
-GIB_IN_GB = Decimal("1.073741824")
 NANO = Decimal("0.000000001")
 BILLIONTHS = 1_000_000_000
 
@@ -154,8 +153,6 @@ def _components(at: datetime) -> Iterator[Sku]:
             regions = [region for key, region, usage in prices if key == component and usage == usage_type]
             for place, members in _sold_as(row["spread"], regions):
                 price = prices[component, members[0], usage_type]
-                if row["unit"] == "GBy.h":
-                    price = (price / GIB_IN_GB).quantize(NANO)
                 description = f"{words}{row['tail']}{place}" if place else words
                 tiers = ((Decimal(0), price),)
                 yield Sku(description, row["family"], row["group"], usage_type, members, row["unit"], tiers)

@@ -94,7 +94,7 @@ def to_instance(project_id: str, found: Any, shapes: Shapes) -> Instance:  # noq
     machine_type = _last(found.machine_type)
     sizes = shapes.sizes(project_id, zone, machine_type)
     attached = found.guest_accelerators[0] if found.guest_accelerators else None
-    local_ssd_gib = sum(disk.disk_size_gb for disk in found.disks if disk.type == "SCRATCH")
+    local_ssd_gib = sum(disk.disk_size_gb for disk in found.disks if disk.type_ == "SCRATCH")
     return Instance(
         key=InstanceKey(project_id, zone, str(found.id)),
         name=found.name,

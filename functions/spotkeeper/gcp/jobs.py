@@ -33,6 +33,7 @@ class Jobs:
         )
         self._dataset = bigquery.DatasetReference(project_id, dataset)
         self._retry = retry(patience)
+        self._fields: dict[str, tuple[SchemaField, ...]] = {}
 
     def query(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
         """Run one of the statements of this package and return its rows."""
@@ -58,9 +59,11 @@ class Jobs:
 
     def fields(self, table: str) -> tuple[SchemaField, ...]:
         """Return the columns of a table, none of them required."""
-        with failing_as_unavailable("BigQuery"):
-            found = self._client.get_table(self._dataset.table(table), retry=self._retry, timeout=TIMEOUT)
-            return tuple(_optional(field) for field in found.schema)
+        if table not in self._fields:
+            with failing_as_unavailable("BigQuery"):
+                found = self._client.get_table(self._dataset.table(table), retry=self._retry, timeout=TIMEOUT)
+            self._fields[table] = tuple(_optional(field) for field in found.schema)
+        return self._fields[table]
 
     def load(self, table: str, schema: Sequence[SchemaField], lines: IO[bytes], life: timedelta) -> None:
         """Load gzipped JSON lines into a new table that BigQuery deletes after `life`."""

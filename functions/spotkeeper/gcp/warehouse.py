@@ -14,9 +14,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import IO
 
-from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, SchemaField, StructQueryParameter
-from google.cloud.bigquery import StructQueryParameterType as StructType
-from google.cloud.bigquery.enums import SqlParameterScalarTypes as Type
+from google.cloud.bigquery import (
+    ArrayQueryParameter,
+    ScalarQueryParameter,
+    ScalarQueryParameterType,
+    SchemaField,
+    StructQueryParameter,
+    StructQueryParameterType,
+)
 
 from spotkeeper.alerts import Alert, Spend
 from spotkeeper.errors import UnavailableError
@@ -38,16 +43,18 @@ _COLUMNS = {"cost": "spot_vm_costs", "look": "vm_inventory", "price": "spot_pric
 _READING = SchemaField(
     "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
 )
-_GAP = StructType(
-    Type.STRING.with_name("source"), Type.STRING.with_name("project_id"), Type.STRING.with_name("detail")
+_GAP = StructQueryParameterType(
+    ScalarQueryParameterType("STRING", name="source"),
+    ScalarQueryParameterType("STRING", name="project_id"),
+    ScalarQueryParameterType("STRING", name="detail"),
 )
-_ALERT = StructType(
-    Type.STRING.with_name("period"),
-    Type.TIMESTAMP.with_name("period_start"),
-    Type.NUMERIC.with_name("threshold"),
-    Type.NUMERIC.with_name("cost"),
-    Type.NUMERIC.with_name("budget"),
-    Type.STRING.with_name("message_id"),
+_ALERT = StructQueryParameterType(
+    ScalarQueryParameterType("STRING", name="period"),
+    ScalarQueryParameterType("TIMESTAMP", name="period_start"),
+    ScalarQueryParameterType("NUMERIC", name="threshold"),
+    ScalarQueryParameterType("NUMERIC", name="cost"),
+    ScalarQueryParameterType("NUMERIC", name="budget"),
+    ScalarQueryParameterType("STRING", name="message_id"),
 )
 
 
