@@ -20,14 +20,15 @@ write_json_lines()
 
 
 @functions_framework.http
-def track_spot_costs(request: flask.Request) -> tuple[dict[str, object], HTTPStatus] | flask.Response:
+def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue:
     """Record what Spot VMs cost in the hours that are due, or in those that the request names.
 
     200: done, or recorded as far as it could be (`complete` tells); 400, 405: the request is wrong, trying it again
     cannot help; 503: nothing was recorded, trying it again can help.
     """
     if request.method != "POST":
-        return {"error": f"{request.method} is not allowed: use POST"}, HTTPStatus.METHOD_NOT_ALLOWED
+        refusal = {"error": f"{request.method} is not allowed: use POST"}
+        return refusal, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"}
     settings = _tracker_settings()
     follow_trace(request.headers.get("X-Cloud-Trace-Context"), settings.project_id)
     run_id = uuid.uuid4().hex

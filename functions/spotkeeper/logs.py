@@ -45,7 +45,7 @@ class _JsonFormatter(logging.Formatter):
             line["logging.googleapis.com/trace"] = trace
         if record.exc_info:
             line["stack_trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=_plain, ensure_ascii=False)
+        return json.dumps(line, default=_plain)
 
 
 def _plain(value: object) -> str:

@@ -99,18 +99,11 @@ def budget_periods(at: datetime) -> Sequence[Period]:
 
 
 def parse_time(field: str, value: str) -> datetime:
-    """Return an RFC 3339 time that is in UTC; raises RefusedRequestError naming `field` when it is none."""
+    """Return an RFC 3339 time in UTC, whatever its offset; raises RefusedRequestError naming `field` when it is none."""
     try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None or "T" not in value.upper():
-        message = f"{field} {value!r} is not a time such as 2026-07-21T05:00:00Z"
-        raise RefusedRequestError(message)
-    if time.utcoffset():
-        message = f"{field} {value} is not in UTC: write it with Z"
-        raise RefusedRequestError(message)
-    return time.astimezone(UTC)
+        return _time(field, value).astimezone(UTC)
+    except OverflowError:
+        raise RefusedRequestError(_no_time(field, value)) from None
 
 
 def text(time: datetime) -> str:
@@ -119,11 +112,28 @@ def text(time: datetime) -> str:
 
 
 def _full_hour(field: str, value: str) -> datetime:
-    time = parse_time(field, value)
+    time = _time(field, value)
+    if time.utcoffset():
+        message = f"{field} {value} is not in UTC: write it with Z"
+        raise RefusedRequestError(message)
     if time != _floor(time):
         message = f"{field} {value} is not a full hour"
         raise RefusedRequestError(message)
+    return time.astimezone(UTC)
+
+
+def _time(field: str, value: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None or "T" not in value.upper():
+        raise RefusedRequestError(_no_time(field, value))
     return time
+
+
+def _no_time(field: str, value: str) -> str:
+    return f"{field} {value!r} is not a time such as 2026-07-21T05:00:00Z"
 
 
 def _floor(time: datetime) -> datetime:

@@ -1,8 +1,10 @@
 """The request and the answer of `track_spot_costs`."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from reprlib import Repr
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import RETENTION, parse_time, requested_hours, text
@@ -11,12 +13,17 @@ from spotkeeper.settings import Clock
 from spotkeeper.tracking import TrackRequest
 
 SCHEDULE_HEADER = "X-CloudScheduler-ScheduleTime"
-"""Set by Cloud Scheduler to the time a call was due, which a retried or late call keeps.
-https://cloud.google.com/scheduler/docs/reference/rpc/google.cloud.scheduler.v1#httptarget"""
+"""Set by Cloud Scheduler to the time a call was due, which a retried or late call keeps; with the offset of the job's
+time zone. https://cloud.google.com/scheduler/docs/reference/rpc/google.cloud.scheduler.v1#httptarget"""
 
 _FIELDS = ("start", "end")
 _CLOCK_SKEW = timedelta(minutes=10)
 _MOST_NAMED = 20
+_LONGEST_TIME = 64
+_YEARS = range(2000, 3000)
+"""In which a month can be counted forth and back from every day."""
+
+_SHOWN = Repr(maxstring=_LONGEST_TIME, maxother=_LONGEST_TIME)
 
 
 def decode(
@@ -25,6 +32,9 @@ def decode(
     """Return what a call asks for; raises RefusedRequestError naming what is wrong with it."""
     header = headers.get(SCHEDULE_HEADER)
     scheduled = parse_time(SCHEDULE_HEADER, header) if header else system_time
+    if scheduled.year not in _YEARS:
+        message = f"{SCHEDULE_HEADER} {header} is not in the years {_YEARS.start} to {_YEARS.stop - 1}"
+        raise RefusedRequestError(message)
     now = scheduled if clock is Clock.SCHEDULE else system_time
     if scheduled > now + _CLOCK_SKEW:
         message = f"{SCHEDULE_HEADER} {header} is in the future: it is {text(now)}"
@@ -80,15 +90,16 @@ def _fields(query: Mapping[str, Sequence[str]], body: bytes) -> dict[str, str]:
     fields = {}
     for name, values in given.items():
         if name not in _FIELDS:
-            message = f"{name} is not a field of this request: it takes start and end"
+            message = f"{_SHOWN.repr(name)} is not a field of this request: it takes start and end"
             raise RefusedRequestError(message)
         if len(values) > 1:
             message = f"{name} is given {len(values)} times"
             raise RefusedRequestError(message)
-        if not isinstance(values[0], str):
-            message = f"{name} {values[0]!r} is not a time such as 2026-07-21T05:00:00Z"
+        value = values[0]
+        if not isinstance(value, str) or len(value) > _LONGEST_TIME:
+            message = f"{name} {_SHOWN.repr(value)} is not a time such as 2026-07-21T05:00:00Z"
             raise RefusedRequestError(message)
-        fields[name] = values[0]
+        fields[name] = value
     return fields
 
 
@@ -96,11 +107,22 @@ def _json_object(body: bytes) -> dict[str, object]:
     if not body.strip():
         return {}
     try:
-        value = json.loads(body)
-    except ValueError as error:
+        value = json.loads(body, object_pairs_hook=_once)
+    except RefusedRequestError:
+        raise
+    except (ValueError, RecursionError) as error:
         message = f"the body is not JSON: {error}"
         raise RefusedRequestError(message) from error
     if not isinstance(value, dict):
         message = f"the body is not a JSON object with start and end, but {type(value).__name__}"
         raise RefusedRequestError(message)
     return value
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """The object, whose fields may not be doubled: JSON lets them, and whoever sent two can have meant either."""
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            message = f"{_SHOWN.repr(name)} is given {count} times"
+            raise RefusedRequestError(message)
+    return dict(pairs)

@@ -7,6 +7,9 @@ import pytest
 from spotkeeper.errors import UnavailableError
 from tests.adapters.conftest import MakeTracker, Tracker
 
+WITH_HISTORY = {"ASSET_HISTORY": "true"}
+"""With it, nothing is lost when Compute Engine was not readable at the only look that would have found a VM."""
+
 CASES = {
     "a project whose uptime is refused": [
         {"service": "monitoring", "kind": "status", "status": 403, "project": "web-frontend"}
@@ -22,10 +25,14 @@ CASES = {
     "instances that end in the middle of a page": [{"service": "compute", "kind": "truncated"}],
     "instances in no JSON": [{"service": "compute", "kind": "wrong_json"}],
     "instances that are not answered at all": [{"service": "compute", "kind": "reset"}],
+    "a login that has expired": [{"service": "monitoring", "kind": "status", "status": 401}],
+}
+
+
+CATALOGUE_CASES = {
     "a catalogue that is down": [{"service": "catalog", "kind": "status", "status": 503}],
     "a catalogue that ends in the middle": [{"service": "catalog", "kind": "truncated"}],
     "a catalogue that is empty": [{"service": "catalog", "kind": "empty"}],
-    "a login that has expired": [{"service": "monitoring", "kind": "status", "status": 401}],
 }
 
 
@@ -37,7 +44,7 @@ def undisturbed_costs() -> list[dict[str, Any]]:
 @pytest.fixture
 def undisturbed(make_tracker: MakeTracker, undisturbed_costs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if not undisturbed_costs:
-        tracker = make_tracker()
+        tracker = make_tracker(WITH_HISTORY)
         tracker.run(0)
         tracker.run(1)
         undisturbed_costs.extend(tracker.costs())
@@ -46,8 +53,9 @@ def undisturbed(make_tracker: MakeTracker, undisturbed_costs: list[dict[str, Any
 
 @pytest.mark.parametrize("faults", CASES.values(), ids=CASES.keys())
 def test_a_gap_is_recorded_and_filled_by_the_next_run(
-    tracker: Tracker, undisturbed: list[dict[str, Any]], faults: list[dict[str, Any]]
+    make_tracker: MakeTracker, undisturbed: list[dict[str, Any]], faults: list[dict[str, Any]]
 ) -> None:
+    tracker = make_tracker(WITH_HISTORY)
     tracker.stack.control("POST", "faults", faults)
     disturbed = tracker.run(0)
     wrong = [row for row in tracker.costs() if row["cost"] is not None and row not in undisturbed]
@@ -66,6 +74,24 @@ def test_a_gap_is_recorded_and_filled_by_the_next_run(
     assert [row["complete"] for row in hours] == [True, True]
 
 
+@pytest.mark.parametrize("faults", CATALOGUE_CASES.values(), ids=CATALOGUE_CASES.keys())
+def test_a_catalogue_that_fails_leaves_stale_prices_until_the_next_run(
+    make_tracker: MakeTracker, undisturbed: list[dict[str, Any]], faults: list[dict[str, Any]]
+) -> None:
+    tracker = make_tracker({**WITH_HISTORY, "PRICE_REFRESH_HOURS": "1"})
+    tracker.run(0)
+    tracker.stack.control("POST", "faults", faults)
+    disturbed = tracker.run(1)
+    stale = tracker.costs()
+    tracker.stack.control("DELETE", "faults")
+    tracker.run(2)
+
+    assert [gap.source for gap in disturbed.gaps] == ["billing catalog"]
+    assert {row["price_status"] for row in stale} == {"exact", "stale", "unknown"}
+    assert [row["cost"] for row in stale] == [row["cost"] for row in undisturbed]
+    assert [row for row in tracker.costs() if row["usage_start_time"] <= undisturbed[-1]["usage_start_time"]] == undisturbed
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -77,8 +103,9 @@ def test_a_gap_is_recorded_and_filled_by_the_next_run(
     ids=lambda fault: f"{fault['service']} {fault['kind']}",
 )
 def test_a_passing_fault_is_tried_again_and_leaves_no_trace(
-    tracker: Tracker, undisturbed: list[dict[str, Any]], fault: dict[str, Any]
+    make_tracker: MakeTracker, undisturbed: list[dict[str, Any]], fault: dict[str, Any]
 ) -> None:
+    tracker = make_tracker(WITH_HISTORY)
     tracker.stack.control("POST", "faults", [fault])
 
     summary = tracker.run(0)
@@ -89,8 +116,9 @@ def test_a_passing_fault_is_tried_again_and_leaves_no_trace(
 
 
 def test_a_gap_never_takes_away_what_an_earlier_run_knew(
-    tracker: Tracker, undisturbed: list[dict[str, Any]]
+    make_tracker: MakeTracker, undisturbed: list[dict[str, Any]]
 ) -> None:
+    tracker = make_tracker(WITH_HISTORY)
     tracker.run(0)
     tracker.run(1)
     tracker.stack.control("POST", "faults", CASES["a project whose uptime is refused"])
@@ -118,7 +146,7 @@ def test_only_the_project_that_lacked_is_read_again(tracker: Tracker) -> None:
 def test_with_the_catalogue_down_stored_prices_serve_as_stale_with_their_date(make_tracker: MakeTracker) -> None:
     tracker = make_tracker({"PRICE_REFRESH_HOURS": "1"})
     tracker.run(0)
-    tracker.stack.control("POST", "faults", CASES["a catalogue that is down"])
+    tracker.stack.control("POST", "faults", CATALOGUE_CASES["a catalogue that is down"])
 
     summary = tracker.run(1)
 
@@ -133,7 +161,7 @@ def test_with_the_catalogue_down_stored_prices_serve_as_stale_with_their_date(ma
 
 
 def test_without_any_catalogue_every_cost_is_unknown_and_none_is_zero(tracker: Tracker) -> None:
-    tracker.stack.control("POST", "faults", CASES["a catalogue that is down"])
+    tracker.stack.control("POST", "faults", CATALOGUE_CASES["a catalogue that is down"])
 
     summary = tracker.run(0)
 

@@ -31,7 +31,7 @@ def struct_array(**fields: str) -> Type:
 
 
 def parameters() -> Mapping[str, Type]:
-    times = ["since", "first_hour", "last_hour", "sent_at"]
+    times = ["since", "first_hour", "last_hour", "recorded_at"]
     times += [f"{period}_{edge}" for period in ("hour", "day", "month") for edge in ("start", "end")]
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in ("projects", "instance_ids")}
     return {
@@ -77,6 +77,6 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 7
+    assert len(names) == 8
     assert silent == []
 

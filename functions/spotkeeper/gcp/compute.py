@@ -5,8 +5,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import requests
 from google.api_core.exceptions import NotFound
 from google.cloud import compute_v1
+from requests.adapters import HTTPAdapter
 
 from spotkeeper import machine_types
 from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
@@ -34,8 +36,9 @@ class ComputeInstances:
     def __init__(self, endpoint: str | None, patience: timedelta) -> None:
         options, signer = client_options(endpoint), credentials(endpoint)
         self._client = compute_v1.InstancesClient(credentials=signer, client_options=options)
-        # The list request of these client versions has no field for either parameter, only its session can carry them.
-        self._client.transport._session.params = {"fields": _FIELDS, "returnPartialSuccess": "true"}  # noqa: SLF001
+        session: requests.Session = self._client.transport._session  # noqa: SLF001 (see _PartialResponses)
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, _PartialResponses())
         self.shapes = Shapes(compute_v1.MachineTypesClient(credentials=signer, client_options=options), patience)
         self._retry = retry(patience)
 
@@ -50,6 +53,17 @@ class ComputeInstances:
                 for scope in decoded.items.values():
                     for instance in scope.instances:
                         yield to_instance(project_id, instance, self.shapes)
+
+
+class _PartialResponses(HTTPAdapter):
+    """Adds the two query parameters that the list request of these client versions has no field for.
+
+    Default parameters of the session would not do: requests ignores them when a call brings a list of its own.
+    """
+
+    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 (passed on as they are)
+        request.prepare_url(request.url, {"fields": _FIELDS, "returnPartialSuccess": "true"})
+        return super().send(request, **settings)
 
 
 class Shapes:
@@ -78,6 +92,8 @@ class Shapes:
             )
         except NotFound:
             return None
+        if found.bundled_local_ssds.partition_count:
+            return None  # How large its disks are is not said here, and differs between families.
         accelerator = found.accelerators[0] if found.accelerators else None
         return Sizes(
             vcpus=Decimal(found.guest_cpus),

@@ -11,6 +11,7 @@ from typing import IO, Any
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, SchemaField
+from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from google.cloud.bigquery.table import RowIterator
 
 from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
@@ -18,6 +19,7 @@ from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_a
 JOB_SECONDS = 300.0
 """Seconds that one job may take."""
 
+UPLOAD_RETRIES = 3
 _MOST_COLLISIONS = 10
 _COLLISION_WORDS = ("concurrent update", "conflict")
 
@@ -33,6 +35,7 @@ class Jobs:
         )
         self._dataset = bigquery.DatasetReference(project_id, dataset)
         self._retry = retry(patience)
+        self._job_retry = DEFAULT_JOB_RETRY.with_timeout(patience.total_seconds())
         self._fields: dict[str, tuple[SchemaField, ...]] = {}
 
     def query(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
@@ -77,7 +80,7 @@ class Jobs:
         with failing_as_unavailable("BigQuery"):
             self._client.create_table(new, exists_ok=True, retry=self._retry, timeout=TIMEOUT)
             job = self._client.load_table_from_file(
-                lines, new.reference, rewind=True, job_id=f"load_{table}", job_config=configuration, timeout=TIMEOUT
+                lines, new.reference, rewind=True, num_retries=UPLOAD_RETRIES, job_id=f"load_{table}", job_config=configuration, timeout=TIMEOUT
             )
             job.result(retry=self._retry, timeout=JOB_SECONDS)
 
@@ -90,7 +93,9 @@ class Jobs:
 
     def _run(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
         configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=list(parameters))
-        job = self._client.query(statement, job_config=configuration, retry=self._retry, timeout=TIMEOUT)
+        job = self._client.query(
+            statement, job_config=configuration, retry=self._retry, job_retry=self._job_retry, timeout=TIMEOUT
+        )
         return job.result(retry=self._retry, timeout=JOB_SECONDS)
 
 

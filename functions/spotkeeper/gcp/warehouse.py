@@ -25,7 +25,7 @@ from google.cloud.bigquery import (
 
 from spotkeeper.alerts import Alert, Spend
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.jobs import Jobs
+from spotkeeper.gcp.jobs import Jobs, Parameter
 from spotkeeper.gcp.records import dated_rate_from, look_from, staged
 from spotkeeper.hours import HourState
 from spotkeeper.instances import InstanceKey
@@ -125,7 +125,7 @@ class WarehouseStage:
         columns = [SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in _COLUMNS.items()]
         self._jobs.load(self._table, [*columns, _READING], self._file, STAGING_LIFE)
         self._hours = hours
-        parameters = [_time("first_hour", min(hours)), _time("last_hour", max(hours))]
+        parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
         for period in periods:
             parameters += [_time(f"{period.kind}_start", period.start), _time(f"{period.kind}_end", period.end)]
         [row] = self._jobs.transaction("commit", self._table, parameters)
@@ -164,13 +164,18 @@ class WarehouseStage:
             for gap in gaps
         ]
         parameters = [
-            ScalarQueryParameter("run_id", "STRING", self._run_id),
-            _time("first_hour", min(self._hours)),
-            _time("sent_at", self._recorded_at),
+            *self._run_parameters(),
             ArrayQueryParameter("alerts", _ALERT, told),
             ArrayQueryParameter("gaps", _GAP, missed),
         ]
         self._jobs.transaction("close", self._table, parameters)
+
+    def _run_parameters(self) -> list[Parameter]:
+        return [
+            ScalarQueryParameter("run_id", "STRING", self._run_id),
+            _time("recorded_at", self._recorded_at),
+            _time("first_hour", min(self._hours)),
+        ]
 
     def sweep(self) -> None:
         """Delete the staging table; what cannot be deleted now expires by itself."""

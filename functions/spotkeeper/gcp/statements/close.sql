@@ -1,6 +1,10 @@
 -- Record a run, hour by hour, and the alerts it sent. Running it again changes nothing.
 BEGIN TRANSACTION;
 
+UPDATE tracker_lock
+SET run_id = @run_id, locked_at = @recorded_at
+WHERE TRUE;
+
 INSERT INTO tracker_runs (
   run_id, hour, recorded_at, complete, projects, prices_as_of, row_count, cost, ondemand_cost, price_statuses, unpriced,
   unpriced_machine_types, unresolved, unresolved_instances, gaps, duration_seconds
@@ -15,11 +19,22 @@ SELECT
   staged.run.duration_seconds
 FROM {staging} AS staged
 WHERE staged.run.run_id IS NOT NULL
-  AND NOT EXISTS (SELECT 1 FROM tracker_runs AS recorded WHERE recorded.run_id = @run_id AND recorded.hour >= @first_hour);
+  AND NOT EXISTS (
+    SELECT 1
+    FROM tracker_runs AS recorded
+    WHERE recorded.run_id = @run_id AND recorded.hour >= @first_hour
+  );
 
 INSERT INTO budget_alerts (period, period_start, threshold, cost, budget, message_id, sent_at, run_id)
-SELECT alert.period, alert.period_start, alert.threshold, alert.cost, alert.budget, alert.message_id, @sent_at, @run_id
+SELECT
+  alert.period, alert.period_start, alert.threshold, alert.cost, alert.budget, alert.message_id, @recorded_at, @run_id
 FROM UNNEST(@alerts) AS alert
-WHERE NOT EXISTS (SELECT 1 FROM budget_alerts AS recorded WHERE recorded.message_id = alert.message_id AND recorded.threshold = alert.threshold);
+WHERE NOT EXISTS (
+  SELECT 1
+  FROM budget_alerts AS recorded
+  WHERE recorded.period = alert.period
+    AND recorded.period_start = alert.period_start
+    AND recorded.threshold = alert.threshold
+);
 
 COMMIT TRANSACTION;

@@ -1,6 +1,12 @@
 -- Put one run's costs, rates and looks into their tables, all or nothing, and say what the budget periods cost then.
 -- Running it again changes nothing.
+
 BEGIN TRANSACTION;
+
+-- BigQuery lets two transactions that only insert pass side by side; one that updates the same row has to wait.
+UPDATE tracker_lock
+SET run_id = @run_id, locked_at = @recorded_at
+WHERE TRUE;
 
 -- A project and hour that was read in full replaces what was recorded of it.
 DELETE FROM spot_vm_costs AS recorded

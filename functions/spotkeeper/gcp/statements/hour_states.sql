@@ -1,3 +1,9 @@
+-- Make sure of the row that transactions meet at, long before the first one of this run.
+INSERT INTO tracker_lock (run_id, locked_at)
+SELECT 'none', @since
+FROM UNNEST([1])
+WHERE NOT EXISTS (SELECT 1 FROM tracker_lock);
+
 -- What is recorded of each hour since a time, over all runs. One row is one hour.
 SELECT
   runs.hour,
@@ -7,4 +13,4 @@ SELECT
 FROM tracker_runs AS runs
 LEFT JOIN UNNEST(runs.projects) AS project_id
 WHERE runs.hour >= @since
-GROUP BY runs.hour
+GROUP BY runs.hour;
