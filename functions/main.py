@@ -34,13 +34,13 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
     run_id = uuid.uuid4().hex
     query = {name: request.args.getlist(name) for name in request.args}
     try:
-        wanted = decode(request.headers, query, request.get_data(), datetime.now(UTC), settings.clock)
+        wanted = decode(dict(request.headers), query, request.get_data(), datetime.now(UTC), settings.clock)
         summary = track(settings, _tracker_ports(), run_id, wanted)
     except RefusedRequestError as error:
-        event("refused", severity=logging.WARNING, run_id=run_id, reason=str(error))
+        event("refused", logging.WARNING, run_id=run_id, reason=str(error))
         return {"error": str(error)}, HTTPStatus.BAD_REQUEST
     except UnavailableError as error:
-        event("nothing recorded", severity=logging.ERROR, run_id=run_id, reason=str(error))
+        event("nothing recorded", logging.ERROR, run_id=run_id, reason=str(error))
         return {"error": str(error)}, HTTPStatus.SERVICE_UNAVAILABLE
     told = answer(summary)
     event("run recorded", **told)

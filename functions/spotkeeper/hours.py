@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from spotkeeper.periods import HOUR, hours_between
 
 type Work = Mapping[datetime, frozenset[str]]
-"""The projects whose usage is still to be recorded, for each hour. No project is left in an hour whose alerts failed."""
+"""The projects whose usage is still to be recorded, by hour. None is left in an hour of which only the alerts failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,10 @@ def work_of(hours: Iterable[datetime], projects: Collection[str]) -> Work:
     return {hour: frozenset(projects) for hour in hours}
 
 
-def missing_work(
-    states: Iterable[HourState], latest: datetime, catch_up: timedelta, projects: Collection[str]
-) -> Work:
+def missing_work(states: Iterable[HourState], latest: datetime, catch_up: timedelta, projects: Collection[str]) -> Work:
     """Return the latest closed hour, and the earlier ones since the first recorded hour that are not complete.
 
-    It reaches back by `catch_up` at most. On a first run there is nothing to catch up with: only the latest hour is due.
+    It reaches back by `catch_up` at most. On a first run there is nothing to catch up with: the latest hour is due.
     A project that is new in the settings is caught up with too.
     """
     recorded = {state.hour: state for state in states}

@@ -27,9 +27,9 @@ class InstanceKey(NamedTuple):
 class Shape:
     """What an instance is made of, as far as it is priced.
 
-    `gpu_type` is the accelerator type as Compute Engine names it (`nvidia-tesla-t4`), for attached and for bundled GPUs;
-    `local_ssd_gib` is all local SSD, attached or bundled. `vcpus` is what is billed: 0.25 for an e2-micro. Both sizes are
-    None for a machine type whose size nobody could tell; its price is then unknown.
+    `gpu_type` is the accelerator type as Compute Engine names it (`nvidia-tesla-t4`), for attached and bundled GPUs;
+    `local_ssd_gib` is all local SSD, attached or bundled. `vcpus` is what is billed: 0.25 for an e2-micro. Both sizes
+    are None for a machine type whose size nobody could tell; its price is then unknown.
     """
 
     machine_type: str

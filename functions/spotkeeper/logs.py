@@ -12,7 +12,7 @@ _TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
 _FIELDS = "spotkeeper_fields"
 
 
-def event(message: str, *, severity: int = logging.INFO, **fields: object) -> None:
+def event(message: str, severity: int = logging.INFO, /, **fields: object) -> None:
     """Log one decision with the values it rests on."""
     logging.getLogger("spotkeeper").log(severity, message, extra={_FIELDS: fields})
 
@@ -49,4 +49,6 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, Decimal) else repr(value)
+    return (
+        value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, Decimal) else repr(value)
+    )

@@ -7,7 +7,10 @@ from functools import cache
 
 from spotkeeper.tables import rows
 
-_CUSTOM = re.compile(r"(?:[a-z0-9]+-)?custom-(?P<vcpus>micro|small|medium|[1-9]\d{0,2})-(?P<mib>[1-9]\d{0,7})(?:-ext)?")
+_CUSTOM = re.compile(
+    r"(?:(?:[a-z][a-z0-9]*-)?custom-(?P<vcpus>[1-9][0-9]{0,2})|e2-custom-(?P<shared>micro|small|medium))"
+    r"-(?P<mib>[1-9][0-9]{0,7})(?:-ext)?"
+)
 _SHARED_VCPUS = {"micro": Decimal("0.25"), "small": Decimal("0.5"), "medium": Decimal(1)}
 _MIB_PER_GIB = Decimal(1024)
 
@@ -30,9 +33,8 @@ def sizes(machine_type: str) -> Sizes | None:
     `e2-custom-small-2048`; `-ext` at the end allows more memory for each vCPU.
     """
     if custom := _CUSTOM.fullmatch(machine_type):
-        vcpus = custom["vcpus"]
         return Sizes(
-            vcpus=_SHARED_VCPUS[vcpus] if vcpus in _SHARED_VCPUS else Decimal(vcpus),
+            vcpus=_SHARED_VCPUS[custom["shared"]] if custom["shared"] else Decimal(custom["vcpus"]),
             memory_gib=Decimal(custom["mib"]) / _MIB_PER_GIB,
         )
     return _known_sizes().get(machine_type)

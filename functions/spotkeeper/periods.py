@@ -84,8 +84,8 @@ def spans(hours: Iterable[datetime], longest: int) -> list[tuple[datetime, ...]]
 def budget_periods(at: datetime) -> Sequence[Period]:
     """Return the hour, the day and the month that `at` is in.
 
-    Days and months begin at midnight in America/Los_Angeles, as those of Cloud Billing budgets do, so that a figure here
-    and a figure there are about the same time: https://cloud.google.com/billing/docs/how-to/budgets
+    Days and months begin at midnight in America/Los_Angeles, as those of Cloud Billing budgets do, so that a figure
+    here and a figure there are about the same time: https://cloud.google.com/billing/docs/how-to/budgets
     """
     local = at.astimezone(_BUDGET_TIME)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -99,7 +99,7 @@ def budget_periods(at: datetime) -> Sequence[Period]:
 
 
 def parse_time(field: str, value: str) -> datetime:
-    """Return an RFC 3339 time in UTC, whatever its offset; raises RefusedRequestError naming `field` when it is none."""
+    """Return an RFC 3339 time in UTC, whatever its offset; raises RefusedRequestError naming `field`."""
     try:
         return _time(field, value).astimezone(UTC)
     except OverflowError:

@@ -1,8 +1,8 @@
 """Component rates over time: which rate held in which hour, and what a new reading of the catalogue changes.
 
-A change is known by its value alone. The catalogue's `effectiveTime` is when it was published, which moves daily whether
-or not a price did. A rate holds from the hour that the reading which first showed it served: the latest hour that was
-closed when the catalogue was read.
+A change is known by its value alone. The catalogue's `effectiveTime` is when it was published, which moves daily
+whether or not a price did. A rate holds from the hour that the reading which first showed it served: the latest hour
+that was closed when the catalogue was read.
 """
 
 from bisect import bisect_right
@@ -145,7 +145,7 @@ class PriceHistory:
         return self._books[epoch]
 
     def _later_than(self, hour: datetime) -> Iterator[DatedRate]:
-        """The rates read later than the hour for components that had none before it; the earliest of each comes last."""
+        """The rates read later than the hour, of components that had none before it; the earliest of each comes last."""
         begun = {_component(dated.rate) for dated in self._rates if dated.valid_from <= hour}
         later = (dated for dated in self._rates if dated.valid_from > hour and _component(dated.rate) not in begun)
         return iter(sorted(later, key=lambda dated: dated.valid_from, reverse=True))

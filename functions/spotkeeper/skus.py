@@ -6,6 +6,7 @@ instance is worded almost the same. What looks like a component and is claimed b
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -101,7 +102,7 @@ def money(units: str | int, nanos: int) -> Decimal:
 
     The catalogue splits a price in two fields; reading only the nanos makes a price of a dollar look almost free.
     """
-    return Decimal(units) + Decimal(nanos).scaleb(-9)
+    return Decimal(int(units)) + Decimal(nanos).scaleb(-9)
 
 
 def sku_from_json(resource: Mapping[str, Any]) -> Sku:
@@ -130,7 +131,7 @@ def sku_from_json(resource: Mapping[str, Any]) -> Sku:
                 for tier in tiers
             ),
         )
-    except (KeyError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
         name = resource.get("skuId", "without an id") if isinstance(resource, Mapping) else repr(resource)
         message = f"SKU {name} is malformed: {error!r}"
         raise MalformedSkuError(message) from error
@@ -143,36 +144,33 @@ def read_catalog(skus: Iterable[Sku]) -> CatalogReading:
     of two that reach equally far the dearer one, so that no cost is understated; then the lower id.
     Raises ForeignCurrencyError when a component is not priced in US dollars.
     """
-    best: dict[tuple[str, Market, str], tuple[_Rank, Rate]] = {}
-    unclaimed: list[Unclaimed] = []
-    dropped: list[tuple[tuple[str, Market, str], Rate]] = []
+    offers: dict[_Component, list[_Offer]] = defaultdict(list)
+    unclaimed: set[Unclaimed] = set()
     for sku in skus:
         found = _rates(sku)
         if isinstance(found, Unclaimed):
-            unclaimed.append(found)
+            unclaimed.add(found)
             continue
         for rate in found:
-            key = rate.component, rate.market, rate.region
-            ranked = (len(sku.service_regions), -rate.usd, rate.sku_id), rate
-            if key in best and best[key][1].sku_id != rate.sku_id:
-                ranked, loser = sorted((ranked, best[key]), key=lambda each: each[0])
-                dropped.append((key, loser[1]))
-            best[key] = ranked
-    collisions = [Collision(best[key][1], rate) for key, rate in dropped]
-    return CatalogReading(
-        rates=tuple(rate for _, rate in best.values()),
-        unclaimed=tuple(sorted(unclaimed, key=lambda each: each.sku_id)),
-        collisions=tuple(sorted(collisions, key=lambda each: (each.kept.component, each.kept.region, each.dropped.sku_id))),
-    )
+            rank = len(sku.service_regions), -rate.usd, rate.sku_id, rate.description
+            offers[rate.component, rate.market, rate.region].append((rank, rate))
+    rates, collisions = [], []
+    for component in sorted(offers):
+        kept, *dropped = _best_first(offers[component])
+        rates.append(kept)
+        collisions += [Collision(kept, rate) for rate in dropped]
+    ordered = sorted(unclaimed, key=lambda each: (each.sku_id, each.description, each.reason))
+    return CatalogReading(tuple(rates), tuple(ordered), tuple(collisions))
 
 
-type _Rank = tuple[int, Decimal, str]
+type _Component = tuple[str, Market, str]
+type _Offer = tuple[tuple[int, Decimal, str, str], Rate]
 
 _MARKETS = {"Preemptible": Market.SPOT, "OnDemand": Market.ON_DEMAND}
 """The market is the usage type; descriptions were reworded more than once."""
 
 _COMPONENT_GROUPS = {"CPU", "RAM", "GPU", "LocalSSD", "N1Standard", "F1Micro", "G1Small"}
-_SPOT_WORDS = re.compile(r"^(?:spot )?preemptible |^spot | attached to (?:spot )?preemptible vms?\b| attached to spot vms?\b")
+_SPOT_WORDS = re.compile(r"^(?:spot )?preemptible |^spot | attached to (?:(?:spot )?preemptible|spot) vms?\b")
 _PLACE = re.compile(r" (?:running )?in (?!.* in ).*$")
 _GIB_PER_GB = Decimal("1.073741824")
 _HOURS_PER_MONTH = Decimal(730)
@@ -191,31 +189,52 @@ _FACTORS = {
 }
 
 
+def _best_first(offers: list[_Offer]) -> list[Rate]:
+    """The rates of one component by rank, each once: a SKU may be listed on two pages."""
+    if len(offers) == 1:
+        return [offers[0][1]]
+    return list(dict.fromkeys(rate for _, rate in sorted(offers, key=lambda offer: offer[0])))
+
+
 def _rates(sku: Sku) -> tuple[Rate, ...] | Unclaimed:
     """The rates of a SKU, one for each of its regions; none when it is no component; or why it could not be read."""
     market = _MARKETS.get(sku.usage_type)
-    if market is None or sku.resource_group not in _COMPONENT_GROUPS:
-        return ()
     description = " ".join(sku.description.casefold().split())
+    if market is None or sku.resource_group not in _COMPONENT_GROUPS or _is_decoy(description):
+        return ()
     claim = _components().get(_PLACE.sub("", _SPOT_WORDS.sub("", description)))
     if claim is None:
-        decoy = any(words in description for words in _decoys())
-        return () if decoy else Unclaimed(sku.sku_id, sku.description, "no component is worded like this")
+        return Unclaimed(sku.sku_id, sku.description, "no component is worded like this")
     if sku.tiers and sku.currency != CURRENCY:
-        message = f"SKU {sku.sku_id} ({sku.description}) is priced in {sku.currency}, not in {CURRENCY}"
+        message = f"SKU {sku.sku_id} ({sku.description}) is priced in {sku.currency!r}, not in {CURRENCY}"
         raise ForeignCurrencyError(message)
+    component, unit = claim
     if market is Market.ON_DEMAND and _SPOT_WORDS.search(description):
         return Unclaimed(sku.sku_id, sku.description, "worded as Spot and sold as on-demand")
-    component, unit = claim
-    factor = _FACTORS[unit].get(sku.usage_unit)
-    if factor is None:
-        return Unclaimed(sku.sku_id, sku.description, f"its unit {sku.usage_unit!r} is not one of a {unit}")
-    if len(sku.tiers) > 1:
-        return Unclaimed(sku.sku_id, sku.description, f"its price has {len(sku.tiers)} tiers")
+    if reason := _unreadable(sku, unit):
+        return Unclaimed(sku.sku_id, sku.description, reason)
     if not sku.tiers or sku.tiers[0][1] <= 0:
         return ()
-    usd = sku.tiers[0][1] * factor
-    return tuple(Rate(component, market, region, sku.sku_id, sku.description, unit, usd) for region in sku.service_regions)
+    usd = sku.tiers[0][1] * _FACTORS[unit][sku.usage_unit]
+    return tuple(
+        Rate(component, market, region, sku.sku_id, sku.description, unit, usd) for region in sku.service_regions
+    )
+
+
+def _unreadable(sku: Sku, unit: RateUnit) -> str:
+    """Why the price of a component cannot be read; empty when it can."""
+    if sku.usage_unit not in _FACTORS[unit]:
+        return f"its unit {sku.usage_unit!r} is not one of a {unit}"
+    if len(sku.tiers) > 1 or any(start for start, _ in sku.tiers):
+        starts = ", ".join(str(start) for start, _ in sku.tiers)
+        return f"its price has tiers that start at {starts}"
+    if not sku.service_regions:
+        return "it names no region"
+    return ""
+
+
+def _is_decoy(description: str) -> bool:
+    return any(words in description for words in _decoys())
 
 
 @cache

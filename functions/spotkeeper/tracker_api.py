@@ -53,10 +53,7 @@ def decode(
 
 def answer(summary: Summary) -> dict[str, object]:
     """Return what the caller is told: counts of all, and the first twenty of what could not be found out, by name."""
-    if not summary.hours:
-        status = "nothing_to_do"
-    else:
-        status = "complete" if summary.complete else "incomplete"
+    status = "nothing_to_do" if not summary.hours else "complete" if summary.complete else "incomplete"
     unresolved = {uptime.key: uptime.instance_name for uptime in summary.unresolved}
     return {
         "status": status,
@@ -68,16 +65,22 @@ def answer(summary: Summary) -> dict[str, object]:
         "currency": "USD",
         "complete": summary.complete,
         "unresolved": len(unresolved),
-        "unresolved_instances": [f"{key.project_id}/{key.zone}/{name}" for key, name in unresolved.items()][:_MOST_NAMED],
+        "unresolved_instances": [f"{key.project_id}/{key.zone}/{name}" for key, name in unresolved.items()][
+            :_MOST_NAMED
+        ],
         "unpriced": summary.unpriced.total(),
         "unpriced_machine_types": [
             {"machine_type": each.machine_type, "region": each.region, "reason": each.reason, "rows": count}
             for each, count in summary.unpriced.most_common(_MOST_NAMED)
         ],
-        "price_statuses": {status: count for status, count in summary.statuses.items()},
+        "price_statuses": dict(summary.statuses),
         "gaps": [{"source": gap.source, "project_id": gap.project_id, "detail": gap.detail} for gap in summary.gaps],
         "alerts": [
-            {"period": alert.period.kind, "period_start": text(alert.period.start), "threshold": str(alert.thresholds[-1])}
+            {
+                "period": alert.period.kind,
+                "period_start": text(alert.period.start),
+                "threshold": str(alert.thresholds[-1]),
+            }
             for alert in summary.alerts
         ],
     }

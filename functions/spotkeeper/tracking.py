@@ -240,7 +240,7 @@ class _Run:
         return tuple(alerts.values())
 
     def _projects(self, *, seen_before: bool) -> Iterator[tuple[str, Iterable[Look]]]:
-        """Every project of the work with the earlier looks that its hours need: none for an hour nobody looked after."""
+        """Every project of the work, with the earlier looks that its hours need: none when nobody looked after them."""
         projects = sorted(frozenset[str]().union(*self.work.values()))
         looks: Iterator[Look] = iter(())
         if seen_before and projects:
@@ -312,7 +312,9 @@ class _Run:
             return
         hours = {uptime.hour for uptime in uptimes}
         try:
-            for look in self.ports.assets.looks(project_id, uptimes, self._reporter(hours, "asset history", project_id)):
+            for look in self.ports.assets.looks(
+                project_id, uptimes, self._reporter(hours, "asset history", project_id)
+            ):
                 self.stage.add(look)
                 yield look
         except UnavailableError as error:
@@ -344,7 +346,7 @@ class _Run:
         return lambda detail: self._miss(concerned, Gap(source, detail, project_id))
 
     def _miss(self, hours: Iterable[datetime], gap: Gap) -> None:
-        event("incomplete", severity=logging.WARNING, source=gap.source, project_id=gap.project_id, detail=gap.detail)
+        event("incomplete", logging.WARNING, source=gap.source, project_id=gap.project_id, detail=gap.detail)
         for hour in hours:
             if gap not in self.hours[hour].gaps:
                 self.hours[hour].gaps.append(gap)

@@ -15,7 +15,8 @@ from infra.local.stack import HOME_PROJECT, STATE, running_stack, serve_bigquery
 
 QUERY = (
     "SELECT machine_type, ROUND(SUM(uptime_hours), 2) AS hours, ROUND(SUM(cost), 4) AS cost_usd "
-    "FROM cost_tracking.spot_vm_costs WHERE usage_start_time >= '2026-07-21' GROUP BY machine_type ORDER BY cost_usd DESC"
+    "FROM cost_tracking.spot_vm_costs WHERE usage_start_time >= '2026-07-21' GROUP BY machine_type "
+    "ORDER BY cost_usd DESC"
 )
 
 
@@ -26,7 +27,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     parser.add_argument("--state", type=Path, default=STATE, help="where data and logs go")
     arguments = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     console = Console()
     try:
@@ -47,7 +48,7 @@ def _run(console: Console, state: Path, *, keep: bool) -> None:
     with running_stack(state) as stack:
         play(stack, console)
         show(stack, console)
-        console.print(f"\nThe data lies in {state / 'data'}, the functions' logs in {state / 'logs'}.")
+        console.print(f"\nThe data lies in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True)
         if keep:
             tracker = stack.functions["track_spot_costs"]
             console.print("Everything is still running. Query the tables with")
@@ -55,13 +56,16 @@ def _run(console: Console, state: Path, *, keep: bool) -> None:
             console.print("and ask the function for hours again with")
             console.print(
                 f"  curl -X POST {tracker} -H 'X-CloudScheduler-ScheduleTime: 2026-07-23T00:07:00Z' "
-                """-d '{"start": "2026-07-21T05:00:00Z", "end": "2026-07-21T06:00:00Z"}' -H 'Content-Type: application/json'""",
+                """-d '{"start": "2026-07-21T05:00:00Z", "end": "2026-07-21T06:00:00Z"}'""",
                 soft_wrap=True,
                 highlight=False,
             )
             _wait(console)
         else:
-            console.print("Query it with bq after `make serve`, or keep everything running with `make run KEEP=1`.")
+            console.print(
+                "Query it with bq after `make serve`, or keep everything running with `make run KEEP=1`.",
+                soft_wrap=True,
+            )
 
 
 def _serve(console: Console, state: Path) -> None:
@@ -75,7 +79,8 @@ def _serve(console: Console, state: Path) -> None:
 
 
 def _bq(endpoint: str) -> str:
-    return f'  bq --api {endpoint} --project_id {HOME_PROJECT} --oauth_access_token=x query --use_legacy_sql=false "{QUERY}"'
+    options = f"--api {endpoint} --project_id {HOME_PROJECT} --oauth_access_token=x"
+    return f'  bq {options} query --use_legacy_sql=false "{QUERY}"'
 
 
 def _wait(console: Console) -> None:

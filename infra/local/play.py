@@ -118,7 +118,9 @@ def show(stack: Stack, console: Console) -> None:
     console.print(f"\nSpot VMs without a price (cost unknown, not 0): {len(unpriced)}")
     for row in unpriced:
         console.print(f"  {row['instance_name']} in {row['zone']}, {row['hours']:.2f} h: {row['price_reason']}")
-    console.print(f"\nVMs that came and went between two looks (Spot or not is unknown, not counted): {len(unresolved)}")
+    console.print(
+        f"\nVMs that came and went between two looks (Spot or not is unknown, not counted): {len(unresolved)}"
+    )
     for row in unresolved:
         console.print(f"  {row['instance_name']} in {row['project_id']}/{row['zone']}, {row['hours']:.2f} h")
     console.print("\nAlerts sent:")
@@ -135,9 +137,13 @@ def _cost_table(title: str, first: str, rows: list[dict[str, Any]]) -> Table:
     for name in ("VMs", "VM-hours", "cost USD", "on demand USD", "saved"):
         table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(row[first], str(row["instances"]), f"{row['hours']:.2f}", *_money(row["cost"], row["ondemand_cost"]))
+        table.add_row(
+            row[first], str(row["instances"]), f"{row['hours']:.2f}", *_money(row["cost"], row["ondemand_cost"])
+        )
     if len(rows) > 1:
-        cost, ondemand = (sum((row[name] or Decimal(0) for row in rows), Decimal(0)) for name in ("cost", "ondemand_cost"))
+        cost, ondemand = (
+            sum((row[name] or Decimal(0) for row in rows), Decimal(0)) for name in ("cost", "ondemand_cost")
+        )
         table.add_section()
         table.add_row("all", "", f"{sum(row['hours'] for row in rows):.2f}", *_money(cost, ondemand))
     return table

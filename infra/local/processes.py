@@ -1,5 +1,6 @@
 """Processes of the local stack: started in the background, ready when they say so or listen, stopped together."""
 
+import contextlib
 import json
 import os
 import signal
@@ -109,7 +110,5 @@ class Processes:
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from google.cloud import bigquery
+from google.cloud.bigquery import Client
 
 from infra.local.processes import Processes, free_port
 from infra.local.scenario import PROJECTS
@@ -74,18 +74,18 @@ class Stack:
         source = str(ROOT / "functions" / "main.py")
         command = [sys.executable, "-m", "functions_framework", "--target", target, "--source", source]
         environment = {**self.settings, **(extra or {}), "FUNCTION_TARGET": target}
-        self.processes.listening(
-            target, [*command, "--host", "127.0.0.1", "--port", str(port)], environment, port
-        )
+        self.processes.listening(target, [*command, "--host", "127.0.0.1", "--port", str(port)], environment, port)
         self.functions[target] = f"http://127.0.0.1:{port}/"
 
-    def client(self) -> bigquery.Client:
+    def client(self) -> Client:
         """Return a client of the stack's BigQuery."""
         return local_client(self.bigquery, HOME_PROJECT)
 
 
 @contextmanager
-def running_stack(state: Path = STATE, *, extra: Mapping[str, str] | None = None, fresh: bool = True) -> Iterator[Stack]:
+def running_stack(
+    state: Path = STATE, *, extra: Mapping[str, str] | None = None, fresh: bool = True
+) -> Iterator[Stack]:
     """Start everything, with empty tables unless told otherwise, and stop everything at the end."""
     if fresh:
         shutil.rmtree(state / "data", ignore_errors=True)
@@ -94,7 +94,13 @@ def running_stack(state: Path = STATE, *, extra: Mapping[str, str] | None = None
         warehouse = serve_bigquery(processes, state)
         pubsub = _serve_pubsub(processes, cloud["grpc"])
         stack = Stack(
-            processes, cloud["rest"], cloud["grpc"], warehouse, pubsub, state, _settings(cloud, warehouse, pubsub, extra)
+            processes,
+            cloud["rest"],
+            cloud["grpc"],
+            warehouse,
+            pubsub,
+            state,
+            _settings(cloud, warehouse, pubsub, extra),
         )
         create_dataset(stack.client(), DATASET)
         _create_topic(pubsub)
@@ -130,7 +136,7 @@ def find_pubsub_emulator() -> Path | None:
 
 def _create_topic(pubsub: str) -> None:
     os.environ["PUBSUB_EMULATOR_HOST"] = pubsub
-    from google.cloud import pubsub_v1  # noqa: PLC0415 (reads the variable when a client is made)
+    from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # noqa: PLC0415 (reads the variable when a client is made)
 
     publisher = pubsub_v1.PublisherClient()
     publisher.create_topic(name=TOPIC)

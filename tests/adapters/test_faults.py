@@ -89,7 +89,9 @@ def test_a_catalogue_that_fails_leaves_stale_prices_until_the_next_run(
     assert [gap.source for gap in disturbed.gaps] == ["billing catalog"]
     assert {row["price_status"] for row in stale} == {"exact", "stale", "unknown"}
     assert [row["cost"] for row in stale] == [row["cost"] for row in undisturbed]
-    assert [row for row in tracker.costs() if row["usage_start_time"] <= undisturbed[-1]["usage_start_time"]] == undisturbed
+    assert [
+        row for row in tracker.costs() if row["usage_start_time"] <= undisturbed[-1]["usage_start_time"]
+    ] == undisturbed
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,9 @@ def test_only_the_project_that_lacked_is_read_again(tracker: Tracker) -> None:
 
     tracker.run(1)
 
-    hours = tracker.rows("SELECT hour, projects FROM tracker_runs WHERE hour >= '2026-07-01' ORDER BY recorded_at, hour")
+    hours = tracker.rows(
+        "SELECT hour, projects FROM tracker_runs WHERE hour >= '2026-07-01' ORDER BY recorded_at, hour"
+    )
     assert [row["projects"] for row in hours] == [
         ["data-platform", "research-ml"],
         ["web-frontend"],
@@ -165,7 +169,9 @@ def test_without_any_catalogue_every_cost_is_unknown_and_none_is_zero(tracker: T
 
     summary = tracker.run(0)
 
-    rows = tracker.rows("SELECT DISTINCT cost, price_status, price_reason FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01'")
+    rows = tracker.rows(
+        "SELECT DISTINCT cost, price_status, price_reason FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01'"
+    )
     assert [tuple(row.values()) for row in rows] == [(None, "unknown", "no price catalogue has been read yet")]
     assert summary.unpriced.total() == summary.rows > 0
 
@@ -176,7 +182,8 @@ def test_an_hour_before_the_first_reading_is_priced_by_it_and_says_so(tracker: T
     tracker.run(5, 2)
 
     rows = tracker.rows(
-        "SELECT DISTINCT price_status FROM spot_vm_costs WHERE usage_start_time = '2026-07-21T02:00:00Z' ORDER BY price_status"
+        "SELECT DISTINCT price_status FROM spot_vm_costs WHERE usage_start_time = '2026-07-21T02:00:00Z' "
+        "ORDER BY price_status"
     )
     assert [row["price_status"] for row in rows] == ["fallback", "unknown"]
 
@@ -187,9 +194,22 @@ def test_asset_history_names_vms_that_no_look_found(make_tracker: MakeTracker) -
         tracker.run(9)
         tracker.run(10)
 
-    probe = "SELECT uptime_hours FROM spot_vm_costs WHERE instance_name = 'probe-20min' AND usage_start_time >= '2026-07-01'"
+    probe = (
+        "SELECT uptime_hours FROM spot_vm_costs "
+        "WHERE instance_name = 'probe-20min' AND usage_start_time >= '2026-07-01'"
+    )
     assert without.rows(probe) == []
     assert len(with_history.rows(probe)) == 1
+
+
+def test_one_vm_that_asset_history_does_not_know_hides_no_other(make_tracker: MakeTracker) -> None:
+    tracker = make_tracker({"ASSET_HISTORY": "true", "CATCH_UP_HOURS": "6"})
+    tracker.run(9)
+
+    summary = tracker.run(13)
+
+    assert {uptime.instance_name for uptime in summary.unresolved} == {"probe-untraced"}
+    assert summary.complete
 
 
 def test_asset_history_that_does_not_answer_is_a_gap(make_tracker: MakeTracker) -> None:
@@ -206,7 +226,7 @@ def test_asset_history_that_does_not_answer_is_a_gap(make_tracker: MakeTracker) 
 def test_without_bigquery_nothing_is_recorded_and_the_cause_is_named(make_tracker: MakeTracker) -> None:
     tracker = make_tracker({"BIGQUERY_ENDPOINT": "http://127.0.0.1:9"})
 
-    with pytest.raises(UnavailableError, match="BigQuery: .*ConnectionError"):
+    with pytest.raises(UnavailableError, match=r"BigQuery: .*ConnectionError"):
         tracker.run(0)
 
 
@@ -219,7 +239,9 @@ def test_a_missing_topic_makes_the_hour_incomplete_and_the_alert_is_sent_later(m
     mended.run(1)
 
     assert [gap.source for gap in summary.gaps] == ["alerts"]
-    alerts = mended.rows("SELECT period, threshold FROM budget_alerts WHERE period_start >= '2026-07-01' ORDER BY threshold")
+    alerts = mended.rows(
+        "SELECT period, threshold FROM budget_alerts WHERE period_start >= '2026-07-01' ORDER BY threshold"
+    )
     assert [row["period"] for row in alerts] == ["month"] * 3
     hours = mended.rows("SELECT hour FROM tracker_runs WHERE complete AND hour >= '2026-07-01' ORDER BY hour")
     assert len(hours) == 2

@@ -118,7 +118,8 @@ def test_prices_are_recorded_once_however_often_the_catalogue_is_read(make_track
         tracker.run(number)
 
     [row] = tracker.rows(
-        "SELECT COUNT(*) AS all_rows, COUNT(DISTINCT FORMAT('%s/%s', sku_id, region)) AS rates, COUNTIF(valid_to IS NULL) AS held "
+        "SELECT COUNT(*) AS all_rows, COUNT(DISTINCT FORMAT('%s/%s', sku_id, region)) AS rates, "
+        "COUNTIF(valid_to IS NULL) AS held "
         "FROM spot_prices"
     )
     assert row["all_rows"] == row["rates"] == row["held"] > 100
@@ -149,7 +150,9 @@ def test_every_job_of_a_run_is_one_of_a_fixed_few(tracker: Tracker) -> None:
 def test_on_demand_vms_are_known_and_not_counted(tracker: Tracker) -> None:
     tracker.run(0)
 
-    models = tracker.rows("SELECT DISTINCT provisioning_model FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01'")
+    models = tracker.rows(
+        "SELECT DISTINCT provisioning_model FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01'"
+    )
     known = tracker.rows("SELECT DISTINCT provisioning_model FROM vm_inventory ORDER BY provisioning_model")
 
     assert [row["provisioning_model"] for row in models] == ["SPOT"]
@@ -169,4 +172,3 @@ def test_a_metrics_scope_that_shows_other_projects_counts_nothing_twice(
         tracker.stack.control("POST", "metrics-scopes", {})
 
     assert tracker.costs() == orderly
-

@@ -21,7 +21,7 @@ SPOT_SCHEDULING = {
     "instanceTerminationAction": "DELETE",
 }
 PROBE = ZONE.format("b", "probe-20min")
-ANYBODY = AnonymousCredentials()  # type: ignore[no-untyped-call]  # as google-auth ships it
+ANYBODY = AnonymousCredentials()  # as google-auth ships it
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from infra.local.cloud import FIRST_LOOK, Cloud
 from infra.local.faults import Kind, Rule
 
 SERVICE = "services/6F81-5844-456A"
-ANYBODY = AnonymousCredentials()  # type: ignore[no-untyped-call]  # as google-auth ships it
+ANYBODY = AnonymousCredentials()  # as google-auth ships it
 
 
 @pytest.fixture(scope="module")

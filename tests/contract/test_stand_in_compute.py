@@ -13,7 +13,7 @@ from google.cloud import compute_v1
 from infra.local.cloud import FIRST_LOOK, Cloud
 from infra.local.faults import Kind, Rule
 
-ANYBODY = AnonymousCredentials()  # type: ignore[no-untyped-call]  # as google-auth ships it
+ANYBODY = AnonymousCredentials()  # as google-auth ships it
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """What the tables should hold after the fleet was played, worked out from the scenario and the list prices alone.
 
-Nothing of the product is used: uptime comes from the VMs' own intervals, prices from the fixture's rates per component, and
-both are put together with fractions.
+Nothing of the product is used: uptime comes from the VMs' own intervals, prices from the fixture's rates per component,
+and both are put together with fractions.
 """
 
 import csv
@@ -61,8 +61,7 @@ def expected_unresolved(fleet: Fleet, hours: Sequence[datetime], looks: Sequence
     return {
         vm.name
         for vm in fleet.vms
-        if not any(vm.exists(look) for look in looks)
-        and any(vm.uptime_seconds(hour, hour + HOUR) for hour in hours)
+        if not any(vm.exists(look) for look in looks) and any(vm.uptime_seconds(hour, hour + HOUR) for hour in hours)
     }
 
 

@@ -5,7 +5,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,8 @@ from infra.local.play import play, show
 from infra.local.scenario import living_fleet
 from infra.local.stack import DATASET, HOME_PROJECT, Stack, running_stack
 from tests.end_to_end.independent import Expected, expected_rows, expected_unresolved, looks_after
+
+type Rows = dict[tuple[datetime, str, str, str], Expected]
 
 HOURS = [FLEET_START + timedelta(hours=number) for number in range(48)]
 LOOKS = looks_after(HOURS)
@@ -31,7 +33,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def expected() -> dict[tuple[object, ...], Expected]:
+def expected() -> Rows:
     rows = expected_rows(living_fleet(), HOURS, LOOKS)
     return {(row.hour, row.project_id, row.zone, row.instance_id): row for row in rows}
 
@@ -40,18 +42,12 @@ def rows_of(stack: Stack, sql: str) -> list[dict[str, Any]]:
     return [dict(row) for row in stack.client().query(sql.replace("DATASET", DATASET)).result()]
 
 
-def test_every_row_is_what_the_scenario_and_the_list_prices_make_it(
-    played: Stack, expected: dict[tuple[object, ...], Expected]
-) -> None:
+def test_every_row_is_what_the_scenario_and_the_list_prices_make_it(played: Stack, expected: Rows) -> None:
     found = {
         (row["usage_start_time"], row["project_id"], row["zone"], row["instance_id"]): Expected(
             hour=row["usage_start_time"],
             labels=tuple(sorted((label["key"], label["value"]) for label in row["labels"])),
-            **{
-                name: row[name]
-                for name in Expected.__slots__
-                if name not in {"hour", "labels"}
-            },
+            **{name: row[name] for name in Expected.__slots__ if name not in {"hour", "labels"}},
         )
         for row in rows_of(played, f"SELECT * FROM DATASET.spot_vm_costs WHERE {WINDOW}")
     }
@@ -65,7 +61,8 @@ def test_every_row_is_what_the_scenario_and_the_list_prices_make_it(
 def test_every_row_has_its_key_alone(played: Stack) -> None:
     [row] = rows_of(
         played,
-        "SELECT COUNT(*) AS all_rows, COUNT(DISTINCT FORMAT('%t/%s/%s/%s', usage_start_time, project_id, zone, instance_id)) "
+        "SELECT COUNT(*) AS all_rows, "
+        "COUNT(DISTINCT FORMAT('%t/%s/%s/%s', usage_start_time, project_id, zone, instance_id)) "
         f"AS keys FROM DATASET.spot_vm_costs WHERE {WINDOW}",
     )
 
@@ -75,7 +72,8 @@ def test_every_row_has_its_key_alone(played: Stack) -> None:
 def test_vms_that_no_look_found_are_named_and_not_guessed(played: Stack) -> None:
     rows = rows_of(
         played,
-        "SELECT DISTINCT instance.instance_name FROM DATASET.tracker_runs AS runs, UNNEST(runs.unresolved_instances) AS instance "
+        "SELECT DISTINCT instance.instance_name "
+        "FROM DATASET.tracker_runs AS runs, UNNEST(runs.unresolved_instances) AS instance "
         "WHERE runs.hour >= '2026-07-21'",
     )
 
@@ -134,7 +132,7 @@ def test_no_staging_table_is_left(played: Stack) -> None:
     assert [table.table_id for table in played.client().list_tables(DATASET) if "staging" in table.table_id] == []
 
 
-def test_the_summary_shows_the_same_sums(played: Stack, expected: dict[tuple[object, ...], Expected]) -> None:
+def test_the_summary_shows_the_same_sums(played: Stack, expected: Rows) -> None:
     screen = io.StringIO()
 
     show(played, Console(file=screen, width=200))
@@ -147,7 +145,7 @@ def test_the_summary_shows_the_same_sums(played: Stack, expected: dict[tuple[obj
     assert "Complete hours: 48 of 48" in text
 
 
-def test_the_real_bq_client_shows_the_same_sums(played: Stack, expected: dict[tuple[object, ...], Expected]) -> None:
+def test_the_real_bq_client_shows_the_same_sums(played: Stack, expected: Rows) -> None:
     bq = shutil.which("bq")
     if bq is None:
         pytest.skip("the bq client is not installed here")

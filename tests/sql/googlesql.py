@@ -48,9 +48,7 @@ def analyze(statement: str, parameters: Mapping[str, Type], more: Sequence[Simpl
     options = AnalyzerOptions(
         language_options=_language(),
         default_timezone="UTC",
-        query_parameters=[
-            AnalyzerOptions.QueryParameter(name=name, type=kind) for name, kind in parameters.items()
-        ],
+        query_parameters=[AnalyzerOptions.QueryParameter(name=name, type=kind) for name, kind in parameters.items()],
     )
     tables = CatalogBuilder("cost_tracking").with_builtin_functions(
         ZetaSQLBuiltinFunctionOptions(language_options=_language())

@@ -79,4 +79,3 @@ def test_every_column_says_what_it_holds() -> None:
 
     assert len(names) == 8
     assert silent == []
-

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import batched
+from typing import Any
 
+from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import asset_v1, compute_v1
 from google.protobuf.json_format import MessageToDict
 
@@ -31,7 +33,7 @@ class InstanceHistory:
         self._shapes = shapes
         self._retry = retry(patience)
 
-    def looks(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Look]:  # noqa: ARG002 (an answer is whole or none)
+    def looks(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Look]:
         """Yield each version of these instances that held in their hours, as a look that lasted as long as it did."""
         names = sorted({_asset_name(uptime) for uptime in uptimes})
         keys = {uptime.key for uptime in uptimes}
@@ -39,27 +41,40 @@ class InstanceHistory:
             start_time=min(uptime.hour for uptime in uptimes), end_time=max(uptime.hour for uptime in uptimes) + HOUR
         )
         for some in batched(names, ASSETS_PER_CALL, strict=False):
-            request = asset_v1.BatchGetAssetsHistoryRequest(
-                parent=f"projects/{project_id}",
-                asset_names=some,
-                content_type=asset_v1.ContentType.RESOURCE,
-                read_time_window=window,
-            )
-            with failing_as_unavailable("Cloud Asset Inventory"):
-                answer = self._client.batch_get_assets_history(request=request, retry=self._retry, timeout=TIMEOUT)
-            for version in answer.assets:
-                if not version.deleted and (look := self._look(project_id, version)).instance.key in keys:
+            for version in self._versions(project_id, some, window):
+                if not version.deleted and (look := self._look(project_id, version, report)).instance.key in keys:
                     yield look
 
-    def _look(self, project_id: str, version: asset_v1.TemporalAsset) -> Look:
+    def _versions(
+        self, project_id: str, names: Sequence[str], window: asset_v1.TimeWindow
+    ) -> Iterator[asset_v1.TemporalAsset]:
+        """The history of these assets. One that is not on record fails the whole call; then each half is asked for."""
+        request = asset_v1.BatchGetAssetsHistoryRequest(
+            parent=f"projects/{project_id}",
+            asset_names=names,
+            content_type=asset_v1.ContentType.RESOURCE,
+            read_time_window=window,
+        )
+        with failing_as_unavailable("Cloud Asset Inventory"):
+            try:
+                answer = self._client.batch_get_assets_history(request=request, retry=self._retry, timeout=TIMEOUT)
+            except (BadRequest, NotFound):
+                answer = None
+        if answer is not None:
+            yield from answer.assets
+        elif len(names) > 1:
+            middle = len(names) // 2
+            yield from self._versions(project_id, names[:middle], window)
+            yield from self._versions(project_id, names[middle:], window)
+
+    def _look(self, project_id: str, version: asset_v1.TemporalAsset, report: Report) -> Look:
         data = MessageToDict(asset_v1.Resource.pb(version.asset.resource).data)
         found = compute_v1.Instance.from_json(json.dumps(data), ignore_unknown_fields=True)
-        instance = to_instance(project_id, compute_v1.Instance.pb(found), self._shapes)
-        return Look(instance, version.window.start_time, version.window.end_time)
+        window: Any = version.window  # its times are datetimes, whatever their annotations say
+        instance = to_instance(project_id, compute_v1.Instance.pb(found), self._shapes, report)
+        return Look(instance, *(moment.astimezone(UTC) for moment in (window.start_time, window.end_time)))
 
 
 def _asset_name(uptime: Uptime) -> str:
     key = uptime.key
-    return (
-        f"//compute.googleapis.com/projects/{key.project_id}/zones/{key.zone}/instances/{uptime.instance_name}"
-    )
+    return f"//compute.googleapis.com/projects/{key.project_id}/zones/{key.zone}/instances/{uptime.instance_name}"

@@ -36,7 +36,15 @@ _PASSING = if_exception_type(
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
 )
-_FAILURES = (GoogleAPIError, GoogleAuthError, requests.RequestException, grpc.RpcError, ParseError, ConnectionError, TimeoutError)
+_FAILURES = (
+    GoogleAPIError,
+    GoogleAuthError,
+    requests.RequestException,
+    grpc.RpcError,
+    ParseError,
+    ConnectionError,
+    TimeoutError,
+)
 
 
 def retry(patience: timedelta) -> Retry:

@@ -56,6 +56,7 @@ def _to_sku(sku: Any) -> Sku:  # noqa: ANN401 (protobuf of billing_v1.Sku)
         usage_unit=expression.usage_unit if expression else "",
         currency=rates[0].unit_price.currency_code if rates else "",
         tiers=tuple(
-            (Decimal(repr(rate.start_usage_amount)), money(rate.unit_price.units, rate.unit_price.nanos)) for rate in rates
+            (Decimal(repr(rate.start_usage_amount)), money(rate.unit_price.units, rate.unit_price.nanos))
+            for rate in rates
         ),
     )

@@ -11,6 +11,7 @@ from google.cloud import compute_v1
 from requests.adapters import HTTPAdapter
 
 from spotkeeper import machine_types
+from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.machine_types import Sizes
@@ -36,7 +37,7 @@ class ComputeInstances:
     def __init__(self, endpoint: str | None, patience: timedelta) -> None:
         options, signer = client_options(endpoint), credentials(endpoint)
         self._client = compute_v1.InstancesClient(credentials=signer, client_options=options)
-        session: requests.Session = self._client.transport._session  # noqa: SLF001 (see _PartialResponses)
+        session: requests.Session = self._client.transport._session  # type: ignore[attr-defined]  # noqa: SLF001 (see _PartialResponses)
         for scheme in ("https://", "http://"):
             session.mount(scheme, _PartialResponses())
         self.shapes = Shapes(compute_v1.MachineTypesClient(credentials=signer, client_options=options), patience)
@@ -52,7 +53,7 @@ class ComputeInstances:
                 _report_missing(decoded, report)
                 for scope in decoded.items.values():
                     for instance in scope.instances:
-                        yield to_instance(project_id, instance, self.shapes)
+                        yield to_instance(project_id, instance, self.shapes, report)
 
 
 class _PartialResponses(HTTPAdapter):
@@ -75,10 +76,15 @@ class Shapes:
         self._sizes: dict[str, Sizes | None] = {}
         self.shapes: dict[Shape, Shape] = {}
 
-    def sizes(self, project_id: str, zone: str, machine_type: str) -> Sizes | None:
+    def sizes(self, project_id: str, zone: str, machine_type: str, report: Report) -> Sizes | None:
+        """Return what is billed of a machine type; None when nobody knows, or cannot tell now, which is reported."""
         if machine_type not in self._sizes:
-            known = machine_types.sizes(machine_type)
-            self._sizes[machine_type] = known or self._ask(project_id, zone, machine_type)
+            try:
+                known = machine_types.sizes(machine_type) or self._ask(project_id, zone, machine_type)
+            except UnavailableError as error:
+                report(f"machine type {machine_type}: {error}")
+                return None
+            self._sizes[machine_type] = known
         return self._sizes[machine_type]
 
     def same(self, shape: Shape) -> Shape:
@@ -86,12 +92,13 @@ class Shapes:
         return self.shapes.setdefault(shape, shape)
 
     def _ask(self, project_id: str, zone: str, machine_type: str) -> Sizes | None:
-        try:
-            found = self._client.get(
-                project=project_id, zone=zone, machine_type=machine_type, retry=self._retry, timeout=TIMEOUT
-            )
-        except NotFound:
-            return None
+        with failing_as_unavailable("Compute Engine"):
+            try:
+                found = self._client.get(
+                    project=project_id, zone=zone, machine_type=machine_type, retry=self._retry, timeout=TIMEOUT
+                )
+            except NotFound:
+                return None
         if found.bundled_local_ssds.partition_count:
             return None  # How large its disks are is not said here, and differs between families.
         accelerator = found.accelerators[0] if found.accelerators else None
@@ -104,11 +111,11 @@ class Shapes:
         )
 
 
-def to_instance(project_id: str, found: Any, shapes: Shapes) -> Instance:  # noqa: ANN401 (protobuf of compute_v1.Instance)
+def to_instance(project_id: str, found: Any, shapes: Shapes, report: Report) -> Instance:  # noqa: ANN401 (protobuf of compute_v1.Instance)
     """Return what is kept of an instance that Compute Engine or its asset history describes."""
     zone = _last(found.zone)
     machine_type = _last(found.machine_type)
-    sizes = shapes.sizes(project_id, zone, machine_type)
+    sizes = shapes.sizes(project_id, zone, machine_type, report)
     attached = found.guest_accelerators[0] if found.guest_accelerators else None
     local_ssd_gib = sum(disk.disk_size_gb for disk in found.disks if disk.type_ == "SCRATCH")
     return Instance(

@@ -80,23 +80,28 @@ class Jobs:
         with failing_as_unavailable("BigQuery"):
             self._client.create_table(new, exists_ok=True, retry=self._retry, timeout=TIMEOUT)
             job = self._client.load_table_from_file(
-                lines, new.reference, rewind=True, num_retries=UPLOAD_RETRIES, job_id=f"load_{table}", job_config=configuration, timeout=TIMEOUT
+                lines,
+                new.reference,
+                rewind=True,
+                num_retries=UPLOAD_RETRIES,
+                job_id=f"load_{table}",
+                job_config=configuration,
+                timeout=TIMEOUT,
             )
             job.result(retry=self._retry, timeout=JOB_SECONDS)
 
     def drop(self, table: str) -> None:
         """Delete a table, if it is there."""
         with failing_as_unavailable("BigQuery"):
-            self._client.delete_table(
-                self._dataset.table(table), not_found_ok=True, retry=self._retry, timeout=TIMEOUT
-            )
+            self._client.delete_table(self._dataset.table(table), not_found_ok=True, retry=self._retry, timeout=TIMEOUT)
 
     def _run(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
         configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=list(parameters))
+        # With a job_retry, query() would try for ten minutes to reach BigQuery, whatever it and retry say.
         job = self._client.query(
-            statement, job_config=configuration, retry=self._retry, job_retry=self._job_retry, timeout=TIMEOUT
+            statement, job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT
         )
-        return job.result(retry=self._retry, timeout=JOB_SECONDS)
+        return job.result(retry=self._retry, job_retry=self._job_retry, timeout=JOB_SECONDS)
 
 
 @cache

@@ -52,9 +52,7 @@ class MonitoringUptime:
                 f'AND resource.labels.project_id = "{project_id}"'
             ),
             interval=TimeInterval(start_time=hours[0], end_time=hours[-1] + HOUR),
-            aggregation=Aggregation(
-                alignment_period=HOUR, per_series_aligner=Aggregation.Aligner.ALIGN_SUM
-            ),
+            aggregation=Aggregation(alignment_period=HOUR, per_series_aligner=Aggregation.Aligner.ALIGN_SUM),
             view=ListTimeSeriesRequest.TimeSeriesView.FULL,
             page_size=POINTS_PER_PAGE,
         )
@@ -76,5 +74,3 @@ def _uptimes(series_of_page: Sequence[Any], wanted: dict[int, datetime]) -> Iter
             end = point.interval.end_time.seconds
             if end in wanted and (seconds := point.value.double_value or float(point.value.int64_value)):
                 yield Uptime(key, name, wanted[end], seconds)
-
-

@@ -1,7 +1,7 @@
 """BigQuery: the tables that runs read from and write to.
 
-A run makes the same few jobs whatever the size of the fleet: it reads the states of the hours and the rates (and, when it
-catches up or misses an instance, earlier looks), loads one staging table, commits it in one transaction, and records
+A run makes the same few jobs whatever the size of the fleet: it reads the states of the hours and the rates (and, when
+it catches up or misses an instance, earlier looks), loads one staging table, commits it in one transaction, and records
 itself in another.
 """
 
@@ -76,7 +76,10 @@ class Warehouse:
 
     def looks_since(self, projects: Sequence[str], since: datetime) -> Iterator[Look]:
         """Yield the looks that were still true at that time or later, in order of project id."""
-        parameters = [ArrayQueryParameter("projects", "STRING", list(projects)), _time("since", since)]
+        parameters: list[Parameter] = [
+            ArrayQueryParameter("projects", "STRING", list(projects)),
+            _time("since", since),
+        ]
         return (look_from(row) for row in self._jobs.query("looks_since", parameters))
 
     def looks_at(self, keys: Sequence[InstanceKey]) -> Iterator[Look]:

@@ -1,0 +1,151 @@
+"""Who may import whom, and what the core may not touch."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = sorted((ROOT / "functions").rglob("*.py"))
+GCP = [path for path in FUNCTIONS if "gcp" in path.parts]
+CORE = [path for path in FUNCTIONS if path.parent.name == "spotkeeper"]
+STAND_INS = [
+    ROOT / "infra" / "local" / f"{name}.py"
+    for name in (
+        "assets_api",
+        "catalog",
+        "catalog_api",
+        "cloud",
+        "compute_api",
+        "control_api",
+        "faults",
+        "fleet",
+        "monitoring_api",
+        "pubsub_api",
+        "rest",
+        "scenario",
+        "world",
+    )
+]
+IMPURE = {
+    "os.environ": "settings come from a mapping",
+    "os.getenv": "settings come from a mapping",
+    "datetime.now": "time is an argument",
+    "datetime.utcnow": "time is an argument",
+    "datetime.today": "time is an argument",
+    "date.today": "time is an argument",
+    "time.time": "time is an argument",
+    "time.monotonic": "time is an argument",
+    "time.sleep": "a core does not wait",
+    "print": "the core logs events",
+    "input": "a function has no keyboard",
+    "open": "the core reads its own tables only",
+}
+LOCAL = re.compile(r"localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]")
+REQUIREMENTS = [ROOT / "functions" / "requirements.txt", ROOT / "requirements" / "development.txt"]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module or name that a file imports, wherever in the file, by its full dotted name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def used(path: Path) -> Iterator[str]:
+    """Every name and every dotted pair of names that a file uses or imports: `print`, `os.environ`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield f"{ast.unparse(node.value).rpartition('.')[2]}.{node.attr}"
+    yield from imported(path)
+
+
+def strings(path: Path) -> Iterator[str]:
+    """Every string of a file that is a value: docstrings are none, and messages for people have a space in them."""
+    tree = ast.parse(path.read_text())
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield node.value
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def pinned(path: Path) -> dict[str, str]:
+    """The version of each package that a requirements file locks."""
+    return dict(re.findall(r"^([A-Za-z0-9._-]+(?:\[[^]]+])?)==(\S+)", path.read_text(), re.MULTILINE))
+
+
+def test_the_files_that_are_walked_are_there() -> None:
+    assert {"tracking.py", "prices.py", "tracker_api.py"} <= {path.name for path in CORE}
+    assert {"warehouse.py", "compute.py", "tracker.py"} <= {path.name for path in GCP}
+    assert [path for path in STAND_INS if not path.is_file()] == []
+
+
+@pytest.mark.parametrize("path", CORE, ids=named)
+def test_the_core_imports_the_standard_library_and_itself(path: Path) -> None:
+    foreign = [
+        name
+        for name in imported(path)
+        if not within(name, "spotkeeper", *sys.stdlib_module_names) or within(name, "spotkeeper.gcp")
+    ]
+
+    assert foreign == []
+
+
+@pytest.mark.parametrize("path", CORE, ids=named)
+def test_the_core_is_told_settings_and_time_and_neither_waits_nor_prints(path: Path) -> None:
+    assert sorted(IMPURE.keys() & set(used(path))) == []
+
+
+@pytest.mark.parametrize("path", FUNCTIONS, ids=named)
+def test_google_s_clients_are_imported_by_the_adapters_alone(path: Path) -> None:
+    clients = [name for name in imported(path) if within(name, "google", "grpc", "requests")]
+
+    assert path in GCP or clients == []
+
+
+@pytest.mark.parametrize("path", FUNCTIONS, ids=named)
+def test_what_is_deployed_imports_nothing_that_is_not(path: Path) -> None:
+    assert [name for name in imported(path) if within(name, "infra", "tests") or name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("path", FUNCTIONS, ids=named)
+def test_what_is_deployed_names_no_address_of_this_machine(path: Path) -> None:
+    addresses = [text for text in strings(path) if LOCAL.search(text) and " " not in text.strip()]
+
+    assert addresses == []
+
+
+@pytest.mark.parametrize("path", STAND_INS, ids=named)
+def test_a_stand_in_knows_nothing_of_what_is_tested_against_it(path: Path) -> None:
+    assert [name for name in imported(path) if within(name, "spotkeeper", "functions", "main")] == []
+
+
+def test_tests_run_with_the_versions_that_run_in_the_cloud() -> None:
+    deployed, development = (pinned(path) for path in REQUIREMENTS)
+
+    assert "functions-framework" in deployed
+    assert {name: development.get(name) for name in deployed} == deployed
+
+
+@pytest.mark.parametrize("path", REQUIREMENTS, ids=named)
+def test_every_package_is_locked_by_version_and_hash(path: Path) -> None:
+    lines = path.read_text().replace("\\\n", " ").splitlines()
+    packages = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+    assert len(packages) > 20
+    assert [line for line in packages if not re.match(r"[\w.\[\]-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line)] == []
