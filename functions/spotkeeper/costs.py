@@ -51,20 +51,25 @@ def cost_row(instance: Instance, uptime: Uptime, price: InstancePrice) -> CostRo
     Prices, hours and costs are each rounded once, half up, to nine decimals; a cost is worked out from the unrounded
     hours and the rounded price, which is the price that the row shows.
     """
-    hours = _EXACT.divide(Decimal(repr(uptime.seconds)), _SECONDS_PER_HOUR)
+    seconds = Decimal(repr(uptime.seconds))
     spot, ondemand = _rounded(price.spot), _rounded(price.ondemand)
     return CostRow(
         hour=uptime.hour,
         instance=instance,
-        uptime_hours=hours.quantize(_NUMERIC, context=_EXACT),
+        uptime_hours=_per_hour(seconds),
         price=InstancePrice(spot, ondemand, price.status, price.as_of, price.reason),
-        cost=_cost(hours, spot),
-        ondemand_cost=_cost(hours, ondemand),
+        cost=_cost(seconds, spot),
+        ondemand_cost=_cost(seconds, ondemand),
     )
 
 
-def _cost(hours: Decimal, price: Decimal | None) -> Decimal | None:
-    return None if price is None else _rounded(_EXACT.multiply(hours, price))
+def _cost(seconds: Decimal, price: Decimal | None) -> Decimal | None:
+    return None if price is None else _per_hour(_EXACT.multiply(seconds, price))
+
+
+def _per_hour(amount: Decimal) -> Decimal:
+    """Divide, last: 75 s are an endless fraction of an hour, and 24 times its digits end just below a half."""
+    return _EXACT.divide(amount, _SECONDS_PER_HOUR).quantize(_NUMERIC, context=_EXACT)
 
 
 def _rounded(amount: Decimal | None) -> Decimal | None:

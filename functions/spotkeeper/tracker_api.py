@@ -23,14 +23,14 @@ _LONGEST_TIME = 64
 _YEARS = range(2000, 3000)
 """In which a month can be counted forth and back from every day."""
 
-_SHOWN = Repr(maxstring=_LONGEST_TIME, maxother=_LONGEST_TIME)
+_SHOWN = Repr(maxlevel=1, maxlist=2, maxdict=2, maxstring=_LONGEST_TIME, maxother=_LONGEST_TIME)
 
 
 def decode(
     headers: Mapping[str, str], query: Mapping[str, Sequence[str]], body: bytes, system_time: datetime, clock: Clock
 ) -> TrackRequest:
     """Return what a call asks for; raises RefusedRequestError naming what is wrong with it."""
-    header = headers.get(SCHEDULE_HEADER)
+    header = next((value for name, value in headers.items() if name.lower() == SCHEDULE_HEADER.lower()), None)
     scheduled = parse_time(SCHEDULE_HEADER, header) if header else system_time
     if scheduled.year not in _YEARS:
         message = f"{SCHEDULE_HEADER} {header} is not in the years {_YEARS.start} to {_YEARS.stop - 1}"

@@ -78,7 +78,7 @@ def logged(folder: Path) -> str:
 def recorded(stack: Stack, hour: datetime) -> dict[str, Any]:
     """What the tables say of an hour."""
     at = bigquery.QueryJobConfig(query_parameters=[bigquery.ScalarQueryParameter("hour", "TIMESTAMP", hour)])
-    sql = f"SELECT COUNT(*) AS vms, SUM(cost) AS cost FROM {DATASET}.spot_vm_costs WHERE usage_start_time = @hour"  # noqa: S608
+    sql = f"SELECT COUNT(*) AS vms, SUM(cost) AS cost FROM {DATASET}.spot_vm_costs WHERE usage_start_time = @hour"
     [row] = stack.client().query(sql, job_config=at).result()
     return dict(row)
 

@@ -48,6 +48,7 @@ def test_a_row_says_whose_it_is_and_where_its_price_comes_from() -> None:
         (59.999999, "0.01", "0.016666666", "0.000166667"),
         (1800.0, "0.000000001", "0.5", "0.000000001"),
         (1799.0, "0.000000001", "0.499722222", "0"),
+        (75.0, "0.000000024", "0.020833333", "0.000000001"),
         (3600.0, "0.0000000015", "1", "0.000000002"),
         (3600.0, "123456789.123456789", "1", "123456789.123456789"),
     ],
@@ -65,7 +66,7 @@ def test_the_cost_is_of_the_price_that_the_row_shows() -> None:
 
 
 @given(
-    st.floats(0, 3600, allow_subnormal=False),
+    st.floats(0, 3600, allow_subnormal=False) | st.integers(0, 60).map(lambda minutes: minutes * 60.0),
     st.decimals(0, 1000, places=12),
     st.decimals(0, 1000, places=18),
 )

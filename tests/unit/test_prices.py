@@ -130,6 +130,10 @@ PRICED = [
         shape("n4-custom-2-20480-ext"),
         [("n4-custom:core", "2"), ("n4-custom:ram", "16"), ("n4-custom:ram-extended", "4")],
     ),
+    (
+        shape("n1-custom-1-7680-ext"),
+        [("n1-custom:core", "1"), ("n1-custom:ram", "6.5"), ("n1-custom:ram-extended", "1")],
+    ),
     (shape("custom-2-13312-ext"), [("n1-custom:core", "2"), ("n1-custom:ram", "13")]),
     (
         shape("custom-1-7680-ext"),

@@ -363,6 +363,12 @@ def test_what_is_in_no_group_of_components_is_passed_over() -> None:
     ) == CatalogReading(())
 
 
+def test_only_the_place_is_left_out_of_a_description() -> None:
+    qualified = replace(CORE, description="N2 Instance Core in preview running in Iowa")
+
+    assert reasons(qualified) == ["no component is worded like this"]
+
+
 def test_what_looks_like_a_component_and_is_worded_as_none_is_reported_by_name() -> None:
     new_family = replace(CORE, sku_id="NEW", description="C5 Instance Core running in Iowa")
 

@@ -1,0 +1,286 @@
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from spotkeeper.alerts import Alert
+from spotkeeper.costs import Uptime
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.instances import InstanceKey
+from spotkeeper.periods import Period, PeriodKind
+from spotkeeper.prices import PriceStatus
+from spotkeeper.runs import Gap, HourRun, Summary, Unpriced
+from spotkeeper.settings import Clock
+from spotkeeper.tracker_api import SCHEDULE_HEADER, answer, decode
+from spotkeeper.tracking import TrackRequest
+
+NOW = datetime(2026, 7, 21, 14, 7, 12, tzinfo=UTC)
+START, END = "2026-07-21T05:00:00Z", "2026-07-21T07:00:00Z"
+HOURS = (datetime(2026, 7, 21, 5, tzinfo=UTC), datetime(2026, 7, 21, 6, tzinfo=UTC))
+PLAIN = TrackRequest(NOW, NOW)
+RANGE = TrackRequest(NOW, NOW, HOURS)
+
+
+def asked(
+    body: bytes | object = b"",
+    query: Mapping[str, Sequence[str]] | None = None,
+    schedule: str | None = None,
+    clock: Clock = Clock.SYSTEM,
+) -> TrackRequest:
+    headers = {} if schedule is None else {SCHEDULE_HEADER: schedule}
+    return decode(headers, query or {}, body if isinstance(body, bytes) else json.dumps(body).encode(), NOW, clock)
+
+
+@pytest.mark.parametrize("body", [b"", b"  \r\n", b"{}", b" { } "])
+def test_a_call_without_fields_asks_for_what_is_due(body: bytes) -> None:
+    assert asked(body) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("body", "query"),
+    [
+        ({"start": START, "end": END}, {}),
+        (b"", {"start": [START], "end": [END]}),
+        ({"start": START}, {"end": [END]}),
+        ({"end": END}, {"start": [START]}),
+        ({"end": "2026-07-21t07:00:00+00:00", "start": START}, {}),
+    ],
+)
+def test_a_range_is_read_from_the_body_and_the_query(
+    body: bytes | dict[str, str], query: Mapping[str, Sequence[str]]
+) -> None:
+    assert asked(body, query) == RANGE
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "told"),
+    [
+        ({"start": START, "end": END, "dry_run": True}, {}, "'dry_run' is not a field of this request"),
+        (b"", {"Start": [START]}, "'Start' is not a field of this request"),
+        ({"": START}, {}, "'' is not a field of this request"),
+        ({"x" * 1000: START}, {}, "xxx...xxx"),
+        (b"", {"start": [START, START], "end": [END]}, "start is given 2 times"),
+        ({"start": START, "end": END}, {"end": [END]}, "end is given 2 times"),
+        (f'{{"start": "{START}", "start": "{END}"}}'.encode(), {}, "'start' is given 2 times"),
+        ({"start": 5, "end": 6}, {}, "start 5 is not a time"),
+        ({"start": None, "end": END}, {}, "start None is not a time"),
+        ({"start": START, "end": [END]}, {}, "end ['2026-07-21T07:00:00Z'] is not a time"),
+        ({"start": START, "end": {"at": END}}, {}, "end {'at': '2026-07-21T07:00:00Z'} is not a time"),
+        ({"start": START, "end": "7" * 1000}, {}, "777...777"),
+        ({"start": START}, {}, "end is missing: give both start and end, or neither"),
+        ({"end": END}, {}, "start is missing: give both start and end, or neither"),
+        ({"start": "five", "end": END}, {}, "start 'five' is not a time"),
+        ({"start": END, "end": START}, {}, "must be before end"),
+        ({"start": START, "end": "2026-07-21T15:00:00Z"}, {}, "the latest closed hour ends at 2026-07-21T14:00:00Z"),
+        (b"start=now", {}, "the body is not JSON"),
+        (b'{"start": ', {}, "the body is not JSON"),
+        (b"\xff\xfe\x00\x00", {}, "the body is not JSON"),
+        (b'{"start": ' + b"9" * 5000 + b"}", {}, "the body is not JSON"),
+        (b"[" * 100_000, {}, "the body is not JSON"),
+        (b"[]", {}, "the body is not a JSON object with start and end, but list"),
+        (b"null", {}, "the body is not a JSON object with start and end, but NoneType"),
+        (b'"2026-07-21T05:00:00Z"', {}, "the body is not a JSON object with start and end, but str"),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_a_wrong_request_is_refused_with_its_value_named(
+    body: bytes | object, query: Mapping[str, Sequence[str]], told: str
+) -> None:
+    with pytest.raises(RefusedRequestError) as refusal:
+        asked(body, query)
+
+    assert told in str(refusal.value)
+    assert len(str(refusal.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [
+        ("yesterday", "'yesterday' is not a time"),
+        ("2026-07-21T14:00:00", "'2026-07-21T14:00:00' is not a time"),
+        ("2026-07-21", "'2026-07-21' is not a time"),
+        ("2026-07-21T14:17:13Z", "2026-07-21T14:17:13Z is in the future: it is 2026-07-21T14:07:12Z"),
+        ("2026-06-09T14:07:11Z", "2026-06-09T14:07:11Z is too old"),
+        ("0001-01-01T00:00:00+01:00", "is not a time"),
+        ("0001-01-01T00:00:00Z", "is not in the years 2000 to 2999"),
+        ("9999-12-31T23:59:59Z", "is not in the years 2000 to 2999"),
+    ],
+)
+def test_a_wrong_schedule_time_is_refused_with_its_value_named(schedule: str, told: str) -> None:
+    with pytest.raises(RefusedRequestError) as refusal:
+        asked(schedule=schedule)
+
+    assert str(refusal.value).startswith(SCHEDULE_HEADER)
+    assert told in str(refusal.value)
+
+
+@pytest.mark.parametrize("schedule", ["yesterday", "1999-12-31T23:59:59Z", "3000-01-01T00:00:00Z"])
+def test_a_replay_takes_no_wrong_schedule_time_either(schedule: str) -> None:
+    with pytest.raises(RefusedRequestError, match=SCHEDULE_HEADER):
+        asked(schedule=schedule, clock=Clock.SCHEDULE)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "due"),
+    [
+        ("2026-07-21T14:07:00Z", "2026-07-21T14:07:00Z"),
+        ("2026-07-21T11:07:00Z", "2026-07-21T11:07:00Z"),
+        ("2026-07-21T14:07:00.123456789Z", "2026-07-21T14:07:00.123456Z"),
+        ("2026-07-21T07:07:00-07:00", "2026-07-21T14:07:00Z"),
+        ("2026-07-21T19:37:00+05:30", "2026-07-21T14:07:00Z"),
+        ("2026-06-09T14:07:12Z", "2026-06-09T14:07:12Z"),
+        ("2026-07-21T14:17:12Z", "2026-07-21T14:07:12Z"),
+        ("", "2026-07-21T14:07:12Z"),
+    ],
+)
+def test_hours_are_due_up_to_the_time_the_call_was_scheduled_for(schedule: str, due: str) -> None:
+    assert asked(schedule=schedule) == TrackRequest(NOW, datetime.fromisoformat(due))
+
+
+@pytest.mark.parametrize("name", ["X-Cloudscheduler-Scheduletime", "x-cloudscheduler-scheduletime"])
+def test_a_server_may_write_the_header_s_name_in_other_letters(name: str) -> None:
+    due = datetime(2026, 7, 21, 11, 7, tzinfo=UTC)
+
+    assert decode({name: "2026-07-21T11:07:00Z"}, {}, b"", NOW, Clock.SYSTEM) == TrackRequest(NOW, due)
+
+
+def test_a_late_call_may_still_ask_for_hours_up_to_the_present() -> None:
+    late = asked({"start": "2026-07-21T13:00:00Z", "end": "2026-07-21T14:00:00Z"}, schedule="2026-07-21T11:07:00Z")
+
+    assert late.hours == (datetime(2026, 7, 21, 13, tzinfo=UTC),)
+
+
+def test_in_a_replay_the_schedule_time_is_the_present() -> None:
+    long_ago = datetime(2024, 2, 29, 5, 7, tzinfo=UTC)
+
+    assert asked(schedule="2024-02-29T05:07:00Z", clock=Clock.SCHEDULE) == TrackRequest(long_ago, long_ago)
+    with pytest.raises(RefusedRequestError, match="is too late: the latest closed hour ends at 2024-02-29T05:00:00Z"):
+        asked({"start": START, "end": END}, schedule="2024-02-29T05:07:00Z", clock=Clock.SCHEDULE)
+
+
+def test_in_a_replay_a_call_without_a_schedule_time_is_of_the_present() -> None:
+    assert asked(clock=Clock.SCHEDULE) == PLAIN
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([START, END]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["start", "end"]) | st.text(), inner),
+)
+
+
+def told_or_asked(headers: Mapping[str, str], body: bytes, clock: Clock) -> TrackRequest | str:
+    """What is asked for, or the sentence that refuses it."""
+    try:
+        return decode(headers, {}, body, NOW, clock)
+    except RefusedRequestError as refusal:
+        return str(refusal)
+
+
+@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()), st.sampled_from(Clock))
+@example(b'{"start": "\\ud800", "end": "\\udfff"}', Clock.SYSTEM)
+@example(b'{"start": "0001-01-01T00:00:00+23:59", "end": "9999-12-31T23:00:00Z"}', Clock.SYSTEM)
+@example(b'{"start": "0001-01-01T00:00:00Z", "end": "9999-12-31T23:00:00-23:59"}', Clock.SCHEDULE)
+def test_no_body_does_more_than_be_refused(body: bytes, clock: Clock) -> None:
+    found = told_or_asked({}, body, clock)
+
+    assert 0 < len(found) < 400 if isinstance(found, str) else found in (PLAIN, RANGE)
+
+
+@given(st.text() | st.datetimes(timezones=st.timezones()).map(datetime.isoformat), st.sampled_from(Clock))
+@example("9999-12-31T23:59:59Z", Clock.SCHEDULE)
+@example("0001-01-01T00:00:00Z", Clock.SCHEDULE)
+@example("2000-01-01T00:00:00Z", Clock.SCHEDULE)
+@example("2999-12-31T23:59:59Z", Clock.SCHEDULE)
+def test_no_schedule_time_does_more_than_be_refused(schedule: str, clock: Clock) -> None:
+    found = told_or_asked({SCHEDULE_HEADER: schedule}, b"", clock)
+
+    if isinstance(found, str):
+        assert SCHEDULE_HEADER in found
+    else:
+        assert found.due <= found.now
+        assert found.due.utcoffset() == timedelta(0)
+
+
+KEY = InstanceKey("blue", "us-central1-a", "17000000000000000001")
+PERIOD = Period(PeriodKind.DAY, datetime(2026, 7, 21, 7, tzinfo=UTC), datetime(2026, 7, 22, 7, tzinfo=UTC))
+
+
+def test_the_answer_says_what_was_done() -> None:
+    hour = HourRun(
+        "run1",
+        HOURS[0],
+        NOW,
+        rows=7,
+        cost=Decimal("0.000000012"),
+        ondemand_cost=Decimal("1.5"),
+        statuses=Counter({PriceStatus.EXACT: 4, PriceStatus.UNKNOWN: 3}),
+        unpriced=Counter({Unpriced("n9-standard-4", "us-central1", "no rule"): 3}),
+        unresolved=[Uptime(KEY, "worker-1", HOURS[0], 60.0)],
+        gaps=[Gap("compute", "503", "red")],
+    )
+    alert = Alert(PERIOD, Decimal(90), Decimal(100), (Decimal("0.5"), Decimal("0.8")))
+
+    told = answer(Summary("run1", (hour,), (alert,)))
+
+    assert json.loads(json.dumps(told)) == {
+        "status": "incomplete",
+        "run_id": "run1",
+        "hours": ["2026-07-21T05:00:00Z"],
+        "rows": 7,
+        "total_cost": "0.000000012",
+        "ondemand_cost": "1.5",
+        "currency": "USD",
+        "complete": False,
+        "unresolved": 1,
+        "unresolved_instances": ["blue/us-central1-a/worker-1"],
+        "unpriced": 3,
+        "unpriced_machine_types": [
+            {"machine_type": "n9-standard-4", "region": "us-central1", "reason": "no rule", "rows": 3}
+        ],
+        "price_statuses": {"exact": 4, "unknown": 3},
+        "gaps": [{"source": "compute", "project_id": "red", "detail": "503"}],
+        "alerts": [{"period": "day", "period_start": "2026-07-21T07:00:00Z", "threshold": "0.8"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("hours", "status"),
+    [
+        ((), "nothing_to_do"),
+        ((HourRun("run1", HOURS[0], NOW),), "complete"),
+        ((HourRun("run1", HOURS[0], NOW), HourRun("run1", HOURS[1], NOW, gaps=[Gap("compute", "503")])), "incomplete"),
+    ],
+)
+def test_the_status_is_one_of_three_words(hours: tuple[HourRun, ...], status: str) -> None:
+    told = answer(Summary("run1", hours))
+
+    assert (told["status"], told["complete"]) == (status, status != "incomplete")
+
+
+def test_a_hundred_that_could_not_be_found_out_are_counted_and_the_first_twenty_named() -> None:
+    strangers = [
+        Uptime(InstanceKey("blue", "us-central1-a", str(number)), f"worker-{number}", HOURS[0], 60.0)
+        for number in range(100)
+    ]
+    unpriced = Counter(
+        {Unpriced(f"n9-standard-{number}", "us-central1", "no rule"): number + 1 for number in range(100)}
+    )
+
+    told = answer(Summary("run1", (HourRun("run1", HOURS[0], NOW, unresolved=strangers, unpriced=unpriced),)))
+
+    assert (told["unresolved"], told["unpriced"]) == (100, 5050)
+    assert told["unresolved_instances"] == [f"blue/us-central1-a/worker-{number}" for number in range(20)]
+    assert [each["rows"] for each in told["unpriced_machine_types"]] == list(range(100, 80, -1))  # type: ignore[attr-defined]  # JSON
+
+
+def test_an_instance_that_is_unresolved_in_several_hours_is_one() -> None:
+    hours = [HourRun("run1", hour, NOW, unresolved=[Uptime(KEY, "worker-1", hour, 60.0)]) for hour in HOURS]
+
+    told = answer(Summary("run1", tuple(hours)))
+
+    assert (told["unresolved"], told["unresolved_instances"]) == (1, ["blue/us-central1-a/worker-1"])
