@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from spotkeeper.periods import HOUR, hours_between
 
 type Work = Mapping[datetime, frozenset[str]]
-"""The projects whose usage is still to be recorded, by hour. None is left in an hour of which only the alerts failed."""
+"""The projects whose usage is still to be recorded, by hour: none in an hour of which only the alerts failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ class PriceHistory:
         return self._books[epoch]
 
     def _later_than(self, hour: datetime) -> Iterator[DatedRate]:
-        """The rates read later than the hour, of components that had none before it; the earliest of each comes last."""
+        """The rates read later, of components that had none by this hour; the earliest of each comes last."""
         begun = {_component(dated.rate) for dated in self._rates if dated.valid_from <= hour}
         later = (dated for dated in self._rates if dated.valid_from > hour and _component(dated.rate) not in begun)
         return iter(sorted(later, key=lambda dated: dated.valid_from, reverse=True))

@@ -38,10 +38,13 @@ class Price:
 
 
 class PriceBook:
-    """The rates of one time."""
+    """The rates of one time: the dearest of each component, whatever their order; a rate of nothing is none."""
 
     def __init__(self, rates: Iterable[Rate]) -> None:
-        self._rates = {(rate.component, rate.market, rate.region): rate for rate in rates}
+        dearest_last = sorted(
+            (rate for rate in rates if _is_amount(rate.usd)), key=lambda rate: (rate.usd, rate.sku_id)
+        )
+        self._rates = {(rate.component, rate.market, rate.region): rate for rate in dearest_last}
         self._prices: dict[tuple[Shape, str, Market], Price] = {}
 
     def price(self, shape: Shape, region: str, market: Market) -> Price:
@@ -64,6 +67,7 @@ class PriceBook:
         return Price(sum((part.rate.usd * part.quantity for part in parts), Decimal(0)), parts)
 
 
+_CUSTOM = "custom-"
 _MARKET_WORDS = {Market.SPOT: "Spot", Market.ON_DEMAND: "on-demand"}
 
 
@@ -79,26 +83,51 @@ class _Family:
     extended: str
     gib_per_vcpu: str
     local_ssd: str
+    per_gpu: str
+    bundled_gpu: str
     unknown: str
 
 
 def _bill(shape: Shape) -> dict[str, Decimal] | str:
     """The components that a shape is billed for and how much of each, or why that is not known."""
     family = _family(shape.machine_type)
-    if family is None:
+    if family is None or not _has_rule(family, shape.machine_type):
         return f"no rule for machine type {shape.machine_type}"
-    if family.unknown:
-        return f"{shape.machine_type}: {family.unknown}"
-    if shape.vcpus is None or shape.memory_gib is None:
-        return f"the size of machine type {shape.machine_type} is not known"
+    reason = _unbillable(family, shape)
+    if reason or shape.vcpus is None or shape.memory_gib is None:
+        return reason
+    if family.per_gpu:
+        return {family.per_gpu: Decimal(shape.gpu_count)}
     bill = {family.flat: Decimal(1)} if family.flat else _cores_and_memory(family, shape, shape.vcpus, shape.memory_gib)
     if shape.gpu_count:
         bill[f"gpu:{shape.gpu_type}"] = Decimal(shape.gpu_count)
     if shape.local_ssd_gib:
-        if not family.local_ssd:
-            return f"no rule for local SSD of machine type {shape.machine_type}"
         bill[family.local_ssd] = Decimal(shape.local_ssd_gib)
     return bill
+
+
+def _unbillable(family: _Family, shape: Shape) -> str:
+    """Why a shape of a family has no bill; empty when it has one."""
+    if family.unknown:
+        return f"{shape.machine_type}: {family.unknown}"
+    if not _is_amount(shape.vcpus) or not _is_amount(shape.memory_gib):
+        return f"the size of machine type {shape.machine_type} is not known"
+    if shape.gpu_count < bool(family.bundled_gpu) or shape.local_ssd_gib < 0:
+        return f"the GPUs or the local SSD of machine type {shape.machine_type} are not known"
+    if shape.local_ssd_gib and not (family.local_ssd or family.per_gpu):
+        return f"no rule for local SSD of machine type {shape.machine_type}"
+    return ""
+
+
+def _has_rule(family: _Family, machine_type: str) -> bool:
+    """Whether the row says what a custom type, or its extended memory, is billed for."""
+    if _CUSTOM not in machine_type or family.unknown:
+        return True
+    return _CUSTOM in family.prefix and bool(family.extended or not machine_type.endswith("-ext"))
+
+
+def _is_amount(value: Decimal | None) -> bool:
+    return value is not None and value.is_finite() and value > 0
 
 
 def _cores_and_memory(family: _Family, shape: Shape, vcpus: Decimal, memory_gib: Decimal) -> dict[str, Decimal]:

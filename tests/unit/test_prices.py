@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,8 @@ USD = {
     "gpu:nvidia-rtx-pro-6000": "1.15",
     "local-ssd": "0.0001",
     "c4:local-ssd": "0.0002",
+    "g4:local-ssd": "0.0003",
+    "a4:gpu-slice": "4.9542",
     "z3:local-ssd": "0.0009",
 }
 SPOT_RATES = [rate(component, usd) for component, usd in USD.items()]
@@ -163,6 +166,11 @@ PRICED = [
     # bundled GPUs and local SSD
     (shape("g2-standard-48"), [("g2:core", "48"), ("g2:ram", "192"), ("gpu:nvidia-l4", "4")]),
     (shape("g4-standard-96"), [("g4:core", "96"), ("g4:ram", "360"), ("gpu:nvidia-rtx-pro-6000", "2")]),
+    (shape("a4-highgpu-8g"), [("a4:gpu-slice", "8")]),
+    (
+        shape("g4-standard-48", local_ssd_gib=1500),
+        [("g4:core", "48"), ("g4:ram", "180"), ("gpu:nvidia-rtx-pro-6000", "1"), ("g4:local-ssd", "1500")],
+    ),
     (shape("a2-megagpu-16g"), [("a2:core", "96"), ("a2:ram", "1360"), ("gpu:nvidia-tesla-a100", "16")]),
     (
         shape("a2-ultragpu-2g"),
@@ -221,7 +229,14 @@ def test_all_that_is_missing_is_named() -> None:
 @pytest.mark.parametrize(
     ("unpriced", "reason"),
     [
-        (shape("a4-highgpu-8g"), "a4-highgpu-8g: how A4 is billed apart from reservations is not published"),
+        (
+            Shape("a4-highgpu-8g-nolssd", Decimal(224), Decimal(3968), "nvidia-b200", 8),
+            "a4-highgpu-8g-nolssd: how A4 types other than a4-highgpu-8g are billed is not published",
+        ),
+        (shape("g2-custom-8-40960"), "g2-custom-8-40960: how G2 with custom memory is billed is not published"),
+        (shape("t2d-custom-4-8192"), "no rule for machine type t2d-custom-4-8192"),
+        (shape("c3-custom-4-8192"), "no rule for machine type c3-custom-4-8192"),
+        (shape("e2-custom-4-8192-ext"), "no rule for machine type e2-custom-4-8192-ext"),
         (shape("a4x-highgpu-4g"), "a4x-highgpu-4g: how A4X is billed apart from reservations is not published"),
         (shape("g4-standard-12"), "g4-standard-12: how a fraction of a GPU is billed is not published"),
         (
@@ -271,9 +286,74 @@ def test_an_unknown_family_is_not_priced_as_a_known_one_that_begins_alike() -> N
     assert [BOOK.price(each, IOWA, SPOT).usd_per_hour for each in unknown] == [None, None, None]
 
 
+def test_a4_as_spot_costs_what_google_publishes_for_iowa() -> None:
+    assert BOOK.price(shape("a4-highgpu-8g"), IOWA, SPOT).usd_per_hour == Decimal("39.6336")
+
+
+@pytest.mark.parametrize("machine_type", ["a2-highgpu-1g", "a3-highgpu-8g", "a4-highgpu-8g", "g2-standard-4"])
+def test_a_type_that_always_has_gpus_has_no_price_without_them(machine_type: str) -> None:
+    price = BOOK.price(replace(shape(machine_type), gpu_type=None, gpu_count=0), IOWA, SPOT)
+
+    assert price.usd_per_hour is None
+    assert price.reason == f"the GPUs or the local SSD of machine type {machine_type} are not known"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"vcpus": Decimal(0)},
+        {"vcpus": Decimal(-4)},
+        {"vcpus": Decimal("NaN")},
+        {"vcpus": Decimal("Infinity")},
+        {"memory_gib": Decimal(0)},
+        {"memory_gib": Decimal(-16)},
+        {"gpu_type": "nvidia-tesla-t4", "gpu_count": -1},
+        {"local_ssd_gib": -375},
+    ],
+    ids=str,
+)
+def test_no_odd_shape_has_a_price(odd: dict[str, Any]) -> None:
+    assert BOOK.price(replace(shape("n1-standard-4"), **odd), IOWA, SPOT).usd_per_hour is None
+
+
+@pytest.mark.parametrize("usd", ["0", "-0.0055", "NaN", "Infinity"])
+def test_a_stored_rate_of_nothing_is_no_rate(usd: str) -> None:
+    book = PriceBook([rate("n2:core", usd), rate("n2:ram", "0.004")])
+
+    assert book.price(shape("n2-standard-4"), IOWA, SPOT).reason == f"no Spot rate for n2:core in {IOWA}"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_rates_for_one_component_the_dearer_counts_in_any_order(order: int) -> None:
+    two = [rate("n2:core", "0.03"), replace(rate("n2:core", "0.05"), sku_id="other")]
+    book = PriceBook([*two[::order], rate("n2:ram", "0.004")])
+
+    assert book.price(shape("n2-standard-4"), IOWA, SPOT).usd_per_hour == Decimal("0.264")
+
+
+ANY_AMOUNT = st.decimals().filter(lambda amount: not amount.is_snan()) | st.none()
+
+
+@given(
+    st.sampled_from([row["machine_type"] for row in rows("machine_types")]),
+    ANY_AMOUNT,
+    ANY_AMOUNT,
+    st.integers(-2, 20),
+    st.integers(-375, 36_000),
+)
+def test_no_shape_whatever_costs_nothing_or_less(
+    machine_type: str, vcpus: Decimal | None, memory_gib: Decimal | None, gpu_count: int, local_ssd_gib: int
+) -> None:
+    odd = Shape(machine_type, vcpus, memory_gib, "nvidia-l4" if gpu_count else None, gpu_count, local_ssd_gib)
+
+    usd = BOOK.price(odd, IOWA, SPOT).usd_per_hour
+
+    assert usd is None or usd > 0
+
+
 def test_every_component_that_a_family_is_billed_for_has_a_wording() -> None:
     worded = {row["component"] for row in rows("components")}
-    columns = ("core", "ram", "flat", "extended", "local_ssd")
+    columns = ("core", "ram", "flat", "extended", "local_ssd", "per_gpu")
     billed = {row[column] for row in rows("families") for column in columns if row[column]}
     premiums = {f"{row['premium']}:{kind}" for row in rows("families") if row["premium"] for kind in ("core", "ram")}
 

@@ -284,6 +284,7 @@ def test_no_family_swallows_another_that_begins_like_it(description: str, compon
         ("Nvidia H100 80GB Mega GPU", "gpu:nvidia-h100-mega-80gb"),
         ("Nvidia H100 80GB Plus GPU", "gpu:nvidia-h100-mega-80gb"),
         ("H200 141GB GPU", "gpu:nvidia-h200-141gb"),
+        ("Nvidia H100 Mega 80GB GPU", "gpu:nvidia-h100-mega-80gb"),
         ("RTX 6000 96GB", "gpu:nvidia-rtx-pro-6000"),
     ],
 )
@@ -351,6 +352,13 @@ def test_a_shared_core_instance_of_the_first_generation_is_one_flat_rate(
         "N2 Instance Core running in Iowa, reserved",
         "N2 Instance Core running in Iowa (Sole Tenancy)",
         "Nvidia L4 GPU attached to DWS Defined Duration VMs running in Iowa",
+        "Nvidia Tesla T4 GPU attached to Sole Tenancy VMs running in Americas",
+        "Reserved Nvidia H100 80GB Mega GPU in Americas in Calendar Mode",
+        "DWS Calendar Mode A4 Nvidia B200 (1 gpu slice) running in Americas",
+        "C3 Instance Local SSD attached to Calendar mode reservations running in Iowa",
+        "Committed Use Discount Premium for E2 Custom Instance Core running in Johannesburg",
+        "Capacity Optimized A3 Instance Core running in Iowa",
+        "vGPU G4 Instance Local SSD running in Oregon",
     ],
 )
 def test_a_decoy_is_neither_a_component_nor_worth_a_report(description: str) -> None:
