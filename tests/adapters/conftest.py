@@ -72,8 +72,9 @@ type MakeTracker = Callable[..., Tracker]
 
 
 @pytest.fixture
-def make_tracker(stack: Stack) -> Iterator[MakeTracker]:
+def make_tracker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeTracker]:
     """Make trackers with empty datasets; the stand-ins forget their faults afterwards."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
 
     def make(variables: Mapping[str, str] | None = None, dataset: str | None = None) -> Tracker:
         name = dataset or f"tracker_{next(_numbers)}"

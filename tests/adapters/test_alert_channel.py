@@ -17,11 +17,12 @@ type Messages = Sequence[tuple[bytes, dict[str, str]]]
 
 
 @pytest.fixture
-def sent(stack: Stack) -> Callable[[], Messages]:
+def sent(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Messages]:
     """What was published since the test began: pulled from Google's emulator, or as the stand-in kept it."""
     if stack.pubsub == stack.grpc:
         before = len(_kept(stack))
         return lambda: [(b64decode(each["data"]), each["attributes"]) for each in _kept(stack)[before:]]
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
     subscriber = pubsub_v1.SubscriberClient()
     subscriber.create_subscription(name=SUBSCRIPTION, topic=TOPIC)
 
