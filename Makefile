@@ -1,11 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types format lock clean
+.PHONY: help setup run serve test bench catalog-check lint types format lock clean
 
 PYTHON_IN_VENV := .venv/bin/python
 KEEP ?=
+ONLY ?=
+CATALOG ?=
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv with Python 3.13 and the locked packages; every other target does it by itself.
 	@infra/local/setup.sh
@@ -18,6 +20,12 @@ serve: setup ## Serve the tables of the last run, to query them with bq.
 
 test: setup ## Run all tests.
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+bench: setup ## Measure how fast the product is and compare with its limits (ONLY=prices: one bench).
+	@$(PYTHON_IN_VENV) -m tests.bench $(ONLY)
+
+catalog-check: setup ## Fail when the price catalogue sells what cannot be priced (CATALOG=FILE: a saved one, else Google's).
+	@$(PYTHON_IN_VENV) -m spotkeeper catalog-check $(if $(CATALOG),--catalog '$(CATALOG)')
 
 lint: setup ## Check style and formatting.
 	@$(PYTHON_IN_VENV) -m ruff check

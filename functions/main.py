@@ -9,10 +9,14 @@ from http import HTTPStatus
 
 import flask
 import functions_framework
+from cloudevents.http import CloudEvent
 
+from spotkeeper.enforcer_ports import EnforcerPorts
+from spotkeeper.enforcing import enforce
 from spotkeeper.errors import RefusedRequestError, UnavailableError
 from spotkeeper.logs import event, follow_trace, write_json_lines
-from spotkeeper.settings import TrackerSettings
+from spotkeeper.notifications import BudgetNotification, read_notification
+from spotkeeper.settings import Clock, EnforcerSettings, TrackerSettings
 from spotkeeper.tracker_api import answer, decode
 from spotkeeper.tracking import Ports, track
 
@@ -47,6 +51,25 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
     return told, HTTPStatus.OK
 
 
+@functions_framework.cloud_event
+def enforce_budget_limit(cloud_event: CloudEvent) -> None:
+    """Do what a budget notification from Pub/Sub asks for: most often nothing, else stop Spot VMs by the policy.
+
+    Returning acknowledges the message. Raising has it delivered again, which finishes what was begun.
+    """
+    settings = _enforcer_settings()
+    received_at = datetime.now(UTC)
+    notification = read_notification(cloud_event.get_data(), replay=settings.clock is Clock.SCHEDULE)
+    if settings.clock is Clock.SCHEDULE and isinstance(notification, BudgetNotification):
+        received_at = notification.published_at
+    try:
+        enforce(settings, _enforcer_ports(), uuid.uuid4().hex, notification, received_at)
+    except* UnavailableError as group:
+        message_id = notification.message.message_id
+        event("to be delivered again", logging.ERROR, message_id=message_id, reasons=[str(e) for e in group.exceptions])
+        raise
+
+
 @cache
 def _tracker_settings() -> TrackerSettings:
     return TrackerSettings.from_mapping(os.environ)
@@ -59,5 +82,20 @@ def _tracker_ports() -> Ports:
     return tracker_ports(_tracker_settings())
 
 
-if os.environ.get("FUNCTION_TARGET") == "track_spot_costs":
-    _tracker_settings()
+@cache
+def _enforcer_settings() -> EnforcerSettings:
+    return EnforcerSettings.from_mapping(os.environ)
+
+
+@cache
+def _enforcer_ports() -> EnforcerPorts:
+    from spotkeeper.gcp.enforcer import enforcer_ports  # noqa: PLC0415 (the other function needs none of it)
+
+    return enforcer_ports(_enforcer_settings())
+
+
+match os.environ.get("FUNCTION_TARGET"):
+    case "track_spot_costs":
+        _tracker_settings()
+    case "enforce_budget_limit":
+        _enforcer_settings()

@@ -1,9 +1,12 @@
 """Compute Engine instances (VMs) as values."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
+
+PROJECT_ID = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 
 
 class ProvisioningModel(StrEnum):

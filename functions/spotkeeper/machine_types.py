@@ -40,6 +40,11 @@ def sizes(machine_type: str) -> Sizes | None:
     return _known_sizes().get(machine_type)
 
 
+def known_machine_types() -> tuple[str, ...]:
+    """Return the names in our table, which custom types are not in."""
+    return tuple(_known_sizes())
+
+
 @cache
 def _known_sizes() -> dict[str, Sizes]:
     return {

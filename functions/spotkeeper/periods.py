@@ -1,7 +1,7 @@
 """Closed UTC hours, and the days and months of a budget."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -29,6 +29,12 @@ class PeriodKind(StrEnum):
     HOUR = "hour"
     DAY = "day"
     MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+    CUSTOM = "custom"
+
+
+_MONTHS = {PeriodKind.MONTH: 1, PeriodKind.QUARTER: 3, PeriodKind.YEAR: 12}
 
 
 class Period(NamedTuple):
@@ -82,20 +88,36 @@ def spans(hours: Iterable[datetime], longest: int) -> list[tuple[datetime, ...]]
 
 
 def budget_periods(at: datetime) -> Sequence[Period]:
-    """Return the hour, the day and the month that `at` is in.
+    """Return the hour, the day and the month that `at` is in."""
+    return tuple(budget_period(kind, at) for kind in (PeriodKind.HOUR, PeriodKind.DAY, PeriodKind.MONTH))
 
-    Days and months begin at midnight in America/Los_Angeles, as those of Cloud Billing budgets do, so that a figure
-    here and a figure there are about the same time: https://cloud.google.com/billing/docs/how-to/budgets
+
+def budget_period(kind: PeriodKind, at: datetime) -> Period:
+    """Return the period of this kind that `at` is in.
+
+    All but hours begin at midnight in America/Los_Angeles, as those of Cloud Billing budgets do, so that a figure here
+    and a figure there are about the same time: https://cloud.google.com/billing/docs/how-to/budgets
     """
-    local = at.astimezone(_BUDGET_TIME)
-    day = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    month = day.replace(day=1)
-    hour = _floor(at)
-    return (
-        Period(PeriodKind.HOUR, hour, hour + HOUR),
-        Period(PeriodKind.DAY, day.astimezone(UTC), (day + timedelta(days=1)).astimezone(UTC)),
-        Period(PeriodKind.MONTH, month.astimezone(UTC), _next_month(month).astimezone(UTC)),
-    )
+    if kind is PeriodKind.HOUR:
+        return Period(kind, _floor(at), _floor(at) + HOUR)
+    day = at.astimezone(_BUDGET_TIME).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if kind is PeriodKind.DAY:
+        return Period(kind, day.astimezone(UTC), (day + timedelta(days=1)).astimezone(UTC))
+    length = _MONTHS[kind]
+    start = day.replace(day=1, month=(day.month - 1) // length * length + 1)
+    return Period(kind, start.astimezone(UTC), _months_later(start, length).astimezone(UTC))
+
+
+def end_of_day(day: date) -> datetime:
+    """Return the end of a calendar day in the time of budgets, in UTC; the last day there is has no end."""
+    if day == date.max:
+        return datetime.max.replace(tzinfo=UTC)
+    return datetime.combine(day + timedelta(days=1), time(), _BUDGET_TIME).astimezone(UTC)
+
+
+def start_of_day(day: date) -> datetime:
+    """Return the start of a calendar day in the time of budgets, in UTC."""
+    return datetime.combine(day, time(), _BUDGET_TIME).astimezone(UTC)
 
 
 def parse_time(field: str, value: str) -> datetime:
@@ -106,39 +128,40 @@ def parse_time(field: str, value: str) -> datetime:
         raise RefusedRequestError(_no_time(field, value)) from None
 
 
-def text(time: datetime) -> str:
+def text(at: datetime) -> str:
     """Return a time as RFC 3339 with Z: `2026-07-21T05:00:00Z`."""
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _full_hour(field: str, value: str) -> datetime:
-    time = _time(field, value)
-    if time.utcoffset():
+    at = _time(field, value)
+    if at.utcoffset():
         message = f"{field} {value} is not in UTC: write it with Z"
         raise RefusedRequestError(message)
-    if time != _floor(time):
+    if at != _floor(at):
         message = f"{field} {value} is not a full hour"
         raise RefusedRequestError(message)
-    return time.astimezone(UTC)
+    return at.astimezone(UTC)
 
 
 def _time(field: str, value: str) -> datetime:
     try:
-        time = datetime.fromisoformat(value)
+        at = datetime.fromisoformat(value)
     except ValueError:
-        time = None
-    if time is None or time.tzinfo is None or "T" not in value.upper():
+        at = None
+    if at is None or at.tzinfo is None or "T" not in value.upper():
         raise RefusedRequestError(_no_time(field, value))
-    return time
+    return at
 
 
 def _no_time(field: str, value: str) -> str:
     return f"{field} {value!r} is not a time such as 2026-07-21T05:00:00Z"
 
 
-def _floor(time: datetime) -> datetime:
-    return time.replace(minute=0, second=0, microsecond=0)
+def _floor(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
-def _next_month(month: datetime) -> datetime:
-    return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
+def _months_later(month: datetime, count: int) -> datetime:
+    years, months = divmod(month.month - 1 + count, 12)
+    return month.replace(year=month.year + years, month=months + 1)

@@ -1,7 +1,8 @@
 """Component rates become prices: what an instance costs an hour, and what is missing when that is not known."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -9,6 +10,8 @@ from functools import cache
 from spotkeeper.instances import Shape
 from spotkeeper.skus import Market, Rate
 from spotkeeper.tables import rows
+
+MARKET_WORDS = {Market.SPOT: "Spot", Market.ON_DEMAND: "on-demand"}
 
 
 class PriceStatus(StrEnum):
@@ -30,11 +33,21 @@ class PricedComponent:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The price of an instance in USD per hour, unrounded, with its parts; or None, and the reason why."""
+    """The price of an instance in USD per hour, unrounded, with its parts; or None, the reason why, and what lacks.
+
+    Every rate is of the quantity at its place; a pair of tuples, since a book holds many thousands of prices.
+    """
 
     usd_per_hour: Decimal | None
-    components: tuple[PricedComponent, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    quantities: tuple[Decimal, ...] = ()
     reason: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def components(self) -> tuple[PricedComponent, ...]:
+        """The parts of the price."""
+        return tuple(map(PricedComponent, self.rates, self.quantities))
 
 
 class PriceBook:
@@ -44,31 +57,56 @@ class PriceBook:
         dearest_last = sorted(
             (rate for rate in rates if _is_amount(rate.usd)), key=lambda rate: (rate.usd, rate.sku_id)
         )
-        self._rates = {(rate.component, rate.market, rate.region): rate for rate in dearest_last}
-        self._prices: dict[tuple[Shape, str, Market], Price] = {}
+        self._offers: dict[Market, dict[str, _Offer]] = {market: defaultdict(_Offer) for market in Market}
+        for rate in dearest_last:
+            self._offers[rate.market][rate.region].rates[rate.component] = rate
 
     def price(self, shape: Shape, region: str, market: Market) -> Price:
         """Return the price of a shape: the sum of all its parts, or none at all when a single rate is missing."""
-        key = shape, region, market
-        if key not in self._prices:
-            self._prices[key] = self._work_out(shape, region, market)
-        return self._prices[key]
+        offer = self._offers[market][region]
+        known = offer.prices.get(shape)
+        if known is None:
+            known = offer.prices[shape] = _work_out(shape, region, market, offer.rates)
+        return known
 
-    def _work_out(self, shape: Shape, region: str, market: Market) -> Price:
-        bill = _bill(shape)
-        if isinstance(bill, str):
-            return Price(None, reason=bill)
-        found = [(self._rates.get((component, market, region)), quantity) for component, quantity in bill.items()]
-        parts = tuple(PricedComponent(rate, quantity) for rate, quantity in found if rate is not None)
-        if len(parts) < len(bill):
-            known = {part.rate.component for part in parts}
-            missing = ", ".join(component for component in bill if component not in known)
-            return Price(None, reason=f"no {_MARKET_WORDS[market]} rate for {missing} in {region}")
-        return Price(sum((part.rate.usd * part.quantity for part in parts), Decimal(0)), parts)
+    @property
+    def regions(self) -> frozenset[str]:
+        """The regions that any rate is of."""
+        return frozenset(region for offers in self._offers.values() for region in offers if offers[region].rates)
+
+    def sells(self, shape: Shape, region: str, market: Market) -> bool:
+        """Return whether any rate is there that only the family of a shape has, and that of GPUs that come with it."""
+        family = _family(shape.machine_type)
+        if family is None:
+            return False
+        rates = self._offers[market][region].rates
+        if family.bundled_gpu and not family.per_gpu and f"gpu:{shape.gpu_type}" not in rates:
+            return False
+        own = (f"{family.premium}:core", f"{family.premium}:ram") if family.premium else (family.core, family.ram)
+        return any(component in rates for component in (*own, family.flat, family.per_gpu))
+
+
+def unknown_by_design(machine_type: str) -> str:
+    """Return why the rule for a machine type is not certain; empty when it is, or when there is none."""
+    family = _family(machine_type)
+    return family.unknown if family else ""
+
+
+def custom_prefixes() -> list[str]:
+    """Return how the names of custom types begin that have a rule: `n2-custom-`."""
+    return [family.prefix for family in _families() if family.prefix.endswith(_CUSTOM) and not family.unknown]
 
 
 _CUSTOM = "custom-"
-_MARKET_WORDS = {Market.SPOT: "Spot", Market.ON_DEMAND: "on-demand"}
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What one market of one region sells: rates by component, and the prices made of them so far."""
+
+    rates: dict[str, Rate] = field(default_factory=dict)
+    prices: dict[Shape, Price] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +121,24 @@ class _Family:
     extended: str
     gib_per_vcpu: str
     local_ssd: str
+    slices: str
     per_gpu: str
     bundled_gpu: str
     unknown: str
+
+
+def _work_out(shape: Shape, region: str, market: Market, rates: Mapping[str, Rate]) -> Price:
+    bill = _bill(shape)
+    if isinstance(bill, str):
+        return Price(None, reason=bill)
+    missing = tuple(component for component in bill if component not in rates)
+    if missing:
+        reason = f"no {MARKET_WORDS[market]} rate for {', '.join(missing)} in {region}"
+        return Price(None, reason=reason, missing=missing)
+    parts = tuple([rates[component] for component in bill])
+    quantities = tuple(bill.values())
+    usd = sum([rate.usd * quantity for rate, quantity in zip(parts, quantities, strict=True)], _NOTHING)
+    return Price(usd, parts, quantities)
 
 
 def _bill(shape: Shape) -> dict[str, Decimal] | str:
@@ -97,7 +150,7 @@ def _bill(shape: Shape) -> dict[str, Decimal] | str:
     if reason or shape.vcpus is None or shape.memory_gib is None:
         return reason
     if family.per_gpu:
-        return {family.per_gpu: Decimal(shape.gpu_count)}
+        return {family.per_gpu: Decimal(family.slices or shape.gpu_count)}
     bill = {family.flat: Decimal(1)} if family.flat else _cores_and_memory(family, shape, shape.vcpus, shape.memory_gib)
     if shape.gpu_count:
         bill[f"gpu:{shape.gpu_type}"] = Decimal(shape.gpu_count)
@@ -114,7 +167,7 @@ def _unbillable(family: _Family, shape: Shape) -> str:
         return f"the size of machine type {shape.machine_type} is not known"
     if shape.gpu_count < bool(family.bundled_gpu) or shape.local_ssd_gib < 0:
         return f"the GPUs or the local SSD of machine type {shape.machine_type} are not known"
-    if shape.local_ssd_gib and not (family.local_ssd or family.per_gpu):
+    if shape.local_ssd_gib and (family.slices or not (family.local_ssd or family.per_gpu)):
         return f"no rule for local SSD of machine type {shape.machine_type}"
     return ""
 

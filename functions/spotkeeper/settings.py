@@ -7,9 +7,10 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from spotkeeper.errors import SettingsError
+from spotkeeper.instances import PROJECT_ID
 from spotkeeper.periods import LONGEST_RANGE, PeriodKind
+from spotkeeper.policies import Policy
 
-_PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
 _TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
 _ENDPOINT = re.compile(r"(https?://)?[^/\s:]+(:\d+)?")
@@ -39,6 +40,14 @@ class Endpoints:
     monitoring: str | None = None
     billing: str | None = None
     assets: str | None = None
+    resource_manager: str | None = None
+
+
+class Mode(StrEnum):
+    """Whether the enforcer stops anything, or only says what it would stop."""
+
+    DRY_RUN = "dry_run"
+    ENFORCE = "enforce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +82,65 @@ class TrackerSettings:
     def from_mapping(cls, variables: Mapping[str, str]) -> "TrackerSettings":
         """Read the settings; raises SettingsError naming every variable that is wrong, and what it should be."""
         reader = _Reader(variables)
-        project_id = reader.required("PROJECT_ID", _project)
+        project_id = reader.required("PROJECT_ID", _project, "")
         settings = cls(
             project_id=project_id,
             projects=reader.optional("PROJECTS", _projects, (project_id,)),
-            dataset=reader.optional("DATASET", _matching(_DATASET, "letters, digits and underscores"), "cost_tracking"),
+            dataset=_dataset(reader),
             catch_up_hours=reader.optional("CATCH_UP_HOURS", _whole(0, _MOST_CATCH_UP_HOURS), 48),
             price_refresh_hours=reader.optional("PRICE_REFRESH_HOURS", _whole(1, 168), 6),
             asset_history=reader.optional("ASSET_HISTORY", _truth, default=False),
             custom_metrics=reader.optional("CUSTOM_METRICS", _truth, default=True),
-            call_patience_seconds=reader.optional("CALL_PATIENCE_SECONDS", _whole(0, 300), 60),
-            clock=reader.optional("CLOCK", _clock, Clock.SYSTEM),
+            call_patience_seconds=_patience(reader),
+            clock=reader.optional("CLOCK", _one_of(Clock), Clock.SYSTEM),
             budgets=_budgets(reader),
             endpoints=_endpoints(reader),
         )
         if settings.budgets.topic is None and reader.is_set("BUDGET_ID"):
             reader.faults.append("BUDGET_ID is set without BUDGET_TOPIC: say where its alerts go")
-        if reader.faults:
-            raise SettingsError("; ".join(reader.faults))
+        reader.raise_faults()
         return settings
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcerSettings:
+    """Everything `enforce_budget_limit` is told by its environment."""
+
+    project_id: str
+    mode: Mode
+    policy: Policy
+    dataset: str = "cost_tracking"
+    acting_seconds: int = 480
+    parallel_stops: int = 32
+    call_patience_seconds: int = 60
+    clock: Clock = Clock.SYSTEM
+    endpoints: Endpoints = field(default_factory=Endpoints)
+
+    @classmethod
+    def from_mapping(cls, variables: Mapping[str, str]) -> "EnforcerSettings":
+        """Read the settings; raises SettingsError naming every variable that is wrong, and what it should be."""
+        reader = _Reader(variables)
+        settings = cls(
+            project_id=reader.required("PROJECT_ID", _project, ""),
+            mode=reader.required("ENFORCEMENT_MODE", _one_of(Mode), Mode.DRY_RUN),
+            policy=reader.required("ENFORCEMENT_POLICY", Policy.from_json, Policy({})),
+            dataset=_dataset(reader),
+            acting_seconds=reader.optional("ACTING_SECONDS", _whole(10, 540), 480),
+            parallel_stops=reader.optional("PARALLEL_STOPS", _whole(1, 100), 32),
+            call_patience_seconds=_patience(reader),
+            clock=reader.optional("CLOCK", _one_of(Clock), Clock.SYSTEM),
+            endpoints=_endpoints(reader),
+        )
+        reader.raise_faults()
+        return settings
+
+
+def _dataset(reader: "_Reader") -> str:
+    return reader.optional("DATASET", _matching(_DATASET, "letters, digits and underscores"), "cost_tracking")
+
+
+def _patience(reader: "_Reader") -> int:
+    return reader.optional("CALL_PATIENCE_SECONDS", _whole(0, 300), 60)
 
 
 def _budgets(reader: "_Reader") -> Budgets:
@@ -115,6 +164,7 @@ def _endpoints(reader: "_Reader") -> Endpoints:
         monitoring=reader.optional("MONITORING_ENDPOINT", address, None),
         billing=reader.optional("BILLING_ENDPOINT", address, None),
         assets=reader.optional("ASSETS_ENDPOINT", address, None),
+        resource_manager=reader.optional("RESOURCE_MANAGER_ENDPOINT", address, None),
     )
 
 
@@ -128,11 +178,10 @@ class _Reader:
     def is_set(self, name: str) -> bool:
         return bool(self._variables.get(name, "").strip())
 
-    def required(self, name: str, parse: Callable[[str], str]) -> str:
+    def required[Value](self, name: str, parse: Callable[[str], Value], default: Value) -> Value:
         if not self.is_set(name):
             self.faults.append(f"{name} is not set")
-            return ""
-        return self.optional(name, parse, "")
+        return self.optional(name, parse, default)
 
     def optional[Value, Default](self, name: str, parse: Callable[[str], Value], default: Default) -> Value | Default:
         if not self.is_set(name):
@@ -140,9 +189,16 @@ class _Reader:
         value = self._variables[name].strip()
         try:
             return parse(value)
+        except SettingsError as fault:
+            self.faults.append(f"{name}: {fault}")
+            return default
         except ValueError as fault:
             self.faults.append(f"{name} is {value!r}, but must be {fault}")
             return default
+
+    def raise_faults(self) -> None:
+        if self.faults:
+            raise SettingsError("; ".join(self.faults))
 
 
 def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[str], str]:
@@ -154,7 +210,7 @@ def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[str], str]:
     return parse
 
 
-_project = _matching(_PROJECT, "a project id such as my-project-1")
+_project = _matching(PROJECT_ID, "a project id such as my-project-1")
 
 
 def _projects(value: str) -> tuple[str, ...]:
@@ -178,11 +234,14 @@ def _truth(value: str) -> bool:
     return value.lower() == "true"
 
 
-def _clock(value: str) -> Clock:
-    if value not in Clock:
-        expected = " or ".join(Clock)
-        raise ValueError(expected)
-    return Clock(value)
+def _one_of[Choice: StrEnum](choices: type[Choice]) -> Callable[[str], Choice]:
+    def parse(value: str) -> Choice:
+        if value not in choices:
+            expected = " or ".join(choices)
+            raise ValueError(expected)
+        return choices(value)
+
+    return parse
 
 
 def _amount(value: str) -> Decimal:

@@ -26,6 +26,8 @@ from spotkeeper.skus import CatalogReading
 HOURS_IN_MEMORY = 4
 """The most hours of one project that are held at once while a run catches up; more would only cost memory."""
 
+_MOST_NAMED = 20
+
 type Report = Callable[[str], None]
 """Takes a sentence on what is missing from an answer that is good otherwise."""
 
@@ -198,7 +200,9 @@ class _Run:
             rates=len(reading.rates),
             changes=len(changes),
             unclaimed=len(reading.unclaimed),
+            unclaimed_skus=[str(each) for each in reading.unclaimed[:_MOST_NAMED]],
             collisions=len(reading.collisions),
+            collided_skus=[str(each) for each in reading.collisions[:_MOST_NAMED]],
         )
         for change in changes:
             self.stage.add(change)

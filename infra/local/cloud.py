@@ -22,9 +22,8 @@ import grpc
 import uvicorn
 from starlette.applications import Starlette
 
-from infra.local import assets_api, catalog_api, control_api
+from infra.local import assets_api, catalog_api, compute_api, control_api, resource_manager_api
 from infra.local.clock import Clock, parse, rfc3339
-from infra.local.compute_api import ComputeEngine
 from infra.local.fleet import FLEET_START, Fleet
 from infra.local.monitoring_api import Monitoring
 from infra.local.pubsub_api import PubSub
@@ -83,9 +82,10 @@ class Cloud:
     def _application(self) -> Starlette:
         return Starlette(
             routes=[
-                *ComputeEngine(self.world).routes(),
+                *compute_api.routes(self.world),
                 *catalog_api.routes(self.world),
                 *assets_api.routes(self.world),
+                *resource_manager_api.routes(self.world),
                 *control_api.routes(self.world, self.monitoring, self.pubsub),
             ]
         )

@@ -1,21 +1,17 @@
 """The control interface: what a test or a person does to this world from outside."""
 
-import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from infra.local import control_compute
 from infra.local.clock import parse, rfc3339
+from infra.local.control_routes import Action, acting, reading
 from infra.local.faults import rule
 from infra.local.monitoring_api import Monitoring
 from infra.local.pubsub_api import PubSub
 from infra.local.world import World
-
-type Action = Callable[[Any], None]
 
 
 def routes(world: World, monitoring: Monitoring, pubsub: PubSub) -> list[Route]:
@@ -37,15 +33,7 @@ def routes(world: World, monitoring: Monitoring, pubsub: PubSub) -> list[Route]:
         }
 
     def route(path: str, **actions: Action) -> Route:
-        async def endpoint(request: Request) -> Response:
-            body = await request.body()
-            try:
-                actions[request.method](json.loads(body) if body else None)
-            except (KeyError, TypeError, ValueError) as error:
-                return JSONResponse({"error": str(error)}, 400)
-            return JSONResponse(state())
-
-        return Route(f"/_control/{path}", endpoint, methods=list(actions))
+        return acting(path, state, **actions)
 
     def set_clock(wanted: Any) -> None:  # noqa: ANN401 (JSON)
         if "now" in wanted:
@@ -60,6 +48,7 @@ def routes(world: World, monitoring: Monitoring, pubsub: PubSub) -> list[Route]:
         world.requests.clear()
 
     return [
+        *control_compute.routes(world, state),
         route("state", GET=lambda _: None),
         route("clock", POST=set_clock, GET=lambda _: None),
         route(
@@ -69,17 +58,9 @@ def routes(world: World, monitoring: Monitoring, pubsub: PubSub) -> list[Route]:
         ),
         route("requests", GET=lambda _: None, DELETE=forget),
         route("metrics-scopes", POST=set_scopes),
-        Route("/_control/metrics", _reading(lambda: _metrics(monitoring))),
-        Route("/_control/messages", _reading(lambda: pubsub.published)),
+        reading("metrics", lambda _: _metrics(monitoring)),
+        reading("messages", lambda _: pubsub.published),
     ]
-
-
-def _reading(read: Callable[[], object]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        del request
-        return JSONResponse(read())
-
-    return endpoint
 
 
 def _metrics(monitoring: Monitoring) -> dict[str, list[object]]:

@@ -1,7 +1,7 @@
 """Faults on demand: what goes wrong, for whom, and on which call."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
@@ -17,6 +17,12 @@ class Kind(StrEnum):
     EMPTY = "empty"
     UNREACHABLE_ZONE = "unreachable_zone"
     EXECUTION_ERRORS = "execution_errors"
+    OPERATION_ERROR = "operation_error"
+    OPERATION_NEVER_ENDS = "operation_never_ends"
+
+
+OF_OPERATIONS = frozenset({Kind.OPERATION_ERROR, Kind.OPERATION_NEVER_ENDS})
+"""What goes wrong after a call was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,8 @@ class Rule:
     """One fault: `first` and `last` count the calls it matches, from 1; without `last` it never ends.
 
     `zone` names the zone that a partial list cannot reach. A call for one machine type or instance matches a rule for
-    its own zone only.
+    its own zone only, and a rule for an `instance` is about calls that name this one in their path. `reason` and
+    `message` are those of a refused call, `code` and `message` those of a failed operation.
     """
 
     service: str
@@ -36,11 +43,15 @@ class Rule:
     last: int | None = None
     status: int = 500
     seconds: float = 1.0
+    instance: str = "*"
+    reason: str = ""
+    code: str = "INTERNAL_ERROR"
+    message: str = ""
 
-    def matches(self, service: str, method: str, project: str, zone: str) -> bool:
+    def matches(self, service: str, method: str, project: str, zone: str, instance: str = "") -> bool:
         """Whether a call is one of those the rule is about."""
-        wanted = (self.service, self.method, self.project)
-        if not all(want in ("*", got) for want, got in zip(wanted, (service, method, project), strict=True)):
+        wanted = (self.service, self.method, self.project, self.instance)
+        if not all(want in ("*", got) for want, got in zip(wanted, (service, method, project, instance), strict=True)):
             return False
         return self.kind is Kind.UNREACHABLE_ZONE or self.zone in ("*", zone)
 
@@ -70,11 +81,19 @@ class Faults:
         self.rules = tuple(rules)
         self._seen.clear()
 
-    def due(self, service: str, method: str, project: str = "", zone: str = "") -> list[Rule]:
+    def due(  # noqa: PLR0913, PLR0917 (a call has this many parts)
+        self,
+        service: str,
+        method: str,
+        project: str = "",
+        zone: str = "",
+        instance: str = "",
+        kinds: Container[Kind] = frozenset(Kind),
+    ) -> list[Rule]:
         """Count a call and return the rules that strike it."""
         struck = []
         for number, candidate in enumerate(self.rules):
-            if candidate.matches(service, method, project, zone):
+            if candidate.kind in kinds and candidate.matches(service, method, project, zone, instance):
                 self._seen[number] += 1
                 if candidate.first <= self._seen[number] <= (candidate.last or self._seen[number]):
                     struck.append(candidate)

@@ -4,8 +4,10 @@ Everything here is plain data and pure functions of it: the same seed makes the 
 A test computes what the product should say from `Fleet.vms` alone, without any server.
 """
 
+import copy
 import hashlib
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -42,12 +44,21 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One stretch of running, `[start, end)`; one without an end goes on."""
+    """One stretch of running, `[start, end)`; one without an end goes on.
+
+    After its end the VM shuts down until `rested`, for 30 seconds when that is not given.
+    """
 
     start: datetime
     end: datetime | None = None
     preempted: bool = False
     suspended: bool = False
+    rested: datetime | None = None
+
+    @property
+    def at_rest(self) -> datetime | None:
+        """When the VM has shut down after it, None while it goes on."""
+        return self.rested or (self.end + STOPPING_TIME if self.end is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,8 @@ class Vm:
 
     `machine_types` and `labels` say what held from when on; `provisioning_model` is what the API says (`SPOT`,
     `STANDARD`, `FLEX_START`, or nothing) and `legacy_preemptible` marks the older form, which says `preemptible: true`
-    only. A VM is listed from `created` until `deleted`, running or not.
+    only. A VM is listed from `created` until `deleted`, running or not. `shown_status` is what the API shows instead of
+    what the runs say, `metadata` the items that were set, None when they still are those it was made with.
     """
 
     project_id: str
@@ -83,6 +95,9 @@ class Vm:
     created_by: str | None = None
     gaps: tuple[Gap, ...] = ()
     has_history: bool = True
+    termination_action: str = ""
+    shown_status: str | None = None
+    metadata: tuple[tuple[str, str], ...] | None = None
 
     @property
     def region(self) -> str:
@@ -93,6 +108,11 @@ class Vm:
     def is_spot(self) -> bool:
         """Whether it is charged Spot prices, whichever way the API says so."""
         return self.provisioning_model == "SPOT" or self.legacy_preemptible
+
+    @property
+    def place(self) -> tuple[str, str, str, datetime]:
+        """Where it stands in the lists of the API."""
+        return self.project_id, self.zone, self.name, self.created
 
     def exists(self, at: datetime) -> bool:
         """Whether Compute Engine lists it."""
@@ -123,6 +143,8 @@ class Vm:
         """The status Compute Engine shows, None when the VM is not listed."""
         if not self.exists(at):
             return None
+        if self.shown_status is not None:
+            return self.shown_status
         if at < self.created + PROVISIONING_TIME:
             return "PROVISIONING"
         return next((_status_of(run, at) for run in reversed(self.runs) if at >= run.start - STAGING_TIME), "STAGING")
@@ -162,8 +184,8 @@ class Vm:
         moments |= {since for since, _ in self.machine_types} | {since for since, _ in self.labels}
         for run in self.runs:
             moments |= {run.start - STAGING_TIME, run.start}
-            if run.end is not None:
-                moments |= {run.end, run.end + STOPPING_TIME}
+            if run.end is not None and run.at_rest is not None:
+                moments |= {run.end, run.at_rest}
         last = self.deleted or datetime.max.replace(tzinfo=UTC)
         return sorted(moment for moment in moments if self.created <= moment < last)
 
@@ -184,15 +206,13 @@ class Fleet:
     projects: tuple[Project, ...]
     vms: tuple[Vm, ...]
     _by_project: dict[str, tuple[Vm, ...]] = field(init=False, repr=False, compare=False)
+    _positions: dict[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Sort the VMs as the API lists them and keep them by project."""
-        ordered = sorted(self.vms, key=lambda vm: (vm.project_id, vm.zone, vm.name, vm.created))
-        grouped: dict[str, list[Vm]] = {project.project_id: [] for project in self.projects}
-        for vm in ordered:
-            grouped[vm.project_id].append(vm)
-        object.__setattr__(self, "vms", tuple(ordered))
-        object.__setattr__(self, "_by_project", {project: tuple(vms) for project, vms in grouped.items()})
+        ordered = sorted(self.vms, key=lambda vm: vm.place)
+        self._hold(tuple(ordered), (project.project_id for project in self.projects))
+        object.__setattr__(self, "_positions", {vm.instance_id: number for number, vm in enumerate(ordered)})
 
     def project(self, name: str) -> Project | None:
         """The project with this id or number."""
@@ -201,6 +221,18 @@ class Fleet:
     def of_project(self, project_id: str) -> tuple[Vm, ...]:
         """Every VM a project ever had."""
         return self._by_project[project_id]
+
+    def named(self, project_id: str, zone: str, name: str) -> tuple[Vm, ...]:
+        """Every VM that ever had this name in this zone, oldest first."""
+        owned = self.of_project(project_id)
+        first = bisect_left(owned, (zone, name), key=lambda vm: (vm.zone, vm.name))
+        last = bisect_right(owned, (zone, name), lo=first, key=lambda vm: (vm.zone, vm.name))
+        return owned[first:last]
+
+    def by_id(self, instance_id: int) -> Vm | None:
+        """The VM with this id."""
+        position = self._positions.get(instance_id)
+        return None if position is None else self.vms[position]
 
     def listed(self, project_id: str, at: datetime) -> Iterator[Vm]:
         """Yield the VMs Compute Engine lists at a moment, by zone and name."""
@@ -213,10 +245,34 @@ class Fleet:
                 if run.preempted and run.end is not None and run.end <= until:
                     yield Operation("compute.instances.preempted", vm, run.end)
 
-    def replaced(self, changed: Iterable[Vm]) -> "Fleet":
-        """The same fleet with some VMs changed."""
+    def replaced(self, changed: Iterable[Vm], gone: Iterable[Vm] = ()) -> "Fleet":
+        """The same fleet with some VMs changed, new ones added, and those that are gone left out."""
         new = {vm.instance_id: vm for vm in changed}
-        return Fleet(self.projects, tuple(new.get(vm.instance_id, vm) for vm in self.vms))
+        left_out = {vm.instance_id for vm in gone}
+        held = {vm.instance_id: vm for vm in map(self.by_id, new) if vm is not None}
+        if left_out or any(number not in held or held[number].place != vm.place for number, vm in new.items()):
+            kept = {vm.instance_id: vm for vm in self.vms if vm.instance_id not in left_out}
+            return Fleet(self.projects, tuple({**kept, **new}.values()))
+        return self._with(new)
+
+    def _with(self, new: Mapping[int, Vm]) -> "Fleet":
+        """Put VMs in the places of others: for a fleet of 50,000 a hundred times faster than to sort it again."""
+        vms = list(self.vms)
+        for number, vm in new.items():
+            vms[self._positions[number]] = vm
+        fleet = copy.copy(self)
+        fleet._hold(tuple(vms), {vm.project_id for vm in new.values()})  # noqa: SLF001 (its own kind)
+        return fleet
+
+    def _hold(self, vms: tuple[Vm, ...], touched: Iterable[str]) -> None:
+        """Keep sorted VMs, and apart those of the projects that changed."""
+        by_project = dict(self._by_project) if hasattr(self, "_by_project") else {}
+        for project_id in touched:
+            first = bisect_left(vms, project_id, key=lambda vm: vm.project_id)
+            last = bisect_right(vms, project_id, lo=first, key=lambda vm: vm.project_id)
+            by_project[project_id] = vms[first:last]
+        object.__setattr__(self, "vms", vms)
+        object.__setattr__(self, "_by_project", by_project)
 
 
 def instance_id(*parts: object) -> int:
@@ -233,7 +289,7 @@ def _status_of(run: Run, at: datetime) -> str:
         return "STAGING"
     if run.end is None or at < run.end:
         return "RUNNING"
-    if at < run.end + STOPPING_TIME:
+    if run.at_rest is not None and at < run.at_rest:
         return "SUSPENDING" if run.suspended else "STOPPING"
     return "SUSPENDED" if run.suspended else "TERMINATED"
 

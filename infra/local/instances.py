@@ -6,6 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from infra.local.fleet import Labels, Vm
+from infra.local.lifecycle import termination_action
 from infra.local.machine_types import LOCAL_SSD_GIB, MachineType
 
 ROOT = "https://www.googleapis.com/compute/v1"
@@ -34,9 +35,9 @@ def instance(vm: Vm, project_number: str, at: datetime) -> Json:
     resource: Json = {
         "kind": "compute#instance",
         "id": str(vm.instance_id),
-        "creationTimestamp": _pacific(vm.created),
+        "creationTimestamp": pacific(vm.created),
         "name": vm.name,
-        "tags": {"items": ["batch"], "fingerprint": _fingerprint("tags", vm.name)},
+        "tags": {"items": ["batch"], "fingerprint": fingerprint("tags", vm.name)},
         "machineType": f"{zone}/machineTypes/{shape.name}",
         "status": vm.status(at),
         "zone": zone,
@@ -45,7 +46,7 @@ def instance(vm: Vm, project_number: str, at: datetime) -> Json:
         "disks": _disks(vm, shape, zone),
         "metadata": {
             "kind": "compute#metadata",
-            "fingerprint": _fingerprint("metadata", vm.name),
+            "fingerprint": metadata_fingerprint(vm),
             "items": _metadata_items(vm),
         },
         "serviceAccounts": [
@@ -57,12 +58,12 @@ def instance(vm: Vm, project_number: str, at: datetime) -> Json:
         "selfLink": f"{zone}/instances/{vm.name}",
         "scheduling": _scheduling(vm),
         "cpuPlatform": shape.cpu_platform,
-        "labelFingerprint": _fingerprint("labels", *sorted(labels)),
+        "labelFingerprint": fingerprint("labels", *sorted(labels)),
         "startRestricted": False,
         "deletionProtection": False,
         "shieldedInstanceConfig": {"enableSecureBoot": False, "enableVtpm": True, "enableIntegrityMonitoring": True},
         "shieldedInstanceIntegrityPolicy": {"updateAutoLearnPolicy": True},
-        "fingerprint": _fingerprint("instance", vm.instance_id, labels),
+        "fingerprint": fingerprint("instance", vm.instance_id, labels),
         "resourceStatus": {"physicalHostTopology": {}},
         "satisfiesPzi": True,
     }
@@ -74,8 +75,13 @@ def instance(vm: Vm, project_number: str, at: datetime) -> Json:
         resource["guestAccelerators"] = [{"acceleratorType": accelerator, "acceleratorCount": gpus.count}]
     for name, moment in (("lastStartTimestamp", vm.started(at)), ("lastStopTimestamp", vm.stopped(at))):
         if moment is not None:
-            resource[name] = _pacific(moment)
+            resource[name] = pacific(moment)
     return resource
+
+
+def metadata_fingerprint(vm: Vm) -> str:
+    """What a change of the metadata must name, so that it changes what its author saw."""
+    return fingerprint("metadata", vm.name, *(vm.metadata or ()))
 
 
 def machine_type(shape: MachineType, project_id: str, zone: str) -> Json:
@@ -117,7 +123,7 @@ def _scheduling(vm: Vm) -> Json:
     if vm.provisioning_model:
         scheduling["provisioningModel"] = vm.provisioning_model
     if vm.provisioning_model == "SPOT":
-        scheduling["instanceTerminationAction"] = "STOP" if vm.deleted is None else "DELETE"
+        scheduling["instanceTerminationAction"] = termination_action(vm)
     return scheduling
 
 
@@ -156,6 +162,8 @@ def _disks(vm: Vm, shape: MachineType, zone: str) -> list[Json]:
 
 
 def _metadata_items(vm: Vm) -> list[Json]:
+    if vm.metadata is not None:
+        return [{"key": key, "value": value} for key, value in vm.metadata]
     items: list[Json] = [{"key": "startup-script", "value": STARTUP_SCRIPT}]
     if vm.created_by is not None:
         template = f"projects/{vm.project_id}/global/instanceTemplates/{vm.created_by.rpartition('/')[2]}-v3"
@@ -171,16 +179,17 @@ def _network_interface(vm: Vm) -> Json:
         "subnetwork": f"{ROOT}/projects/{vm.project_id}/regions/{vm.region}/subnetworks/default",
         "networkIP": f"10.128.{vm.instance_id // 256 % 250}.{host}",
         "name": "nic0",
-        "fingerprint": _fingerprint("nic", vm.instance_id),
+        "fingerprint": fingerprint("nic", vm.instance_id),
         "stackType": "IPV4_ONLY",
         "nicType": "GVNIC",
     }
 
 
-def _fingerprint(*parts: object | Labels) -> str:
+def fingerprint(*parts: object | Labels) -> str:
+    """A fingerprint as the API shows it: it changes with what it stands for."""
     return base64.b64encode(hashlib.sha256(repr(parts).encode()).digest()[:8]).decode()
 
 
-def _pacific(moment: datetime) -> str:
+def pacific(moment: datetime) -> str:
     """Write a moment as Compute Engine does: in California's time, with its offset."""
     return moment.astimezone(CALIFORNIA).isoformat(timespec="milliseconds")

@@ -1,11 +1,22 @@
 #!/bin/sh
-# Make .venv with Python 3.13 and the locked packages; do nothing when it is there and up to date.
+# Make .venv with Python 3.13 and the locked packages, or do nothing when it is there and up to date; either way let its
+# python find the product: `.venv/bin/python -m spotkeeper` works from any folder, also when the checkout was moved.
 set -eu
 cd "$(dirname "$0")/../.."
 
 lock=requirements/development.txt
 stamp=.venv/installed.txt
+
+find_product() {
+  path_file=.venv/lib/python3.13/site-packages/spotkeeper.pth
+  if [ "$(cat "$path_file" 2>/dev/null)" != "$PWD/functions" ]; then
+    printf '%s\n' "$PWD/functions" >"$path_file.$$"
+    mv "$path_file.$$" "$path_file"
+  fi
+}
+
 if cmp -s "$lock" "$stamp"; then
+  find_product
   exit 0
 fi
 
@@ -47,3 +58,4 @@ rm -rf .venv
 "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
 cp "$lock" "$stamp"
+find_product

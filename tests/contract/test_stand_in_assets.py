@@ -24,17 +24,11 @@ PROBE = ZONE.format("b", "probe-20min")
 ANYBODY = AnonymousCredentials()  # as google-auth ships it
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Cloud]:
-    with Cloud() as cloud:
-        yield cloud
-
-
 @pytest.fixture
-def assets(running: Cloud) -> Iterator[asset_v1.AssetServiceClient]:
-    running.world.clock.now = NOW
+def assets(cloud: Cloud) -> Iterator[asset_v1.AssetServiceClient]:
+    cloud.world.clock.now = NOW
     with asset_v1.AssetServiceClient(
-        transport="rest", credentials=ANYBODY, client_options={"api_endpoint": running.rest_url}
+        transport="rest", credentials=ANYBODY, client_options={"api_endpoint": cloud.rest_url}
     ) as client:
         yield client
 
@@ -51,8 +45,8 @@ def history(client: asset_v1.AssetServiceClient, *names: str, **changes: object)
     return list(client.batch_get_assets_history(request=request).assets)
 
 
-def test_a_short_lived_vm_is_known_with_its_shape_and_end(running: Cloud, assets: asset_v1.AssetServiceClient) -> None:
-    (vm,) = [vm for vm in running.world.fleet.vms if vm.name == "probe-20min"]
+def test_a_short_lived_vm_is_known_with_its_shape_and_end(cloud: Cloud, assets: asset_v1.AssetServiceClient) -> None:
+    (vm,) = [vm for vm in cloud.world.fleet.vms if vm.name == "probe-20min"]
     found = history(assets, PROBE)
     data = dict(found[-2].asset.resource.data)
     assert [temporal.deleted for temporal in found][-2:] == [False, True]

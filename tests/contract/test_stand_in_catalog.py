@@ -11,24 +11,11 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import billing_v1
 
-from infra.local.cloud import FIRST_LOOK, Cloud
+from infra.local.cloud import Cloud
 from infra.local.faults import Kind, Rule
 
 SERVICE = "services/6F81-5844-456A"
 ANYBODY = AnonymousCredentials()  # as google-auth ships it
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Cloud]:
-    with Cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(running: Cloud) -> Cloud:
-    running.world.clock.now = FIRST_LOOK
-    running.world.faults.replace(())
-    return running
 
 
 @pytest.fixture

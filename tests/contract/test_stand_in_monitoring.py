@@ -22,24 +22,9 @@ type Uptime = dict[tuple[str, Any], float]
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Cloud]:
-    with Cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture(scope="module")
 def channel(running: Cloud) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(running.grpc_target, options=[("grpc.max_receive_message_length", -1)]) as channel:
         yield channel
-
-
-@pytest.fixture
-def cloud(running: Cloud) -> Cloud:
-    running.world.clock.now = FIRST_LOOK
-    running.world.faults.replace(())
-    running.world.metrics_scopes = {}
-    running.monitoring.written.clear()
-    return running
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Google's own SQL analyzer, with the real tables: says what BigQuery would say of a statement.
+"""Google's own SQL analyzer and evaluator, with the real tables: says what BigQuery would say of a statement.
 
 https://github.com/google/zetasql, the reference implementation of GoogleSQL, compiled to WebAssembly.
 """
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import wasmtime
-from zetasql.api import Analyzer, CatalogBuilder, TableBuilder, TypeFactory
+from zetasql.api import Analyzer, CatalogBuilder, PreparedQuery, TableBuilder, TypeFactory
 from zetasql.core import wasm_client
 from zetasql.types import (
     AnalyzerOptions,
     LanguageOptions,
     NameResolutionMode,
     ProductMode,
+    SimpleCatalog,
     SimpleTable,
     Type,
     TypeKind,
@@ -45,21 +46,24 @@ def table_fields(name: str) -> Sequence[Mapping[str, Any]]:
 
 def analyze(statement: str, parameters: Mapping[str, Type], more: Sequence[SimpleTable] = ()) -> None:
     """Raise the analyzer's error when BigQuery would not take the statement."""
-    options = AnalyzerOptions(
-        language_options=_language(),
-        default_timezone="UTC",
-        query_parameters=[AnalyzerOptions.QueryParameter(name=name, type=kind) for name, kind in parameters.items()],
-    )
-    tables = CatalogBuilder("cost_tracking").with_builtin_functions(
-        ZetaSQLBuiltinFunctionOptions(language_options=_language())
-    )
-    for path in sorted(TABLES.glob("*.json")):
-        tables.add_table(_table(path.stem))
-    for each in more:
-        tables.add_table(each)
-    analyzer = Analyzer(options, tables.build())
+    analyzer = Analyzer(_options(parameters), _catalog(more))
     for each in statements(statement):
         analyzer.analyze_statement(each)
+
+
+def analyzer_for(more: Sequence[SimpleTable] = (), *, prune_unused_columns: bool = False) -> Analyzer:
+    """Return an analyzer that knows the product's tables."""
+    options = _options({})
+    options.prune_unused_columns = prune_unused_columns
+    return Analyzer(options, _catalog(more))
+
+
+def evaluate(query: str) -> list[str]:
+    """Return the first column of a query that needs no table, as Google's evaluator works it out; it is a string."""
+    builder = PreparedQuery.builder().set_sql(query).set_analyzer_options(_options({})).set_catalog(_no_tables())
+    with builder.prepare() as prepared:
+        content = prepared.execute().content.table_data
+    return [row.cell[0].string_value for row in content.row] if content else []
 
 
 def statements(script: str) -> list[str]:
@@ -92,6 +96,34 @@ def simple(name: str) -> Type:
 
 def _table(name: str) -> SimpleTable:
     return table(name, table_fields(name))
+
+
+def _options(parameters: Mapping[str, Type]) -> AnalyzerOptions:
+    return AnalyzerOptions(
+        language_options=_language(),
+        default_timezone="UTC",
+        query_parameters=[AnalyzerOptions.QueryParameter(name=name, type=kind) for name, kind in parameters.items()],
+    )
+
+
+def _catalog(more: Sequence[SimpleTable]) -> SimpleCatalog:
+    tables = _functions()
+    for path in sorted(TABLES.glob("*.json")):
+        tables.add_table(_table(path.stem))
+    for each in more:
+        tables.add_table(each)
+    return tables.build()
+
+
+@cache
+def _no_tables() -> SimpleCatalog:
+    return _functions().build()
+
+
+def _functions() -> CatalogBuilder:
+    return CatalogBuilder("cost_tracking").with_builtin_functions(
+        ZetaSQLBuiltinFunctionOptions(language_options=_language())
+    )
 
 
 @cache

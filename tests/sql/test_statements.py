@@ -1,4 +1,4 @@
-"""The tracker's own statements are ones that BigQuery takes."""
+"""The functions' own statements are ones that BigQuery takes."""
 
 import re
 from collections.abc import Mapping
@@ -31,13 +31,31 @@ def struct_array(**fields: str) -> Type:
 
 
 def parameters() -> Mapping[str, Type]:
-    times = ["since", "first_hour", "last_hour", "recorded_at"]
+    times = ["since", "first_hour", "last_hour", "recorded_at", "received_at", "published_at", "cost_interval_start"]
+    times += ["period_end", "runs_out_at", "runs_out_at_with_plan", "now"]
     times += [f"{period}_{edge}" for period in ("hour", "day", "month") for edge in ("start", "end")]
-    strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in ("projects", "instance_ids")}
+    lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
+    strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
+    texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]
+    texts += ["currency", "verdict", "reason", "mode", "body"]
+    amounts = ["cost", "budget", "tracker_cost", "hourly_cost", "hourly_savings"]
+    counts = ["label_keys", "plans", "stops", "left_for_next", "unpriced"]
     return {
         **{name: simple("TIMESTAMP") for name in times},
         **strings,
-        "run_id": simple("STRING"),
+        **{name: simple("STRING") for name in texts},
+        **{name: simple("NUMERIC") for name in amounts},
+        **{name: simple("INTEGER") for name in counts},
+        "drill": simple("BOOLEAN"),
+        "outcomes": struct_array(
+            project_id="STRING",
+            instance_id="STRING",
+            happened_at="TIMESTAMP",
+            event="STRING",
+            reason="STRING",
+            operation="STRING",
+            error="STRING",
+        ),
         "gaps": struct_array(source="STRING", project_id="STRING", detail="STRING"),
         "alerts": struct_array(
             period="STRING",
@@ -51,10 +69,12 @@ def parameters() -> Mapping[str, Type]:
 
 
 @pytest.mark.parametrize("path", sorted(STATEMENTS.glob("*.sql")), ids=lambda path: path.stem)
-def test_every_statement_of_the_tracker_passes_google_s_analyzer(path: Path) -> None:
+def test_every_statement_passes_google_s_analyzer(path: Path) -> None:
     statement = path.read_text().replace("{staging}", "`staging_1`")
 
-    analyze(statement, parameters(), [table("staging_1", staging_fields())])
+    fields = table_fields("enforcement_actions") if path.stem == "plan" else staging_fields()
+
+    analyze(statement, parameters(), [table("staging_1", fields)])
 
 
 def test_the_analyzer_refuses_a_column_that_is_not_there() -> None:
@@ -77,5 +97,5 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 8
+    assert len(names) == 13
     assert silent == []

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted((ROOT / "functions").rglob("*.py"))
 GCP = [path for path in FUNCTIONS if "gcp" in path.parts]
-CORE = [path for path in FUNCTIONS if path.parent.name == "spotkeeper"]
+CLI = [path for path in FUNCTIONS if "cli" in path.parts or path.name == "__main__.py"]
+CORE = [path for path in FUNCTIONS if path.parent.name == "spotkeeper" and path not in CLI]
 STAND_INS = [
     ROOT / "infra" / "local" / f"{name}.py"
     for name in (
@@ -19,12 +20,27 @@ STAND_INS = [
         "catalog",
         "catalog_api",
         "cloud",
+        "compute_access",
         "compute_api",
+        "compute_effects",
+        "compute_filters",
+        "compute_groups",
+        "compute_instances",
+        "compute_lists",
+        "compute_operations",
         "control_api",
+        "control_compute",
+        "control_routes",
         "faults",
         "fleet",
+        "groups",
+        "instances",
+        "lifecycle",
         "monitoring_api",
+        "operations",
+        "permissions",
         "pubsub_api",
+        "resource_manager_api",
         "rest",
         "scenario",
         "world",
@@ -92,6 +108,7 @@ def pinned(path: Path) -> dict[str, str]:
 def test_the_files_that_are_walked_are_there() -> None:
     assert {"tracking.py", "prices.py", "tracker_api.py"} <= {path.name for path in CORE}
     assert {"warehouse.py", "compute.py", "tracker.py"} <= {path.name for path in GCP}
+    assert {"__main__.py", "main.py", "price.py", "catalog_check.py"} <= {path.name for path in CLI}
     assert [path for path in STAND_INS if not path.is_file()] == []
 
 
@@ -100,7 +117,7 @@ def test_the_core_imports_the_standard_library_and_itself(path: Path) -> None:
     foreign = [
         name
         for name in imported(path)
-        if not within(name, "spotkeeper", *sys.stdlib_module_names) or within(name, "spotkeeper.gcp")
+        if not within(name, "spotkeeper", *sys.stdlib_module_names) or within(name, "spotkeeper.gcp", "spotkeeper.cli")
     ]
 
     assert foreign == []
@@ -116,6 +133,18 @@ def test_google_s_clients_are_imported_by_the_adapters_alone(path: Path) -> None
     clients = [name for name in imported(path) if within(name, "google", "grpc", "requests")]
 
     assert path in GCP or clients == []
+
+
+@pytest.mark.parametrize("path", [path for path in FUNCTIONS if path not in CLI], ids=named)
+def test_the_functions_do_not_need_the_command_line(path: Path) -> None:
+    assert [name for name in imported(path) if within(name, "spotkeeper.cli")] == []
+
+
+@pytest.mark.parametrize("path", CLI, ids=named)
+def test_a_command_loads_the_adapters_only_when_it_runs(path: Path) -> None:
+    at_once = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+
+    assert [ast.unparse(node) for node in at_once if "spotkeeper.gcp" in ast.unparse(node)] == []
 
 
 @pytest.mark.parametrize("path", FUNCTIONS, ids=named)

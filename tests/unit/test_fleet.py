@@ -1,6 +1,7 @@
 """The stand-in's fleet: everything a Spot VM can go through is in it, and its figures agree with each other."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.local.fleet import FLEET_END, FLEET_START, Fleet, Vm
+from infra.local.fleet import FLEET_END, FLEET_START, STOPPING_TIME, Fleet, Vm
+from infra.local.lifecycle import started, stopped
 from infra.local.machine_types import machine_types, read_csv
 from infra.local.scenario import living_fleet, synthetic_fleet
 
@@ -204,6 +206,57 @@ def test_a_changed_vm_takes_the_place_of_the_old_one() -> None:
     assert new in fleet.vms
     assert old not in fleet.vms
     assert len(fleet.vms) == len(FLEET.vms)
+
+
+def test_vms_that_are_new_or_gone_keep_the_fleet_in_order() -> None:
+    old = the("bastion")
+    new = replace(old, instance_id=7, zone="us-central1-a")
+    fleet = FLEET.replaced([new], gone=[old])
+    assert fleet.by_id(7) is new
+    assert fleet.by_id(old.instance_id) is None
+    assert new in fleet.of_project("web-frontend")
+    assert [vm.place for vm in fleet.vms] == sorted(vm.place for vm in fleet.vms)
+    assert fleet.of_project("research-ml") == FLEET.of_project("research-ml")
+
+
+def test_a_changed_vm_is_found_every_way() -> None:
+    old = the("bastion")
+    new = replace(old, shown_status="HOVERING")
+    fleet = FLEET.replaced([new])
+    assert fleet.named(old.project_id, old.zone, old.name) == (new,)
+    assert fleet.by_id(old.instance_id) is new
+    assert new in fleet.of_project(old.project_id)
+    assert fleet == Fleet(FLEET.projects, tuple(new if vm is old else vm for vm in FLEET.vms))
+    assert FLEET.by_id(old.instance_id) is old
+
+
+def test_every_life_of_a_name_is_found_oldest_first() -> None:
+    assert list(FLEET.named("research-ml", "us-central1-a", "sweep-worker-1")) == all_named("sweep-worker-1")
+    assert FLEET.named("research-ml", "us-central1-a", "sweep-worker") == ()
+
+
+@given(st.sampled_from(FLEET.vms), SECONDS, st.integers(min_value=0, max_value=600))
+def test_a_vm_that_is_stopped_is_up_until_then_and_at_rest_from_the_end(vm: Vm, offset: int, length: int) -> None:
+    told = FLEET_START + timedelta(seconds=offset)
+    rested = told + timedelta(seconds=length)
+    if vm.created > told or (vm.deleted is not None and vm.deleted <= told):
+        return
+    after = stopped(vm, told, rested)
+    week = timedelta(days=7)
+    assert after.running_seconds(FLEET_START - week, told) == vm.running_seconds(FLEET_START - week, told)
+    assert after.running_seconds(told, told + week) == 0
+    assert after.status(rested + STOPPING_TIME) == "TERMINATED"
+    assert after.changes() == sorted(after.changes())
+
+
+@given(st.sampled_from(FLEET.vms), SECONDS)
+def test_a_vm_that_is_started_runs_from_then_on(vm: Vm, offset: int) -> None:
+    told = FLEET_START + timedelta(seconds=offset)
+    if vm.created > told:
+        return
+    after = started(stopped(vm, told, told), told + timedelta(hours=1))
+    assert after.running_seconds(told, told + timedelta(hours=3)) == 2 * 3600
+    assert after.status(told + timedelta(days=9)) == "RUNNING"
 
 
 def test_a_fleet_of_a_hundred_thousand_is_made_quickly() -> None:

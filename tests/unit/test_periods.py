@@ -1,11 +1,22 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import HOUR, PeriodKind, budget_periods, latest_closed_hour, requested_hours, spans, text
+from spotkeeper.periods import (
+    HOUR,
+    PeriodKind,
+    budget_period,
+    budget_periods,
+    end_of_day,
+    latest_closed_hour,
+    requested_hours,
+    spans,
+    start_of_day,
+    text,
+)
 
 NOW = datetime(2026, 7, 21, 14, 7, tzinfo=UTC)
 
@@ -119,3 +130,58 @@ def test_runs_hold_every_hour_once_and_in_order(numbers: set[int], longest: int)
 
     assert [hour for span in found for hour in span] == sorted(hours)
     assert all(len(span) <= longest and span[-1] - span[0] == HOUR * (len(span) - 1) for span in found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "moment", "start", "end"),
+    [
+        (PeriodKind.QUARTER, "2026-04-01T06:59:59", "2026-01-01T08:00:00", "2026-04-01T07:00:00"),
+        (PeriodKind.QUARTER, "2026-04-01T07:00:00", "2026-04-01T07:00:00", "2026-07-01T07:00:00"),
+        (PeriodKind.QUARTER, "2026-05-31T12:00:00", "2026-04-01T07:00:00", "2026-07-01T07:00:00"),
+        (PeriodKind.QUARTER, "2026-12-31T12:00:00", "2026-10-01T07:00:00", "2027-01-01T08:00:00"),
+        (PeriodKind.QUARTER, "2027-01-01T07:59:59", "2026-10-01T07:00:00", "2027-01-01T08:00:00"),
+        (PeriodKind.YEAR, "2027-01-01T07:59:59", "2026-01-01T08:00:00", "2027-01-01T08:00:00"),
+        (PeriodKind.YEAR, "2027-01-01T08:00:00", "2027-01-01T08:00:00", "2028-01-01T08:00:00"),
+        (PeriodKind.MONTH, "2028-02-29T12:00:00", "2028-02-01T08:00:00", "2028-03-01T08:00:00"),
+        (PeriodKind.MONTH, "2026-03-31T12:00:00", "2026-03-01T08:00:00", "2026-04-01T07:00:00"),
+        (PeriodKind.DAY, "2026-11-01T09:30:00", "2026-11-01T07:00:00", "2026-11-02T08:00:00"),
+        (PeriodKind.DAY, "2026-03-08T10:30:00", "2026-03-08T08:00:00", "2026-03-09T07:00:00"),
+        (PeriodKind.HOUR, "2026-11-01T09:30:00", "2026-11-01T09:00:00", "2026-11-01T10:00:00"),
+    ],
+)
+def test_a_budget_period_of_any_length_is_cut_at_midnight_in_los_angeles(
+    kind: PeriodKind, moment: str, start: str, end: str
+) -> None:
+    assert budget_period(kind, at(moment)) == (kind, at(start), at(end))
+
+
+@given(
+    st.sampled_from([kind for kind in PeriodKind if kind is not PeriodKind.CUSTOM]),
+    st.datetimes(datetime(2000, 1, 2), datetime(2999, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 (hypothesis adds the zone)
+)
+def test_periods_of_one_kind_follow_each_other_without_a_gap(kind: PeriodKind, moment: datetime) -> None:
+    period = budget_period(kind, moment)
+
+    assert period.start <= moment < period.end
+    assert budget_period(kind, period.start) == period
+    assert budget_period(kind, period.end).start == period.end
+    assert budget_period(kind, period.start - timedelta(microseconds=1)).end == period.start
+
+
+@pytest.mark.parametrize(
+    ("day", "start", "end"),
+    [
+        (date(2026, 7, 21), "2026-07-21T07:00:00", "2026-07-22T07:00:00"),
+        (date(2026, 3, 8), "2026-03-08T08:00:00", "2026-03-09T07:00:00"),
+        (date(2026, 11, 1), "2026-11-01T07:00:00", "2026-11-02T08:00:00"),
+        (date(2026, 12, 31), "2026-12-31T08:00:00", "2027-01-01T08:00:00"),
+        (date(2028, 2, 29), "2028-02-29T08:00:00", "2028-03-01T08:00:00"),
+    ],
+)
+def test_a_calendar_day_of_a_budget_is_one_in_los_angeles(day: date, start: str, end: str) -> None:
+    assert (start_of_day(day), end_of_day(day)) == (at(start), at(end))
+
+
+def test_the_last_day_there_is_ends_after_all_others() -> None:
+    assert end_of_day(date(9999, 12, 30)) < end_of_day(date.max)
+    assert end_of_day(date.max).tzinfo is UTC

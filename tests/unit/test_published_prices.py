@@ -85,7 +85,7 @@ NOT_IN_THE_PATTERNS = {
 }
 
 DIFFERENT_ON_PURPOSE = {
-    "how a fraction of a GPU is billed is not published": 120,
+    "no rate for g4:gpu-eighth: the table takes a share of a whole GPU's parts": 120,
     "no rate for n1-custom:ram-extended: the table takes extended memory for ordinary": 168,
     "no rate for c4:local-ssd in asia-southeast3: the table leaves it out": 44,
 }

@@ -1,10 +1,12 @@
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
 
 from spotkeeper.errors import SettingsError
 from spotkeeper.periods import PeriodKind
-from spotkeeper.settings import Clock, TrackerSettings
+from spotkeeper.policies import Policy
+from spotkeeper.settings import Clock, Endpoints, EnforcerSettings, Mode, TrackerSettings
 
 
 def test_only_the_project_must_be_set() -> None:
@@ -98,3 +100,77 @@ def test_all_wrong_settings_are_named_at_once() -> None:
         TrackerSettings.from_mapping({"CLOCK": "mine", "DATASET": "a b"})
 
     assert all(name in str(refusal.value) for name in ("PROJECT_ID is not set", "CLOCK", "DATASET"))
+
+
+POLICY = '{"budgets": {"budget-1": {"projects": ["team-a-prod"]}}}'
+ENFORCER: Mapping[str, str] = {
+    "PROJECT_ID": "my-project-1",
+    "ENFORCEMENT_MODE": "dry_run",
+    "ENFORCEMENT_POLICY": POLICY,
+}
+
+
+def test_the_enforcer_must_be_told_its_project_its_mode_and_its_policy() -> None:
+    settings = EnforcerSettings.from_mapping(ENFORCER)
+
+    assert (settings.project_id, settings.mode, settings.dataset) == ("my-project-1", Mode.DRY_RUN, "cost_tracking")
+    assert settings.policy == Policy.from_json(POLICY)
+    assert (settings.acting_seconds, settings.parallel_stops, settings.call_patience_seconds) == (480, 32, 60)
+    assert (settings.clock, settings.endpoints) == (Clock.SYSTEM, Endpoints())
+
+
+def test_every_setting_of_the_enforcer_is_read() -> None:
+    settings = EnforcerSettings.from_mapping(
+        {
+            **ENFORCER,
+            "ENFORCEMENT_MODE": "enforce",
+            "DATASET": "costs",
+            "ACTING_SECONDS": "540",
+            "PARALLEL_STOPS": "100",
+            "CALL_PATIENCE_SECONDS": "0",
+            "CLOCK": "schedule",
+            "RESOURCE_MANAGER_ENDPOINT": "http://127.0.0.1:8080",
+        }
+    )
+
+    assert (settings.mode, settings.dataset, settings.clock) == (Mode.ENFORCE, "costs", Clock.SCHEDULE)
+    assert (settings.acting_seconds, settings.parallel_stops, settings.call_patience_seconds) == (540, 100, 0)
+    assert settings.endpoints == Endpoints(resource_manager="http://127.0.0.1:8080")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PROJECT_ID", "", "PROJECT_ID is not set"),
+        ("ENFORCEMENT_MODE", "", "ENFORCEMENT_MODE is not set"),
+        ("ENFORCEMENT_MODE", "on", "ENFORCEMENT_MODE is 'on', but must be dry_run or enforce"),
+        ("ENFORCEMENT_MODE", "ENFORCE", "ENFORCEMENT_MODE is 'ENFORCE', but must be dry_run or enforce"),
+        ("ENFORCEMENT_POLICY", "", "ENFORCEMENT_POLICY is not set"),
+        ("ENFORCEMENT_POLICY", "low", "ENFORCEMENT_POLICY: it is not JSON"),
+        ("ENFORCEMENT_POLICY", "[]", "ENFORCEMENT_POLICY: it is not a JSON object, but list"),
+        ("ENFORCEMENT_POLICY", "{}", "ENFORCEMENT_POLICY: budgets is empty"),
+        ("ENFORCEMENT_POLICY", '{"grace_seconds": 1e999999}', "grace_seconds is Infinity"),
+        ("ACTING_SECONDS", "9", "ACTING_SECONDS is '9', but must be a whole number from 10 to 540"),
+        ("ACTING_SECONDS", "541", "ACTING_SECONDS is '541'"),
+        ("PARALLEL_STOPS", "0", "PARALLEL_STOPS is '0', but must be a whole number from 1 to 100"),
+        ("PARALLEL_STOPS", "101", "PARALLEL_STOPS is '101'"),
+        ("PARALLEL_STOPS", "9" * 5000, "PARALLEL_STOPS is '999"),
+        ("CLOCK", "mine", "CLOCK is 'mine', but must be system or schedule"),
+        ("RESOURCE_MANAGER_ENDPOINT", "not an address", "RESOURCE_MANAGER_ENDPOINT is 'not an address'"),
+    ],
+)
+def test_a_wrong_setting_of_the_enforcer_is_named(name: str, value: str, told: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        EnforcerSettings.from_mapping({**ENFORCER, name: value})
+
+    assert told in str(refusal.value)
+
+
+def test_all_wrong_settings_of_the_enforcer_are_named_at_once_those_within_the_policy_too() -> None:
+    policy = '{"most_stops_per_alert": 0, "steps": [{"share": 80, "priorities": ["low"]}]}'
+    with pytest.raises(SettingsError) as refusal:
+        EnforcerSettings.from_mapping({"ENFORCEMENT_POLICY": policy, "CLOCK": "mine"})
+
+    named = ("PROJECT_ID is not set", "ENFORCEMENT_MODE is not set", "CLOCK", "most_stops_per_alert is 0", "write 0.8")
+    assert all(fault in str(refusal.value) for fault in named)
+    assert "budgets is empty" in str(refusal.value)

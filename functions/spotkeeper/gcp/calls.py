@@ -9,6 +9,7 @@ import requests
 from google.api_core.client_options import ClientOptions
 from google.api_core.exceptions import (
     BadGateway,
+    Forbidden,
     GatewayTimeout,
     GoogleAPIError,
     InternalServerError,
@@ -25,7 +26,7 @@ from spotkeeper.errors import UnavailableError
 TIMEOUT = 60.0
 """Seconds that one attempt of one call may take."""
 
-_PASSING = if_exception_type(
+_TYPES_PASSING = if_exception_type(
     TooManyRequests,
     InternalServerError,
     BadGateway,
@@ -36,6 +37,16 @@ _PASSING = if_exception_type(
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
 )
+_RATE_LIMITS = {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"}
+
+
+def _passing(error: Exception) -> bool:
+    """Whether a failure may pass by itself; Compute Engine says with 403 as well that calls came too fast."""
+    if isinstance(error, Forbidden):
+        return any(isinstance(each, dict) and each.get("reason") in _RATE_LIMITS for each in error.errors)
+    return bool(_TYPES_PASSING(error))
+
+
 _FAILURES = (
     GoogleAPIError,
     GoogleAuthError,
@@ -49,7 +60,7 @@ _FAILURES = (
 
 def retry(patience: timedelta) -> Retry:
     """Return the way in which a call that may be repeated is repeated: with growing pauses, for so long in all."""
-    return Retry(predicate=_PASSING, initial=0.2, maximum=10.0, multiplier=2.0, timeout=patience.total_seconds())
+    return Retry(predicate=_passing, initial=0.2, maximum=10.0, multiplier=2.0, timeout=patience.total_seconds())
 
 
 @contextmanager

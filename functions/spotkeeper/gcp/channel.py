@@ -63,6 +63,7 @@ class Channel:
             if (budget := self._budgets.amounts_usd.get(spend.period.kind))
         ]
         figures += [
+            ("rows", {}, float(sum(hour.rows for hour in hours))),
             ("unpriced_rows", {}, float(sum(hour.unpriced.total() for hour in hours))),
             ("unresolved_instances", {}, float(sum(len(hour.unresolved) for hour in hours))),
             ("incomplete_hours", {}, float(sum(not hour.complete for hour in hours))),

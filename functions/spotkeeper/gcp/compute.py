@@ -20,10 +20,9 @@ from spotkeeper.tracking import Report
 INSTANCES_PER_PAGE = 500
 """The most that aggregatedList gives."""
 
-_FIELDS = (
-    "nextPageToken,unreachables,warning(code,message),items/*/warning(code,message),"
-    "items/*/instances(id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,"
-    "guestAccelerators,disks(type,diskSizeGb),metadata/items)"
+_INSTANCE_FIELDS = (
+    "id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,guestAccelerators,"
+    "disks(type,diskSizeGb),metadata/items"
 )
 """Only what a cost row needs: a full instance is ten times as large."""
 
@@ -34,17 +33,23 @@ _MIB_PER_GIB = Decimal(1024)
 class ComputeInstances:
     """Lists the instances of a project over all zones, Spot or not: those not listed would seem unknown."""
 
-    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
+    def __init__(self, endpoint: str | None, patience: timedelta, *, more_fields: str = "") -> None:
         options, signer = client_options(endpoint), credentials(endpoint)
         self._client = compute_v1.InstancesClient(credentials=signer, client_options=options)
-        session: requests.Session = self._client.transport._session  # type: ignore[attr-defined]  # noqa: SLF001 (see _PartialResponses)
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, _PartialResponses())
+        fields = (
+            "nextPageToken,unreachables,warning(code,message),items/*/warning(code,message),"
+            f"items/*/instances({_INSTANCE_FIELDS}{more_fields})"
+        )
+        mount(self._client, QueryParameters(fields=fields, returnPartialSuccess="true"))
         self.shapes = Shapes(compute_v1.MachineTypesClient(credentials=signer, client_options=options), patience)
         self._retry = retry(patience)
 
     def instances(self, project_id: str, report: Report) -> Iterator[Instance]:
         """Yield every instance; a zone that does not answer is reported."""
+        return (to_instance(project_id, found, self.shapes, report) for found in self.found(project_id, report))
+
+    def found(self, project_id: str, report: Report) -> Iterator[Any]:
+        """Yield every instance as Compute Engine describes it: a protobuf of compute_v1.Instance."""
         request = compute_v1.AggregatedListInstancesRequest(project=project_id, max_results=INSTANCES_PER_PAGE)
         with failing_as_unavailable("Compute Engine"):
             pager = self._client.aggregated_list(request=request, retry=self._retry, timeout=TIMEOUT)
@@ -52,19 +57,29 @@ class ComputeInstances:
                 decoded = compute_v1.InstanceAggregatedList.pb(page)
                 _report_missing(decoded, report)
                 for scope in decoded.items.values():
-                    for instance in scope.instances:
-                        yield to_instance(project_id, instance, self.shapes, report)
+                    yield from scope.instances
 
 
-class _PartialResponses(HTTPAdapter):
-    """Adds the two query parameters that the list request of these client versions has no field for.
+class QueryParameters(HTTPAdapter):
+    """Adds query parameters that a request of these client versions has no field for.
 
     Default parameters of the session would not do: requests ignores them when a call brings a list of its own.
     """
 
+    def __init__(self, **parameters: str) -> None:
+        super().__init__()
+        self._parameters = parameters
+
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 (passed on as they are)
-        request.prepare_url(request.url, {"fields": _FIELDS, "returnPartialSuccess": "true"})
+        request.prepare_url(request.url, self._parameters)
         return super().send(request, **settings)
+
+
+def mount(client: Any, adapter: HTTPAdapter) -> None:  # noqa: ANN401 (any client of compute_v1)
+    """Let all requests of a client go through an adapter; there is no public way to its session."""
+    session: requests.Session = client.transport._session  # noqa: SLF001
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
 
 
 class Shapes:

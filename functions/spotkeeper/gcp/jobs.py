@@ -43,7 +43,7 @@ class Jobs:
         with failing_as_unavailable("BigQuery"):
             return self._run(_text_of(statement), parameters)
 
-    def transaction(self, statement: str, staging: str, parameters: Sequence[Parameter]) -> list[Any]:
+    def transaction(self, statement: str, parameters: Sequence[Parameter], staging: str = "") -> list[Any]:
         """Run a script that is one transaction, and return the rows of its last statement.
 
         BigQuery ends a transaction that wrote to a table in which another one wrote meanwhile; then it is run again.

@@ -131,7 +131,7 @@ class WarehouseStage:
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
         for period in periods:
             parameters += [_time(f"{period.kind}_start", period.start), _time(f"{period.kind}_end", period.end)]
-        [row] = self._jobs.transaction("commit", self._table, parameters)
+        [row] = self._jobs.transaction("commit", parameters, self._table)
         told = [(each["period"], each["threshold"]) for each in row["told"]]
         return [
             Spend(
@@ -171,7 +171,7 @@ class WarehouseStage:
             ArrayQueryParameter("alerts", _ALERT, told),
             ArrayQueryParameter("gaps", _GAP, missed),
         ]
-        self._jobs.transaction("close", self._table, parameters)
+        self._jobs.transaction("close", parameters, self._table)
 
     def _run_parameters(self) -> list[Parameter]:
         return [

@@ -1,0 +1,96 @@
+"""`catalog-check`: fail when the price catalogue sells something that our tables cannot read or price."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from spotkeeper.cli.amounts import exact
+from spotkeeper.cli.catalogs import add_catalog_argument, read
+from spotkeeper.cli.commands import Subparsers
+from spotkeeper.prices import MARKET_WORDS
+
+if TYPE_CHECKING:
+    from spotkeeper.cli.drift import Collided, Drift
+
+_MOST_NAMED = 8
+_RULE = (
+    "of two SKUs for one component counts the one whose usage type names the market, then the one of fewer regions, "
+    "then the dearer, then the lower id"
+)
+
+
+def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "catalog-check",
+        help="whether the price catalogue sells anything that cannot be priced",
+        description="Compare the price catalogue with the tables in spotkeeper/data. Exit code 0: everything that is "
+        "sold on demand or as Spot is claimed and priced, known gaps apart; 1: something is not; 2: it was not read.",
+    )
+    add_catalog_argument(parser)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found and one line that sums it up; 1 when something has to be added to the tables."""
+    from spotkeeper.cli.drift import drift_of
+
+    catalog = read(arguments.catalog)
+    found = drift_of(catalog.reading)
+    for line in _lines(found):
+        print(line)
+    print(_summary(found, skus=catalog.reading.skus_read, rates=len(catalog.reading.rates), source=catalog.source))
+    return 1 if found.is_found else 0
+
+
+def _lines(found: "Drift") -> Iterator[str]:
+    for market in found.unsold:
+        yield f"nothing at all is sold as {MARKET_WORDS[market]}: is this the whole catalogue?"
+    for sku in found.unclaimed:
+        yield (
+            f"UNCLAIMED: {sku.sku_id} {sku.description!r} ({sku.usage_type}, {_count(len(sku.regions), 'region')}): "
+            f"{sku.reason}"
+        )
+    for each in found.unpriced:
+        yield (
+            f"UNPRICED: {_count(len(each.machine_types), 'machine type')} as {MARKET_WORDS[each.market]} "
+            f"for want of {', '.join(each.missing)}: {', '.join(each.machine_types)}; in {_named(each.regions)}"
+        )
+    for gap in found.gaps:
+        yield f"known gap: {gap}"
+    if found.collided:
+        yield f"collisions: {_RULE}"
+    for pair in found.collided:
+        yield f"  {_collision(pair)}"
+
+
+def _collision(pair: "Collided") -> str:
+    kept, dropped = pair.kept, pair.dropped
+    return (
+        f"{kept.component} {MARKET_WORDS[kept.market]}, {_count(pair.regions, 'region')}: "
+        f"{kept.sku_id} {kept.description!r} at {exact(kept.usd)} counts, "
+        f"{dropped.sku_id} {dropped.description!r} at {exact(dropped.usd)} does not"
+    )
+
+
+def _summary(found: "Drift", *, skus: int, rates: int, source: str) -> str:
+    counts = (
+        f"{skus} SKUs of {source}, {rates} rates in {found.regions} regions, {found.priced} prices, "
+        f"{_count(len(found.gaps), 'known gap')}, {_count(len(found.collided), 'collision')}"
+    )
+    if not found.is_found:
+        return f"catalog-check: all claimed: {counts}"
+    troubles = (
+        _count(len(found.unclaimed), "unclaimed SKU"),
+        f"{_count(len({name for each in found.unpriced for name in each.machine_types}), 'machine type')} unpriced",
+    )
+    return f"catalog-check: FAILED: {', '.join(troubles)}: {counts}"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,66 @@
+"""The price catalogue of a command: a saved file, or Google's own."""
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spotkeeper.settings import TrackerSettings
+from spotkeeper.skus import CatalogReading
+
+if TYPE_CHECKING:
+    from spotkeeper.gcp.catalog import BillingCatalog
+
+LIVE = "the Cloud Billing Catalog"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """A catalogue that was read: where, when, and whether to its end.
+
+    The time is that of the reading; of a file it is the latest time at which one of its prices came into effect.
+    """
+
+    source: str
+    as_of: datetime | None
+    reading: CatalogReading
+    complete: bool = True
+
+
+def add_catalog_argument(parser: argparse.ArgumentParser) -> None:
+    """Let a command take --catalog FILE."""
+    parser.add_argument(
+        "--catalog",
+        metavar="FILE",
+        type=Path,
+        help="a saved catalogue (JSON as the API writes it, .gz too) in place of the live one",
+    )
+
+
+def read(path: Path | None) -> Catalog:
+    """Return the catalogue in a file, or the live one; warns when a file is not all of it."""
+    if path is None:
+        return Catalog(LIVE, datetime.now(UTC), live_catalog().read())
+    from spotkeeper.cli.catalog_files import read_file
+
+    catalog = read_file(path)
+    if not catalog.complete:
+        print(
+            f"spotkeeper: warning: {path} is not the whole catalogue: its last page says that another follows. "
+            "What lacks has no price, and a continent's price may stand for a region's own.",
+            file=sys.stderr,
+        )
+    return catalog
+
+
+def live_catalog() -> "BillingCatalog":
+    """Connect to the catalogue where BILLING_ENDPOINT says, or else to Google's."""
+    from spotkeeper.gcp.catalog import BillingCatalog
+
+    names = ("BILLING_ENDPOINT", "CALL_PATIENCE_SECONDS")
+    relevant = {name: os.environ[name] for name in names if name in os.environ}
+    settings = TrackerSettings.from_mapping({"PROJECT_ID": "no-project", **relevant})  # the catalogue is of no project
+    return BillingCatalog(settings.endpoints.billing, timedelta(seconds=settings.call_patience_seconds))

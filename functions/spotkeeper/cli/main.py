@@ -1,0 +1,49 @@
+"""Find the command, run it, and tell of an error in one sentence."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from spotkeeper.cli import catalog_check, catalog_save, price
+from spotkeeper.cli.commands import Command
+from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableError
+
+COMMANDS: tuple[Command, ...] = (price, catalog_check, catalog_save)
+
+_CANNOT = 2
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="spotkeeper", description="What Spot VMs cost, and what keeps them within a budget."
+    )
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_to(subparsers).set_defaults(run=command.run)
+    parsed = parser.parse_args(arguments)
+    try:
+        code: int = parsed.run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_left()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except (SettingsError, RefusedRequestError, UnavailableError) as error:
+        return _tell(str(error))
+    except OSError as error:
+        return _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    return code
+
+
+def _tell(message: str) -> int:
+    print(f"spotkeeper: {message}", file=sys.stderr)
+    return _CANNOT
+
+
+def _reader_left() -> int:
+    """End quietly when what reads the output has gone, as `head` does; what Python writes at its end goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

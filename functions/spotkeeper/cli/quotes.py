@@ -1,0 +1,148 @@
+"""A quote: the Spot and the on-demand price of one machine type in one region, as text or JSON."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from spotkeeper.cli.amounts import HOURS_PER_MONTH, cents, exact
+from spotkeeper.cli.catalogs import Catalog
+from spotkeeper.cli.text_tables import aligned
+from spotkeeper.instances import Shape
+from spotkeeper.periods import text
+from spotkeeper.prices import MARKET_WORDS, Price, PriceBook, PricedComponent, PriceStatus
+from spotkeeper.skus import CURRENCY, Market, RateUnit
+
+_UNIT_NAMES = {
+    RateUnit.VCPU_HOUR: "vCPU-hour",
+    RateUnit.GIB_HOUR: "GiB-hour",
+    RateUnit.GPU_HOUR: "GPU-hour",
+    RateUnit.INSTANCE_HOUR: "instance-hour",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What is asked for and what it costs in each market."""
+
+    shape: Shape
+    region: str
+    catalog: Catalog
+    prices: dict[Market, Price]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it has a price in every market."""
+        return all(price.usd_per_hour is not None for price in self.prices.values())
+
+    @property
+    def saving_percent(self) -> Decimal | None:
+        """How much cheaper Spot is than on-demand; None when one of both is unknown."""
+        spot, ondemand = (self.prices[market].usd_per_hour for market in (Market.SPOT, Market.ON_DEMAND))
+        return None if spot is None or ondemand is None else (1 - spot / ondemand) * 100
+
+
+def quote(shape: Shape, region: str, book: PriceBook, catalog: Catalog) -> Quote:
+    """Return the prices of a shape."""
+    return Quote(shape, region, catalog, {market: book.price(shape, region, market) for market in MARKET_WORDS})
+
+
+def status(price: Price) -> PriceStatus:
+    """Return how sure a price is that was just read from a catalogue."""
+    return PriceStatus.UNKNOWN if price.usd_per_hour is None else PriceStatus.EXACT
+
+
+def as_json(asked: Quote) -> str:
+    """Return a quote as JSON; amounts are texts, since JSON's numbers are not decimal."""
+    shape, catalog, saving = asked.shape, asked.catalog, asked.saving_percent
+    return json.dumps(
+        {
+            "machine_type": shape.machine_type,
+            "region": asked.region,
+            "vcpus": _plain(shape.vcpus),
+            "memory_gib": _plain(shape.memory_gib),
+            "gpu_type": shape.gpu_type,
+            "gpu_count": shape.gpu_count,
+            "local_ssd_gib": shape.local_ssd_gib,
+            "currency": CURRENCY,
+            "catalog": catalog.source,
+            "as_of": text(catalog.as_of) if catalog.as_of else None,
+            "catalog_complete": catalog.complete,
+            "prices": {market.value: _price_json(price) for market, price in asked.prices.items()},
+            "saving_percent": None if saving is None else cents(saving),
+        },
+        indent=2,
+    )
+
+
+def as_text(asked: Quote) -> str:
+    """Return a quote for reading."""
+    return "\n".join(_lines(asked))
+
+
+def _price_json(price: Price) -> dict[str, object]:
+    known = price.usd_per_hour
+    return {
+        "status": status(price).value,
+        "reason": price.reason,
+        "per_hour": None if known is None else exact(known),
+        "per_month": None if known is None else exact(known * HOURS_PER_MONTH),
+        "components": [
+            {
+                "component": part.rate.component,
+                "sku_id": part.rate.sku_id,
+                "description": part.rate.description,
+                "rate": exact(part.rate.usd),
+                "unit": part.rate.unit.value,
+                "quantity": _plain(part.quantity),
+                "amount": exact(part.rate.usd * part.quantity),
+            }
+            for part in price.components
+        ],
+    }
+
+
+def _lines(asked: Quote) -> Iterator[str]:
+    as_of = f" of {asked.catalog.as_of:%Y-%m-%d}" if asked.catalog.as_of else ""
+    yield f"{_described(asked.shape)} in {asked.region}: list prices{as_of} from {asked.catalog.source}, in {CURRENCY}"
+    yield ""
+    summary = [["", "per hour", f"per month ({HOURS_PER_MONTH} h)", "status"]]
+    for market, price in asked.prices.items():
+        known = price.usd_per_hour
+        amounts = ["-", "-"] if known is None else [exact(known), cents(known * HOURS_PER_MONTH)]
+        told = f"{status(price)}: {price.reason}" if price.reason else str(status(price))
+        summary.append([MARKET_WORDS[market], *amounts, told])
+    yield from aligned(summary, right=frozenset({1, 2}))
+    if asked.saving_percent is not None:
+        yield f"Spot saves {cents(asked.saving_percent)} %"
+    for market, price in asked.prices.items():
+        if price.components:
+            yield ""
+            header = [MARKET_WORDS[market], "SKU", "description", "rate", "per", "quantity", "amount"]
+            yield from aligned([header, *map(_cells, price.components)], right=frozenset({3, 5, 6}))
+
+
+def _described(shape: Shape) -> str:
+    parts = [f"{_plain(shape.vcpus)} vCPUs", f"{_plain(shape.memory_gib)} GiB"]
+    if shape.gpu_count:
+        parts.append(f"{shape.gpu_count} {shape.gpu_type}")
+    if shape.local_ssd_gib:
+        parts.append(f"{shape.local_ssd_gib} GiB local SSD")
+    return f"{shape.machine_type} ({', '.join(parts)})"
+
+
+def _cells(part: PricedComponent) -> list[str]:
+    rate = part.rate
+    return [
+        rate.component,
+        rate.sku_id,
+        rate.description,
+        exact(rate.usd),
+        _UNIT_NAMES[rate.unit],
+        _plain(part.quantity),
+        exact(rate.usd * part.quantity),
+    ]
+
+
+def _plain(number: Decimal | None) -> str:
+    return "" if number is None else exact(number)

@@ -1,0 +1,74 @@
+"""What an operator asks the price of: a machine type by its name, with what is attached to it."""
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import replace
+from difflib import get_close_matches
+
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.instances import Shape
+from spotkeeper.machine_types import known_machine_types, sizes
+from spotkeeper.tables import rows
+
+_TAKE_GPUS = ("n1-standard-", "n1-highmem-", "n1-highcpu-", "n1-custom-", "custom-")
+"""https://cloud.google.com/compute/docs/gpus: other types come with GPUs, or have none."""
+
+_GPU = "gpu:"
+
+
+def gpu_argument(text: str) -> tuple[str, int]:
+    """Read `nvidia-tesla-t4=2`; a type alone is one GPU."""
+    gpu_type, _, count = text.partition("=")
+    if not gpu_type or not (count or "1").isdecimal() or int(count or 1) < 1:
+        message = f"{text!r} is not a GPU type and how many, such as nvidia-tesla-t4=1"
+        raise argparse.ArgumentTypeError(message)
+    return gpu_type, int(count or 1)
+
+
+def local_ssd_argument(text: str) -> int:
+    """Read how many GiB of local SSD there are in all."""
+    if not text.isdecimal() or int(text) < 1:
+        message = f"{text!r} is not a whole number of GiB such as 375"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def known_shape(machine_type: str) -> Shape | None:
+    """Return a machine type as it comes; None when its sizes are not known."""
+    size = sizes(machine_type)
+    if size is None:
+        return None
+    return Shape(machine_type, size.vcpus, size.memory_gib, size.gpu_type, size.gpu_count, size.local_ssd_gib)
+
+
+def asked_shape(machine_type: str, gpu: tuple[str, int] | None, local_ssd_gib: int | None) -> Shape:
+    """Return a machine type with what is attached; raises RefusedRequestError for what nobody can buy."""
+    shape = known_shape(machine_type)
+    if shape is None:
+        raise RefusedRequestError(unknown("machine type", machine_type, known_machine_types()))
+    if gpu:
+        if not machine_type.startswith(_TAKE_GPUS):
+            own = f"comes with {shape.gpu_count} {shape.gpu_type}" if shape.gpu_count else "takes none"
+            message = f"GPUs can be attached to N1 machine types only; {machine_type} {own}"
+            raise RefusedRequestError(message)
+        sold = [row["component"].removeprefix(_GPU) for row in rows("components") if row["component"].startswith(_GPU)]
+        if gpu[0] not in sold:
+            raise RefusedRequestError(unknown("GPU type", gpu[0], sold))
+        shape = replace(shape, gpu_type=gpu[0], gpu_count=gpu[1])
+    if local_ssd_gib:
+        if shape.local_ssd_gib:
+            message = f"{machine_type} comes with {shape.local_ssd_gib} GiB of local SSD; no other can be attached"
+            raise RefusedRequestError(message)
+        shape = replace(shape, local_ssd_gib=local_ssd_gib)
+    return shape
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Return a sentence that says that nobody knows this, and what is named almost the same."""
+    near = get_close_matches(name.lower(), list(known), n=4, cutoff=0.5)
+    return f"{what} {name!r} is not known" + (f"; did you mean {_either(near)}?" if near else "")
+
+
+def _either(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

@@ -1,0 +1,59 @@
+"""Resource Manager: whether this function may do what it needs to."""
+
+from collections.abc import Iterable
+
+import google.auth
+from google.auth.transport.requests import AuthorizedSession
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.calls import TIMEOUT, credentials, failing_as_unavailable
+
+ADDRESS = "https://cloudresourcemanager.googleapis.com"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+NEEDED = (
+    "compute.instanceGroupManagers.get",
+    "compute.instanceGroupManagers.update",
+    "compute.instances.get",
+    "compute.instances.list",
+    "compute.instances.setMetadata",
+    "compute.instances.start",
+    "compute.instances.stop",
+    "compute.regionOperations.get",
+    "compute.zoneOperations.get",
+)
+"""What the enforcer's calls need in a project whose instances it stops, by the reference of each method:
+https://cloud.google.com/compute/docs/reference/rest/v1"""
+
+
+class ProjectPermissions:
+    """Asks for each project; raises UnavailableError.
+
+    https://cloud.google.com/resource-manager/reference/rest/v3/projects/testIamPermissions
+    """
+
+    def __init__(self, endpoint: str | None) -> None:
+        self._address = endpoint or ADDRESS
+        signer = credentials(endpoint)
+        if signer is None:
+            signer, _ = google.auth.default(scopes=[SCOPE])
+        self._session = AuthorizedSession(signer)
+
+    def missing(self, projects: Iterable[str]) -> tuple[str, ...]:
+        """Return what this function needs and may not do, as `PROJECT: permission`."""
+        return tuple(
+            f"{project_id}: {permission}"
+            for project_id in projects
+            for permission in sorted(set(NEEDED) - self._granted(project_id))
+        )
+
+    def _granted(self, project_id: str) -> set[str]:
+        address = f"{self._address}/v3/projects/{project_id}:testIamPermissions"
+        with failing_as_unavailable("Resource Manager"):
+            answer = self._session.post(address, json={"permissions": list(NEEDED)}, timeout=TIMEOUT)
+            answer.raise_for_status()
+            granted = answer.json().get("permissions", [])
+        if not isinstance(granted, list):
+            message = f"Resource Manager: permissions is {granted!r}"
+            raise UnavailableError(message)
+        return {str(permission) for permission in granted}

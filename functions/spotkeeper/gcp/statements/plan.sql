@@ -1,0 +1,59 @@
+-- Record a delivery with its plan, all or nothing, if nothing was planned meanwhile. Running it again changes nothing.
+BEGIN TRANSACTION;
+
+UPDATE enforcement_lock
+SET delivery_id = @delivery_id, locked_at = @received_at
+WHERE TRUE;
+
+INSERT INTO budget_notifications (
+  delivery_id, message_id, received_at, published_at, source, billing_account_id, budget_id, budget_display_name, cost,
+  budget, currency, cost_interval_start, verdict, reason, mode, drill, period_end, tracker_cost, stops, left_for_next,
+  hourly_cost, hourly_savings, unpriced, runs_out_at, runs_out_at_with_plan, gaps, missing_permissions, body
+)
+SELECT
+  @delivery_id, @message_id, @received_at, @published_at, @source, @billing_account_id, @budget_id, @budget_display_name,
+  @cost, @budget, @currency, @cost_interval_start, @verdict, @reason, @mode, @drill, @period_end, @tracker_cost, @stops,
+  @left_for_next, @hourly_cost, @hourly_savings, @unpriced, @runs_out_at, @runs_out_at_with_plan, @unread,
+  @missing_permissions, @body
+FROM UNNEST([1])
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM budget_notifications AS known
+    WHERE known.message_id = @message_id AND known.received_at >= @since
+  )
+  AND (
+    SELECT COUNT(DISTINCT actions.message_id)
+    FROM enforcement_actions AS actions
+    WHERE actions.budget_id = @budget_id
+      AND actions.event IN ('planned', 'restart_planned')
+      AND actions.mode = 'enforce'
+      AND actions.happened_at >= @since
+  ) = @plans;
+
+INSERT INTO enforcement_actions (
+  message_id, delivery_id, budget_id, period_end, happened_at, project_id, zone, instance_id, instance_name, event,
+  reason, mode, rank, priority, machine_type, managed_by, saved_per_hour
+)
+SELECT
+  staged.message_id, staged.delivery_id, staged.budget_id, staged.period_end, staged.happened_at, staged.project_id,
+  staged.zone, staged.instance_id, staged.instance_name, staged.event, staged.reason, staged.mode, staged.rank,
+  staged.priority, staged.machine_type, staged.managed_by, staged.saved_per_hour
+FROM {staging} AS staged
+WHERE EXISTS (
+    SELECT 1
+    FROM budget_notifications AS known
+    WHERE known.delivery_id = @delivery_id AND known.received_at >= @since
+  )
+  AND NOT EXISTS (
+    SELECT 1
+    FROM enforcement_actions AS actions
+    WHERE actions.delivery_id = @delivery_id AND actions.happened_at >= @since
+  );
+
+COMMIT TRANSACTION;
+
+SELECT EXISTS (
+  SELECT 1
+  FROM budget_notifications
+  WHERE delivery_id = @delivery_id AND received_at >= @since
+) AS recorded;

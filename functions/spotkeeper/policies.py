@@ -1,0 +1,268 @@
+"""What the operator allows the enforcer to do: read from JSON, checked once, all faults told at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from spotkeeper.errors import RefusedRequestError, SettingsError
+from spotkeeper.instances import PROJECT_ID, Instance
+from spotkeeper.json_fields import Fields, choice, json_object, names, share, string, truth, whole
+from spotkeeper.periods import Period, PeriodKind, budget_period, end_of_day, parse_time, start_of_day
+
+LONGEST_GRACE_SECONDS = 300
+_HIGHEST_SHARE = Decimal(10)
+_MOST_STOPS = 1000
+_MOST_MINUTES = 7 * 24 * 60
+
+
+class Priority(StrEnum):
+    """How important an instance is; the least important ones are stopped first."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order of stopping."""
+        return tuple(Priority).index(self)
+
+
+class Signal(StrEnum):
+    """Who says that money was spent: Cloud Billing, up to a day late, or our own tracker, within the hour."""
+
+    BILLING = "billing"
+    TRACKER = "tracker"
+
+
+class Response(StrEnum):
+    """What a signal may lead to."""
+
+    STOP = "stop"
+    WARN = "warn"
+
+
+class WithoutRecords(StrEnum):
+    """What to do while BigQuery cannot be reached, so that nothing can be looked up or written down."""
+
+    REFUSE = "refuse"
+    ACT = "act"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From this share of the budget on, instances of these priorities may be stopped."""
+
+    share: Decimal
+    priorities: frozenset[Priority]
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that may be stopped: by one alert, on one day, and of all running Spot VMs in scope on one day."""
+
+    per_alert: int = 3
+    per_day: int = 30
+    share_of_fleet: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomPeriod:
+    """The period of a budget that is not for every month: its first and its last day."""
+
+    first_day: date
+    last_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRule:
+    """What one budget covers and leads to. Of `labels`, an instance has every key with one of its values."""
+
+    budget_id: str
+    projects: tuple[str, ...]
+    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    currency: str = "USD"
+    period: PeriodKind | CustomPeriod = PeriodKind.MONTH
+    steps: tuple[Step, ...] = (Step(Decimal(1), frozenset({Priority.LOW})),)
+    caps: Caps = field(default_factory=Caps)
+    responses: Mapping[Signal, Response] = field(
+        default_factory=lambda: {Signal.BILLING: Response.STOP, Signal.TRACKER: Response.WARN}
+    )
+
+    def covers(self, instance: Instance) -> bool:
+        """Whether the instance counts against this budget."""
+        if instance.key.project_id not in self.projects:
+            return False
+        labels = dict(instance.labels)
+        return all(labels.get(key) in values for key, values in self.labels.items())
+
+    def period_at(self, at: datetime) -> Period:
+        """Return the budget period that `at` is in; one of fixed dates is always the same."""
+        if isinstance(self.period, CustomPeriod):
+            start, end = start_of_day(self.period.first_day), end_of_day(self.period.last_day)
+            return Period(PeriodKind.CUSTOM, start, end)
+        return budget_period(self.period, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the enforcer may do, for each budget by its id, and what is the same for all of them."""
+
+    budgets: Mapping[str, BudgetRule]
+    billing_account_id: str | None = None
+    priority_label: str = "priority"
+    unlabelled_priority: Priority = Priority.LOW
+    protect_label: str = "spotkeeper-protect"
+    minimum_age_minutes: int = 0
+    snooze_until: datetime | None = None
+    restart: bool = False
+    without_records: WithoutRecords = WithoutRecords.REFUSE
+    grace_seconds: int = 0
+
+    @classmethod
+    def from_json(cls, text: str) -> "Policy":
+        """Read a policy; raises SettingsError naming every field that is wrong, and what it should be."""
+        faults: list[str] = []
+        policy = _policy(Fields(json_object(text), "", faults))
+        if faults:
+            raise SettingsError("; ".join(faults))
+        return policy
+
+
+def _policy(fields: Fields) -> Policy:
+    unset = BudgetRule("", ())
+    shared = _Shared(
+        steps=fields.read("steps", _steps, unset.steps),
+        caps=_caps(fields, unset.caps),
+        responses=_responses(fields.inner("signals"), unset.responses),
+    )
+    budgets = fields.inner("budgets")
+    rules = {budget_id: _rule(budget_id, budgets.inner(budget_id), shared) for budget_id in budgets.names()}
+    if not rules and not any(fault.startswith("budgets is ") for fault in fields.faults):
+        fields.faults.append("budgets is empty, but must name at least one budget by its id")
+    without = Policy({})
+    policy = Policy(
+        budgets=rules,
+        billing_account_id=fields.read("billing_account_id", string, None),
+        priority_label=fields.read("priority_label", _label_key, without.priority_label),
+        unlabelled_priority=fields.read("unlabelled_priority", choice(Priority), without.unlabelled_priority),
+        protect_label=fields.read("protect_label", _label_key, without.protect_label),
+        minimum_age_minutes=fields.read("minimum_age_minutes", whole(0, _MOST_MINUTES), without.minimum_age_minutes),
+        snooze_until=fields.read("snooze_until", _time, None),
+        restart=fields.read("restart", truth, without.restart),
+        without_records=fields.read("without_records", choice(WithoutRecords), without.without_records),
+        grace_seconds=fields.read("grace_seconds", whole(0, LONGEST_GRACE_SECONDS), without.grace_seconds),
+    )
+    fields.refuse_others()
+    return policy
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What holds for every budget that does not say otherwise."""
+
+    steps: tuple[Step, ...]
+    caps: Caps
+    responses: Mapping[Signal, Response]
+
+
+def _rule(budget_id: str, fields: Fields, shared: _Shared) -> BudgetRule:
+    labels = fields.inner("labels")
+    rule = BudgetRule(
+        budget_id=budget_id,
+        projects=fields.required("projects", _projects, ()),
+        labels={key: labels.read(key, _label_values, frozenset[str]()) for key in labels.names()},
+        currency=fields.read("currency", _currency, "USD"),
+        period=fields.read("period", _period, PeriodKind.MONTH),
+        steps=fields.read("steps", _steps, shared.steps),
+        caps=_caps(fields, shared.caps),
+        responses=_responses(fields.inner("signals"), shared.responses),
+    )
+    fields.refuse_others()
+    return rule
+
+
+def _caps(fields: Fields, unset: Caps) -> Caps:
+    return Caps(
+        per_alert=fields.read("most_stops_per_alert", whole(1, _MOST_STOPS), unset.per_alert),
+        per_day=fields.read("most_stops_per_day", whole(1, _MOST_STOPS), unset.per_day),
+        share_of_fleet=fields.read("most_share_of_fleet", share(Decimal(1)), unset.share_of_fleet),
+    )
+
+
+def _responses(fields: Fields, unset: Mapping[Signal, Response]) -> Mapping[Signal, Response]:
+    responses = {signal: fields.read(signal.value, choice(Response), unset[signal]) for signal in Signal}
+    fields.refuse_others()
+    return responses
+
+
+def _projects(value: object) -> tuple[str, ...]:
+    found = names(value)
+    if not all(PROJECT_ID.fullmatch(name) for name in found):
+        expected = "a list of project ids such as my-project-1 (not numbers, not names)"
+        raise ValueError(expected)
+    return found
+
+
+def _label_key(value: object) -> str:
+    expected = "a label key in small letters such as priority"
+    if not isinstance(value, str) or not value or value != value.lower():
+        raise ValueError(expected)
+    return value
+
+
+def _label_values(value: object) -> frozenset[str]:
+    return frozenset(names([value] if isinstance(value, str) else value))
+
+
+def _currency(value: object) -> str:
+    if not isinstance(value, str) or len(value) != 3 or not value.isupper():  # noqa: PLR2004 (ISO 4217)
+        expected = "a currency code such as USD"
+        raise ValueError(expected)
+    return value
+
+
+def _time(value: object) -> datetime:
+    try:
+        return parse_time("", string(value))
+    except RefusedRequestError:
+        expected = "a time such as 2026-07-21T05:00:00Z"
+        raise ValueError(expected) from None
+
+
+def _period(value: object) -> PeriodKind | CustomPeriod:
+    expected = 'month, quarter, year or {"first_day": "2026-11-01", "last_day": "2026-12-31"}'
+    if isinstance(value, dict) and value.keys() == {"first_day", "last_day"}:
+        try:
+            days = [date.fromisoformat(string(value[name])) for name in ("first_day", "last_day")]
+        except ValueError:
+            raise ValueError(expected) from None
+        if days[0] <= days[1]:
+            return CustomPeriod(days[0], days[1])
+    if value in (PeriodKind.MONTH, PeriodKind.QUARTER, PeriodKind.YEAR):
+        return PeriodKind(str(value))
+    raise ValueError(expected)
+
+
+def _steps(value: object) -> tuple[Step, ...]:
+    expected = 'a list such as [{"share": 1.0, "priorities": ["low"]}]'
+    if not isinstance(value, list) or not value:
+        raise ValueError(expected)
+    steps = sorted((_step(each, expected) for each in value), key=lambda step: step.share)
+    if len({step.share for step in steps}) < len(steps):
+        expected = "a list in which every share is named once"
+        raise ValueError(expected)
+    return tuple(steps)
+
+
+def _step(value: object, expected: str) -> Step:
+    if not isinstance(value, dict) or value.keys() != {"share", "priorities"}:
+        raise ValueError(expected)
+    try:
+        reached = share(_HIGHEST_SHARE)(value["share"])
+    except ValueError as fault:
+        message = f"{expected}, and each share is {fault}"
+        raise ValueError(message) from None
+    return Step(reached, frozenset(choice(Priority)(name) for name in names(value["priorities"])))

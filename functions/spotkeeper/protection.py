@@ -1,0 +1,65 @@
+"""What the labels of an instance say to the enforcer: how important it is, and whether it is protected."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from spotkeeper.periods import end_of_day
+from spotkeeper.policies import Policy, Priority
+
+_NOT_PROTECTED = frozenset({"false", "no", "off", "0"})
+_PROTECTED = frozenset({"", "true", "yes", "on", "1"})
+_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+
+type Labels = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """The priority of an instance, and from what it follows."""
+
+    priority: Priority
+    source: str
+
+
+def importance(labels: Labels, policy: Policy) -> Importance:
+    """Return the priority that the labels give; one that nobody has heard of counts as the highest."""
+    value = _value(labels, policy.priority_label)
+    if value is None:
+        return Importance(policy.unlabelled_priority, f"no label {policy.priority_label}")
+    label = f"label {policy.priority_label}={value}"
+    if value.lower() in Priority:
+        return Importance(Priority(value.lower()), label)
+    return Importance(Priority.HIGH, f"{label} is none of {', '.join(Priority)}")
+
+
+def protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
+    """Return why an instance is protected, None when it is not.
+
+    The label's value may be true, a reason, a last day such as 2026-12-31, or both: `2026-12-31-demo`. The last day
+    ends at midnight in America/Los_Angeles, like the days of a budget. A day that no calendar has protects for ever.
+    """
+    value = _value(labels, policy.protect_label)
+    if value is None or value.lower() in _NOT_PROTECTED:
+        return None
+    label = f"label {policy.protect_label}={value}" if value else f"label {policy.protect_label}"
+    if value.lower() in _PROTECTED:
+        return f"it is protected ({label})"
+    last_day = _last_day(value)
+    if last_day is None:
+        return f"it is protected ({label})"
+    return f"it is protected to the end of {last_day} ({label})" if now < end_of_day(last_day) else None
+
+
+def _last_day(value: str) -> date | None:
+    found = _DATE.search(value)
+    try:
+        return date.fromisoformat(found.group()) if found else None
+    except ValueError:
+        return None
+
+
+def _value(labels: Labels, wanted: str) -> str | None:
+    """The value of a label whose key may be written in any case; Compute Engine itself allows small letters only."""
+    return next((value.strip() for key, value in labels if key.lower() == wanted.lower()), None)

@@ -1,0 +1,68 @@
+-- Promise: nothing is stopped or started that was not planned, nothing that was spared, nothing in a dry run, nothing
+-- twice by one plan, and every plan answers a notification that is on record.
+-- One row is an instance in a plan and what is wrong with it. Reads 45 days, a budget month and more.
+WITH instances AS (
+  SELECT
+    actions.message_id,
+    actions.project_id,
+    actions.zone,
+    actions.instance_id,
+    MIN(actions.happened_at) AS began_at,
+    COUNTIF(actions.event = 'planned') AS stop_plans,
+    COUNTIF(actions.event = 'restart_planned') AS start_plans,
+    COUNTIF(actions.event = 'spared') AS spared,
+    COUNTIF(actions.event = 'stopped') AS stops,
+    COUNTIF(actions.event = 'restarted') AS starts,
+    COUNTIF(actions.event IN ('stopped', 'failed', 'changed')) AS stop_outcomes,
+    COUNTIF(actions.event IN ('restarted', 'restart_failed', 'not_restarted')) AS start_outcomes,
+    COUNTIF(
+      actions.mode = 'dry_run'
+      AND actions.event IN ('stopped', 'failed', 'changed', 'restarted', 'restart_failed', 'not_restarted')
+    ) AS dry_run_outcomes
+  FROM `${dataset}.enforcement_actions` AS actions
+  WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+  GROUP BY
+    actions.message_id,
+    actions.project_id,
+    actions.zone,
+    actions.instance_id
+),
+
+notifications AS (
+  SELECT messages.message_id
+  FROM `${dataset}.budget_notifications` AS messages
+  WHERE messages.received_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 46 DAY)
+  GROUP BY messages.message_id
+),
+
+judged AS (
+  SELECT
+    instances.message_id,
+    instances.project_id,
+    instances.zone,
+    instances.instance_id,
+    CASE
+      WHEN instances.spared > 0 AND instances.stop_plans > 0 THEN 'planned and spared'
+      WHEN instances.stop_outcomes > 0 AND instances.stop_plans = 0 THEN 'stopped without a plan'
+      WHEN instances.start_outcomes > 0 AND instances.start_plans = 0 THEN 'started without a plan'
+      WHEN instances.dry_run_outcomes > 0 THEN 'acted on in a dry run'
+      WHEN instances.stop_plans > 1 OR instances.start_plans > 1 THEN 'planned twice'
+      WHEN instances.stops > 1 OR instances.starts > 1 THEN 'done twice'
+      WHEN notifications.message_id IS NULL THEN 'no notification'
+    END AS fault
+  FROM instances
+  LEFT JOIN notifications
+    ON notifications.message_id = instances.message_id
+  -- The plan of an instance at the edge may be older than what is read.
+  WHERE instances.began_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 44 DAY)
+)
+
+SELECT
+  message_id,
+  project_id,
+  zone,
+  instance_id,
+  fault
+FROM judged
+-- An instance without a fault keeps the promise.
+WHERE fault IS NOT NULL

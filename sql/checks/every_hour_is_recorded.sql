@@ -1,0 +1,48 @@
+-- Promise: every closed hour since the first one is on record, be it as incomplete, and no cost row is without such a
+-- record.
+-- One row is an hour and what is wrong with it. Reads 45 days: the tracker cannot do an hour again that is much older.
+--
+-- The last hour that must be on record ended three hours ago: the tracker runs every hour and tries again.
+WITH recorded_hours AS (
+  SELECT runs.hour
+  FROM `${dataset}.tracker_runs` AS runs
+  WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+  GROUP BY runs.hour
+),
+
+due_hours AS (
+  SELECT due_hour
+  FROM UNNEST(
+    GENERATE_TIMESTAMP_ARRAY(
+      (SELECT MIN(recorded.hour) FROM recorded_hours AS recorded),
+      TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, HOUR), INTERVAL 4 HOUR),
+      INTERVAL 1 HOUR
+    )
+  ) AS due_hour
+),
+
+cost_hours AS (
+  SELECT costs.usage_start_time
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+    -- A run that is under way may have written its costs and not yet its record.
+    AND costs.usage_start_time <= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, HOUR), INTERVAL 4 HOUR)
+  GROUP BY costs.usage_start_time
+)
+
+SELECT
+  due_hours.due_hour AS hour,
+  'not on record' AS fault
+FROM due_hours
+LEFT JOIN recorded_hours AS recorded
+  ON recorded.hour = due_hours.due_hour
+-- What is on record keeps the promise.
+WHERE recorded.hour IS NULL
+UNION ALL
+SELECT
+  cost_hours.usage_start_time AS hour,
+  'cost rows without a run' AS fault
+FROM cost_hours
+LEFT JOIN recorded_hours AS recorded
+  ON recorded.hour = cost_hours.usage_start_time
+WHERE recorded.hour IS NULL

@@ -1,0 +1,44 @@
+-- Promise: a cost row is one full UTC hour, in which a VM ran for more than nothing and at most an hour, at prices
+-- above 0 and below USD 1,000 an hour, Spot not above on-demand.
+-- One row is a cost row and the first thing that is wrong with it. Reads 45 days: the tracker changes no row that is
+-- older.
+--
+-- The dearest machine type is listed at some USD 130 an hour. Spot is 60 to 91 % off; a Spot price above on-demand is a
+-- mix-up.
+WITH judged AS (
+  SELECT
+    costs.usage_start_time,
+    costs.project_id,
+    costs.zone,
+    costs.instance_id,
+    CASE
+      WHEN costs.usage_start_time != TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) THEN 'not a full hour'
+      WHEN costs.usage_end_time != TIMESTAMP_ADD(costs.usage_start_time, INTERVAL 1 HOUR) THEN 'not one hour long'
+      WHEN costs.usage_start_time > ${now} THEN 'in the future'
+      WHEN costs.uptime_hours <= 0 OR costs.uptime_hours > 1 THEN 'uptime is not above 0 and at most 1'
+      WHEN costs.spot_price <= 0 OR costs.spot_price >= 1000 THEN 'absurd Spot price'
+      WHEN costs.ondemand_price <= 0 OR costs.ondemand_price >= 1000 THEN 'absurd on-demand price'
+      WHEN costs.spot_price > costs.ondemand_price THEN 'Spot price above on-demand'
+      WHEN costs.cost < 0 OR costs.ondemand_cost < 0 THEN 'negative cost'
+      WHEN costs.vcpus <= 0 OR costs.memory_gib <= 0 THEN 'absurd size'
+      WHEN costs.gpu_count < 0 OR costs.local_ssd_gib < 0 THEN 'absurd size'
+      WHEN costs.region != REGEXP_EXTRACT(costs.zone, r'^(.*)-[a-z0-9]+$') THEN 'region is not that of the zone'
+      WHEN costs.provisioning_model != 'SPOT' THEN 'not a Spot VM'
+      WHEN (
+        SELECT COUNT(*) > COUNT(DISTINCT label.key)
+        FROM UNNEST(costs.labels) AS label
+      ) THEN 'a label is there twice'
+    END AS fault
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+)
+
+SELECT
+  usage_start_time,
+  project_id,
+  zone,
+  instance_id,
+  fault
+FROM judged
+-- A row without a fault keeps the promise.
+WHERE fault IS NOT NULL

@@ -1,0 +1,71 @@
+-- How far are our figures from what Cloud Billing charged, VM by VM?
+-- One row is a Spot VM and a UTC day that our rows or the detailed billing export know.
+--
+-- Made only where the detailed usage cost export is configured. Billed is what its Spot SKUs of Compute Engine cost
+-- before credits, in USD; with negotiated prices it is lower than ours. The export comes up to a day or more later: the
+-- last two days are left out. An error above 0 is that we are too high. matched says which side knows the VM. Reads 35
+-- days of our rows whatever the filter, since either side may lack a day. Google partitions the export by day of
+-- arrival, so a large one is better read through a table of its own.
+WITH tracked AS (
+  SELECT
+    DATE(costs.usage_start_time) AS usage_date,
+    costs.project_id,
+    costs.instance_id,
+    MIN(costs.instance_name) AS instance_name,
+    MIN(costs.machine_type) AS machine_type,
+    SUM(costs.uptime_hours) AS vm_hours,
+    SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
+    SUM(costs.cost) AS cost
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
+    AND costs.usage_start_time < TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 1 DAY)
+  GROUP BY
+    usage_date,
+    costs.project_id,
+    costs.instance_id
+),
+
+billed AS (
+  SELECT
+    DATE(charges.usage_start_time) AS usage_date,
+    charges.project.id AS project_id,
+    REGEXP_EXTRACT(charges.resource.global_name, r'/instances/([0-9]+)$') AS instance_id,
+    MIN(charges.resource.name) AS resource_name,
+    ROUND(SUM(CAST(charges.cost AS NUMERIC)), 9) AS cost
+  FROM `${billing_export_table}` AS charges
+  WHERE charges.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
+    AND charges.usage_start_time < TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 1 DAY)
+    -- Disks, traffic, licences and on-demand VMs are not what we record; taxes and adjustments name no VM.
+    AND charges.service.id = '6F81-5844-456A'
+    AND REGEXP_CONTAINS(charges.sku.description, r'(?i)\b(spot|preemptible)\b')
+    AND charges.cost_type = 'regular'
+    AND charges.currency = 'USD'
+    AND REGEXP_CONTAINS(charges.resource.global_name, r'/instances/[0-9]+$')
+  GROUP BY
+    usage_date,
+    project_id,
+    instance_id
+)
+
+SELECT
+  COALESCE(tracked.usage_date, billed.usage_date) AS usage_date,
+  COALESCE(tracked.project_id, billed.project_id) AS project_id,
+  COALESCE(tracked.instance_id, billed.instance_id) AS instance_id,
+  COALESCE(tracked.instance_name, billed.resource_name) AS instance_name,
+  tracked.machine_type,
+  CASE
+    WHEN billed.instance_id IS NULL THEN 'ours only'
+    WHEN tracked.instance_id IS NULL THEN 'billed only'
+    ELSE 'both'
+  END AS matched,
+  tracked.vm_hours,
+  ROUND(SAFE_DIVIDE(tracked.priced_hours, tracked.vm_hours), 6) AS priced_share,
+  tracked.cost,
+  billed.cost AS billed_cost,
+  tracked.cost - billed.cost AS error,
+  ROUND(SAFE_DIVIDE(tracked.cost - billed.cost, billed.cost) * 100, 4) AS error_percent
+FROM tracked
+FULL OUTER JOIN billed
+  ON billed.usage_date = tracked.usage_date
+  AND billed.project_id = tracked.project_id
+  AND billed.instance_id = tracked.instance_id

@@ -1,0 +1,123 @@
+-- How much of each budget is spent, how fast, where will the period end, and when does the money run out?
+-- One row is a configured budget in the period that the latest recorded hour is in.
+--
+-- Days and months begin at midnight in America/Los_Angeles, as in Cloud Billing. as_of is the end of the latest hour on
+-- record, and everything is as of then, not of the clock. burn_rate is in USD per hour: the last complete hour's for an
+-- hour or a day, the mean of the last 24 hours for a month, since a fleet has its times of day. What is not priced or
+-- not recorded is not in it: see priced_share and missing_hours. Reads from the start of the month, 33 days at most.
+WITH hours AS (
+  SELECT
+    runs.hour,
+    LOGICAL_OR(runs.complete) AS complete
+  FROM `${dataset}.tracker_runs` AS runs
+  WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
+  GROUP BY runs.hour
+),
+
+present AS (
+  SELECT
+    MAX(hours.hour) AS latest_hour,
+    COALESCE(MAX(IF(hours.complete, hours.hour, NULL)), MAX(hours.hour)) AS burn_hour
+  FROM hours
+),
+
+periods AS (
+  SELECT
+    budgets.period,
+    budgets.budget_id,
+    budgets.budget,
+    present.latest_hour,
+    present.burn_hour,
+    CASE budgets.period
+      WHEN 'hour' THEN present.latest_hour
+      WHEN 'day' THEN TIMESTAMP(DATE(present.latest_hour, 'America/Los_Angeles'), 'America/Los_Angeles')
+      WHEN 'month' THEN TIMESTAMP(
+        DATE_TRUNC(DATE(present.latest_hour, 'America/Los_Angeles'), MONTH), 'America/Los_Angeles'
+      )
+    END AS period_start,
+    CASE budgets.period
+      WHEN 'hour' THEN TIMESTAMP_ADD(present.latest_hour, INTERVAL 1 HOUR)
+      WHEN 'day' THEN TIMESTAMP(
+        DATE_ADD(DATE(present.latest_hour, 'America/Los_Angeles'), INTERVAL 1 DAY), 'America/Los_Angeles'
+      )
+      WHEN 'month' THEN TIMESTAMP(
+        DATE_ADD(DATE_TRUNC(DATE(present.latest_hour, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH),
+        'America/Los_Angeles'
+      )
+    END AS period_end
+  FROM `${dataset}.budgets` AS budgets
+  CROSS JOIN present
+),
+
+hourly_costs AS (
+  SELECT
+    costs.usage_start_time,
+    SUM(costs.uptime_hours) AS vm_hours,
+    SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
+    SUM(costs.cost) AS cost
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
+  GROUP BY costs.usage_start_time
+),
+
+recorded_hours AS (
+  SELECT
+    hours.hour,
+    hourly.vm_hours,
+    hourly.priced_hours,
+    COALESCE(hourly.cost, 0) AS cost
+  FROM hours
+  LEFT JOIN hourly_costs AS hourly
+    ON hourly.usage_start_time = hours.hour
+),
+
+spending AS (
+  SELECT
+    periods.period,
+    periods.budget_id,
+    periods.budget,
+    periods.period_start,
+    periods.period_end,
+    TIMESTAMP_ADD(periods.latest_hour, INTERVAL 1 HOUR) AS as_of,
+    COUNTIF(recorded.hour >= periods.period_start) AS recorded_hours,
+    SUM(IF(recorded.hour >= periods.period_start, recorded.vm_hours, 0)) AS vm_hours,
+    SUM(IF(recorded.hour >= periods.period_start, recorded.priced_hours, 0)) AS priced_hours,
+    SUM(IF(recorded.hour >= periods.period_start, recorded.cost, 0)) AS spent,
+    IF(
+      periods.period = 'month',
+      AVG(IF(recorded.hour > TIMESTAMP_SUB(periods.latest_hour, INTERVAL 24 HOUR), recorded.cost, NULL)),
+      SUM(IF(recorded.hour = periods.burn_hour, recorded.cost, 0))
+    ) AS burn_rate
+  FROM periods
+  CROSS JOIN recorded_hours AS recorded
+  GROUP BY
+    periods.period,
+    periods.budget_id,
+    periods.budget,
+    periods.period_start,
+    periods.period_end,
+    periods.latest_hour
+)
+
+SELECT
+  period,
+  budget_id,
+  period_start,
+  period_end,
+  as_of,
+  budget,
+  spent,
+  ROUND(SAFE_DIVIDE(spent, budget) * 100, 2) AS spent_percent,
+  ROUND(SAFE_DIVIDE(priced_hours, vm_hours), 6) AS priced_share,
+  TIMESTAMP_DIFF(as_of, period_start, HOUR) - recorded_hours AS missing_hours,
+  ROUND(burn_rate, 6) AS burn_rate,
+  ROUND(spent + burn_rate * TIMESTAMP_DIFF(period_end, as_of, HOUR), 6) AS projected_cost,
+  ROUND(SAFE_DIVIDE(spent + burn_rate * TIMESTAMP_DIFF(period_end, as_of, HOUR), budget) * 100, 2) AS projected_percent,
+  TIMESTAMP_DIFF(period_end, as_of, HOUR) AS hours_left_in_period,
+  ROUND(IF(spent >= budget, 0, SAFE_DIVIDE(budget - spent, burn_rate)), 2) AS hours_until_spent,
+  CASE
+    WHEN spent >= budget THEN 'spent'
+    WHEN spent + burn_rate * TIMESTAMP_DIFF(period_end, as_of, HOUR) > budget THEN 'will be exceeded'
+    ELSE 'within'
+  END AS state
+FROM spending

@@ -1,0 +1,149 @@
+-- What would the steady part of the fleet cost on Spot, on demand and with a commitment, and which mix is cheapest?
+-- One row is a machine type in a region that ran as Spot in the last 30 days.
+--
+-- steady_vms ran at the same time in at least 95 % of the complete hours; the rest comes and goes, and a commitment for
+-- it would be paid for hours in which nothing runs. A month has 730 hours; prices are list prices now. The net Spot
+-- price counts that the hours lost to preemption (what a preempted VM had run in its last hour) are paid twice.
+-- Attached GPUs and local SSD have no price here; NULL is a price that is not known, and then there is no comparison
+-- with it. Commitments are for vCPUs and memory of a family in a region, whatever the type: add up the types of a
+-- family before buying one.
+WITH hours AS (
+  SELECT runs.hour
+  FROM `${dataset}.tracker_runs` AS runs
+  WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+    -- In an incomplete hour VMs may be missing, and the steady part would look smaller than it is.
+    AND runs.complete
+  GROUP BY runs.hour
+),
+
+preempted_hours AS (
+  SELECT DISTINCT
+    TIMESTAMP_TRUNC(taken.preempted_at, HOUR) AS hour,
+    taken.project_id,
+    taken.zone,
+    taken.instance_id
+  FROM `${dataset}.spot_preemptions` AS taken
+  WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+),
+
+hourly_vms AS (
+  SELECT
+    costs.usage_start_time AS hour,
+    costs.machine_type,
+    costs.region,
+    SUM(costs.uptime_hours) AS vms,
+    SUM(IF(preempted.instance_id IS NULL, 0, costs.uptime_hours)) AS lost_hours
+  FROM `${dataset}.spot_vm_costs` AS costs
+  INNER JOIN hours
+    ON hours.hour = costs.usage_start_time
+  LEFT JOIN preempted_hours AS preempted
+    ON preempted.hour = costs.usage_start_time
+    AND preempted.project_id = costs.project_id
+    AND preempted.zone = costs.zone
+    AND preempted.instance_id = costs.instance_id
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+  GROUP BY
+    costs.usage_start_time,
+    costs.machine_type,
+    costs.region
+),
+
+types AS (
+  SELECT DISTINCT
+    machine_type,
+    region
+  FROM hourly_vms
+),
+
+all_hours AS (
+  SELECT
+    types.machine_type,
+    types.region,
+    hourly.vms,
+    hourly.lost_hours,
+    PERCENTILE_DISC(COALESCE(hourly.vms, 0), 0.05) OVER (PARTITION BY types.machine_type, types.region) AS steady_vms
+  FROM types
+  CROSS JOIN hours
+  LEFT JOIN hourly_vms AS hourly
+    ON hourly.hour = hours.hour
+    AND hourly.machine_type = types.machine_type
+    AND hourly.region = types.region
+),
+
+demand AS (
+  SELECT
+    machine_type,
+    region,
+    COUNT(*) AS hours,
+    ROUND(SAFE_DIVIDE(SUM(vms), COUNT(*)), 6) AS average_vms,
+    MAX(steady_vms) AS steady_vms,
+    ROUND(SAFE_DIVIDE(SUM(lost_hours), SUM(vms)), 6) AS lost_share
+  FROM all_hours
+  GROUP BY
+    machine_type,
+    region
+),
+
+priced AS (
+  SELECT
+    demand.machine_type,
+    demand.region,
+    demand.hours,
+    demand.average_vms,
+    demand.steady_vms,
+    GREATEST(demand.average_vms - demand.steady_vms, 0) AS changing_vms,
+    demand.lost_share,
+    prices.spot_price,
+    ROUND(SAFE_DIVIDE(prices.spot_price, 1 - demand.lost_share), 6) AS net_spot_price,
+    prices.ondemand_price,
+    prices.commitment_1yr_price,
+    prices.commitment_3yr_price,
+    LEAST(
+      COALESCE(ROUND(SAFE_DIVIDE(prices.spot_price, 1 - demand.lost_share), 6), 999999),
+      COALESCE(prices.ondemand_price, 999999)
+    ) AS changing_price,
+    LEAST(
+      COALESCE(ROUND(SAFE_DIVIDE(prices.spot_price, 1 - demand.lost_share), 6), 999999),
+      COALESCE(prices.ondemand_price, 999999),
+      COALESCE(prices.commitment_1yr_price, 999999),
+      COALESCE(prices.commitment_3yr_price, 999999)
+    ) AS steady_price
+  FROM demand
+  LEFT JOIN `${dataset}.machine_type_prices` AS prices
+    ON prices.machine_type = demand.machine_type
+    AND prices.region = demand.region
+)
+
+SELECT
+  machine_type,
+  region,
+  hours,
+  average_vms,
+  steady_vms,
+  lost_share,
+  spot_price,
+  net_spot_price,
+  ondemand_price,
+  commitment_1yr_price,
+  commitment_3yr_price,
+  ROUND(steady_vms * net_spot_price * 730, 2) AS steady_monthly_spot,
+  ROUND(steady_vms * ondemand_price * 730, 2) AS steady_monthly_ondemand,
+  ROUND(steady_vms * commitment_1yr_price * 730, 2) AS steady_monthly_1yr,
+  ROUND(steady_vms * commitment_3yr_price * 730, 2) AS steady_monthly_3yr,
+  CASE steady_price
+    WHEN net_spot_price THEN 'spot'
+    WHEN ondemand_price THEN 'on demand'
+    WHEN commitment_1yr_price THEN '1 year'
+    WHEN commitment_3yr_price THEN '3 years'
+  END AS cheapest_for_steady,
+  CASE changing_price
+    WHEN net_spot_price THEN 'spot'
+    WHEN ondemand_price THEN 'on demand'
+  END AS cheapest_for_rest,
+  ROUND((steady_vms + changing_vms) * net_spot_price * 730, 2) AS monthly_all_spot,
+  IF(
+    changing_price < 999999,
+    ROUND((steady_vms * steady_price + changing_vms * changing_price) * 730, 2),
+    NULL
+  ) AS monthly_cheapest_mix
+FROM priced

@@ -1,0 +1,23 @@
+-- What did Spot VMs cost each day, by machine type and zone?
+-- One row is a UTC day, a machine type and a zone in which a Spot VM ran.
+--
+-- cost is of the priced hours alone; priced_share says how much of the VM-hours that is. average_spot_price is weighted
+-- by hours. Reads 400 days at most, so that a day can be compared with that of last year; a filter on usage_date reads
+-- its days.
+SELECT
+  DATE(costs.usage_start_time) AS usage_date,
+  costs.machine_type,
+  costs.region,
+  costs.zone,
+  COUNT(DISTINCT costs.instance_id) AS instances,
+  SUM(costs.uptime_hours) AS vm_hours,
+  ROUND(SAFE_DIVIDE(SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)), SUM(costs.uptime_hours)), 6) AS priced_share,
+  ROUND(SAFE_DIVIDE(SUM(costs.cost), SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours))), 6) AS average_spot_price,
+  SUM(costs.cost) AS cost
+FROM `${dataset}.spot_vm_costs` AS costs
+WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+GROUP BY
+  usage_date,
+  costs.machine_type,
+  costs.region,
+  costs.zone

@@ -1,0 +1,136 @@
+-- What did stopping VMs avoid, and what did the stopped VMs cost all the same?
+-- One row is a VM that the enforcer stopped in the last 62 days: this budget month and the one before.
+--
+-- A stop counts until the VM was started again by the enforcer or stopped once more, the budget period ended, or the
+-- latest hour on record ended. avoided is the price it had when it was stopped, for that time; NULL when that was not
+-- known. cost_after_stop is what a VM of the same name, project and zone cost in the full hours of that time: somebody
+-- started it, or its group made it anew. What the disks and addresses of a stopped VM cost is not recorded and not in
+-- it.
+WITH present AS (
+  SELECT TIMESTAMP_ADD(MAX(runs.hour), INTERVAL 1 HOUR) AS as_of
+  FROM `${dataset}.tracker_runs` AS runs
+  WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
+),
+
+stops AS (
+  SELECT
+    actions.happened_at AS stopped_at,
+    actions.message_id,
+    actions.budget_id,
+    actions.period_end,
+    actions.project_id,
+    actions.zone,
+    actions.instance_id,
+    actions.instance_name,
+    actions.machine_type,
+    actions.saved_per_hour,
+    LEAD(actions.happened_at) OVER (
+      PARTITION BY actions.project_id, actions.zone, actions.instance_id ORDER BY actions.happened_at
+    ) AS next_stopped_at
+  FROM `${dataset}.enforcement_actions` AS actions
+  WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
+    -- A dry run stops nothing.
+    AND actions.event = 'stopped'
+    AND actions.mode = 'enforce'
+),
+
+restarts AS (
+  SELECT
+    stops.message_id,
+    stops.project_id,
+    stops.zone,
+    stops.instance_id,
+    MIN(actions.happened_at) AS restarted_at
+  FROM stops
+  INNER JOIN `${dataset}.enforcement_actions` AS actions
+    ON actions.project_id = stops.project_id
+    AND actions.zone = stops.zone
+    AND actions.instance_id = stops.instance_id
+    AND actions.happened_at > stops.stopped_at
+  WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
+    AND actions.event = 'restarted'
+  GROUP BY
+    stops.message_id,
+    stops.project_id,
+    stops.zone,
+    stops.instance_id
+),
+
+stopped_times AS (
+  SELECT
+    stops.stopped_at,
+    LEAST(
+      stops.period_end,
+      COALESCE(restarts.restarted_at, stops.period_end),
+      COALESCE(stops.next_stopped_at, stops.period_end),
+      GREATEST(present.as_of, stops.stopped_at)
+    ) AS counted_until,
+    restarts.restarted_at,
+    stops.message_id,
+    stops.budget_id,
+    stops.project_id,
+    stops.zone,
+    stops.instance_id,
+    stops.instance_name,
+    stops.machine_type,
+    stops.saved_per_hour
+  FROM stops
+  CROSS JOIN present
+  LEFT JOIN restarts
+    ON restarts.message_id = stops.message_id
+    AND restarts.project_id = stops.project_id
+    AND restarts.zone = stops.zone
+    AND restarts.instance_id = stops.instance_id
+),
+
+costs_after_stops AS (
+  SELECT
+    stopped.message_id,
+    stopped.project_id,
+    stopped.zone,
+    stopped.instance_id,
+    SUM(costs.uptime_hours) AS vm_hours,
+    SUM(costs.cost) AS cost
+  FROM stopped_times AS stopped
+  INNER JOIN `${dataset}.spot_vm_costs` AS costs
+    ON costs.project_id = stopped.project_id
+    AND costs.zone = stopped.zone
+    AND costs.instance_name = stopped.instance_name
+    AND costs.usage_start_time >= stopped.stopped_at
+    AND costs.usage_start_time < stopped.counted_until
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
+  GROUP BY
+    stopped.message_id,
+    stopped.project_id,
+    stopped.zone,
+    stopped.instance_id
+)
+
+SELECT
+  stopped.stopped_at,
+  stopped.counted_until,
+  stopped.restarted_at,
+  stopped.message_id,
+  stopped.budget_id,
+  stopped.project_id,
+  stopped.zone,
+  stopped.instance_id,
+  stopped.instance_name,
+  stopped.machine_type,
+  stopped.saved_per_hour,
+  ROUND(TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 4) AS hours_stopped,
+  ROUND(
+    stopped.saved_per_hour * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 6
+  ) AS avoided,
+  COALESCE(after.vm_hours, 0) AS vm_hours_after_stop,
+  IF(after.vm_hours > 0, after.cost, 0) AS cost_after_stop,
+  ROUND(
+    stopped.saved_per_hour * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600
+    - IF(after.vm_hours > 0, after.cost, 0), 6
+  ) AS net_avoided
+FROM stopped_times AS stopped
+LEFT JOIN costs_after_stops AS after
+  ON after.message_id = stopped.message_id
+  AND after.project_id = stopped.project_id
+  AND after.zone = stopped.zone
+  AND after.instance_id = stopped.instance_id

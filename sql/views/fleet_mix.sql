@@ -1,0 +1,110 @@
+-- How much of the fleet is Spot, what does that save, how often is it interrupted, and what could still become Spot?
+-- One row is a project and region in which the latest look at the project found a VM.
+--
+-- Every VM that exists counts, stopped ones too: the inventory does not say whether a VM runs. Spot costs and savings
+-- are of the last complete hour of the last two days; preemptions of the last 30 days. What the other VMs cost is their
+-- machine type's list price as if they ran, without attached GPUs and local SSD; without_price counts those that have
+-- none, such as custom types. Reads 30 days of costs. The inventory is small and has no partitions.
+WITH present AS (
+  SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
+  FROM `${dataset}.tracker_runs` AS runs
+  WHERE runs.hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+),
+
+latest_look AS (
+  SELECT
+    seen.project_id,
+    seen.region,
+    seen.machine_type,
+    seen.vcpus,
+    seen.provisioning_model = 'SPOT' AS is_spot
+  FROM `${dataset}.vm_inventory` AS seen
+  WHERE TRUE
+  -- What the latest look at its project did not find is gone.
+  QUALIFY seen.last_seen = MAX(seen.last_seen) OVER (PARTITION BY seen.project_id)
+),
+
+instances AS (
+  SELECT
+    look.project_id,
+    look.region,
+    COUNT(*) AS instances,
+    COUNTIF(look.is_spot) AS spot_instances,
+    SUM(look.vcpus) AS vcpus,
+    SUM(IF(look.is_spot, look.vcpus, 0)) AS spot_vcpus,
+    SUM(IF(look.is_spot, 0, prices.ondemand_price)) AS other_hourly_cost,
+    SUM(IF(look.is_spot, 0, prices.ondemand_price - prices.spot_price)) AS other_hourly_savings_on_spot,
+    COUNTIF(NOT look.is_spot AND prices.ondemand_price IS NULL) AS without_price
+  FROM latest_look AS look
+  LEFT JOIN `${dataset}.machine_type_prices` AS prices
+    ON prices.machine_type = look.machine_type
+    AND prices.region = look.region
+  GROUP BY
+    look.project_id,
+    look.region
+),
+
+spot_hours AS (
+  SELECT
+    costs.project_id,
+    costs.region,
+    MAX(present.hour) AS latest_hour,
+    SUM(costs.uptime_hours) AS vm_hours,
+    SUM(IF(costs.usage_start_time = present.hour, costs.uptime_hours, 0)) AS latest_hours,
+    SUM(
+      IF(costs.usage_start_time = present.hour AND costs.cost IS NOT NULL, costs.uptime_hours, 0)
+    ) AS latest_priced_hours,
+    SUM(IF(costs.usage_start_time = present.hour, costs.cost, 0)) AS spot_hourly_cost,
+    SUM(
+      IF(costs.usage_start_time = present.hour AND costs.ondemand_cost IS NOT NULL, costs.cost, 0)
+    ) AS compared_hourly_cost,
+    SUM(
+      IF(costs.usage_start_time = present.hour AND costs.cost IS NOT NULL, costs.ondemand_cost, 0)
+    ) AS spot_hourly_ondemand_cost
+  FROM `${dataset}.spot_vm_costs` AS costs
+  CROSS JOIN present
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+  GROUP BY
+    costs.project_id,
+    costs.region
+),
+
+preemptions AS (
+  SELECT
+    taken.project_id,
+    taken.region,
+    COUNT(*) AS preemptions
+  FROM `${dataset}.spot_preemptions` AS taken
+  WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+  GROUP BY
+    taken.project_id,
+    taken.region
+)
+
+SELECT
+  instances.project_id,
+  instances.region,
+  instances.instances,
+  instances.spot_instances,
+  instances.vcpus,
+  ROUND(SAFE_DIVIDE(instances.spot_vcpus, instances.vcpus) * 100, 2) AS spot_percent_of_vcpus,
+  ROUND(SAFE_DIVIDE(spot.latest_priced_hours, spot.latest_hours), 6) AS priced_share,
+  IF(spot.latest_hour IS NULL, NULL, spot.spot_hourly_cost) AS spot_hourly_cost,
+  IF(
+    spot.latest_hour IS NULL, NULL, spot.spot_hourly_ondemand_cost - spot.compared_hourly_cost
+  ) AS spot_hourly_savings,
+  ROUND(
+    SAFE_DIVIDE(spot.spot_hourly_ondemand_cost - spot.compared_hourly_cost, spot.spot_hourly_ondemand_cost) * 100, 2
+  ) AS spot_savings_percent,
+  COALESCE(preemptions.preemptions, 0) AS preemptions,
+  ROUND(SAFE_DIVIDE(COALESCE(preemptions.preemptions, 0) * 1000, spot.vm_hours), 3) AS preemptions_per_1000_hours,
+  instances.other_hourly_cost,
+  instances.other_hourly_savings_on_spot,
+  instances.without_price
+FROM instances
+LEFT JOIN spot_hours AS spot
+  ON spot.project_id = instances.project_id
+  AND spot.region = instances.region
+LEFT JOIN preemptions
+  ON preemptions.project_id = instances.project_id
+  AND preemptions.region = instances.region

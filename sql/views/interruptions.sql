@@ -1,0 +1,109 @@
+-- How often are Spot VMs taken back, where and when, and how often should work be saved?
+-- One row is one value of one way to look at it (grouped_by): all, machine_type, zone, machine_type and zone,
+-- hour_of_day.
+--
+-- Of the last 90 days up to the present: rarer figures than that need a long look. hour_of_day is in UTC.
+-- mean_hours_between is VM-hours per preemption, NULL when there was none. lost_share is the share of the VM-hours that
+-- a preempted VM had run in the hour it was taken in: lost by work that is saved every full hour. The minutes between
+-- two savings, each of which takes 1, 5 or 15 minutes, are those of Young (1974), sqrt(2 C M), and of Daly (2006),
+-- which is better when C is no longer small beside the mean time between preemptions M; NULL without a preemption.
+WITH preemptions AS (
+  SELECT
+    taken.preempted_at,
+    taken.project_id,
+    taken.zone,
+    taken.instance_id,
+    taken.machine_type
+  FROM `${dataset}.spot_preemptions` AS taken
+  WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
+),
+
+preempted_hours AS (
+  SELECT DISTINCT
+    TIMESTAMP_TRUNC(preempted_at, HOUR) AS usage_start_time,
+    project_id,
+    zone,
+    instance_id
+  FROM preemptions
+),
+
+events AS (
+  SELECT
+    costs.machine_type,
+    costs.zone,
+    EXTRACT(HOUR FROM costs.usage_start_time) AS hour_of_day,
+    costs.uptime_hours,
+    IF(preempted.instance_id IS NULL, 0, costs.uptime_hours) AS lost_hours,
+    0 AS preemptions
+  FROM `${dataset}.spot_vm_costs` AS costs
+  LEFT JOIN preempted_hours AS preempted
+    ON preempted.usage_start_time = costs.usage_start_time
+    AND preempted.project_id = costs.project_id
+    AND preempted.zone = costs.zone
+    AND preempted.instance_id = costs.instance_id
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
+  UNION ALL
+  SELECT
+    machine_type,
+    zone,
+    EXTRACT(HOUR FROM preempted_at) AS hour_of_day,
+    NUMERIC '0' AS uptime_hours,
+    NUMERIC '0' AS lost_hours,
+    1 AS preemptions
+  FROM preemptions
+),
+
+grouped AS (
+  SELECT
+    grouped_by,
+    IF(grouped_by IN ('machine_type', 'machine_type and zone'), events.machine_type, NULL) AS grouped_machine_type,
+    IF(grouped_by IN ('zone', 'machine_type and zone'), events.zone, NULL) AS grouped_zone,
+    IF(grouped_by = 'hour_of_day', events.hour_of_day, NULL) AS grouped_hour_of_day,
+    SUM(events.uptime_hours) AS vm_hours,
+    SUM(events.preemptions) AS preemptions,
+    SUM(events.lost_hours) AS lost_hours,
+    NULLIF(SAFE_DIVIDE(CAST(SUM(events.uptime_hours) AS FLOAT64) * 60, SUM(events.preemptions)), 0) AS mean_minutes
+  FROM events
+  CROSS JOIN UNNEST(['all', 'machine_type', 'zone', 'machine_type and zone', 'hour_of_day']) AS grouped_by
+  GROUP BY
+    grouped_by,
+    grouped_machine_type,
+    grouped_zone,
+    grouped_hour_of_day
+)
+
+SELECT
+  grouped_by,
+  grouped_machine_type AS machine_type,
+  grouped_zone AS zone,
+  grouped_hour_of_day AS hour_of_day,
+  vm_hours,
+  preemptions,
+  ROUND(mean_minutes / 60, 2) AS mean_hours_between,
+  lost_hours,
+  ROUND(SAFE_DIVIDE(lost_hours, vm_hours), 6) AS lost_share,
+  ROUND(SQRT(2 * 1 * mean_minutes), 1) AS young_minutes_at_1,
+  ROUND(SQRT(2 * 5 * mean_minutes), 1) AS young_minutes_at_5,
+  ROUND(SQRT(2 * 15 * mean_minutes), 1) AS young_minutes_at_15,
+  ROUND(
+    IF(
+      1 < 2 * mean_minutes,
+      SQRT(2 * 1 * mean_minutes) * (1 + SQRT(1 / (2 * mean_minutes)) / 3 + 1 / (2 * mean_minutes) / 9) - 1,
+      mean_minutes
+    ), 1
+  ) AS daly_minutes_at_1,
+  ROUND(
+    IF(
+      5 < 2 * mean_minutes,
+      SQRT(2 * 5 * mean_minutes) * (1 + SQRT(5 / (2 * mean_minutes)) / 3 + 5 / (2 * mean_minutes) / 9) - 5,
+      mean_minutes
+    ), 1
+  ) AS daly_minutes_at_5,
+  ROUND(
+    IF(
+      15 < 2 * mean_minutes,
+      SQRT(2 * 15 * mean_minutes) * (1 + SQRT(15 / (2 * mean_minutes)) / 3 + 15 / (2 * mean_minutes) / 9) - 15,
+      mean_minutes
+    ), 1
+  ) AS daly_minutes_at_15
+FROM grouped

@@ -1,0 +1,129 @@
+-- Where, and as what other machine type, would the VMs that run now be cheaper on Spot?
+-- One row is a machine type in use in a region, and one of the ten cheapest options for it.
+--
+-- An option has no fewer vCPUs, no less memory and local SSD, the same bundled GPUs and the same CPU architecture, at a
+-- lower list price now; it is the same type in another region, another type in the same region, or both. Traffic
+-- between regions, data that has to move and whether the zone has capacity are not in it. Preemptions per 1,000
+-- VM-hours are our own of the last 30 days, NULL where we ran nothing. VMs with GPUs or local SSD attached, and custom
+-- types, are left out: a machine type's price does not have theirs. In use is what ran in the last complete hour on
+-- record. Reads 30 days of costs.
+WITH present AS (
+  SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
+  FROM `${dataset}.tracker_runs` AS runs
+  WHERE runs.hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+),
+
+fleet AS (
+  SELECT
+    costs.machine_type,
+    costs.region,
+    costs.gpu_count,
+    costs.local_ssd_gib,
+    SUM(costs.uptime_hours) AS vms
+  FROM `${dataset}.spot_vm_costs` AS costs
+  INNER JOIN present
+    ON present.hour = costs.usage_start_time
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+  GROUP BY
+    costs.machine_type,
+    costs.region,
+    costs.gpu_count,
+    costs.local_ssd_gib
+),
+
+own_hours AS (
+  SELECT
+    costs.machine_type,
+    costs.region,
+    SUM(costs.uptime_hours) AS vm_hours
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+  GROUP BY
+    costs.machine_type,
+    costs.region
+),
+
+own_preemptions AS (
+  SELECT
+    taken.machine_type,
+    taken.region,
+    COUNT(*) AS preemptions
+  FROM `${dataset}.spot_preemptions` AS taken
+  WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+  GROUP BY
+    taken.machine_type,
+    taken.region
+),
+
+interruption_rates AS (
+  SELECT
+    own.machine_type,
+    own.region,
+    own.vm_hours,
+    ROUND(SAFE_DIVIDE(COALESCE(taken.preemptions, 0) * 1000, own.vm_hours), 3) AS preemptions_per_1000_hours
+  FROM own_hours AS own
+  LEFT JOIN own_preemptions AS taken
+    ON taken.machine_type = own.machine_type
+    AND taken.region = own.region
+),
+
+options AS (
+  SELECT
+    fleet.machine_type,
+    fleet.region,
+    fleet.vms,
+    here.spot_price,
+    there.machine_type AS option_machine_type,
+    there.region AS option_region,
+    there.vcpus AS option_vcpus,
+    there.memory_gib AS option_memory_gib,
+    there.spot_price AS option_spot_price,
+    there.as_of AS prices_as_of
+  FROM fleet
+  INNER JOIN `${dataset}.machine_type_prices` AS here
+    ON here.machine_type = fleet.machine_type
+    AND here.region = fleet.region
+    AND here.gpu_count = fleet.gpu_count
+    AND here.local_ssd_gib = fleet.local_ssd_gib
+  INNER JOIN `${dataset}.machine_type_prices` AS there
+    ON there.spot_price < here.spot_price
+    AND there.vcpus >= here.vcpus
+    AND there.memory_gib >= here.memory_gib
+    AND COALESCE(there.gpu_type, '') = COALESCE(here.gpu_type, '')
+    AND there.gpu_count = here.gpu_count
+    AND there.local_ssd_gib >= here.local_ssd_gib
+    AND COALESCE(there.architecture, '') = COALESCE(here.architecture, '')
+  -- Ten are enough to choose from; all of them are some hundreds for each type.
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY fleet.machine_type, fleet.region ORDER BY there.spot_price, there.region, there.machine_type
+  ) <= 10
+)
+
+SELECT
+  options.machine_type,
+  options.region,
+  options.vms,
+  options.spot_price,
+  interruptions_here.preemptions_per_1000_hours,
+  options.option_machine_type,
+  options.option_region,
+  CASE
+    WHEN options.option_machine_type = options.machine_type THEN 'other region'
+    WHEN options.option_region = options.region THEN 'other type'
+    ELSE 'other type and region'
+  END AS change,
+  options.option_vcpus,
+  options.option_memory_gib,
+  options.option_spot_price,
+  interruptions_there.preemptions_per_1000_hours AS option_preemptions_per_1000_hours,
+  interruptions_there.vm_hours AS option_vm_hours,
+  ROUND((1 - SAFE_DIVIDE(options.option_spot_price, options.spot_price)) * 100, 2) AS savings_percent,
+  ROUND((options.spot_price - options.option_spot_price) * options.vms * 730, 6) AS monthly_savings,
+  options.prices_as_of
+FROM options
+LEFT JOIN interruption_rates AS interruptions_here
+  ON interruptions_here.machine_type = options.machine_type
+  AND interruptions_here.region = options.region
+LEFT JOIN interruption_rates AS interruptions_there
+  ON interruptions_there.machine_type = options.option_machine_type
+  AND interruptions_there.region = options.option_region

@@ -1,0 +1,83 @@
+-- Which list prices moved, by how much, and what does that cost the fleet that runs now?
+-- One row is a rate of one component in one region and market that differs from the one before it, and the hour it
+-- began in.
+--
+-- monthly_cost_change is over 730 hours, in USD, for what ran in the last complete hour on record (its VM-hours, so a
+-- VM that ran half of it counts half); 0 when the fleet has nothing of it. It is NULL for on-demand rates: Spot VMs do
+-- not pay them. A rate that came back after it was withdrawn is compared with its last one. Reads 400 days of changes;
+-- spot_prices is small and has no partitions. Of the costs it reads the last two days.
+WITH present AS (
+  SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
+  FROM `${dataset}.tracker_runs` AS runs
+  WHERE runs.hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+),
+
+fleet AS (
+  SELECT
+    costs.region,
+    components.component,
+    SUM(components.quantity * costs.uptime_hours) AS quantity
+  FROM `${dataset}.spot_vm_costs` AS costs
+  INNER JOIN present
+    ON present.hour = costs.usage_start_time
+  INNER JOIN `${dataset}.shape_components` AS components
+    ON components.machine_type = costs.machine_type
+    AND COALESCE(components.gpu_type, '') = COALESCE(costs.gpu_type, '')
+    AND components.gpu_count = costs.gpu_count
+    AND components.local_ssd_gib = costs.local_ssd_gib
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+  GROUP BY
+    costs.region,
+    components.component
+),
+
+rates AS (
+  SELECT
+    prices.valid_from,
+    prices.region,
+    prices.component,
+    prices.market,
+    prices.unit,
+    prices.sku_id,
+    prices.description,
+    prices.rate,
+    LAG(prices.rate) OVER rates_before AS previous_rate,
+    LAG(prices.sku_id) OVER rates_before AS previous_sku_id,
+    LAG(prices.unit) OVER rates_before AS previous_unit
+  FROM `${dataset}.spot_prices` AS prices
+  -- A rate that ended in the hour it began in never held.
+  WHERE prices.valid_to IS NULL OR prices.valid_to > prices.valid_from
+  WINDOW rates_before AS (PARTITION BY prices.component, prices.market, prices.region ORDER BY prices.valid_from)
+)
+
+SELECT
+  rates.valid_from AS changed_at,
+  rates.region,
+  rates.component,
+  rates.market,
+  rates.unit,
+  rates.sku_id,
+  rates.previous_sku_id,
+  rates.description,
+  rates.previous_rate,
+  rates.rate,
+  rates.rate - rates.previous_rate AS rate_change,
+  ROUND(
+    SAFE_DIVIDE(CAST(rates.rate - rates.previous_rate AS FLOAT64), CAST(rates.previous_rate AS FLOAT64)) * 100, 4
+  ) AS change_percent,
+  IF(rates.market = 'spot', COALESCE(fleet.quantity, 0), NULL) AS fleet_quantity,
+  IF(
+    rates.market = 'spot',
+    ROUND(
+      CAST((rates.rate - rates.previous_rate) * CAST(COALESCE(fleet.quantity, 0) AS BIGNUMERIC) * 730 AS NUMERIC), 6
+    ),
+    NULL
+  ) AS monthly_cost_change
+FROM rates
+LEFT JOIN fleet
+  ON fleet.region = rates.region
+  AND fleet.component = rates.component
+-- The first rate of a component has none before it; another SKU with the same rate is no change, nor is another unit.
+WHERE rates.rate != rates.previous_rate
+  AND rates.unit = rates.previous_unit
+  AND rates.valid_from >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)

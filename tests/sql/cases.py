@@ -1,0 +1,163 @@
+"""The cases of a view or a check: folders of small tables, beside the one that has to come out.
+
+`tests/sql/NAME/CASE/TABLE.csv` are the rows that a table holds, `expected.csv` is the answer, and `now.txt` the present
+where it is not the ordinary one; `VIEW.sql` takes the place of a view that a check reads. A column that a case leaves
+out is empty or has its usual value; labels are written as `team=vision;priority=low`, times without a zone are UTC, and
+nested columns are JSON.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.sql.usual_rows import Row, complete
+
+SQL = Path(__file__).parents[2] / "sql"
+HERE = Path(__file__).parent
+NOW = "2026-07-22T05:07:00Z"
+BILLING_EXPORT = "billing_export"
+BILLING_EXPORT_FIELDS: Sequence[Mapping[str, Any]] = json.loads((HERE / "billing_export.json").read_text())
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case: the rows of each table, and the rows that come out, as text by column."""
+
+    query: Path
+    name: str
+    now: str
+    tables: Mapping[str, Sequence[Row]]
+    views: Mapping[str, Path]
+    expected: Sequence[Mapping[str, str]]
+
+    def __str__(self) -> str:
+        """Name the view and the case, for the test's report."""
+        return f"{self.query.stem}-{self.name}"
+
+
+def queries(folder: str) -> list[Path]:
+    """Return all views or all checks."""
+    return sorted((SQL / folder).glob("*.sql"))
+
+
+def table_fields(name: str) -> Sequence[Mapping[str, Any]]:
+    """Return the columns of a table, as BigQuery's JSON describes them."""
+    if name == BILLING_EXPORT:
+        return BILLING_EXPORT_FIELDS
+    fields: Sequence[Mapping[str, Any]] = json.loads((SQL / "tables" / f"{name}.json").read_text())["schema"]["fields"]
+    return fields
+
+
+def table_names() -> list[str]:
+    """Return the names of the product's tables, and that of the billing export."""
+    return [*sorted(path.stem for path in (SQL / "tables").glob("*.json")), BILLING_EXPORT]
+
+
+def sources(query: Path) -> list[str]:
+    """Return the tables and views that a query reads by name."""
+    names = re.findall(r"`\$\{dataset\}\.(\w+)`", query.read_text())
+    export = [BILLING_EXPORT] if "${billing_export_table}" in query.read_text() else []
+    return [*dict.fromkeys(names), *export]
+
+
+def rendered(query: Path, now: str, dataset: str = "") -> str:
+    """Return the query as Terraform makes it, at a fixed time; without a dataset the tables are named alone."""
+    prefix = f"{dataset}." if dataset else ""
+    return (
+        query.read_text()
+        .replace("${dataset}.", prefix)
+        .replace("${billing_export_table}", f"{prefix}{BILLING_EXPORT}")
+        .replace("${now}", f"TIMESTAMP '{now}'")
+    )
+
+
+def cases(folder: str) -> list[Case]:
+    """Return the cases of all views or of all checks."""
+    return [
+        _case(query, path)
+        for query in queries(folder)
+        for path in sorted((HERE / query.stem).glob("*"))
+        if (path / "expected.csv").exists()
+    ]
+
+
+def canonical(value: object) -> str:
+    """Return a value as a case writes it: numbers without spare digits, times with Z, nothing for NULL."""
+    match value:
+        case None:
+            text = ""
+        case bool():
+            text = str(value).lower()
+        case int() | float() | Decimal():
+            text = format(Decimal(str(value)).normalize() + 0, "f")
+        case datetime():
+            text = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case date():
+            text = value.isoformat()
+        case str():
+            text = value or '""'
+        case _:
+            text = json.dumps(value, default=canonical, separators=(",", ":"))
+    return text
+
+
+def answer(rows: Iterable[Mapping[str, str]]) -> list[tuple[tuple[str, str], ...]]:
+    """Return rows in a form that compares, whatever their order."""
+    return sorted(tuple(row.items()) for row in rows)
+
+
+def _case(query: Path, path: Path) -> Case:
+    now = path / "now.txt"
+    return Case(
+        query,
+        path.name,
+        now.read_text().strip() if now.exists() else NOW,
+        {file.stem: _table(file) for file in sorted(path.glob("*.csv")) if file.stem != "expected"},
+        {file.stem: file for file in sorted(path.glob("*.sql"))},
+        _lines(path / "expected.csv"),
+    )
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return list(csv.DictReader(lines))
+
+
+def _table(path: Path) -> list[Row]:
+    fields = {field["name"]: field for field in table_fields(path.stem)}
+    rows = []
+    for line in _lines(path):
+        unknown = line.keys() - fields.keys()
+        assert not unknown, f"{path}: no such columns: {unknown}"
+        rows.append(complete(path.stem, {name: _value(fields[name], text) for name, text in line.items()}))
+    return [{name: row.get(name, [] if _repeated(field) else None) for name, field in fields.items()} for row in rows]
+
+
+def _repeated(field: Mapping[str, Any]) -> bool:
+    return field.get("mode") == "REPEATED"
+
+
+def _value(field: Mapping[str, Any], text: str) -> object:
+    if field["name"] == "labels":
+        pairs = (pair.partition("=") for pair in text.split(";") if pair)
+        return [{"key": key, "value": value} for key, _, value in pairs]
+    if _repeated(field) or field["type"] == "RECORD":
+        return json.loads(text or "[]") if _repeated(field) else json.loads(text or "null")
+    if not text:
+        return None
+    if field["type"] == "TIMESTAMP":
+        return _time(text)
+    if field["type"] == "BOOLEAN":
+        return text == "true"
+    return int(text) if field["type"] == "INTEGER" else text
+
+
+def _time(text: str) -> str:
+    at = datetime.fromisoformat(text)
+    return canonical(at if at.tzinfo else at.replace(tzinfo=UTC))

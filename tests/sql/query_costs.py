@@ -1,0 +1,142 @@
+"""What it costs to ask: `python -m tests.sql.query_costs` prints what a query of each view over 30 days reads.
+
+Google's analyzer says which columns a view needs; BigQuery reads those and nothing else, and charges by their logical
+size (https://cloud.google.com/bigquery/pricing#data). Texts and labels are as long as those of the fleet that `make
+run` plays, names of VMs twice that. Every VM is taken to run all the time. Each scan of a table counts, with at least
+10 MB.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zetasql.api import Analyzer, ResolvedNodeVisitor
+from zetasql.types import ResolvedTableScan
+
+from tests.sql.cases import BILLING_EXPORT, NOW, queries, rendered, table_fields
+from tests.sql.googlesql import analyzer_for, table
+
+USD_PER_TIB = 6.25
+"""On demand in the US since 5 July 2023, the first TiB of a month free: https://cloud.google.com/bigquery/pricing."""
+
+FLEETS = (1_000, 10_000, 100_000)
+DAYS = 30
+LEAST_BYTES = 10 * 1024**2
+
+_FIXED_DAYS = {
+    "billing_reconciliation": 35,
+    "budget_status": 33,
+    "commitment_comparison": 30,
+    "cost_by_label": 396,
+    "data_quality": 45,
+    "enforcement_effect": 62,
+    "fleet_mix": 30,
+    "hourly_burn_rate": 35,
+    "interruptions": 90,
+    "monthly_cost_by_team": 396,
+    "placement_options": 30,
+    "price_changes": 3,
+}
+"""The days that a view reads whatever is asked of it: a filter on its day, if it has one, does not reach the table."""
+
+_SIZES = {"TIMESTAMP": 8, "NUMERIC": 16, "BIGNUMERIC": 32, "INTEGER": 8, "FLOAT": 8, "BOOLEAN": 1, "DATE": 4}
+_TEXT = 16
+_TEXTS = {
+    "budget_id": 36,
+    "component": 9,
+    "created_by_group": 24,
+    "currency": 3,
+    "delivery_id": 32,
+    "description": 49,
+    "event": 8,
+    "gpu_type": 1,
+    "instance_id": 19,
+    "instance_name": 24,
+    "key": 8,
+    "machine_type": 13,
+    "managed_by": 40,
+    "market": 7,
+    "operation_id": 19,
+    "price_status": 5,
+    "project_id": 12,
+    "reason": 80,
+    "region": 11,
+    "run_id": 32,
+    "value": 6,
+    "zone": 13,
+}
+_REPEATS = {"labels": 4.2, "gaps": 0.1, "credits": 1.0}
+_PREEMPTIONS_A_DAY = 0.1
+_SKUS_OF_A_VM = 3
+_PLANS_A_DAY = 0.1
+
+
+class _Scans(ResolvedNodeVisitor):  # type: ignore[misc] # the package has no types
+    """Collects the columns of every scan of a table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, list[str]]] = []
+
+    def visit_ResolvedTableScan(self, node: ResolvedTableScan) -> None:  # noqa: N802 (the package's name)
+        self.found.append((node.table.name, [column.name for column in node.column_list or ()]))
+
+
+def bytes_read(view: Path, vms: int) -> float:
+    """Return how many bytes a query of a view over 30 days reads with so many VMs."""
+    analyzer: Analyzer = analyzer_for([table(BILLING_EXPORT, table_fields(BILLING_EXPORT))], prune_unused_columns=True)
+    scans = _Scans()
+    scans.visit(analyzer.analyze_statement(re.sub(r"--.*", "", rendered(view, NOW))))
+    days = _FIXED_DAYS.get(view.stem, DAYS)
+    return sum(max(_rows(name, vms, days) * _row_size(name, columns), LEAST_BYTES) for name, columns in scans.found)
+
+
+def usd(size: float) -> float:
+    """Return what reading so many bytes costs."""
+    return size / 1024**4 * USD_PER_TIB
+
+
+def main() -> None:
+    """Print the table of the README."""
+    sizes = " | ".join(f"{vms:,} VMs" for vms in FLEETS)
+    lines = [f"| view | days read | {sizes} |", f"|---|---|{'---|' * len(FLEETS)}"]
+    for view in queries("views"):
+        cells = " | ".join(_cell(bytes_read(view, vms)) for vms in FLEETS)
+        lines.append(f"| `{view.stem}` | {_FIXED_DAYS.get(view.stem, DAYS)} | {cells} |")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _cell(size: float) -> str:
+    return f"{size / 1024**3:,.2f} GiB, ${usd(size):.4f}"
+
+
+def _rows(name: str, vms: int, days: int) -> float:
+    """How many rows of a table a scan of so many days reads; small tables are read whole."""
+    return {
+        "spot_vm_costs": vms * 24 * days,
+        BILLING_EXPORT: vms * 24 * days * _SKUS_OF_A_VM,
+        "tracker_runs": 24 * days,
+        "spot_preemptions": vms * days * _PREEMPTIONS_A_DAY,
+        "vm_inventory": vms * (1 + DAYS * _PREEMPTIONS_A_DAY),
+        "enforcement_actions": vms * days * _PLANS_A_DAY,
+        "budget_notifications": 48 * days,
+        "machine_type_prices": 600 * 45,
+        "spot_prices": 30_000,
+    }.get(name, 1_000)
+
+
+def _row_size(name: str, columns: list[str]) -> float:
+    return sum(_size(field) for field in table_fields(name) if field["name"] in columns)
+
+
+def _size(field: Mapping[str, Any]) -> float:
+    times = _REPEATS.get(field["name"], 1) if field.get("mode") == "REPEATED" else 1
+    if field["type"] == "RECORD":
+        return times * sum(_size(each) for each in field["fields"])
+    return times * (_SIZES.get(field["type"]) or 2 + _TEXTS.get(field["name"], _TEXT))
+
+
+if __name__ == "__main__":
+    main()

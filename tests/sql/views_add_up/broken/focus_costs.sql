@@ -1,0 +1,7 @@
+-- Moves the last hour of a day to the next one.
+SELECT
+  TIMESTAMP_ADD(costs.usage_start_time, INTERVAL 1 HOUR) AS ChargePeriodStart,
+  costs.uptime_hours AS ConsumedQuantity,
+  costs.cost AS EffectiveCost
+FROM `${dataset}.spot_vm_costs` AS costs
+WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)

@@ -1,0 +1,280 @@
+"""Compute Engine and BigQuery as the enforcer sees them, in memory: they keep what was done to them.
+
+Every call passes a gate on its way in and out, where a test can end the delivery, or let another one go first.
+"""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from spotkeeper.actions import Outcome, PlannedEvent, Verb
+from spotkeeper.budgets import History, Verdict
+from spotkeeper.deliveries import Delivery
+from spotkeeper.enforcer_ports import EnforcerPorts, Report
+from spotkeeper.enforcing import enforce
+from spotkeeper.errors import UnavailableError
+from spotkeeper.instances import InstanceKey, ProvisioningModel
+from spotkeeper.notifications import BudgetNotification, Malformed
+from spotkeeper.plans import SpotVm
+from spotkeeper.policies import BudgetRule, Policy
+from spotkeeper.price_history import DatedRate
+from spotkeeper.restarts import StoppedVm
+from spotkeeper.settings import Mode
+from tests.unit.enforcer_samples import NOW, RATES, policy, settings
+from tests.unit.enforcer_tables import Tables
+
+type Gate = Callable[[str], AbstractContextManager[None]]
+
+_NUMBERS = itertools.count(1)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def _open(_: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+class Killed(BaseException):
+    """The process ends, in the middle of whatever it does."""
+
+
+@dataclass
+class Killer:
+    """Ends a delivery at one boundary of its calls; each call has one before it and one after it."""
+
+    boundary: int
+    passed: int = 0
+
+    @contextmanager
+    def __call__(self, _: str) -> Iterator[None]:
+        self._pass()
+        yield
+        self._pass()
+
+    def _pass(self) -> None:
+        self.passed += 1
+        if self.passed > self.boundary:
+            raise Killed
+
+
+@dataclass
+class Cloud:
+    """All that lasts: the fleet, Compute Engine's operations, and the tables."""
+
+    vms: dict[InstanceKey, SpotVm] = field(default_factory=dict)
+    now: datetime = NOW
+    operations: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    told: dict[InstanceKey, datetime] = field(default_factory=dict)
+    changes: list[tuple[Verb, str]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    unreadable: set[str] = field(default_factory=set)
+    silent_zones: set[str] = field(default_factory=set)
+    refusing: dict[str, Exception] = field(default_factory=dict)
+    deaf: dict[str, Exception] = field(default_factory=dict)
+    missing_permissions: tuple[str, ...] = ()
+    tables: Tables = field(default_factory=Tables)
+    down: set[str] = field(default_factory=set)
+    answer_lost: set[str] = field(default_factory=set)
+    rates: Sequence[DatedRate] = RATES
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    before: dict[str, Callable[[], object]] = field(default_factory=dict)
+
+    def has(self, *vms: SpotVm) -> "Cloud":
+        """Put VMs into the fleet, in place of those with their ids."""
+        for vm in vms:
+            self.vms[vm.instance.key] = vm
+        return self
+
+    def ports(self, gate: Gate = _open) -> EnforcerPorts:
+        """Return the ports of one delivery; waiting lets the time go on."""
+        gates = _Gates(self, gate)
+        return EnforcerPorts(
+            fleet=FakeFleet(self, gates),
+            actuator=FakeActuator(self, gates),
+            permissions=FakePermissions(self, gates),
+            records=FakeRecords(self, gates),
+            stopwatch=lambda: self.now - _LONG_AGO,
+            wait=FakeWait(self, gates),
+        )
+
+    def deliver(
+        self,
+        said: BudgetNotification | Malformed,
+        used: Policy | None = None,
+        *,
+        mode: Mode = Mode.ENFORCE,
+        gate: Gate = _open,
+    ) -> Verdict:
+        """Deliver a message now."""
+        number = f"delivery-{next(_NUMBERS)}"
+        return enforce(settings(used or policy(), mode), self.ports(gate), number, said, self.now)
+
+    def stopped_names(self) -> list[str]:
+        """Return the names of what was stopped, in order, once for each time."""
+        return [name for verb, name in self.changes if verb is Verb.STOP]
+
+    def started_names(self) -> list[str]:
+        """Return the names of what was started, in order, once for each time."""
+        return [name for verb, name in self.changes if verb is Verb.START]
+
+
+@dataclass
+class _Gates:
+    cloud: Cloud
+    gate: Gate
+
+    @contextmanager
+    def __call__(self, name: str, *about: str) -> Iterator[None]:
+        """Let a call through the gate, unless the service is down; what a test wants to happen before it, does."""
+        with self.gate(name):
+            self.cloud.calls.append(" ".join((name, *about)))
+            if change := self.cloud.before.pop(name, None):
+                change()
+            if name in self.cloud.down:
+                message = f"{name} is down"
+                raise UnavailableError(message)
+            yield
+            if name in self.cloud.answer_lost:
+                message = f"the answer to {name} was lost"
+                raise UnavailableError(message)
+
+
+@dataclass
+class FakeWait:
+    """Waits by letting the time of the cloud go on."""
+
+    cloud: Cloud
+    gates: _Gates
+
+    def __call__(self, pause: timedelta) -> None:
+        """Wait."""
+        with self.gates("wait", str(pause)):
+            self.cloud.now += pause
+
+
+@dataclass
+class FakeFleet:
+    """The fleet, project by project, and the requests that led to operations."""
+
+    cloud: Cloud
+    gates: _Gates
+
+    def spot_vms(self, project_id: str, report: Report) -> Iterator[SpotVm]:
+        """Yield the VMs of a project without their price; fails after the first one where the test says so."""
+        with self.gates("spot_vms", project_id):
+            for vm in [vm for vm in self.cloud.vms.values() if vm.instance.key.project_id == project_id]:
+                if vm.instance.key.zone in self.cloud.silent_zones:
+                    report(f"{project_id}: {vm.instance.key.zone} does not answer")
+                    continue
+                if vm.instance.provisioning_model is ProvisioningModel.SPOT:
+                    yield replace(vm, hourly_cost_usd=None)
+            if project_id in self.cloud.unreadable:
+                message = "no page any more"
+                raise UnavailableError(message)
+
+    def taken(self, projects: Iterable[str], since: datetime) -> frozenset[str]:
+        """Return the ids of requests since then."""
+        with self.gates("taken", *projects):
+            return frozenset(number for number, (_, begun) in self.cloud.operations.items() if begun >= since)
+
+
+@dataclass
+class FakeActuator:
+    """Stops and starts; a request with an id that is known changes nothing, as with Compute Engine."""
+
+    cloud: Cloud
+    gates: _Gates
+
+    def find(self, key: InstanceKey) -> SpotVm | None:
+        """Return the instance with this id."""
+        with self.gates("find", key.instance_id):
+            return self.cloud.vms.get(key)
+
+    def warn(self, key: InstanceKey, stop_at: datetime, since: datetime) -> datetime:
+        """Tell the guest once."""
+        with self.gates("warn", key.instance_id):
+            if key.instance_id in self.cloud.deaf:
+                raise self.cloud.deaf[key.instance_id]
+            told = self.cloud.told.get(key)
+            if told is None or told < since:
+                self.cloud.told[key] = told = stop_at
+            return told
+
+    def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
+        """Stop or start it at once."""
+        key = vm.instance.key
+        with self.gates("act", verb, key.instance_id):
+            if patience <= timedelta(0):
+                message = "no time left"
+                raise UnavailableError(message)
+            with self.cloud.lock:
+                return self._changed(verb, key, request_id)
+
+    def _changed(self, verb: Verb, key: InstanceKey, request_id: str) -> str | None:
+        found = self.cloud.vms.get(key)
+        if found is None:
+            return None
+        if request_id in self.cloud.operations:
+            return self.cloud.operations[request_id][0]
+        if key.instance_id in self.cloud.refusing:
+            raise self.cloud.refusing[key.instance_id]
+        self.cloud.operations[request_id] = (f"operation-{len(self.cloud.operations)}", self.cloud.now)
+        before, after = ("RUNNING", "TERMINATED") if verb is Verb.STOP else ("TERMINATED", "RUNNING")
+        if found.status == before:
+            started = self.cloud.now if verb is Verb.START else found.started
+            self.cloud.vms[key] = replace(found, status=after, started=started)
+            self.cloud.changes.append((verb, found.instance.name))
+        return self.cloud.operations[request_id][0]
+
+
+@dataclass
+class FakePermissions:
+    """What the function may not do."""
+
+    cloud: Cloud
+    gates: _Gates
+
+    def missing(self, projects: Iterable[str]) -> tuple[str, ...]:
+        """Return the missing permissions."""
+        with self.gates("missing", *projects):
+            return self.cloud.missing_permissions
+
+
+@dataclass
+class FakeRecords:
+    """The tables, behind the gate."""
+
+    cloud: Cloud
+    gates: _Gates
+
+    def history(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> History:
+        """Return what is on record of a message and of its budget."""
+        with self.gates("history"):
+            return self.cloud.tables.history(notification, rule, now)
+
+    def rates(self, since: datetime) -> list[DatedRate]:
+        """Return the rates that held at that time or later."""
+        with self.gates("rates"):
+            return [rate for rate in self.cloud.rates if rate.valid_to is None or rate.valid_to > since]
+
+    def record(self, delivery: Delivery) -> None:
+        """Record a delivery."""
+        with self.gates("record"):
+            self.cloud.tables.record(delivery)
+
+    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
+        """Record a delivery with its plan."""
+        with self.gates("record_plan"):
+            return self.cloud.tables.record_plan(delivery, events, plans)
+
+    def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
+        """Record what came of orders."""
+        with self.gates("record_outcomes"):
+            self.cloud.tables.record_outcomes(delivery, outcomes)
+
+    def stopped(self, rule: BudgetRule, now: datetime) -> tuple[list[StoppedVm], int]:
+        """Return what is stopped since a period that is over."""
+        with self.gates("stopped"):
+            return self.cloud.tables.stopped(rule, now)

@@ -1,0 +1,395 @@
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spotkeeper.budgets import History, Verdict, VerdictName, first_verdict, verdict_with
+from spotkeeper.notifications import BudgetNotification, Malformed, Message
+from spotkeeper.periods import PeriodKind, budget_period
+from spotkeeper.policies import CustomPeriod, Policy, Priority, Response, Signal
+from tests.unit.enforcer_samples import (
+    ACCOUNT,
+    HIGH,
+    JULY,
+    LOW,
+    MEDIUM,
+    NOW,
+    at,
+    notification,
+    policy,
+    rule,
+    steps,
+    tracker_alert,
+)
+
+SECOND = timedelta(seconds=1)
+STEPS = steps(("0.8", "low"), ("1.0", "medium"), ("1.2", "high"))
+TRACKER_STOPS = policy(rule(responses={Signal.BILLING: Response.WARN, Signal.TRACKER: Response.STOP}))
+OVER, NEARING, UNDER = VerdictName.OVER_BUDGET, VerdictName.NEARING_BUDGET, VerdictName.UNDER_BUDGET
+EARLIER = VerdictName.EARLIER_PERIOD
+
+
+def verdict(said: BudgetNotification | Malformed, used: Policy | None = None, now: datetime = NOW) -> Verdict:
+    return first_verdict(said, used or policy(), now)
+
+
+@pytest.mark.parametrize(
+    ("cost", "name", "priorities"),
+    [
+        ("-20", UNDER, set()),
+        ("0", UNDER, set()),
+        ("79.999999999", UNDER, set()),
+        ("80", NEARING, {LOW}),
+        ("99.999999999", NEARING, {LOW}),
+        ("100", OVER, {LOW, MEDIUM}),
+        ("119.999999999", OVER, {LOW, MEDIUM}),
+        ("120", OVER, {LOW, MEDIUM, HIGH}),
+        ("999999999999999999", OVER, {LOW, MEDIUM, HIGH}),
+    ],
+)
+def test_a_share_of_the_budget_opens_the_steps_up_to_it(
+    cost: str, name: VerdictName, priorities: set[Priority]
+) -> None:
+    found = verdict(notification(cost), policy(rule(steps=STEPS)))
+
+    assert (found.name, set(found.priorities)) == (name, priorities)
+    assert found.may_stop is bool(priorities)
+    assert found.rule == rule(steps=STEPS)
+    assert found.period == JULY
+
+
+@pytest.mark.parametrize(("cost", "name"), [("99.999999999", UNDER), ("100", OVER)])
+def test_without_more_said_only_low_priority_is_stopped_and_only_at_the_whole_budget(
+    cost: str, name: VerdictName
+) -> None:
+    found = verdict(notification(cost))
+
+    assert (found.name, set(found.priorities)) == (name, {LOW} if name is OVER else set())
+
+
+def test_a_small_budget_is_a_budget() -> None:
+    assert verdict(notification("0.000000002", "0.000000001")).name is OVER
+    assert verdict(notification("0.5", "1")).name is UNDER
+
+
+def test_a_first_step_beyond_the_budget_leaves_what_is_over_it_alone() -> None:
+    found = verdict(notification("110"), policy(rule(steps=steps(("1.2", "low")))))
+
+    assert found.name is UNDER
+    assert found.reason == "110.00 USD of 100.00 USD is spent (110.0%); the first step is at 120.0%"
+
+
+@pytest.mark.parametrize(
+    ("said", "used", "name", "reason"),
+    [
+        (
+            notification("50"),
+            policy(),
+            UNDER,
+            "50.00 USD of 100.00 USD is spent (50.0%); the first step is at 100.0%",
+        ),
+        (
+            notification("1234567.891", "1000000"),
+            policy(rule(steps=STEPS)),
+            OVER,
+            (
+                "1,234,567.89 USD of 1,000,000.00 USD is spent (123.5%); from 120.0% on, low and medium and high "
+                "priority may be stopped"
+            ),
+        ),
+        (
+            notification("85"),
+            policy(rule(steps=STEPS)),
+            NEARING,
+            "85.00 USD of 100.00 USD is spent (85.0%); from 80.0% on, low priority may be stopped",
+        ),
+        (
+            notification(budget_id="budget-2"),
+            policy(),
+            VerdictName.UNKNOWN_BUDGET,
+            "the policy has no budget 'budget-2'",
+        ),
+        (
+            notification(account="999999-BBBBBB-222222"),
+            policy(billing_account_id=ACCOUNT),
+            VerdictName.UNKNOWN_BUDGET,
+            "the billing account is '999999-BBBBBB-222222', not the policy's",
+        ),
+        (
+            notification(currency="EUR"),
+            policy(),
+            VerdictName.OTHER_CURRENCY,
+            "the amounts are in EUR, but the policy has this budget in USD",
+        ),
+        (
+            notification(budget="0"),
+            policy(),
+            VerdictName.UNUSABLE_AMOUNT,
+            "a budget of 0.00 USD has no share that could be reached",
+        ),
+        (
+            notification(budget="-100"),
+            policy(),
+            VerdictName.UNUSABLE_AMOUNT,
+            "a budget of -100.00 USD has no share that could be reached",
+        ),
+        (
+            notification(),
+            policy(snooze_until=NOW + SECOND),
+            VerdictName.SNOOZED,
+            "120.00 USD of 100.00 USD is spent (120.0%), but the policy snoozes until 2026-07-21T14:15:01Z",
+        ),
+        (
+            notification(),
+            policy(rule(responses={Signal.BILLING: Response.WARN, Signal.TRACKER: Response.STOP})),
+            VerdictName.WARN_ONLY,
+            "120.00 USD of 100.00 USD is spent (120.0%), but the policy lets the billing signal only warn",
+        ),
+        (
+            tracker_alert(PeriodKind.DAY, budget_period(PeriodKind.DAY, NOW)),
+            policy(),
+            VerdictName.WARN_ONLY,
+            "120.00 USD of 100.00 USD is spent (120.0%), but the policy lets the tracker signal only warn",
+        ),
+        (
+            notification(start=at("2026-06-01T07:00:00")),
+            policy(),
+            EARLIER,
+            "it is about the month that began 2026-06-01T07:00:00Z, and the present one began 2026-07-01T07:00:00Z",
+        ),
+        (
+            notification(start=JULY.end),
+            policy(),
+            VerdictName.MALFORMED,
+            "costIntervalStart 2026-08-01T07:00:00Z is after the end of the present month, 2026-08-01T07:00:00Z",
+        ),
+        (
+            Malformed(Message("m", None, {}, ""), "the message has no data"),
+            policy(),
+            VerdictName.MALFORMED,
+            "the message has no data",
+        ),
+    ],
+)
+def test_every_verdict_has_a_name_and_a_reason(
+    said: BudgetNotification | Malformed, used: Policy, name: VerdictName, reason: str
+) -> None:
+    found = verdict(said, used)
+
+    assert (found.name, found.reason) == (name, reason)
+    assert found.may_stop is (name in (OVER, NEARING))
+    assert bool(found.priorities) is found.may_stop
+
+
+def test_the_account_is_looked_at_only_when_the_policy_names_one() -> None:
+    assert verdict(notification(account="")).name is OVER
+    assert verdict(notification(), policy(billing_account_id=ACCOUNT)).name is OVER
+    assert verdict(notification(account=""), policy(billing_account_id=ACCOUNT)).name is VerdictName.UNKNOWN_BUDGET
+
+
+def test_a_verdict_on_a_known_budget_carries_its_rule_and_where_there_is_one_its_period() -> None:
+    assert verdict(notification(budget_id="other")).rule is None
+    assert verdict(notification(currency="EUR")).rule == rule()
+    assert verdict(notification(budget="0")).rule == rule()
+    assert verdict(notification(start=JULY.start - SECOND)).rule == rule()
+    for said in (notification("1"), notification(start=JULY.start - SECOND), notification(start=JULY.end)):
+        assert (verdict(said).rule, verdict(said).period) == (rule(), JULY)
+    for used in (policy(snooze_until=NOW + SECOND), TRACKER_STOPS):
+        assert (verdict(notification(), used).rule, verdict(notification(), used).period) == (
+            used.budgets["budget-1"],
+            JULY,
+        )
+
+
+def test_a_budget_in_another_currency_is_compared_in_that_currency() -> None:
+    euros = policy(rule(currency="EUR"))
+
+    assert verdict(notification(currency="EUR"), euros).name is OVER
+    assert verdict(notification(), euros).name is VerdictName.OTHER_CURRENCY
+    assert "120.00 EUR of 100.00 EUR" in verdict(notification(currency="EUR"), euros).reason
+
+
+def test_a_snooze_ends_at_its_time() -> None:
+    assert verdict(notification(), policy(snooze_until=NOW + SECOND)).name is VerdictName.SNOOZED
+    assert verdict(notification(), policy(snooze_until=NOW)).name is OVER
+
+
+def test_a_snooze_does_not_hide_that_the_budget_is_not_reached() -> None:
+    assert verdict(notification("1"), policy(snooze_until=NOW + SECOND)).name is UNDER
+
+
+@pytest.mark.parametrize(
+    ("start", "now", "name"),
+    [
+        # the monthly budget goes on reporting July for two days of August
+        ("2026-07-01T07:00:00", "2026-07-31T23:59:59", OVER),
+        ("2026-07-01T07:00:00", "2026-08-01T06:59:59", OVER),
+        ("2026-07-01T07:00:00", "2026-08-01T07:00:00", EARLIER),
+        ("2026-07-01T07:00:00", "2026-08-03T06:59:59", EARLIER),
+        ("2026-08-01T07:00:00", "2026-08-01T07:00:00", OVER),
+        ("2026-08-01T06:59:59", "2026-08-01T07:00:00", EARLIER),
+        # daylight saving begins on 2026-03-08 and ends on 2026-11-01
+        ("2026-03-01T08:00:00", "2026-04-01T06:59:59", OVER),
+        ("2026-03-01T08:00:00", "2026-04-01T07:00:00", EARLIER),
+        ("2026-03-01T07:00:00", "2026-03-08T12:00:00", EARLIER),
+        ("2026-10-01T07:00:00", "2026-11-01T06:59:59", OVER),
+        ("2026-10-01T07:00:00", "2026-11-01T07:00:00", EARLIER),
+        ("2026-11-01T07:00:00", "2026-11-01T09:30:00", OVER),
+        ("2026-11-01T07:00:00", "2026-12-01T07:59:59", OVER),
+        ("2026-11-01T07:00:00", "2026-12-01T08:00:00", EARLIER),
+        # the year ends, and a leap day is a day of February
+        ("2026-12-01T08:00:00", "2027-01-01T07:59:59", OVER),
+        ("2026-12-01T08:00:00", "2027-01-01T08:00:00", EARLIER),
+        ("2028-02-01T08:00:00", "2028-03-01T07:59:59", OVER),
+        ("2028-02-01T08:00:00", "2028-03-01T08:00:00", EARLIER),
+        ("2027-02-01T08:00:00", "2027-03-01T08:00:00", EARLIER),
+    ],
+)
+def test_a_monthly_budget_counts_only_in_its_own_month_of_los_angeles(start: str, now: str, name: VerdictName) -> None:
+    said = notification(start=at(start), published=at(now))
+
+    assert verdict(said, now=at(now)).name is name
+
+
+@pytest.mark.parametrize(
+    ("period", "start", "now", "name"),
+    [
+        (PeriodKind.QUARTER, "2026-07-01T07:00:00", "2026-10-01T06:59:59", OVER),
+        (PeriodKind.QUARTER, "2026-07-01T07:00:00", "2026-10-01T07:00:00", EARLIER),
+        (PeriodKind.QUARTER, "2026-10-01T07:00:00", "2027-01-01T07:59:59", OVER),
+        (PeriodKind.QUARTER, "2026-10-01T07:00:00", "2027-01-01T08:00:00", EARLIER),
+        (PeriodKind.QUARTER, "2026-01-01T08:00:00", "2026-04-01T06:59:59", OVER),
+        (PeriodKind.QUARTER, "2026-01-01T08:00:00", "2026-04-01T07:00:00", EARLIER),
+        (PeriodKind.YEAR, "2026-01-01T08:00:00", "2027-01-01T07:59:59", OVER),
+        (PeriodKind.YEAR, "2026-01-01T08:00:00", "2027-01-01T08:00:00", EARLIER),
+        (PeriodKind.MONTH, "2026-07-01T07:00:00", "2026-08-15T00:00:00", EARLIER),
+        (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T08:00:00", "2026-11-02T07:59:59", OVER),
+        (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T08:00:00", "2026-11-02T08:00:00", EARLIER),
+        (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T07:59:59", "2026-06-01T00:00:00", EARLIER),
+        (
+            CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)),
+            "2026-11-02T08:00:00",
+            "2026-06-01T00:00:00",
+            VerdictName.MALFORMED,
+        ),
+        (CustomPeriod(date(2028, 2, 29), date(2028, 2, 29)), "2028-02-29T08:00:00", "2028-03-01T07:59:59", OVER),
+        (CustomPeriod(date(2028, 2, 29), date(2028, 2, 29)), "2028-02-29T08:00:00", "2028-03-01T08:00:00", EARLIER),
+    ],
+)
+def test_a_budget_counts_only_in_the_period_that_the_policy_gives_it(
+    period: PeriodKind | CustomPeriod, start: str, now: str, name: VerdictName
+) -> None:
+    said = notification(start=at(start), published=at(now))
+
+    assert verdict(said, policy(rule(period=period)), at(now)).name is name
+
+
+def test_a_budget_of_fixed_dates_that_is_over_says_so() -> None:
+    spring = policy(rule(period=CustomPeriod(date(2026, 3, 1), date(2026, 5, 31))))
+    found = verdict(notification(start=at("2026-03-01T08:00:00")), spring)
+
+    assert (found.name, found.reason) == (EARLIER, "the last day of this budget ended 2026-06-01T07:00:00Z")
+    assert found.rule == spring.budgets["budget-1"]
+    assert found.period == (PeriodKind.CUSTOM, at("2026-03-01T08:00:00"), at("2026-06-01T07:00:00"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "now", "name"),
+    [
+        # an hour is told of once it is closed, six minutes after its end, and only until the next one is
+        (PeriodKind.HOUR, "2026-07-21T13:00:00", "2026-07-21T14:06:00", OVER),
+        (PeriodKind.HOUR, "2026-07-21T13:00:00", "2026-07-21T15:05:59", OVER),
+        (PeriodKind.HOUR, "2026-07-21T13:00:00", "2026-07-21T15:06:00", EARLIER),
+        (PeriodKind.HOUR, "2026-07-21T13:00:00", "2026-07-21T14:05:59", VerdictName.MALFORMED),
+        (PeriodKind.DAY, "2026-07-20T07:00:00", "2026-07-21T06:59:59", OVER),
+        (PeriodKind.DAY, "2026-07-20T07:00:00", "2026-07-21T07:00:00", EARLIER),
+        (PeriodKind.DAY, "2026-03-08T08:00:00", "2026-03-09T06:59:59", OVER),
+        (PeriodKind.DAY, "2026-03-08T08:00:00", "2026-03-09T07:00:00", EARLIER),
+        (PeriodKind.DAY, "2026-11-01T07:00:00", "2026-11-02T07:59:59", OVER),
+        (PeriodKind.DAY, "2026-11-01T07:00:00", "2026-11-02T08:00:00", EARLIER),
+        (PeriodKind.MONTH, "2026-07-01T07:00:00", "2026-08-01T06:59:59", OVER),
+        (PeriodKind.MONTH, "2026-07-01T07:00:00", "2026-08-01T07:00:00", EARLIER),
+    ],
+)
+def test_the_trackers_alerts_count_only_in_the_period_they_name(
+    kind: PeriodKind, start: str, now: str, name: VerdictName
+) -> None:
+    said = tracker_alert(kind, budget_period(kind, at(start)), published_at=at(now), interval_start=at(start))
+    found = verdict(said, TRACKER_STOPS, at(now))
+
+    assert found.name is name
+    assert found.period is not None
+    assert found.period.kind is kind
+
+
+def test_a_clock_that_lags_behind_the_publisher_does_not_bring_an_old_month_back() -> None:
+    said = notification(published=JULY.end + SECOND)
+
+    assert verdict(said, now=JULY.end - SECOND).name is EARLIER
+    assert verdict(notification(published=JULY.end - SECOND), now=JULY.end).name is EARLIER
+
+
+@pytest.mark.parametrize(
+    ("history", "name"),
+    [
+        (History(), OVER),
+        (History(received_before=True), VerdictName.REDELIVERED),
+        (History(received_before=True, latest=NOW + SECOND), VerdictName.REDELIVERED),
+        (History(latest=NOW + SECOND), VerdictName.SUPERSEDED),
+        (History(latest=NOW + timedelta(microseconds=1)), VerdictName.SUPERSEDED),
+        (History(latest=NOW), OVER),
+        (History(latest=NOW - SECOND), OVER),
+        (History(stops_today=99, plans=99), OVER),
+    ],
+)
+def test_what_is_on_record_makes_a_notification_a_redelivered_or_a_superseded_one(
+    history: History, name: VerdictName
+) -> None:
+    first = verdict(notification())
+    found = verdict_with(history, first, notification())
+
+    assert found.name is name
+    assert found.may_stop is (name is OVER)
+    assert (found.rule, found.period) == (first.rule, first.period)
+
+
+def test_the_history_gives_its_reason() -> None:
+    first = verdict(notification())
+
+    assert verdict_with(History(), first, notification()) == first
+    again = verdict_with(History(received_before=True), first, notification())
+    assert again.reason == "this message was received before"
+    newer = verdict_with(History(latest=NOW + SECOND), first, notification())
+    assert newer.reason == "a newer notification of this budget, of 2026-07-21T14:15:01Z, was received already"
+
+
+AMOUNTS = st.decimals(-(10**18), 10**18, places=9, allow_nan=False)
+MOMENTS = st.datetimes(datetime(2000, 1, 2), datetime(2999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (hypothesis adds the zone)
+
+
+@settings(deadline=None)
+@given(st.tuples(AMOUNTS, AMOUNTS), st.sampled_from(["USD", "EUR"]), MOMENTS, MOMENTS, MOMENTS)
+def test_nothing_is_stopped_unless_a_step_of_this_very_period_is_reached(
+    amounts: tuple[Decimal, Decimal], currency: str, start: datetime, published: datetime, now: datetime
+) -> None:
+    cost, budget = amounts
+    said = notification(str(cost), str(budget), currency=currency, start=start, published=published)
+    found = first_verdict(said, policy(rule(steps=STEPS)), now)
+
+    assert found.reason
+    if found.may_stop:
+        assert cost >= budget * Decimal("0.8") > 0
+        assert currency == "USD"
+        assert budget_period(PeriodKind.MONTH, start) == budget_period(PeriodKind.MONTH, max(now, published))
+
+
+@settings(deadline=None)
+@given(MOMENTS, st.sampled_from(["1", "85", "120"]))
+def test_a_notification_of_the_present_month_is_always_judged_by_its_amounts(moment: datetime, cost: str) -> None:
+    month = budget_period(PeriodKind.MONTH, moment)
+    said = replace(notification(cost, published=moment), interval_start=month.start)
+
+    assert first_verdict(said, policy(rule(steps=STEPS)), moment).name is {"1": UNDER, "85": NEARING, "120": OVER}[cost]

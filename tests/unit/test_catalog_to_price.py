@@ -1,0 +1,110 @@
+"""From SKUs to prices: what must hold for every machine type whatever the catalogue."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spotkeeper.instances import Shape
+from spotkeeper.machine_types import known_machine_types, sizes
+from spotkeeper.prices import PriceBook
+from spotkeeper.skus import Market, RateUnit, Sku, read_catalog
+from spotkeeper.tables import rows
+from tests.unit.sku_samples import AMERICAS, IOWA, SPOT, priced, sku_of
+
+CUSTOM = ("custom-4-8192", "n2-custom-2-20480-ext", "n2d-custom-8-16384", "e2-custom-small-2048", "n4-custom-4-8192")
+
+
+def shapes() -> list[Shape]:
+    """Every machine type that we know, and some custom ones."""
+    found = [(name, size) for name in (*known_machine_types(), *CUSTOM) if (size := sizes(name))]
+    return [
+        Shape(name, size.vcpus, size.memory_gib, size.gpu_type, size.gpu_count, size.local_ssd_gib)
+        for name, size in found
+    ]
+
+
+@cache
+def catalog() -> tuple[Sku, ...]:
+    """One Spot SKU of every component, each at a price of its own."""
+    wordings = {row["component"]: row for row in rows("components")}
+    return tuple(
+        replace(
+            sku_of(RateUnit(row["unit"]), f"Spot Preemptible {row['wording']} running in Iowa"),
+            sku_id=f"{number:04}",
+            usage_type="Preemptible",
+            tiers=priced(f"0.0{number:03}"),
+        )
+        for number, row in enumerate(wordings.values(), start=1)
+    )
+
+
+SHAPES = shapes()
+
+
+def prices(skus: Sequence[Sku], region: str = IOWA) -> dict[str, Decimal | None]:
+    book = PriceBook(read_catalog(skus).rates)
+    return {shape.machine_type: book.price(shape, region, SPOT).usd_per_hour for shape in SHAPES}
+
+
+@cache
+def all_prices() -> dict[str, Decimal | None]:
+    return prices(catalog())
+
+
+def test_with_every_component_sold_all_types_have_a_price_but_those_of_no_certain_rule() -> None:
+    unpriced = {name.split("-")[0] for name, usd in all_prices().items() if usd is None}
+
+    assert unpriced == {"a4x", "z4d"}
+
+
+@given(st.permutations(range(len(catalog()))))
+def test_no_order_of_skus_changes_any_price(order: list[int]) -> None:
+    assert prices([catalog()[index] for index in order]) == all_prices()
+
+
+@pytest.mark.parametrize("gone", catalog(), ids=lambda sku: sku.description)
+def test_without_one_sku_exactly_the_prices_it_is_part_of_are_unknown(gone: Sku) -> None:
+    book = PriceBook(read_catalog(catalog()).rates)
+    needing = {
+        shape.machine_type
+        for shape in SHAPES
+        if gone.sku_id in {part.rate.sku_id for part in book.price(shape, IOWA, SPOT).components}
+    }
+
+    found = prices([sku for sku in catalog() if sku is not gone])
+
+    assert found == {name: None if name in needing else usd for name, usd in all_prices().items()}
+
+
+ODD_SKUS = st.builds(
+    lambda sku, tiers, usage_type, regions, unit: replace(
+        sku, tiers=tiers, usage_type=usage_type, service_regions=regions, usage_unit=unit
+    ),
+    st.sampled_from(catalog()),
+    st.lists(
+        st.tuples(
+            st.sampled_from([Decimal(0), Decimal(30)]),
+            st.decimals(-1, 1, places=9, allow_nan=False) | st.just(Decimal(0)),
+        ),
+        max_size=2,
+    ).map(tuple),
+    st.sampled_from(["OnDemand", "Preemptible", "Commit1Yr"]),
+    st.sampled_from([(), (IOWA,), AMERICAS]),
+    st.sampled_from(["h", "GiBy.h", "GBy.h", "GiBy.mo", "mo"]),
+)
+
+
+@given(st.lists(ODD_SKUS, max_size=30))
+def test_no_catalogue_whatever_makes_a_price_of_nothing_or_less(skus: list[Sku]) -> None:
+    book = PriceBook(read_catalog([*skus, *catalog()[::2]]).rates)
+
+    found = [
+        book.price(shape, region, market).usd_per_hour for shape in SHAPES for region in AMERICAS for market in Market
+    ]
+
+    assert [usd for usd in found if usd is not None and usd <= 0] == []

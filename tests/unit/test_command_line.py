@@ -1,0 +1,87 @@
+"""`python -m spotkeeper` as a shell starts it, from any folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spotkeeper.cli.main import COMMANDS, main
+from tests.unit.saved_catalogs import saved, whole
+
+ROOT = Path(__file__).parents[2]
+WITHOUT_PATH = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 (commands of these tests)
+        ["/bin/bash", "-c", command],
+        cwd=folder,
+        env=WITHOUT_PATH | {"PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_list_that_is_cut_short_by_its_reader_ends_quietly_in_any_folder(tmp_path: Path) -> None:
+    saved(tmp_path / "catalog.json", whole())
+
+    ended = shell(
+        '"$PYTHON" -m spotkeeper price --all --catalog catalog.json | head -2; echo "${PIPESTATUS[0]}"', tmp_path
+    )
+
+    lines = ended.stdout.splitlines()
+    assert lines[0].startswith("machine_type,region,")
+    assert (len(lines), lines[-1], ended.stderr) == (3, "0", "")
+
+
+def test_an_error_is_one_sentence_and_no_traceback(tmp_path: Path) -> None:
+    ended = shell('"$PYTHON" -m spotkeeper catalog-check --catalog none.json', tmp_path)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "spotkeeper: none.json: No such file or directory\n"
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+
+    listed = capsys.readouterr().out
+    names = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]  # type: ignore[attr-defined]
+    assert stop.value.code == 0
+    assert [name for name in names if f"    {name} " not in listed] == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["pirce"], ["price", "--nothing"]])
+def test_what_is_no_command_is_argparse_s_matter(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: spotkeeper")
+
+
+@pytest.mark.parametrize(
+    "before", [None, "/where/it/was/once/functions\n"], ids=["a new venv", "a checkout that was moved"]
+)
+def test_setup_tells_the_venv_where_the_product_is_also_when_it_is_up_to_date(
+    tmp_path: Path, before: str | None
+) -> None:
+    packages = tmp_path / ".venv" / "lib" / "python3.13" / "site-packages"
+    for folder in (packages, tmp_path / "infra" / "local", tmp_path / "requirements"):
+        folder.mkdir(parents=True)
+    shutil.copy(ROOT / "infra" / "local" / "setup.sh", tmp_path / "infra" / "local")
+    for lock in (tmp_path / "requirements" / "development.txt", tmp_path / ".venv" / "installed.txt"):
+        lock.write_text("locked\n")
+    if before:
+        (packages / "spotkeeper.pth").write_text(before)
+
+    ended = shell("infra/local/setup.sh", tmp_path)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert (packages / "spotkeeper.pth").read_text() == f"{tmp_path}/functions\n"
+    assert len(list(packages.iterdir())) == 1

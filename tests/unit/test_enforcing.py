@@ -1,0 +1,456 @@
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from spotkeeper.actions import Event
+from spotkeeper.budgets import VerdictName
+from spotkeeper.errors import UnavailableError
+from spotkeeper.notifications import BudgetNotification, Malformed, Message
+from spotkeeper.plans import SpotVm
+from spotkeeper.policies import Caps, Policy
+from spotkeeper.settings import Mode
+from tests.unit.enforcer_fakes import Cloud
+from tests.unit.enforcer_samples import JULY, NOW, RATES, labelled, notification, policy, rule, standard, steps, vm
+
+MINUTE = timedelta(minutes=1)
+FIVE = [vm(name) for name in "abcde"]
+NEAR = policy(rule(steps=steps(("0.8", "low"), ("1.0", "low"))))
+
+
+def five() -> Cloud:
+    return Cloud().has(*FIVE)
+
+
+def calls(cloud: Cloud) -> list[str]:
+    """The calls by their names, without what they are about."""
+    return [call.partition(" ")[0] for call in cloud.calls]
+
+
+def test_an_exceeded_budget_stops_what_one_alert_may_and_records_why() -> None:
+    cloud = five()
+    verdict = cloud.deliver(notification())
+
+    assert verdict.name is VerdictName.OVER_BUDGET
+    assert cloud.stopped_names() == ["a", "b", "c"]
+    assert cloud.tables.verdicts() == [VerdictName.OVER_BUDGET]
+    assert cloud.tables.events(Event.PLANNED) == cloud.tables.events(Event.STOPPED) == ["a", "b", "c"]
+    assert cloud.tables.events(Event.SPARED) == ["d", "e"]
+    [delivery] = cloud.tables.deliveries
+    assert (delivery.mode, delivery.received_at, delivery.gaps) == (Mode.ENFORCE, NOW, ())
+    assert delivery.plan is not None
+    assert (delivery.plan.hourly_cost_usd, delivery.plan.hourly_savings_usd) == (Decimal(5), Decimal(3))
+    assert delivery.plan.left == 2
+
+
+def test_what_our_own_rows_say_was_spent_is_recorded_beside_it() -> None:
+    cloud = five()
+    cloud.tables.tracker_cost = Decimal("87.5")
+    cloud.deliver(notification())
+    cloud.deliver(notification())
+
+    assert [delivery.tracker_cost for delivery in cloud.tables.deliveries] == [Decimal("87.5")] * 2
+
+
+def test_the_plan_is_recorded_before_the_first_stop() -> None:
+    cloud = five()
+    cloud.deliver(notification())
+
+    order = calls(cloud)
+    assert order[:4] == ["history", "rates", "spot_vms", "record_plan"]
+    assert order.index("record_plan") < order.index("find") < order.index("act") < order.index("record_outcomes")
+    assert order.count("record_plan") == order.count("record_outcomes") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (notification("99.99"), VerdictName.UNDER_BUDGET),
+        (notification("-5"), VerdictName.UNDER_BUDGET),
+        (notification(currency="EUR"), VerdictName.OTHER_CURRENCY),
+        (notification(budget="0"), VerdictName.UNUSABLE_AMOUNT),
+        (notification(budget_id="other"), VerdictName.UNKNOWN_BUDGET),
+        (notification(start=JULY.start - MINUTE), VerdictName.EARLIER_PERIOD),
+        (Malformed(Message("message-1", None, {}, "{"), "the body is not JSON"), VerdictName.MALFORMED),
+    ],
+)
+def test_what_asks_for_nothing_is_recorded_and_nothing_else_is_called(
+    said: BudgetNotification | Malformed, name: VerdictName
+) -> None:
+    cloud = five()
+
+    assert cloud.deliver(said).name is name
+    assert cloud.tables.verdicts() == [name]
+    assert cloud.calls == ["record"]
+
+
+def test_a_delivery_that_cannot_be_recorded_is_delivered_again() -> None:
+    cloud = Cloud(down={"record"})
+
+    with pytest.raises(UnavailableError):
+        cloud.deliver(notification("1"))
+
+
+def test_a_dry_run_plans_everything_and_stops_nothing() -> None:
+    cloud = five()
+    verdict = cloud.deliver(notification(), mode=Mode.DRY_RUN)
+
+    assert verdict.may_stop
+    assert cloud.changes == []
+    assert cloud.tables.events(Event.PLANNED) == ["a", "b", "c"]
+    assert {action.mode for action in cloud.tables.actions} == {Mode.DRY_RUN}
+    assert set(calls(cloud)) == {"history", "rates", "spot_vms", "record_plan"}
+
+
+def test_a_drill_goes_all_the_way_but_for_the_stops_and_tells_what_the_function_may_not_do() -> None:
+    cloud = five()
+    cloud.missing_permissions = ("team-a-prod: compute.instances.stop",)
+    cloud.deliver(notification(drill=True))
+
+    assert cloud.changes == []
+    [delivery] = cloud.tables.deliveries
+    assert delivery.missing_permissions == ("team-a-prod: compute.instances.stop",)
+    assert (delivery.mode, len(cloud.tables.events(Event.PLANNED))) == (Mode.DRY_RUN, 3)
+
+
+def test_neither_a_drill_nor_a_dry_run_counts_as_stops_of_the_day() -> None:
+    cloud = five()
+    used = policy(rule(caps=Caps(3, 3)))
+    cloud.deliver(notification(message_id="drill", drill=True), used)
+    cloud.deliver(notification(message_id="dry"), used, mode=Mode.DRY_RUN)
+    cloud.deliver(notification(message_id="real"), used)
+
+    assert cloud.stopped_names() == ["a", "b", "c"]
+
+
+def test_permissions_are_looked_at_in_a_drill_only() -> None:
+    cloud = five()
+    cloud.deliver(notification())
+
+    assert "missing" not in calls(cloud)
+
+
+def test_a_redelivered_message_stops_no_further_instance() -> None:
+    cloud = five()
+    cloud.deliver(notification())
+    again = cloud.deliver(notification())
+
+    assert again.name is VerdictName.REDELIVERED
+    assert cloud.tables.verdicts() == [VerdictName.OVER_BUDGET, VerdictName.REDELIVERED]
+    assert cloud.stopped_names() == ["a", "b", "c"]
+    assert calls(cloud)[-2:] == ["history", "record"]
+
+
+def test_the_next_alert_stops_the_next_ones_up_to_the_cap_of_the_day() -> None:
+    cloud = five()
+    used = policy(rule(caps=Caps(2, 3)))
+    for number in range(4):
+        cloud.deliver(notification(message_id=f"message-{number}", published=NOW + number * MINUTE), used)
+
+    assert cloud.stopped_names() == ["a", "b", "c"]
+    cloud.now += timedelta(days=1)
+    cloud.deliver(notification(message_id="tomorrow", published=cloud.now), used)
+    assert cloud.stopped_names() == ["a", "b", "c", "d", "e"]
+
+
+def test_an_older_notification_that_comes_late_stops_nothing() -> None:
+    cloud = five()
+    cloud.deliver(notification("1", message_id="newer", published=NOW))
+    older = cloud.deliver(notification(message_id="older", published=NOW - MINUTE))
+
+    assert older.name is VerdictName.SUPERSEDED
+    assert cloud.changes == []
+    assert cloud.tables.verdicts() == [VerdictName.UNDER_BUDGET, VerdictName.SUPERSEDED]
+
+
+def test_a_drill_does_not_supersede_what_is_meant() -> None:
+    cloud = five()
+    cloud.deliver(notification(message_id="drill", drill=True))
+
+    assert cloud.deliver(notification(message_id="older", published=NOW - MINUTE)).may_stop
+
+
+def test_prices_make_the_order_and_an_unknown_machine_type_has_none() -> None:
+    cloud = Cloud().has(vm("cheap", vcpus=2), vm("dear", vcpus=32), vm("strange", machine_type="zz9-plural-2"))
+    cloud.deliver(notification())
+    [delivery] = cloud.tables.deliveries
+
+    assert cloud.stopped_names() == ["dear", "cheap", "strange"]
+    assert delivery.plan is not None
+    assert (delivery.plan.hourly_cost_usd, delivery.plan.unpriced) == (Decimal("1.36"), 1)
+
+
+def test_a_price_that_ended_is_no_price() -> None:
+    cloud = five()
+    cloud.rates = [replace(rate, valid_to=NOW) for rate in RATES]
+    cloud.deliver(notification())
+
+    [delivery] = cloud.tables.deliveries
+    assert delivery.plan is not None
+    assert delivery.plan.unpriced == 5
+
+
+def test_a_forecast_step_stops_only_what_is_needed() -> None:
+    cloud = five()
+    cloud.deliver(notification("99"), NEAR)
+    assert cloud.stopped_names() == ["a", "b", "c"]
+
+    cloud = five()
+    cloud.deliver(notification("800", "2000"), policy(rule(steps=steps(("0.4", "low")))))
+    assert cloud.stopped_names() == ["a"]
+    [delivery] = cloud.tables.deliveries
+    assert delivery.verdict.name is VerdictName.NEARING_BUDGET
+
+
+def test_one_instance_that_fails_shields_no_other_and_the_redelivery_stops_it() -> None:
+    cloud = five()
+    cloud.refusing["id-b"] = UnavailableError("quota")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        cloud.deliver(notification())
+    assert [str(error) for error in raised.value.exceptions] == ["b: quota"]
+    assert cloud.stopped_names() == ["a", "c"]
+    assert cloud.tables.events(Event.FAILED) == ["b"]
+
+    cloud.refusing.clear()
+    cloud.deliver(notification())
+    assert cloud.stopped_names() == ["a", "c", "b"]
+    assert cloud.tables.events(Event.STOPPED) == ["a", "c", "b"]
+    cloud.deliver(notification())
+    assert cloud.stopped_names() == ["a", "c", "b"]
+
+
+def test_an_instance_that_fails_again_is_recorded_again() -> None:
+    cloud = five()
+    cloud.refusing["id-b"] = UnavailableError("quota")
+    for _ in range(3):
+        with pytest.raises(ExceptionGroup):
+            cloud.deliver(notification())
+
+    assert cloud.tables.events(Event.FAILED) == ["b"] * 3
+    assert cloud.tables.events(Event.STOPPED) == ["a", "c"]
+
+
+def test_a_redelivery_that_fails_names_what_failed() -> None:
+    cloud = five()
+    cloud.refusing["id-b"] = UnavailableError("quota")
+    for _ in range(2):
+        with pytest.raises(ExceptionGroup) as raised:
+            cloud.deliver(notification())
+        assert [str(error) for error in raised.value.exceptions] == ["b: quota"]
+
+
+def test_a_failure_that_nobody_foresaw_keeps_no_other_from_being_stopped_and_recorded() -> None:
+    cloud = five()
+    fault = KeyError("no such field")
+    cloud.refusing["id-a"] = fault
+
+    with pytest.raises(ExceptionGroup) as raised:
+        cloud.deliver(notification())
+    assert raised.value.exceptions == (fault,)
+    assert cloud.stopped_names() == cloud.tables.events(Event.STOPPED) == ["b", "c"]
+    assert cloud.tables.events(Event.FAILED) == ["a"]
+
+
+def test_outcomes_that_cannot_be_recorded_are_recorded_by_the_redelivery() -> None:
+    cloud = five()
+    cloud.down = {"record_outcomes"}
+    with pytest.raises(ExceptionGroup) as raised:
+        cloud.deliver(notification())
+    assert [type(error) for error in raised.value.exceptions] == [UnavailableError]
+
+    cloud.down = set()
+    cloud.deliver(notification())
+    assert cloud.stopped_names() == cloud.tables.events(Event.STOPPED) == ["a", "b", "c"]
+    assert {row.reason for row in cloud.tables.actions if row.event is Event.STOPPED} == {
+        "it was found TERMINATED when its plan was taken up again"
+    }
+
+
+def killed_while_stopping(cloud: Cloud) -> None:
+    """The plan of a, b and c is on record, and nothing is done yet."""
+    cloud.down = {"find"}
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification())
+    assert (cloud.tables.events(Event.PLANNED), cloud.changes) == (["a", "b", "c"], [])
+    cloud.down = set()
+
+
+def test_a_redelivery_stops_exactly_the_recorded_plan_whatever_the_fleet_is_by_then() -> None:
+    cloud = five()
+    killed_while_stopping(cloud)
+    cloud.has(*(vm(name, vcpus=99) for name in ("new-1", "new-2")))
+    cloud.deliver(notification("500"))
+
+    assert cloud.stopped_names() == ["a", "b", "c"]
+
+
+def test_an_instance_that_was_recreated_under_the_same_name_is_not_stopped() -> None:
+    cloud = five()
+    killed_while_stopping(cloud)
+    del cloud.vms[FIVE[0].instance.key]
+    cloud.has(vm("a", number="another"))
+    cloud.deliver(notification())
+
+    assert cloud.stopped_names() == ["b", "c"]
+    assert cloud.tables.events(Event.CHANGED) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (labelled(FIVE[0], spotkeeper_protect="demo"), "it is protected (label spotkeeper-protect=demo)"),
+        (replace(FIVE[0], status="SUSPENDED"), "its status is SUSPENDED, and only RUNNING ones are stopped"),
+        (standard(FIVE[0]), "it is no Spot VM any more, but STANDARD"),
+        (labelled(FIVE[0], goog_gke_node=""), "it is a node of a GKE cluster, which would replace it: make its node"),
+    ],
+)
+def test_what_changed_between_plan_and_stop_is_not_stopped(changed: SpotVm, reason: str) -> None:
+    for delivered_again in (False, True):
+        cloud = five()
+        if delivered_again:
+            killed_while_stopping(cloud)
+            cloud.has(changed)
+        else:
+            cloud.before["find"] = lambda: cloud.has(changed)  # noqa: B023 (called before the next round)
+        cloud.deliver(notification())
+
+        assert cloud.stopped_names() == ["b", "c"]
+        [row] = [row for row in cloud.tables.actions if row.event is Event.CHANGED]
+        assert row.instance.name == "a"
+        assert row.reason.startswith(reason)
+
+
+def test_what_was_preempted_between_plan_and_stop_is_not_counted_as_stopped() -> None:
+    cloud = five()
+    cloud.before["find"] = lambda: cloud.has(replace(FIVE[0], status="TERMINATED"))
+    cloud.deliver(notification())
+
+    assert cloud.tables.events(Event.CHANGED) == ["a"]
+    assert cloud.tables.events(Event.STOPPED) == ["b", "c"]
+
+
+def test_a_changed_instance_is_done_with() -> None:
+    cloud = five()
+    cloud.before["find"] = lambda: cloud.vms.pop(FIVE[0].instance.key)
+    cloud.deliver(notification())
+    cloud.deliver(notification())
+
+    assert cloud.tables.events(Event.CHANGED) == ["a"]
+    assert calls(cloud).count("find") == 3
+
+
+def test_a_zone_or_a_project_that_cannot_be_read_is_recorded_as_a_gap() -> None:
+    projects = ("team-a-prod", "team-b-prod")
+    cloud = Cloud(silent_zones={"us-central1-x"}, unreadable={"team-b-prod"}).has(*FIVE)
+    cloud.has(vm("far", project="team-b-prod", vcpus=50))
+    hidden = vm("hidden", vcpus=99)
+    key = hidden.instance.key._replace(zone="us-central1-x")
+    cloud.has(replace(hidden, instance=replace(hidden.instance, key=key)))
+    cloud.deliver(notification(), policy(rule(projects=projects)))
+
+    [delivery] = cloud.tables.deliveries
+    assert delivery.gaps == ("team-a-prod: us-central1-x does not answer", "team-b-prod: no page any more")
+    assert cloud.stopped_names() == ["far", "a", "b"]
+
+
+def test_when_no_project_can_be_read_nothing_is_recorded_and_the_message_comes_again() -> None:
+    cloud = five()
+    cloud.unreadable = {"team-a-prod"}
+
+    with pytest.raises(UnavailableError, match="team-a-prod: no page any more"):
+        cloud.deliver(notification())
+    assert (cloud.tables.deliveries, cloud.tables.actions, cloud.changes) == ([], [], [])
+    cloud.unreadable = set()
+    cloud.deliver(notification())
+    assert cloud.stopped_names() == ["a", "b", "c"]
+
+
+def test_nothing_is_recorded_either_when_none_of_many_projects_can_be_read() -> None:
+    cloud = Cloud(unreadable={"team-a-prod", "team-b-prod"})
+
+    with pytest.raises(UnavailableError, match="team-a-prod: no page any more; team-b-prod: no page any more"):
+        cloud.deliver(notification(), policy(rule(projects=("team-a-prod", "team-b-prod"))))
+    assert cloud.tables.deliveries == []
+
+
+@pytest.mark.parametrize("down", ["history", "rates", "record_plan"])
+def test_while_records_are_down_nothing_is_stopped(down: str) -> None:
+    cloud = five()
+    cloud.down = {down}
+
+    with pytest.raises(UnavailableError, match=f"{down} is down"):
+        cloud.deliver(notification())
+    assert (cloud.changes, cloud.tables.actions) == ([], [])
+    cloud.down = set()
+    cloud.deliver(notification())
+    assert cloud.stopped_names() == cloud.tables.events(Event.STOPPED) == ["a", "b", "c"]
+
+
+def test_a_plan_that_was_recorded_without_an_answer_is_finished_by_the_redelivery() -> None:
+    cloud = five()
+    cloud.answer_lost = {"record_plan"}
+    with pytest.raises(UnavailableError):
+        cloud.deliver(notification())
+    assert cloud.changes == []
+
+    cloud.answer_lost = set()
+    cloud.deliver(notification())
+    assert cloud.stopped_names() == cloud.tables.events(Event.STOPPED) == ["a", "b", "c"]
+
+
+def test_a_plan_is_made_again_when_another_one_was_recorded_meanwhile() -> None:
+    cloud = five()
+    used = policy(rule(caps=Caps(3, 4)))
+    cloud.before["record_plan"] = lambda: cloud.deliver(notification(message_id="other", published=NOW - MINUTE), used)
+    cloud.deliver(notification(), used)
+
+    assert cloud.stopped_names() == ["a", "b", "c", "d"]
+    assert calls(cloud).count("record_plan") == 3
+
+
+def test_a_plan_that_is_overtaken_by_newer_news_is_dropped() -> None:
+    cloud = five()
+    cloud.before["record_plan"] = lambda: cloud.deliver(notification(message_id="newer", published=NOW + MINUTE))
+    verdict = cloud.deliver(notification())
+
+    assert verdict.name is VerdictName.SUPERSEDED
+    assert cloud.stopped_names() == ["a", "b", "c"]
+
+
+def test_a_message_that_never_gets_its_turn_is_delivered_again() -> None:
+    cloud = Cloud().has(*(vm(f"vm-{number}") for number in range(20)))
+
+    def another() -> None:
+        number = len(cloud.tables.deliveries)
+        said = notification(message_id=f"other-{number}", published=NOW - MINUTE * (100 - number))
+        cloud.before.pop("record_plan", None)
+        cloud.deliver(said, policy(rule(caps=Caps(1))))
+        cloud.before["record_plan"] = another
+
+    cloud.before["record_plan"] = another
+    with pytest.raises(UnavailableError, match="5 times, another notification of this budget was planned for"):
+        cloud.deliver(notification())
+    assert len(cloud.stopped_names()) == 5
+    assert not any(row.message_id == "message-1" for row in cloud.tables.actions)
+
+
+def test_a_plan_made_in_a_dry_run_is_not_carried_out_by_a_redelivery_in_earnest() -> None:
+    cloud = five()
+    cloud.deliver(notification(), mode=Mode.DRY_RUN)
+    cloud.deliver(notification())
+
+    assert cloud.changes == []
+
+
+def test_budgets_are_kept_apart() -> None:
+    two: Policy = policy(
+        rule(caps=Caps(2, 2)),
+        replace(rule(projects=("team-b-prod",), caps=Caps(1, 1)), budget_id="budget-2"),
+    )
+    cloud = five().has(vm("x", project="team-b-prod"), vm("y", project="team-b-prod"))
+    cloud.deliver(notification(), two)
+    cloud.deliver(notification(message_id="message-2", budget_id="budget-2", published=NOW - MINUTE), two)
+
+    assert cloud.stopped_names() == ["a", "b", "x"]

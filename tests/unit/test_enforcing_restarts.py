@@ -1,0 +1,316 @@
+"""The first notification of a new budget period that is under budget starts again what was stopped in the last one."""
+
+import itertools
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from spotkeeper.actions import Event, Verb, order
+from spotkeeper.budgets import VerdictName
+from spotkeeper.errors import UnavailableError
+from spotkeeper.notifications import BudgetNotification
+from spotkeeper.periods import PeriodKind, budget_period
+from spotkeeper.plans import SpotVm
+from spotkeeper.policies import Caps, Response, Signal
+from spotkeeper.settings import Mode
+from tests.unit.enforcer_fakes import Cloud, Killed, Killer
+from tests.unit.enforcer_samples import (
+    JULY,
+    NOW,
+    labelled,
+    notification,
+    policy,
+    rule,
+    standard,
+    steps,
+    tracker_alert,
+    vm,
+)
+
+MINUTE = timedelta(minutes=1)
+AUGUST = JULY.end + timedelta(hours=1)
+ALL = steps(("1.0", "low medium high"))
+USED = policy(rule(steps=ALL), restart=True)
+FLEET = [
+    vm("a", labels={"priority": "low"}),
+    vm("b", labels={"priority": "high"}),
+    vm("c", labels={"priority": "medium"}),
+    labelled(vm("kept"), spotkeeper_protect="true"),
+]
+
+
+def news(cost: str = "1", message_id: str = "august", published: timedelta = timedelta(0)) -> BudgetNotification:
+    return notification(cost, message_id=message_id, published=AUGUST + published, start=JULY.end)
+
+
+def july_is_over() -> Cloud:
+    """A cloud in August; a, b and c were stopped in July, and `own` was stopped by somebody else."""
+    cloud = Cloud().has(*FLEET)
+    cloud.deliver(notification(), USED)
+    assert cloud.stopped_names() == ["a", "c", "b"]
+    cloud.has(vm("own", status="TERMINATED"))
+    cloud.now = AUGUST
+    return cloud
+
+
+def test_a_new_period_under_budget_starts_again_what_was_stopped_and_nothing_else() -> None:
+    cloud = july_is_over()
+    verdict = cloud.deliver(news(), USED)
+
+    assert verdict.name is VerdictName.UNDER_BUDGET
+    assert cloud.started_names() == ["b", "c", "a"]
+    assert cloud.tables.events(Event.RESTART_PLANNED) == cloud.tables.events(Event.RESTARTED) == ["b", "c", "a"]
+    cloud.deliver(news(message_id="next", published=MINUTE), USED)
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
+def test_a_restart_is_recorded_before_the_first_start() -> None:
+    cloud = july_is_over()
+    cloud.calls.clear()
+    cloud.deliver(news(), USED)
+
+    calls = [call.partition(" ")[0] for call in cloud.calls]
+    assert calls[:4] == ["history", "stopped", "record_plan", "find"]
+    assert calls[-1] == "record_outcomes"
+
+
+def test_nothing_is_started_unless_the_policy_says_so() -> None:
+    cloud = july_is_over()
+    cloud.deliver(news(), policy(rule(steps=ALL)))
+
+    assert cloud.started_names() == []
+
+
+def test_nothing_is_started_while_the_period_of_the_stop_lasts() -> None:
+    cloud = july_is_over()
+    cloud.now = JULY.end - MINUTE
+    cloud.deliver(notification("1", message_id="july", published=cloud.now), USED)
+
+    assert cloud.started_names() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (news("120"), VerdictName.OVER_BUDGET),
+        (notification("1", message_id="july", published=AUGUST), VerdictName.EARLIER_PERIOD),
+        (replace(news(), currency="EUR"), VerdictName.OTHER_CURRENCY),
+    ],
+)
+def test_only_news_of_the_new_period_being_under_budget_starts_anything(
+    said: BudgetNotification, name: VerdictName
+) -> None:
+    cloud = july_is_over()
+
+    assert cloud.deliver(said, USED).name is name
+    assert cloud.started_names() == []
+
+
+def test_news_that_is_older_than_what_was_received_starts_nothing() -> None:
+    cloud = july_is_over()
+    cloud.deliver(news("120", message_id="newer", published=MINUTE), USED)
+
+    assert cloud.deliver(news(), USED).name is VerdictName.SUPERSEDED
+    assert cloud.started_names() == []
+
+
+@pytest.mark.parametrize(("mode", "drill"), [(Mode.DRY_RUN, False), (Mode.ENFORCE, True)])
+def test_a_dry_run_and_a_drill_start_nothing(mode: Mode, drill: bool) -> None:  # noqa: FBT001 (a table's column)
+    cloud = july_is_over()
+    cloud.deliver(replace(news(), drill=drill), USED, mode=mode)
+
+    assert cloud.started_names() == []
+    assert cloud.tables.events(Event.RESTART_PLANNED) == ["b", "c", "a"]
+    cloud.deliver(news(message_id="in earnest", published=MINUTE), USED)
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
+def test_what_was_only_played_to_be_stopped_is_not_started() -> None:
+    cloud = Cloud().has(*FLEET)
+    cloud.deliver(notification(), USED, mode=Mode.DRY_RUN)
+    cloud.has(vm("a", status="TERMINATED"))
+    cloud.now = AUGUST
+    cloud.deliver(news(), USED)
+
+    assert cloud.started_names() == []
+
+
+def test_no_more_are_started_than_one_alert_and_one_day_may() -> None:
+    cloud = july_is_over()
+    capped = policy(rule(steps=ALL, caps=Caps(per_alert=1, per_day=2)), restart=True)
+    for number in range(4):
+        cloud.deliver(news(message_id=f"august-{number}", published=number * MINUTE), capped)
+    assert cloud.started_names() == ["b", "c"]
+
+    cloud.now += timedelta(days=1)
+    cloud.deliver(news(message_id="tomorrow", published=timedelta(days=1)), capped)
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (None, "it is gone: no instance has this id any more"),
+        (vm("b"), "its status is RUNNING already"),
+        (vm("b", status="SUSPENDED"), "its status is SUSPENDED already"),
+        (
+            vm("b", status="TERMINATED", started=NOW + MINUTE),
+            "somebody started it at 2026-07-21T14:16:00Z, and it was stopped again since",
+        ),
+        (
+            vm("b", status="TERMINATED", machine_type="n2-standard-8"),
+            "its machine type is n2-standard-8 now, and was e2-standard-25 when it was stopped",
+        ),
+        (standard(vm("b", status="TERMINATED")), "it is STANDARD now, and was SPOT when stopped"),
+    ],
+)
+def test_what_is_gone_or_has_changed_is_not_started_and_done_with(found: SpotVm | None, reason: str) -> None:
+    cloud = july_is_over()
+    del cloud.vms[vm("b").instance.key]
+    if found:
+        cloud.has(found)
+    cloud.deliver(news(), USED)
+    cloud.deliver(news(message_id="next", published=MINUTE), USED)
+
+    assert cloud.started_names() == ["c", "a"]
+    assert [(row.instance.name, row.reason) for row in cloud.tables.actions if row.event is Event.NOT_RESTARTED] == [
+        ("b", reason)
+    ]
+
+
+def test_one_recreated_under_the_same_name_is_not_started() -> None:
+    cloud = july_is_over()
+    del cloud.vms[vm("b").instance.key]
+    cloud.has(vm("b", number="another", status="TERMINATED"))
+    cloud.deliver(news(), USED)
+
+    assert cloud.started_names() == ["c", "a"]
+
+
+def test_one_that_is_out_of_capacity_keeps_no_other_waiting_and_gets_another_turn_after_them() -> None:
+    cloud = july_is_over()
+    cloud.refusing = {"id-b": UnavailableError("ZONE_RESOURCE_POOL_EXHAUSTED")}
+    capped = policy(rule(steps=ALL, caps=Caps(per_alert=1)), restart=True)
+    cloud.deliver(news(), capped)
+    assert cloud.tables.events(Event.RESTART_FAILED) == ["b"]
+    assert cloud.tables.actions[-1].error == "ZONE_RESOURCE_POOL_EXHAUSTED"
+
+    cloud.refusing.clear()
+    for number in range(3):
+        cloud.now += MINUTE
+        cloud.deliver(news(message_id=f"next-{number}", published=number * MINUTE), capped)
+    assert cloud.started_names() == ["c", "a", "b"]
+
+
+def test_a_failure_that_nobody_foresaw_is_recorded_and_raised_and_keeps_no_other_waiting() -> None:
+    cloud = july_is_over()
+    cloud.refusing = {"id-b": KeyError("field")}
+
+    with pytest.raises(ExceptionGroup) as raised:
+        cloud.deliver(news(), USED)
+    assert [type(error) for error in raised.value.exceptions] == [KeyError]
+    assert cloud.started_names() == cloud.tables.events(Event.RESTARTED) == ["c", "a"]
+    assert cloud.tables.events(Event.RESTART_FAILED) == ["b"]
+
+
+def test_a_restart_killed_at_any_call_and_delivered_again_starts_every_planned_instance_once() -> None:
+    for boundary in itertools.count():
+        cloud = july_is_over()
+        killer = Killer(boundary)
+        with suppress(Killed):
+            cloud.deliver(news(), USED, gate=killer)
+        cloud.now += MINUTE
+        cloud.deliver(news(), USED)
+        cloud.deliver(news(), USED)
+
+        assert sorted(cloud.started_names()) == ["a", "b", "c"], boundary
+        assert sorted(cloud.tables.events(Event.RESTARTED)) == ["a", "b", "c"], boundary
+        if killer.passed <= boundary:
+            break
+    assert boundary >= 2 * (3 + 2 * 3 + 1)
+
+
+def test_a_redelivered_restart_starts_only_what_its_plan_names() -> None:
+    cloud = july_is_over()
+    capped = policy(rule(steps=ALL, caps=Caps(per_alert=1)), restart=True)
+    cloud.deliver(news(), capped)
+    again = cloud.deliver(news(), USED)
+
+    assert again.name is VerdictName.REDELIVERED
+    assert cloud.started_names() == ["b"]
+
+
+def test_what_another_message_has_started_meanwhile_is_left_out_of_a_redelivered_restart() -> None:
+    cloud = july_is_over()
+    cloud.answer_lost = {"record_plan"}
+    with pytest.raises(UnavailableError):
+        cloud.deliver(news(), USED)
+    cloud.answer_lost = set()
+    cloud.deliver(news(message_id="next", published=MINUTE), USED)
+    assert cloud.started_names() == ["b", "c", "a"]
+
+    cloud.deliver(news(), USED)
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
+def test_every_message_starts_with_requests_of_its_own() -> None:
+    cloud = july_is_over()
+    cloud.deliver(news(), USED)
+
+    requests = {order(Verb.START, "august", vm(name).instance.key, name).request_id for name in "abc"}
+    assert requests <= set(cloud.operations)
+
+
+@pytest.mark.parametrize("down", ["history", "stopped", "record_plan", "record_outcomes"])
+def test_a_restart_that_cannot_be_recorded_is_finished_by_the_redelivery(down: str) -> None:
+    cloud = july_is_over()
+    cloud.down = {down}
+    with pytest.raises((UnavailableError, ExceptionGroup)):
+        cloud.deliver(news(), USED)
+    assert cloud.started_names() == (["b", "c", "a"] if down == "record_outcomes" else [])
+
+    cloud.down = set()
+    cloud.deliver(news(), USED)
+    assert cloud.started_names() == cloud.tables.events(Event.RESTARTED) == ["b", "c", "a"]
+
+
+def test_two_restarts_at_the_same_time_do_not_both_count() -> None:
+    cloud = july_is_over()
+    cloud.before["record_plan"] = lambda: cloud.deliver(news(message_id="other", published=-MINUTE), USED)
+
+    with pytest.raises(UnavailableError, match="another notification of this budget was planned for at the same time"):
+        cloud.deliver(news(), USED)
+    cloud.deliver(news(), USED)
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
+def test_a_restart_plan_is_never_finished_by_stops_when_the_policy_has_changed() -> None:
+    cloud = july_is_over()
+    cloud.answer_lost = {"record_plan"}
+    with pytest.raises(UnavailableError):
+        cloud.deliver(news("60"), USED)
+    cloud.answer_lost = set()
+    cloud.has(*(replace(vm, status="RUNNING") for vm in cloud.vms.values() if vm.instance.name in "abc"))
+    stricter = policy(rule(steps=steps(("0.5", "low medium high"))), restart=True)
+
+    assert cloud.deliver(news("60"), stricter).name is VerdictName.REDELIVERED
+    assert cloud.stopped_names() == ["a", "c", "b"]
+
+
+def test_what_an_hour_stopped_stays_so_for_the_rest_of_the_day() -> None:
+    hour = budget_period(PeriodKind.HOUR, NOW - timedelta(hours=1))
+    used = policy(
+        rule(steps=ALL, responses={Signal.BILLING: Response.STOP, Signal.TRACKER: Response.STOP}), restart=True
+    )
+    cloud = Cloud().has(*FLEET)
+    cloud.deliver(tracker_alert(PeriodKind.HOUR, hour), used)
+    assert cloud.stopped_names() == ["a", "c", "b"]
+
+    cloud.now += timedelta(hours=2)
+    cloud.deliver(notification("1", message_id="later", published=cloud.now), used)
+    assert cloud.started_names() == []
+    cloud.now = budget_period(PeriodKind.DAY, NOW).end
+    cloud.deliver(notification("1", message_id="tomorrow", published=cloud.now), used)
+    assert cloud.started_names() == ["b", "c", "a"]

@@ -1,0 +1,467 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spotkeeper.actions import Event, stop_events
+from spotkeeper.budgets import Verdict, VerdictName
+from spotkeeper.plans import Plan, Situation, SpotVm, plan, plan_of, why_not
+from spotkeeper.policies import BudgetRule, Caps, Policy, Priority
+from spotkeeper.protection import importance
+from tests.unit.enforcer_samples import EVERYTHING, JULY, LOW, MEDIUM, NOW, labelled, policy, rule, vm
+
+HOUR = timedelta(hours=1)
+HOURS_LEFT = Decimal("256.75")
+"""From NOW to the end of July in Los Angeles: 256 hours and three quarters."""
+MANY = Caps(per_alert=1000, per_day=1000)
+
+
+def verdict(
+    used: BudgetRule, priorities: frozenset[Priority] = EVERYTHING, name: VerdictName = VerdictName.OVER_BUDGET
+) -> Verdict:
+    return Verdict(name, "", used, JULY, priorities)
+
+
+def made(  # noqa: PLR0913 (every test names only what it is about)
+    vms: Sequence[SpotVm],
+    *,
+    caps: Caps = MANY,
+    priorities: frozenset[Priority] = EVERYTHING,
+    today: int = 0,
+    cost: str = "120",
+    budget: str = "100",
+    forecast: bool = False,
+    used: Policy | None = None,
+    scope: BudgetRule | None = None,
+) -> Plan:
+    found = replace(scope or rule(), caps=caps)
+    name = VerdictName.NEARING_BUDGET if forecast else VerdictName.OVER_BUDGET
+    situation = Situation(Decimal(cost), Decimal(budget), JULY, NOW)
+    return plan(verdict(found, priorities, name), situation, vms, used or policy(), today)
+
+
+def stops(found: Plan) -> list[str]:
+    return [decision.vm.instance.name for decision in found.stops]
+
+
+def reasons(found: Plan) -> dict[str, str]:
+    return {decision.vm.instance.name: decision.reason for decision in (*found.stops, *found.spared)}
+
+
+def important(name: str, priority: str, cost: str | None = "1", started: datetime = NOW - 48 * HOUR) -> SpotVm:
+    return vm(name, cost=cost, labels={"priority": priority}, started=started)
+
+
+ORDERED = [
+    important("a", "low", "3"),
+    important("b", "low", "2", NOW - 1 * HOUR),
+    important("c", "low", "2", NOW - 2 * HOUR),
+    important("d", "low", "2", NOW - 3 * HOUR),
+    important("e", "low", "2", NOW - 3 * HOUR),
+    important("f", "low", "0"),
+    important("g", "low", None, NOW - 1 * HOUR),
+    important("h", "low", None),
+    important("i", "medium", "9"),
+    important("j", "medium", None),
+    important("k", "high", "99"),
+    important("l", "critical", "98"),
+]
+
+
+@settings(deadline=None)
+@given(st.permutations(ORDERED), st.integers(1, len(ORDERED)))
+def test_the_order_of_stopping_is_priority_then_saving_then_youth_then_name(vms: list[SpotVm], cap: int) -> None:
+    found = made(vms, caps=Caps(cap, 1000))
+
+    assert stops(found) == list("abcdefghijkl")[:cap]
+    assert [decision.rank for decision in found.stops] == list(range(1, cap + 1))
+
+
+def test_instances_of_one_name_are_told_apart_by_their_key() -> None:
+    twins = [vm("twin", number=number) for number in "21"]
+
+    assert [each.vm.instance.key.instance_id for each in made(twins, caps=Caps(1)).stops] == ["1"]
+    assert made(twins, caps=Caps(1)) == made(twins[::-1], caps=Caps(1))
+
+
+@settings(deadline=None)
+@given(st.permutations(ORDERED), st.booleans())
+def test_shuffled_input_gives_the_same_plan(vms: list[SpotVm], forecast: bool) -> None:  # noqa: FBT001 (hypothesis gives it)
+    first = made(ORDERED, caps=Caps(4), cost="99", forecast=forecast)
+    other = made(vms, caps=Caps(4), cost="99", forecast=forecast)
+
+    assert other.stops == first.stops
+    assert sorted(reasons(other).items()) == sorted(reasons(first).items())
+    assert replace(other, spared=()) == replace(first, spared=())
+
+
+@pytest.mark.parametrize("name", [name for name in VerdictName if name not in {"over_budget", "nearing_budget"}])
+def test_no_other_verdict_stops_anything(name: VerdictName) -> None:
+    situation = Situation(Decimal(120), Decimal(100), JULY, NOW)
+
+    assert plan(verdict(rule(), name=name), situation, ORDERED, policy(), 0) == Plan()
+    without_rule = replace(verdict(rule()), rule=None)
+    assert plan(without_rule, situation, ORDERED, policy(), 0) == Plan()
+
+
+@pytest.mark.parametrize(
+    ("spared", "reason"),
+    [
+        (vm(status="PROVISIONING"), "its status is PROVISIONING, and only RUNNING ones are stopped"),
+        (vm(status="STOPPING"), "its status is STOPPING, and only RUNNING ones are stopped"),
+        (vm(status="PENDING_STOP"), "its status is PENDING_STOP, and only RUNNING ones are stopped"),
+        (vm(status="A_NEW_ONE"), "its status is A_NEW_ONE, and only RUNNING ones are stopped"),
+        (
+            vm(labels={"goog-gke-node": ""}),
+            "it is a node of a GKE cluster, which would replace it: make its node pool smaller instead",
+        ),
+        (vm(labels={"goog-gke-node-pool-provisioning-model": "spot"}), "it is a node of a GKE cluster, which would"),
+        (
+            vm(managed_by="projects/1/zones/us-central1-a/instanceGroupManagers/gke-pool-1"),
+            "it is a node of a GKE cluster, which would",
+        ),
+        (labelled(vm(), spotkeeper_protect="demo"), "it is protected (label spotkeeper-protect=demo)"),
+        (
+            vm(started=NOW - 59 * timedelta(minutes=1)),
+            "it runs since 2026-07-21T13:16:00Z only, and the policy's minimum age is 60 minutes",
+        ),
+        (
+            labelled(vm(), priority="high"),
+            "its priority is high (label priority=high), which this step does not stop",
+        ),
+        (
+            labelled(vm(), priority="critical"),
+            "its priority is high (label priority=critical is none of low, medium, high), which this step",
+        ),
+    ],
+)
+def test_what_may_not_be_stopped_is_spared_with_the_reason(spared: SpotVm, reason: str) -> None:
+    found = made([spared], used=policy(minimum_age_minutes=60), priorities=frozenset({LOW, MEDIUM}))
+
+    assert found.stops == ()
+    assert [decision.reason.startswith(reason) for decision in found.spared] == [True]
+    assert found.spared[0].rank is None
+
+
+@pytest.mark.parametrize("status", ["TERMINATED", "STOPPED", "SUSPENDED"])
+def test_what_is_at_rest_is_not_listed_and_costs_nothing(status: str) -> None:
+    assert made([vm(status=status)]) == replace(Plan(), runs_out=NOW, runs_out_with_plan=NOW)
+
+
+def test_what_another_budget_covers_is_not_listed() -> None:
+    scope = rule(labels={"team": frozenset({"ml"})})
+    found = made([vm("mine", labels={"team": "ml"}), vm("other"), vm("far", project="team-b-prod")], scope=scope)
+
+    assert (stops(found), found.spared, found.hourly_cost_usd) == (["mine"], (), Decimal(1))
+
+
+def test_a_member_of_a_group_that_is_no_gke_node_is_stopped() -> None:
+    member = vm(managed_by="projects/1/regions/us-central1/instanceGroupManagers/web-gke-like")
+
+    assert stops(made([member])) == ["worker-1"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "age", "stopped"),
+    [
+        (60, timedelta(minutes=60), True),
+        (60, timedelta(minutes=60) - timedelta(microseconds=1), False),
+        (0, timedelta(0), True),
+        (1, timedelta(0), False),
+    ],
+)
+def test_an_instance_is_old_enough_at_the_minimum_age(minutes: int, age: timedelta, stopped: bool) -> None:  # noqa: FBT001 (a table's column)
+    found = made([vm(started=NOW - age)], used=policy(minimum_age_minutes=minutes))
+
+    assert bool(found.stops) is stopped
+
+
+def test_an_unlabelled_instance_is_as_important_as_the_policy_says() -> None:
+    low = frozenset({LOW})
+
+    assert stops(made([vm()], priorities=low)) == ["worker-1"]
+    assert stops(made([vm()], priorities=low, used=policy(unlabelled_priority=MEDIUM))) == []
+    assert "no label priority" in made([vm()]).stops[0].reason
+
+
+@pytest.mark.parametrize(
+    ("caps", "today", "count", "cap"),
+    [
+        (Caps(3, 30), 0, 3, "one alert stops at most 3"),
+        (Caps(3, 30), 27, 3, "one alert stops at most 3"),
+        (Caps(3, 30), 28, 2, "one day stops at most 30, and 28 were planned today"),
+        (Caps(3, 30), 30, 0, "one day stops at most 30, and 30 were planned today"),
+        (Caps(3, 30), 31, 0, "one day stops at most 30, and 31 were planned today"),
+        (Caps(9, 30, Decimal("0.5")), 0, 4, "one day stops at most 50% of the fleet, which is 4, and 0 were planned"),
+        (Caps(9, 30, Decimal("0.5")), 2, 3, "one day stops at most 50% of the fleet, which is 5, and 2 were planned"),
+        (Caps(9, 30, Decimal("0.12")), 0, 0, "one day stops at most 12% of the fleet, which is 0, and 0 were planned"),
+        (Caps(9, 30, Decimal("0.125")), 0, 1, "one day stops at most 12% of the fleet, which is 1, and 0 were planned"),
+        (Caps(8, 30), 0, 8, ""),
+        (Caps(9, 30), 0, 8, ""),
+    ],
+)
+def test_no_cap_is_exceeded_and_what_is_left_is_said(caps: Caps, today: int, count: int, cap: str) -> None:
+    vms = [vm(name) for name in "abcdefgh"]
+    found = made(vms, caps=caps, today=today)
+
+    assert stops(found) == list("abcdefgh")[:count]
+    assert found.left == 8 - count
+    told = [f"place {place} in the order of stopping, left for the next alert: {cap}" for place in range(count + 1, 9)]
+    assert [each.reason.startswith(start) for each, start in zip(found.spared, told, strict=True)] == [True] * len(told)
+
+
+def test_the_share_of_the_fleet_is_of_all_that_runs_in_scope() -> None:
+    fleet = [
+        vm("a"),
+        labelled(vm("b"), spotkeeper_protect="true"),
+        vm("c", labels={"goog-gke-node": ""}),
+        vm("d", status="STAGING"),
+        vm("e", status="TERMINATED"),
+        vm("f", project="team-b-prod"),
+    ]
+
+    assert stops(made(fleet, caps=Caps(9, 30, Decimal("0.34")))) == ["a"]
+    assert stops(made(fleet, caps=Caps(9, 30, Decimal("0.33")))) == []
+
+
+def test_of_two_caps_that_allow_as_many_the_first_is_named() -> None:
+    found = made([vm(f"vm-{number:02}") for number in range(20)], caps=Caps(9, 3, Decimal("0.15")))
+
+    assert {each.reason.rpartition(": ")[2] for each in found.spared} == {
+        "one day stops at most 3, and 0 were planned today"
+    }
+
+
+def test_a_stop_says_its_place_what_it_saves_and_since_when_it_runs() -> None:
+    found = made([important("a", "low", "1.23456"), important("b", "medium", None)])
+
+    assert [each.reason for each in found.stops] == [
+        (
+            "place 1 of 2 in the order of stopping: low priority (label priority=low), it saves 1.2346 USD an hour, "
+            "running since 2026-07-19T14:15:00Z"
+        ),
+        (
+            "place 2 of 2 in the order of stopping: medium priority (label priority=medium), what it saves is not "
+            "known, running since 2026-07-19T14:15:00Z"
+        ),
+    ]
+    assert [each.priority for each in found.stops] == [LOW, MEDIUM]
+
+
+def test_the_money_is_that_of_what_runs_and_of_what_is_stopped() -> None:
+    fleet = [
+        vm("a", cost="3"),
+        vm("b", cost="2"),
+        labelled(vm("c", cost="5"), spotkeeper_protect="true"),
+        vm("d", cost=None),
+        vm("e", cost="7", status="STAGING"),
+    ]
+    found = made(fleet, caps=Caps(1))
+
+    assert (found.hourly_cost_usd, found.hourly_savings_usd, found.unpriced, found.left) == (
+        Decimal(10),
+        Decimal(3),
+        1,
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("cost", "hourly", "runs_out"),
+    [
+        ("100", ["1"], NOW),
+        ("120", [], NOW),
+        ("100", [], NOW),
+        ("90", [], None),
+        ("90", ["1"], NOW + 10 * HOUR),
+        ("90", ["4"], NOW + timedelta(hours=2.5)),
+        ("90", ["0"], None),
+        ("99", ["0.0001"], None),
+        ("-100", ["0.5"], None),
+        ("-100", ["1"], NOW + 200 * HOUR),
+    ],
+)
+def test_a_budget_runs_out_at_the_present_rate_unless_the_period_ends_before(
+    cost: str, hourly: list[str], runs_out: datetime | None
+) -> None:
+    kept = [labelled(vm(f"vm-{each}", cost=each), spotkeeper_protect="true") for each in hourly]
+
+    assert made(kept, cost=cost).runs_out == runs_out
+    assert made(kept, cost=cost).runs_out_with_plan == runs_out
+
+
+def test_a_budget_that_lasts_to_the_end_of_the_period_does_not_run_out_in_it() -> None:
+    hourly = Decimal(60)
+    exactly = 100 - hourly * HOURS_LEFT
+
+    assert made([vm(cost=str(hourly))], cost=str(exactly), forecast=True).runs_out is None
+    above = made([vm(cost=str(hourly))], cost=str(exactly + Decimal("0.001")), forecast=True).runs_out
+    assert above is not None
+    assert timedelta(0) < JULY.end - above < timedelta(seconds=1)
+
+
+def test_the_plan_says_when_the_budget_runs_out_without_what_it_stops() -> None:
+    found = made([vm("a", cost="4"), vm("b", cost="1")], cost="90", forecast=True, caps=Caps(1))
+
+    assert stops(found) == ["a"]
+    assert (found.runs_out, found.runs_out_with_plan) == (NOW + 2 * HOUR, NOW + 10 * HOUR)
+
+
+PRICED = [important("a", "low", "0.2"), important("b", "low", "0.1"), important("c", "medium", "0.4")]
+
+
+@pytest.mark.parametrize(
+    ("cost", "stopped"),
+    [
+        # without a stop, 0.7 USD an hour make 179.725 more; each stop takes its part of the time left
+        (Decimal(100) - Decimal("0.7") * HOURS_LEFT - Decimal("0.001"), ""),
+        (Decimal(100) - Decimal("0.7") * HOURS_LEFT, "a"),
+        (Decimal(100) - Decimal("0.5") * HOURS_LEFT - Decimal("0.001"), "a"),
+        (Decimal(100) - Decimal("0.5") * HOURS_LEFT, "ab"),
+        (Decimal(100) - Decimal("0.4") * HOURS_LEFT, "abc"),
+        (Decimal("99.9"), "abc"),
+    ],
+)
+def test_a_forecast_step_stops_no_more_than_keeps_the_period_below_its_budget(cost: Decimal, stopped: str) -> None:
+    found = made(PRICED, cost=str(cost), forecast=True)
+
+    assert stops(found) == list(stopped)
+    assert found.left == 0
+    wanted = "the period stays below its budget as it is"
+    if stopped:
+        wanted = f"the first {len(stopped)} in the order of stopping are enough to keep the period below its budget"
+    assert {each.reason for each in found.spared} <= {wanted}
+    assert [each.priority for each in found.spared] == [LOW, LOW, MEDIUM][len(stopped) :]
+
+
+def test_a_forecast_step_counts_what_it_may_not_stop() -> None:
+    kept = labelled(vm("kept", cost="1"), spotkeeper_protect="true")
+
+    assert stops(made(PRICED[:2], cost="10", forecast=True)) == []
+    assert stops(made([*PRICED[:2], kept], cost="10", forecast=True)) == ["a", "b"]
+
+
+def test_a_forecast_step_keeps_to_the_caps_and_says_what_is_left() -> None:
+    found = made(PRICED, cost="99", forecast=True, caps=Caps(1))
+
+    assert (stops(found), found.left) == (["a"], 2)
+    assert "left for the next alert: one alert stops at most 1" in reasons(found)["b"]
+    assert "place 1 of 1" in reasons(found)["a"]
+
+
+def test_a_forecast_step_does_not_stop_what_changes_no_forecast() -> None:
+    found = made([important("a", "low", None), important("b", "medium", "1")], cost="99", forecast=True)
+
+    assert stops(found) == ["b"]
+    assert [each.priority for each in found.spared] == [LOW]
+    assert reasons(found)["a"] == ("the budget is not used up, and without a known price its stop changes no forecast")
+    assert found.unpriced == 1
+
+
+def test_a_forecast_step_takes_what_costs_nothing_for_what_it_is() -> None:
+    free = [important("a", "low", "0"), important("b", "medium", "0.3"), important("c", "high", "0.3")]
+    cost = Decimal(100) - Decimal("0.5") * HOURS_LEFT
+
+    assert stops(made(free, cost=str(cost), forecast=True)) == ["a", "b"]
+
+
+def test_a_budget_in_another_currency_gets_no_forecast_but_is_kept_when_it_is_used_up() -> None:
+    euros = rule(currency="EUR")
+    nearing = made(PRICED, cost="99", forecast=True, scope=euros)
+    assert [each.priority for each in nearing.spared] == [LOW, LOW, MEDIUM]
+    over = made(PRICED, scope=euros)
+
+    assert stops(nearing) == []
+    assert set(reasons(nearing).values()) == {"the budget is not used up, and prices in USD make no forecast in EUR"}
+    assert stops(over) == ["a", "b", "c"]
+    for found in (nearing, over):
+        assert (found.runs_out, found.runs_out_with_plan) == (None, None)
+        assert found.hourly_cost_usd == Decimal("0.7")
+
+
+def test_what_was_stopped_without_a_record_is_a_plan_afterwards() -> None:
+    found = plan_of([important("b", "medium", "2"), vm("a", cost=None)], policy())
+
+    assert [(each.vm.instance.name, each.rank, each.priority) for each in found.stops] == [
+        ("b", 1, MEDIUM),
+        ("a", 2, LOW),
+    ]
+    assert {each.reason for each in found.stops} == {"it was stopped for this message while no plan could be recorded"}
+    assert (found.hourly_cost_usd, found.hourly_savings_usd, found.spared) == (Decimal(2), Decimal(2), ())
+
+
+def test_a_plan_is_recorded_with_what_it_stops_first() -> None:
+    found = made(ORDERED, caps=Caps(2))
+    events = stop_events(found)
+
+    assert [each.event for each in events] == [Event.PLANNED] * 2 + [Event.SPARED] * 10
+    assert [each.rank for each in events] == [1, 2] + [None] * 10
+    assert [each.instance for each in events[:2]] == [each.vm.instance for each in found.stops]
+    assert (events[0].hourly_savings_usd, events[0].priority, events[0].reason) == (
+        Decimal(3),
+        LOW,
+        found.stops[0].reason,
+    )
+    assert stop_events(None) == []
+
+
+VMS = st.builds(
+    vm,
+    name=st.sampled_from(["a", "b", "c", "d"]),
+    number=st.integers(1, 10**6).map(str),
+    cost=st.sampled_from([None, "0", "0.1", "0.5", "2"]),
+    status=st.sampled_from(["RUNNING"] * 6 + ["STAGING", "STOPPING", "TERMINATED", "SUSPENDED"]),
+    started=st.integers(0, 300).map(lambda minutes: NOW - timedelta(minutes=minutes)),
+    project=st.sampled_from(["team-a-prod", "team-a-prod", "team-b-prod"]),
+    labels=st.dictionaries(
+        st.sampled_from(["priority", "priority", "spotkeeper-protect", "goog-gke-node"]),
+        st.sampled_from(["low", "medium", "high", "2026-07-20", "2026-07-22", "false"]),
+        max_size=2,
+    ),
+)
+CAPS = st.builds(
+    Caps, st.integers(1, 6), st.integers(1, 8), st.sampled_from([Decimal("0.2"), Decimal("0.5"), Decimal(1)])
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(VMS, max_size=12, unique_by=lambda found: found.instance.key),
+    CAPS,
+    st.sets(st.sampled_from(Priority)).map(frozenset),
+    st.integers(0, 9),
+    st.sampled_from(["0", "60", "90", "99.99", "100", "500"]),
+)
+def test_every_plan_keeps_to_all_of_its_rules(
+    vms: list[SpotVm], caps: Caps, priorities: frozenset[Priority], today: int, cost: str
+) -> None:
+    used = policy(minimum_age_minutes=30)
+    forecast = Decimal(cost) < 100
+    found = made(vms, caps=caps, priorities=priorities, today=today, cost=cost, forecast=forecast, used=used)
+
+    decided = [decision.vm for decision in (*found.stops, *found.spared)]
+    resting = ("TERMINATED", "SUSPENDED")
+    awake = [each for each in vms if each.instance.key.project_id == "team-a-prod" and each.status not in resting]
+    running = [each for each in awake if each.status == "RUNNING"]
+    assert sorted(decided, key=lambda each: each.instance.key) == sorted(awake, key=lambda each: each.instance.key)
+    for decision in (*found.stops, *found.spared):
+        assert decision.reason
+        assert decision.priority is importance(decision.vm.instance.labels, used).priority
+    for decision in found.stops:
+        assert why_not(decision.vm, used, NOW) is None
+        assert decision.priority in priorities
+        assert "goog-gke-node" not in dict(decision.vm.instance.labels)
+        assert NOW - decision.vm.started >= timedelta(minutes=30)
+    of_fleet = int((caps.share_of_fleet * (len(running) + today)).to_integral_value(ROUND_FLOOR))
+    assert len(found.stops) <= max(0, min(caps.per_alert, caps.per_day - today, of_fleet - today))
+    savings = sum((each.vm.hourly_cost_usd or Decimal(0) for each in found.stops), Decimal(0))
+    assert found.hourly_savings_usd == savings <= found.hourly_cost_usd
+    assert isinstance(found.hourly_cost_usd, Decimal)
+    assert isinstance(found.hourly_savings_usd, Decimal)
+    if forecast and found.stops:
+        needed = savings - (found.stops[-1].vm.hourly_cost_usd or Decimal(0))
+        assert Decimal(cost) + (found.hourly_cost_usd - needed) * HOURS_LEFT >= 100

@@ -1,0 +1,333 @@
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spotkeeper.errors import SettingsError
+from spotkeeper.periods import PeriodKind
+from spotkeeper.policies import (
+    Caps,
+    CustomPeriod,
+    Policy,
+    Priority,
+    Response,
+    Signal,
+    Step,
+    WithoutRecords,
+)
+from tests.unit.enforcer_samples import BUDGET_ID, HIGH, LOW, MEDIUM, PROJECT, at, labelled, rule, vm
+
+LEAST: dict[str, Any] = {"budgets": {BUDGET_ID: {"projects": [PROJECT]}}}
+
+
+def read(**changes: object) -> Policy:
+    """The least policy there can be, with these fields as well."""
+    return Policy.from_json(json.dumps(LEAST | changes))
+
+
+def read_rule(**changes: object) -> Policy:
+    """A policy whose only budget has these fields as well."""
+    return read(budgets={BUDGET_ID: {"projects": [PROJECT], **changes}})
+
+
+def refusal(written: Mapping[str, object] | str) -> str:
+    text = written if isinstance(written, str) else json.dumps(written)
+    with pytest.raises(SettingsError) as refused:
+        Policy.from_json(text)
+    return str(refused.value)
+
+
+def test_what_a_policy_does_not_say_is_as_careful_as_can_be() -> None:
+    policy = read()
+    rule = policy.budgets[BUDGET_ID]
+
+    assert rule.budget_id == BUDGET_ID
+    assert (rule.projects, rule.labels, rule.currency, rule.period) == ((PROJECT,), {}, "USD", PeriodKind.MONTH)
+    assert rule.steps == (Step(Decimal(1), frozenset({Priority.LOW})),)
+    assert rule.caps == Caps(per_alert=3, per_day=30, share_of_fleet=Decimal(1))
+    assert rule.responses == {Signal.BILLING: Response.STOP, Signal.TRACKER: Response.WARN}
+    assert (policy.priority_label, policy.unlabelled_priority) == ("priority", LOW)
+    assert (policy.protect_label, policy.minimum_age_minutes) == ("spotkeeper-protect", 0)
+    assert (policy.snooze_until, policy.restart, policy.grace_seconds) == (None, False, 0)
+    assert (policy.without_records, policy.billing_account_id) == (WithoutRecords.REFUSE, None)
+
+
+def test_every_field_is_read() -> None:
+    policy = read(
+        budgets={
+            BUDGET_ID: {
+                "projects": ["team-b-prod", "team-a-prod", "team-b-prod"],
+                "labels": {"team": ["ml", "web"], "env": "dev"},
+                "currency": "EUR",
+                "period": "quarter",
+                "steps": [{"share": 1.2, "priorities": ["high", "low"]}, {"share": 0.8, "priorities": ["medium"]}],
+                "most_stops_per_alert": 5,
+                "most_stops_per_day": 1000,
+                "most_share_of_fleet": 0.25,
+                "signals": {"billing": "warn", "tracker": "stop"},
+            }
+        },
+        billing_account_id="000000-AAAAAA-111111",
+        priority_label="importance",
+        unlabelled_priority="high",
+        protect_label="keep",
+        minimum_age_minutes=10080,
+        snooze_until="2026-07-22T02:00:00+02:00",
+        restart=True,
+        without_records="act",
+        grace_seconds=300,
+    )
+    rule = policy.budgets[BUDGET_ID]
+
+    assert rule.projects == ("team-a-prod", "team-b-prod")
+    assert rule.labels == {"team": frozenset({"ml", "web"}), "env": frozenset({"dev"})}
+    assert (rule.currency, rule.period) == ("EUR", PeriodKind.QUARTER)
+    assert rule.steps == (
+        Step(Decimal("0.8"), frozenset({MEDIUM})),
+        Step(Decimal("1.2"), frozenset({LOW, HIGH})),
+    )
+    assert rule.caps == Caps(5, 1000, Decimal("0.25"))
+    assert rule.responses == {Signal.BILLING: Response.WARN, Signal.TRACKER: Response.STOP}
+    assert policy.billing_account_id == "000000-AAAAAA-111111"
+    assert (policy.priority_label, policy.unlabelled_priority, policy.protect_label) == ("importance", HIGH, "keep")
+    assert (policy.minimum_age_minutes, policy.grace_seconds, policy.restart) == (10080, 300, True)
+    assert policy.snooze_until == at("2026-07-22T00:00:00")
+    assert policy.without_records is WithoutRecords.ACT
+
+
+def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -> None:
+    policy = read(
+        steps=[{"share": 0.5, "priorities": ["low"]}],
+        most_stops_per_alert=7,
+        most_stops_per_day=8,
+        signals={"tracker": "stop"},
+        budgets={
+            "plain": {"projects": [PROJECT]},
+            "own": {"projects": [PROJECT], "most_stops_per_alert": 1, "signals": {"tracker": "warn"}},
+        },
+    )
+    plain, own = policy.budgets["plain"], policy.budgets["own"]
+
+    assert plain.steps == own.steps == (Step(Decimal("0.5"), frozenset({LOW})),)
+    assert (plain.caps, own.caps) == (Caps(7, 8), Caps(1, 8))
+    assert plain.responses == {Signal.BILLING: Response.STOP, Signal.TRACKER: Response.STOP}
+    assert own.responses == {Signal.BILLING: Response.STOP, Signal.TRACKER: Response.WARN}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("steps", [], "steps is [], but must be a list such as"),
+        ("steps", 0.8, "steps is 0.8, but must be a list such as"),
+        ("steps", [{"share": 1.0}], "but must be a list such as"),
+        ("steps", [{"share": 1.0, "priorities": ["low"], "more": 1}], "but must be a list such as"),
+        ("steps", [{"share": 1.0, "priorities": ["lowest"]}], "but must be low or medium or high"),
+        ("steps", [{"share": 1.0, "priorities": []}], "but must be a list of at least one name"),
+        ("steps", [{"share": 80, "priorities": ["low"]}], "where 1.0 is all of it: write 0.8"),
+        ("steps", [{"share": 10.01, "priorities": ["low"]}], "up to 10, where 1.0 is all of it: write 0.1001"),
+        ("steps", [{"share": 0, "priorities": ["low"]}], "each share is a share above 0"),
+        ("steps", [{"share": -1, "priorities": ["low"]}], "each share is a share above 0"),
+        ("steps", [{"share": "1.0", "priorities": ["low"]}], "each share is a share above 0"),
+        ("steps", [{"share": True, "priorities": ["low"]}], "each share is a share above 0"),
+        ("steps", [{"share": 1, "priorities": ["low"]}] * 2, "but must be a list in which every share is named once"),
+        ("most_stops_per_alert", 0, "most_stops_per_alert is 0, but must be a whole number from 1 to 1000"),
+        ("most_stops_per_alert", 1001, "most_stops_per_alert is 1001"),
+        ("most_stops_per_alert", 2.5, "most_stops_per_alert is 2.5"),
+        ("most_stops_per_alert", "3", 'most_stops_per_alert is "3"'),
+        ("most_stops_per_alert", True, "most_stops_per_alert is true"),
+        ("most_stops_per_alert", None, "most_stops_per_alert is null"),
+        ("most_stops_per_day", 0, "most_stops_per_day is 0, but must be a whole number from 1 to 1000"),
+        ("most_share_of_fleet", 80, "most_share_of_fleet is 80, but must be a share above 0 and up to 1"),
+        ("most_share_of_fleet", 80, "write 0.8"),
+        ("most_share_of_fleet", 0, "most_share_of_fleet is 0"),
+        ("most_share_of_fleet", 101, "most_share_of_fleet is 101"),
+        ("signals", {"billing": "halt"}, 'signals.billing is "halt", but must be stop or warn'),
+        ("signals", {"alarm": "stop"}, "signals.alarm is not a field of the policy: here it takes billing, tracker"),
+        ("priority_label", "Priority", 'priority_label is "Priority", but must be a label key in small letters'),
+        ("priority_label", "", 'priority_label is ""'),
+        ("protect_label", "KEEP", 'protect_label is "KEEP", but must be a label key in small letters'),
+        ("unlabelled_priority", "none", "unlabelled_priority is"),
+        ("minimum_age_minutes", -1, "minimum_age_minutes is -1, but must be a whole number from 0 to 10080"),
+        ("minimum_age_minutes", 10081, "minimum_age_minutes is 10081"),
+        ("grace_seconds", 301, "grace_seconds is 301, but must be a whole number from 0 to 300"),
+        ("snooze_until", "tomorrow", "but must be a time such as 2026-07-21T05:00:00Z"),
+        ("snooze_until", "2026-07-21", "but must be a time such as"),
+        ("snooze_until", 20260721, "but must be a time such as|snooze_until is 20260721, but must be a text"),
+        ("restart", "yes", 'restart is "yes", but must be true or false'),
+        ("without_records", "stop", "without_records is"),
+        ("billing_account_id", "", "billing_account_id is"),
+        ("budgets", [], "budgets is [], but must be an object"),
+        ("budgets", {}, "budgets is empty, but must name at least one budget"),
+        ("budgets", {"b": []}, "budgets.b is [], but must be an object"),
+        ("mode", "enforce", "mode is not a field of the policy: here it takes billing_account_id, budgets,"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_value_and_what_it_should_be(field: str, value: object, told: str) -> None:
+    said = refusal(LEAST | {field: value})
+
+    assert any(each in said for each in told.split("|"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("projects", [], "budgets.budget-1.projects is [], but must be a list of at least one name"),
+        ("projects", ["123456"], "but must be a list of project ids such as my-project-1 (not numbers, not names)"),
+        ("projects", "team-a-prod", "budgets.budget-1.projects is"),
+        ("projects", [1], "but must be a list of at least one name"),
+        ("labels", {"team": []}, "budgets.budget-1.labels.team is [], but must be a list of at least one name"),
+        ("labels", {"team": 3}, "budgets.budget-1.labels.team is 3"),
+        ("labels", ["team"], "budgets.budget-1.labels is"),
+        ("currency", "usd", "but must be a currency code such as USD"),
+        ("currency", "US", "but must be a currency code such as USD"),
+        ("period", "week", 'but must be month, quarter, year or {"first_day"'),
+        ("period", "day", "but must be month, quarter, year or"),
+        ("period", "custom", "but must be month, quarter, year or"),
+        ("period", {"first_day": "2026-11-01"}, "but must be month, quarter, year or"),
+        ("period", {"first_day": "2026-11-02", "last_day": "2026-11-01"}, "but must be month, quarter, year or"),
+        ("period", {"first_day": "2026-02-30", "last_day": "2026-11-01"}, "but must be month, quarter, year or"),
+        ("period", {"first_day": 1, "last_day": 2}, "but must be month, quarter, year or"),
+        ("steps", [{"share": 90, "priorities": ["low"]}], "write 0.9"),
+        ("most_stops_per_day", 0, "budgets.budget-1.most_stops_per_day is 0"),
+        ("signals", {"tracker": 1}, "budgets.budget-1.signals.tracker is 1"),
+        ("project", PROJECT, "budgets.budget-1.project is not a field of the policy: here it takes currency, labels,"),
+    ],
+)
+def test_a_wrong_field_of_a_budget_is_named_with_its_path(field: str, value: object, told: str) -> None:
+    assert told in refusal({"budgets": {BUDGET_ID: {"projects": [PROJECT], field: value}}})
+
+
+def test_a_budget_must_name_its_projects() -> None:
+    assert "budgets.budget-1.projects is missing" in refusal({"budgets": {BUDGET_ID: {}}})
+
+
+def test_all_faults_are_told_at_once_a_missing_budget_too() -> None:
+    told = refusal({"most_stops_per_alert": 0, "restart": 1, "grace": 5})
+
+    assert all(
+        fault in told
+        for fault in (
+            "most_stops_per_alert is 0",
+            "restart is 1",
+            "grace is not a field",
+            "budgets is empty, but must name at least one budget by its id",
+        )
+    )
+
+
+def test_budgets_of_the_wrong_type_are_not_told_to_be_empty_as_well() -> None:
+    assert refusal({"budgets": [1]}) == "budgets is [1], but must be an object"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("", "it is not JSON"),
+        ("{", "it is not JSON"),
+        ("[" * 100_000, "it is not JSON"),
+        ("[]", "it is not a JSON object, but list"),
+        ("null", "it is not a JSON object, but NoneType"),
+        ('{"restart": true, "restart": false}', "it is not JSON: 'restart' is there more than once"),
+        ('{"grace_seconds": 1e99999999999999999999}', "it is not JSON"),
+        ('{"grace_seconds": 1e999999}', "grace_seconds is Infinity, but must be a whole number"),
+        ('{"grace_seconds": -1e999999}', "grace_seconds is -Infinity"),
+        ('{"grace_seconds": 1e-999999}', "grace_seconds is 0.0, but must be a whole number"),
+        ('{"grace_seconds": [1.5, 2, 1e400]}', "grace_seconds is [1.5, 2, Infinity], but must be"),
+        ('{"grace_seconds": NaN}', "grace_seconds is NaN"),
+        (f'{{"grace_seconds": {"9" * 10_000}}}', "grace_seconds is Infinity"),
+        ('{"steps": [{"share": NaN, "priorities": ["low"]}]}', "each share is a share above 0"),
+        ('{"steps": [{"share": Infinity, "priorities": ["low"]}]}', "each share is a share above 0"),
+    ],
+)
+def test_a_policy_that_no_person_would_write_is_refused_like_any_other(written: str, told: str) -> None:
+    assert told in refusal(written)
+
+
+def test_a_long_value_is_shown_by_its_beginning() -> None:
+    told = refusal(LEAST | {"restart": "x" * 1000})
+
+    assert f'restart is "{"x" * 79}…, but must be true or false' in told
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(
+    ["budgets", "steps", "signals", "restart", "grace_seconds", "snooze_until", "most_share_of_fleet", "labels", "x"]
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(FIELDS, JSON, max_size=4))
+def test_a_random_policy_is_read_or_refused_as_settings(found: dict[str, object]) -> None:
+    with suppress(SettingsError):
+        assert Policy.from_json(json.dumps(found)).budgets
+
+
+@pytest.mark.parametrize(
+    ("labels", "covered"),
+    [
+        ({"team": "ml", "env": "dev"}, True),
+        ({"team": "web", "env": "dev", "more": "x"}, True),
+        ({"team": "ml"}, False),
+        ({"team": "ops", "env": "dev"}, False),
+        ({"team": "ML", "env": "dev"}, False),
+        ({}, False),
+    ],
+)
+def test_a_budget_covers_what_has_every_label_with_one_of_its_values(labels: dict[str, str], covered: bool) -> None:  # noqa: FBT001 (a table's column)
+    scope = rule(labels={"team": frozenset({"ml", "web"}), "env": frozenset({"dev"})})
+
+    assert scope.covers(labelled(vm(), **labels).instance) is covered
+
+
+def test_a_budget_covers_its_projects_only() -> None:
+    assert rule().covers(vm().instance)
+    assert not rule().covers(vm(project="team-b-prod").instance)
+
+
+def test_a_budget_of_fixed_dates_lasts_from_the_first_midnight_to_the_last_in_los_angeles() -> None:
+    policy = read_rule(period={"first_day": "2026-03-08", "last_day": "2026-11-01"})
+    period = policy.budgets[BUDGET_ID].period_at(datetime(2030, 1, 1, tzinfo=UTC))
+
+    assert policy.budgets[BUDGET_ID].period == CustomPeriod(date(2026, 3, 8), date(2026, 11, 1))
+    assert period == (PeriodKind.CUSTOM, at("2026-03-08T08:00:00"), at("2026-11-02T08:00:00"))
+
+
+def test_a_budget_may_be_of_one_day() -> None:
+    rule = read_rule(period={"first_day": "2026-11-01", "last_day": "2026-11-01"}).budgets[BUDGET_ID]
+
+    assert rule.period == CustomPeriod(date(2026, 11, 1), date(2026, 11, 1))
+
+
+def test_a_budget_without_a_last_day_to_speak_of_has_a_period_all_the_same() -> None:
+    policy = read_rule(period={"first_day": "0001-01-01", "last_day": "9999-12-31"})
+    period = policy.budgets[BUDGET_ID].period_at(at("2026-07-21T00:00:00"))
+
+    assert period.start < at("2026-07-21T00:00:00") < period.end
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "end"),
+    [
+        ("month", "2026-07-01T07:00:00", "2026-08-01T07:00:00"),
+        ("quarter", "2026-07-01T07:00:00", "2026-10-01T07:00:00"),
+        ("year", "2026-01-01T08:00:00", "2027-01-01T08:00:00"),
+    ],
+)
+def test_a_budget_period_is_that_of_the_moment(kind: str, start: str, end: str) -> None:
+    period = read_rule(period=kind).budgets[BUDGET_ID].period_at(at("2026-07-21T14:07:00"))
+
+    assert period == (PeriodKind(kind), at(start), at(end))
+
+
+def test_priorities_rank_from_low_to_high() -> None:
+    assert [each.rank for each in (LOW, MEDIUM, HIGH)] == [0, 1, 2]
