@@ -56,6 +56,24 @@ def enforce(
     return enforcement.leave(delivery)
 
 
+def preview(
+    settings: EnforcerSettings, ports: EnforcerPorts, notification: BudgetNotification, now: datetime
+) -> Delivery:
+    """Return what `enforce` would make of a notification now, with its plan if it led to one; nothing is done.
+
+    Raises UnavailableError.
+    """
+    verdict = first_verdict(notification, settings.policy, now)
+    delivery = Delivery("", now, Mode.DRY_RUN, notification, verdict)
+    if verdict.rule is None or not verdict.may_stop:
+        return delivery
+    clock = Clockwork(now, timedelta(0), ports.stopwatch, ports.wait, ports.stopwatch())
+    history = ports.records.history(notification, verdict.rule, now)
+    rates = ports.records.rates(now)
+    enforcement = _Enforcement(settings, ports, Crew(ports.actuator, clock, settings.parallel_stops))
+    return enforcement.planned(delivery, notification, verdict.rule, rates, history.stops_today)
+
+
 @dataclass(frozen=True, slots=True)
 class _Enforcement:
     """The steps of one delivery."""
@@ -90,7 +108,7 @@ class _Enforcement:
             except UnavailableError as error:
                 self._act_without_records(delivery, notification, rule, error)
                 raise
-            planned = self._plan(delivery, notification, rule, rates, history.stops_today)
+            planned = self.planned(delivery, notification, rule, rates, history.stops_today)
             if self._recorded(planned, history.plans):
                 _tell(planned)
                 unrecorded = self.settings.policy.without_records is WithoutRecords.ACT
@@ -124,7 +142,7 @@ class _Enforcement:
         self._start(delivery, {each.stopped.instance.key: each.stopped for each in turn}, resumed=False)
         return delivery.verdict
 
-    def _plan(
+    def planned(
         self,
         delivery: Delivery,
         notification: BudgetNotification,
@@ -132,7 +150,7 @@ class _Enforcement:
         rates: Sequence[DatedRate],
         stops_today: int,
     ) -> Delivery:
-        """The delivery with its plan; what was stopped for this message without a record is all of it then."""
+        """Return the delivery with its plan; what was stopped for this message without a record is all of it then."""
         vms, gaps = self._fleet(rule)
         book = PriceBook(dated.rate for dated in rates)
         priced = [

@@ -10,6 +10,7 @@ from types import FrameType
 from rich.console import Console
 
 from infra.local.play import play, show
+from infra.local.play_budget import play_budget
 from infra.local.processes import Processes, StartError
 from infra.local.stack import HOME_PROJECT, STATE, running_stack, serve_bigquery
 
@@ -48,6 +49,7 @@ def _run(console: Console, state: Path, *, keep: bool) -> None:
     with running_stack(state) as stack:
         play(stack, console)
         show(stack, console)
+        play_budget(stack, console)
         console.print(f"\nThe data lies in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True)
         if keep:
             tracker = stack.functions["track_spot_costs"]

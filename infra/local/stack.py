@@ -3,6 +3,7 @@
 The functions are told where everything is by their settings alone; their code does not know that this is no cloud.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -26,6 +27,13 @@ ROOT = Path(__file__).parents[2]
 STATE = ROOT / ".local"
 HOME_PROJECT = "data-platform"
 DATASET = "cost_tracking"
+BUDGET_ID = "11111111-2222-3333-4444-555555555555"
+POLICY = {
+    "budgets": {BUDGET_ID: {"projects": [project.project_id for project in PROJECTS]}},
+    "steps": [{"share": 1.0, "priorities": ["low"]}, {"share": 1.2, "priorities": ["medium"]}],
+    "restart": True,
+}
+SUBSCRIPTION = f"projects/{HOME_PROJECT}/subscriptions/enforcer"
 TOPIC = f"projects/{HOME_PROJECT}/topics/budget-notifications"
 CALL_SECONDS = 600.0
 SCHEDULE_HEADER = "X-CloudScheduler-ScheduleTime"
@@ -76,6 +84,39 @@ class Stack:
         environment = {**self.settings, **(extra or {}), "FUNCTION_TARGET": target}
         self.processes.listening(target, [*command, "--host", "127.0.0.1", "--port", str(port)], environment, port)
         self.functions[target] = f"http://127.0.0.1:{port}/"
+
+    def subscribe(self, target: str) -> None:
+        """Let Pub/Sub push the messages of the budget topic to a function, and again until it takes them."""
+        os.environ["PUBSUB_EMULATOR_HOST"] = self.pubsub
+        from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # noqa: PLC0415 (reads the variable when a client is made)
+
+        with pubsub_v1.SubscriberClient() as subscriber:
+            subscriber.create_subscription(
+                name=SUBSCRIPTION,
+                topic=TOPIC,
+                push_config={"push_endpoint": self.functions[target]},
+                ack_deadline_seconds=600,
+            )
+
+    def publish(self, body: bytes, **attributes: str) -> str:
+        """Publish a message to the budget topic and return its id."""
+        os.environ["PUBSUB_EMULATOR_HOST"] = self.pubsub
+        from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # noqa: PLC0415 (as above)
+
+        publisher = pubsub_v1.PublisherClient()
+        message_id: str = publisher.publish(TOPIC, body, **attributes).result()
+        publisher.stop()
+        return message_id
+
+    def deliver(self, target: str, message_id: str, body: bytes, attributes: Mapping[str, str], at: datetime) -> Answer:
+        """Deliver a message as Pub/Sub does, the same one as often as one likes."""
+        message = {
+            "data": base64.b64encode(body).decode(),
+            "attributes": dict(attributes),
+            "messageId": message_id,
+            "publishTime": at.isoformat().replace("+00:00", "Z"),
+        }
+        return _call("POST", self.functions[target], {"message": message, "subscription": SUBSCRIPTION})
 
     def client(self) -> Client:
         """Return a client of the stack's BigQuery."""
@@ -154,7 +195,9 @@ def _settings(
         "DAILY_BUDGET_USD": "250",
         "MONTHLY_BUDGET_USD": "500",
         "BUDGET_TOPIC": TOPIC,
-        "BUDGET_ID": "11111111-2222-3333-4444-555555555555",
+        "BUDGET_ID": BUDGET_ID,
+        "ENFORCEMENT_MODE": "enforce",
+        "ENFORCEMENT_POLICY": json.dumps(POLICY),
         "BUDGET_DISPLAY_NAME": "Spot fleet",
         "CALL_PATIENCE_SECONDS": "5",
         "BIGQUERY_ENDPOINT": warehouse,
@@ -162,6 +205,7 @@ def _settings(
         "MONITORING_ENDPOINT": f"http://{cloud['grpc']}",
         "BILLING_ENDPOINT": cloud["rest"],
         "ASSETS_ENDPOINT": cloud["rest"],
+        "RESOURCE_MANAGER_ENDPOINT": cloud["rest"],
         "PUBSUB_EMULATOR_HOST": pubsub,
         **(extra or {}),
     }
@@ -172,7 +216,7 @@ def _call(method: str, url: str, body: object = None, headers: Mapping[str, str]
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)  # noqa: S310 (always http://127.0.0.1)
     try:
         with urllib.request.urlopen(request, timeout=CALL_SECONDS) as response:  # noqa: S310
-            return Answer(response.status, json.loads(response.read() or b"{}"))
+            return Answer(response.status, _json_or_text(response.read()))
     except urllib.error.HTTPError as error:
         return Answer(error.code, _json_or_text(error.read()))
 

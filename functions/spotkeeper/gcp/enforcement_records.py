@@ -127,6 +127,11 @@ class EnforcementRecords:
         rows = list(self._jobs.query("stopped", parameters))
         return [_stopped(row) for row in rows], max((row["starts_today"] for row in rows), default=0)
 
+    def recorded(self, message_id: str, since: datetime) -> list[dict[str, Any]]:
+        """Return what was recorded of a message and of every instance in its plan, for a person to read."""
+        parameters = [_string("message_id", message_id), _time("since", since - timedelta(days=1))]
+        return [dict(row) for row in self._jobs.query("recorded", parameters)]
+
     def _load(self, table: str, schema: Sequence[SchemaField], rows: Iterable[Mapping[str, object]]) -> None:
         file = io.BytesIO()
         with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as lines:

@@ -24,17 +24,21 @@ if TYPE_CHECKING:
 
 def enforcer_ports(settings: EnforcerSettings) -> EnforcerPorts:
     """Connect to BigQuery, and to the rest when it is needed."""
-    patience = timedelta(seconds=settings.call_patience_seconds)
     compute = _ComputeWhenNeeded(settings)
-    jobs = Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience)
     return EnforcerPorts(
         fleet=compute,
         actuator=compute,
         permissions=_PermissionsWhenNeeded(settings),
-        records=EnforcementRecords(jobs),
+        records=EnforcementRecords(jobs_of(settings)),
         stopwatch=lambda: timedelta(seconds=time.monotonic()),
         wait=lambda pause: time.sleep(pause.total_seconds()),
     )
+
+
+def jobs_of(settings: EnforcerSettings) -> Jobs:
+    """Return the way to the enforcer's dataset."""
+    patience = timedelta(seconds=settings.call_patience_seconds)
+    return Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience)
 
 
 class _ComputeWhenNeeded:

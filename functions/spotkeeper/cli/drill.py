@@ -1,0 +1,83 @@
+"""`drill`: send a marked notification through the real topic, and show what the function recorded of it."""
+
+import argparse
+import os
+import time
+from typing import Any
+
+from spotkeeper.cli.commands import Subparsers
+from spotkeeper.cli.enforcer_arguments import (
+    add_budget_arguments,
+    attributes,
+    body,
+    chosen_rule,
+    enforcer_settings,
+    time_of,
+)
+from spotkeeper.cli.text_tables import aligned
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.notifications import DRILL, REPLAYED_AT
+from spotkeeper.periods import text
+
+
+def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "drill",
+        help="test the whole way of a budget notification, without stopping anything",
+        description="Publish a marked test notification to the budget topic, wait until the function has recorded its "
+        "plan, and show it with the permissions the function lacks. Exit code 1: it lacks some, or recorded nothing.",
+    )
+    add_budget_arguments(parser)
+    parser.add_argument("--topic", default=os.environ.get("BUDGET_TOPIC"), help="projects/P/topics/T (BUDGET_TOPIC)")
+    parser.add_argument(
+        "--wait", metavar="SECONDS", type=int, default=120, help="how long to wait for the record (120)"
+    )
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Publish, wait and show."""
+    from google.cloud import pubsub_v1  # type: ignore[attr-defined]
+
+    from spotkeeper.gcp.enforcement_records import EnforcementRecords
+    from spotkeeper.gcp.enforcer import jobs_of
+
+    settings = enforcer_settings()
+    rule = chosen_rule(settings, arguments.budget_id)
+    if not arguments.topic:
+        message = "--topic is missing: say projects/PROJECT/topics/TOPIC, or set BUDGET_TOPIC"
+        raise RefusedRequestError(message)
+    at = time_of(arguments)
+    marks = {**attributes(settings, rule), DRILL: "true", REPLAYED_AT: text(at)}
+    publisher = pubsub_v1.PublisherClient()
+    message_id = publisher.publish(arguments.topic, body(arguments, rule, at), **marks).result(timeout=60)
+    publisher.stop()
+    print(f"Published test message {message_id}; waiting for the function ...")
+    records = EnforcementRecords(jobs_of(settings))
+    deadline = time.monotonic() + arguments.wait
+    while time.monotonic() < deadline:
+        if found := records.recorded(message_id, at):
+            return _show(found)
+        time.sleep(1)
+    print(f"Nothing was recorded within {arguments.wait} seconds: is the function subscribed to {arguments.topic}?")
+    return 1
+
+
+def _show(rows: list[dict[str, Any]]) -> int:
+    told = rows[0]
+    print(f"{told['verdict']}: {told['reason']}")
+    for gap in told["gaps"]:
+        print(f"not read: {gap}")
+    for line in aligned([_row(row) for row in rows if row["event"]]):
+        print(line)
+    for permission in told["missing_permissions"]:
+        print(f"MISSING PERMISSION: {permission}")
+    if not told["missing_permissions"]:
+        print("The function has every permission it needs. Nothing was stopped: this was a drill.")
+    return 1 if told["missing_permissions"] else 0
+
+
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    what = "would stop" if row["event"] == "planned" else "spared"
+    return what, row["instance_name"], f"{row['project_id']}/{row['zone']}", row["action_reason"]

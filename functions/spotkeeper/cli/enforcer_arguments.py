@@ -1,0 +1,83 @@
+"""What `plan` and `drill` share: the settings, the budget that is meant, and the notification made up for it."""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.notifications import SCHEMA_VERSION
+from spotkeeper.periods import parse_time, text
+from spotkeeper.policies import BudgetRule
+from spotkeeper.settings import EnforcerSettings, Mode
+
+
+def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the amounts, the budget and the time."""
+    parser.add_argument("--cost", metavar="AMOUNT", type=_amount, required=True, help="what would be spent")
+    parser.add_argument("--budget", metavar="AMOUNT", type=_amount, required=True, help="of how much")
+    parser.add_argument("--budget-id", metavar="ID", help="a budget of the policy; may be left out if it has just one")
+    parser.add_argument("--at", metavar="TIME", type=_time, help="the time to plan for (now)")
+
+
+def enforcer_settings() -> EnforcerSettings:
+    """Read the settings of the function from the environment; here its mode makes no difference."""
+    return EnforcerSettings.from_mapping({"ENFORCEMENT_MODE": Mode.DRY_RUN, **os.environ})
+
+
+def chosen_rule(settings: EnforcerSettings, budget_id: str | None) -> BudgetRule:
+    """Return the rule of the budget that is meant; raises RefusedRequestError naming those there are."""
+    budgets = settings.policy.budgets
+    if budget_id is None and len(budgets) == 1:
+        return next(iter(budgets.values()))
+    if budget_id is None or budget_id not in budgets:
+        message = f"--budget-id {budget_id or 'is missing'}: the policy has {', '.join(sorted(budgets))}"
+        raise RefusedRequestError(message)
+    return budgets[budget_id]
+
+
+def body(arguments: argparse.Namespace, rule: BudgetRule, at: datetime) -> bytes:
+    """Return a notification of these amounts in the present period of the budget."""
+    fields = {
+        "budgetDisplayName": "made up at the command line",
+        "costAmount": float(arguments.cost),
+        "costIntervalStart": text(rule.period_at(at).start),
+        "budgetAmount": float(arguments.budget),
+        "budgetAmountType": "SPECIFIED_AMOUNT",
+        "currencyCode": rule.currency,
+    }
+    return json.dumps(fields).encode()
+
+
+def attributes(settings: EnforcerSettings, rule: BudgetRule) -> Mapping[str, str]:
+    """Return the attributes that Cloud Billing would send with it."""
+    return {
+        "billingAccountId": settings.policy.billing_account_id or "",
+        "budgetId": rule.budget_id,
+        "schemaVersion": SCHEMA_VERSION,
+    }
+
+
+def time_of(arguments: argparse.Namespace) -> datetime:
+    """Return the time to plan for."""
+    return arguments.at or datetime.now(UTC)
+
+
+def _amount(value: str) -> Decimal:
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite():
+        message = f"{value!r} is no amount such as 1200 or 99.50"
+        raise argparse.ArgumentTypeError(message)
+    return amount
+
+
+def _time(value: str) -> datetime:
+    try:
+        return parse_time("--at", value)
+    except RefusedRequestError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,0 +1,77 @@
+"""`plan`: what the enforcer would stop now, and why; nothing is stopped and nothing recorded."""
+
+import argparse
+import base64
+from collections.abc import Iterator
+
+from spotkeeper.cli.commands import Subparsers
+from spotkeeper.cli.enforcer_arguments import (
+    add_budget_arguments,
+    attributes,
+    body,
+    chosen_rule,
+    enforcer_settings,
+    time_of,
+)
+from spotkeeper.cli.text_tables import aligned
+from spotkeeper.deliveries import Delivery
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.notifications import Malformed, read_notification
+from spotkeeper.periods import text
+from spotkeeper.plans import Decision
+
+
+def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "plan",
+        help="what would be stopped if so much of the budget were spent",
+        description="Print the plan that the enforcer would make now, with the reason for every Spot VM, stopped or "
+        "spared. It reads the settings of the function from the environment, and stops and records nothing.",
+    )
+    add_budget_arguments(parser)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the verdict and the plan."""
+    from spotkeeper.enforcing import preview
+    from spotkeeper.gcp.enforcer import enforcer_ports
+
+    settings = enforcer_settings()
+    rule = chosen_rule(settings, arguments.budget_id)
+    at = time_of(arguments)
+    message = {
+        "data": base64.b64encode(body(arguments, rule, at)).decode(),
+        "attributes": dict(attributes(settings, rule)),
+        "messageId": "plan",
+        "publishTime": text(at),
+    }
+    notification = read_notification({"message": message})
+    if isinstance(notification, Malformed):
+        raise RefusedRequestError(notification.reason)
+    for line in plan_lines(preview(settings, enforcer_ports(settings), notification, at)):
+        print(line)
+    return 0
+
+
+def plan_lines(delivery: Delivery) -> Iterator[str]:
+    """Yield the verdict, the money, and every VM with its reason."""
+    made = delivery.plan
+    yield f"{delivery.verdict.name}: {delivery.verdict.reason}"
+    if made is None:
+        return
+    yield (
+        f"The running Spot VMs cost {made.hourly_cost_usd:.4f} USD an hour"
+        f"{f' ({made.unpriced} without a known price)' if made.unpriced else ''}; "
+        f"the plan saves {made.hourly_savings_usd:.4f}."
+    )
+    for gap in delivery.gaps:
+        yield f"not read: {gap}"
+    yield ""
+    yield from aligned([_row("stop", each) for each in made.stops] + [_row("spare", each) for each in made.spared])
+
+
+def _row(what: str, each: Decision) -> tuple[str, ...]:
+    key = each.vm.instance.key
+    return what, each.vm.instance.name, f"{key.project_id}/{key.zone}", each.vm.instance.shape.machine_type, each.reason
