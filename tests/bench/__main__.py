@@ -5,10 +5,10 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from spotkeeper.cli.text_tables import aligned
-from tests.bench import prices
+from tests.bench import enforcer, prices
 from tests.bench.rows import ROUNDS, Bench, Row
 
-BENCHES: dict[str, Bench] = {"prices": prices}
+BENCHES: dict[str, Bench] = {"prices": prices, "enforcer": enforcer}
 """All benches by name; a new one is a module with `rows`, and a line here."""
 
 _VERDICTS = {True: "ok", False: "FAILED", None: ""}
