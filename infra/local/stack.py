@@ -216,9 +216,16 @@ def _call(method: str, url: str, body: object = None, headers: Mapping[str, str]
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)  # noqa: S310 (always http://127.0.0.1)
     try:
         with urllib.request.urlopen(request, timeout=CALL_SECONDS) as response:  # noqa: S310
-            return Answer(response.status, _json_or_text(response.read()))
+            return Answer(response.status, _decoded(response.read()))
     except urllib.error.HTTPError as error:
         return Answer(error.code, _json_or_text(error.read()))
+
+
+def _decoded(body: bytes) -> Any:  # noqa: ANN401 (whatever JSON holds)
+    try:
+        return json.loads(body or b"{}")
+    except ValueError:
+        return {"text": body.decode(errors="replace")}
 
 
 def _json_or_text(body: bytes) -> dict[str, Any]:
