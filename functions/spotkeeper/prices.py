@@ -97,6 +97,21 @@ def custom_prefixes() -> list[str]:
     return [family.prefix for family in _families() if family.prefix.endswith(_CUSTOM) and not family.unknown]
 
 
+@dataclass(frozen=True, slots=True)
+class ShapeComponent:
+    """One part of what a shape is billed for, and how much of it an instance has."""
+
+    shape: Shape
+    component: str
+    quantity: Decimal
+
+
+def components_of(shape: Shape) -> tuple[ShapeComponent, ...]:
+    """Return all parts that a shape is billed for; none when that is not known."""
+    bill = _bill(shape)
+    return () if isinstance(bill, str) else tuple(ShapeComponent(shape, *part) for part in bill.items())
+
+
 _CUSTOM = "custom-"
 _NOTHING = Decimal(0)
 

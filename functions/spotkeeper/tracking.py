@@ -5,7 +5,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Protocol
@@ -14,10 +14,11 @@ from spotkeeper.alerts import Alert, Spend, due_alerts
 from spotkeeper.costs import CostRow, Uptime, cost_row
 from spotkeeper.errors import UnavailableError
 from spotkeeper.hours import HourState, Work, missing_work, work_of
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import event
 from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, spans
 from spotkeeper.price_history import DatedRate, PriceHistory
+from spotkeeper.prices import ShapeComponent, components_of
 from spotkeeper.rosters import Look, Roster
 from spotkeeper.runs import Gap, HourReading, HourRun, Summary
 from spotkeeper.settings import TrackerSettings
@@ -31,7 +32,7 @@ _MOST_NAMED = 20
 type Report = Callable[[str], None]
 """Takes a sentence on what is missing from an answer that is good otherwise."""
 
-type Record = CostRow | Look | DatedRate | HourReading | HourRun
+type Record = CostRow | Look | DatedRate | HourReading | HourRun | ShapeComponent
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,7 @@ class _Run:
     hours: dict[datetime, HourRun]
     now: datetime
     started: timedelta
+    shapes: set[Shape] = field(default_factory=set)
 
     def prices(self, history: PriceHistory, latest: datetime) -> PriceHistory:
         """Read the catalogue when it is due, stage what it changes, and return the history with that in it."""
@@ -228,6 +230,8 @@ class _Run:
 
     def conclude(self, history: PriceHistory, periods: Sequence[Period]) -> tuple[Alert, ...]:
         """Make it all visible at once, tell of budgets that are passed, and record the run."""
+        for part in (part for shape in self.shapes for part in components_of(shape)):
+            self.stage.add(part)
         for hour, wanted in self.work.items():
             run = self.hours[hour]
             run.projects = run.done(wanted)
@@ -330,6 +334,7 @@ class _Run:
         row = cost_row(instance, uptime, history.price(instance.shape, instance.region, uptime.hour))
         self.stage.add(row)
         self.hours[uptime.hour].count(row)
+        self.shapes.add(instance.shape)
 
     def _tell(self, spends: Sequence[Spend]) -> tuple[dict[str, Alert], list[Gap]]:
         sent: dict[str, Alert] = {}

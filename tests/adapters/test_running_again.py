@@ -36,6 +36,10 @@ def test_the_same_hours_twice(make_tracker: MakeTracker, orderly: list[object]) 
     tracker.run(2, *HOURS)
 
     assert tracker.costs() == orderly
+    components = tracker.rows(
+        "SELECT machine_type, gpu_type, gpu_count, local_ssd_gib, component FROM shape_components"
+    )
+    assert len(components) == len(set(map(repr, components))) > 30
 
 
 def test_a_second_call_for_a_complete_hour_does_nothing(tracker: Tracker) -> None:

@@ -12,7 +12,13 @@ from zetasql.types import Type
 from tests.sql.googlesql import analyze, simple, table, table_fields
 
 STATEMENTS = Path(__file__).parents[2] / "functions" / "spotkeeper" / "gcp" / "statements"
-STAGED = {"cost": "spot_vm_costs", "look": "vm_inventory", "price": "spot_prices", "run": "tracker_runs"}
+STAGED = {
+    "cost": "spot_vm_costs",
+    "look": "vm_inventory",
+    "price": "spot_prices",
+    "run": "tracker_runs",
+    "component": "shape_components",
+}
 
 
 def staging_fields() -> list[dict[str, object]]:
@@ -82,7 +88,7 @@ def test_the_analyzer_refuses_a_column_that_is_not_there() -> None:
         analyze("SELECT price_today FROM spot_prices", {})
 
 
-@pytest.mark.parametrize("name", ["spot_vm_costs", "vm_inventory", "spot_prices", "tracker_runs"])
+@pytest.mark.parametrize("name", ["spot_vm_costs", "vm_inventory", "spot_prices", "tracker_runs", "shape_components"])
 def test_every_column_of_a_table_is_written(name: str) -> None:
     statements = "".join(path.read_text() for path in STATEMENTS.glob("*.sql"))
     [columns] = re.findall(rf"INSERT INTO {name} \(([^)]*)\)", statements)

@@ -38,10 +38,9 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Publish, wait and show."""
-    from google.cloud import pubsub_v1  # type: ignore[attr-defined]
-
     from spotkeeper.gcp.enforcement_records import EnforcementRecords
     from spotkeeper.gcp.enforcer import jobs_of
+    from spotkeeper.gcp.topic import publish
 
     settings = enforcer_settings()
     rule = chosen_rule(settings, arguments.budget_id)
@@ -50,9 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise RefusedRequestError(message)
     at = time_of(arguments)
     marks = {**attributes(settings, rule), DRILL: "true", REPLAYED_AT: text(at)}
-    publisher = pubsub_v1.PublisherClient()
-    message_id = publisher.publish(arguments.topic, body(arguments, rule, at), **marks).result(timeout=60)
-    publisher.stop()
+    message_id = publish(arguments.topic, body(arguments, rule, at), marks)
     print(f"Published test message {message_id}; waiting for the function ...")
     records = EnforcementRecords(jobs_of(settings))
     deadline = time.monotonic() + arguments.wait

@@ -10,6 +10,7 @@ from spotkeeper.costs import CostRow, Uptime
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import HOUR, text
 from spotkeeper.price_history import DatedRate
+from spotkeeper.prices import ShapeComponent
 from spotkeeper.rosters import Look
 from spotkeeper.runs import HourReading, HourRun
 from spotkeeper.skus import Market, Rate, RateUnit
@@ -30,6 +31,8 @@ def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
             return {"look": _look(record)}
         case DatedRate():
             return {"price": _price(record) | {"run_id": run_id}}
+        case ShapeComponent():
+            return {"component": _component(record) | {"run_id": run_id}}
         case HourReading():
             return {"reading": {"project_id": record.project_id, "hour": text(record.hour)}}
         case HourRun():
@@ -129,6 +132,17 @@ def _price(dated: DatedRate) -> dict[str, object]:
         "description": dated.rate.description,
         "valid_from": text(dated.valid_from),
         "valid_to": text(dated.valid_to) if dated.valid_to else None,
+    }
+
+
+def _component(part: ShapeComponent) -> dict[str, object]:
+    return {
+        "machine_type": part.shape.machine_type,
+        "gpu_type": part.shape.gpu_type,
+        "gpu_count": part.shape.gpu_count,
+        "local_ssd_gib": part.shape.local_ssd_gib,
+        "component": part.component,
+        "quantity": _plain(part.quantity),
     }
 
 

@@ -39,7 +39,13 @@ from spotkeeper.tracking import Record
 STAGING_LIFE = timedelta(days=1)
 """A staging table that a killed run left behind is deleted by BigQuery after this time."""
 
-_COLUMNS = {"cost": "spot_vm_costs", "look": "vm_inventory", "price": "spot_prices", "run": "tracker_runs"}
+_COLUMNS = {
+    "cost": "spot_vm_costs",
+    "look": "vm_inventory",
+    "price": "spot_prices",
+    "run": "tracker_runs",
+    "component": "shape_components",
+}
 _READING = SchemaField(
     "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
 )

@@ -1,0 +1,16 @@
+"""Pub/Sub: publishing one message to a topic."""
+
+from collections.abc import Mapping
+
+from google.cloud import pubsub_v1  # type: ignore[attr-defined]
+
+from spotkeeper.gcp.calls import TIMEOUT, failing_as_unavailable
+
+
+def publish(topic: str, body: bytes, attributes: Mapping[str, str]) -> str:
+    """Send a message and return its id; raises UnavailableError."""
+    with failing_as_unavailable("Pub/Sub"):
+        publisher = pubsub_v1.PublisherClient()
+        message_id = publisher.publish(topic, body, **attributes).result(timeout=TIMEOUT)
+        publisher.stop()
+        return str(message_id)
