@@ -4,15 +4,17 @@ import argparse
 import signal
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 from infra.local.play import play, show
-from infra.local.play_budget import play_budget
+from infra.local.play_budget import AFTERNOON, play_budget
 from infra.local.processes import Processes, StartError
-from infra.local.stack import HOME_PROJECT, STATE, running_stack, serve_bigquery
+from infra.local.stack import DATASET, HOME_PROJECT, STATE, running_stack, serve_bigquery
+from infra.local.tables import create_views
 
 QUERY = (
     "SELECT machine_type, ROUND(SUM(uptime_hours), 2) AS hours, ROUND(SUM(cost), 4) AS cost_usd "
@@ -50,6 +52,7 @@ def _run(console: Console, state: Path, *, keep: bool) -> None:
         play(stack, console)
         show(stack, console)
         play_budget(stack, console)
+        create_views(stack.client(), DATASET, AFTERNOON[-1].at + timedelta(hours=1))
         console.print(f"\nThe data lies in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True)
         if keep:
             tracker = stack.functions["track_spot_costs"]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from google.auth.credentials import AnonymousCredentials
@@ -30,3 +31,15 @@ def create_dataset(client: bigquery.Client, dataset_id: str) -> None:
     client.create_dataset(dataset, exists_ok=True)
     for table in tables(dataset):
         client.create_table(table, exists_ok=True)
+
+
+def create_views(client: bigquery.Client, dataset_id: str, now: datetime) -> None:
+    """Make all views, or make them again; `now` bounds what they read. Without a billing export one has no source."""
+    values = {"${dataset}": dataset_id, "${now}": f"TIMESTAMP '{now:%Y-%m-%dT%H:%M:%SZ}'"}
+    for path in sorted((SQL / "views").glob("*.sql")):
+        query = path.read_text()
+        if "${billing_export_table}" in query:
+            continue
+        for name, value in values.items():
+            query = query.replace(name, value)
+        client.query(f"CREATE OR REPLACE VIEW `{dataset_id}.{path.stem}` AS\n{query}").result()
