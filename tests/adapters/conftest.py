@@ -1,20 +1,29 @@
-"""The tracker with its real clients in this process, against the stack's servers."""
+"""Both functions with their real clients in this process, against the stack's servers."""
 
+import base64
 import itertools
+import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 from google.cloud import bigquery
 
 from infra.local.fleet import FLEET_START
 from infra.local.stack import Stack
 from infra.local.tables import create_dataset
+from spotkeeper.budgets import Verdict
+from spotkeeper.enforcer_ports import EnforcerPorts
+from spotkeeper.enforcing import enforce
+from spotkeeper.gcp.enforcer import enforcer_ports
 from spotkeeper.gcp.tracker import tracker_ports
+from spotkeeper.notifications import read_notification
 from spotkeeper.runs import Summary
-from spotkeeper.settings import TrackerSettings
+from spotkeeper.settings import EnforcerSettings, TrackerSettings
 from spotkeeper.tracking import Ports, TrackRequest, track
 
 COMPARED = (
@@ -92,3 +101,112 @@ def make_tracker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
 def tracker(make_tracker: MakeTracker) -> Tracker:
     """A tracker with an empty dataset."""
     return make_tracker()
+
+
+ENFORCER_DATASET = "enforcer"
+ALL_PRIORITIES = [{"share": 1.0, "priorities": ["low", "medium", "high"]}]
+STOPS = frozenset(
+    {"instances.stop", "instanceGroupManagers.stopInstances", "regionInstanceGroupManagers.stopInstances"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcer:
+    """An enforcer with a budget of its own; the dataset is that of all enforcers."""
+
+    stack: Stack
+    settings: EnforcerSettings
+    ports: EnforcerPorts
+    budget_id: str
+
+    def deliver(
+        self,
+        message_id: str,
+        at: datetime,
+        *,
+        cost: float = 1100,
+        start: str = "2026-07-01T07:00:00Z",
+        received_at: datetime | None = None,
+        **attributes: str,
+    ) -> Verdict:
+        """Take a message of Cloud Billing about a budget of 1000 USD, which was published at a time of the fleet."""
+        body = {"budgetDisplayName": "Spot", "costAmount": cost, "budgetAmount": 1000, "costIntervalStart": start}
+        told = {"budgetId": self.budget_id, "billingAccountId": "account", "schemaVersion": "1.0"}
+        envelope = {
+            "data": base64.b64encode(json.dumps({**body, "currencyCode": "USD"}).encode()).decode(),
+            "messageId": f"{self.budget_id}-{message_id}",
+            "publishTime": at.isoformat().replace("+00:00", "Z"),
+            "attributes": {**told, **{name.replace("_", "-"): value for name, value in attributes.items()}},
+        }
+        notification = read_notification({"message": envelope})
+        return enforce(self.settings, self.ports, uuid.uuid4().hex, notification, received_at or at)
+
+    def stop_calls(self) -> list[dict[str, Any]]:
+        """Return the stops that Compute Engine was asked for, refused ones too."""
+        return [call for call in look(self.stack, "calls") if call["method"] in STOPS]
+
+    def stopped(self) -> list[str]:
+        """Return the names of the VMs that Compute Engine was asked to stop, as often as it was asked."""
+        return sorted(call["instance"] for call in self.stop_calls())
+
+    def statuses(self, *names: str) -> dict[str, str]:
+        """Return what these VMs do now."""
+        return {one["name"]: one["status"] for one in look(self.stack, "instances") if one["name"] in names}
+
+    def notifications(self) -> list[dict[str, Any]]:
+        """Return what is recorded of each delivery."""
+        return self._rows("budget_notifications", "received_at")
+
+    def names(self, event: str) -> list[str]:
+        """Return the names of the VMs of which an event is recorded, as often as it is."""
+        return sorted(row["instance_name"] for row in self.events() if row["event"] == event)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what is recorded of each VM."""
+        return self._rows("enforcement_actions", "happened_at")
+
+    def _rows(self, table: str, order: str) -> list[dict[str, Any]]:
+        own = bigquery.ScalarQueryParameter("budget_id", "STRING", self.budget_id)
+        sql = f"SELECT * FROM {ENFORCER_DATASET}.{table} WHERE budget_id = @budget_id ORDER BY {order}"
+        configuration = bigquery.QueryJobConfig(query_parameters=[own])
+        return [dict(row) for row in self.stack.client().query(sql, job_config=configuration).result()]
+
+
+type MakeEnforcer = Callable[..., Enforcer]
+
+
+def look(stack: Stack, path: str) -> list[dict[str, Any]]:
+    """Return a list of the control interface."""
+    found: list[dict[str, Any]] = requests.get(f"{stack.rest}/_control/{path}", timeout=5).json()
+    return found
+
+
+@pytest.fixture(scope="session")
+def enforcer_dataset(stack: Stack) -> str:
+    """The dataset of all enforcers: their budgets keep them apart."""
+    create_dataset(stack.client(), ENFORCER_DATASET)
+    return ENFORCER_DATASET
+
+
+@pytest.fixture
+def make_enforcer(stack: Stack, enforcer_dataset: str) -> Iterator[MakeEnforcer]:
+    """Make enforcers for the labels of some VMs of a project; Compute Engine is as it was at first."""
+
+    def make(
+        project_id: str,
+        labels: Mapping[str, str],
+        *,
+        variables: Mapping[str, str] | None = None,
+        shared: Mapping[str, object] | None = None,
+        **rule: object,
+    ) -> Enforcer:
+        budget_id = f"budget-{next(_numbers)}"
+        scope = {"projects": [project_id], "labels": labels, "steps": ALL_PRIORITIES, "most_stops_per_alert": 20}
+        policy = {"budgets": {budget_id: {**scope, **rule}}, **(shared or {})}
+        told = {"DATASET": enforcer_dataset, "CALL_PATIENCE_SECONDS": "2", "ENFORCEMENT_POLICY": json.dumps(policy)}
+        settings = EnforcerSettings.from_mapping({**stack.settings, **told, **(variables or {})})
+        return Enforcer(stack, settings, enforcer_ports(settings), budget_id)
+
+    stack.control("POST", "reset")
+    yield make
+    stack.control("POST", "reset")

@@ -1,0 +1,259 @@
+"""The enforcer against Compute Engine, BigQuery and Resource Manager: what is recorded is what is stopped."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from infra.local.fleet import FLEET_START
+from infra.local.stack import Stack
+from spotkeeper.budgets import VerdictName
+from spotkeeper.errors import UnavailableError
+
+type MakeEnforcer = Callable[..., Any]
+
+NOW = FLEET_START + timedelta(hours=8, minutes=7)
+MINUTE = timedelta(minutes=1)
+DISTILL = {"project": "llm-distill"}
+DISTILL_VMS = ["early-bird", "infer-l4"]
+SHOP = {"team": "storefront", "project": "shop"}
+API_VMS = ["api-mig-4r7t", "api-mig-9bcd"]
+WEB_VMS = ["web-rmig-k3xw", "web-rmig-p90d", "web-rmig-zz1q"]
+AT_REST = {"STOPPING", "TERMINATED"}
+
+
+@pytest.fixture(autouse=True)
+def _time(stack: Stack) -> None:
+    stack.set_time(NOW)
+
+
+def let_fail(stack: Stack, **fault: object) -> None:
+    stack.control("POST", "faults", [{"service": "compute", "method": "instances.stop", **fault}])
+
+
+def test_an_alert_stops_its_recorded_plan_and_the_same_message_nothing_more(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("web-frontend", {"project": "index"}, most_stops_per_alert=3)
+
+    first = enforcer.deliver("1", NOW)
+    stopped = enforcer.stopped()
+    again = enforcer.deliver("1", NOW, received_at=NOW + MINUTE)
+
+    assert (first.name, again.name) == (VerdictName.OVER_BUDGET, VerdictName.REDELIVERED)
+    assert len(stopped) == 3
+    assert enforcer.names("planned") == enforcer.names("stopped") == stopped
+    assert enforcer.stopped() == stopped
+    assert set(enforcer.statuses(*stopped).values()) <= AT_REST
+    operations = {row["operation"] for row in enforcer.events() if row["event"] == "stopped"}
+    assert operations == {one["name"] for one in look(stack, "operations")}
+    assert [(row["verdict"], row["stops"]) for row in enforcer.notifications()] == [
+        ("over_budget", 3),
+        ("redelivered", None),
+    ]
+
+
+def test_a_dry_run_records_the_plan_and_stops_nothing(make_enforcer: MakeEnforcer) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL, variables={"ENFORCEMENT_MODE": "dry_run"})
+
+    enforcer.deliver("1", NOW)
+    enforcer.deliver("1", NOW, received_at=NOW + MINUTE)
+
+    assert [(row["event"], row["mode"]) for row in enforcer.events()] == [("planned", "dry_run")] * 2
+    assert enforcer.names("planned") == DISTILL_VMS
+    assert enforcer.stopped() == []
+
+
+def test_a_drill_records_the_permissions_that_are_missing_and_stops_nothing(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+    stack.control("POST", "permissions", [{"project": "research-ml", "denied": ["compute.instances.stop"]}])
+
+    enforcer.deliver("1", NOW, spotkeeper_drill="1")
+
+    [told] = enforcer.notifications()
+    assert (told["drill"], told["mode"], told["stops"]) == (True, "dry_run", 2)
+    assert told["missing_permissions"] == ["research-ml: compute.instances.stop"]
+    assert enforcer.names("planned") == DISTILL_VMS
+    assert enforcer.stopped() == []
+
+
+def test_members_of_groups_are_stopped_through_their_group_and_stay_so(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("web-frontend", {**SHOP, "priority": "high"})
+
+    enforcer.deliver("1", NOW)
+    calls = enforcer.stop_calls()
+    stack.set_time(NOW + timedelta(minutes=20))
+
+    assert enforcer.names("stopped") == [*API_VMS, *WEB_VMS]
+    by_group = [(call["method"], sum(name in call["body"] for name in [*API_VMS, *WEB_VMS])) for call in calls]
+    assert sorted(by_group) == [
+        *[("instanceGroupManagers.stopInstances", 1)] * 2,
+        *[("regionInstanceGroupManagers.stopInstances", 1)] * 3,
+    ]
+    assert enforcer.statuses(*API_VMS, *WEB_VMS) == dict.fromkeys([*API_VMS, *WEB_VMS], "TERMINATED")
+
+
+def test_what_local_ssds_hold_is_given_up_with_the_vm(make_enforcer: MakeEnforcer) -> None:
+    enforcer = make_enforcer("data-platform", {"project": "warehouse", "priority": "medium"})
+
+    enforcer.deliver("1", NOW)
+
+    discarded = {call["instance"] for call in enforcer.stop_calls() if call["query"].get("discardLocalSsd") == "true"}
+    assert discarded == {"shuffle-lssd", "shuffle-ssd"}
+    assert discarded < set(enforcer.names("stopped"))
+
+
+def test_a_failed_operation_shields_no_other_vm_and_the_redelivery_stops_its_own(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+    let_fail(stack, kind="operation_error", instance="infer-l4", message="no luck")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        enforcer.deliver("1", NOW)
+    failed, shielded = enforcer.names("failed"), enforcer.names("stopped")
+    stack.control("DELETE", "faults")
+    stack.control("DELETE", "calls")
+    enforcer.deliver("1", NOW, received_at=NOW + MINUTE)
+
+    assert [type(each) for each in raised.value.exceptions] == [UnavailableError]
+    assert "no luck" in str(raised.value.exceptions[0])
+    assert (failed, shielded) == (["infer-l4"], ["early-bird"])
+    assert set(enforcer.stopped()) == {"infer-l4"}
+    assert enforcer.names("stopped") == DISTILL_VMS
+    assert set(enforcer.statuses(*DISTILL_VMS).values()) <= AT_REST
+
+
+def test_an_operation_that_never_ends_is_left_to_the_next_delivery(stack: Stack, make_enforcer: MakeEnforcer) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+    quick = replace(enforcer, settings=replace(enforcer.settings, acting_seconds=1))
+    let_fail(stack, kind="operation_never_ends", instance="infer-l4")
+
+    with pytest.raises(ExceptionGroup):
+        quick.deliver("1", NOW)
+
+    errors = {row["instance_name"]: row["error"] for row in enforcer.events() if row["event"] == "failed"}
+    assert "has not ended in the time there was" in errors["infer-l4"]
+
+
+def test_a_vm_that_may_not_be_stopped_is_recorded_and_the_others_are_stopped(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+    let_fail(stack, kind="status", status=403, instance="early-bird", message="hands off")
+
+    with pytest.raises(ExceptionGroup):
+        enforcer.deliver("1", NOW)
+
+    errors = {row["instance_name"]: row["error"] for row in enforcer.events() if row["event"] == "failed"}
+    assert list(errors) == ["early-bird"]
+    assert "Forbidden" in errors["early-bird"]
+    assert enforcer.names("stopped") == ["infer-l4"]
+
+
+def test_calls_that_come_too_fast_are_tried_again_as_the_same_request(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+    let_fail(stack, kind="status", status=429, instance="infer-l4", last=1)
+
+    enforcer.deliver("1", NOW)
+
+    tried = [call for call in enforcer.stop_calls() if call["instance"] == "infer-l4"]
+    assert [call["status"] for call in tried] == [429, 200]
+    assert len({call["request_id"] for call in tried}) == 1
+    assert enforcer.names("stopped") == DISTILL_VMS
+
+
+def test_a_vm_that_is_gone_when_its_turn_comes_has_changed(stack: Stack, make_enforcer: MakeEnforcer) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+    let_fail(stack, kind="status", status=404, instance="infer-l4")
+
+    enforcer.deliver("1", NOW)
+
+    assert enforcer.names("changed") == ["infer-l4"]
+    assert enforcer.names("stopped") == ["early-bird"]
+
+
+def test_a_vm_that_was_made_again_under_its_name_is_left_alone(stack: Stack, make_enforcer: MakeEnforcer) -> None:
+    before, after = (datetime.fromisoformat(f"2026-07-21T{time}:00Z") for time in ("14:20", "14:35"))
+    scope = {"experiment": "exp-042", "priority": "high"}
+    enforcer = make_enforcer("research-ml", scope, shared={"grace_seconds": 1})
+    meanwhile = replace(enforcer, ports=replace(enforcer.ports, wait=lambda _: stack.set_time(after)))
+    stack.set_time(before)
+
+    meanwhile.deliver("1", before)
+
+    assert enforcer.names("planned") == ["trainer-a100", "trainer-t4"]
+    assert enforcer.names("changed") == ["trainer-a100"]
+    assert enforcer.stopped() == enforcer.names("stopped") == ["trainer-t4"]
+    assert enforcer.statuses("trainer-a100") == {"trainer-a100": "RUNNING"}
+
+
+def test_without_bigquery_nothing_is_stopped(make_enforcer: MakeEnforcer) -> None:
+    nowhere = {"BIGQUERY_ENDPOINT": "http://127.0.0.1:9", "CALL_PATIENCE_SECONDS": "0"}
+    enforcer = make_enforcer("research-ml", DISTILL, variables=nowhere)
+
+    with pytest.raises(UnavailableError, match="BigQuery: "):
+        enforcer.deliver("1", NOW)
+
+    assert enforcer.stopped() == []
+
+
+def test_a_zone_that_does_not_answer_is_a_recorded_gap(stack: Stack, make_enforcer: MakeEnforcer) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+    partial = {"service": "compute", "kind": "unreachable_zone", "project": "research-ml", "zone": "us-east1-b"}
+    stack.control("POST", "faults", [partial])
+
+    enforcer.deliver("1", NOW)
+
+    [told] = enforcer.notifications()
+    assert "Compute Engine: us-east1-b does not answer" in told["gaps"]
+    assert enforcer.stopped() == ["infer-l4"]
+
+
+def test_an_older_message_that_comes_late_stops_nothing(make_enforcer: MakeEnforcer) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+
+    enforcer.deliver("2", NOW, cost=500)
+    late = enforcer.deliver("1", NOW - MINUTE, received_at=NOW + MINUTE)
+
+    assert late.name is VerdictName.SUPERSEDED
+    assert [row["verdict"] for row in enforcer.notifications()] == ["under_budget", "superseded"]
+    assert enforcer.stopped() == enforcer.names("planned") == []
+
+
+@pytest.mark.parametrize(
+    ("project_id", "labels", "names"),
+    [("research-ml", DISTILL, DISTILL_VMS), ("web-frontend", {**SHOP, "priority": "high"}, [*API_VMS, *WEB_VMS])],
+    ids=["alone", "in groups"],
+)
+def test_a_new_period_starts_what_was_stopped_and_nothing_else(
+    stack: Stack, make_enforcer: MakeEnforcer, project_id: str, labels: Mapping[str, str], names: list[str]
+) -> None:
+    enforcer = make_enforcer(project_id, labels, shared={"restart": True})
+    august = datetime.fromisoformat("2026-08-01T08:00:00Z")
+    enforcer.deliver("1", NOW)
+    stack.set_time(NOW + timedelta(minutes=5))
+    at_rest = enforcer.statuses(*names)
+
+    stack.control("DELETE", "calls")
+    enforcer.deliver("2", august, cost=100, start="2026-08-01T07:00:00Z")
+
+    assert at_rest == dict.fromkeys(names, "TERMINATED")
+    assert enforcer.names("restart_planned") == enforcer.names("restarted") == names
+    assert len(look(stack, "calls")) == len(names)
+    assert set(enforcer.statuses(*names).values()) <= {"PROVISIONING", "STAGING", "RUNNING"}
+
+
+def look(stack: Stack, path: str) -> list[dict[str, Any]]:
+    """Return a list of the control interface."""
+    found: list[dict[str, Any]] = requests.get(f"{stack.rest}/_control/{path}", timeout=5).json()
+    return found
