@@ -1,0 +1,150 @@
+# When a person is called. Figures are asked for in PromQL: it can look back over a day, and it finds absence also of what
+# never came, which a metric-absence condition does not.
+
+locals {
+  figure = { for name in keys(local.metrics) : name => "custom_googleapis_com:spotkeeper_${name}" }
+
+  # Without custom metrics the tracker is heard when it answers; a run that recorded nothing answers 503.
+  sign_of_life = (
+    var.custom_metrics
+    ? "${local.figure.rows}{monitored_resource=\"global\"}"
+    : "run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=\"track-spot-costs\",response_code_class=\"2xx\"}"
+  )
+
+  alerts = {
+    tracker_silent = {
+      wanted   = true
+      title    = "the tracker is silent"
+      severity = "ERROR"
+      query    = "absent_over_time(${local.sign_of_life}[130m])"
+      advice   = "Two hourly runs in a row recorded nothing. Missed hours are done by the next run that works, up to ${var.catch_up_hours} hours back. See the log of track-spot-costs, and `gcloud scheduler jobs describe spotkeeper-hourly --location ${var.region}`."
+    }
+    hours_incomplete = {
+      wanted   = var.custom_metrics
+      title    = "hours stay incomplete"
+      severity = "WARNING"
+      query    = "min_over_time(${local.figure.incomplete_hours}{monitored_resource=\"global\"}[190m]) > 0"
+      advice   = "In every run of the last three hours something could not be read. `tracker_runs.gaps` and the log events `incomplete` name it; most often a permission is missing in a project."
+    }
+    prices_missing = {
+      wanted   = var.custom_metrics
+      title    = "too many VMs have no price"
+      severity = "WARNING"
+      query    = "sum(sum_over_time(${local.figure.unpriced_rows}{monitored_resource=\"global\"}[1d])) / sum(sum_over_time(${local.figure.rows}{monitored_resource=\"global\"}[1d])) > ${var.unpriced_share_limit}"
+      advice   = "The cost of these VMs is NULL, so totals are too low. `tracker_runs.unpriced_machine_types` names them with the reason."
+    }
+    budget_spent = {
+      wanted   = var.custom_metrics && anytrue([for budget in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : budget != null])
+      title    = "a budget is spent"
+      severity = "WARNING"
+      query    = "max by (period) (last_over_time(${local.figure.budget_share}{monitored_resource=\"global\"}[130m])) >= 1"
+      advice   = "By the tracker's own figures, which are an hour old. What the enforcer does about it is in its policy, and in the view enforcement_log."
+    }
+    dead_letters = {
+      wanted   = true
+      title    = "a budget notification was given up"
+      severity = "CRITICAL"
+      query    = "max_over_time(pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=\"${google_pubsub_subscription.dead_letter.name}\"}[10m]) > 0"
+      advice   = "The enforcer could not do what it asked for, in ${google_pubsub_subscription.enforcer.dead_letter_policy[0].max_delivery_attempts} attempts. Read the log of enforce-budget-limit; then look at it with `gcloud pubsub subscriptions pull ${google_pubsub_subscription.dead_letter.name} --limit 10`."
+    }
+    budgets_silent = {
+      wanted   = var.expect_budget_notifications
+      title    = "no budget notification for a day"
+      severity = "ERROR"
+      query    = "absent_over_time(pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\",topic_id=\"${google_pubsub_topic.budget.name}\"}[1d])"
+      advice   = "Nothing would be stopped now, whatever is spent. Cloud Billing sends several an hour: see that the budget still names the topic `${google_pubsub_topic.budget.id}`."
+    }
+  }
+  measured_alerts = { for name, alert in local.alerts : name => alert if alert.wanted }
+
+  enforcer_log = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"enforce-budget-limit\""
+
+  logged_alerts = {
+    enforcement_planned = {
+      title      = "a budget is exceeded: stops are planned"
+      severity   = "WARNING"
+      filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^budget notification: (over|nearing)_budget$\""
+      extractors = { mode = "EXTRACT(jsonPayload.mode)", reason = "EXTRACT(jsonPayload.reason)" }
+      advice     = "In mode dry_run nothing is stopped. The view enforcement_log has the plan, with a reason for every VM stopped and spared."
+    }
+    enforcement_happened = {
+      title      = "a VM was stopped or started"
+      severity   = "WARNING"
+      filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^instance (stopped|restarted)$\""
+      extractors = { instance = "EXTRACT(jsonPayload.instance)", project = "EXTRACT(jsonPayload.project_id)", zone = "EXTRACT(jsonPayload.zone)" }
+      advice     = "Start it again with `gcloud compute instances start`. To hold back further stops, set enforcement_mode to dry_run, or snooze_until in the policy, and apply."
+    }
+    enforcement_failed = {
+      title      = "enforcement failed"
+      severity   = "CRITICAL"
+      filter     = "${local.enforcer_log} AND severity>=ERROR"
+      extractors = { event = "EXTRACT(jsonPayload.message)" }
+      advice     = "A VM could not be stopped, or nothing could be recorded. The notification is delivered again, which finishes what was begun; look at the log when this goes on."
+    }
+  }
+}
+
+resource "google_monitoring_alert_policy" "measured" {
+  for_each = local.measured_alerts
+
+  display_name          = "spotkeeper: ${each.value.title}"
+  combiner              = "OR"
+  severity              = each.value.severity
+  notification_channels = local.notification_channels
+
+  conditions {
+    display_name = each.value.title
+
+    condition_prometheus_query_language {
+      query               = each.value.query
+      duration            = "0s"
+      evaluation_interval = "300s"
+
+      # Google refuses an alert on a metric that nothing was written to for the first minutes of a deployment.
+      disable_metric_validation = true
+    }
+  }
+
+  documentation {
+    subject   = "spotkeeper: ${each.value.title}"
+    content   = each.value.advice
+    mime_type = "text/markdown"
+  }
+
+  depends_on = [google_monitoring_metric_descriptor.tracker]
+}
+
+resource "google_monitoring_alert_policy" "logged" {
+  for_each = local.logged_alerts
+
+  display_name          = "spotkeeper: ${each.value.title}"
+  combiner              = "OR"
+  severity              = each.value.severity
+  notification_channels = local.notification_channels
+
+  conditions {
+    display_name = each.value.title
+
+    condition_matched_log {
+      filter           = each.value.filter
+      label_extractors = each.value.extractors
+    }
+  }
+
+  # An alert on a log has to say how often it may repeat itself.
+  alert_strategy {
+    auto_close = "86400s"
+
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    subject   = "spotkeeper: ${each.value.title}"
+    content   = each.value.advice
+    mime_type = "text/markdown"
+  }
+
+  depends_on = [google_project_service.used]
+}

@@ -1,0 +1,44 @@
+# Who is told of alerts.
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each = toset(var.notification_emails)
+
+  display_name = "spotkeeper: ${each.value}"
+  type         = "email"
+  labels       = { email_address = each.value }
+  depends_on   = [google_project_service.used]
+}
+
+resource "google_monitoring_notification_channel" "slack" {
+  count = var.slack_channel == null ? 0 : 1
+
+  display_name = "spotkeeper: ${var.slack_channel}"
+  type         = "slack"
+  labels       = { channel_name = var.slack_channel }
+  depends_on   = [google_project_service.used]
+
+  sensitive_labels {
+    auth_token = var.slack_token
+  }
+}
+
+resource "google_monitoring_notification_channel" "pagerduty" {
+  # Whether there is a key is no secret.
+  count = nonsensitive(var.pagerduty_service_key != null) ? 1 : 0
+
+  display_name = "spotkeeper: PagerDuty"
+  type         = "pagerduty"
+  depends_on   = [google_project_service.used]
+
+  sensitive_labels {
+    service_key = var.pagerduty_service_key
+  }
+}
+
+locals {
+  notification_channels = concat(
+    [for channel in google_monitoring_notification_channel.email : channel.name],
+    google_monitoring_notification_channel.slack[*].name,
+    google_monitoring_notification_channel.pagerduty[*].name,
+  )
+}

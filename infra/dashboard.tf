@@ -1,0 +1,146 @@
+# One page: what it costs, how good the figures are, and whether both functions work.
+
+locals {
+  # One line each: what is shown, of which time series, and how.
+  charts = [
+    {
+      title   = "Cost of the latest hour (USD)"
+      filter  = "metric.type=\"custom.googleapis.com/spotkeeper/cost_usd\" resource.type=\"global\" metric.label.period=\"hour\""
+      period  = "3600s"
+      aligner = "ALIGN_MAX"
+      reducer = "REDUCE_MAX"
+      groups  = []
+    },
+    {
+      title   = "Cost of the day and of the month so far (USD)"
+      filter  = "metric.type=\"custom.googleapis.com/spotkeeper/cost_usd\" resource.type=\"global\" metric.label.period!=\"hour\""
+      period  = "3600s"
+      aligner = "ALIGN_MAX"
+      reducer = "REDUCE_MAX"
+      groups  = ["metric.label.period"]
+    },
+    {
+      title   = "Share of the budget (1 is all of it)"
+      filter  = "metric.type=\"custom.googleapis.com/spotkeeper/budget_share\" resource.type=\"global\""
+      period  = "3600s"
+      aligner = "ALIGN_MAX"
+      reducer = "REDUCE_MAX"
+      groups  = ["metric.label.period"]
+    },
+    {
+      title   = "Cost rows of a run: Spot VMs times hours"
+      filter  = "metric.type=\"custom.googleapis.com/spotkeeper/rows\" resource.type=\"global\""
+      period  = "3600s"
+      aligner = "ALIGN_MAX"
+      reducer = "REDUCE_MAX"
+      groups  = []
+    },
+    {
+      title   = "Rows without a price"
+      filter  = "metric.type=\"custom.googleapis.com/spotkeeper/unpriced_rows\" resource.type=\"global\""
+      period  = "3600s"
+      aligner = "ALIGN_MAX"
+      reducer = "REDUCE_MAX"
+      groups  = []
+    },
+    {
+      title   = "VMs that nobody could identify"
+      filter  = "metric.type=\"custom.googleapis.com/spotkeeper/unresolved_instances\" resource.type=\"global\""
+      period  = "3600s"
+      aligner = "ALIGN_MAX"
+      reducer = "REDUCE_MAX"
+      groups  = []
+    },
+    {
+      title   = "Incomplete hours of a run"
+      filter  = "metric.type=\"custom.googleapis.com/spotkeeper/incomplete_hours\" resource.type=\"global\""
+      period  = "3600s"
+      aligner = "ALIGN_MAX"
+      reducer = "REDUCE_MAX"
+      groups  = []
+    },
+    {
+      title   = "Answers of both functions, by class"
+      filter  = "metric.type=\"run.googleapis.com/request_count\" resource.type=\"cloud_run_revision\" resource.label.service_name=monitoring.regex.full_match(\"track-spot-costs|enforce-budget-limit\")"
+      period  = "3600s"
+      aligner = "ALIGN_SUM"
+      reducer = "REDUCE_SUM"
+      groups  = ["resource.label.service_name", "metric.label.response_code_class"]
+    },
+    {
+      title   = "Duration of a call, 99th percentile (ms)"
+      filter  = "metric.type=\"run.googleapis.com/request_latencies\" resource.type=\"cloud_run_revision\" resource.label.service_name=monitoring.regex.full_match(\"track-spot-costs|enforce-budget-limit\")"
+      period  = "3600s"
+      aligner = "ALIGN_PERCENTILE_99"
+      reducer = "REDUCE_MAX"
+      groups  = ["resource.label.service_name"]
+    },
+    {
+      title   = "Budget notifications"
+      filter  = "metric.type=\"pubsub.googleapis.com/topic/send_message_operation_count\" resource.type=\"pubsub_topic\" resource.label.topic_id=\"${google_pubsub_topic.budget.name}\""
+      period  = "3600s"
+      aligner = "ALIGN_SUM"
+      reducer = "REDUCE_SUM"
+      groups  = []
+    },
+    {
+      title   = "Budget notifications given up"
+      filter  = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" resource.type=\"pubsub_subscription\" resource.label.subscription_id=\"${google_pubsub_subscription.dead_letter.name}\""
+      period  = "300s"
+      aligner = "ALIGN_MAX"
+      reducer = "REDUCE_MAX"
+      groups  = []
+    },
+  ]
+
+  chart_tiles = [
+    for place, chart in local.charts : {
+      xPos   = 16 * (place % 3)
+      yPos   = 12 * floor(place / 3)
+      width  = 16
+      height = 12
+      widget = {
+        title = chart.title
+        xyChart = {
+          dataSets = [{
+            plotType = "LINE"
+            timeSeriesQuery = {
+              timeSeriesFilter = {
+                filter = chart.filter
+                aggregation = {
+                  alignmentPeriod    = chart.period
+                  perSeriesAligner   = chart.aligner
+                  crossSeriesReducer = chart.reducer
+                  groupByFields      = chart.groups
+                }
+              }
+            }
+          }]
+        }
+      }
+    }
+  ]
+
+  log_tile = {
+    xPos   = 0
+    yPos   = 12 * ceil(length(local.charts) / 3)
+    width  = 48
+    height = 16
+    widget = {
+      title = "What the enforcer decided and did"
+      logsPanel = {
+        filter        = "${local.enforcer_log} AND jsonPayload.message:*"
+        resourceNames = ["projects/${var.project_id}"]
+      }
+    }
+  }
+}
+
+resource "google_monitoring_dashboard" "overview" {
+  dashboard_json = jsonencode({
+    displayName  = "spotkeeper"
+    mosaicLayout = { columns = 48, tiles = concat(local.chart_tiles, [local.log_tile]) }
+  })
+
+  depends_on = [google_monitoring_metric_descriptor.tracker]
+}

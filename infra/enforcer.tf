@@ -1,0 +1,165 @@
+# enforce_budget_limit: takes budget notifications, and stops Spot VMs by its policy.
+
+locals {
+  # What is not set is left out: the function has its own default then, and takes null for a mistake.
+  # A budget that is made here is named by its key in billing_budgets; its id is put in its place.
+  policy_budgets = {
+    for key, rule in var.enforcement_policy.budgets :
+    (contains(keys(var.billing_budgets), key) ? reverse(split("/", google_billing_budget.made[key].name))[0] : key) => merge(
+      { for field, value in rule : field => value if value != null && field != "period" },
+      { for field, value in { period = local.periods[key] } : field => value if rule.period != null },
+    )
+  }
+
+  # A period with fixed dates is written 2026-11-01/2026-12-31 here, and as an object in the policy's JSON.
+  periods = {
+    for key, rule in var.enforcement_policy.budgets : key => try(
+      { first_day = split("/", rule.period)[0], last_day = split("/", rule.period)[1] },
+      rule.period,
+    )
+  }
+
+  policy = merge(
+    { for field, value in var.enforcement_policy : field => value if value != null && field != "budgets" },
+    { budgets = local.policy_budgets },
+    # A notification of another billing account is refused, unless the policy names one itself.
+    {
+      for field, value in { billing_account_id = var.billing_account_id } : field => value
+      if value != null && var.enforcement_policy.billing_account_id == null
+    },
+  )
+
+  enforcer_settings = {
+    ACTING_SECONDS        = tostring(var.acting_seconds)
+    CALL_PATIENCE_SECONDS = tostring(var.call_patience_seconds)
+    DATASET               = var.dataset
+    ENFORCEMENT_MODE      = var.enforcement_mode
+    ENFORCEMENT_POLICY    = jsonencode(local.policy)
+    PARALLEL_STOPS        = tostring(var.parallel_stops)
+    PROJECT_ID            = var.project_id
+  }
+}
+
+resource "google_cloudfunctions2_function" "enforcer" {
+  name        = "enforce-budget-limit"
+  location    = var.region
+  description = "Stops the least important Spot VMs when a budget is exceeded. Mode: ${var.enforcement_mode}."
+
+  build_config {
+    runtime         = "python313"
+    entry_point     = "enforce_budget_limit"
+    service_account = google_service_account.builder.id
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.source.name
+      }
+    }
+  }
+
+  service_config {
+    service_account_email = google_service_account.enforcer.email
+    ingress_settings      = "ALLOW_INTERNAL_ONLY" # Pub/Sub of the same project counts as internal.
+    environment_variables = local.enforcer_settings
+    available_cpu         = "1"
+    available_memory      = "512Mi"
+    timeout_seconds       = 540 # it must have answered before the ack deadline of 600 s, or it is called again meanwhile
+
+    # One notification at a time: two plans at once would each count stops the other does not know of.
+    max_instance_count               = 1
+    max_instance_request_concurrency = 1
+  }
+
+  depends_on = [google_bigquery_table.recorded, google_project_iam_member.builder]
+}
+
+# An event_trigger would have Eventarc make the subscription, and then nobody can give it a dead letter topic, an ack
+# deadline or a retention: google_cloudfunctions2_function has no arguments for them. So this is a push subscription of
+# our own. The framework turns its body into the same CloudEvent, whatever the trigger.
+resource "google_pubsub_subscription" "enforcer" {
+  name  = "spotkeeper-enforcer"
+  topic = google_pubsub_topic.budget.id
+
+  ack_deadline_seconds       = 600
+  message_retention_duration = "604800s"
+
+  push_config {
+    push_endpoint = google_cloudfunctions2_function.enforcer.service_config[0].uri
+
+    oidc_token {
+      service_account_email = google_service_account.delivery.email
+      audience              = google_cloudfunctions2_function.enforcer.service_config[0].uri
+    }
+  }
+
+  # Whatever the function raises is tried again: after ten seconds first, every ten minutes in the end.
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  # Some eight hours of retries. A function that is busy with another message answers 429, and that counts as one.
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letter.id
+    max_delivery_attempts = 50
+  }
+
+  # It stays however long no budget says anything.
+  expiration_policy {
+    ttl = ""
+  }
+
+  depends_on = [google_cloud_run_service_iam_member.delivery]
+}
+
+resource "google_cloud_run_service_iam_member" "delivery" {
+  location = google_cloudfunctions2_function.enforcer.location
+  service  = google_cloudfunctions2_function.enforcer.name
+  role     = "roles/run.invoker"
+  member   = google_service_account.delivery.member
+}
+
+# What could not be done in all these attempts waits here for a person; alerts.tf calls one.
+
+resource "google_pubsub_topic" "dead_letter" {
+  name       = "spotkeeper-dead-letter"
+  depends_on = [google_project_service.used]
+}
+
+resource "google_pubsub_subscription" "dead_letter" {
+  name  = "spotkeeper-dead-letter"
+  topic = google_pubsub_topic.dead_letter.id
+
+  ack_deadline_seconds       = 60
+  message_retention_duration = "604800s"
+
+  expiration_policy {
+    ttl = ""
+  }
+}
+
+# Pub/Sub moves dead letters, and signs its calls, under its own account in this project.
+
+locals {
+  pubsub_agent = "serviceAccount:service-${data.google_project.home.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+}
+
+resource "google_pubsub_topic_iam_member" "dead_letter" {
+  topic  = google_pubsub_topic.dead_letter.name
+  role   = "roles/pubsub.publisher"
+  member = local.pubsub_agent
+}
+
+resource "google_pubsub_subscription_iam_member" "dead_letter" {
+  subscription = google_pubsub_subscription.enforcer.name
+  role         = "roles/pubsub.subscriber"
+  member       = local.pubsub_agent
+}
+
+# Projects older than April 2021 need it said; in others Google's account may do it anyway.
+resource "google_service_account_iam_member" "delivery_token" {
+  service_account_id = google_service_account.delivery.name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = local.pubsub_agent
+}

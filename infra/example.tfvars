@@ -1,0 +1,83 @@
+# Every variable of infra/variables.tf, with a value that shows its form. Copy this file to terraform.tfvars, change the
+# first block, and leave out what you do not need: all but the first block have defaults.
+
+project_id       = "my-project-1"
+region           = "us-central1"
+enforcement_mode = "dry_run"
+enforcement_policy = {
+  # `compute` is the budget made below. The id of a budget that you have already does as well.
+  budgets = {
+    compute = {
+      projects             = ["my-project-1", "my-project-2"]
+      currency             = "USD"
+      period               = "month"
+      labels               = { env = ["dev", "test"] }
+      most_stops_per_alert = 3
+      most_stops_per_day   = 30
+      most_share_of_fleet  = 0.5
+      signals              = { billing = "stop", tracker = "warn" }
+      steps = [
+        { share = 1.0, priorities = ["low"] },
+        { share = 1.2, priorities = ["medium"] },
+      ]
+    }
+  }
+  priority_label      = "priority"
+  protect_label       = "spotkeeper-protect"
+  unlabelled_priority = "low"
+  minimum_age_minutes = 30
+  grace_seconds       = 0
+  restart             = false
+  without_records     = "refuse"
+}
+
+# Where the VMs are, and who pays for them.
+projects           = ["my-project-1", "my-project-2"]
+folder_id          = null
+organization_id    = null
+billing_account_id = "012345-6789AB-CDEF01"
+billing_budgets = {
+  compute = {
+    amount              = 1500
+    currency            = "USD"
+    projects            = ["my-project-1", "my-project-2"]
+    thresholds          = [0.5, 0.8, 1.0]
+    calendar_period     = "MONTH"
+    only_compute_engine = true
+  }
+}
+expect_budget_notifications = true
+budget_publisher            = "serviceAccount:billing-budget-alert@system.gserviceaccount.com"
+
+# The tracker's own budgets, which are an hour old instead of a day.
+hourly_budget_usd   = 5
+daily_budget_usd    = 60
+monthly_budget_usd  = 1500
+alert_thresholds    = [0.5, 0.8, 1.0]
+budget_id           = "spotkeeper"
+budget_display_name = "spotkeeper"
+
+# Who is told, and who may look.
+notification_emails   = ["oncall@example.com"]
+slack_channel         = null
+slack_token           = null
+pagerduty_service_key = null
+unpriced_share_limit  = 0.02
+analysts              = ["group:analysts@example.com"]
+
+# Data.
+dataset              = "cost_tracking"
+dataset_location     = "US"
+billing_export_table = null
+delete_data          = false
+adopt_data           = false
+labels               = { app = "spotkeeper" }
+
+# How both functions work.
+catch_up_hours        = 48
+price_refresh_hours   = 6
+asset_history         = false
+custom_metrics        = true
+call_patience_seconds = 60
+acting_seconds        = 480
+parallel_stops        = 32

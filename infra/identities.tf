@@ -1,0 +1,218 @@
+# Who acts, and what each may do. Every function has an identity of its own, every caller has one that can only call.
+
+locals {
+  # VMs are tracked in the projects that are named, in those found in the folder, or else in our own.
+  named_projects = var.folder_id == null && length(var.projects) == 0 ? [var.project_id] : var.projects
+  projects       = toset(concat(local.named_projects, local.folder_projects))
+  folder_projects = flatten([
+    for found in data.google_projects.in_folder : [for project in found.projects : project.project_id]
+  ])
+
+  # The enforcer may act only where its policy has something to stop.
+  enforced_projects = toset(flatten([for rule in values(var.enforcement_policy.budgets) : rule.projects]))
+
+  guests_are_warned    = coalesce(var.enforcement_policy.grace_seconds, 0) > 0
+  acts_without_records = coalesce(var.enforcement_policy.without_records, "refuse") == "act"
+}
+
+data "google_projects" "in_folder" {
+  count = var.folder_id == null ? 0 : 1
+
+  filter = "parent.type:folder parent.id:${var.folder_id} lifecycleState:ACTIVE"
+}
+
+resource "google_service_account" "tracker" {
+  account_id   = "spotkeeper-tracker"
+  display_name = "spotkeeper: reads usage and prices, records costs"
+  depends_on   = [google_project_service.used]
+}
+
+resource "google_service_account" "enforcer" {
+  account_id   = "spotkeeper-enforcer"
+  display_name = "spotkeeper: stops and starts Spot VMs by the policy"
+  depends_on   = [google_project_service.used]
+}
+
+resource "google_service_account" "scheduler" {
+  account_id   = "spotkeeper-scheduler"
+  display_name = "spotkeeper: calls the tracker, nothing else"
+  depends_on   = [google_project_service.used]
+}
+
+resource "google_service_account" "delivery" {
+  account_id   = "spotkeeper-delivery"
+  display_name = "spotkeeper: delivers budget notifications to the enforcer, nothing else"
+  depends_on   = [google_project_service.used]
+}
+
+resource "google_service_account" "builder" {
+  account_id   = "spotkeeper-builder"
+  display_name = "spotkeeper: builds the functions"
+  depends_on   = [google_project_service.used]
+}
+
+# Where the VMs are. A custom role of a project holds in that project alone, so each has its own; a folder needs one of
+# the organization.
+
+resource "google_project_iam_custom_role" "tracker_instances" {
+  for_each = var.folder_id == null ? local.projects : toset(var.projects)
+
+  project     = each.value
+  role_id     = "spotkeeperTrackerInstances"
+  title       = "spotkeeper: read uptime and instances"
+  description = "What track_spot_costs calls in a project whose VMs it tracks."
+  permissions = concat(local.tracker_instance_permissions, var.asset_history ? local.asset_history_permissions : [])
+  depends_on  = [google_project_service.used]
+}
+
+resource "google_project_iam_member" "tracker_instances" {
+  for_each = google_project_iam_custom_role.tracker_instances
+
+  project = each.key
+  role    = each.value.name
+  member  = google_service_account.tracker.member
+}
+
+resource "google_organization_iam_custom_role" "tracker_instances" {
+  count = var.folder_id == null ? 0 : 1
+
+  org_id      = var.organization_id
+  role_id     = "spotkeeperTrackerInstances"
+  title       = "spotkeeper: read uptime and instances"
+  description = "What track_spot_costs calls in the projects of a folder whose VMs it tracks."
+  permissions = concat(local.tracker_instance_permissions, var.asset_history ? local.asset_history_permissions : [])
+}
+
+resource "google_folder_iam_member" "tracker_instances" {
+  count = var.folder_id == null ? 0 : 1
+
+  folder = "folders/${var.folder_id}"
+  role   = google_organization_iam_custom_role.tracker_instances[0].name
+  member = google_service_account.tracker.member
+}
+
+resource "google_project_iam_custom_role" "enforcer_instances" {
+  for_each = local.enforced_projects
+
+  project     = each.value
+  role_id     = "spotkeeperEnforcerInstances"
+  title       = "spotkeeper: stop and start Spot VMs"
+  description = "What enforce_budget_limit calls in a project that its policy names. It can neither create nor delete."
+  permissions = concat(
+    local.enforcer_instance_permissions,
+    local.guests_are_warned ? local.warning_permissions : [],
+    local.acts_without_records ? local.without_records_permissions : [],
+  )
+  depends_on = [google_project_service.used]
+}
+
+resource "google_project_iam_member" "enforcer_instances" {
+  for_each = google_project_iam_custom_role.enforcer_instances
+
+  project = each.key
+  role    = each.value.name
+  member  = google_service_account.enforcer.member
+}
+
+# At home: jobs in BigQuery, records in the dataset, alerts on the topic, figures in Cloud Monitoring.
+
+resource "google_project_iam_custom_role" "tracker_home" {
+  role_id     = "spotkeeperTrackerHome"
+  title       = "spotkeeper: run jobs and write figures"
+  description = "What track_spot_costs calls in its own project."
+  permissions = concat(local.tracker_home_permissions, var.custom_metrics ? local.metrics_permissions : [])
+  depends_on  = [google_project_service.used]
+}
+
+resource "google_project_iam_member" "tracker_home" {
+  project = var.project_id
+  role    = google_project_iam_custom_role.tracker_home.name
+  member  = google_service_account.tracker.member
+}
+
+resource "google_project_iam_custom_role" "enforcer_home" {
+  role_id     = "spotkeeperEnforcerHome"
+  title       = "spotkeeper: run jobs"
+  description = "What enforce_budget_limit calls in its own project."
+  permissions = local.enforcer_home_permissions
+  depends_on  = [google_project_service.used]
+}
+
+resource "google_project_iam_member" "enforcer_home" {
+  project = var.project_id
+  role    = google_project_iam_custom_role.enforcer_home.name
+  member  = google_service_account.enforcer.member
+}
+
+resource "google_project_iam_custom_role" "records" {
+  role_id     = "spotkeeperRecords"
+  title       = "spotkeeper: read and write records"
+  description = "What both functions do to tables of the dataset."
+  permissions = local.records_permissions
+  depends_on  = [google_project_service.used]
+}
+
+resource "google_bigquery_dataset_iam_member" "records" {
+  for_each = local.recorders
+
+  dataset_id = google_bigquery_dataset.costs.dataset_id
+  role       = google_project_iam_custom_role.records.name
+  member     = each.value
+}
+
+resource "google_project_iam_custom_role" "staging" {
+  role_id     = "spotkeeperStaging"
+  title       = "spotkeeper: delete staging tables"
+  description = "Both functions delete the staging tables they made."
+  permissions = local.staging_permissions
+  depends_on  = [google_project_service.used]
+}
+
+# Only tables whose name begins with staging_ may be deleted. Were the condition not to match what BigQuery asks, a
+# staging table would stay until it expires, a day later, and nothing else would happen.
+# https://cloud.google.com/bigquery/docs/conditions
+resource "google_project_iam_member" "staging" {
+  for_each = local.recorders
+
+  project = var.project_id
+  role    = google_project_iam_custom_role.staging.name
+  member  = each.value
+
+  condition {
+    title       = "staging tables of spotkeeper"
+    description = "Tables of the dataset ${var.dataset} whose name begins with staging_."
+    expression  = "resource.name.startsWith(\"projects/${var.project_id}/datasets/${var.dataset}/tables/staging_\")"
+  }
+}
+
+locals {
+  recorders = {
+    enforcer = google_service_account.enforcer.member
+    tracker  = google_service_account.tracker.member
+  }
+}
+
+resource "google_project_iam_custom_role" "alerts" {
+  role_id     = "spotkeeperAlerts"
+  title       = "spotkeeper: send alerts"
+  description = "What track_spot_costs does on the budget topic."
+  permissions = local.alert_permissions
+  depends_on  = [google_project_service.used]
+}
+
+resource "google_pubsub_topic_iam_member" "tracker_alerts" {
+  topic  = google_pubsub_topic.budget.name
+  role   = google_project_iam_custom_role.alerts.name
+  member = google_service_account.tracker.member
+}
+
+# The builder: the roles that Google names for building functions with an identity of one's own. The default one has
+# far wider rights, and none at all in new organizations.
+# https://cloud.google.com/functions/docs/securing/build-custom-sa
+resource "google_project_iam_member" "builder" {
+  for_each = toset(["roles/artifactregistry.writer", "roles/logging.logWriter", "roles/storage.objectViewer"])
+
+  project = var.project_id
+  role    = each.value
+  member  = google_service_account.builder.member
+}

@@ -1,0 +1,36 @@
+# The tracker's own metrics. They are declared here so that they have a unit and a sentence, and so that an alert on one
+# is not refused because nothing was ever written to it.
+
+locals {
+  metrics = {
+    budget_share         = { description = "Cost of the period so far as a share of its budget; 1 is all of it.", unit = "1", by_period = true }
+    cost_usd             = { description = "What Spot VMs cost in the hour, day and month so far.", unit = "{USD}", by_period = true }
+    incomplete_hours     = { description = "Hours of the run of which something could not be read.", unit = "{hour}", by_period = false }
+    rows                 = { description = "Cost rows of the run: Spot VMs times hours.", unit = "{row}", by_period = false }
+    unpriced_rows        = { description = "Cost rows of the run without a price.", unit = "{row}", by_period = false }
+    unresolved_instances = { description = "VMs of the run of which nobody knows what they were.", unit = "{instance}", by_period = false }
+  }
+}
+
+resource "google_monitoring_metric_descriptor" "tracker" {
+  for_each = { for name, metric in local.metrics : name => metric if var.custom_metrics }
+
+  type         = "custom.googleapis.com/spotkeeper/${each.key}"
+  display_name = "spotkeeper ${replace(each.key, "_", " ")}"
+  description  = each.value.description
+  unit         = each.value.unit
+  metric_kind  = "GAUGE"
+  value_type   = "DOUBLE"
+
+  dynamic "labels" {
+    for_each = each.value.by_period ? ["period"] : []
+
+    content {
+      key         = labels.value
+      value_type  = "STRING"
+      description = "hour, day or month."
+    }
+  }
+
+  depends_on = [google_project_service.used]
+}

@@ -1,0 +1,55 @@
+# What to do next, as commands.
+
+output "dashboard" {
+  description = "Where the dashboard is."
+  value       = "https://console.cloud.google.com/monitoring/dashboards/builder/${reverse(split("/", google_monitoring_dashboard.overview.id))[0]}?project=${var.project_id}"
+}
+
+output "run_now" {
+  description = "Has the tracker do now what is due; otherwise it runs at minute 7 of each hour."
+  value       = "gcloud scheduler jobs run ${google_cloud_scheduler_job.hourly.name} --project ${var.project_id} --location ${var.region}"
+}
+
+output "see_costs" {
+  description = "Shows what the tracked VMs cost today."
+  value       = "bq query --project_id ${var.project_id} --use_legacy_sql=false 'SELECT machine_type, SUM(cost) AS cost FROM `${var.project_id}.${google_bigquery_dataset.costs.dataset_id}.spot_vm_costs` WHERE usage_start_time >= TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY) GROUP BY machine_type ORDER BY cost DESC'"
+}
+
+output "see_plans" {
+  description = "Shows what the enforcer planned and did, with its reasons."
+  value       = "bq query --project_id ${var.project_id} --use_legacy_sql=false 'SELECT * FROM `${var.project_id}.${google_bigquery_dataset.costs.dataset_id}.enforcement_log` LIMIT 50'"
+}
+
+output "see_runs" {
+  description = "Shows the log of the tracker."
+  value       = "gcloud functions logs read ${google_cloudfunctions2_function.tracker.name} --project ${var.project_id} --region ${var.region} --limit 20"
+}
+
+output "connect_a_budget" {
+  description = "Has a budget that you have already report to the enforcer; its id goes into enforcement_policy.budgets."
+  value       = "gcloud billing budgets update BUDGET_ID --billing-account ${coalesce(var.billing_account_id, "BILLING_ACCOUNT_ID")} --notifications-rule-pubsub-topic ${google_pubsub_topic.budget.id}"
+}
+
+output "budget_ids" {
+  description = "The ids of the budgets made here, by their names."
+  value       = { for name, budget in google_billing_budget.made : name => reverse(split("/", budget.name))[0] }
+}
+
+output "next_step" {
+  description = "What to do after this apply."
+  value = (
+    var.enforcement_mode == "dry_run"
+    ? "Nothing is stopped. Read the plans for a week (see_plans); then set enforcement_mode = \"enforce\" and apply."
+    : "VMs are stopped by the policy. To hold that, set enforcement_mode = \"dry_run\" and apply."
+  )
+}
+
+output "tracker_service_account" {
+  description = "Who reads usage; for grants that you make elsewhere."
+  value       = google_service_account.tracker.email
+}
+
+output "enforcer_service_account" {
+  description = "Who stops VMs; for grants that you make elsewhere."
+  value       = google_service_account.enforcer.email
+}

@@ -1,0 +1,42 @@
+# The permissions of each role. tests/infra/test_permissions.py derives them from the calls that the code makes.
+
+locals {
+  tracker_instance_permissions = [
+    "compute.instances.list",
+    "compute.machineTypes.get",
+    "monitoring.timeSeries.list",
+  ]
+  asset_history_permissions = ["cloudasset.assets.exportResource"]
+
+  # A member of a managed group is stopped by an update of the group.
+  enforcer_instance_permissions = [
+    "compute.instanceGroupManagers.get",
+    "compute.instanceGroupManagers.update",
+    "compute.instances.get",
+    "compute.instances.list",
+    "compute.instances.start",
+    "compute.instances.stop",
+    "compute.machineTypes.get",
+    "compute.regionOperations.get",
+    "compute.zoneOperations.get",
+  ]
+
+  # A startup script is metadata too: who may set it can run code on a VM. So only where guests are to be warned.
+  warning_permissions = ["compute.instances.setMetadata"]
+
+  # While BigQuery is away, Compute Engine's own operations tell what was asked for already.
+  without_records_permissions = ["compute.globalOperations.list"]
+
+  tracker_home_permissions  = ["bigquery.jobs.create"]
+  metrics_permissions       = ["monitoring.timeSeries.create"]
+  enforcer_home_permissions = ["bigquery.jobs.create"]
+  records_permissions = [
+    "bigquery.tables.create",
+    "bigquery.tables.get",
+    "bigquery.tables.getData",
+    "bigquery.tables.update",
+    "bigquery.tables.updateData",
+  ]
+  staging_permissions = ["bigquery.tables.delete"]
+  alert_permissions   = ["pubsub.topics.publish"]
+}

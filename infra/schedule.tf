@@ -1,0 +1,38 @@
+# Seven minutes after each hour: an hour is closed six minutes after its end, when all its points are visible.
+
+resource "google_cloud_scheduler_job" "hourly" {
+  name             = "spotkeeper-hourly"
+  description      = "Has track_spot_costs record the hours that are due."
+  region           = var.region
+  schedule         = "7 * * * *"
+  time_zone        = "Etc/UTC"
+  attempt_deadline = "930s" # longer than the function may take
+
+  # A run that failed changed nothing; what five retries cannot do, the next hour's run does.
+  retry_config {
+    retry_count          = 5
+    min_backoff_duration = "30s"
+    max_backoff_duration = "300s"
+    max_doublings        = 4
+  }
+
+  http_target {
+    http_method = "POST"
+    uri         = google_cloudfunctions2_function.tracker.service_config[0].uri
+
+    oidc_token {
+      service_account_email = google_service_account.scheduler.email
+      audience              = google_cloudfunctions2_function.tracker.service_config[0].uri
+    }
+  }
+
+  depends_on = [google_cloud_run_service_iam_member.scheduler]
+}
+
+# A 2nd gen function is a Cloud Run service underneath, and that is what asks who calls.
+resource "google_cloud_run_service_iam_member" "scheduler" {
+  location = google_cloudfunctions2_function.tracker.location
+  service  = google_cloudfunctions2_function.tracker.name
+  role     = "roles/run.invoker"
+  member   = google_service_account.scheduler.member
+}

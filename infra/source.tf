@@ -1,0 +1,56 @@
+# One source for both functions: the folder functions/ without what Python leaves in it.
+
+locals {
+  source_folder = "${path.module}/../functions"
+  source_files = toset([
+    for file in fileset(local.source_folder, "**") : file
+    if !strcontains(file, "__pycache__") && !endswith(file, ".pyc") && !startswith(basename(file), ".")
+  ])
+}
+
+data "archive_file" "source" {
+  type        = "zip"
+  output_path = "${path.root}/.terraform/spotkeeper-source.zip"
+
+  dynamic "source" {
+    for_each = local.source_files
+
+    content {
+      filename = source.value
+      content  = file("${local.source_folder}/${source.value}")
+    }
+  }
+}
+
+resource "google_storage_bucket" "source" {
+  name                        = "${var.project_id}-spotkeeper-source"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  # What is in it can be made again from the repository.
+  force_destroy = true
+
+  versioning {
+    enabled = true
+  }
+
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+
+    condition {
+      num_newer_versions = 5
+    }
+  }
+
+  depends_on = [google_project_service.used]
+}
+
+# The name changes with the content, and that makes Cloud Functions build again.
+resource "google_storage_bucket_object" "source" {
+  name   = "functions-${data.archive_file.source.output_sha256}.zip"
+  bucket = google_storage_bucket.source.name
+  source = data.archive_file.source.output_path
+}

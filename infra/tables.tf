@@ -1,0 +1,67 @@
+# The dataset and its tables, from the files that the tests and the local stack read too.
+#
+# `terraform destroy` does not delete data: with delete_data = false it refuses to delete a table. docs/deploy.md says
+# how to take everything else away and leave the data (`make destroy`), and how to come back to it (adopt_data).
+
+locals {
+  tables = {
+    for file in fileset("${path.module}/../sql/tables", "*.json") :
+    trimsuffix(file, ".json") => jsondecode(file("${path.module}/../sql/tables/${file}"))
+  }
+}
+
+resource "google_bigquery_dataset" "costs" {
+  dataset_id  = var.dataset
+  description = "What Spot VMs cost, and what was done about it: https://cloud.google.com/compute/docs/instances/spot"
+  location    = coalesce(var.dataset_location, var.region)
+
+  # A table that was overwritten or deleted by mistake can be had back for a week.
+  max_time_travel_hours = "168"
+
+  delete_contents_on_destroy = var.delete_data
+  depends_on                 = [google_project_service.used]
+}
+
+resource "google_bigquery_table" "recorded" {
+  for_each = local.tables
+
+  dataset_id               = google_bigquery_dataset.costs.dataset_id
+  table_id                 = each.key
+  description              = each.value.description
+  schema                   = jsonencode(each.value.schema.fields)
+  require_partition_filter = try(each.value.requirePartitionFilter, null)
+  clustering               = try(each.value.clustering.fields, null)
+  deletion_protection      = !var.delete_data
+
+  dynamic "time_partitioning" {
+    for_each = [for partitioning in [try(each.value.timePartitioning, null)] : partitioning if partitioning != null]
+
+    content {
+      type  = time_partitioning.value.type
+      field = time_partitioning.value.field
+    }
+  }
+}
+
+resource "google_bigquery_dataset_iam_member" "analysts" {
+  for_each = toset(var.analysts)
+
+  dataset_id = google_bigquery_dataset.costs.dataset_id
+  role       = "roles/bigquery.dataViewer"
+  member     = each.value
+}
+
+# Data that an earlier deployment left behind becomes part of this one.
+import {
+  for_each = toset(var.adopt_data ? ["costs"] : [])
+
+  id = "projects/${var.project_id}/datasets/${var.dataset}"
+  to = google_bigquery_dataset.costs
+}
+
+import {
+  for_each = toset(var.adopt_data ? keys(local.tables) : [])
+
+  id = "projects/${var.project_id}/datasets/${var.dataset}/tables/${each.value}"
+  to = google_bigquery_table.recorded[each.value]
+}

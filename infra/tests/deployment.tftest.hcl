@@ -1,0 +1,405 @@
+# What a deployment comes to, with providers that answer without a cloud: planned only, with ids as Google gives them.
+
+mock_provider "archive" {}
+
+mock_provider "google" {
+  override_during = plan
+
+  override_resource {
+    target = google_service_account.tracker
+    values = { email = "tracker@home-project-1", member = "serviceAccount:tracker@home-project-1" }
+  }
+
+  override_resource {
+    target = google_service_account.enforcer
+    values = { email = "enforcer@home-project-1", member = "serviceAccount:enforcer@home-project-1" }
+  }
+
+  override_resource {
+    target = google_service_account.scheduler
+    values = { email = "scheduler@home-project-1", member = "serviceAccount:scheduler@home-project-1" }
+  }
+
+  override_resource {
+    target = google_service_account.delivery
+    values = { email = "delivery@home-project-1", member = "serviceAccount:delivery@home-project-1" }
+  }
+
+  override_resource {
+    target = google_pubsub_topic.budget
+    values = { id = "projects/home-project-1/topics/spotkeeper-budget" }
+  }
+
+  override_resource {
+    target = google_pubsub_topic.dead_letter
+    values = { id = "projects/home-project-1/topics/spotkeeper-dead-letter" }
+  }
+
+  override_resource {
+    target = google_cloudfunctions2_function.tracker
+    values = { service_config = { uri = "https://tracker.example" } }
+  }
+
+  override_resource {
+    target = google_cloudfunctions2_function.enforcer
+    values = { service_config = { uri = "https://enforcer.example" } }
+  }
+
+  mock_resource "google_billing_budget" {
+    defaults = { name = "billingAccounts/012345-6789AB-CDEF01/budgets/0f2b8f0e-0000-4000-8000-000000000001" }
+  }
+
+  mock_data "google_project" {
+    defaults = { number = "123456789012" }
+  }
+
+  mock_data "google_projects" {
+    defaults = {
+      projects = [
+        { project_id = "found-project-1", number = "1", name = "", labels = {}, lifecycle_state = "ACTIVE", create_time = "" },
+        { project_id = "found-project-2", number = "2", name = "", labels = {}, lifecycle_state = "ACTIVE", create_time = "" },
+      ]
+    }
+  }
+}
+
+variables {
+  project_id         = "home-project-1"
+  region             = "us-central1"
+  enforcement_mode   = "dry_run"
+  enforcement_policy = { budgets = { spotkeeper = { projects = ["home-project-1"] } } }
+}
+
+run "the_least_that_can_be_set" {
+  command = plan
+
+  assert {
+    condition = google_cloudfunctions2_function.tracker.service_config[0].environment_variables == tomap({
+      ALERT_THRESHOLDS      = "0.5,0.8,1"
+      ASSET_HISTORY         = "false"
+      BUDGET_DISPLAY_NAME   = "spotkeeper"
+      BUDGET_ID             = "spotkeeper"
+      BUDGET_TOPIC          = google_pubsub_topic.budget.id
+      CALL_PATIENCE_SECONDS = "60"
+      CATCH_UP_HOURS        = "48"
+      CUSTOM_METRICS        = "true"
+      DATASET               = "cost_tracking"
+      PRICE_REFRESH_HOURS   = "6"
+      PROJECTS              = "home-project-1"
+      PROJECT_ID            = "home-project-1"
+    })
+    error_message = "The tracker must get its settings, and none that is not set."
+  }
+
+  assert {
+    condition = google_cloudfunctions2_function.enforcer.service_config[0].environment_variables == tomap({
+      ACTING_SECONDS        = "480"
+      CALL_PATIENCE_SECONDS = "60"
+      DATASET               = "cost_tracking"
+      ENFORCEMENT_MODE      = "dry_run"
+      ENFORCEMENT_POLICY    = "{\"budgets\":{\"spotkeeper\":{\"projects\":[\"home-project-1\"]}}}"
+      PARALLEL_STOPS        = "32"
+      PROJECT_ID            = "home-project-1"
+    })
+    error_message = "The enforcer must get its settings; a policy field that is not set must not be there."
+  }
+
+  assert {
+    condition = (
+      google_cloudfunctions2_function.enforcer.service_config[0].timeout_seconds < google_pubsub_subscription.enforcer.ack_deadline_seconds
+      && google_pubsub_subscription.enforcer.ack_deadline_seconds <= 600
+    )
+    error_message = "The enforcer must have answered before Pub/Sub delivers again."
+  }
+
+  assert {
+    condition = alltrue([
+      google_cloudfunctions2_function.enforcer.service_config[0].max_instance_count == 1,
+      google_cloudfunctions2_function.enforcer.service_config[0].max_instance_request_concurrency == 1,
+    ])
+    error_message = "One notification at a time."
+  }
+
+  assert {
+    condition = alltrue([
+      length(google_cloudfunctions2_function.enforcer.event_trigger) == 0,
+      google_pubsub_subscription.enforcer.topic == google_pubsub_topic.budget.id,
+      google_pubsub_subscription.enforcer.push_config[0].push_endpoint == "https://enforcer.example",
+      google_pubsub_subscription.enforcer.push_config[0].oidc_token[0].audience == google_cloudfunctions2_function.enforcer.service_config[0].uri,
+      google_pubsub_subscription.enforcer.push_config[0].oidc_token[0].service_account_email == google_service_account.delivery.email,
+    ])
+    error_message = "Budget notifications must be pushed to the enforcer, signed by the delivery account."
+  }
+
+  assert {
+    condition = alltrue([
+      google_pubsub_subscription.enforcer.retry_policy[0].minimum_backoff == "10s",
+      google_pubsub_subscription.enforcer.retry_policy[0].maximum_backoff == "600s",
+      google_pubsub_subscription.enforcer.dead_letter_policy[0].dead_letter_topic == google_pubsub_topic.dead_letter.id,
+      google_pubsub_subscription.enforcer.dead_letter_policy[0].max_delivery_attempts >= 5,
+      google_pubsub_subscription.enforcer.dead_letter_policy[0].max_delivery_attempts <= 100,
+      google_pubsub_subscription.enforcer.expiration_policy[0].ttl == "",
+      google_pubsub_subscription.dead_letter.topic == google_pubsub_topic.dead_letter.id,
+      google_pubsub_subscription.dead_letter.expiration_policy[0].ttl == "",
+    ])
+    error_message = "A notification that fails must be tried again, and be kept in the end."
+  }
+
+  assert {
+    condition = alltrue([
+      google_pubsub_topic_iam_member.dead_letter.member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
+      google_pubsub_topic_iam_member.dead_letter.role == "roles/pubsub.publisher",
+      google_pubsub_subscription_iam_member.dead_letter.role == "roles/pubsub.subscriber",
+    ])
+    error_message = "Pub/Sub itself moves dead letters, and must be allowed to."
+  }
+
+  assert {
+    condition = alltrue([
+      google_cloud_scheduler_job.hourly.schedule == "7 * * * *",
+      google_cloud_scheduler_job.hourly.time_zone == "Etc/UTC",
+      google_cloud_scheduler_job.hourly.retry_config[0].retry_count == 5,
+      google_cloud_scheduler_job.hourly.http_target[0].http_method == "POST",
+      google_cloud_scheduler_job.hourly.http_target[0].uri == "https://tracker.example",
+      google_cloud_scheduler_job.hourly.http_target[0].oidc_token[0].audience == google_cloudfunctions2_function.tracker.service_config[0].uri,
+      google_cloud_scheduler_job.hourly.http_target[0].oidc_token[0].service_account_email == google_service_account.scheduler.email,
+      tonumber(trimsuffix(google_cloud_scheduler_job.hourly.attempt_deadline, "s")) > google_cloudfunctions2_function.tracker.service_config[0].timeout_seconds,
+    ])
+    error_message = "Cloud Scheduler must call the tracker every hour, signed, with retries, and wait for it."
+  }
+
+  assert {
+    condition = alltrue([
+      google_cloud_run_service_iam_member.scheduler.member == google_service_account.scheduler.member,
+      google_cloud_run_service_iam_member.scheduler.service == "track-spot-costs",
+      google_cloud_run_service_iam_member.delivery.member == google_service_account.delivery.member,
+      google_cloud_run_service_iam_member.delivery.service == "enforce-budget-limit",
+      google_cloudfunctions2_function.tracker.service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY",
+      google_cloudfunctions2_function.enforcer.service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY",
+    ])
+    error_message = "Each function is called by one account, and from inside only."
+  }
+
+  assert {
+    condition = alltrue([
+      google_cloudfunctions2_function.tracker.service_config[0].service_account_email == google_service_account.tracker.email,
+      google_cloudfunctions2_function.enforcer.service_config[0].service_account_email == google_service_account.enforcer.email,
+      length(distinct([for account in [google_service_account.tracker, google_service_account.enforcer, google_service_account.scheduler, google_service_account.delivery, google_service_account.builder] : account.account_id])) == 5,
+    ])
+    error_message = "Every function and every caller has an identity of its own."
+  }
+
+  assert {
+    condition = alltrue([
+      length(google_bigquery_table.recorded) == length(fileset("../sql/tables", "*.json")),
+      length(google_bigquery_table.view) == length(fileset("../sql/views", "*.sql")) - 1,
+      !contains(keys(google_bigquery_table.view), "billing_reconciliation"),
+      alltrue([for table in google_bigquery_table.recorded : table.deletion_protection]),
+      !google_bigquery_dataset.costs.delete_contents_on_destroy,
+    ])
+    error_message = "Every table and view is made, without an export not its comparison; data is protected."
+  }
+
+  assert {
+    condition = alltrue([
+      google_bigquery_table.recorded["spot_vm_costs"].require_partition_filter,
+      google_bigquery_table.recorded["spot_vm_costs"].time_partitioning[0].field == "usage_start_time",
+      google_bigquery_table.recorded["spot_vm_costs"].time_partitioning[0].type == "DAY",
+      google_bigquery_table.recorded["spot_vm_costs"].clustering == tolist(["project_id", "machine_type"]),
+      strcontains(google_bigquery_table.recorded["spot_vm_costs"].schema, "usage_start_time"),
+      length(google_bigquery_table.recorded["tracker_lock"].time_partitioning) == 0,
+    ])
+    error_message = "Tables must be partitioned and clustered as their files say."
+  }
+
+  assert {
+    condition = alltrue([
+      for view in google_bigquery_table.view :
+      !strcontains(view.view[0].query, "$${") && strcontains(view.view[0].query, "`home-project-1.cost_tracking.") && !view.view[0].use_legacy_sql
+    ])
+    error_message = "No placeholder may be left in a view, and its tables are named in full."
+  }
+
+  assert {
+    condition = alltrue([
+      !anytrue([for file in local.source_files : strcontains(file, "__pycache__") || endswith(file, ".pyc")]),
+      contains(local.source_files, "main.py"),
+      contains(local.source_files, "requirements.txt"),
+      contains(local.source_files, "spotkeeper/gcp/statements/commit.sql"),
+    ])
+    error_message = "The source must have all that runs, and no caches."
+  }
+
+  assert {
+    condition = alltrue([
+      length(google_billing_budget.made) == 0,
+      length(google_monitoring_notification_channel.email) == 0,
+      length(google_organization_iam_custom_role.tracker_instances) == 0,
+      google_pubsub_topic_iam_member.cloud_billing[0].member == "serviceAccount:billing-budget-alert@system.gserviceaccount.com",
+      toset(keys(google_monitoring_alert_policy.measured)) == toset(["budgets_silent", "dead_letters", "hours_incomplete", "prices_missing", "tracker_silent"]),
+      toset(keys(google_monitoring_alert_policy.logged)) == toset(["enforcement_failed", "enforcement_happened", "enforcement_planned"]),
+    ])
+    error_message = "What was not asked for is not made; the alerts that need nothing are."
+  }
+
+  assert {
+    condition = alltrue([
+      !contains(google_project_iam_custom_role.enforcer_instances["home-project-1"].permissions, "compute.instances.setMetadata"),
+      !contains(google_project_iam_custom_role.enforcer_instances["home-project-1"].permissions, "compute.globalOperations.list"),
+      !contains(google_project_iam_custom_role.tracker_instances["home-project-1"].permissions, "cloudasset.assets.exportResource"),
+    ])
+    error_message = "A permission that only an option needs is not given without it."
+  }
+}
+
+run "everything_at_once" {
+  command = plan
+
+  variables {
+    enforcement_mode = "enforce"
+    enforcement_policy = {
+      budgets = {
+        compute = {
+          projects = ["vm-project-1", "vm-project-2"]
+          period   = "2026-11-01/2026-12-31"
+          labels   = { env = ["dev", "test"] }
+          steps    = [{ share = 1.2, priorities = ["low", "medium"] }]
+          signals  = { billing = "warn" }
+        }
+        elsewhere = { projects = ["vm-project-3"], period = "quarter" }
+      }
+      grace_seconds   = 60
+      restart         = true
+      without_records = "act"
+    }
+    projects           = ["vm-project-1", "vm-project-2"]
+    billing_account_id = "012345-6789AB-CDEF01"
+    billing_budgets = {
+      compute = { amount = 1500.25, projects = ["vm-project-1", "vm-project-2"], thresholds = [0.8, 1.0] }
+    }
+    hourly_budget_usd     = 2.5
+    daily_budget_usd      = 60
+    monthly_budget_usd    = 1500
+    asset_history         = true
+    billing_export_table  = "billing-project.export.gcp_billing_export_resource_v1_012345_6789AB_CDEF01"
+    notification_emails   = ["oncall@example.com", "team@example.com"]
+    slack_channel         = "#cloud-costs"
+    slack_token           = "token"
+    pagerduty_service_key = "key"
+    analysts              = ["group:analysts@example.com"]
+    dataset_location      = "US"
+    delete_data           = true
+  }
+
+  assert {
+    condition = jsondecode(google_cloudfunctions2_function.enforcer.service_config[0].environment_variables["ENFORCEMENT_POLICY"]) == {
+      billing_account_id = "012345-6789AB-CDEF01"
+      budgets = {
+        "0f2b8f0e-0000-4000-8000-000000000001" = {
+          labels   = { env = ["dev", "test"] }
+          period   = { first_day = "2026-11-01", last_day = "2026-12-31" }
+          projects = ["vm-project-1", "vm-project-2"]
+          signals  = { billing = "warn" }
+          steps    = [{ priorities = ["low", "medium"], share = 1.2 }]
+        }
+        elsewhere = { period = "quarter", projects = ["vm-project-3"] }
+      }
+      grace_seconds   = 60
+      restart         = true
+      without_records = "act"
+    }
+    error_message = "The policy must reach the function, a budget that is made here by its id, another account refused."
+  }
+
+  assert {
+    condition = alltrue([
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["HOURLY_BUDGET_USD"] == "2.5",
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["DAILY_BUDGET_USD"] == "60",
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["MONTHLY_BUDGET_USD"] == "1500",
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["PROJECTS"] == "vm-project-1,vm-project-2",
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["BILLING_ACCOUNT_ID"] == "012345-6789AB-CDEF01",
+      google_cloudfunctions2_function.enforcer.service_config[0].environment_variables["ENFORCEMENT_MODE"] == "enforce",
+    ])
+    error_message = "Budgets and projects must reach the functions."
+  }
+
+  assert {
+    condition = alltrue([
+      google_billing_budget.made["compute"].amount[0].specified_amount[0].units == "1500",
+      google_billing_budget.made["compute"].amount[0].specified_amount[0].nanos == 250000000,
+      google_billing_budget.made["compute"].threshold_rules[*].threshold_percent == tolist([0.8, 1.0]),
+      google_billing_budget.made["compute"].all_updates_rule[0].pubsub_topic == google_pubsub_topic.budget.id,
+      google_billing_budget.made["compute"].all_updates_rule[0].schema_version == "1.0",
+      google_billing_budget.made["compute"].budget_filter[0].projects == toset(["projects/123456789012"]),
+      google_billing_budget.made["compute"].budget_filter[0].services == tolist(["services/6F81-5844-456A"]),
+    ])
+    error_message = "The budget must report its shares to the topic."
+  }
+
+  assert {
+    condition = alltrue([
+      toset(keys(google_project_iam_custom_role.tracker_instances)) == toset(["vm-project-1", "vm-project-2"]),
+      toset(keys(google_project_iam_custom_role.enforcer_instances)) == toset(["vm-project-1", "vm-project-2", "vm-project-3"]),
+      google_project_iam_member.enforcer_instances["vm-project-3"].member == google_service_account.enforcer.member,
+      google_project_iam_member.tracker_instances["vm-project-1"].member == google_service_account.tracker.member,
+      contains(google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions, "compute.instances.setMetadata"),
+      contains(google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions, "compute.globalOperations.list"),
+      contains(google_project_iam_custom_role.tracker_instances["vm-project-1"].permissions, "cloudasset.assets.exportResource"),
+    ])
+    error_message = "Rights are given where the VMs are: reading where they are tracked, stopping where the policy says so."
+  }
+
+  assert {
+    condition = alltrue([
+      strcontains(google_bigquery_table.view["billing_reconciliation"].view[0].query, "`billing-project.export.gcp_billing_export_resource_v1_012345_6789AB_CDEF01`"),
+      google_bigquery_dataset.costs.location == "US",
+      google_bigquery_dataset.costs.delete_contents_on_destroy,
+      alltrue([for table in google_bigquery_table.recorded : !table.deletion_protection]),
+      google_bigquery_dataset_iam_member.analysts["group:analysts@example.com"].role == "roles/bigquery.dataViewer",
+    ])
+    error_message = "With an export its comparison is made, and data goes when it is said so."
+  }
+
+  assert {
+    condition = alltrue([
+      alltrue([for policy in google_monitoring_alert_policy.measured : length(policy.notification_channels) == 4]),
+      alltrue([for policy in google_monitoring_alert_policy.logged : length(policy.notification_channels) == 4]),
+      contains(keys(google_monitoring_alert_policy.measured), "budget_spent"),
+      contains(keys(google_project_service.used), "billingbudgets.googleapis.com"),
+      contains(keys(google_project_service.used), "cloudasset.googleapis.com"),
+    ])
+    error_message = "All channels are told of all alerts, and the APIs of the options are switched on."
+  }
+}
+
+run "a_folder_of_projects" {
+  command = plan
+
+  variables {
+    folder_id       = "111111111111"
+    organization_id = "222222222222"
+    projects        = ["vm-project-1"]
+    custom_metrics  = false
+  }
+
+  assert {
+    condition = alltrue([
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["PROJECTS"] == "found-project-1,found-project-2,vm-project-1",
+      google_folder_iam_member.tracker_instances[0].folder == "folders/111111111111",
+      google_organization_iam_custom_role.tracker_instances[0].org_id == "222222222222",
+      toset(keys(google_project_iam_custom_role.tracker_instances)) == toset(["vm-project-1"]),
+      toset(keys(google_project_iam_custom_role.enforcer_instances)) == toset(["home-project-1"]),
+    ])
+    error_message = "The tracker reads the folder; the enforcer acts where the policy says, and nowhere else."
+  }
+
+  assert {
+    condition = alltrue([
+      length(google_monitoring_metric_descriptor.tracker) == 0,
+      google_project_iam_custom_role.tracker_home.permissions == toset(["bigquery.jobs.create"]),
+      toset(keys(google_monitoring_alert_policy.measured)) == toset(["budgets_silent", "dead_letters", "tracker_silent"]),
+      strcontains(google_monitoring_alert_policy.measured["tracker_silent"].conditions[0].condition_prometheus_query_language[0].query, "request_count"),
+    ])
+    error_message = "Without custom metrics the tracker may not write any, and its silence is still heard."
+  }
+}

@@ -1,0 +1,59 @@
+# track_spot_costs: called every hour, records what Spot VMs cost.
+
+locals {
+  tracker_settings = {
+    ALERT_THRESHOLDS      = join(",", var.alert_thresholds)
+    ASSET_HISTORY         = tostring(var.asset_history)
+    BILLING_ACCOUNT_ID    = var.billing_account_id
+    BUDGET_DISPLAY_NAME   = var.budget_display_name
+    BUDGET_ID             = var.budget_id
+    BUDGET_TOPIC          = google_pubsub_topic.budget.id
+    CALL_PATIENCE_SECONDS = tostring(var.call_patience_seconds)
+    CATCH_UP_HOURS        = tostring(var.catch_up_hours)
+    CUSTOM_METRICS        = tostring(var.custom_metrics)
+    DAILY_BUDGET_USD      = try(tostring(var.daily_budget_usd), null)
+    DATASET               = var.dataset
+    HOURLY_BUDGET_USD     = try(tostring(var.hourly_budget_usd), null)
+    MONTHLY_BUDGET_USD    = try(tostring(var.monthly_budget_usd), null)
+    PRICE_REFRESH_HOURS   = tostring(var.price_refresh_hours)
+    PROJECTS              = join(",", sort(local.projects))
+    PROJECT_ID            = var.project_id
+  }
+
+  # What is not set is left out: the function has its own default then.
+  tracker_environment = { for name, value in local.tracker_settings : name => value if value != null }
+}
+
+resource "google_cloudfunctions2_function" "tracker" {
+  name        = "track-spot-costs"
+  location    = var.region
+  description = "Records what Spot VMs cost in the hours that are due."
+
+  build_config {
+    runtime         = "python313"
+    entry_point     = "track_spot_costs"
+    service_account = google_service_account.builder.id
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.source.name
+      }
+    }
+  }
+
+  service_config {
+    service_account_email = google_service_account.tracker.email
+    ingress_settings      = "ALLOW_INTERNAL_ONLY" # Cloud Scheduler of the same project counts as internal.
+    environment_variables = local.tracker_environment
+    available_cpu         = "1"
+    available_memory      = "512Mi"
+    timeout_seconds       = 900
+
+    # Runs at the same time are safe: they meet at one row. A second one is for hours asked for by hand.
+    max_instance_count               = 2
+    max_instance_request_concurrency = 1
+  }
+
+  depends_on = [google_bigquery_table.recorded, google_project_iam_member.builder]
+}

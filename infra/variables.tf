@@ -1,0 +1,454 @@
+# A variable that is a setting of a function has its name in small letters; the README says what each setting means.
+
+variable "acting_seconds" {
+  description = "For how many seconds of a delivery the enforcer goes on stopping; what is left is done by the next one."
+  type        = number
+  default     = 480
+
+  validation {
+    condition     = var.acting_seconds >= 10 && var.acting_seconds + var.call_patience_seconds <= 540 && floor(var.acting_seconds) == var.acting_seconds
+    error_message = "The function has 540 seconds: set acting_seconds to a whole number from 10 on that leaves room for call_patience_seconds, such as 480 and 60."
+  }
+}
+
+variable "adopt_data" {
+  description = "Take over the dataset and tables that an earlier deployment left behind; set it for one apply only."
+  type        = bool
+  default     = false
+}
+
+variable "alert_thresholds" {
+  description = "Shares of a budget that the tracker tells of, once per period each; 1.0 is all of the budget."
+  type        = list(number)
+  default     = [0.5, 0.8, 1.0]
+
+  validation {
+    condition     = length(var.alert_thresholds) > 0 && alltrue([for share in var.alert_thresholds : share > 0 && share <= 10])
+    error_message = "A threshold is a share of the budget, above 0 and at most 10: for 80 % write 0.8."
+  }
+}
+
+variable "analysts" {
+  description = "Who may read the dataset, as IAM members such as group:analysts@example.com."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.analysts : can(regex("^(user|group|serviceAccount|domain):.+", member))])
+    error_message = "Name each reader as an IAM member, such as group:analysts@example.com; the public is not let in."
+  }
+}
+
+variable "asset_history" {
+  description = "Whether the tracker asks Cloud Asset Inventory for VMs that came and went between two looks."
+  type        = bool
+  default     = false
+}
+
+variable "billing_account_id" {
+  description = "The billing account that pays for the VMs; the enforcer then refuses notifications of any other one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.billing_account_id == null || can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.billing_account_id))
+    error_message = "Write the id as `gcloud billing accounts list` shows it, such as 012345-6789AB-CDEF01."
+  }
+
+  validation {
+    condition     = var.billing_account_id != null || length(var.billing_budgets) == 0
+    error_message = "billing_budgets are made in a billing account: set billing_account_id too."
+  }
+}
+
+variable "billing_budgets" {
+  description = "Cloud Billing budgets to make, by a name; a policy budget of the same name is about it."
+  type = map(object({
+    amount              = number
+    currency            = optional(string, "USD")
+    projects            = list(string)
+    thresholds          = optional(list(number), [0.5, 0.8, 1.0])
+    calendar_period     = optional(string, "MONTH")
+    only_compute_engine = optional(bool, true)
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for budget in values(var.billing_budgets) : alltrue([for share in budget.thresholds : share > 0 && share <= 10])])
+    error_message = "A threshold is a share of the budget, above 0 and at most 10: for 80 % write 0.8."
+  }
+
+  validation {
+    condition     = alltrue([for budget in values(var.billing_budgets) : budget.amount > 0])
+    error_message = "A budget needs an amount above 0, in the currency of the billing account."
+  }
+
+  validation {
+    condition     = alltrue([for budget in values(var.billing_budgets) : contains(["MONTH", "QUARTER", "YEAR"], budget.calendar_period)])
+    error_message = "calendar_period is MONTH, QUARTER or YEAR."
+  }
+
+  validation {
+    condition     = alltrue([for budget in values(var.billing_budgets) : length(budget.projects) > 0])
+    error_message = "Name the projects of each budget; without one it would be about the whole billing account."
+  }
+}
+
+variable "billing_export_table" {
+  description = "The detailed usage cost export as PROJECT.DATASET.TABLE, for the view billing_reconciliation; without it there is none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.billing_export_table == null || can(regex("^[a-z][-a-z0-9.:]*\\.[A-Za-z0-9_]+\\.gcp_billing_export_resource_v1_[A-Za-z0-9_]+$", var.billing_export_table))
+    error_message = "Write PROJECT.DATASET.gcp_billing_export_resource_v1_ACCOUNT: only the detailed export names the VM."
+  }
+}
+
+variable "budget_display_name" {
+  description = "The budget name that the tracker's alerts carry."
+  type        = string
+  default     = "spotkeeper"
+}
+
+variable "budget_id" {
+  description = "The budget id that the tracker's alerts carry; a policy budget of this name makes the enforcer listen to them."
+  type        = string
+  default     = "spotkeeper"
+}
+
+variable "budget_publisher" {
+  description = "The account under which Cloud Billing publishes notifications; null when the topic is not to be opened to it."
+  type        = string
+  default     = "serviceAccount:billing-budget-alert@system.gserviceaccount.com"
+
+  validation {
+    condition     = var.budget_publisher == null || can(regex("^serviceAccount:.+@.+", var.budget_publisher))
+    error_message = "Only a service account may publish budget notifications: who can publish can have VMs stopped."
+  }
+}
+
+variable "call_patience_seconds" {
+  description = "For how many seconds a failing call to Google Cloud is tried again."
+  type        = number
+  default     = 60
+
+  validation {
+    condition     = var.call_patience_seconds >= 0 && var.call_patience_seconds <= 300 && floor(var.call_patience_seconds) == var.call_patience_seconds
+    error_message = "Set call_patience_seconds to a whole number from 0 to 300."
+  }
+}
+
+variable "catch_up_hours" {
+  description = "How many hours back the tracker does hours that were missed or incomplete."
+  type        = number
+  default     = 48
+
+  validation {
+    condition     = var.catch_up_hours >= 0 && var.catch_up_hours <= 168 && floor(var.catch_up_hours) == var.catch_up_hours
+    error_message = "Set catch_up_hours to a whole number from 0 to 168."
+  }
+}
+
+variable "custom_metrics" {
+  description = "Whether the tracker writes its figures to Cloud Monitoring; dashboard and alerts live on them."
+  type        = bool
+  default     = true
+}
+
+variable "daily_budget_usd" {
+  description = "What all tracked Spot VMs may cost on a day of Cloud Billing (Los Angeles); null for no limit."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = try(var.daily_budget_usd > 0, true)
+    error_message = "Set daily_budget_usd to an amount above 0, or leave it out."
+  }
+}
+
+variable "dataset" {
+  description = "The BigQuery dataset, which is made here."
+  type        = string
+  default     = "cost_tracking"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_]+$", var.dataset)) && length(var.dataset) <= 1024
+    error_message = "A dataset name has letters, digits and underscores only, such as cost_tracking."
+  }
+}
+
+variable "dataset_location" {
+  description = "Where BigQuery keeps the data; the region when null. With a billing export it must be the export's location."
+  type        = string
+  default     = null
+}
+
+variable "delete_data" {
+  description = "Whether terraform destroy may delete the dataset with everything in it; apply it before you destroy."
+  type        = bool
+  default     = false
+}
+
+variable "enforcement_mode" {
+  description = "Whether VMs are stopped: dry_run plans and records only, enforce stops them. You have to decide: there is no default."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["dry_run", "enforce"], var.enforcement_mode)
+    error_message = "Set enforcement_mode to dry_run, and to enforce once a week of plans has been what you want."
+  }
+}
+
+variable "enforcement_policy" {
+  description = "What the enforcer may do, for each budget by its id or by its name in billing_budgets. What is left out has the default in the README."
+  type = object({
+    billing_account_id   = optional(string)
+    grace_seconds        = optional(number)
+    minimum_age_minutes  = optional(number)
+    most_share_of_fleet  = optional(number)
+    most_stops_per_alert = optional(number)
+    most_stops_per_day   = optional(number)
+    priority_label       = optional(string)
+    protect_label        = optional(string)
+    restart              = optional(bool)
+    signals              = optional(map(string))
+    snooze_until         = optional(string)
+    steps = optional(list(object({
+      share      = number
+      priorities = list(string)
+    })))
+    unlabelled_priority = optional(string)
+    without_records     = optional(string)
+    budgets = map(object({
+      currency             = optional(string)
+      labels               = optional(map(list(string)))
+      most_share_of_fleet  = optional(number)
+      most_stops_per_alert = optional(number)
+      most_stops_per_day   = optional(number)
+      period               = optional(string)
+      projects             = list(string)
+      signals              = optional(map(string))
+      steps = optional(list(object({
+        share      = number
+        priorities = list(string)
+      })))
+    }))
+  })
+  nullable = false
+
+  validation {
+    condition     = length(var.enforcement_policy.budgets) > 0
+    error_message = "Name at least one budget by its id, or by its name in billing_budgets."
+  }
+
+  validation {
+    condition     = alltrue([for rule in values(var.enforcement_policy.budgets) : length(rule.projects) > 0])
+    error_message = "Name the projects that each budget covers: nothing is stopped outside of them."
+  }
+
+  validation {
+    condition = alltrue([
+      for step in flatten(concat(
+        [coalesce(var.enforcement_policy.steps, [])],
+        [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.steps, [])],
+      )) : step.share > 0 && step.share <= 10
+    ])
+    error_message = "The share of a step is a share of the budget, above 0 and at most 10: for 80 % write 0.8."
+  }
+
+  validation {
+    condition = alltrue([
+      for step in flatten(concat(
+        [coalesce(var.enforcement_policy.steps, [])],
+        [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.steps, [])],
+      )) : length(step.priorities) > 0 && alltrue([for priority in step.priorities : contains(["low", "medium", "high"], priority)])
+    ])
+    error_message = "The priorities of a step are low, medium or high."
+  }
+
+  validation {
+    condition = alltrue([
+      for rule in values(var.enforcement_policy.budgets) :
+      rule.period == null || can(regex("^(month|quarter|year|\\d{4}-\\d{2}-\\d{2}/\\d{4}-\\d{2}-\\d{2})$", rule.period))
+    ])
+    error_message = "period is month, quarter, year, or the first and last day such as 2026-11-01/2026-12-31."
+  }
+
+  validation {
+    condition     = contains(["refuse", "act"], coalesce(var.enforcement_policy.without_records, "refuse"))
+    error_message = "without_records is refuse or act."
+  }
+
+  validation {
+    condition = alltrue([
+      for signals in concat(
+        [coalesce(var.enforcement_policy.signals, {})],
+        [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.signals, {})],
+      ) : alltrue([for signal, response in signals : contains(["billing", "tracker"], signal) && contains(["stop", "warn"], response)])
+    ])
+    error_message = "signals says for billing and tracker whether they stop or warn, such as { billing = \"stop\", tracker = \"warn\" }."
+  }
+}
+
+variable "expect_budget_notifications" {
+  description = "Whether to raise an alert when no budget notification arrives for a day; Cloud Billing sends some every hour."
+  type        = bool
+  default     = true
+}
+
+variable "folder_id" {
+  description = "A folder whose projects are tracked too, those directly in it; the tracker's rights are granted on the folder then."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.folder_id == null || can(regex("^[0-9]+$", var.folder_id))
+    error_message = "Write the folder's number only, as `gcloud resource-manager folders list` shows it."
+  }
+
+  validation {
+    condition     = var.folder_id == null || var.organization_id != null
+    error_message = "A role that holds in a folder belongs to the organization: set organization_id too."
+  }
+}
+
+variable "hourly_budget_usd" {
+  description = "What all tracked Spot VMs may cost in an hour; null for no limit."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = try(var.hourly_budget_usd > 0, true)
+    error_message = "Set hourly_budget_usd to an amount above 0, or leave it out."
+  }
+}
+
+variable "labels" {
+  description = "Labels on everything that takes labels."
+  type        = map(string)
+  default     = { app = "spotkeeper" }
+}
+
+variable "monthly_budget_usd" {
+  description = "What all tracked Spot VMs may cost in a month of Cloud Billing (Los Angeles); null for no limit."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = try(var.monthly_budget_usd > 0, true)
+    error_message = "Set monthly_budget_usd to an amount above 0, or leave it out."
+  }
+}
+
+variable "notification_emails" {
+  description = "Who is told of alerts by e-mail."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for address in var.notification_emails : can(regex("^[^@\\s]+@[^@\\s]+$", address))])
+    error_message = "Write each as an e-mail address such as oncall@example.com."
+  }
+}
+
+variable "organization_id" {
+  description = "The number of the organization; needed with folder_id only."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.organization_id == null || can(regex("^[0-9]+$", var.organization_id))
+    error_message = "Write the organization's number only, as `gcloud organizations list` shows it."
+  }
+}
+
+variable "pagerduty_service_key" {
+  description = "The integration key of a PagerDuty service that is told of alerts."
+  type        = string
+  default     = null
+  sensitive   = true
+}
+
+variable "parallel_stops" {
+  description = "How many VMs the enforcer stops at the same time."
+  type        = number
+  default     = 32
+
+  validation {
+    condition     = var.parallel_stops >= 1 && var.parallel_stops <= 100 && floor(var.parallel_stops) == var.parallel_stops
+    error_message = "Set parallel_stops to a whole number from 1 to 100."
+  }
+}
+
+variable "price_refresh_hours" {
+  description = "How many hours old a reading of the price catalogue may be."
+  type        = number
+  default     = 6
+
+  validation {
+    condition     = var.price_refresh_hours >= 1 && var.price_refresh_hours <= 168 && floor(var.price_refresh_hours) == var.price_refresh_hours
+    error_message = "Set price_refresh_hours to a whole number from 1 to 168."
+  }
+}
+
+variable "project_id" {
+  description = "The project that spotkeeper is deployed to: functions, dataset, topic, alerts."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "Write the project's id such as my-project-1, not its name and not its number."
+  }
+}
+
+variable "projects" {
+  description = "The projects whose VMs are tracked; only project_id when this is empty and there is no folder."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for project in var.projects : can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", project))])
+    error_message = "Write each project's id such as my-project-1, not its name and not its number."
+  }
+}
+
+variable "region" {
+  description = "The region of the functions and the scheduler, such as us-central1; VMs are tracked wherever they are."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "Write a region such as us-central1, not a zone."
+  }
+}
+
+variable "slack_channel" {
+  description = "The Slack channel that is told of alerts, such as #cloud-costs; needs slack_token."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.slack_channel == null || var.slack_token != null
+    error_message = "Cloud Monitoring writes to Slack with a token: set slack_token too (docs/deploy.md says where it comes from)."
+  }
+}
+
+variable "slack_token" {
+  description = "The token of Cloud Monitoring's Slack app for that workspace."
+  type        = string
+  default     = null
+  sensitive   = true
+}
+
+variable "unpriced_share_limit" {
+  description = "The share of a day's cost rows without a price from which on an alert is raised."
+  type        = number
+  default     = 0.02
+
+  validation {
+    condition     = var.unpriced_share_limit >= 0 && var.unpriced_share_limit < 1
+    error_message = "Set unpriced_share_limit to a share from 0 to below 1: for 2 % write 0.02."
+  }
+}

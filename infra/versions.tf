@@ -1,0 +1,25 @@
+terraform {
+  # Validations that look at other variables came with 1.9.
+  required_version = ">= 1.9"
+
+  required_providers {
+    archive = {
+      source  = "hashicorp/archive"
+      version = "~> 2.7"
+    }
+    google = {
+      source  = "hashicorp/google"
+      version = "~> 6.50"
+    }
+  }
+}
+
+provider "google" {
+  project        = var.project_id
+  region         = var.region
+  default_labels = var.labels
+
+  # The budgets API takes a person's login only when a project is named that answers for the call.
+  billing_project       = var.project_id
+  user_project_override = true
+}

@@ -1,0 +1,163 @@
+"""Words that Google's API takes a choice of: the provider checks them in code, when it is too late."""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+import pytest
+
+from tests.infra.terraform_files import FILES, INFRA, leaves, local_values, parsed, resources
+
+CHOICES: Mapping[str, Mapping[str, AbstractSet[object]]] = {
+    "google_bigquery_table": {"view.use_legacy_sql": {False}},
+    "google_billing_budget": {
+        "all_updates_rule.schema_version": {"1.0"},
+        "threshold_rules.spend_basis": {"CURRENT_SPEND", "FORECASTED_SPEND"},
+    },
+    "google_cloud_scheduler_job": {
+        "http_target.http_method": {"POST", "GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"},
+    },
+    "google_cloudfunctions2_function": {
+        "build_config.runtime": {"python312", "python313", "python314"},
+        "service_config.available_cpu": {"1", "2", "4"},
+        "service_config.ingress_settings": {"ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB"},
+    },
+    "google_monitoring_alert_policy": {
+        "combiner": {"AND", "OR", "AND_WITH_MATCHING_RESOURCE"},
+        "documentation.mime_type": {"text/markdown"},
+    },
+    "google_monitoring_metric_descriptor": {
+        "labels.value_type": {"STRING", "BOOL", "INT64"},
+        "metric_kind": {"GAUGE", "DELTA", "CUMULATIVE"},
+        "value_type": {"BOOL", "INT64", "DOUBLE", "STRING", "DISTRIBUTION"},
+    },
+    "google_monitoring_notification_channel": {"type": {"email", "slack", "pagerduty"}},
+    "google_storage_bucket": {
+        "lifecycle_rule.action.type": {"Delete", "SetStorageClass", "AbortIncompleteMultipartUpload"},
+        "public_access_prevention": {"enforced", "inherited"},
+    },
+}
+"""By the reference of each resource; every path named here has to be there."""
+
+SECONDS: Mapping[str, tuple[int, int]] = {
+    "google_cloud_scheduler_job.attempt_deadline": (15, 1800),
+    "google_cloud_scheduler_job.retry_config.max_backoff_duration": (5, 3600),
+    "google_cloud_scheduler_job.retry_config.min_backoff_duration": (5, 3600),
+    "google_monitoring_alert_policy.alert_strategy.auto_close": (1800, 604800),
+    "google_monitoring_alert_policy.alert_strategy.notification_rate_limit.period": (300, 172800),
+    "google_monitoring_alert_policy.conditions.condition_prometheus_query_language.duration": (0, 84600),
+    "google_monitoring_alert_policy.conditions.condition_prometheus_query_language.evaluation_interval": (30, 84600),
+    "google_pubsub_subscription.message_retention_duration": (600, 2678400),
+    "google_pubsub_subscription.retry_policy.maximum_backoff": (0, 600),
+    "google_pubsub_subscription.retry_policy.minimum_backoff": (0, 600),
+}
+"""Durations and what Google takes for them."""
+
+ALIGNERS = {"ALIGN_MAX", "ALIGN_MEAN", "ALIGN_SUM", "ALIGN_DELTA", "ALIGN_RATE", "ALIGN_PERCENTILE_99"}
+REDUCERS = {"REDUCE_MAX", "REDUCE_MEAN", "REDUCE_SUM"}
+SEVERITIES = {"CRITICAL", "ERROR", "WARNING"}
+METRICS = {
+    "pubsub.googleapis.com/subscription/num_undelivered_messages",
+    "pubsub.googleapis.com/topic/send_message_operation_count",
+    "run.googleapis.com/request_count",
+    "run.googleapis.com/request_latencies",
+}
+"""Metrics of Google's own that are used: https://cloud.google.com/monitoring/api/metrics_gcp"""
+
+DISTRIBUTIONS = {"run.googleapis.com/request_latencies"}
+COUNTERS = {"run.googleapis.com/request_count", "pubsub.googleapis.com/topic/send_message_operation_count"}
+
+
+def found(kind: str) -> list[tuple[str, object]]:
+    """Return every attribute of all resources of a kind; what a dynamic block holds counts as the block's."""
+    pairs = [pair for block in resources() if block.kind == kind for pair in leaves(block.body)]
+    return [(re.sub(r"dynamic\.(\w+)\.content\.", r"\1.", path), value) for path, value in pairs]
+
+
+@pytest.mark.parametrize("path", [*FILES, INFRA / "example.tfvars"], ids=lambda path: path.name)
+def test_a_file_is_hcl_and_of_a_size_to_read(path: Path) -> None:
+    assert parsed(path)
+    assert len(path.read_text().splitlines()) < 300 or path.name == "variables.tf"
+
+
+@pytest.mark.parametrize("kind", CHOICES)
+def test_a_choice_is_one_of_those_that_there_are(kind: str) -> None:
+    for path, allowed in CHOICES[kind].items():
+        values = {value for where, value in found(kind) if where == path}
+        assert values, f"{kind}.{path} is not set"
+        assert values <= allowed, f"{kind}.{path}"
+
+
+@pytest.mark.parametrize("where", SECONDS)
+def test_a_duration_is_one_that_google_takes(where: str) -> None:
+    kind, _, path = where.partition(".")
+    least, most = SECONDS[where]
+    values = [str(value) for each, value in found(kind) if each == path]
+
+    assert values
+    for value in values:
+        assert re.fullmatch(r"\d+s", value)
+        assert least <= int(value[:-1]) <= most
+
+
+def test_every_duration_is_looked_at() -> None:
+    pairs = [(f"{block.kind}.{path}", value) for block in resources() for path, value in leaves(block.body)]
+
+    assert {where for where, value in pairs if re.fullmatch(r"\d+s", str(value))} == SECONDS.keys()
+
+
+def test_memory_and_time_are_written_as_google_reads_them() -> None:
+    attributes = found("google_cloudfunctions2_function")
+
+    assert {value for path, value in attributes if path.endswith("available_memory")} == {"512Mi"}
+    assert all(int(str(value)) <= 3600 for path, value in attributes if path.endswith("timeout_seconds"))
+
+
+def test_alerts_are_as_severe_as_can_be_said_and_are_evaluated_in_steps_of_half_a_minute() -> None:
+    severities = [alert["severity"] for name in ("alerts", "logged_alerts") for alert in local_values()[name].values()]
+    intervals = [
+        str(value) for path, value in found("google_monitoring_alert_policy") if path.endswith("evaluation_interval")
+    ]
+
+    assert set(severities) <= SEVERITIES
+    assert len(severities) == 9
+    assert [interval for interval in intervals if int(interval[:-1]) % 30] == []
+
+
+@pytest.mark.parametrize("chart", local_values()["charts"], ids=lambda chart: chart["title"])
+def test_a_chart_shows_a_metric_there_is_in_a_way_that_fits_it(chart: Mapping[str, str]) -> None:
+    [metric] = re.findall(r'metric\.type="([^"]+)"', chart["filter"])
+    own = {f"custom.googleapis.com/spotkeeper/{name}" for name in local_values()["metrics"]}
+
+    assert metric in METRICS | own
+    assert chart["aligner"] in ALIGNERS
+    assert chart["reducer"] in REDUCERS
+    assert (metric in DISTRIBUTIONS) == chart["aligner"].startswith("ALIGN_PERCENTILE")
+    assert (metric in COUNTERS) == (chart["aligner"] == "ALIGN_SUM")
+    assert re.fullmatch(r"\d+s", chart["period"])
+    assert int(chart["period"][:-1]) % 60 == 0
+
+
+@pytest.mark.parametrize("name", local_values()["alerts"])
+def test_a_query_is_of_a_metric_there_is_and_its_brackets_are_closed(name: str) -> None:
+    query = str(local_values()["alerts"][name]["query"])
+    query = query.replace("${local.sign_of_life}", str(local_values()["sign_of_life"]))
+    own = set(re.findall(r"\$\{local\.figure\.(\w+)}", query))
+    others = set(re.findall(r"\b(\w+_googleapis_com:\w+)", query))
+    known = {metric.replace("/", ":", 1).replace(".", "_").replace("/", "_") for metric in METRICS}
+
+    assert own | others
+    assert own <= set(local_values()["metrics"])
+    assert others <= known
+    for opening, closing in ("()", "{}", "[]"):
+        assert query.count(opening) == query.count(closing)
+    assert set(re.findall(r"\b([a-z_]+)\(", query)) <= {
+        "absent_over_time",
+        "last_over_time",
+        "max_over_time",
+        "min_over_time",
+        "sum",
+        "sum_over_time",
+    }
+    assert re.findall(r"\[(\d+[mhd])]", query)

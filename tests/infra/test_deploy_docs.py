@@ -1,0 +1,152 @@
+"""Commands in the documentation, the outputs and the alerts are ones that gcloud has, and say what Terraform does."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spotkeeper.settings import EnforcerSettings, TrackerSettings
+from tests.infra.terraform_files import INFRA, ROOT, local_values, outputs
+from tests.infra.test_settings_contract import LOCAL_ONLY, read_by
+
+DOCS = ROOT / "docs"
+BY_HAND = DOCS / "without-terraform.md"
+WITH_COMMANDS = [DOCS / "deploy.md", BY_HAND, DOCS / "security.md", INFRA / "outputs.tf", INFRA / "alerts.tf"]
+GCLOUD = shutil.which("gcloud")
+
+needs_gcloud = pytest.mark.skipif(GCLOUD is None, reason="NO COMMAND IS COMPARED WITH GCLOUD: it is not installed")
+
+
+def commands(path: Path) -> list[str]:
+    """Return what follows each `gcloud` in a file, up to the end of the command."""
+    text = path.read_text().replace("\\\n", " ")
+    text = re.sub(r"\$\((?!gcloud)[^()]*\)|\$\{[^}]*}", "X", text)
+    return [command.strip() for command in re.findall(r"gcloud ([a-z][^\n;|)&`]*)", text)]
+
+
+@cache
+def tree() -> Mapping[str, Any]:
+    """Return gcloud's own table of its commands and flags, from which it completes lines."""
+    table = Path(str(GCLOUD)).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
+    if not table.is_file():
+        pytest.skip(f"NO COMMAND IS COMPARED WITH GCLOUD: there is no {table}")
+    spec = importlib.util.spec_from_file_location("gcloud_completions", table)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Mapping[str, Any] = module.STATIC_COMPLETION_CLI_TREE
+    return found
+
+
+def unknown(command: str) -> list[str]:
+    """Return what gcloud does not know of a command: its name, or flags."""
+    node, allowed = tree(), set(tree()["flags"])
+    for word in command.split():
+        if word not in node["commands"]:
+            break
+        node = node["commands"][word]
+    if node["commands"]:
+        return [f"no command: {command}"]
+    allowed |= set(node["flags"])
+    allowed |= {f"--no-{name[2:]}" for name, kind in node["flags"].items() if kind == "bool"}
+    return sorted(set(re.findall(r"(?<=\s)--[a-z][a-z0-9-]*", command)) - allowed)
+
+
+@needs_gcloud
+@pytest.mark.parametrize("path", WITH_COMMANDS, ids=lambda path: path.name)
+def test_gcloud_has_every_command_and_flag_that_is_written(path: Path) -> None:
+    found = {command: unknown(command) for command in commands(path)}
+
+    assert found
+    assert {command: faults for command, faults in found.items() if faults} == {}
+
+
+@needs_gcloud
+def test_a_flag_that_gcloud_does_not_have_is_seen() -> None:
+    assert unknown("pubsub topics create name --message-retention-duration 7d --retry") == ["--retry"]
+    assert unknown("pubsub topics invent name") == ["no command: pubsub topics invent name"]
+
+
+@needs_gcloud
+def test_gcloud_takes_the_shares_of_a_budget_from_one() -> None:
+    told = subprocess.run(  # noqa: S603 (gcloud, as it was found)
+        [str(GCLOUD), "billing", "budgets", "create", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    [written] = [command for command in commands(BY_HAND) if command.startswith("billing budgets create")]
+
+    assert "--threshold-rule=percent=0.50" in told
+    assert re.findall(r"--threshold-rule percent=(\S+)", written) == ["0.5", "0.8", "1.0"]
+    assert "--notifications-rule-pubsub-topic" in written
+
+
+def test_the_roles_made_by_hand_are_those_that_terraform_makes() -> None:
+    made = {
+        name: permissions.split(",")
+        for name, permissions in re.findall(
+            r"roles create spotkeeper(\w+) .*?--permissions (\S+)", "\n".join(commands(BY_HAND))
+        )
+    }
+    lists = local_values()
+
+    assert made == {
+        "TrackerInstances": lists["tracker_instance_permissions"],
+        "EnforcerInstances": lists["enforcer_instance_permissions"],
+        "TrackerHome": [*lists["tracker_home_permissions"], *lists["metrics_permissions"]],
+        "EnforcerHome": lists["enforcer_home_permissions"],
+        "Records": lists["records_permissions"],
+        "Staging": lists["staging_permissions"],
+        "Alerts": lists["alert_permissions"],
+    }
+
+
+def test_the_services_switched_on_by_hand_are_those_that_terraform_switches_on() -> None:
+    [enabled] = [command for command in commands(BY_HAND) if command.startswith("services enable")]
+    optional = {"cloudasset.googleapis.com"}
+
+    listed = set(re.findall(r"[a-z]+\.googleapis\.com", (INFRA / "services.tf").read_text()))
+    assert set(enabled.split()[2:]) == listed - optional
+
+
+def test_the_settings_given_by_hand_are_settings_and_none_is_missing() -> None:
+    text = BY_HAND.read_text()
+    [of_tracker] = re.findall(r'--set-env-vars "([^"]+)"', text)
+    tracker = set(re.findall(r"(\w+)=", of_tracker))
+    enforcer = set(re.findall(r"^([A-Z_]+): ", text, re.MULTILINE))
+
+    assert tracker <= read_by(TrackerSettings) - LOCAL_ONLY.keys()
+    assert enforcer == {"PROJECT_ID", "ENFORCEMENT_MODE", "ENFORCEMENT_POLICY"}
+    assert enforcer <= read_by(EnforcerSettings)
+
+
+@pytest.mark.parametrize("name", ["retry_policy", "ack_deadline_seconds"])
+def test_the_subscription_made_by_hand_is_that_of_terraform(name: str) -> None:
+    [made] = [command for command in commands(BY_HAND) if "subscriptions create spotkeeper-enforcer" in command]
+    body = (INFRA / "enforcer.tf").read_text()
+    flags = {
+        "retry_policy": [("min-retry-delay", "minimum_backoff"), ("max-retry-delay", "maximum_backoff")],
+        "ack_deadline_seconds": [
+            ("ack-deadline", "ack_deadline_seconds"),
+            ("max-delivery-attempts", "max_delivery_attempts"),
+        ],
+    }[name]
+
+    for flag, attribute in flags:
+        [by_hand] = re.findall(rf"--{flag} (\S+)", made)
+        by_terraform = re.search(rf'\b{attribute}\s*=\s*"?(\w+)', body)
+        assert by_terraform is not None
+        assert by_hand == by_terraform[1], flag
+
+
+def test_the_outputs_that_the_documentation_names_are_there() -> None:
+    text = (DOCS / "deploy.md").read_text()
+    named = set(re.findall(r"\b(run_now|see_\w+|connect_a_budget|budget_ids|dashboard)\b", text))
+
+    assert {"run_now", "see_plans", "see_costs", "connect_a_budget"} <= named <= set(outputs())
+    assert all(re.fullmatch(r"[A-Z].+\.", body["description"]) for body in outputs().values())

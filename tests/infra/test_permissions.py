@@ -1,0 +1,210 @@
+"""The roles hold what the code calls needs, and nothing else; nobody else is given anything."""
+
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from spotkeeper.gcp.permissions import NEEDED
+from tests.infra.api_calls import Call, calls_in, calls_of
+from tests.infra.terraform_files import ROOT, local_values, resource, resources, whole_text
+
+TRACKER, ENFORCER = "spotkeeper.gcp.tracker", "spotkeeper.gcp.enforcer"
+NOTHING: frozenset[str] = frozenset()
+GROUP = frozenset({"compute.instanceGroupManagers.get", "compute.instanceGroupManagers.update"})
+
+PERMISSIONS: Mapping[Call, frozenset[str]] = {
+    ("AssetServiceClient", "batch_get_assets_history"): frozenset({"cloudasset.assets.exportResource"}),
+    ("AuthorizedSession", "post"): NOTHING,  # projects.testIamPermissions: everybody may ask about himself
+    ("CloudCatalogClient", "list_skus"): NOTHING,  # list prices are public
+    ("GlobalOperationsClient", "aggregated_list"): frozenset({"compute.globalOperations.list"}),
+    ("InstanceGroupManagersClient", "start_instances_unary"): GROUP,
+    ("InstanceGroupManagersClient", "stop_instances_unary"): GROUP,
+    ("InstancesClient", "aggregated_list"): frozenset({"compute.instances.list"}),
+    ("InstancesClient", "get"): frozenset({"compute.instances.get"}),
+    ("InstancesClient", "set_metadata_unary"): frozenset({"compute.instances.setMetadata"}),
+    ("InstancesClient", "start_unary"): frozenset({"compute.instances.start"}),
+    ("InstancesClient", "stop_unary"): frozenset({"compute.instances.stop"}),
+    ("MachineTypesClient", "get"): frozenset({"compute.machineTypes.get"}),
+    ("MetricServiceClient", "create_time_series"): frozenset({"monitoring.timeSeries.create"}),
+    ("MetricServiceClient", "list_time_series"): frozenset({"monitoring.timeSeries.list"}),
+    ("PublisherClient", "publish"): frozenset({"pubsub.topics.publish"}),
+    ("PublisherClient", "stop"): NOTHING,  # it ends the client's own threads
+    ("RegionInstanceGroupManagersClient", "start_instances_unary"): GROUP,
+    ("RegionInstanceGroupManagersClient", "stop_instances_unary"): GROUP,
+    ("RegionOperationsClient", "get"): frozenset({"compute.regionOperations.get"}),
+    ("ZoneOperationsClient", "get"): frozenset({"compute.zoneOperations.get"}),
+    ("bigquery.Client", "create_table"): frozenset({"bigquery.tables.create", "bigquery.tables.get"}),
+    ("bigquery.Client", "delete_table"): frozenset({"bigquery.tables.delete"}),
+    ("bigquery.Client", "get_table"): frozenset({"bigquery.tables.get"}),
+    # https://cloud.google.com/bigquery/docs/batch-loading-data#required_permissions
+    ("bigquery.Client", "load_table_from_file"): frozenset(
+        {
+            "bigquery.jobs.create",
+            "bigquery.tables.create",
+            "bigquery.tables.update",
+            "bigquery.tables.updateData",
+        }
+    ),
+    ("bigquery.Client", "query"): frozenset(
+        {"bigquery.jobs.create", "bigquery.tables.getData", "bigquery.tables.updateData"}
+    ),
+}
+"""What a method needs, by the reference of the method it sends: one permission more is a role that holds too much."""
+
+ROLES: Mapping[str, tuple[str, ...]] = {
+    TRACKER: (
+        "tracker_instance_permissions",
+        "asset_history_permissions",
+        "tracker_home_permissions",
+        "metrics_permissions",
+        "records_permissions",
+        "staging_permissions",
+        "alert_permissions",
+    ),
+    ENFORCER: (
+        "enforcer_instance_permissions",
+        "warning_permissions",
+        "without_records_permissions",
+        "enforcer_home_permissions",
+        "records_permissions",
+        "staging_permissions",
+    ),
+}
+
+PREDEFINED = {
+    "roles/artifactregistry.writer": "the builder stores the image it built",
+    "roles/bigquery.dataViewer": "analysts read the dataset",
+    "roles/iam.serviceAccountTokenCreator": "Pub/Sub signs its calls as the delivery account",
+    "roles/logging.logWriter": "the builder writes the log of the build",
+    "roles/pubsub.publisher": "Cloud Billing publishes notifications, and Pub/Sub dead letters",
+    "roles/pubsub.subscriber": "Pub/Sub takes dead letters from the subscription",
+    "roles/run.invoker": "each function is called by one account",
+    "roles/storage.objectViewer": "the builder reads the source",
+}
+"""The only roles that are not our own, and why."""
+
+TRACKER_ACCOUNT = "${google_service_account.tracker.member}"
+ENFORCER_ACCOUNT = "${google_service_account.enforcer.member}"
+GRANTS = {
+    "google_bigquery_dataset_iam_member.analysts": "${each.value}",
+    "google_bigquery_dataset_iam_member.records": "${each.value}",
+    "google_cloud_run_service_iam_member.delivery": "${google_service_account.delivery.member}",
+    "google_cloud_run_service_iam_member.scheduler": "${google_service_account.scheduler.member}",
+    "google_folder_iam_member.tracker_instances": TRACKER_ACCOUNT,
+    "google_project_iam_member.builder": "${google_service_account.builder.member}",
+    "google_project_iam_member.enforcer_home": ENFORCER_ACCOUNT,
+    "google_project_iam_member.enforcer_instances": ENFORCER_ACCOUNT,
+    "google_project_iam_member.staging": "${each.value}",
+    "google_project_iam_member.tracker_home": TRACKER_ACCOUNT,
+    "google_project_iam_member.tracker_instances": TRACKER_ACCOUNT,
+    "google_pubsub_subscription_iam_member.dead_letter": "${local.pubsub_agent}",
+    "google_pubsub_topic_iam_member.cloud_billing": "${var.budget_publisher}",
+    "google_pubsub_topic_iam_member.dead_letter": "${local.pubsub_agent}",
+    "google_pubsub_topic_iam_member.tracker_alerts": TRACKER_ACCOUNT,
+    "google_service_account_iam_member.delivery_token": "${local.pubsub_agent}",
+}
+"""Every grant and who gets it."""
+
+
+def given(entry: str) -> set[str]:
+    return {permission for role in ROLES[entry] for permission in local_values()[role]}
+
+
+@pytest.mark.parametrize("entry", ROLES)
+def test_every_method_that_is_called_has_its_permissions_written_down(entry: str) -> None:
+    assert sorted(calls_of(entry).methods - PERMISSIONS.keys()) == []
+
+
+@pytest.mark.parametrize("entry", ROLES)
+def test_the_calls_on_every_client_are_found(entry: str) -> None:
+    calls = calls_of(entry)
+
+    assert calls.clients == {client for client, _ in calls.methods}
+
+
+@pytest.mark.parametrize("entry", ROLES)
+def test_the_roles_of_a_function_hold_what_its_calls_need_and_no_more(entry: str) -> None:
+    needed = NOTHING.union(*(PERMISSIONS[call] for call in calls_of(entry).methods))
+
+    assert given(entry) == needed
+
+
+def test_a_client_is_followed_through_parameters_attributes_and_what_holds_several() -> None:
+    source = """
+class Group:
+    def __init__(self, instances: compute_v1.InstancesClient | None) -> None:
+        self._instances = instances
+        self._operations = {"zones": compute_v1.ZoneOperationsClient(), "regions": compute_v1.RegionOperationsClient()}
+
+    def go(self, scope: str) -> None:
+        self._instances.stop_unary(project="p")
+        client = self._operations[scope]
+        client.get(operation="o")
+
+
+class Other:
+    def __init__(self) -> None:
+        self._instances = {}
+
+    def go(self) -> None:
+        self._instances.get("a")
+"""
+
+    assert calls_in(source).methods == {
+        ("InstancesClient", "stop_unary"),
+        ("ZoneOperationsClient", "get"),
+        ("RegionOperationsClient", "get"),
+    }
+
+
+def test_what_a_drill_asks_for_is_what_the_enforcer_can_be_given() -> None:
+    assert sorted(set(NEEDED) - given(ENFORCER)) == []
+
+
+def test_every_permission_is_named_once_and_in_order() -> None:
+    for name in {role for roles in ROLES.values() for role in roles}:
+        assert local_values()[name] == sorted(set(local_values()[name])), name
+
+
+def test_the_enforcer_can_neither_create_nor_delete_anything_but_its_staging_tables() -> None:
+    lasting = {"create", "delete", "insert", "setIamPolicy", "actAs", "setServiceAccount", "attachDisk"}
+    found = {permission for permission in given(ENFORCER) if permission.rpartition(".")[2] in lasting}
+
+    assert found == {"bigquery.jobs.create", "bigquery.tables.create", "bigquery.tables.delete"}
+
+
+def test_only_staging_tables_may_be_deleted() -> None:
+    [condition] = resource("google_project_iam_member", "staging")["condition"]
+    lists = {name: value for name, value in local_values().items() if isinstance(value, list)}
+
+    assert condition["expression"] == (
+        'resource.name.startsWith("projects/${var.project_id}/datasets/${var.dataset}/tables/staging_")'
+    )
+    assert [name for name, value in lists.items() if "bigquery.tables.delete" in value] == ["staging_permissions"]
+    for module in ("warehouse", "enforcement_records"):
+        assert 'f"staging_{' in (ROOT / "functions" / "spotkeeper" / "gcp" / f"{module}.py").read_text()
+
+
+def test_every_grant_is_known_and_adds_to_what_others_granted() -> None:
+    grants = {f"{block.kind}.{block.name}": block.body for block in resources() if "_iam_" in block.kind}
+    members = {name: body["member"] for name, body in grants.items() if name.split(".")[0].endswith("_iam_member")}
+    roles = [name for name in grants if name.split(".")[0].endswith("_iam_custom_role")]
+
+    assert members == GRANTS
+    assert len(members) + len(roles) == len(grants), "a binding or a policy takes away what others granted"
+
+
+def test_roles_are_our_own_or_narrow_ones_with_a_reason() -> None:
+    roles = {block.name: str(block.body["role"]) for block in resources() if block.kind.endswith("_iam_member")}
+    ours = {name for name, role in roles.items() if "custom_role" in role or role == "${each.value.name}"}
+    listed = set(re.findall(r"roles/[\w.]+", whole_text()))
+
+    assert listed == PREDEFINED.keys()
+    assert {name for name in roles.keys() - ours if not roles[name].startswith("roles/")} == {"builder"}
+
+
+def test_nothing_is_public() -> None:
+    public = {"allUsers", "allAuthenticatedUsers"}
+
+    assert [block.name for block in resources() if public & set(str(block.body).replace('"', "'").split("'"))] == []

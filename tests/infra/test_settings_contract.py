@@ -1,0 +1,217 @@
+"""Terraform sets what the functions read: every setting, every field of the policy, every table, view and metric."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, override
+
+import pytest
+
+from spotkeeper.actions import Event
+from spotkeeper.budgets import VerdictName
+from spotkeeper.errors import SettingsError
+from spotkeeper.policies import Policy
+from spotkeeper.settings import EnforcerSettings, TrackerSettings
+from tests.infra.terraform_files import (
+    INFRA,
+    ROOT,
+    local_values,
+    object_fields,
+    parsed,
+    variables,
+    whole_text,
+)
+
+SQL = ROOT / "sql"
+TABLES = sorted((SQL / "tables").glob("*.json"))
+VIEWS = sorted((SQL / "views").glob("*.sql"))
+FUNCTIONS = {"tracker_settings": TrackerSettings, "enforcer_settings": EnforcerSettings}
+
+LOCAL_ONLY = {
+    "CLOCK": "the present is the schedule's only when a recorded fleet is played again",
+    "BIGQUERY_ENDPOINT": "the local stack",
+    "COMPUTE_ENDPOINT": "the local stack",
+    "MONITORING_ENDPOINT": "the local stack",
+    "BILLING_ENDPOINT": "the local stack",
+    "ASSETS_ENDPOINT": "the local stack",
+    "RESOURCE_MANAGER_ENDPOINT": "the local stack",
+}
+"""Settings that a deployment must not have, and what they are for."""
+
+MADE_HERE = {"BUDGET_TOPIC": "Terraform makes the topic"}
+"""Settings that are no variable, and why."""
+
+
+class Recorder(Mapping[str, str]):
+    """Variables that are all unset, and remember which were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+
+    @override
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        raise KeyError(name)
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    @override
+    def __len__(self) -> int:
+        return 0
+
+
+def read_by(settings: type[TrackerSettings | EnforcerSettings]) -> set[str]:
+    recorder = Recorder()
+    with pytest.raises(SettingsError):
+        settings.from_mapping(recorder)
+    return recorder.asked
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_told_every_setting_it_reads_and_no_other(name: str) -> None:
+    told = set(local_values()[name])
+
+    assert told == read_by(FUNCTIONS[name]) - LOCAL_ONLY.keys()
+
+
+def test_every_setting_that_is_left_out_exists_and_is_left_out() -> None:
+    read = read_by(TrackerSettings) | read_by(EnforcerSettings)
+
+    assert LOCAL_ONLY.keys() <= read
+    assert [name for name in LOCAL_ONLY if re.search(rf"\b{name}\b", whole_text())] == []
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_variable_has_the_name_of_its_setting(name: str) -> None:
+    settings = set(local_values()[name]) - MADE_HERE.keys()
+
+    assert sorted(setting for setting in settings if setting.lower() not in variables()) == []
+    assert sorted(setting for setting in settings if f"var.{setting.lower()}" not in whole_text()) == []
+
+
+def test_a_variable_has_the_default_of_its_setting() -> None:
+    home = {"PROJECT_ID": "home-project-1"}
+    policy = json.dumps({"budgets": {"b": {"projects": ["home-project-1"]}}})
+    tracker = TrackerSettings.from_mapping(home)
+    enforcer = EnforcerSettings.from_mapping(
+        {**home, "ENFORCEMENT_MODE": "dry_run", "ENFORCEMENT_POLICY": policy},
+    )
+    expected = {
+        "acting_seconds": enforcer.acting_seconds,
+        "alert_thresholds": [float(share) for share in tracker.budgets.thresholds],
+        "asset_history": tracker.asset_history,
+        "budget_display_name": tracker.budgets.display_name,
+        "budget_id": tracker.budgets.budget_id,
+        "call_patience_seconds": tracker.call_patience_seconds,
+        "catch_up_hours": tracker.catch_up_hours,
+        "custom_metrics": tracker.custom_metrics,
+        "dataset": tracker.dataset,
+        "parallel_stops": enforcer.parallel_stops,
+        "price_refresh_hours": tracker.price_refresh_hours,
+    }
+
+    assert {name: _plain(variables()[name]["default"]) for name in expected} == expected
+    assert enforcer.call_patience_seconds == tracker.call_patience_seconds
+
+
+def test_what_the_operator_must_decide_has_no_default() -> None:
+    without = {name for name, body in variables().items() if "default" not in body}
+
+    assert without == {"enforcement_mode", "enforcement_policy", "project_id", "region"}
+
+
+def test_variables_are_in_order_and_each_says_what_it_is() -> None:
+    assert list(variables()) == sorted(variables())
+    for name, body in variables().items():
+        assert re.fullmatch(r"[A-Z].+\.", body["description"]), name
+        assert "type" in body, name
+        for validation in body.get("validation", []):
+            assert re.search(r"[.)]$", validation["error_message"]), name
+
+
+def test_every_variable_is_used() -> None:
+    assert [name for name in variables() if not re.search(rf"\bvar\.{name}\b", whole_text())] == []
+
+
+def test_the_policy_variable_has_the_fields_of_the_policy() -> None:
+    nonsense = {"nonsense": 1, "budgets": {"b": {"projects": ["home-project-1"], "nonsense": 1}}}
+    with pytest.raises(SettingsError) as refused:
+        Policy.from_json(json.dumps(nonsense))
+    listed = re.findall(r"here it takes ([a-z_, ]+)", str(refused.value))
+    of_budget, of_policy = (set(names.split(", ")) for names in sorted(listed, key=len))
+
+    fields = object_fields(str(variables()["enforcement_policy"]["type"]))
+
+    assert set(fields) == of_policy
+    assert set(object_fields(fields["budgets"])) == of_budget
+
+
+def test_the_example_sets_every_variable_and_its_policy_is_accepted() -> None:
+    example = parsed(INFRA / "example.tfvars")
+
+    assert set(example) == set(variables())
+    policy = Policy.from_json(json.dumps(example["enforcement_policy"]))
+    assert set(example["billing_budgets"]) == set(policy.budgets)
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_all_that_a_table_file_says_is_deployed(path: Any) -> None:  # noqa: ANN401 (pytest's ids call it)
+    table = json.loads(path.read_text())
+
+    assert table.keys() <= {"description", "schema", "timePartitioning", "requirePartitionFilter", "clustering"}
+    assert table.get("timePartitioning", {}).keys() <= {"type", "field"}
+    assert table.get("timePartitioning", {}).get("type", "DAY") in {"HOUR", "DAY", "MONTH", "YEAR"}
+    assert table.get("clustering", {}).keys() <= {"fields"}
+    assert table["schema"].keys() == {"fields"}
+
+
+@pytest.mark.parametrize("path", VIEWS, ids=lambda path: path.stem)
+def test_a_view_has_only_placeholders_that_are_filled_and_reads_tables(path: Any) -> None:  # noqa: ANN401
+    text = path.read_text()
+    tables = {table.stem for table in TABLES}
+
+    assert set(re.findall(r"\$\{([^}]*)}", text)) <= {"dataset", "now", "billing_export_table"}
+    assert "%{" not in text
+    assert set(re.findall(r"\$\{dataset}\.(\w+)", text)) <= tables, (
+        "views are made at the same time: none can read another"
+    )
+    assert text.startswith("-- "), "the first line becomes the view's description"
+    assert ("${billing_export_table}" in text) == (path.stem == "billing_reconciliation")
+
+
+def test_every_metric_that_the_tracker_writes_is_declared_and_no_other() -> None:
+    tree = ast.parse((ROOT / "functions" / "spotkeeper" / "gcp" / "channel.py").read_text())
+    [writer] = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "write_metrics"]
+    figures = [node.elts for node in ast.walk(writer) if isinstance(node, ast.Tuple) and len(node.elts) == 3]
+    written = {
+        name.value: "period" in ast.unparse(labels)
+        for name, labels, _ in figures
+        if isinstance(name, ast.Constant) and isinstance(labels, ast.Dict)
+    }
+
+    assert {name: metric["by_period"] for name, metric in _metrics().items()} == written
+
+
+def test_alerts_on_logs_ask_for_events_that_the_enforcer_logs() -> None:
+    events = {f"instance {event}" for event in Event} | {f"budget notification: {name}" for name in VerdictName}
+    asked = re.findall(r'jsonPayload\.message=~\\?"([^"\\]+)', (INFRA / "alerts.tf").read_text())
+
+    assert len(asked) == 2
+    found = {pattern: {event for event in events if re.search(pattern, event)} for pattern in asked}
+    assert sorted(map(sorted, found.values())) == [
+        ["budget notification: nearing_budget", "budget notification: over_budget"],
+        ["instance restarted", "instance stopped"],
+    ]
+
+
+def _metrics() -> Mapping[str, Mapping[str, Any]]:
+    found: Mapping[str, Mapping[str, Any]] = local_values()["metrics"]
+    return {name: {key: _plain(value) for key, value in metric.items()} for name, metric in found.items()}
+
+
+def _plain(value: object) -> object:
+    """A literal as the parser gives it: words such as true may come as text."""
+    return {"true": True, "false": False, "${true}": True, "${false}": False}.get(str(value), value)

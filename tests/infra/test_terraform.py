@@ -1,0 +1,86 @@
+"""What Terraform itself says, where there is one: formatting, validity, and the plans in infra/tests.
+
+The test's name tells which providers it ran with: `google` are Google's own, when infra/ is initialised or the registry
+can be reached; `schemas` are those of a tool that serves only their schemas, named by SPOTKEEPER_TERRAFORM_CHECK or
+found beside the checkout. Without any it is skipped, and says so. The policy scanner is checkov, if it is on the path
+or named by SPOTKEEPER_CHECKOV: it pins packages of ours to older versions, so it lives in an environment of its own.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.infra.terraform_files import INFRA, ROOT
+
+TERRAFORM = shutil.which("terraform")
+CHECKOV = os.environ.get("SPOTKEEPER_CHECKOV") or shutil.which("checkov")
+OFFLINE = Path(
+    os.environ.get("SPOTKEEPER_TERRAFORM_CHECK") or ROOT.parent / "shared" / "tools" / "terraform-offline" / "check"
+)
+INITIALISED = (INFRA / ".terraform" / "providers").is_dir()
+RUNS = sorted(INFRA.glob("tests/*.tftest.hcl"))
+QUIET = {**os.environ, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+
+needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="TERRAFORM CHECKS NOTHING HERE: it is not installed")
+
+
+@needs_terraform
+def test_the_files_are_formatted() -> None:
+    assert _output([str(TERRAFORM), f"-chdir={INFRA}", "fmt", "-check", "-recursive"]) == ""
+
+
+@needs_terraform
+@pytest.mark.parametrize("providers", ["google" if INITIALISED or not OFFLINE.is_file() else "schemas"])
+def test_the_root_is_valid_and_its_plans_are_as_expected(providers: str) -> None:
+    told = _told_with_schemas() if providers == "schemas" else _told_with_providers()
+
+    assert "Success! The configuration is valid" in told
+    assert told.count("... pass") == len(RUNS) + sum(path.read_text().count("\nrun ") for path in RUNS)
+    assert " 0 failed" in told
+
+
+def _told_with_schemas() -> str:
+    return _output([str(OFFLINE), str(INFRA)])
+
+
+def _told_with_providers() -> str:
+    terraform = [str(TERRAFORM), f"-chdir={INFRA}"]
+    if not INITIALISED:
+        begun = _output([*terraform, "init", "-backend=false", "-input=false", "-no-color"])
+        if "successfully initialized" not in begun:
+            pytest.skip(f"TERRAFORM VALIDATES AND PLANS NOTHING HERE: no registry, and there is no {OFFLINE}\n{begun}")
+    return _output([*terraform, "validate", "-no-color"]) + _output([*terraform, "test", "-no-color"])
+
+
+def _output(command: list[str]) -> str:
+    told = subprocess.run(command, capture_output=True, text=True, check=False, env=QUIET)  # noqa: S603 (fixed words)
+    return told.stdout + (told.stderr if told.returncode else "")
+
+
+@pytest.mark.skipif(CHECKOV is None, reason="NO POLICY SCANNER RUNS HERE: checkov is not installed")
+def test_a_policy_scanner_finds_nothing_but_what_has_a_reason() -> None:
+    told = subprocess.run(  # noqa: S603 (checkov, as it was found)
+        [str(CHECKOV), "--config-file", ".checkov.yaml", "--directory", ".", "--output", "json"],
+        cwd=INFRA,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    result = json.loads(told)
+
+    assert [check["check_id"] for check in result["results"]["failed_checks"]] == []
+    assert result["summary"]["passed"] > 50
+    assert result["summary"]["parsing_errors"] == 0
+
+
+def test_every_exception_of_the_policy_scanner_has_a_reason() -> None:
+    exceptions = [line for line in (INFRA / ".checkov.yaml").read_text().splitlines() if "CKV" in line]
+
+    assert exceptions
+    assert [line for line in exceptions if not re.search(r"- CKV_GCP_\d+ # .{20,}", line)] == []
