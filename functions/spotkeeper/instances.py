@@ -25,6 +25,11 @@ class InstanceKey(NamedTuple):
     zone: str
     instance_id: str
 
+    @property
+    def region(self) -> str:
+        """The region of the zone: `us-central1` of `us-central1-a`."""
+        return self.zone.rpartition("-")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -57,4 +62,4 @@ class Instance:
     @property
     def region(self) -> str:
         """The region of the zone: `us-central1` of `us-central1-a`."""
-        return self.key.zone.rpartition("-")[0]
+        return self.key.region

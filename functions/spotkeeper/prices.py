@@ -11,7 +11,12 @@ from spotkeeper.instances import Shape
 from spotkeeper.skus import Market, Rate
 from spotkeeper.tables import rows
 
-MARKET_WORDS = {Market.SPOT: "Spot", Market.ON_DEMAND: "on-demand"}
+MARKET_WORDS = {
+    Market.SPOT: "Spot",
+    Market.ON_DEMAND: "on-demand",
+    Market.COMMITMENT_1YR: "1-year commitment",
+    Market.COMMITMENT_3YR: "3-year commitment",
+}
 
 
 class PriceStatus(StrEnum):
@@ -92,6 +97,12 @@ def unknown_by_design(machine_type: str) -> str:
     return family.unknown if family else ""
 
 
+def architecture_of(machine_type: str) -> str | None:
+    """Return X86_64 or ARM64, as Compute Engine names it; None when there is no rule for the machine type."""
+    family = _family(machine_type)
+    return family.architecture if family else None
+
+
 def custom_prefixes() -> list[str]:
     """Return how the names of custom types begin that have a rule: `n2-custom-`."""
     return [family.prefix for family in _families() if family.prefix.endswith(_CUSTOM) and not family.unknown]
@@ -129,6 +140,7 @@ class _Family:
     """A row of `data/families.csv`."""
 
     prefix: str
+    architecture: str
     core: str
     ram: str
     premium: str

@@ -1,23 +1,12 @@
-"""Billing Catalog SKUs become component rates: what a vCPU, a GiB or a GPU costs an hour in a region and a market.
+"""SKUs of the Billing Catalog, and the component rates that are read from them."""
 
-A SKU is claimed only when its description, without market and place, is one of those in `data/components.csv`, from the
-first word to the last: prefixes swallow one another (N2 and N2D, Custom and N2 Custom), and much that is no part of an
-instance is worded almost the same. What looks like a component and is claimed by no row is reported, never guessed.
-"""
-
-import gc
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
 from spotkeeper.sku_json import fault_of
-from spotkeeper.tables import rows
 
 CURRENCY = "USD"
 
@@ -31,10 +20,16 @@ class MalformedSkuError(ValueError):
 
 
 class Market(StrEnum):
-    """How a component is bought."""
+    """How a component is bought; a commitment is paid for whether or not anything runs."""
 
     SPOT = "spot"
     ON_DEMAND = "on_demand"
+    COMMITMENT_1YR = "commitment_1yr"
+    COMMITMENT_3YR = "commitment_3yr"
+
+
+PAID_BY_USE = (Market.SPOT, Market.ON_DEMAND)
+COMMITMENTS = (Market.COMMITMENT_1YR, Market.COMMITMENT_3YR)
 
 
 class RateUnit(StrEnum):
@@ -59,15 +54,6 @@ class Sku:
     usage_unit: str
     currency: str
     tiers: tuple[tuple[Decimal, Decimal], ...]
-
-    @property
-    def may_be_component(self) -> bool:
-        """Whether it is sold by the hour and is in a group of components, or worded like one."""
-        if self.usage_type.startswith(_COMMITMENTS):
-            return False
-        return self.resource_group in _COMPONENT_GROUPS or (
-            self.resource_family in _COMPONENT_FAMILIES and bool(_LOOKS_LIKE_COMPONENT.search(self.description))
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +100,13 @@ class Collision:
 
 @dataclass(frozen=True, slots=True)
 class CatalogReading:
-    """A whole catalogue, as far as it is about instances."""
+    """A whole catalogue, as far as it is about instances; `commitments` are the rates of resource-based commitments."""
 
     rates: tuple[Rate, ...]
     unclaimed: tuple[Unclaimed, ...] = ()
     collisions: tuple[Collision, ...] = ()
     skus_read: int = field(default=0, compare=False)
+    commitments: tuple[Rate, ...] = ()
 
 
 def money(units: str | int, nanos: int) -> Decimal:
@@ -161,142 +148,4 @@ def sku_from_json(resource: Mapping[str, Any]) -> Sku:
     )
 
 
-def read_catalog(skus: Iterable[Sku]) -> CatalogReading:
-    """Return the rates that a complete catalogue holds, whatever the order of its SKUs.
-
-    Where two SKUs price the same, one whose usage type names the market beats one that only words it; then the one of
-    fewer regions counts, so that a region's own SKU beats one of a continent; of two that reach equally far the dearer
-    one, so that no cost is understated; then the lower id.
-    Raises ForeignCurrencyError when a component is not priced in US dollars.
-    """
-    offers: dict[_Component, list[_Offer]] = defaultdict(list)
-    unclaimed: set[Unclaimed] = set()
-    skus_read = 0
-    with _without_collections():
-        for skus_read, sku in enumerate(skus, start=1):  # noqa: B007 (the count is kept)
-            if not sku.may_be_component:
-                continue
-            found = _rates(sku)
-            if isinstance(found, str):
-                unclaimed.add(Unclaimed(sku.sku_id, sku.description, found, sku.usage_type, sku.service_regions))
-                continue
-            for rate in found:
-                worded_only = rate.market is not _MARKETS[sku.usage_type]
-                rank = worded_only, len(sku.service_regions), -rate.usd, rate.sku_id, rate.description
-                offers[rate.component, rate.market, rate.region].append((rank, rate))
-    rates, collisions = [], []
-    for component in sorted(offers):
-        kept, *dropped = _best_first(offers[component])
-        rates.append(kept)
-        collisions += [Collision(kept, rate) for rate in dropped]
-    ordered = sorted(unclaimed, key=lambda each: (each.sku_id, each.description, each.reason))
-    return CatalogReading(tuple(rates), tuple(ordered), tuple(collisions), skus_read)
-
-
-type _Component = tuple[str, Market, str]
-type _Offer = tuple[tuple[bool, int, Decimal, str, str], Rate]
-
 _NANOS = 10**9
-_MARKETS = {"Preemptible": Market.SPOT, "OnDemand": Market.ON_DEMAND}
-"""The market is the usage type; descriptions were reworded more than once."""
-
-_COMMITMENTS = ("Commit", "Cmt")
-"""How the usage types of committed use begin, whatever its term."""
-
-_COMPONENT_GROUPS = {"CPU", "RAM", "GPU", "LocalSSD", "N1Standard", "F1Micro", "G1Small"}
-_COMPONENT_FAMILIES = {"Compute", "Storage"}
-_LOOKS_LIKE_COMPONENT = re.compile(r"\b(?:instance (?:core|ram)|gpu|local (?:ssd|storage))\b", re.IGNORECASE)
-_SPOT_WORDS = re.compile(r"^(?:spot )?preemptible |^spot | attached to (?:(?:spot )?preemptible|spot) vms?\b")
-_PLACE = re.compile(r" (?:running )?in (?!.* in ).*$")
-_GIB_PER_GB = Decimal("1.073741824")
-_HOURS_PER_MONTH = Decimal(730)
-_PER_HOUR = {"h": Decimal(1)}
-_PER_GIB_HOUR = {
-    "GiBy.h": Decimal(1),
-    "GBy.h": _GIB_PER_GB,
-    "GiBy.mo": 1 / _HOURS_PER_MONTH,
-    "GBy.mo": _GIB_PER_GB / _HOURS_PER_MONTH,
-}
-_FACTORS = {
-    RateUnit.VCPU_HOUR: _PER_HOUR,
-    RateUnit.GIB_HOUR: _PER_GIB_HOUR,
-    RateUnit.GPU_HOUR: _PER_HOUR,
-    RateUnit.INSTANCE_HOUR: _PER_HOUR,
-}
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Let the garbage collector rest, which would look through every SKU again and again: none is in a cycle."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _best_first(offers: list[_Offer]) -> list[Rate]:
-    """The rates of one component by rank, each once: a SKU may be listed on two pages."""
-    if len(offers) == 1:
-        return [offers[0][1]]
-    return list(dict.fromkeys(rate for _, rate in sorted(offers, key=lambda offer: offer[0])))
-
-
-def _rates(sku: Sku) -> tuple[Rate, ...] | str:
-    """The rates of a SKU, one for each of its regions; none when it is no component; or why it could not be read."""
-    description = " ".join(sku.description.casefold().split())
-    if _is_decoy(description):
-        return ()
-    claim = _components().get(_PLACE.sub("", _SPOT_WORDS.sub("", description)))
-    if claim is None:
-        return "no component is worded like this"
-    component, unit = claim
-    if reason := _unreadable(sku, unit):
-        return reason
-    if sku.tiers and sku.currency != CURRENCY:
-        message = f"SKU {sku.sku_id} ({sku.description}) is priced in {sku.currency!r}, not in {CURRENCY}"
-        raise ForeignCurrencyError(message)
-    if not sku.tiers or sku.tiers[0][1] <= 0:
-        return ()
-    usd = sku.tiers[0][1] * _FACTORS[unit][sku.usage_unit]
-    market = _market(sku.usage_type, description)
-    return tuple(
-        Rate(component, market, region, sku.sku_id, sku.description, unit, usd) for region in sku.service_regions
-    )
-
-
-def _market(usage_type: str, description: str) -> Market:
-    """The market of a SKU; a few that are sold as Spot, such as that of A4, have the usage type of on-demand."""
-    return Market.SPOT if _SPOT_WORDS.search(description) else _MARKETS[usage_type]
-
-
-def _unreadable(sku: Sku, unit: RateUnit) -> str:
-    """Why the price of a component cannot be read; empty when it can."""
-    if sku.resource_group not in _COMPONENT_GROUPS:
-        return f"its group {sku.resource_group!r} is not one of components"
-    if sku.usage_type not in _MARKETS:
-        return f"its usage type {sku.usage_type!r} is neither on-demand nor Spot"
-    if sku.usage_unit not in _FACTORS[unit]:
-        return f"its unit {sku.usage_unit!r} is not one of a {unit}"
-    if len(sku.tiers) > 1 or any(start for start, _ in sku.tiers):
-        starts = ", ".join(str(start) for start, _ in sku.tiers)
-        return f"its price has tiers that start at {starts}"
-    if not sku.service_regions:
-        return "it names no region"
-    return ""
-
-
-def _is_decoy(description: str) -> bool:
-    return any(words in description for words in _decoys())
-
-
-@cache
-def _components() -> dict[str, tuple[str, RateUnit]]:
-    return {row["wording"].casefold(): (row["component"], RateUnit(row["unit"])) for row in rows("components")}
-
-
-@cache
-def _decoys() -> tuple[str, ...]:
-    return tuple(row["words"] for row in rows("decoys"))

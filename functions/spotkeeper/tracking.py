@@ -16,12 +16,14 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.hours import HourState, Work, missing_work, work_of
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import event
+from spotkeeper.machine_type_prices import MachineTypePrice, machine_type_prices
 from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, spans
+from spotkeeper.preemptions import Preemption
 from spotkeeper.price_history import DatedRate, PriceHistory
 from spotkeeper.prices import ShapeComponent, components_of
 from spotkeeper.rosters import Look, Roster
 from spotkeeper.runs import Gap, HourReading, HourRun, Summary
-from spotkeeper.settings import TrackerSettings
+from spotkeeper.settings import Budgets, TrackerSettings
 from spotkeeper.skus import CatalogReading
 
 HOURS_IN_MEMORY = 4
@@ -32,7 +34,7 @@ _MOST_NAMED = 20
 type Report = Callable[[str], None]
 """Takes a sentence on what is missing from an answer that is good otherwise."""
 
-type Record = CostRow | Look | DatedRate | HourReading | HourRun | ShapeComponent
+type Record = CostRow | Look | DatedRate | HourReading | HourRun | ShapeComponent | MachineTypePrice | Preemption
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,14 @@ class InstanceReader(Protocol):
 
     def instances(self, project_id: str, report: Report) -> Iterator[Instance]:
         """Yield all instances of a project, Spot or not; raises UnavailableError."""
+        ...
+
+
+class PreemptionReader(Protocol):
+    """Compute Engine's record of what it took back."""
+
+    def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:
+        """Yield the preemptions from `start` up to, but without, `end`; raises UnavailableError."""
         ...
 
 
@@ -103,8 +113,8 @@ class Stage(Protocol):
         """Put costs, looks and rates into their tables, all or nothing, and return what the periods cost then."""
         ...
 
-    def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap]) -> None:
-        """Record the run itself, its alerts by message id, and the gaps met since the commit."""
+    def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
+        """Record the run itself, its alerts by message id, the gaps met since the commit, and the budgets there are."""
         ...
 
 
@@ -138,6 +148,7 @@ class Ports:
 
     uptime: UptimeReader
     instances: InstanceReader
+    preemptions: PreemptionReader
     catalog: CatalogReader
     ledger: Ledger
     inventory: Inventory
@@ -208,6 +219,8 @@ class _Run:
         )
         for change in changes:
             self.stage.add(change)
+        for price in machine_type_prices(reading, self.now):
+            self.stage.add(price)
         return history.after(changes, self.now)
 
     def costs(self, history: PriceHistory, *, seen_before: bool) -> None:
@@ -222,6 +235,7 @@ class _Run:
                     unknown.append(uptime)
                 else:
                     self._record(instance, uptime, history)
+            self._preemptions(project_id, hours)
         for uptime, instance in self._identify(unknown):
             if instance is None:
                 self.hours[uptime.hour].unresolved.append(uptime)
@@ -242,7 +256,7 @@ class _Run:
             self.stage.add(run)
         spends = self.stage.commit(tuple(self.hours), periods)
         alerts, gaps = self._tell(spends)
-        self.stage.close(alerts, gaps)
+        self.stage.close(alerts, gaps, self.settings.budgets)
         for gap in gaps:
             self._miss(self.hours, gap)
         return tuple(alerts.values())
@@ -270,6 +284,15 @@ class _Run:
                 yield instance
         except UnavailableError as error:
             self._miss(hours, Gap("compute", str(error), project_id))
+
+    def _preemptions(self, project_id: str, hours: Sequence[datetime]) -> None:
+        """Stage what was taken back from the first hour to the last; between them nothing is lost by a second look."""
+        report = self._reporter(hours, "preemptions", project_id)
+        try:
+            for preemption in self.ports.preemptions.preemptions(project_id, min(hours), max(hours) + HOUR, report):
+                self.stage.add(preemption)
+        except UnavailableError as error:
+            report(str(error))
 
     def _uptimes(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Uptime]:
         """The uptime of every instance and hour, once; an instance that was renamed within an hour has two series."""

@@ -141,7 +141,7 @@ def sku_resource(sku: Sku, published: datetime, currency: str = "USD") -> Json:
 @functools.cache
 def _catalog(changes_made: int) -> tuple[Sku, ...]:
     moment = price_changes()[changes_made - 1] if changes_made else datetime.min.replace(tzinfo=UTC)
-    skus = [*_components(moment), *_unrelated(), *_other_usage()]
+    skus = [*_components(moment), *_commitments(moment), *_unrelated(), *_other_usage()]
     return tuple(sorted({sku.sku_id: sku for sku in skus}.values(), key=lambda sku: sku.sku_id))
 
 
@@ -156,6 +156,20 @@ def _components(at: datetime) -> Iterator[Sku]:
                 description = f"{words}{row['tail']}{place}" if place else words
                 tiers = ((Decimal(0), price),)
                 yield Sku(description, row["family"], row["group"], usage_type, members, row["unit"], tiers)
+
+
+def _commitments(at: datetime) -> Iterator[Sku]:
+    """What a component costs that is committed to, at the discounts that Google gives for most families."""
+    prices = _prices_at(at)
+    for row in read_csv("components.csv"):
+        regions = [region for key, region, usage in prices if key == row["component"] and usage == "OnDemand"]
+        for place, members in _sold_as(row["spread"], regions) if row["commitment"] else ():
+            for term, usage_type, percent in (("1 Year", "Commit1Yr", 63), ("3 Years", "Commit3Yr", 45)):
+                description = f"Commitment v1: {row['commitment']} in {place or 'Americas'} for {term}"
+                group = {"N1Standard": "CPU" if row["unit"] == "h" else "RAM"}.get(row["group"], row["group"])
+                price = prices[row["component"], members[0], "OnDemand"] * percent / 100
+                tiers = ((Decimal(0), price),)
+                yield Sku(description, row["family"], group, usage_type, members, row["unit"], tiers)
 
 
 def _prices_at(at: datetime) -> dict[tuple[str, str, str], Decimal]:
@@ -194,7 +208,7 @@ def _tier(text: str) -> tuple[Decimal, Decimal]:
 
 
 def _other_usage() -> Iterator[Sku]:
-    """Sole tenancy, reserved capacity and commitments of every family and place: none is the price of a Spot VM."""
+    """Sole tenancy and reserved capacity of every family and place: none is the price of a Spot VM."""
     for family in OTHER_FAMILIES:
         for region, place in PLACES.items():
             short = family.split()[0]
@@ -202,19 +216,13 @@ def _other_usage() -> Iterator[Sku]:
                 ("Core", "CPU", "h", Decimal("0.0331")),
                 ("Ram", "RAM", "GiBy.h", Decimal("0.0044")),
             ):
-                commitment = "Cpu" if part == "Core" else part
-                for description, usage_type, asked in (
-                    (f"{family} Sole Tenancy Instance {part} running in {place}", "OnDemand", price),
-                    (
-                        f"Sole Tenancy Premium for {family} Sole Tenancy Instance {part} running in {place}",
-                        "OnDemand",
-                        price / 10,
-                    ),
-                    (f"Reserved {short} {part} in {place}", "OnDemand", Decimal(0)),
-                    (f"Commitment v1: {short} {commitment} in {place} for 1 Year", "Commit1Yr", price * 63 / 100),
-                    (f"Commitment v1: {short} {commitment} in {place} for 3 Year", "Commit3Yr", price * 45 / 100),
-                ):
-                    yield Sku(description, "Compute", group, usage_type, (region,), unit, ((Decimal(0), asked),))
+                sold = {
+                    f"{family} Sole Tenancy Instance {part} running in {place}": price,
+                    f"Sole Tenancy Premium for {family} Sole Tenancy Instance {part} running in {place}": price / 10,
+                    f"Reserved {short} {part} in {place}": Decimal(0),
+                }
+                for description, asked in sold.items():
+                    yield Sku(description, "Compute", group, "OnDemand", (region,), unit, ((Decimal(0), asked),))
 
 
 def _money(amount: Decimal, currency: str) -> Json:

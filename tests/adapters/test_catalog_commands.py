@@ -11,8 +11,9 @@ import pytest
 
 from infra.local.cloud import Cloud
 from infra.local.faults import Kind, Rule
+from spotkeeper.catalog_reading import read_catalog
 from spotkeeper.cli.main import main
-from spotkeeper.skus import CatalogReading, read_catalog
+from spotkeeper.skus import CatalogReading
 from tests.adapters.conftest import Tracker
 from tests.unit.sku_samples import CORE, RAM, priced
 

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from google.cloud import billing_v1
 
+from spotkeeper.catalog_reading import read_catalog
 from spotkeeper.gcp.catalog import skus_of
 from spotkeeper.instances import Shape
 from spotkeeper.machine_types import known_machine_types, sizes
 from spotkeeper.prices import PriceBook
-from spotkeeper.skus import CatalogReading, Market, read_catalog, sku_from_json
+from spotkeeper.skus import PAID_BY_USE, CatalogReading, Market, sku_from_json
 from tests.bench.large_catalog import pages
 from tests.bench.rows import Row, medians
 
@@ -76,7 +77,7 @@ def _read_protobuf(messages: Iterable[bytes]) -> CatalogReading:
 def _price(reading: CatalogReading, pairs: Iterable[tuple[Shape, str]]) -> None:
     book = PriceBook(reading.rates)
     for shape, region in pairs:
-        for market in Market:
+        for market in PAID_BY_USE:
             book.price(shape, region, market)
 
 

@@ -6,7 +6,7 @@ and both are put together with fractions.
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -23,7 +23,11 @@ SPOT, ON_DEMAND = "Preemptible", "OnDemand"
 
 GPUS = {"nvidia-tesla-t4": "t4.gpu", "nvidia-l4": "l4.gpu", "nvidia-tesla-a100": "a100.gpu"}
 FLAT = {"f1-micro"}
+UNCOMMITTED = {"t2a", "f1"}
+SHARED_CORE = {"e2-micro", "e2-small", "e2-medium"}
 CUSTOM = {"custom-4-8192": "n1-custom", "n2-custom-8-16384": "n2-custom"}
+
+type Preempted = tuple[datetime, str, str, str, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,39 @@ def expected_unresolved(fleet: Fleet, hours: Sequence[datetime], looks: Sequence
     }
 
 
+def expected_preemptions(fleet: Fleet, hours: Sequence[datetime], looks: Sequence[datetime]) -> set[Preempted]:
+    """Return when each VM was taken back in these hours, and its type as the last look before that found it."""
+    return {
+        (run.end, vm.project_id, vm.zone, str(vm.instance_id), vm.name, _type_before(vm, run.end, looks))
+        for vm in fleet.vms
+        for run in vm.runs
+        if run.preempted and run.end is not None and hours[0] <= run.end < hours[-1] + HOUR
+    }
+
+
+def expected_type_prices(fleet: Fleet, hour: datetime) -> dict[tuple[str, str], tuple[Decimal | None, ...]]:
+    """Return what the types of the fleet cost in an hour without attachments: Spot, on demand, for 1 and 3 years."""
+    rates = _read_rates()
+    bare = [replace(vm, attached_local_ssds=0) for vm in fleet.vms if vm.gpu is None]
+    found = {}
+    for vm in bare:
+        for _, machine_type in vm.machine_types:
+            if machine_type in CUSTOM:
+                continue
+            one = replace(vm, machine_types=((vm.created, machine_type),))
+            spot, ondemand = (_price(one, vm.created, hour, market, rates) for market in (SPOT, ON_DEMAND))
+            if spot is None and ondemand is None:
+                continue
+            committed = ondemand is not None and machine_type.partition("-")[0] not in UNCOMMITTED
+            shared = machine_type in SHARED_CORE
+            terms = [
+                rounded(_unrounded(one, vm.created, hour, rates) * percent / 100) if committed and not shared else None
+                for percent in (63, 45)
+            ]
+            found[machine_type, vm.region] = (spot, ondemand, *terms)
+    return found
+
+
 def looks_after(hours: Iterable[datetime]) -> list[datetime]:
     """Return when an orderly schedule looks at the fleet: in minute 7 after each hour."""
     return [hour + HOUR + MINUTE_OF_LOOK for hour in hours]
@@ -98,6 +135,21 @@ def _row(vm: Vm, hour: datetime, seconds: Fraction, look: datetime, rates: "_Rat
         cost=None if spot is None else rounded(seconds / 3600 * Fraction(spot)),
         ondemand_cost=None if ondemand is None else rounded(seconds / 3600 * Fraction(ondemand)),
     )
+
+
+def _type_before(vm: Vm, moment: datetime, looks: Sequence[datetime]) -> str | None:
+    """The machine type that was on record when the VM was taken back; what only later looks know counts then."""
+    found = [look for look in looks if vm.exists(look)]
+    if not found:
+        return None
+    return vm.machine_type(max((look for look in found if look <= moment), default=found[-1]))
+
+
+def _unrounded(vm: Vm, look: datetime, hour: datetime, rates: "_Rates") -> Fraction:
+    """The on-demand price with all its digits: a commitment's parts are each a share of it."""
+    parts = _parts(vm, look).items()
+    known = [(rates.at(component, vm.region, ON_DEMAND, hour), quantity) for component, quantity in parts]
+    return sum((rate * quantity for rate, quantity in known if rate is not None), Fraction(0))
 
 
 def _price(vm: Vm, look: datetime, hour: datetime, market: str, rates: "_Rates") -> Decimal | None:

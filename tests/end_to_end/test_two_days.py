@@ -16,7 +16,14 @@ from infra.local.fleet import FLEET_START
 from infra.local.play import play, show
 from infra.local.scenario import living_fleet
 from infra.local.stack import DATASET, HOME_PROJECT, Stack, running_stack
-from tests.end_to_end.independent import Expected, expected_rows, expected_unresolved, looks_after
+from tests.end_to_end.independent import (
+    Expected,
+    expected_preemptions,
+    expected_rows,
+    expected_type_prices,
+    expected_unresolved,
+    looks_after,
+)
 
 type Rows = dict[tuple[datetime, str, str, str], Expected]
 
@@ -115,6 +122,43 @@ def test_prices_changed_when_the_catalogue_did(played: Stack) -> None:
         ("us-central1", timedelta(0), Decimal("0.01363")),
         ("us-central1", timedelta(hours=30), Decimal("0.01499")),
     ]
+
+
+def test_every_preemption_is_recorded_with_the_type_the_vm_had(played: Stack) -> None:
+    rows = rows_of(played, "SELECT * FROM DATASET.spot_preemptions WHERE preempted_at >= '2026-07-01'")
+    names = ("preempted_at", "project_id", "zone", "instance_id", "instance_name", "machine_type")
+
+    found = [tuple(row[name] for name in names) for row in rows]
+
+    assert set(found) == expected_preemptions(living_fleet(), HOURS, LOOKS)
+    assert len(found) == len(set(found)) > 40
+    assert {row["zone"].startswith(row["region"]) for row in rows} == {True}
+
+
+def test_the_price_list_is_what_the_latest_catalogue_makes_it(played: Stack) -> None:
+    rows = rows_of(played, "SELECT * FROM DATASET.machine_type_prices")
+    columns = ("spot_price", "ondemand_price", "commitment_1yr_price", "commitment_3yr_price")
+    listed = {(row["machine_type"], row["region"]): tuple(row[name] for name in columns) for row in rows}
+
+    expected = expected_type_prices(living_fleet(), HOURS[-1])
+
+    assert len(listed) == len(rows)
+    assert {pair: listed[pair][:2] for pair in expected} == {pair: prices[:2] for pair, prices in expected.items()}
+    # The catalogue rounds the rate of each part of a commitment to a billionth of a dollar, and a VM has many of each.
+    assert {pair: [None if price is None else round(price, 6) for price in listed[pair][2:]] for pair in expected} == {
+        pair: [None if price is None else round(price, 6) for price in prices[2:]] for pair, prices in expected.items()
+    }
+    assert len(expected) > 50
+    assert {row["architecture"] for row in rows if row["machine_type"].startswith("t2a")} == {"ARM64"}
+
+
+def test_the_budgets_are_those_of_the_settings(played: Stack) -> None:
+    rows = rows_of(played, "SELECT period, budget, budget_id FROM DATASET.budgets")
+
+    named = {"hour": "HOURLY_BUDGET_USD", "day": "DAILY_BUDGET_USD", "month": "MONTHLY_BUDGET_USD"}
+    expected = {period: Decimal(played.settings[name]) for period, name in named.items() if name in played.settings}
+    assert {row["period"]: row["budget"] for row in rows} == expected != {}
+    assert {row["budget_id"] for row in rows} == {played.settings["BUDGET_ID"]}
 
 
 def test_each_share_of_each_budget_is_told_once(played: Stack) -> None:

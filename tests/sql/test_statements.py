@@ -18,6 +18,8 @@ STAGED = {
     "price": "spot_prices",
     "run": "tracker_runs",
     "component": "shape_components",
+    "machine_type_price": "machine_type_prices",
+    "preemption": "spot_preemptions",
 }
 
 
@@ -63,6 +65,7 @@ def parameters() -> Mapping[str, Type]:
             error="STRING",
         ),
         "gaps": struct_array(source="STRING", project_id="STRING", detail="STRING"),
+        "budgets": struct_array(period="STRING", budget="NUMERIC"),
         "alerts": struct_array(
             period="STRING",
             period_start="TIMESTAMP",
@@ -88,7 +91,19 @@ def test_the_analyzer_refuses_a_column_that_is_not_there() -> None:
         analyze("SELECT price_today FROM spot_prices", {})
 
 
-@pytest.mark.parametrize("name", ["spot_vm_costs", "vm_inventory", "spot_prices", "tracker_runs", "shape_components"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "spot_vm_costs",
+        "vm_inventory",
+        "spot_prices",
+        "tracker_runs",
+        "shape_components",
+        "machine_type_prices",
+        "spot_preemptions",
+        "budgets",
+    ],
+)
 def test_every_column_of_a_table_is_written(name: str) -> None:
     statements = "".join(path.read_text() for path in STATEMENTS.glob("*.sql"))
     [columns] = re.findall(rf"INSERT INTO {name} \(([^)]*)\)", statements)

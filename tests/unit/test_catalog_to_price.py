@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spotkeeper.catalog_reading import read_catalog
 from spotkeeper.instances import Shape
 from spotkeeper.machine_types import known_machine_types, sizes
 from spotkeeper.prices import PriceBook
-from spotkeeper.skus import Market, RateUnit, Sku, read_catalog
+from spotkeeper.skus import Market, RateUnit, Sku
 from spotkeeper.tables import rows
 from tests.unit.sku_samples import AMERICAS, IOWA, SPOT, priced, sku_of
 

@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from spotkeeper.skus import CatalogReading, RateUnit, read_catalog
+from spotkeeper.catalog_reading import read_catalog
+from spotkeeper.skus import CatalogReading, RateUnit
 from spotkeeper.tables import rows
 from tests.unit.sku_samples import CORE, GPU, ON_DEMAND, RAM, SPOT, components, reasons, sku_of, the_component
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotkeeper.skus import CatalogReading, ForeignCurrencyError, RateUnit, Sku, read_catalog
+from spotkeeper.catalog_reading import read_catalog
+from spotkeeper.skus import CatalogReading, ForeignCurrencyError, RateUnit, Sku
 from tests.unit.sku_samples import (
     AMERICAS,
     CAROLINA,

@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from spotkeeper.catalog_reading import read_catalog
 from spotkeeper.cli.catalogs import Catalog
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.skus import ForeignCurrencyError, MalformedSkuError, Sku, read_catalog, sku_from_json
+from spotkeeper.skus import ForeignCurrencyError, MalformedSkuError, Sku, sku_from_json
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_SHOWN = 200

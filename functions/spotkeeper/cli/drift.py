@@ -4,11 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from spotkeeper.cli.shapes import known_shape
 from spotkeeper.instances import Shape
+from spotkeeper.machine_type_prices import known_shape
 from spotkeeper.machine_types import known_machine_types
 from spotkeeper.prices import Price, PriceBook, custom_prefixes
-from spotkeeper.skus import CatalogReading, Market, Rate, Unclaimed
+from spotkeeper.skus import PAID_BY_USE, CatalogReading, Market, Rate, Unclaimed
 from spotkeeper.tables import rows
 
 _A_CUSTOM_SIZE = "4-8192"
@@ -49,7 +49,7 @@ class Drift:
     @property
     def is_found(self) -> bool:
         """Whether somebody has to look at our tables."""
-        return bool(self.unclaimed or self.unpriced) or len(self.unsold) == len(Market)
+        return bool(self.unclaimed or self.unpriced) or len(self.unsold) == len(PAID_BY_USE)
 
 
 def drift_of(reading: CatalogReading) -> Drift:
@@ -66,7 +66,7 @@ def drift_of(reading: CatalogReading) -> Drift:
         else:
             lacking[market, price.missing or (price.reason,)].add((shape.machine_type, region))
     return Drift(
-        unsold=tuple(market for market in Market if all(rate.market is not market for rate in reading.rates)),
+        unsold=tuple(market for market in PAID_BY_USE if all(rate.market is not market for rate in reading.rates)),
         unclaimed=reading.unclaimed,
         unpriced=tuple(
             Unpriced(market, missing, _distinct(found, 0), _distinct(found, 1))
@@ -84,7 +84,7 @@ def _sold(book: PriceBook) -> Iterator[tuple[Shape, str, Market, Price]]:
     names = [*known_machine_types(), *(f"{prefix}{_A_CUSTOM_SIZE}" for prefix in custom_prefixes())]
     shapes = [shape for name in names if (shape := known_shape(name))]
     for region in sorted(book.regions):
-        for market in Market:
+        for market in PAID_BY_USE:
             for shape in shapes:
                 if book.sells(shape, region, market):
                     yield shape, region, market, book.price(shape, region, market)

@@ -6,11 +6,11 @@ from typing import TextIO
 
 from spotkeeper.cli.amounts import exact
 from spotkeeper.cli.quotes import status
-from spotkeeper.cli.shapes import known_shape
 from spotkeeper.instances import Shape
+from spotkeeper.machine_type_prices import known_shape
 from spotkeeper.machine_types import known_machine_types
 from spotkeeper.prices import Price, PriceBook
-from spotkeeper.skus import Market
+from spotkeeper.skus import PAID_BY_USE, Market
 
 COLUMNS = (
     "machine_type",
@@ -34,7 +34,7 @@ def write_price_list(book: PriceBook, regions: Iterable[str], out: TextIO) -> No
     shapes = [shape for name in known_machine_types() if (shape := known_shape(name))]
     for region in regions:
         for shape in shapes:
-            if any(book.sells(shape, region, market) for market in Market):
+            if any(book.sells(shape, region, market) for market in PAID_BY_USE):
                 writer.writerow(_row(shape, region, book))
 
 

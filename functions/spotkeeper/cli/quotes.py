@@ -11,7 +11,7 @@ from spotkeeper.cli.text_tables import aligned
 from spotkeeper.instances import Shape
 from spotkeeper.periods import text
 from spotkeeper.prices import MARKET_WORDS, Price, PriceBook, PricedComponent, PriceStatus
-from spotkeeper.skus import CURRENCY, Market, RateUnit
+from spotkeeper.skus import CURRENCY, PAID_BY_USE, Market, RateUnit
 
 _UNIT_NAMES = {
     RateUnit.VCPU_HOUR: "vCPU-hour",
@@ -44,7 +44,7 @@ class Quote:
 
 def quote(shape: Shape, region: str, book: PriceBook, catalog: Catalog) -> Quote:
     """Return the prices of a shape."""
-    return Quote(shape, region, catalog, {market: book.price(shape, region, market) for market in MARKET_WORDS})
+    return Quote(shape, region, catalog, {market: book.price(shape, region, market) for market in PAID_BY_USE})
 
 
 def status(price: Price) -> PriceStatus:

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.instances import Shape
-from spotkeeper.machine_types import known_machine_types, sizes
+from spotkeeper.machine_type_prices import known_shape
+from spotkeeper.machine_types import known_machine_types
 from spotkeeper.tables import rows
 
 _TAKE_GPUS = ("n1-standard-", "n1-highmem-", "n1-highcpu-", "n1-custom-", "custom-")
@@ -31,14 +32,6 @@ def local_ssd_argument(text: str) -> int:
         message = f"{text!r} is not a whole number of GiB such as 375"
         raise argparse.ArgumentTypeError(message)
     return int(text)
-
-
-def known_shape(machine_type: str) -> Shape | None:
-    """Return a machine type as it comes; None when its sizes are not known."""
-    size = sizes(machine_type)
-    if size is None:
-        return None
-    return Shape(machine_type, size.vcpus, size.memory_gib, size.gpu_type, size.gpu_count, size.local_ssd_gib)
 
 
 def asked_shape(machine_type: str, gpu: tuple[str, int] | None, local_ssd_gib: int | None) -> Shape:

@@ -8,9 +8,10 @@ from typing import Any
 
 from google.cloud import billing_v1
 
+from spotkeeper.catalog_reading import read_catalog
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, is_local, retry
-from spotkeeper.skus import CatalogReading, ForeignCurrencyError, Sku, money, read_catalog
+from spotkeeper.skus import CatalogReading, ForeignCurrencyError, Sku, money
 
 COMPUTE_ENGINE = "services/6F81-5844-456A"
 SKUS_PER_PAGE = 5_000

@@ -55,7 +55,7 @@ class ComputeInstances:
             pager = self._client.aggregated_list(request=request, retry=self._retry, timeout=TIMEOUT)
             for page in pager.pages:
                 decoded = compute_v1.InstanceAggregatedList.pb(page)
-                _report_missing(decoded, report)
+                report_missing(decoded, report)
                 for scope in decoded.items.values():
                     yield from scope.instances
 
@@ -128,8 +128,8 @@ class Shapes:
 
 def to_instance(project_id: str, found: Any, shapes: Shapes, report: Report) -> Instance:  # noqa: ANN401 (protobuf of compute_v1.Instance)
     """Return what is kept of an instance that Compute Engine or its asset history describes."""
-    zone = _last(found.zone)
-    machine_type = _last(found.machine_type)
+    zone = last_part(found.zone)
+    machine_type = last_part(found.machine_type)
     sizes = shapes.sizes(project_id, zone, machine_type, report)
     attached = found.guest_accelerators[0] if found.guest_accelerators else None
     local_ssd_gib = sum(disk.disk_size_gb for disk in found.disks if disk.type_ == "SCRATCH")
@@ -142,7 +142,7 @@ def to_instance(project_id: str, found: Any, shapes: Shapes, report: Report) -> 
                 machine_type=machine_type,
                 vcpus=sizes.vcpus if sizes else None,
                 memory_gib=sizes.memory_gib if sizes else None,
-                gpu_type=_last(attached.accelerator_type) if attached else sizes.gpu_type if sizes else None,
+                gpu_type=last_part(attached.accelerator_type) if attached else sizes.gpu_type if sizes else None,
                 gpu_count=attached.accelerator_count if attached else sizes.gpu_count if sizes else 0,
                 local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
             )
@@ -162,14 +162,15 @@ def _provisioning_model(scheduling: Any) -> ProvisioningModel:  # noqa: ANN401 (
         return ProvisioningModel.STANDARD
 
 
-def _report_missing(page: Any, report: Report) -> None:  # noqa: ANN401 (protobuf of compute_v1.InstanceAggregatedList)
+def report_missing(page: Any, report: Report) -> None:  # noqa: ANN401 (protobuf of an aggregated list)
+    """Report what a page of an aggregated list says is not in it."""
     for scope in page.unreachables:
-        report(f"Compute Engine: {_last(scope)} does not answer")
+        report(f"Compute Engine: {last_part(scope)} does not answer")
     for warning in (page.warning, *(scope.warning for scope in page.items.values())):
         if warning.code not in _HARMLESS_WARNINGS:
             report(f"Compute Engine: {warning.code}: {warning.message}")
 
 
-def _last(url: str) -> str:
+def last_part(url: str) -> str:
     """Return the name at the end of a resource's URL."""
     return url.rpartition("/")[2]

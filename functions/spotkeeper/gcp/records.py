@@ -8,7 +8,9 @@ from typing import Any
 
 from spotkeeper.costs import CostRow, Uptime
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.machine_type_prices import MachineTypePrice
 from spotkeeper.periods import HOUR, text
+from spotkeeper.preemptions import Preemption
 from spotkeeper.price_history import DatedRate
 from spotkeeper.prices import ShapeComponent
 from spotkeeper.rosters import Look
@@ -24,19 +26,28 @@ _SECONDS_PER_HOUR = Decimal(3600)
 
 def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
     """Return a record as a row of the staging table, which has one column for each kind."""
+    by_run = {"run_id": run_id}
+    at_run = {"run_id": run_id, "recorded_at": recorded_at}
+    column: str
+    row: dict[str, object]
     match record:
         case CostRow():
-            return {"cost": _cost(record) | {"run_id": run_id, "recorded_at": recorded_at}}
+            column, row = "cost", _cost(record) | at_run
         case Look():
-            return {"look": _look(record)}
+            column, row = "look", _look(record)
         case DatedRate():
-            return {"price": _price(record) | {"run_id": run_id}}
+            column, row = "price", _price(record) | by_run
         case ShapeComponent():
-            return {"component": _component(record) | {"run_id": run_id}}
+            column, row = "component", _component(record) | by_run
+        case MachineTypePrice():
+            column, row = "machine_type_price", _machine_type_price(record) | by_run
+        case Preemption():
+            column, row = "preemption", _preemption(record) | at_run
         case HourReading():
-            return {"reading": {"project_id": record.project_id, "hour": text(record.hour)}}
+            column, row = "reading", {"project_id": record.project_id, "hour": text(record.hour)}
         case HourRun():
-            return {"run": _run(record)}
+            column, row = "run", _run(record)
+    return {column: row}
 
 
 def look_from(row: Mapping[str, Any]) -> Look:
@@ -143,6 +154,36 @@ def _component(part: ShapeComponent) -> dict[str, object]:
         "local_ssd_gib": part.shape.local_ssd_gib,
         "component": part.component,
         "quantity": _plain(part.quantity),
+    }
+
+
+def _machine_type_price(record: MachineTypePrice) -> dict[str, object]:
+    shape = record.shape
+    return {
+        "machine_type": shape.machine_type,
+        "region": record.region,
+        "vcpus": _plain(shape.vcpus),
+        "memory_gib": _plain(shape.memory_gib),
+        "gpu_type": shape.gpu_type,
+        "gpu_count": shape.gpu_count,
+        "local_ssd_gib": shape.local_ssd_gib,
+        "architecture": record.architecture,
+        "spot_price": _plain(record.prices[Market.SPOT]),
+        "ondemand_price": _plain(record.prices[Market.ON_DEMAND]),
+        "commitment_1yr_price": _plain(record.prices[Market.COMMITMENT_1YR]),
+        "commitment_3yr_price": _plain(record.prices[Market.COMMITMENT_3YR]),
+        "as_of": text(record.as_of),
+    }
+
+
+def _preemption(record: Preemption) -> dict[str, object]:
+    return {
+        "preempted_at": text(record.preempted_at),
+        **record.key._asdict(),
+        "region": record.key.region,
+        "instance_name": record.instance_name,
+        "operation_id": record.operation_id,
+        "operation_name": record.operation_name,
     }
 
 

@@ -9,6 +9,7 @@ from spotkeeper.gcp.channel import Channel
 from spotkeeper.gcp.compute import ComputeInstances
 from spotkeeper.gcp.jobs import Jobs
 from spotkeeper.gcp.monitoring import MonitoringUptime, metric_client
+from spotkeeper.gcp.preemptions import ComputePreemptions
 from spotkeeper.gcp.warehouse import Warehouse
 from spotkeeper.rosters import Look
 from spotkeeper.settings import TrackerSettings
@@ -26,6 +27,7 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
     return Ports(
         uptime=MonitoringUptime(metrics, patience),
         instances=instances,
+        preemptions=ComputePreemptions(endpoints.compute, patience),
         catalog=_CatalogWhenDue(endpoints.billing, patience),
         ledger=warehouse,
         inventory=warehouse,

@@ -34,6 +34,7 @@ from spotkeeper.periods import Period, text
 from spotkeeper.price_history import DatedRate
 from spotkeeper.rosters import Look
 from spotkeeper.runs import Gap
+from spotkeeper.settings import Budgets
 from spotkeeper.tracking import Record
 
 STAGING_LIFE = timedelta(days=1)
@@ -45,6 +46,8 @@ _COLUMNS = {
     "price": "spot_prices",
     "run": "tracker_runs",
     "component": "shape_components",
+    "machine_type_price": "machine_type_prices",
+    "preemption": "spot_preemptions",
 }
 _READING = SchemaField(
     "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
@@ -61,6 +64,10 @@ _ALERT = StructQueryParameterType(
     ScalarQueryParameterType("NUMERIC", name="cost"),
     ScalarQueryParameterType("NUMERIC", name="budget"),
     ScalarQueryParameterType("STRING", name="message_id"),
+)
+_BUDGET = StructQueryParameterType(
+    ScalarQueryParameterType("STRING", name="period"),
+    ScalarQueryParameterType("NUMERIC", name="budget"),
 )
 
 
@@ -148,8 +155,8 @@ class WarehouseStage:
             for period in periods
         ]
 
-    def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap]) -> None:
-        """Record the run itself, its alerts by message id, and the gaps met since the commit."""
+    def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
+        """Record the run itself, its alerts by message id, the gaps met since the commit, and the budgets there are."""
         told = [
             StructQueryParameter(
                 None,
@@ -172,10 +179,17 @@ class WarehouseStage:
             )
             for gap in gaps
         ]
+        amounts = [
+            StructQueryParameter(None, ScalarQueryParameter("period", "STRING", period), _amount("budget", amount))
+            for period, amount in budgets.amounts_usd.items()
+        ]
         parameters = [
             *self._run_parameters(),
             ArrayQueryParameter("alerts", _ALERT, told),
             ArrayQueryParameter("gaps", _GAP, missed),
+            ArrayQueryParameter("budgets", _BUDGET, amounts),
+            ScalarQueryParameter("budget_id", "STRING", budgets.budget_id),
+            ScalarQueryParameter("budget_display_name", "STRING", budgets.display_name),
         ]
         self._jobs.transaction("close", parameters, self._table)
 

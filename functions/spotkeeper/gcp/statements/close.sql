@@ -1,4 +1,4 @@
--- Record a run, hour by hour, and the alerts it sent. Running it again changes nothing.
+-- Record a run, hour by hour, the alerts it sent, and the budgets there are now. Running it again changes nothing.
 BEGIN TRANSACTION;
 
 UPDATE tracker_lock
@@ -36,5 +36,12 @@ WHERE NOT EXISTS (
     AND recorded.period_start = alert.period_start
     AND recorded.threshold = alert.threshold
 );
+
+DELETE FROM budgets
+WHERE TRUE;
+
+INSERT INTO budgets (period, budget, budget_id, budget_display_name, recorded_at, run_id)
+SELECT present.period, present.budget, @budget_id, @budget_display_name, @recorded_at, @run_id
+FROM UNNEST(@budgets) AS present;
 
 COMMIT TRANSACTION;

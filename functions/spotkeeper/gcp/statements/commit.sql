@@ -141,6 +141,56 @@ LEFT JOIN shape_components AS known
 WHERE staged.component.component IS NOT NULL
   AND known.component IS NULL;
 
+-- A reading of the catalogue is the whole price list.
+DELETE FROM machine_type_prices
+WHERE EXISTS (
+  SELECT 1
+  FROM {staging} AS staged
+  WHERE staged.machine_type_price.machine_type IS NOT NULL
+);
+
+INSERT INTO machine_type_prices (
+  machine_type, region, vcpus, memory_gib, gpu_type, gpu_count, local_ssd_gib, architecture, spot_price, ondemand_price,
+  commitment_1yr_price, commitment_3yr_price, as_of, run_id
+)
+SELECT
+  staged.machine_type_price.machine_type, staged.machine_type_price.region, staged.machine_type_price.vcpus,
+  staged.machine_type_price.memory_gib, staged.machine_type_price.gpu_type, staged.machine_type_price.gpu_count,
+  staged.machine_type_price.local_ssd_gib, staged.machine_type_price.architecture,
+  staged.machine_type_price.spot_price, staged.machine_type_price.ondemand_price,
+  staged.machine_type_price.commitment_1yr_price, staged.machine_type_price.commitment_3yr_price,
+  staged.machine_type_price.as_of, staged.machine_type_price.run_id
+FROM {staging} AS staged
+WHERE staged.machine_type_price.machine_type IS NOT NULL;
+
+-- A preemption is recorded once, with the machine type that the latest look before it found.
+INSERT INTO spot_preemptions (
+  preempted_at, project_id, zone, region, instance_id, instance_name, machine_type, operation_id, operation_name, run_id,
+  recorded_at
+)
+SELECT
+  staged.preemption.preempted_at, staged.preemption.project_id, staged.preemption.zone, staged.preemption.region,
+  staged.preemption.instance_id, staged.preemption.instance_name, seen.machine_type, staged.preemption.operation_id,
+  staged.preemption.operation_name, staged.preemption.run_id, staged.preemption.recorded_at
+FROM {staging} AS staged
+LEFT JOIN vm_inventory AS seen
+  ON seen.project_id = staged.preemption.project_id
+  AND seen.zone = staged.preemption.zone
+  AND seen.instance_id = staged.preemption.instance_id
+WHERE staged.preemption.operation_id IS NOT NULL
+  AND NOT EXISTS (
+    SELECT 1
+    FROM spot_preemptions AS recorded
+    WHERE recorded.preempted_at >= @first_hour
+      AND recorded.project_id = staged.preemption.project_id
+      AND recorded.zone = staged.preemption.zone
+      AND recorded.operation_id = staged.preemption.operation_id
+  )
+QUALIFY ROW_NUMBER() OVER (
+  PARTITION BY staged.preemption.project_id, staged.preemption.zone, staged.preemption.operation_id
+  ORDER BY seen.first_seen <= staged.preemption.preempted_at DESC, seen.last_seen DESC
+) = 1;
+
 COMMIT TRANSACTION;
 
 SELECT
