@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -66,14 +67,17 @@ class Crew:
     def carry_out(self, verb: Verb, orders: Mapping[Order, Check]) -> list[Outcome]:
         """Return what came of every order, in their order; what fails is an outcome like any other, foreseen or not."""
         with ThreadPoolExecutor(max_workers=self.size) as pool:
-            futures = {each: pool.submit(self._one, verb, each, check) for each, check in orders.items()}
+            futures = {
+                each: pool.submit(copy_context().run, self._one, verb, each, check) for each, check in orders.items()
+            }
         return [self._outcome(verb, each, future) for each, future in futures.items()]
 
     def warn(self, orders: Iterable[Order], grace: timedelta, since: datetime) -> None:
         """Tell the guests that they will be stopped, and wait until the last of them has had its time."""
         with ThreadPoolExecutor(max_workers=self.size) as pool:
             futures = {
-                each: pool.submit(self.actuator.warn, each.key, self.clock.time() + grace, since) for each in orders
+                each: pool.submit(copy_context().run, self.actuator.warn, each.key, self.clock.time() + grace, since)
+                for each in orders
             }
         stop_at = max((self._told(each, future) for each, future in futures.items()), default=self.clock.time())
         self.clock.wait(min(max(stop_at - self.clock.time(), timedelta(0)), grace))

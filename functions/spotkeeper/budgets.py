@@ -1,7 +1,7 @@
 """What a budget notification means: a verdict with a name and a reason, by the policy and by what is on record."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -9,6 +9,8 @@ from spotkeeper.instances import InstanceKey
 from spotkeeper.notifications import BudgetNotification, Malformed
 from spotkeeper.periods import Period, PeriodKind, budget_period, latest_closed_hour, text
 from spotkeeper.policies import BudgetRule, Policy, Priority, Response
+
+_ONE_DAY = timedelta(days=1)
 
 
 class VerdictName(StrEnum):
@@ -115,6 +117,9 @@ def _of_period(notification: BudgetNotification, policy: Policy, rule: BudgetRul
     if period.kind is PeriodKind.CUSTOM and now >= period.end:
         over = f"the last day of this budget ended {text(period.end)}"
         return Verdict(VerdictName.EARLIER_PERIOD, over, rule, period)
+    if start - period.start >= _ONE_DAY and start < period.end:
+        other = f"it is about a period that began {text(start)}, but the {period.kind} of the policy began "
+        return Verdict(VerdictName.MALFORMED, f"{other}{text(period.start)}: set the budget's period", rule, period)
     if start >= period.end:
         later = f"costIntervalStart {text(start)} is after the end of the present {period.kind}, {text(period.end)}"
         return Verdict(VerdictName.MALFORMED, later, rule, period)

@@ -228,7 +228,7 @@ class _Enforcement:
             vms += found
         if unread == len(rule.projects):
             raise UnavailableError("; ".join(gaps))
-        return vms, gaps
+        return vms, list(dict.fromkeys(gaps))
 
     def _finish(self, delivery: Delivery, rule: BudgetRule, recorded: Sequence[RecordedStop]) -> None:
         stops = [each for each in recorded if not each.restart]

@@ -9,7 +9,6 @@ from spotkeeper.periods import end_of_day
 from spotkeeper.policies import Policy, Priority
 
 _NOT_PROTECTED = frozenset({"false", "no", "off", "0"})
-_PROTECTED = frozenset({"", "true", "yes", "on", "1"})
 _DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 
 type Labels = Sequence[tuple[str, str]]
@@ -44,8 +43,6 @@ def protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
     if value is None or value.lower() in _NOT_PROTECTED:
         return None
     label = f"label {policy.protect_label}={value}" if value else f"label {policy.protect_label}"
-    if value.lower() in _PROTECTED:
-        return f"it is protected ({label})"
     last_day = _last_day(value)
     if last_day is None:
         return f"it is protected ({label})"

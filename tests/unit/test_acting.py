@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import timedelta
 
@@ -73,6 +74,20 @@ def test_a_failure_that_nobody_foresaw_is_an_outcome_too(size: int) -> None:
     assert (failed.event, failed.fault, failed.error) == (Event.FAILED, fault, "KeyError('a field of the answer')")
     assert (failed.reason, failed.happened_at) == ("nobody foresaw this failure", NOW)
     assert (stopped.event, stopped.fault) == (Event.STOPPED, None)
+
+
+def test_what_a_thread_logs_belongs_to_the_request_that_began_it() -> None:
+    request = ContextVar("request", default="another")
+    seen: list[str] = []
+
+    def gate(_name: str) -> AbstractContextManager[None]:
+        seen.append(request.get())
+        return nullcontext()
+
+    request.set("this one")
+    crew(Cloud().has(vm("a"), vm("b")), size=2, gate=gate).carry_out(Verb.STOP, dict.fromkeys(orders("a", "b"), CHECK))
+
+    assert set(seen) == {"this one"}
 
 
 def test_the_end_of_the_process_is_no_outcome() -> None:

@@ -263,6 +263,10 @@ def test_a_monthly_budget_counts_only_in_its_own_month_of_los_angeles(start: str
         (PeriodKind.QUARTER, "2026-10-01T07:00:00", "2027-01-01T08:00:00", EARLIER),
         (PeriodKind.QUARTER, "2026-01-01T08:00:00", "2026-04-01T06:59:59", OVER),
         (PeriodKind.QUARTER, "2026-01-01T08:00:00", "2026-04-01T07:00:00", EARLIER),
+        (PeriodKind.QUARTER, "2026-08-01T07:00:00", "2026-08-15T00:00:00", VerdictName.MALFORMED),
+        (PeriodKind.QUARTER, "2026-07-02T06:59:59", "2026-08-15T00:00:00", OVER),
+        (PeriodKind.QUARTER, "2026-07-02T07:00:00", "2026-08-15T00:00:00", VerdictName.MALFORMED),
+        (PeriodKind.YEAR, "2026-08-01T07:00:00", "2026-08-15T00:00:00", VerdictName.MALFORMED),
         (PeriodKind.YEAR, "2026-01-01T08:00:00", "2027-01-01T07:59:59", OVER),
         (PeriodKind.YEAR, "2026-01-01T08:00:00", "2027-01-01T08:00:00", EARLIER),
         (PeriodKind.MONTH, "2026-07-01T07:00:00", "2026-08-15T00:00:00", EARLIER),
@@ -285,6 +289,15 @@ def test_a_budget_counts_only_in_the_period_that_the_policy_gives_it(
     said = notification(start=at(start), published=at(now))
 
     assert verdict(said, policy(rule(period=period)), at(now)).name is name
+
+
+def test_messages_of_a_monthly_budget_are_not_taken_for_those_of_a_quarter() -> None:
+    found = verdict(notification(start=at("2026-08-01T07:00:00")), policy(rule(period=PeriodKind.QUARTER)))
+
+    assert found.reason == (
+        "it is about a period that began 2026-08-01T07:00:00Z, but the quarter of the policy began "
+        "2026-07-01T07:00:00Z: set the budget's period"
+    )
 
 
 def test_a_budget_of_fixed_dates_that_is_over_says_so() -> None:
