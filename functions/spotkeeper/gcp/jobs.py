@@ -43,13 +43,16 @@ class Jobs:
         with failing_as_unavailable("BigQuery"):
             return self._run(_text_of(statement), parameters)
 
-    def transaction(self, statement: str, parameters: Sequence[Parameter], staging: str = "") -> list[Any]:
-        """Run a script that is one transaction, and return the rows of its last statement.
+    def transaction(
+        self, statement: str, parameters: Sequence[Parameter], staging: str = "", parts: Sequence[str] = ()
+    ) -> list[Any]:
+        """Run a script that is one transaction, with some parts in it, and return the rows of its last statement.
 
         BigQuery ends a transaction that wrote to a table in which another one wrote meanwhile; then it is run again.
         https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency
         """
-        script = _text_of(statement).replace("{staging}", f"`{staging}`")
+        within = "\n".join(map(_text_of, parts))
+        script = _text_of(statement).replace("-- {parts}", within).replace("{staging}", f"`{staging}`")
         with failing_as_unavailable("BigQuery"):
             for collisions in range(_MOST_COLLISIONS):
                 try:

@@ -30,8 +30,11 @@ from spotkeeper.gcp.records import dated_rate_from, look_from, staged
 from spotkeeper.hours import HourState
 from spotkeeper.instances import InstanceKey
 from spotkeeper.logs import event
+from spotkeeper.machine_type_prices import MachineTypePrice
 from spotkeeper.periods import Period, text
+from spotkeeper.preemptions import Preemption
 from spotkeeper.price_history import DatedRate
+from spotkeeper.prices import ShapeComponent
 from spotkeeper.rosters import Look
 from spotkeeper.runs import Gap
 from spotkeeper.settings import Budgets
@@ -49,6 +52,14 @@ _COLUMNS = {
     "machine_type_price": "machine_type_prices",
     "preemption": "spot_preemptions",
 }
+_PARTS: Mapping[type, str] = {
+    DatedRate: "commit_rates",
+    ShapeComponent: "commit_components",
+    MachineTypePrice: "commit_price_list",
+    Preemption: "commit_preemptions",
+}
+"""What the transaction has to do for some records only: each of its statements takes BigQuery about a second."""
+
 _READING = SchemaField(
     "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
 )
@@ -129,9 +140,11 @@ class WarehouseStage:
         self._file = file
         self._lines = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1)
         self._hours: Sequence[datetime] = ()
+        self._kinds = set[type]()
 
     def add(self, record: Record) -> None:
         """Take one more record."""
+        self._kinds.add(type(record))
         row = staged(record, self._run_id, text(self._recorded_at))
         self._lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
@@ -144,7 +157,8 @@ class WarehouseStage:
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
         for period in periods:
             parameters += [_time(f"{period.kind}_start", period.start), _time(f"{period.kind}_end", period.end)]
-        [row] = self._jobs.transaction("commit", parameters, self._table)
+        parts = [part for kind, part in _PARTS.items() if kind in self._kinds]
+        [row] = self._jobs.transaction("commit", parameters, self._table, parts)
         told = [(each["period"], each["threshold"]) for each in row["told"]]
         return [
             Spend(

@@ -1,5 +1,5 @@
--- Put one run's costs, rates and looks into their tables, all or nothing, and say what the budget periods cost then.
--- Running it again changes nothing.
+-- Put one run's costs and looks into their tables, all or nothing, and say what the budget periods cost then.
+-- Running it again changes nothing. What only some runs have to record stands in files of its own: commit_….sql.
 
 BEGIN TRANSACTION;
 
@@ -45,26 +45,6 @@ SELECT
   staged.cost.managed_by, staged.cost.run_id, staged.cost.recorded_at
 FROM {staging} AS staged
 WHERE staged.cost.instance_id IS NOT NULL;
-
--- A staged rate is the whole row: one that ended comes with its end.
-DELETE FROM spot_prices AS recorded
-WHERE EXISTS (
-  SELECT 1
-  FROM {staging} AS staged
-  WHERE staged.price.sku_id = recorded.sku_id
-    AND staged.price.region = recorded.region
-    AND staged.price.valid_from = recorded.valid_from
-);
-
-INSERT INTO spot_prices (
-  sku_id, region, component, market, unit, rate, currency, description, valid_from, valid_to, run_id
-)
-SELECT
-  staged.price.sku_id, staged.price.region, staged.price.component, staged.price.market, staged.price.unit,
-  staged.price.rate, staged.price.currency, staged.price.description, staged.price.valid_from, staged.price.valid_to,
-  staged.price.run_id
-FROM {staging} AS staged
-WHERE staged.price.sku_id IS NOT NULL;
 
 -- An instance that is still as it was last seen is seen longer.
 UPDATE vm_inventory AS known
@@ -116,80 +96,7 @@ WHERE staged.look.instance_id IS NOT NULL
     OR (latest.fingerprint != staged.look.fingerprint AND latest.last_seen < staged.look.last_seen)
   );
 
--- What a shape is billed for never changes, but for a correction of our tables.
-UPDATE shape_components AS known
-SET quantity = staged.component.quantity
-FROM {staging} AS staged
-WHERE staged.component.component = known.component
-  AND staged.component.machine_type = known.machine_type
-  AND COALESCE(staged.component.gpu_type, '') = COALESCE(known.gpu_type, '')
-  AND staged.component.gpu_count = known.gpu_count
-  AND staged.component.local_ssd_gib = known.local_ssd_gib
-  AND staged.component.quantity != known.quantity;
-
-INSERT INTO shape_components (machine_type, gpu_type, gpu_count, local_ssd_gib, component, quantity, run_id)
-SELECT
-  staged.component.machine_type, staged.component.gpu_type, staged.component.gpu_count, staged.component.local_ssd_gib,
-  staged.component.component, staged.component.quantity, staged.component.run_id
-FROM {staging} AS staged
-LEFT JOIN shape_components AS known
-  ON known.component = staged.component.component
-  AND known.machine_type = staged.component.machine_type
-  AND COALESCE(known.gpu_type, '') = COALESCE(staged.component.gpu_type, '')
-  AND known.gpu_count = staged.component.gpu_count
-  AND known.local_ssd_gib = staged.component.local_ssd_gib
-WHERE staged.component.component IS NOT NULL
-  AND known.component IS NULL;
-
--- A reading of the catalogue is the whole price list.
-DELETE FROM machine_type_prices
-WHERE EXISTS (
-  SELECT 1
-  FROM {staging} AS staged
-  WHERE staged.machine_type_price.machine_type IS NOT NULL
-);
-
-INSERT INTO machine_type_prices (
-  machine_type, region, vcpus, memory_gib, gpu_type, gpu_count, local_ssd_gib, architecture, spot_price, ondemand_price,
-  commitment_1yr_price, commitment_3yr_price, as_of, run_id
-)
-SELECT
-  staged.machine_type_price.machine_type, staged.machine_type_price.region, staged.machine_type_price.vcpus,
-  staged.machine_type_price.memory_gib, staged.machine_type_price.gpu_type, staged.machine_type_price.gpu_count,
-  staged.machine_type_price.local_ssd_gib, staged.machine_type_price.architecture,
-  staged.machine_type_price.spot_price, staged.machine_type_price.ondemand_price,
-  staged.machine_type_price.commitment_1yr_price, staged.machine_type_price.commitment_3yr_price,
-  staged.machine_type_price.as_of, staged.machine_type_price.run_id
-FROM {staging} AS staged
-WHERE staged.machine_type_price.machine_type IS NOT NULL;
-
--- A preemption is recorded once, with the machine type that the latest look before it found.
-INSERT INTO spot_preemptions (
-  preempted_at, project_id, zone, region, instance_id, instance_name, machine_type, operation_id, operation_name, run_id,
-  recorded_at
-)
-SELECT
-  staged.preemption.preempted_at, staged.preemption.project_id, staged.preemption.zone, staged.preemption.region,
-  staged.preemption.instance_id, staged.preemption.instance_name, seen.machine_type, staged.preemption.operation_id,
-  staged.preemption.operation_name, staged.preemption.run_id, staged.preemption.recorded_at
-FROM {staging} AS staged
-LEFT JOIN vm_inventory AS seen
-  ON seen.project_id = staged.preemption.project_id
-  AND seen.zone = staged.preemption.zone
-  AND seen.instance_id = staged.preemption.instance_id
-WHERE staged.preemption.operation_id IS NOT NULL
-  AND NOT EXISTS (
-    SELECT 1
-    FROM spot_preemptions AS recorded
-    WHERE recorded.preempted_at >= @first_hour
-      AND recorded.project_id = staged.preemption.project_id
-      AND recorded.zone = staged.preemption.zone
-      AND recorded.operation_id = staged.preemption.operation_id
-  )
-QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY staged.preemption.project_id, staged.preemption.zone, staged.preemption.operation_id
-  ORDER BY seen.first_seen <= staged.preemption.preempted_at DESC, seen.last_seen DESC
-) = 1;
+-- {parts}
 
 COMMIT TRANSACTION;
 
