@@ -1,5 +1,6 @@
 """Two days of the fleet, hour by hour as Cloud Scheduler would call, and what came out of them."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -88,12 +89,12 @@ ORDER BY sent_at, period
 """
 
 
-def play(stack: Stack, console: Console, hours: int = HOURS) -> None:
-    """Call the tracker once for each hour, at minute 7 of the next, with the clock of the fleet."""
+def play(stack: Stack, console: Console, calls: Sequence[int] = range(1, HOURS + 1)) -> None:
+    """Call the tracker in minute 7 of these hours of the fleet, each of them by default; it catches up by itself."""
     columns = (TextColumn("Playing {task.fields[at]}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("hours", total=hours, at=FLEET_START.strftime("%a %d %b %H:%M UTC"))
-        for number in range(1, hours + 1):
+        task = progress.add_task("hours", total=len(calls), at=FLEET_START.strftime("%a %d %b %H:%M UTC"))
+        for number in calls:
             at = FLEET_START + timedelta(hours=number) + MINUTE_OF_CALL
             stack.set_time(at)
             _checked(stack.schedule(at))

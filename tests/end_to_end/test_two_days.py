@@ -2,20 +2,27 @@
 
 import csv
 import io
+import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from google.cloud import bigquery
 from rich.console import Console
 
 from infra.local.fleet import FLEET_START
 from infra.local.play import play, show
 from infra.local.scenario import living_fleet
 from infra.local.stack import DATASET, HOME_PROJECT, Stack, running_stack
+from infra.local.tables import create_views
+from spotkeeper.cli.main import main
+from tests.end_to_end import report_figures as figures
 from tests.end_to_end.independent import (
     Expected,
     expected_preemptions,
@@ -24,18 +31,30 @@ from tests.end_to_end.independent import (
     expected_unresolved,
     looks_after,
 )
+from tests.report.browsers import needs_chromium, opened, running_browser
+from tests.report.reading import read
+from tests.sql.usual_rows import complete
 
 type Rows = dict[tuple[datetime, str, str, str], Expected]
 
 HOURS = [FLEET_START + timedelta(hours=number) for number in range(48)]
-LOOKS = looks_after(HOURS)
+CALLS = [*range(1, 25), *range(25, 48, 3), 48]
+"""The first day is played hour by hour, the second with two calls of three left out, as when something is down."""
+LOOKS = looks_after(HOURS[number - 1] for number in CALLS)
 WINDOW = "usage_start_time >= '2026-07-21' AND usage_start_time < '2026-07-23'"
+STOP = {
+    "instance_name": "made-up",
+    "happened_at": "2026-07-22T12:30:00Z",
+    "saved_per_hour": "0.5",
+    "reason": "place 1 of 1 in the order of stopping",
+}
+"""A VM that was stopped eleven hours and a half before the end of the two days."""
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_stack(tmp_path_factory.mktemp("played")) as stack:
-        play(stack, Console(file=io.StringIO()))
+        play(stack, Console(file=io.StringIO()), CALLS)
         yield stack
 
 
@@ -204,3 +223,109 @@ def test_the_real_bq_client_shows_the_same_sums(played: Stack, expected: Rows) -
         sums[row.project_id] = sums.get(row.project_id, Decimal(0)) + (row.cost or 0)
     lines = answer.stdout[answer.stdout.index("project_id") :]
     assert {row["project_id"]: Decimal(row["cost"]) for row in csv.DictReader(io.StringIO(lines))} == sums
+
+
+@pytest.fixture(scope="module")
+def report(played: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the two days, as the command writes it, with a stop that was made up for it."""
+    stopped = complete("enforcement_actions", {"message_id": "m-1", "instance_id": "1", **STOP, "event": "stopped"})
+    planned = complete("enforcement_actions", {"message_id": "m-1", "instance_id": "1", **STOP, "event": "planned"})
+    for row in (planned, stopped):
+        line = io.BytesIO(json.dumps({name: value for name, value in row.items() if value is not None}).encode())
+        configuration = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON")
+        table = f"{DATASET}.enforcement_actions"
+        played.client().load_table_from_file(line, table, job_config=configuration).result()
+    create_views(played.client(), DATASET, HOURS[-1] + timedelta(hours=1, minutes=10))
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("BIGQUERY_ENDPOINT", played.bigquery)
+        environment.setenv("PROJECT_ID", HOME_PROJECT)
+        assert main(["report", "--dataset", DATASET, "--output", str(path), "--csv", str(path.parent)]) == 0
+    return path
+
+
+def test_the_sums_of_the_report_are_those_of_the_scenario(report: Path, expected: Rows) -> None:
+    page, rows = read(report.read_text(encoding="utf-8")), list(expected.values())
+    savings = figures.savings_by_day(rows, expected_preemptions(living_fleet(), HOURS, LOOKS))
+    places = figures.costs_by(rows, lambda row: f"{row.machine_type} {row.zone}")
+
+    assert page.amounts("teams", "team") == figures.costs_by(rows, figures.team_of)
+    assert page.amounts("days", "day") == figures.costs_by(rows, figures.day_of)
+    for day, (saved, net) in savings.items():
+        assert page.amounts("savings", "day", "savings")[day] == saved
+        assert page.amounts("savings", "day", "net_savings")[day] == net
+    listed = {
+        f"{row['machine_type']} {row['zone']}".strip(): Decimal(row["cost"]) if row["cost"] else None
+        for row in page.tables["places"]
+    }
+    rest = listed.pop(f"other ({len(places) - len(listed) + 1})")
+    assert listed == {name: places[name] for name in listed}
+    assert rest == places["all"] - sum(amount or 0 for name, amount in listed.items() if name != "all")  # type: ignore[operator]
+    assert Decimal(page.cards["spent"]) == places["all"]
+    assert Decimal(page.cards["saved"]) == sum(saved for saved, _ in savings.values())
+    priced = sum(row.uptime_hours for row in rows if row.cost is not None) / sum(row.uptime_hours for row in rows)
+    assert float(page.cards["known"]) == pytest.approx(float(priced), abs=1e-6)
+
+
+def test_what_the_report_says_of_budgets_prices_and_interruptions_is_what_the_scenario_makes(
+    played: Stack, report: Path, expected: Rows
+) -> None:
+    fleet, rows = living_fleet(), list(expected.values())
+    page = read(report.read_text(encoding="utf-8"))
+    preempted = expected_preemptions(fleet, HOURS, LOOKS)
+    by_type = figures.preemptions_by_type(preempted)
+
+    for period, budget in figures.budgets(rows).items():
+        assert page.amounts("budgets", "budget", "spent")[period] == budget.spent
+        assert float(page.amounts("budgets", "budget", "projected_cost")[period] or 0) == pytest.approx(
+            float(budget.projected), abs=1e-3
+        )
+        assert page.amounts("budgets", "budget", "amount")[period] == Decimal(
+            played.settings[f"{ {'month': 'MONTHLY', 'day': 'DAILY'}[period] }_BUDGET_USD"]
+        )
+    changes = [Decimal(row["monthly_cost_change"]) for row in page.tables["prices"] if row["monthly_cost_change"]]
+    wanted = figures.cost_of_price_changes(fleet, rows, LOOKS, HOURS[0])
+    assert float(sum(changes)) == pytest.approx(float(wanted), abs=1e-3)
+    assert int(page.cards["interrupted"]) == len(preempted)
+    listed = page.amounts("interruptions", "name", "preemptions")
+    assert {name: by_type[name] for name in listed if not name.startswith("other (")} == {
+        name: number for name, number in listed.items() if not name.startswith("other (")
+    }
+    unresolved = figures.unresolved_hours(fleet, expected_unresolved(fleet, HOURS, LOOKS), HOURS)
+    assert f"{unresolved} times a VM ran in an hour and was gone" in page.text
+    assert "48 of 48 hours are complete." in page.text
+
+
+def test_the_report_lists_the_stop_with_its_reason_and_what_it_avoided(report: Path) -> None:
+    page = read(report.read_text(encoding="utf-8"))
+
+    assert [(row["instance"], row["outcome"], row["reason"]) for row in page.tables["enforcement"]] == [
+        (STOP["instance_name"], "stopped", STOP["reason"])
+    ]
+    assert page.tables["effects"][0]["avoided"] == "5.75"
+
+
+@needs_chromium
+def test_the_figures_that_a_browser_shows_are_those_of_the_views(played: Stack, report: Path) -> None:
+    days = rows_of(played, "SELECT usage_date, SUM(cost) AS cost FROM DATASET.daily_cost_breakdown GROUP BY usage_date")
+    teams = rows_of(played, "SELECT team, SUM(cost) AS cost FROM DATASET.daily_cost_by_team GROUP BY team")
+    [saved] = rows_of(played, "SELECT SUM(savings) AS amount FROM DATASET.daily_spot_savings")
+    budgets = rows_of(played, "SELECT period, projected_cost FROM DATASET.budget_status")
+    [burn] = rows_of(played, "SELECT MAX_BY(burn_rate, usage_start_time) AS amount FROM DATASET.hourly_burn_rate")
+
+    with running_browser() as browser, opened(browser, report) as window:
+        window.evaluate("() => document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        cards = {name: window.locator(f"#card-{name} .figure").inner_text() for name in ("spent", "saved", "burn")}
+        shown = {name: window.locator(f"#table-{name}").inner_text() for name in ("days", "teams", "budgets")}
+
+    assert cards == {
+        "spent": f"${sum(row['cost'] for row in days):,.2f}",
+        "saved": f"${saved['amount']:,.2f}",
+        "burn": f"${burn['amount']:,.2f}",
+    }
+    for row in days:
+        assert re.search(rf"{row['usage_date'].day}\sJul\s2026\s+\${row['cost']:,.2f}\s", shown["days"])
+    for row in teams:
+        assert re.search(rf"{re.escape(row['team'])}\s+\${row['cost']:,.2f}\s", shown["teams"])
+    for row in budgets:
+        assert f"${row['projected_cost']:,.2f}" in shown["budgets"]
