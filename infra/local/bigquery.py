@@ -15,11 +15,13 @@ from pathlib import Path
 import duckdb
 import uvicorn
 from local_bigquery.engine import database
-from local_bigquery.jobs import load, runner
+from local_bigquery.jobs import load, query, runner
 from local_bigquery.models import JobConfigurationLoad, JobStatistics3
 from local_bigquery.settings import settings
 from local_bigquery.sql import native
 from local_bigquery.sql.dialect import FUNCTIONS, MACRO
+
+from infra.local.sql_memory import remembering
 
 GZIP_MAGIC = b"\x1f\x8b"
 NOT_PROJECTS = ("emulator", "bq", "memory", "system", "temp")
@@ -31,6 +33,7 @@ def connect() -> duckdb.DuckDBPyConnection:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET threads = 1")
     connection.execute(f"ATTACH '{settings.data_dir / 'emulator.duckdb'}' AS emulator")
     connection.execute(database.EMULATOR_SCHEMA)
     connection.execute("ATTACH ':memory:' AS bq")
@@ -79,6 +82,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--project", required=True)
     parser.add_argument("--dataset", required=True)
+    parser.add_argument("--access-log", action="store_true", help="print a line for every request")
     arguments = parser.parse_args()
     settings.data_dir = arguments.data_dir
     settings.default_project_id = arguments.project
@@ -87,6 +91,7 @@ def main() -> None:
     database._attach = attach  # noqa: SLF001
     database.projects = projects
     runner.HANDLERS["load"] = load_gzip
+    query.translate = remembering(query.translate)
     connect()
 
     from local_bigquery.app import app  # noqa: PLC0415 (reads the settings when imported)
@@ -98,7 +103,8 @@ def main() -> None:
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     sys.stdout.write(json.dumps({"bigquery": address}) + "\n")
     sys.stdout.flush()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    level = "info" if arguments.access_log else "warning"
+    server = uvicorn.Server(uvicorn.Config(app, log_level=level, access_log=arguments.access_log))
     server.run(sockets=[listener])
 
 
