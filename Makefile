@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test bench catalog-check lint types format lock clean
+.PHONY: help setup run serve report test bench catalog-check lint types format lock clean
 
 PYTHON_IN_VENV := .venv/bin/python
 KEEP ?=
@@ -17,6 +17,9 @@ run: setup ## Play two days of a Spot fleet through the tracker on this machine,
 
 serve: setup ## Serve the tables of the last run, to query them with bq.
 	@exec $(PYTHON_IN_VENV) -m infra.local serve
+
+report: setup ## Write the report over the tables of the last run to .local/report.html.
+	@exec $(PYTHON_IN_VENV) -m infra.local report
 
 test: setup ## Run all tests.
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)

@@ -1,20 +1,22 @@
-"""Run the product on this machine: `run` plays two days of a Spot fleet, `serve` serves the tables of the last run."""
+"""Run the product on this machine: `run` plays two days of a Spot fleet, `serve` serves the tables of the last run.
+
+`report` writes the report over these tables.
+"""
 
 import argparse
 import signal
 import sys
 import threading
-from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 from infra.local.play import play, show
-from infra.local.play_budget import AFTERNOON, play_budget
+from infra.local.play_budget import play_budget
 from infra.local.processes import Processes, StartError
-from infra.local.stack import DATASET, HOME_PROJECT, STATE, running_stack, serve_bigquery
-from infra.local.tables import create_views
+from infra.local.report import report
+from infra.local.stack import HOME_PROJECT, STATE, running_stack, serve_bigquery
 
 QUERY = (
     "SELECT machine_type, ROUND(SUM(uptime_hours), 2) AS hours, ROUND(SUM(cost), 4) AS cost_usd "
@@ -26,7 +28,7 @@ QUERY = (
 def main() -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(prog="infra.local", description=__doc__)
-    parser.add_argument("command", choices=["run", "serve"])
+    parser.add_argument("command", choices=["run", "serve", "report"])
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     parser.add_argument("--state", type=Path, default=STATE, help="where data and logs go")
     arguments = parser.parse_args()
@@ -36,6 +38,8 @@ def main() -> int:
     try:
         if arguments.command == "serve":
             _serve(console, arguments.state)
+        elif arguments.command == "report":
+            _report(console, arguments.state)
         else:
             _run(console, arguments.state, keep=arguments.keep)
     except KeyboardInterrupt:
@@ -52,7 +56,7 @@ def _run(console: Console, state: Path, *, keep: bool) -> None:
         play(stack, console)
         show(stack, console)
         play_budget(stack, console)
-        create_views(stack.client(), DATASET, AFTERNOON[-1].at + timedelta(hours=1))
+        report(stack.bigquery, state, console)
         console.print(f"\nThe data lies in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True)
         if keep:
             tracker = stack.functions["track_spot_costs"]
@@ -73,10 +77,20 @@ def _run(console: Console, state: Path, *, keep: bool) -> None:
             )
 
 
-def _serve(console: Console, state: Path) -> None:
+def _report(console: Console, state: Path) -> None:
+    _check_data(state)
+    with Processes(state / "logs") as processes:
+        report(serve_bigquery(processes, state), state, console)
+
+
+def _check_data(state: Path) -> None:
     if not (state / "data" / f"{HOME_PROJECT}.project").exists():
         message = f"there is no data in {state / 'data'} yet: make run writes it"
         raise StartError(message)
+
+
+def _serve(console: Console, state: Path) -> None:
+    _check_data(state)
     with Processes(state / "logs") as processes:
         console.print("The tables of the last run are served. Query them with")
         console.print(_bq(serve_bigquery(processes, state)), soft_wrap=True)

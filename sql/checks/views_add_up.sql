@@ -44,6 +44,15 @@ view_sums AS (
   GROUP BY summed.usage_date
   UNION ALL
   SELECT
+    'daily_cost_by_team' AS view_name,
+    summed.usage_date AS period,
+    SUM(summed.vm_hours) AS vm_hours,
+    SUM(COALESCE(summed.cost, 0)) AS cost
+  FROM `${dataset}.daily_cost_by_team` AS summed
+  WHERE summed.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 30 DAY) AND summed.usage_date < DATE(${now})
+  GROUP BY summed.usage_date
+  UNION ALL
+  SELECT
     'hourly_burn_rate' AS view_name,
     DATE(summed.usage_start_time) AS period,
     SUM(COALESCE(summed.vm_hours, 0)) AS vm_hours,
@@ -100,7 +109,9 @@ expected_days AS (
     day_sums.vm_hours,
     day_sums.cost
   FROM day_sums
-  CROSS JOIN UNNEST(['daily_cost_breakdown', 'hourly_burn_rate', 'focus_costs']) AS view_name
+  CROSS JOIN UNNEST(
+    ['daily_cost_breakdown', 'daily_cost_by_team', 'hourly_burn_rate', 'focus_costs']
+  ) AS view_name
 ),
 
 compared AS (

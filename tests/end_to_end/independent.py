@@ -102,6 +102,11 @@ def expected_type_prices(fleet: Fleet, hour: datetime) -> dict[tuple[str, str], 
     return found
 
 
+def spot_price_at(vm: Vm, look: datetime, hour: datetime) -> Decimal | None:
+    """Return what a VM, as a look finds it, costs at the rates of an hour."""
+    return _price(vm, look, hour, SPOT, _read_rates())
+
+
 def looks_after(hours: Iterable[datetime]) -> list[datetime]:
     """Return when an orderly schedule looks at the fleet: in minute 7 after each hour."""
     return [hour + HOUR + MINUTE_OF_LOOK for hour in hours]

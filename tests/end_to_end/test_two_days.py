@@ -280,9 +280,10 @@ def test_what_the_report_says_of_budgets_prices_and_interruptions_is_what_the_sc
         assert float(page.amounts("budgets", "budget", "projected_cost")[period] or 0) == pytest.approx(
             float(budget.projected), abs=1e-3
         )
-        assert page.amounts("budgets", "budget", "amount")[period] == Decimal(
-            played.settings[f"{ {'month': 'MONTHLY', 'day': 'DAILY'}[period] }_BUDGET_USD"]
-        )
+    assert page.amounts("budgets", "budget", "amount") == {
+        "month": Decimal(played.settings["MONTHLY_BUDGET_USD"]),
+        "day": Decimal(played.settings["DAILY_BUDGET_USD"]),
+    }
     changes = [Decimal(row["monthly_cost_change"]) for row in page.tables["prices"] if row["monthly_cost_change"]]
     wanted = figures.cost_of_price_changes(fleet, rows, LOOKS, HOURS[0])
     assert float(sum(changes)) == pytest.approx(float(wanted), abs=1e-3)
@@ -291,9 +292,31 @@ def test_what_the_report_says_of_budgets_prices_and_interruptions_is_what_the_sc
     assert {name: by_type[name] for name in listed if not name.startswith("other (")} == {
         name: number for name, number in listed.items() if not name.startswith("other (")
     }
-    unresolved = figures.unresolved_hours(fleet, expected_unresolved(fleet, HOURS, LOOKS), HOURS)
+    unresolved = figures.unresolved_hours(fleet, LOOKS, HOURS)
     assert f"{unresolved} times a VM ran in an hour and was gone" in page.text
     assert "48 of 48 hours are complete." in page.text
+
+
+def test_whom_to_ask_and_what_would_be_cheaper_is_what_the_scenario_makes(report: Path, expected: Rows) -> None:
+    fleet, rows = living_fleet(), list(expected.values())
+    page = read(report.read_text(encoding="utf-8"))
+    nobody = figures.costs_by(
+        (row for row in rows if figures.team_of(row) == "(unlabelled)"), lambda row: row.project_id
+    )
+    prices = expected_type_prices(fleet, HOURS[-1])
+    running = figures.running_vms(fleet, rows)
+
+    asked: dict[str, Decimal] = {}
+    for row in page.tables["unattributed"]:
+        asked[row["project_id"]] = asked.get(row["project_id"], Decimal(0)) + Decimal(row["cost"])
+    assert asked == {project: cost for project, cost in nobody.items() if project != "all"} != {}
+    assert len(page.tables["cheaper"]) > 10
+    for row in page.tables["cheaper"]:
+        place, option = (row["machine_type"], row["region"]), (row["option_machine_type"], row["option_region"])
+        here, there = Decimal(row["spot_price"]), Decimal(row["option_spot_price"])
+        assert (here, Decimal(row["vms"])) == (prices[place][0], running[place])
+        assert there == prices.get(option, (there,))[0]
+        assert float(row["monthly_savings"]) == pytest.approx(float((here - there) * running[place] * 730), abs=1e-5)
 
 
 def test_the_report_lists_the_stop_with_its_reason_and_what_it_avoided(report: Path) -> None:

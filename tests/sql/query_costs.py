@@ -84,12 +84,12 @@ class _Scans(ResolvedNodeVisitor):  # type: ignore[misc] # the package has no ty
         self.found.append((node.table.name, [column.name for column in node.column_list or ()]))
 
 
-def bytes_read(view: Path, vms: int) -> float:
-    """Return how many bytes a query of a view over 30 days reads with so many VMs."""
+def bytes_read(view: Path, vms: int, days_asked: int = DAYS) -> float:
+    """Return how many bytes a query of a view over 30 days, or as many as are asked for, reads with so many VMs."""
     analyzer: Analyzer = analyzer_for([table(BILLING_EXPORT, table_fields(BILLING_EXPORT))], prune_unused_columns=True)
     scans = _Scans()
     scans.visit(analyzer.analyze_statement(re.sub(r"--.*", "", rendered(view, NOW))))
-    days = _FIXED_DAYS.get(view.stem, DAYS)
+    days = _FIXED_DAYS.get(view.stem, days_asked)
     return sum(max(_rows(name, vms, days) * _row_size(name, columns), LEAST_BYTES) for name, columns in scans.found)
 
 

@@ -13,6 +13,9 @@ FUNCTIONS = sorted((ROOT / "functions").rglob("*.py"))
 GCP = [path for path in FUNCTIONS if "gcp" in path.parts]
 CLI = [path for path in FUNCTIONS if "cli" in path.parts or path.name == "__main__.py"]
 CORE = [path for path in FUNCTIONS if path.parent.name == "spotkeeper" and path not in CLI]
+REPORT = [path for path in FUNCTIONS if "report" in path.parts]
+REPORT_ALONE = ("altair", "jinja2", "markupsafe", "vl_convert")
+READS_FOR_THE_REPORT = "report_rows.py"
 STAND_INS = [
     ROOT / "infra" / "local" / f"{name}.py"
     for name in (
@@ -109,6 +112,7 @@ def test_the_files_that_are_walked_are_there() -> None:
     assert {"tracking.py", "prices.py", "tracker_api.py"} <= {path.name for path in CORE}
     assert {"warehouse.py", "compute.py", "tracker.py"} <= {path.name for path in GCP}
     assert {"__main__.py", "main.py", "price.py", "catalog_check.py"} <= {path.name for path in CLI}
+    assert {"page.py", "rows.py", "charts.py", "budgets.py"} <= {path.name for path in REPORT}
     assert [path for path in STAND_INS if not path.is_file()] == []
 
 
@@ -126,6 +130,43 @@ def test_the_core_imports_the_standard_library_and_itself(path: Path) -> None:
 @pytest.mark.parametrize("path", CORE, ids=named)
 def test_the_core_is_told_settings_and_time_and_neither_waits_nor_prints(path: Path) -> None:
     assert sorted(IMPURE.keys() & set(used(path))) == []
+
+
+@pytest.mark.parametrize("path", REPORT, ids=named)
+def test_the_report_is_made_of_the_rows_that_it_is_given(path: Path) -> None:
+    foreign = [
+        name
+        for name in imported(path)
+        if not within(name, "spotkeeper", *REPORT_ALONE, *sys.stdlib_module_names)
+        or within(name, "spotkeeper.gcp", "spotkeeper.cli")
+    ]
+    # It writes the CSV files that it is told to write.
+    impure = sorted((IMPURE.keys() - {"open"}) & set(used(path)))
+
+    assert (foreign, impure) == ([], [])
+
+
+@pytest.mark.parametrize("path", [path for path in FUNCTIONS if path not in REPORT], ids=named)
+def test_what_draws_the_report_is_loaded_by_the_report_alone(path: Path) -> None:
+    packages = [name for name in imported(path) if within(name, *REPORT_ALONE)]
+    report = [name for name in imported(path) if within(name, "spotkeeper.report")]
+
+    assert packages == []
+    assert report == [] or path in CLI or path.name == READS_FOR_THE_REPORT
+
+
+def test_nothing_that_a_function_can_load_is_of_the_report() -> None:
+    modules = {".".join(path.relative_to(ROOT / "functions").with_suffix("").parts): path for path in FUNCTIONS}
+    reached, waiting = set[str](), ["main"]
+    while waiting:
+        module = waiting.pop()
+        reached.add(module)
+        found = {name if name in modules else name.rpartition(".")[0] for name in imported(modules[module])}
+        waiting += sorted((found & modules.keys()) - reached)
+
+    assert {"spotkeeper.tracking", "spotkeeper.enforcing", "spotkeeper.gcp.warehouse"} <= reached
+    assert [name for name in reached if within(name, "spotkeeper.report", "spotkeeper.gcp.report_rows")] == []
+    assert [name for module in reached for name in imported(modules[module]) if within(name, *REPORT_ALONE)] == []
 
 
 @pytest.mark.parametrize("path", FUNCTIONS, ids=named)

@@ -1,0 +1,92 @@
+"""`report`: one page that says what Spot VMs cost, for people without SQL."""
+
+import argparse
+import os
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+
+from spotkeeper.cli.commands import Subparsers
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.settings import TrackerSettings
+
+_PACKAGES = {"altair": "altair", "vl_convert": "vl-convert-python", "jinja2": "jinja2"}
+_LONGEST = 400
+
+
+def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "report",
+        help="one page with what Spot VMs cost, for people without SQL",
+        description="Write one HTML file from the views of the dataset. It opens offline, and holds all its figures.",
+    )
+    parser.add_argument(
+        "--project", metavar="ID", default=os.environ.get("PROJECT_ID"), help="of the dataset (PROJECT_ID)"
+    )
+    parser.add_argument(
+        "--dataset", metavar="NAME", default=os.environ.get("DATASET", "cost_tracking"), help="(DATASET, cost_tracking)"
+    )
+    parser.add_argument(
+        "--days", metavar="N", type=_days, default=30, help="how many days, up to the latest on record (30)"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, default=Path("report.html"), help="where to (report.html)"
+    )
+    parser.add_argument("--csv", metavar="FOLDER", type=Path, help="write the rows of each view there as well, as CSV")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the page and say where it is."""
+    check_packages()
+    if not arguments.project:
+        message = "--project is missing: say which project has the dataset, or set PROJECT_ID"
+        raise RefusedRequestError(message)
+    write_report(
+        {**os.environ, "PROJECT_ID": arguments.project, "DATASET": arguments.dataset},
+        arguments.days,
+        datetime.now(UTC),
+        arguments.output,
+        arguments.csv,
+    )
+    print(f"{arguments.output.resolve().as_uri()}")
+    return 0
+
+
+def check_packages() -> None:
+    """Raise RefusedRequestError when what draws the report is not installed."""
+    missing = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
+    if missing:
+        message = (
+            f"the report needs {' and '.join(missing)}, not installed here: python -m pip install {' '.join(missing)}"
+        )
+        raise RefusedRequestError(message)
+
+
+def write_report(variables: dict[str, str], days: int, now: datetime, output: Path, csv: Path | None = None) -> None:
+    """Read the views and write the page, and the rows as CSV where that is wanted."""
+    from spotkeeper.gcp.report_rows import ReportViews
+    from spotkeeper.report.csv_files import write_csv
+    from spotkeeper.report.page import page
+
+    names = ("PROJECT_ID", "DATASET", "BIGQUERY_ENDPOINT", "CALL_PATIENCE_SECONDS")
+    settings = TrackerSettings.from_mapping({name: variables[name] for name in names if name in variables})
+    patience = timedelta(seconds=settings.call_patience_seconds)
+    views = ReportViews(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience)
+    scope, rows = views.read(days, now)
+    unfinished = output.with_name(f".{output.name}.unfinished")
+    try:
+        unfinished.write_text(page(rows, scope), encoding="utf-8")
+        unfinished.replace(output)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    if csv:
+        write_csv(rows, csv)
+
+
+def _days(value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= _LONGEST:
+        message = f"{value!r} is no number of days from 1 to {_LONGEST}"
+        raise argparse.ArgumentTypeError(message)
+    return int(value)

@@ -1,0 +1,155 @@
+"""What a page is made of: sections with figures in words, charts and tables."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from markupsafe import Markup
+
+from spotkeeper.report import wording
+
+type Value = Decimal | int | str | date | datetime | None
+
+
+class Tone(StrEnum):
+    """How something stands."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is written, and the value that it stands for: tables are sorted and copied by that."""
+
+    text: str
+    value: str
+    tone: Tone = Tone.PLAIN
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    key: str
+    title: str
+    is_number: bool = False
+    is_long: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows to look things up in; what is below them belongs to the whole and is not sorted."""
+
+    key: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    last_rows: Sequence[Sequence[Cell]] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """What a colour of a chart stands for."""
+
+    name: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture in two widths, with what it shows in words."""
+
+    key: str
+    title: str
+    description: str
+    wide: Markup
+    narrow: Markup
+    legend: Sequence[LegendEntry] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """How much of a budget is spent and will be, as shares of the longest of the three."""
+
+    key: str
+    title: str
+    text: str
+    spent: Decimal
+    projected: Decimal
+    budget: Decimal
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A headline figure."""
+
+    key: str
+    title: str
+    figure: str
+    detail: str
+    value: str = ""
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A question and its answer."""
+
+    key: str
+    name: str
+    question: str
+    answer: Sequence[str]
+    charts: Sequence[Chart] = ()
+    gauges: Sequence[Gauge] = ()
+    tables: Sequence[Table] = ()
+    """The first one is open unless a chart shows the same, the others are unfolded when they are wanted."""
+
+    folds_all: bool = False
+
+    points: Sequence[str] = ()
+    tone: Tone = Tone.PLAIN
+
+
+def plain(value: Value) -> str:
+    """Return a value as text without decoration: numbers with all their digits, times in UTC."""
+    match value:
+        case None:
+            return ""
+        case Decimal():
+            return format(value.normalize() + 0, "f")
+        case datetime() | date():
+            return value.isoformat().replace("+00:00", "Z")
+        case _:
+            return str(value)
+
+
+def cell[Shown: Value](
+    value: Shown, written: Callable[[Shown], str] | None = None, tone: Tone = Tone.PLAIN, detail: str = ""
+) -> Cell:
+    """Return a cell, written in this manner; what is not known is a dash unless the manner knows better."""
+    text = written(value) if written and (value is not None or written is wording.money) else plain(value)
+    return Cell(text or wording.NOTHING, plain(value), tone, detail)
+
+
+def named(name: str | None) -> Cell:
+    """Return a cell with a name; an empty one stays empty, an unknown one is a dash."""
+    return Cell("", "") if name == "" else cell(name)
+
+
+def total(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """Return the sum of what is known; None when nothing is."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, Decimal(0)) if known else None
+
+
+def amount_or_none(value: Decimal | None) -> Decimal:
+    """Return an amount to put things in order by: what is not known comes last."""
+    return Decimal("-Infinity") if value is None else value

@@ -1,0 +1,277 @@
+"""The pictures of the report, each in two widths: for a page and for a phone."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import altair as alt
+
+from spotkeeper.report.blocks import Chart, LegendEntry
+from spotkeeper.report.canvas import (
+    HOURS,
+    ROUNDING,
+    Canvas,
+    Drawing,
+    band,
+    days_axis,
+    drawn_twice,
+    hours_axis,
+    labels_of,
+    money_axis,
+    names_axis,
+    over,
+)
+from spotkeeper.report.drawing import printable
+from spotkeeper.report.palette import HEAT_STEPS, LIGHT_HEAT_STEPS, NONE, REST, SERIES, colour
+from spotkeeper.report.wording import short_day
+
+_WIDEST_BAR, _AXIS_ROOM = 72, 45
+_DAYS_NAMED_EACH = 16
+
+
+def stacked_days(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
+    key: str,
+    title: str,
+    description: str,
+    days: Sequence[date],
+    names: Sequence[str],
+    amounts: Mapping[tuple[date, str], Decimal],
+    colours: Mapping[str, str] | None = None,
+) -> Chart:
+    """Draw a bar for each day, of an amount of US dollars for each name, the first at the bottom."""
+    chosen = colours or dict(zip(names, _series(names), strict=True))
+    points = [
+        {"day": short_day(day), "at": number, "name": printable(name), "usd": float(amount), "rank": rank}
+        for number, day in enumerate(days)
+        for rank, name in enumerate(names)
+        if (amount := amounts.get((day, name)))
+    ]
+
+    def draw(canvas: Canvas) -> Drawing:
+        room = 0.75 * (canvas.width - _AXIS_ROOM) / len(days)
+        drawn: Drawing = (
+            over(points)
+            .mark_bar(stroke=colour("surface"), strokeWidth=0.75, size=min(_WIDEST_BAR, room), aria=False)
+            .encode(
+                x=alt.X("at:O", axis=days_axis(days, canvas), scale=band(len(days))),
+                y=alt.Y("usd:Q", stack=True, axis=money_axis(canvas)),
+                color=alt.Color(
+                    "name:N", scale=alt.Scale(domain=[*map(printable, names)], range=[colour(chosen[n]) for n in names])
+                ),
+                order=alt.Order("rank:Q"),
+            )
+        )
+        return drawn
+
+    legend = [LegendEntry(name, colour(chosen[name])) for name in names]
+    return drawn_twice(key, title, description, draw, legend)
+
+
+def burn_down(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
+    key: str,
+    title: str,
+    description: str,
+    spent: Sequence[tuple[datetime, Decimal]],
+    projected: tuple[datetime, Decimal],
+    budget: Decimal,
+    period: tuple[datetime, datetime],
+) -> Chart:
+    """Draw what was spent since the start of a period, where that leads, and the budget."""
+    known = [{"at": _clock(at), "usd": float(usd)} for at, usd in spent]
+    ahead = [known[-1], {"at": _clock(projected[0]), "usd": float(projected[1])}] if known else []
+    limit = [{"usd": float(budget)}]
+    scale = alt.Scale(type="utc", domain=[_clock(at) for at in period])
+
+    def draw(canvas: Canvas) -> Drawing:
+        x = alt.X(
+            "at:Q",
+            scale=scale,
+            axis=alt.Axis(
+                tickCount=4 if canvas.is_narrow else 8, labelExpr="utcFormat(datum.value, '%-d %b')", labelOverlap=True
+            ),
+        )
+        y = alt.Y("usd:Q", axis=money_axis(canvas), scale=alt.Scale(zero=True))
+        area = over(known).mark_area(color=colour("heat-1"), aria=False)
+        line = over(known).mark_line(color=colour("series-1"), strokeWidth=2, aria=False)
+        lead = over(ahead).mark_line(color=colour("series-1"), strokeWidth=2, strokeDash=[5, 4], aria=False)
+        rule = over(limit).mark_rule(color=colour("bad"), strokeWidth=1.5, aria=False)
+        return alt.layer(
+            area.encode(x=x, y=y), rule.encode(y=alt.Y("usd:Q")), line.encode(x=x, y=y), lead.encode(x=x, y=y)
+        )
+
+    legend = [
+        LegendEntry("spent", colour("series-1")),
+        LegendEntry("projected (dashed)", colour("series-1")),
+        LegendEntry("budget", colour("bad")),
+    ]
+    return drawn_twice(key, title, description, draw, legend)
+
+
+def heat(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
+    key: str,
+    title: str,
+    description: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    amounts: Mapping[tuple[str, str], Decimal],
+) -> Chart:
+    """Draw a field for each row and column, darker for more money, with the amount in it where there is room.
+
+    The steps are even in the root of the amount: one dear place would leave all others alike.
+    """
+    highest = max(amounts.values(), default=Decimal(0))
+    points = [
+        {
+            "row": number,
+            "column": place,
+            "step": _step(amount, highest),
+            "text": _short_money(amount),
+            "ink": _step(amount, highest) >= LIGHT_HEAT_STEPS,
+        }
+        for number, row in enumerate(rows)
+        for place, column in enumerate(columns)
+        if (amount := amounts.get((row, column))) is not None
+    ]
+
+    def draw(canvas: Canvas) -> Drawing:
+        base = over(points).encode(
+            x=alt.X(
+                "column:O",
+                axis=names_axis(columns, canvas, is_above=True),
+                scale=alt.Scale(domain=[*range(len(columns))], padding=0.06),
+            ),
+            y=alt.Y("row:O", axis=names_axis(rows, canvas), scale=alt.Scale(domain=[*range(len(rows))], padding=0.08)),
+        )
+        fields = base.mark_rect(cornerRadius=ROUNDING, aria=False).encode(
+            color=alt.Color(
+                "step:O",
+                scale=alt.Scale(
+                    domain=[*range(HEAT_STEPS)], range=[colour(f"heat-{step}") for step in range(HEAT_STEPS)]
+                ),
+            )
+        )
+        if canvas.is_narrow:
+            return alt.layer(fields)
+        inks = alt.Scale(domain=[False, True], range=[colour("heat-low-text"), colour("heat-high-text")])
+        texts = base.mark_text(fontSize=11, aria=False).encode(text="text:N", color=alt.Color("ink:N", scale=inks))
+        layers: Drawing = alt.layer(fields, texts).resolve_scale(color="independent")
+        return layers
+
+    return drawn_twice(key, title, description, draw, heights=(28 * len(rows) or 28, 22 * len(rows) or 22))
+
+
+def bars_of_hours(key: str, title: str, description: str, amounts: Mapping[int, Decimal]) -> Chart:
+    """Draw a bar for each hour of the day."""
+    points = [{"hour": hour, "amount": float(amounts.get(hour, Decimal(0)))} for hour in HOURS]
+
+    def draw(canvas: Canvas) -> Drawing:
+        drawn: Drawing = (
+            over(points)
+            .mark_bar(color=colour("series-1"), cornerRadius=ROUNDING, aria=False)
+            .encode(
+                x=alt.X("hour:O", axis=hours_axis(canvas), scale=band(24)),
+                y=alt.Y("amount:Q", axis=alt.Axis(tickCount=4, format="~s")),
+            )
+        )
+        return drawn
+
+    return drawn_twice(key, title, description, draw, heights=(180, 150))
+
+
+def gains_and_losses(key: str, title: str, description: str, amounts: Sequence[tuple[str, Decimal]]) -> Chart:
+    """Draw a bar to the right for each amount that is paid more, and one to the left for less."""
+    points = [
+        {
+            "row": number,
+            "usd": float(amount),
+            "more": amount > 0,
+            "text": f"{amount:+,.2f}".replace("-", "\N{MINUS SIGN}"),
+        }
+        for number, (_, amount) in enumerate(amounts)
+    ]
+    names = [name for name, _ in amounts]
+    reach = max((abs(float(amount)) for _, amount in amounts), default=1.0) * 1.35 or 1.0
+
+    def draw(canvas: Canvas) -> Drawing:
+        rows = alt.Y("row:O", axis=names_axis(names, canvas, letters=40), scale=alt.Scale(domain=[*range(len(names))]))
+        across = alt.X("usd:Q", axis=None, scale=alt.Scale(domain=[-reach, reach]))
+        shades = alt.Scale(domain=[True, False], range=[colour("series-3"), colour("series-2")])
+        base = over(points).encode(x=across, y=rows)
+        bars = base.mark_bar(cornerRadius=ROUNDING, height={"band": 0.62}, aria=False).encode(
+            color=alt.Color("more:N", scale=shades)
+        )
+        texts = base.encode(text="text:N")
+        right, left = (texts.transform_filter(said) for said in ("datum.more", "!datum.more"))
+        style: dict[str, Any] = {"fontSize": 11, "color": colour("text"), "aria": False}
+        zero = over([{"usd": 0}]).mark_rule(color=colour("line"), aria=False).encode(x=across)
+        return alt.layer(
+            zero, bars, right.mark_text(align="left", dx=5, **style), left.mark_text(align="right", dx=-5, **style)
+        )
+
+    legend = [LegendEntry("costs more", colour("series-3")), LegendEntry("costs less", colour("series-2"))]
+    return drawn_twice(key, title, description, draw, legend, (28 * len(names), 28 * len(names)))
+
+
+def hour_grid(
+    key: str, title: str, description: str, days: Sequence[date], states: Mapping[tuple[date, int], str]
+) -> Chart:
+    """Draw a field for each hour of each day, in the colour of how sure it is."""
+    kinds = {"fine": "complete", "fair": "complete, with a caveat", "poor": "incomplete", "missing": "missing"}
+    found = [kind for kind in kinds if kind in states.values()]
+    points = [
+        {"hour": hour, "row": number, "state": states[day, hour]}
+        for number, day in enumerate(days)
+        for hour in HOURS
+        if (day, hour) in states
+    ]
+
+    def draw(canvas: Canvas) -> Drawing:
+        every = 1 if len(days) <= _DAYS_NAMED_EACH else 2
+        axis = alt.Axis(
+            values=[number for number in range(len(days)) if number % every == 0],
+            labelExpr=labels_of([short_day(day) for day in days]),
+        )
+        drawn: Drawing = (
+            over(points)
+            .mark_rect(cornerRadius=1, aria=False)
+            .encode(
+                x=alt.X(
+                    "hour:O",
+                    axis=hours_axis(canvas, is_above=True),
+                    scale=alt.Scale(domain=[*HOURS], padding=0.12),
+                ),
+                y=alt.Y("row:O", axis=axis, scale=alt.Scale(domain=[*range(len(days))], padding=0.16)),
+                color=alt.Color(
+                    "state:N", scale=alt.Scale(domain=[*kinds], range=[colour(f"hour-{kind}") for kind in kinds])
+                ),
+            )
+        )
+        return drawn
+
+    legend = [LegendEntry(kinds[kind], colour(f"hour-{kind}")) for kind in found]
+    height = max(len(days), 1)
+    return drawn_twice(key, title, description, draw, legend, (14 * height + 6, 11 * height + 6))
+
+
+def _series(names: Sequence[str]) -> list[str]:
+    """The colours of teams: the last two are for what is not one."""
+    fixed = {"(unlabelled)": NONE}
+    free = iter(SERIES)
+    return [fixed.get(name) or (REST if name.startswith("other (") else next(free, REST)) for name in names]
+
+
+def _clock(at: datetime) -> float:
+    return at.timestamp() * 1000
+
+
+def _step(amount: Decimal, highest: Decimal) -> int:
+    if not highest or amount <= 0:
+        return 0
+    return min(HEAT_STEPS - 1, int((amount / highest).sqrt() * (HEAT_STEPS - 1)) + 1)
+
+
+def _short_money(amount: Decimal) -> str:
+    if amount >= 10_000:  # noqa: PLR2004 (from here on thousands are enough)
+        return f"${amount / 1000:,.0f}k"
+    return f"${amount:,.0f}" if amount >= 100 else f"${amount:,.2f}"  # noqa: PLR2004 (from here on cents do not matter)

@@ -1,0 +1,39 @@
+"""The rows of the report as CSV files that are safe to open in a spreadsheet."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+from spotkeeper.report.blocks import plain
+from spotkeeper.report.rows import ReportRows
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_csv(rows: ReportRows, folder: Path) -> list[Path]:
+    """Write a file for each kind of row, with a line of names, and return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [_write(folder / f"{field.name}.csv", field.name, rows) for field in fields(rows)]
+
+
+def safe(value: object) -> str:
+    """Return a cell that no spreadsheet takes for a formula: a text that could be one begins with an apostrophe.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+    return plain(value)  # type: ignore[arg-type] # the columns of a row are values that are shown
+
+
+def _write(path: Path, name: str, rows: ReportRows) -> Path:
+    found: Sequence[object] = getattr(rows, name)
+    [kind] = get_args(get_type_hints(ReportRows)[name])
+    names = [field.name for field in fields(kind)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(names)
+        out.writerows([safe(getattr(row, each)) for each in names] for row in found)
+    return path

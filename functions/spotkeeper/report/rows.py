@@ -1,0 +1,332 @@
+"""What the report reads: one dataclass for each view, with the columns that are asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import ClassVar, Protocol
+
+MOST_ACTIONS = 200
+"""Stops and starts that are listed, the newest; a plan has few of them."""
+
+MOST_SPARED = 200
+"""Reasons for sparing that are listed, those of the newest plans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which rows of which view: those of the report's days, where `day` names the column that says so."""
+
+    view: str
+    day: str = ""
+    is_date: bool = True
+    where: str = ""
+    order: str = ""
+    limit: int | None = None
+    computed: Mapping[str, str] = field(default_factory=dict)
+    """Columns that are worked out from one row of the view, and how."""
+
+    summed: Mapping[str, str] = field(default_factory=dict)
+    """Columns that are worked out from many rows of the view, and how; all others divide the rows into groups."""
+
+
+class ViewRow(Protocol):
+    """A row of a view."""
+
+    source: ClassVar[Source]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCost:
+    """What a machine type cost in a zone on a day."""
+
+    source: ClassVar = Source("daily_cost_breakdown", day="usage_date")
+
+    usage_date: date
+    machine_type: str | None
+    zone: str
+    instances: int
+    vm_hours: Decimal
+    priced_share: Decimal | None
+    cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class TeamCost:
+    """What a team spent on a day."""
+
+    source: ClassVar = Source("daily_cost_by_team", day="usage_date")
+
+    usage_date: date
+    team: str
+    instances: int
+    vm_hours: Decimal
+    priced_share: Decimal | None
+    cost: Decimal | None
+    ondemand_cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class DaySavings:
+    """What a day saved against on-demand."""
+
+    source: ClassVar = Source("daily_spot_savings", day="usage_date", order="usage_date")
+
+    usage_date: date
+    vm_hours: Decimal
+    priced_share: Decimal | None
+    cost: Decimal | None
+    ondemand_cost: Decimal | None
+    savings: Decimal | None
+    savings_percent: Decimal | None
+    lost_hours: Decimal
+    net_savings: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class HourBurn:
+    """What an hour cost; all hours of the last 35 days."""
+
+    source: ClassVar = Source("hourly_burn_rate", order="usage_start_time")
+
+    usage_start_time: datetime
+    state: str
+    instances: int | None
+    burn_rate: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """How far a budget is spent in its present period."""
+
+    source: ClassVar = Source("budget_status", order="period_end DESC, period, budget_id")
+
+    period: str
+    budget_id: str
+    period_start: datetime
+    period_end: datetime
+    as_of: datetime
+    budget: Decimal
+    spent: Decimal
+    spent_percent: Decimal | None
+    priced_share: Decimal | None
+    missing_hours: int
+    burn_rate: Decimal | None
+    projected_cost: Decimal | None
+    projected_percent: Decimal | None
+    hours_until_spent: Decimal | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unattributed:
+    """What VMs without a team cost on a day."""
+
+    source: ClassVar = Source("unattributed_cost", day="usage_date")
+
+    usage_date: date
+    project_id: str
+    created_by_group: str | None
+    name_pattern: str
+    example: str
+    vm_hours: Decimal
+    cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interruptions:
+    """How often VMs were taken back; of the last 90 days."""
+
+    source: ClassVar = Source("interruptions")
+
+    grouped_by: str
+    machine_type: str | None
+    zone: str | None
+    hour_of_day: int | None
+    vm_hours: Decimal
+    preemptions: int
+    mean_hours_between: Decimal | None
+    lost_hours: Decimal
+    lost_share: Decimal | None
+    daly_minutes_at_1: Decimal | None
+    daly_minutes_at_5: Decimal | None
+    daly_minutes_at_15: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """A list price that moved."""
+
+    source: ClassVar = Source("price_changes", day="changed_at", is_date=False, order="changed_at DESC")
+
+    changed_at: datetime
+    region: str
+    component: str
+    market: str
+    unit: str
+    previous_rate: Decimal
+    rate: Decimal
+    change_percent: Decimal | None
+    fleet_quantity: Decimal | None
+    monthly_cost_change: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheaperPlace:
+    """Where, or as what, VMs that run now would be cheaper."""
+
+    source: ClassVar = Source("placement_options")
+
+    machine_type: str
+    region: str
+    vms: Decimal
+    spot_price: Decimal
+    preemptions_per_1000_hours: Decimal | None
+    option_machine_type: str
+    option_region: str
+    change: str
+    option_spot_price: Decimal
+    option_preemptions_per_1000_hours: Decimal | None
+    savings_percent: Decimal | None
+    monthly_savings: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcedAction:
+    """A VM that was to be stopped or started, and what came of it."""
+
+    source: ClassVar = Source(
+        "enforcement_log",
+        day="planned_at",
+        is_date=False,
+        where="decision != 'spare'",
+        order="planned_at DESC, message_id, rank",
+        limit=MOST_ACTIONS,
+    )
+
+    planned_at: datetime
+    message_id: str
+    budget_display_name: str | None
+    spent: Decimal | None
+    budget: Decimal | None
+    drill: bool | None
+    mode: str
+    project_id: str
+    zone: str
+    instance_name: str
+    machine_type: str | None
+    priority: str | None
+    decision: str
+    reason: str
+    outcome: str
+    error: str | None
+    saved_per_hour: Decimal | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """The VMs that a plan spared for one reason."""
+
+    source: ClassVar = Source(
+        "enforcement_log",
+        day="planned_at",
+        is_date=False,
+        where="decision = 'spare'",
+        order="planned_at DESC, message_id, instances DESC",
+        limit=MOST_SPARED,
+        # The place of each VM in the order would make a reason of its own for each of them.
+        computed={"spared_because": "REGEXP_REPLACE(reason, r'place [0-9]+', 'further on')"},
+        summed={"instances": "COUNT(*)", "example": "MIN(instance_name)", "hourly_cost": "SUM(saved_per_hour)"},
+    )
+
+    planned_at: datetime
+    message_id: str
+    spared_because: str
+    instances: int
+    example: str
+    hourly_cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """How many VMs there are in the log of these days, whatever of them is listed."""
+
+    source: ClassVar = Source(
+        "enforcement_log",
+        day="planned_at",
+        is_date=False,
+        summed={"instances": "COUNT(*)"},
+    )
+
+    decision: str
+    outcome: str
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopEffect:
+    """What stopping a VM avoided; of the last 62 days."""
+
+    source: ClassVar = Source("enforcement_effect", day="stopped_at", is_date=False, order="stopped_at DESC")
+
+    stopped_at: datetime
+    project_id: str
+    zone: str
+    instance_name: str
+    hours_stopped: Decimal | None
+    avoided: Decimal | None
+    cost_after_stop: Decimal | None
+    net_avoided: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class HourQuality:
+    """How sure the figures of an hour are."""
+
+    source: ClassVar = Source("data_quality", day="usage_start_time", is_date=False, order="usage_start_time")
+
+    usage_start_time: datetime
+    state: str
+    open_gaps: str | None
+    instances: int
+    priced_share: Decimal | None
+    unresolved: int | None
+    unpriced: int
+    unpriced_machine_types: str | None
+    stale: int
+    fallback: int
+    prices_age_hours: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRows:
+    """Everything that the report shows."""
+
+    places: Sequence[PlaceCost] = ()
+    teams: Sequence[TeamCost] = ()
+    savings: Sequence[DaySavings] = ()
+    burn: Sequence[HourBurn] = ()
+    budgets: Sequence[BudgetState] = ()
+    unattributed: Sequence[Unattributed] = ()
+    interruptions: Sequence[Interruptions] = ()
+    price_changes: Sequence[PriceChange] = ()
+    cheaper: Sequence[CheaperPlace] = ()
+    actions: Sequence[EnforcedAction] = ()
+    spared: Sequence[Spared] = ()
+    enforced: Sequence[Enforced] = ()
+    effects: Sequence[StopEffect] = ()
+    quality: Sequence[HourQuality] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the report is about, and when it was written."""
+
+    project_id: str
+    dataset: str
+    first_day: date
+    last_day: date
+    written_at: datetime
+    as_of: datetime | None = None
+    """The end of the latest hour on record; None when there is none."""

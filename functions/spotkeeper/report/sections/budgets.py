@@ -1,0 +1,136 @@
+"""How much of each budget is spent, and where that leads."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from spotkeeper.report import wording
+from spotkeeper.report.blocks import Cell, Chart, Column, Gauge, Section, Table, Tone, cell
+from spotkeeper.report.charts import burn_down
+from spotkeeper.report.rows import BudgetState, HourBurn, ReportRows
+from spotkeeper.report.sums import first_and_rest
+
+TONES = {"within": Tone.GOOD, "will be exceeded": Tone.WARNING, "spent": Tone.BAD}
+_MOST_BUDGETS = 12
+_NAMES = {"hour": "This hour", "day": "Today", "month": "This month"}
+_COLUMNS = (
+    Column("budget", "Budget of the"),
+    Column("state", "State"),
+    Column("amount", "Budget", is_number=True),
+    Column("spent", "Spent", is_number=True),
+    Column("spent_percent", "In percent", is_number=True),
+    Column("burn_rate", "USD per hour", is_number=True),
+    Column("projected_cost", "Projected", is_number=True),
+    Column("projected_percent", "In percent", is_number=True),
+    Column("hours_until_spent", "Lasts", is_number=True),
+)
+
+
+def budgets(rows: ReportRows) -> Section:
+    """Return the section."""
+    listed, rest = first_and_rest(rows.budgets, _MOST_BUDGETS)
+    chart = _chart(listed, rows.burn)
+    note = f"{len(rest)} more budgets are not shown." if rest else ""
+    return Section(
+        key="budgets",
+        name="Budgets",
+        question="Will the money last?",
+        answer=[_sentence(each) for each in listed]
+        or ["No budget is configured. Set HOURLY_, DAILY_ or MONTHLY_BUDGET_USD of the tracker to see one here."],
+        gauges=[_gauge(each) for each in listed],
+        charts=(chart,) if chart else (),
+        tables=(Table("budgets", "Budgets", _COLUMNS, [_line(each) for each in listed], note=note),) if listed else (),
+        points=_points(listed),
+        tone=max((TONES.get(each.state, Tone.PLAIN) for each in listed), key=list(Tone).index, default=Tone.PLAIN),
+    )
+
+
+def worst(states: Sequence[BudgetState]) -> BudgetState | None:
+    """Return the budget that stands worst, the longer period first."""
+    order = list(TONES)
+    return max(states, key=lambda each: order.index(each.state), default=None)
+
+
+def _sentence(each: BudgetState) -> str:
+    end = wording.moment(each.period_end)
+    spent = f"{wording.money(each.spent)} of {wording.money(each.budget)} ({wording.percent(each.spent_percent)})"
+    if each.state == "spent":
+        tail = f"the budget is spent; at the present rate it will be {wording.money(each.projected_cost)} at {end}."
+    elif each.state == "will be exceeded":
+        tail = f"at the present rate the rest is gone in {wording.lasting(each.hours_until_spent)}, before {end}."
+    else:
+        tail = f"at the present rate it will be {wording.money(each.projected_cost)} at {end}, within the budget."
+    return f"{_NAMES.get(each.period, each.period)}: {spent}; {tail}"
+
+
+def _points(listed: Sequence[BudgetState]) -> list[str]:
+    said = [
+        f"Of the {each.period}'s budget {wording.things(each.missing_hours, 'hour')} so far "
+        f"{'is' if each.missing_hours == 1 else 'are'} not on record: what was spent then is not in the figure."
+        for each in listed
+        if each.missing_hours > 0
+    ]
+    if listed:
+        said.append(
+            "Days and months begin at midnight in Los Angeles, as in Cloud Billing. The rate of a month is the mean of "
+            "the last 24 hours, that of a day or hour the last complete hour's."
+        )
+    return said
+
+
+def _gauge(each: BudgetState) -> Gauge:
+    projected = max(each.projected_cost or each.spent, each.spent)
+    longest = max(projected, each.budget) or Decimal(1)
+    text = (
+        f"{wording.money(each.spent)} spent of {wording.money(each.budget)}, "
+        f"{wording.money(each.projected_cost)} projected"
+    )
+    return Gauge(
+        f"budget-{each.period}",
+        _NAMES.get(each.period, each.period),
+        text,
+        each.spent / longest,
+        projected / longest,
+        each.budget / longest,
+        TONES.get(each.state, Tone.PLAIN),
+    )
+
+
+def _chart(listed: Sequence[BudgetState], burn: Sequence[HourBurn]) -> Chart | None:
+    """The longest period there is: a month, else a day."""
+    chosen = next((each for name in ("month", "day") for each in listed if each.period == name), None)
+    if chosen is None or chosen.projected_cost is None:
+        return None
+    spent = Decimal(0)
+    points: list[tuple[datetime, Decimal]] = []
+    for row in burn:
+        if chosen.period_start <= row.usage_start_time < chosen.as_of:
+            # What was spent before the record begins is not known, and not drawn as nothing.
+            points = points or [(row.usage_start_time, spent)]
+            spent += row.burn_rate or 0
+            points.append((row.usage_start_time + timedelta(hours=1), spent))
+    return burn_down(
+        "burn-chart",
+        f"Spent since the start of the {chosen.period}, USD",
+        f"{wording.money(chosen.spent)} were spent until {wording.moment(chosen.as_of)}; a dashed line leads to "
+        f"{wording.money(chosen.projected_cost)} at {wording.moment(chosen.period_end)}. "
+        f"The budget is {wording.money(chosen.budget)}.",
+        points,
+        (chosen.period_end, chosen.projected_cost),
+        chosen.budget,
+        (chosen.period_start, chosen.period_end),
+    )
+
+
+def _line(each: BudgetState) -> list[Cell]:
+    return [
+        cell(each.period),
+        cell(each.state, tone=TONES.get(each.state, Tone.PLAIN)),
+        cell(each.budget, wording.money),
+        cell(each.spent, wording.money),
+        cell(each.spent_percent, wording.percent),
+        cell(each.burn_rate, wording.money),
+        cell(each.projected_cost, wording.money),
+        cell(each.projected_percent, wording.percent),
+        cell(each.hours_until_spent, wording.lasting),
+    ]

@@ -1,0 +1,158 @@
+"""What the enforcer stopped, spared and started, and why."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from spotkeeper.report import wording
+from spotkeeper.report.blocks import Cell, Column, Section, Table, Tone, cell, named, total
+from spotkeeper.report.rows import EnforcedAction, ReportRows, Spared, StopEffect
+
+_TONES = {"stopped": Tone.GOOD, "restarted": Tone.GOOD, "failed": Tone.BAD, "open": Tone.WARNING}
+_ACTION_COLUMNS = (
+    Column("planned_at", "When (UTC)"),
+    Column("instance", "VM"),
+    Column("outcome", "Outcome"),
+    Column("saved_per_hour", "USD per hour", is_number=True),
+    Column("reason", "Why", is_long=True),
+)
+_SPARED_COLUMNS = (
+    Column("planned_at", "When (UTC)"),
+    Column("instances", "VMs", is_number=True),
+    Column("hourly_cost", "USD per hour", is_number=True),
+    Column("example", "Such as"),
+    Column("reason", "Why", is_long=True),
+)
+_WORDS = {
+    "stopped": "stopped",
+    "restarted": "started again",
+    "dry run": "named in a dry run, which stops nothing",
+    "failed": "failed to stop",
+    "spared": "spared",
+}
+_MOST_EFFECTS = 25
+_EFFECT_COLUMNS = (
+    Column("stopped_at", "Stopped (UTC)"),
+    Column("instance", "VM"),
+    Column("hours_stopped", "Hours", is_number=True),
+    Column("avoided", "Avoided", is_number=True),
+    Column("cost_after_stop", "Cost all the same", is_number=True),
+    Column("net_avoided", "Avoided, net", is_number=True),
+)
+
+
+def enforcement(rows: ReportRows) -> Section:
+    """Return the section."""
+    tables = []
+    if rows.actions:
+        tables.append(_actions(rows))
+    if rows.spared:
+        tables.append(_spared(rows))
+    if rows.effects:
+        tables.append(_effects(rows.effects))
+    return Section(
+        key="enforcement",
+        name="Enforcement",
+        question="What was stopped, what was spared, and why?",
+        answer=_answer(rows),
+        tables=tables,
+        tone=Tone.BAD if any(row.outcome == "failed" for row in rows.enforced) else Tone.PLAIN,
+    )
+
+
+def _answer(rows: ReportRows) -> list[str]:
+    if not rows.enforced:
+        return ["No budget was exceeded in these days: nothing was planned, and nothing was stopped."]
+    by_outcome: dict[str, int] = {}
+    for row in rows.enforced:
+        by_outcome[row.outcome] = by_outcome.get(row.outcome, 0) + row.instances
+    plans = len({row.message_id for row in rows.actions} | {row.message_id for row in rows.spared})
+    known = [f"{by_outcome.pop(outcome):,} {word}" for outcome, word in _WORDS.items() if outcome in by_outcome]
+    other = [f"{number:,} {outcome}" for outcome, number in sorted(by_outcome.items())]
+    said = [f"VMs in {wording.things(plans, 'plan')}: {', '.join([*known, *other])}."]
+    if plans > 1:
+        said.append("A VM counts once in each plan.")
+    avoided = total(row.net_avoided for row in rows.effects)
+    if avoided is not None:
+        said.append(f"Stopping avoided {wording.money(avoided)} so far, net of what the stopped VMs cost afterwards.")
+    return said
+
+
+def _actions(rows: ReportRows) -> Table:
+    number = sum(row.instances for row in rows.enforced if row.decision != "spare")
+    rest = number - len(rows.actions)
+    return Table(
+        "enforcement",
+        "Stopped and started",
+        _ACTION_COLUMNS,
+        [_action(row) for row in rows.actions],
+        note=f"The newest {len(rows.actions):,} of {number:,}." if rest > 0 else "",
+    )
+
+
+def _action(row: EnforcedAction) -> list[Cell]:
+    outcome = f"{row.outcome} (drill)" if row.drill else row.outcome
+    reason = f"{row.reason}; {row.error}" if row.error else row.reason
+    lasts = row.until if row.outcome in {"stopped", "open"} else None
+    until = f"until {wording.short_moment(lasts)}" if lasts else ""
+    return [
+        cell(row.planned_at, wording.short_moment),
+        cell(row.instance_name, detail=f"{row.project_id} / {row.zone}"),
+        cell(outcome, tone=_TONES.get(row.outcome, Tone.PLAIN), detail=until),
+        cell(row.saved_per_hour, wording.price),
+        cell(reason),
+    ]
+
+
+def _spared(rows: ReportRows) -> Table:
+    number = sum(row.instances for row in rows.enforced if row.decision == "spare")
+    rest = number - sum(row.instances for row in rows.spared)
+    return Table(
+        "spared",
+        "Spared, and why",
+        _SPARED_COLUMNS,
+        [_spared_line(row) for row in rows.spared],
+        note=f"{rest:,} more were spared by older plans." if rest > 0 else "",
+    )
+
+
+def _spared_line(row: Spared) -> list[Cell]:
+    return [
+        cell(row.planned_at, wording.short_moment),
+        cell(row.instances, wording.count),
+        cell(row.hourly_cost, wording.price),
+        cell(row.example),
+        cell(row.spared_because),
+    ]
+
+
+def _effects(effects: Sequence[StopEffect]) -> Table:
+    dearest = sorted(effects, key=lambda row: (-(row.net_avoided or Decimal(0)), row.stopped_at, row.instance_name))
+    listed = dearest[:_MOST_EFFECTS]
+    rest = len(effects) - len(listed)
+    last = [
+        named("all"),
+        named(""),
+        cell(total(row.hours_stopped for row in effects), wording.hours),
+        cell(total(row.avoided for row in effects), wording.money),
+        cell(total(row.cost_after_stop for row in effects), wording.money),
+        cell(total(row.net_avoided for row in effects), wording.money),
+    ]
+    return Table(
+        "effects",
+        "What stopping avoided",
+        _EFFECT_COLUMNS,
+        [_effect(row) for row in listed],
+        [last],
+        f"The {len(listed)} stops that avoided the most of {len(effects):,}; the sum is of all." if rest else "",
+    )
+
+
+def _effect(row: StopEffect) -> list[Cell]:
+    return [
+        cell(row.stopped_at, wording.short_moment),
+        cell(row.instance_name, detail=f"{row.project_id} / {row.zone}"),
+        cell(row.hours_stopped, wording.hours),
+        cell(row.avoided, wording.money),
+        cell(row.cost_after_stop, wording.money),
+        cell(row.net_avoided, wording.money),
+    ]

@@ -1,0 +1,72 @@
+"""The figures that come first."""
+
+from collections.abc import Sequence
+
+from spotkeeper.report import wording
+from spotkeeper.report.blocks import Card, Tone, plain, total
+from spotkeeper.report.rows import HourBurn, ReportRows, Scope
+from spotkeeper.report.sections.budgets import TONES, worst
+from spotkeeper.report.sections.quality import hours_of
+from spotkeeper.report.sections.savings import saved_percent
+from spotkeeper.report.sums import sum_of
+
+
+def headlines(rows: ReportRows, scope: Scope) -> list[Card]:
+    """Return a card for each question that somebody opens the report with."""
+    return [_spent(rows, scope), _saved(rows), _burn(rows.burn), _budget(rows), _interrupted(rows), _known(rows)]
+
+
+def _spent(rows: ReportRows, scope: Scope) -> Card:
+    whole = sum_of(rows.places)
+    recorded = len({row.usage_date for row in rows.places})
+    detail = f"{wording.days(scope.first_day, scope.last_day)}"
+    if whole.cost is not None and recorded > 1:
+        detail += f"; {wording.money(whole.cost / recorded)} a day"
+    return Card("spent", "Spent on Spot VMs", wording.money(whole.cost), detail, plain(whole.cost))
+
+
+def _saved(rows: ReportRows) -> Card:
+    saved, net = total(row.savings for row in rows.savings), total(row.net_savings for row in rows.savings)
+    if saved is None:
+        return Card("saved", "Saved against on demand", wording.UNKNOWN, "no VM has both prices")
+    detail = f"{wording.percent(saved_percent(rows.savings))}; {wording.money(net)} net of lost work"
+    return Card("saved", "Saved against on demand", wording.money(saved), detail, plain(saved), Tone.GOOD)
+
+
+def _burn(burn: Sequence[HourBurn]) -> Card:
+    latest = next((row for row in reversed(burn) if row.state == "complete"), None)
+    if latest is None:
+        return Card("burn", "Per hour now", wording.UNKNOWN, "no complete hour is on record")
+    detail = f"{wording.things(latest.instances or 0, 'VM')} in the hour from {latest.usage_start_time:%H:%M} UTC"
+    return Card("burn", "Per hour now", wording.money(latest.burn_rate), detail, plain(latest.burn_rate))
+
+
+def _budget(rows: ReportRows) -> Card:
+    chosen = worst(rows.budgets)
+    if chosen is None:
+        return Card("budget", "Budget", "none", "no budget is configured")
+    projected = wording.percent(chosen.projected_percent)
+    detail = f"{wording.money(chosen.spent)} of {wording.money(chosen.budget)}; {projected} projected"
+    return Card(
+        "budget",
+        f"Budget of the {chosen.period}",
+        wording.percent(chosen.spent_percent),
+        detail,
+        plain(chosen.spent_percent),
+        TONES.get(chosen.state, Tone.PLAIN),
+    )
+
+
+def _interrupted(rows: ReportRows) -> Card:
+    whole = next((row for row in rows.interruptions if row.grouped_by == "all"), None)
+    number = whole.preemptions if whole else 0
+    between = whole.mean_hours_between if whole else None
+    detail = f"once in {wording.hours(between)} VM-hours, last 90 days" if between else "in the last 90 days"
+    return Card("interrupted", "VMs taken back", wording.count(number), detail, plain(number))
+
+
+def _known(rows: ReportRows) -> Card:
+    share, hours = sum_of(rows.places).priced_share, hours_of(rows.quality)
+    tone = Tone.WARNING if hours.incomplete or hours.missing else Tone.PLAIN
+    detail = f"{hours.complete:,} of {wording.things(hours.all, 'hour')} complete"
+    return Card("known", "VM-hours with a price", wording.covered(share), detail, plain(share), tone)

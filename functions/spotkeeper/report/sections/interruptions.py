@@ -1,0 +1,118 @@
+"""How often VMs were taken back, and how often work should be saved."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from spotkeeper.report import wording
+from spotkeeper.report.blocks import Cell, Chart, Column, Section, Table, cell, named
+from spotkeeper.report.charts import bars_of_hours
+from spotkeeper.report.rows import Interruptions, ReportRows
+from spotkeeper.report.sums import first_and_rest
+
+_COLUMNS = (
+    Column("name", "Machine type"),
+    Column("zone", "Zone"),
+    Column("vm_hours", "VM-hours", is_number=True),
+    Column("preemptions", "Taken back", is_number=True),
+    Column("mean_hours_between", "Hours between", is_number=True),
+    Column("lost_share", "Hours lost", is_number=True),
+    Column("daly_minutes_at_5", "Save work every", is_number=True),
+)
+
+
+def interruptions(rows: ReportRows) -> Section:
+    """Return the section."""
+    whole = next((row for row in rows.interruptions if row.grouped_by == "all"), None)
+    by_hour = [row for row in rows.interruptions if row.grouped_by == "hour_of_day" and row.hour_of_day is not None]
+    taken = whole is not None and whole.preemptions > 0
+    return Section(
+        key="interruptions",
+        name="Interruptions",
+        question="How often were VMs taken back?",
+        answer=_answer(whole),
+        charts=(_chart(by_hour),) if taken else (),
+        tables=(_by("machine_type", rows.interruptions), _by("machine_type and zone", rows.interruptions))
+        if taken
+        else (),
+        points=(
+            "The last 90 days, whatever the days of the other sections: rare events need a long look.",
+            "Saving work is for a save that takes five minutes (Daly, 2006): more often costs more than it rescues.",
+        )
+        if taken
+        else (),
+    )
+
+
+def _answer(whole: Interruptions | None) -> list[str]:
+    if whole is None or whole.preemptions == 0:
+        return ["No VM was taken back in the last 90 days, as far as is on record."]
+    said = [
+        f"VMs were taken back {wording.things(whole.preemptions, 'time')} in the last 90 days"
+        + (f": once in {wording.hours(whole.mean_hours_between)} VM-hours." if whole.mean_hours_between else ".")
+    ]
+    if whole.daly_minutes_at_5 is not None:
+        said.append(
+            f"Work is best saved every {wording.every(whole.daly_minutes_at_1)} when saving takes a minute, every "
+            f"{wording.every(whole.daly_minutes_at_5)} when it takes five, and every "
+            f"{wording.every(whole.daly_minutes_at_15)} when it takes fifteen."
+        )
+    return said
+
+
+def _chart(by_hour: Sequence[Interruptions]) -> Chart:
+    amounts = {
+        row.hour_of_day: Decimal(row.preemptions) * 1000 / row.vm_hours
+        for row in by_hour
+        if row.vm_hours and row.hour_of_day is not None
+    }
+    worst = max(amounts, key=lambda hour: (amounts[hour], -hour), default=None)
+    said = f" Most often in the hour from {worst:02}:00." if worst is not None else ""
+    return bars_of_hours(
+        "interruptions-chart",
+        "Times taken back per 1,000 VM-hours, by hour of the day (UTC)",
+        f"One bar for each hour of the day.{said}",
+        amounts,
+    )
+
+
+def _by(grouping: str, rows: Sequence[Interruptions]) -> Table:
+    with_zone = grouping != "machine_type"
+    columns = [column for column in _COLUMNS if with_zone or column.key != "zone"]
+    chosen = sorted(
+        (row for row in rows if row.grouped_by == grouping),
+        key=lambda row: (-row.preemptions, -row.vm_hours, row.machine_type or "", row.zone or ""),
+    )
+    listed, rest = first_and_rest(chosen)
+    below = []
+    if rest:
+        hours, taken = sum((row.vm_hours for row in rest), Decimal(0)), sum(row.preemptions for row in rest)
+        lost = sum((row.lost_hours for row in rest), Decimal(0))
+        between, share = (hours / taken if taken else None), (lost / hours if hours else None)
+        name = [cell(f"other ({len(rest)})"), *([named("")] if with_zone else [])]
+        below.append([*name, *_figures(hours, taken, between, share, None)])
+    return Table(
+        "interruptions-places" if with_zone else "interruptions",
+        "By machine type and zone" if with_zone else "By machine type",
+        columns,
+        [_line(row, with_zone=with_zone) for row in listed],
+        below,
+        f"The {len(listed)} most often taken back of {len(chosen):,}; the others are summed up." if rest else "",
+    )
+
+
+def _line(row: Interruptions, *, with_zone: bool) -> list[Cell]:
+    names = [cell(row.machine_type or "(never identified)"), *([cell(row.zone)] if with_zone else [])]
+    figures = _figures(row.vm_hours, row.preemptions, row.mean_hours_between, row.lost_share, row.daly_minutes_at_5)
+    return [*names, *figures]
+
+
+def _figures(
+    vm_hours: Decimal, preemptions: int, between: Decimal | None, lost: Decimal | None, save: Decimal | None
+) -> list[Cell]:
+    return [
+        cell(vm_hours, wording.hours),
+        cell(preemptions, wording.count),
+        cell(between, wording.hours),
+        cell(None if lost is None else lost * 100, wording.percent),
+        cell(save, wording.every),
+    ]

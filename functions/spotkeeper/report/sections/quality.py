@@ -1,0 +1,178 @@
+"""How sure the figures are, in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, timedelta
+from decimal import Decimal
+
+from spotkeeper.report import wording
+from spotkeeper.report.blocks import Cell, Chart, Column, Section, Table, Tone, cell
+from spotkeeper.report.charts import hour_grid
+from spotkeeper.report.rows import HourQuality, ReportRows, Scope
+from spotkeeper.report.sums import Sum, days_between, first_and_rest, sum_of
+
+_COMPLETE, _INCOMPLETE, _MISSING = "complete", "incomplete", "missing"
+_MOST_TYPES = 8
+_OLD_PRICES_HOURS = 12
+_STALE_AFTER = timedelta(hours=3)
+_COLUMNS = (
+    Column("hour", "Hour (UTC)"),
+    Column("state", "State"),
+    Column("open_gaps", "Not read"),
+    Column("unresolved", "Unidentified", is_number=True),
+    Column("unpriced", "Unpriced", is_number=True),
+    Column("stale", "Stale prices", is_number=True),
+    Column("fallback", "Later prices", is_number=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """The hours of the report by how sure they are."""
+
+    complete: int
+    incomplete: int
+    missing: int
+
+    @property
+    def all(self) -> int:
+        """How many there are."""
+        return self.complete + self.incomplete + self.missing
+
+
+def hours_of(rows: Sequence[HourQuality]) -> Hours:
+    """Count the hours of each state."""
+    states = [row.state for row in rows]
+    return Hours(states.count(_COMPLETE), states.count(_INCOMPLETE), states.count(_MISSING))
+
+
+def quality(rows: ReportRows, scope: Scope) -> Section:
+    """Return the section."""
+    hours = hours_of(rows.quality)
+    priced = sum_of(rows.places)
+    return Section(
+        key="quality",
+        name="Data quality",
+        question="How sure are these figures?",
+        answer=_answer(hours, priced),
+        charts=(_chart(rows.quality, scope),) if rows.quality else (),
+        tables=(_table(rows.quality),) if rows.quality else (),
+        folds_all=True,
+        points=_points(rows, scope),
+        tone=Tone.WARNING if hours.incomplete or hours.missing or is_stale(scope) else Tone.PLAIN,
+    )
+
+
+def is_stale(scope: Scope) -> bool:
+    """Say whether the tracker has recorded nothing for longer than is usual."""
+    return scope.as_of is not None and scope.written_at - scope.as_of > _STALE_AFTER
+
+
+def _answer(hours: Hours, priced: Sum) -> list[str]:
+    said = [f"{hours.complete:,} of {wording.things(hours.all, 'hour')} are complete."]
+    if hours.incomplete:
+        said.append(
+            f"{wording.things(hours.incomplete, 'hour')} could be read in part only: their cost is a lower bound."
+        )
+    if hours.missing:
+        said.append(f"{wording.things(hours.missing, 'hour')} no run recorded: their cost is not in any sum.")
+    said.append(f"{wording.covered(priced.priced_share)} of the VM-hours have a price; the others count as nothing.")
+    return said
+
+
+def _points(rows: ReportRows, scope: Scope) -> list[str]:
+    quality_rows = rows.quality
+    said = []
+    if is_stale(scope) and scope.as_of:
+        said.append(
+            f"The latest hour on record ended {wording.ago(scope.written_at - scope.as_of)}, at "
+            f"{wording.moment(scope.as_of)}: is the tracker running?"
+        )
+    if quality_rows and quality_rows[0].usage_start_time.astimezone(UTC).date() > scope.first_day:
+        said.append("Hours are judged for the last 45 days alone: what was recorded before cannot be done again.")
+    if types := sorted(
+        {name for row in quality_rows for name in (row.unpriced_machine_types or "").split(", ") if name}
+    ):
+        shown, rest = first_and_rest(types, _MOST_TYPES)
+        more = f" and {len(rest)} more" if rest else ""
+        said.append(f"No price is known of {', '.join(shown)}{more}: their cost is unknown, never guessed.")
+    if unresolved := sum(row.unresolved or 0 for row in quality_rows):
+        said.append(
+            f"{wording.things(unresolved, 'time')} a VM ran in an hour and was gone before anybody could see what it "
+            "was: Spot or not, it is not in the cost."
+        )
+    said += _about_prices(quality_rows)
+    if gaps := sorted({name for row in quality_rows for name in (row.open_gaps or "").split(", ") if name}):
+        said.append(
+            f"What could not be read in the incomplete hours: {', '.join(gaps)}. Later runs try again for two days."
+        )
+    return said
+
+
+def _about_prices(quality_rows: Sequence[HourQuality]) -> list[str]:
+    said = []
+    vm_hours = sum(row.instances for row in quality_rows)
+    stale, fallback = (sum(getattr(row, name) for row in quality_rows) for name in ("stale", "fallback"))
+    if stale:
+        share = wording.percent(Decimal(stale) / vm_hours * 100) if vm_hours else wording.NOTHING
+        said.append(f"{share} of the rows have a stale price: a newer catalogue was due and could not be read.")
+    if fallback:
+        share = wording.percent(Decimal(fallback) / vm_hours * 100) if vm_hours else wording.NOTHING
+        said.append(f"{share} of the rows have a price that was read after their hour: the earliest one known.")
+    oldest = max((row.prices_age_hours or 0 for row in quality_rows), default=0)
+    if oldest > _OLD_PRICES_HOURS:
+        said.append(f"The oldest price in use had been read {wording.things(oldest, 'hour')} before.")
+    return said
+
+
+def _chart(quality_rows: Sequence[HourQuality], scope: Scope) -> Chart:
+    first = quality_rows[0].usage_start_time.astimezone(UTC).date()
+    states = {(row.usage_start_time.date(), row.usage_start_time.hour): _kind(row) for row in quality_rows}
+    return hour_grid(
+        "quality-chart",
+        "Every hour, and how sure it is (UTC)",
+        _described(states),
+        days_between(first, scope.last_day),
+        states,
+    )
+
+
+def _described(states: Mapping[tuple[date, int], str]) -> str:
+    kinds = list(states.values())
+    return (
+        f"A field for each hour: {kinds.count('fine'):,} complete, {kinds.count('fair'):,} complete with a caveat, "
+        f"{kinds.count('poor'):,} incomplete, {kinds.count('missing'):,} missing."
+    )
+
+
+def _kind(row: HourQuality) -> str:
+    if row.state == _MISSING:
+        return "missing"
+    if row.state == _INCOMPLETE:
+        return "poor"
+    return "fair" if row.unresolved or row.unpriced or row.stale or row.fallback else "fine"
+
+
+def _table(quality_rows: Sequence[HourQuality]) -> Table:
+    doubtful = [row for row in reversed(quality_rows) if _kind(row) != "fine"]
+    doubtful.sort(key=lambda row: row.state == _COMPLETE)
+    listed, rest = first_and_rest(doubtful)
+    return Table(
+        "quality",
+        "Hours with a caveat",
+        _COLUMNS,
+        [_line(row) for row in listed],
+        note=f"Incomplete and missing hours first, then the newest; {len(rest):,} more have a caveat." if rest else "",
+    )
+
+
+def _line(row: HourQuality) -> list[Cell]:
+    return [
+        cell(row.usage_start_time, wording.short_moment),
+        cell(row.state, tone=Tone.PLAIN if row.state == _COMPLETE else Tone.WARNING),
+        cell(row.open_gaps),
+        cell(row.unresolved, wording.count),
+        cell(row.unpriced, wording.count),
+        cell(row.stale, wording.count),
+        cell(row.fallback, wording.count),
+    ]

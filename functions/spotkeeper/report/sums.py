@@ -1,0 +1,102 @@
+"""Sums of rows of a view, by a name: what is shown beside one another, and the rest in one line."""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+from spotkeeper.report.blocks import total
+
+MOST_ROWS = 15
+"""Rows that a table lists before the rest is summed up."""
+
+
+class Costed(Protocol):
+    """A row with hours and what they cost."""
+
+    @property
+    def vm_hours(self) -> Decimal:
+        """How long VMs ran."""
+        ...
+
+    @property
+    def priced_share(self) -> Decimal | None:
+        """The share of these hours whose price is known."""
+        ...
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What those cost."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What some rows are together; the cost is None when no price is known."""
+
+    vm_hours: Decimal
+    priced_hours: Decimal
+    cost: Decimal | None
+
+    @property
+    def known_cost(self) -> Decimal:
+        """The cost as far as it is known, to put sums in order by."""
+        return self.cost or Decimal(0)
+
+    @property
+    def priced_share(self) -> Decimal | None:
+        """The share of the hours whose price is known."""
+        return self.priced_hours / self.vm_hours if self.vm_hours else None
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """What an hour cost, of those whose price is known."""
+        return self.cost / self.priced_hours if self.cost is not None and self.priced_hours else None
+
+
+def sum_of(rows: Iterable[Costed]) -> Sum:
+    """Return what rows are together."""
+    known = list(rows)
+    return Sum(
+        sum((row.vm_hours for row in known), Decimal(0)),
+        sum((row.vm_hours * (row.priced_share or 0) for row in known), Decimal(0)),
+        total(row.cost for row in known),
+    )
+
+
+def grouped[Row, Key: Hashable](rows: Iterable[Row], key: Callable[[Row], Key]) -> Mapping[Key, list[Row]]:
+    """Return rows by what this says of each."""
+    groups: dict[Key, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
+
+
+def dearest[Key: Hashable, Row: Costed](rows: Iterable[Row], key: Callable[[Row], Key]) -> list[tuple[Key, Sum]]:
+    """Return the sum of each group of rows, the dearest first."""
+    sums = {name: sum_of(group) for name, group in grouped(rows, key).items()}
+    return sorted(sums.items(), key=lambda each: (-each[1].known_cost, str(each[0])))
+
+
+def together(sums: Iterable[Sum]) -> Sum:
+    """Return what sums are together."""
+    known = list(sums)
+    return Sum(
+        sum((each.vm_hours for each in known), Decimal(0)),
+        sum((each.priced_hours for each in known), Decimal(0)),
+        total(each.cost for each in known),
+    )
+
+
+def first_and_rest[Item](items: Sequence[Item], most: int = MOST_ROWS) -> tuple[Sequence[Item], Sequence[Item]]:
+    """Return what is listed and what is summed up; a rest of one is listed, since it takes no more room."""
+    if len(items) <= most + 1:
+        return items, ()
+    return items[:most], items[most:]
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Return all days from the first to the last."""
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]

@@ -1,0 +1,135 @@
+"""Figures and times as the report writes them: for people, in one manner throughout."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
+
+UNKNOWN = "unknown"
+NOTHING = "\N{EN DASH}"
+_MINUS = "\N{MINUS SIGN}"
+_JOINED = "\N{NO-BREAK SPACE}"
+"""Between what is read as one and shall not be torn apart by the end of a line."""
+
+_CENT = Decimal("0.01")
+_HUNDRED = Decimal(100)
+_SHARE = Decimal("0.1")
+_HOURS_PER_DAY = 24
+_MINUTES_PER_HOUR = 60
+_FEW_HOURS = 48
+
+
+def money(amount: Decimal | None) -> str:
+    """Return an amount of US dollars with cents; less than a cent is said to be that, and not nothing."""
+    if amount is None:
+        return UNKNOWN
+    if amount and abs(amount) < _CENT:
+        return f"<{_signed(amount)}$0.01" if amount > 0 else f"{_MINUS}<$0.01"
+    return f"{_signed(amount)}${abs(amount):,.2f}"
+
+
+def change(amount: Decimal | None) -> str:
+    """Return an amount by which something became more or less."""
+    if amount is None:
+        return NOTHING
+    return f"+{money(amount)}" if amount > 0 else money(amount)
+
+
+def price(amount: Decimal | None) -> str:
+    """Return a price per hour, of which cents are too coarse."""
+    return UNKNOWN if amount is None else f"${amount:,.4f}"
+
+
+def rate(amount: Decimal) -> str:
+    """Return a rate of a component, which may be a very small one."""
+    return f"${amount.normalize():f}"
+
+
+def hours(amount: Decimal | None) -> str:
+    """Return a number of hours."""
+    return NOTHING if amount is None else f"{amount:,.1f}"
+
+
+def count(number: Decimal | int | None) -> str:
+    """Return a number of things."""
+    return NOTHING if number is None else f"{number:,.0f}"
+
+
+def percent(number: Decimal | None) -> str:
+    """Return so many percent, with one decimal."""
+    return NOTHING if number is None else f"{_signed(number)}{abs(number):,.1f}{_JOINED}%"
+
+
+def percent_change(number: Decimal | None) -> str:
+    """Return by how many percent something moved."""
+    if number is None:
+        return NOTHING
+    return f"+{percent(number)}" if number > 0 else percent(number)
+
+
+def covered(share: Decimal | None) -> str:
+    """Return a share of 1 as percent, rounded down: what lacks a little is not all."""
+    if share is None:
+        return NOTHING
+    return f"{(share * _HUNDRED).quantize(_SHARE, ROUND_FLOOR):.1f}{_JOINED}%"
+
+
+def day(value: date) -> str:
+    """Return a day: 21 Jul 2026."""
+    return f"{value.day}{_JOINED}{value:%b}{_JOINED}{value:%Y}"
+
+
+def short_day(value: date) -> str:
+    """Return a day within the year: 21 Jul."""
+    return f"{value.day}{_JOINED}{value:%b}"
+
+
+def days(first: date, last: date) -> str:
+    """Return from when to when, without saying a month or year twice."""
+    if first == last:
+        return day(first)
+    start = day(first) if first.year != last.year else short_day(first)
+    return f"{start} \N{EN DASH} {day(last)}"
+
+
+def moment(value: datetime) -> str:
+    """Return a moment: 21 Jul 2026, 05:00 UTC."""
+    at = value.astimezone(UTC)
+    return f"{day(at.date())}, {at:%H:%M}{_JOINED}UTC"
+
+
+def short_moment(value: datetime) -> str:
+    """Return a moment within the year, in UTC: 21 Jul, 05:00."""
+    at = value.astimezone(UTC)
+    return f"{short_day(at.date())}, {at:%H:%M}"
+
+
+def lasting(amount: Decimal | None) -> str:
+    """Return how long so many hours are."""
+    if amount is None:
+        return NOTHING
+    if amount >= _FEW_HOURS:
+        return f"{amount / _HOURS_PER_DAY:,.1f} days"
+    if amount < 1:
+        return f"{amount * _MINUTES_PER_HOUR:.0f} min"
+    return f"{amount:,.1f} h"
+
+
+def every(minutes: Decimal | None) -> str:
+    """Return how long so many minutes are."""
+    return NOTHING if minutes is None else lasting(minutes / _MINUTES_PER_HOUR)
+
+
+def things(number: int, noun: str, plural: str = "") -> str:
+    """Return how many of something there are."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"
+
+
+def ago(since: timedelta) -> str:
+    """Return how long ago something was, in whole hours or days."""
+    whole = since // timedelta(hours=1)
+    if whole < _FEW_HOURS:
+        return f"{things(whole, 'hour')} ago"
+    return f"{things(whole // _HOURS_PER_DAY, 'day')} ago"
+
+
+def _signed(amount: Decimal) -> str:
+    return _MINUS if amount < 0 else ""

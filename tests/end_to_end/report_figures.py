@@ -1,0 +1,115 @@
+"""What the report of the two days should show, worked out from the rows that the scenario makes: no SQL, no view."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from infra.local.fleet import Fleet
+from tests.end_to_end.independent import HOUR, Expected, Preempted, spot_price_at
+
+MONTH_HOURS = 730
+MONTH_START, MONTH_END = datetime(2026, 7, 1, 7, tzinfo=UTC), datetime(2026, 8, 1, 7, tzinfo=UTC)
+DAY_START, DAY_END = datetime(2026, 7, 22, 7, tzinfo=UTC), datetime(2026, 7, 23, 7, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a budget's line should say."""
+
+    spent: Decimal
+    projected: Decimal
+
+
+def costs_by(rows: Iterable[Expected], key: Callable[[Expected], str]) -> dict[str, Decimal | None]:
+    """Return the sum of each group, None for one without any price, and the sum of all."""
+    sums: dict[str, Decimal | None] = {}
+    for row in rows:
+        before = sums.get(key(row))
+        sums[key(row)] = before if row.cost is None else (before or Decimal(0)) + row.cost
+    sums["all"] = sum((amount for amount in sums.values() if amount is not None), Decimal(0))
+    return sums
+
+
+def team_of(row: Expected) -> str:
+    """Return the label team."""
+    return dict(row.labels).get("team") or "(unlabelled)"
+
+
+def savings_by_day(rows: Iterable[Expected], preempted: Iterable[Preempted]) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return of each day what was saved against on-demand, and what of it is left when lost work is done again."""
+    lost = {(at.replace(minute=0, second=0, microsecond=0), *key[:3]) for at, *key in preempted}
+    found: dict[str, tuple[Decimal, Decimal]] = {}
+    for row in rows:
+        if row.cost is None or row.ondemand_cost is None:
+            continue
+        saved, net = found.get(day_of(row), (Decimal(0), Decimal(0)))
+        is_lost = (row.hour, row.project_id, row.zone, row.instance_id) in lost
+        kept = Decimal(0) if is_lost else row.ondemand_cost
+        found[day_of(row)] = saved + row.ondemand_cost - row.cost, net + kept - row.cost
+    return found
+
+
+def day_of(row: Expected) -> str:
+    """Return the UTC day."""
+    return row.hour.date().isoformat()
+
+
+def budgets(rows: Sequence[Expected]) -> Mapping[str, Budget]:
+    """Return what the budgets of the month and the day should say at the end of the two days."""
+    last = max(row.hour for row in rows)
+    end = last + HOUR
+    of_last_hour = _cost(rows, last, end)
+    of_last_day = _cost(rows, end - timedelta(hours=24), end) / 24
+    month, day = _cost(rows, MONTH_START, end), _cost(rows, DAY_START, end)
+    return {
+        "month": Budget(month, month + of_last_day * int((MONTH_END - end) / HOUR)),
+        "day": Budget(day, day + of_last_hour * int((DAY_END - end) / HOUR)),
+    }
+
+
+def cost_of_price_changes(
+    fleet: Fleet, rows: Iterable[Expected], looks: Sequence[datetime], first_hour: datetime
+) -> Decimal:
+    """Return what the VMs of the last hour cost more a month than at the rates of the first hour."""
+    known = list(rows)
+    last_hour = max(row.hour for row in known)
+    change = Decimal(0)
+    for row in known:
+        if row.hour == last_hour and row.spot_price is not None:
+            vm = fleet.by_id(int(row.instance_id))
+            assert vm is not None
+            look = max(look for look in looks if vm.exists(look))
+            before = spot_price_at(vm, look, first_hour)
+            assert before is not None
+            change += (row.spot_price - before) * row.uptime_hours * MONTH_HOURS
+    return change
+
+
+def running_vms(fleet: Fleet, rows: Iterable[Expected]) -> dict[tuple[str, str], Decimal]:
+    """Return how many VMs without attached GPU or local SSD ran in the last hour, by machine type and region."""
+    known = list(rows)
+    last_hour = max(row.hour for row in known)
+    found: dict[tuple[str, str], Decimal] = {}
+    for row in known:
+        vm = fleet.by_id(int(row.instance_id))
+        if row.hour == last_hour and vm is not None and vm.gpu is None and not vm.attached_local_ssds:
+            place = row.machine_type, vm.region
+            found[place] = found.get(place, Decimal(0)) + row.uptime_hours
+    return found
+
+
+def preemptions_by_type(preempted: Iterable[Preempted]) -> Counter[str]:
+    """Return how often each machine type was taken back."""
+    return Counter(machine_type or "(never identified)" for *_, machine_type in preempted)
+
+
+def unresolved_hours(fleet: Fleet, looks: Sequence[datetime], hours: Iterable[datetime]) -> int:
+    """Return in how many hours VMs ran that no look found, each VM counted for itself."""
+    unseen = [vm for vm in fleet.vms if not any(vm.exists(look) for look in looks)]
+    return sum(bool(vm.uptime_seconds(hour, hour + HOUR)) for hour in hours for vm in unseen)
+
+
+def _cost(rows: Iterable[Expected], start: datetime, end: datetime) -> Decimal:
+    return sum((row.cost for row in rows if row.cost is not None and start <= row.hour < end), Decimal(0))

@@ -1,0 +1,254 @@
+"""Rows as the views give them, of a small fleet whose figures are easy to work out by hand."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from spotkeeper.report.rows import (
+    BudgetState,
+    CheaperPlace,
+    DaySavings,
+    Enforced,
+    EnforcedAction,
+    HourBurn,
+    HourQuality,
+    Interruptions,
+    PlaceCost,
+    PriceChange,
+    ReportRows,
+    Scope,
+    Spared,
+    StopEffect,
+    TeamCost,
+    Unattributed,
+)
+
+FIRST, LAST = date(2026, 7, 1), date(2026, 7, 30)
+DAYS = [FIRST + timedelta(days=number) for number in range(30)]
+AS_OF = datetime(2026, 7, 31, tzinfo=UTC)
+HOURS = [AS_OF - timedelta(hours=number) for number in range(720, 0, -1)]
+SCOPE = Scope("data-platform", "cost_tracking", FIRST, LAST, AS_OF + timedelta(hours=1), AS_OF)
+
+EMOJI = "fusée-🚀-équipe"
+LONG = "a" * 63
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "=cmd|' /C calc'!A0",
+    '"><img src=x onerror=alert(1)>',
+    "</title></svg><script>alert(2)</script>",
+    "'];alert(3);['",
+    "\\'];alert(4);//",
+    "{{ 7 * 7 }}",
+    "&lt;b&gt;",
+    EMOJI,
+    LONG,
+)
+
+
+def money(text: str | int) -> Decimal:
+    """Return an amount."""
+    return Decimal(text)
+
+
+def place(day: date, machine_type: str, zone: str, cost: str | None, hours: str = "24") -> PlaceCost:
+    """Return what a machine type cost in a zone on a day."""
+    share = Decimal(0 if cost is None else 1)
+    return PlaceCost(day, machine_type, zone, 1, Decimal(hours), share, None if cost is None else Decimal(cost))
+
+
+def team(day: date, name: str, cost: str | None, hours: str = "24") -> TeamCost:
+    """Return what a team spent on a day."""
+    share = Decimal(0 if cost is None else 1)
+    known = None if cost is None else Decimal(cost)
+    return TeamCost(day, name, 1, Decimal(hours), share, known, None if known is None else known * 3)
+
+
+def quality(hour: datetime, state: str = "complete", **fields: object) -> HourQuality:
+    """Return how sure an hour is."""
+    return replace(HourQuality(hour, state, None, 3, Decimal(1), 0, 0, None, 0, 0, 2), **fields)  # type: ignore[arg-type]
+
+
+def action(name: str, number: int = 1, **fields: object) -> EnforcedAction:
+    """Return a VM that was stopped."""
+    usual = EnforcedAction(
+        planned_at=datetime(2026, 7, 22, 12, 40, tzinfo=UTC),
+        message_id="message-1",
+        budget_display_name="Spot fleet",
+        spent=money(536),
+        budget=money(500),
+        drill=False,
+        mode="enforce",
+        project_id="research-ml",
+        zone="us-central1-a",
+        instance_name=name,
+        machine_type="n2-standard-8",
+        priority="low",
+        decision="stop",
+        reason=f"place {number} of 3 in the order of stopping: low priority",
+        outcome="stopped",
+        error=None,
+        saved_per_hour=money("0.5"),
+        until=datetime(2026, 8, 1, 7, tzinfo=UTC),
+    )
+    return replace(usual, **fields)  # type: ignore[arg-type] # fields of an action
+
+
+def price_change(component: str, monthly: str | None, **fields: object) -> PriceChange:
+    """Return a price that rose by a tenth."""
+    usual = PriceChange(
+        datetime(2026, 7, 22, 6, tzinfo=UTC),
+        "us-central1",
+        component,
+        "spot",
+        "vcpu_hour",
+        money("0.01"),
+        money("0.011"),
+        money(10),
+        money(8),
+        None if monthly is None else money(monthly),
+    )
+    return replace(usual, **fields)  # type: ignore[arg-type] # fields of a change
+
+
+def budget(period: str = "month", **fields: object) -> BudgetState:
+    """Return a budget that lasts."""
+    usual = BudgetState(
+        period=period,
+        budget_id="b-1",
+        period_start=datetime(2026, 7, 1, 7, tzinfo=UTC),
+        period_end=datetime(2026, 8, 1, 7, tzinfo=UTC),
+        as_of=AS_OF,
+        budget=money(1000),
+        spent=money("713"),
+        spent_percent=money("71.3"),
+        priced_share=Decimal(1),
+        missing_hours=0,
+        burn_rate=money(1),
+        projected_cost=money("744"),
+        projected_percent=money("74.4"),
+        hours_until_spent=money(287),
+        state="within",
+    )
+    return replace(usual, **fields)  # type: ignore[arg-type] # fields of a budget
+
+
+def usual_rows() -> ReportRows:
+    """Return 30 days of 10 dollars for vision, 6 for search and 2 for nobody; one of three VMs has no price."""
+    return ReportRows(
+        places=[
+            each
+            for day in DAYS
+            for each in (
+                place(day, "n2-standard-8", "us-central1-a", "10"),
+                place(day, "g2-standard-8", "europe-west4-b", "8"),
+                place(day, "n9-standard-4", "us-central1-a", None),
+            )
+        ],
+        teams=[
+            each
+            for day in DAYS
+            for each in (team(day, "vision", "10"), team(day, "search", "6"), team(day, "(unlabelled)", "2"))
+        ],
+        savings=[
+            DaySavings(
+                day, money(72), money("0.666667"), money(18), money(54), money(36), money("66.67"), money(2), money(33)
+            )
+            for day in DAYS
+        ],
+        burn=[HourBurn(hour, "complete", 3, money(1)) for hour in HOURS],
+        budgets=[budget()],
+        unattributed=[Unattributed(day, "web", None, "worker-*", "worker-7", money(24), money(2)) for day in DAYS],
+        interruptions=[
+            Interruptions("all", None, None, None, money(2160), 9, money(240), money(9), money("0.004"), *_daly()),
+            Interruptions(
+                "machine_type",
+                "n2-standard-8",
+                None,
+                None,
+                money(720),
+                9,
+                money(80),
+                money(9),
+                money("0.0125"),
+                *_daly(),
+            ),
+            Interruptions(
+                "machine_type", "g2-standard-8", None, None, money(720), 0, None, money(0), money(0), None, None, None
+            ),
+            *(
+                Interruptions(
+                    "hour_of_day", None, None, hour, money(90), hour % 3, None, money(0), None, None, None, None
+                )
+                for hour in range(24)
+            ),
+        ],
+        price_changes=[
+            price_change("n2:core", "12.5"),
+            price_change("g2:core", "-4.25"),
+            price_change("n9:core", None),
+        ],
+        cheaper=[
+            CheaperPlace(
+                "g2-standard-8",
+                "europe-west4",
+                money(1),
+                money("0.5"),
+                money(1),
+                "g2-standard-8",
+                "us-east1",
+                "other region",
+                money("0.4"),
+                None,
+                money(20),
+                money(73),
+            ),
+        ],
+        actions=[action("trainer-1"), action("trainer-2", 2, outcome="failed", error="quota")],
+        spared=[
+            Spared(datetime(2026, 7, 22, 12, 40, tzinfo=UTC), "message-1", "it is protected", 3, "db-1", money("1.5"))
+        ],
+        enforced=[Enforced("stop", "stopped", 1), Enforced("stop", "failed", 1), Enforced("spare", "spared", 3)],
+        effects=[
+            StopEffect(
+                datetime(2026, 7, 22, 12, 41, tzinfo=UTC),
+                "research-ml",
+                "us-central1-a",
+                "trainer-1",
+                money(10),
+                money(5),
+                money(1),
+                money(4),
+            )
+        ],
+        quality=[quality(hour, unpriced=1, unpriced_machine_types="n9-standard-4") for hour in HOURS],
+    )
+
+
+def hostile_rows() -> ReportRows:
+    """Return rows in which everything that people name has a name that means harm."""
+    usual = usual_rows()
+    named = dict(zip(DAYS, HOSTILE, strict=False))
+    return replace(
+        usual,
+        places=[place(day, name, name, "10") for day, name in named.items()],
+        teams=[team(day, name, "10") for day, name in named.items()],
+        unattributed=[Unattributed(day, name, name, name, name, money(24), money(2)) for day, name in named.items()],
+        interruptions=[
+            *(row for row in usual.interruptions if row.grouped_by in {"all", "hour_of_day"}),
+            *(
+                Interruptions(grouping, name, name, None, money(720), 9, money(80), money(9), money("0.01"), *_daly())
+                for grouping in ("machine_type", "machine_type and zone")
+                for name in HOSTILE
+            ),
+        ],
+        price_changes=[price_change(name, "12.5", region=name) for name in HOSTILE],
+        cheaper=[replace(usual.cheaper[0], machine_type=name, option_region=name) for name in HOSTILE],
+        actions=[action(name, reason=name, error=name, project_id=name) for name in HOSTILE],
+        spared=[replace(usual.spared[0], spared_because=name, example=name) for name in HOSTILE],
+        effects=[replace(usual.effects[0], instance_name=name) for name in HOSTILE],
+        quality=[quality(HOURS[0], "incomplete", open_gaps=name, unpriced_machine_types=name) for name in HOSTILE],
+    )
+
+
+def _daly() -> tuple[Decimal, Decimal, Decimal]:
+    return money(94), money(209), money(357)

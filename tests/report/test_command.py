@@ -1,0 +1,120 @@
+"""The command `report`: what it takes, what it refuses, and the statements it asks the views with."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spotkeeper.cli.main import main
+from spotkeeper.gcp.report_rows import statement
+from spotkeeper.report.rows import (
+    BudgetState,
+    CheaperPlace,
+    DaySavings,
+    Enforced,
+    EnforcedAction,
+    HourBurn,
+    HourQuality,
+    Interruptions,
+    PlaceCost,
+    PriceChange,
+    Spared,
+    StopEffect,
+    TeamCost,
+    Unattributed,
+    ViewRow,
+)
+from tests.sql.cases import NOW, queries, rendered
+from tests.sql.googlesql import analyze, simple
+
+KINDS: tuple[type[ViewRow], ...] = (
+    PlaceCost,
+    TeamCost,
+    DaySavings,
+    HourBurn,
+    BudgetState,
+    Unattributed,
+    Interruptions,
+    PriceChange,
+    CheaperPlace,
+    EnforcedAction,
+    Spared,
+    Enforced,
+    StopEffect,
+    HourQuality,
+)
+PARAMETERS = {
+    **{name: simple("DATE") for name in ("first_day", "end_day")},
+    **{name: simple("TIMESTAMP") for name in ("first_time", "end_time")},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_views_have_every_column_that_the_report_asks_for(kind: type[ViewRow]) -> None:
+    [view] = [path for path in queries("views") if path.stem == kind.source.view]
+    inner = re.sub(r"--.*", "", rendered(view, NOW))
+
+    analyze(f"WITH {view.stem} AS ({inner}) {statement(kind)}", PARAMETERS)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_view_of_days_is_asked_for_days(kind: type[ViewRow]) -> None:
+    fixed = {"hourly_burn_rate", "budget_status", "interruptions", "placement_options"}
+
+    assert (" >= @first_" in statement(kind)) is (kind.source.view not in fixed)
+    assert "*" not in statement(kind).replace("COUNT(*)", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--days", "0"], "'0' is no number of days from 1 to 400"),
+        (["--days", "week"], "'week' is no number of days from 1 to 400"),
+    ],
+)
+def test_a_wrong_number_of_days_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["report", "--project", "p", *arguments])
+
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_without_a_project_one_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PROJECT_ID", raising=False)
+
+    assert main(["report"]) == 2
+    assert capsys.readouterr().err.startswith("spotkeeper: --project is missing")
+
+
+def test_a_dataset_that_cannot_be_read_is_told_in_one_sentence_and_leaves_no_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("CALL_PATIENCE_SECONDS", "0")
+
+    code = main(["report", "--project", "some-project", "--output", str(tmp_path / "report.html")])
+
+    told = capsys.readouterr()
+    assert (code, told.out, told.err.count("\n")) == (2, "", 1)
+    assert told.err.startswith("spotkeeper: BigQuery: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_its_packages_the_command_says_what_to_install(tmp_path: Path) -> None:
+    hide = "import sys; sys.modules.update(altair=None, vl_convert=None); "
+    run = "from spotkeeper.cli.main import main; sys.exit(main(['report', '--project', 'some-project']))"
+    ended = subprocess.run(  # noqa: S603 (a command of this test)
+        [sys.executable, "-c", hide + run], cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False
+    )
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "spotkeeper: the report needs altair and vl-convert-python, not installed here: "
+        "python -m pip install altair vl-convert-python\n"
+    )

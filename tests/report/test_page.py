@@ -1,0 +1,332 @@
+"""The page says what the rows say, to everybody, and takes no name for anything else."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from spotkeeper.report.page import page
+from spotkeeper.report.rows import BudgetState, HourBurn, ReportRows
+from spotkeeper.report.sums import MOST_ROWS
+from tests.report.reading import Read, read
+from tests.report.samples import (
+    AS_OF,
+    DAYS,
+    HOSTILE,
+    HOURS,
+    SCOPE,
+    action,
+    budget,
+    money,
+    place,
+    price_change,
+    quality,
+    team,
+    usual_rows,
+)
+
+
+@pytest.fixture(scope="module")
+def usual(usual_page: Path) -> Read:
+    return read(usual_page.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def hostile(hostile_page: Path) -> str:
+    return hostile_page.read_text(encoding="utf-8")
+
+
+def shown(rows: ReportRows) -> str:
+    """The text of a page, with its spaces made equal."""
+    return re.sub(r"\s+", " ", read(page(rows, SCOPE)).text)
+
+
+def only(rows: ReportRows, *names: str) -> ReportRows:
+    """Rows of which all but these, and the places that make a page, are left out: fewer pictures are drawn."""
+    kept = {"places", *names}
+    return replace(rows, **{each.name: () for each in fields(rows) if each.name not in kept})
+
+
+def test_the_headlines_are_the_sums_of_the_rows(usual: Read) -> None:
+    assert {name: Decimal(value) for name, value in usual.cards.items()} == {
+        "spent": 540,
+        "saved": 1080,
+        "burn": 1,
+        "budget": Decimal("71.3"),
+        "interrupted": 9,
+        "known": Decimal(2) / 3,
+    }
+
+
+def test_every_table_has_the_rows_of_its_view_and_their_sum(usual: Read) -> None:
+    assert usual.amounts("teams", "team") == {"vision": 300, "search": 180, "(unlabelled)": 60, "all": 540}
+    assert usual.amounts("teams", "team", "ondemand_cost")["all"] == 1620
+    assert usual.amounts("days", "day") == {**{day.isoformat(): money(18) for day in DAYS}, "all": money(540)}
+    assert usual.amounts("places", "machine_type") == {
+        "n2-standard-8": 300,
+        "g2-standard-8": 240,
+        "n9-standard-4": None,
+        "all": 540,
+    }
+    assert usual.amounts("savings", "day", "net_savings")["all"] == 990
+    assert usual.amounts("budgets", "budget", "projected_cost") == {"month": 744}
+    assert usual.amounts("interruptions", "name", "preemptions") == {"n2-standard-8": 9, "g2-standard-8": 0}
+    assert usual.amounts("prices", "component", "monthly_cost_change") == {
+        "n2:core": Decimal("12.5"),
+        "g2:core": Decimal("-4.25"),
+        "n9:core": None,
+    }
+    assert usual.amounts("unattributed", "name_pattern") == {"worker-*": 60}
+    assert usual.amounts("cheaper", "machine_type", "monthly_savings") == {"g2-standard-8": 73}
+    assert usual.amounts("effects", "instance", "net_avoided") == {"trainer-1": 4, "": 4}
+    assert [row["reason"] for row in usual.tables["enforcement"]] == [
+        "place 1 of 3 in the order of stopping: low priority",
+        "place 2 of 3 in the order of stopping: low priority; quota",
+    ]
+    assert [(row["instances"], row["reason"]) for row in usual.tables["spared"]] == [("3", "it is protected")]
+    assert usual.text.count("until 1\N{NO-BREAK SPACE}Aug, 07:00") == 1
+
+
+def test_an_average_price_is_of_the_hours_that_have_one(usual: Read) -> None:
+    prices = usual.amounts("places", "machine_type", "average_price")
+
+    assert prices["n2-standard-8"] == Decimal(10) / 24
+    assert prices["n9-standard-4"] is None
+    assert prices["all"] == Decimal(540) / (60 * 24)
+
+
+def test_what_is_not_known_is_said_and_not_shown_as_nothing(usual: Read) -> None:
+    text = re.sub(r"\s+", " ", usual.text)
+
+    assert "No price is known of n9-standard-4: their cost is unknown, never guessed." in text
+    assert "66.6 % of the VM-hours have a price; the others count as nothing." in text
+    assert "They are an estimate at list price, not the invoice." in text
+    assert re.search(r"n9-standard-4\s*us-central1-a\s*unknown", usual.text)
+
+
+def test_almost_all_is_not_all() -> None:
+    rows = replace(
+        usual_rows(), places=[place(DAYS[0], "n2-standard-8", "a", "10", "9999"), place(DAYS[0], "n9", "a", None, "1")]
+    )
+
+    assert "99.9 % of the VM-hours have a price" in shown(only(rows, "quality"))
+
+
+def test_hours_that_lack_are_told_in_words() -> None:
+    rows = [*(quality(hour) for hour in HOURS[:700]), *(quality(hour, "missing") for hour in HOURS[700:702])]
+    rows += [quality(hour, "incomplete", open_gaps="compute, monitoring") for hour in HOURS[702:705]]
+    rows += [quality(hour, stale=3, fallback=1, unresolved=2, prices_age_hours=30) for hour in HOURS[705:]]
+
+    text = shown(only(replace(usual_rows(), quality=rows), "quality"))
+
+    assert "715 of 720 hours are complete. 3 hours could be read in part only: their cost is a lower bound." in text
+    assert "2 hours no run recorded: their cost is not in any sum." in text
+    assert "30 times a VM ran in an hour and was gone before anybody could see what it was" in text
+    assert "2.1 % of the rows have a stale price" in text
+    assert "0.7 % of the rows have a price that was read after their hour" in text
+    assert "The oldest price in use had been read 30 hours before." in text
+    assert "What could not be read in the incomplete hours: compute, monitoring." in text
+    assert "A field for each hour: 700 complete, 15 complete with a caveat, 3 incomplete, 2 missing." in text
+
+
+def test_a_tracker_that_stands_still_is_told_at_the_top() -> None:
+    late = replace(SCOPE, written_at=AS_OF + timedelta(hours=50))
+    rows = only(usual_rows())
+
+    assert "The latest hour on record ended 2 days ago." in read(page(rows, late)).text
+    assert "The latest hour on record ended" not in read(page(rows, SCOPE)).text
+
+
+def test_days_before_the_record_begins_are_not_shown_as_free_of_cost() -> None:
+    rows = replace(
+        only(usual_rows(), "quality"),
+        places=[place(DAYS[-1], "n2-standard-8", "us-central1-a", "10")],
+        quality=[quality(hour) for hour in HOURS[-48:]],
+    )
+
+    text = shown(rows)
+
+    assert "29 Jul \N{EN DASH} 30 Jul 2026" in text
+    assert "Of the last 30 days 2 are on record." in text
+    assert "Hours are judged for the last 45 days alone" not in text
+
+
+def test_days_before_those_whose_hours_are_known_are_told() -> None:
+    rows = replace(only(usual_rows(), "quality"), quality=[quality(hour) for hour in HOURS[-48:]])
+
+    assert "Hours are judged for the last 45 days alone" in shown(rows)
+
+
+@pytest.mark.parametrize(
+    ("state", "spent", "said"),
+    [
+        ("within", "713", "it will be $744.00 at 1 Aug 2026, 07:00 UTC, within the budget."),
+        ("will be exceeded", "713", "the rest is gone in 12.0 days, before 1 Aug 2026"),
+        ("spent", "1100", "$1,100.00 of $1,000.00 (71.3 %); the budget is spent"),
+    ],
+)
+def test_a_budget_is_told_in_a_sentence(state: str, spent: str, said: str) -> None:
+    rows = replace(only(usual_rows()), budgets=[budget(state=state, spent=money(spent))])
+
+    assert said in shown(rows)
+
+
+def test_the_worst_budget_is_the_headline() -> None:
+    states: Sequence[BudgetState] = [budget(), budget("day", state="spent", spent_percent=money(130))]
+
+    assert read(page(replace(only(usual_rows()), budgets=states), SCOPE)).cards["budget"] == "130"
+
+
+def test_what_was_spent_is_drawn_from_the_start_of_the_record_up_to_what_the_budget_says() -> None:
+    burn = [HourBurn(hour, "complete", 1, money(1)) for hour in HOURS if hour >= budget().period_start]
+
+    text = page(replace(only(usual_rows()), budgets=[budget()], burn=burn), SCOPE)
+
+    assert sum(row.burn_rate or 0 for row in burn) == budget().spent
+    assert "$713.00 were spent until 31 Jul 2026, 00:00 UTC; a dashed line leads to $744.00" in text.replace(
+        "\xa0", " "
+    )
+
+
+def test_more_than_fits_is_summed_up_and_said_to_be() -> None:
+    number = MOST_ROWS + 10
+    rows = replace(
+        usual_rows(),
+        teams=[team(DAYS[0], f"team-{each:02}", str(100 - each)) for each in range(number)],
+        places=[place(DAYS[0], f"type-{each:02}", "us-central1-a", str(100 - each)) for each in range(number)],
+        price_changes=[price_change(f"n{each}:core", str(each + 1)) for each in range(number)],
+        enforced=(),
+        actions=(),
+    )
+
+    found = read(page(only(rows, "teams", "price_changes"), SCOPE))
+
+    rest = sum(100 - each for each in range(MOST_ROWS, number))
+    whole = sum(100 - each for each in range(number))
+    assert found.amounts("teams", "team")["other (10)"] == rest
+    assert found.amounts("places", "machine_type")["other (10)"] == rest
+    assert found.amounts("teams", "team")["all"] == found.amounts("places", "machine_type")["all"] == whole
+    assert len(found.tables["teams"]) == len(found.tables["places"]) == MOST_ROWS + 2
+    assert f"The {MOST_ROWS} dearest teams; the other 10 are summed up." in found.text
+    assert f"The {MOST_ROWS} that weigh the most; 10 more make +${sum(range(1, 11))}.00 a month." in found.text
+
+
+def test_what_the_log_holds_more_than_is_listed_is_counted() -> None:
+    rows = usual_rows()
+    enforced = [replace(rows.enforced[0], instances=900), rows.enforced[2]]
+    rows = replace(only(rows, "actions", "spared"), enforced=enforced)
+
+    assert "The newest 2 of 900." in shown(rows)
+
+
+def test_a_drill_and_a_failure_are_told_apart_from_a_stop() -> None:
+    rows = replace(
+        only(usual_rows(), "enforced"),
+        actions=[action("a", outcome="dry run", drill=True), action("b", outcome="failed", error="no quota")],
+    )
+
+    found = read(page(rows, SCOPE))
+
+    assert [row["outcome"] for row in found.tables["enforcement"]] == ["dry run (drill)", "failed"]
+    assert found.tables["enforcement"][1]["reason"].endswith("; no quota")
+    assert "until 1" not in found.text
+
+
+def test_an_empty_dataset_gets_a_page_that_says_what_to_do() -> None:
+    found = read(page(ReportRows(), replace(SCOPE, as_of=None)))
+
+    text = re.sub(r"\s+", " ", found.text)
+    assert "There is nothing to report yet" in text
+    assert "no hour that the tracker recorded in the last 35 days" in text
+    assert "Does Cloud Scheduler call track_spot_costs every hour" in text
+    assert found.tables == {}
+    assert found.unclosed == []
+
+
+def test_a_record_without_spot_vms_is_told_apart_from_no_record() -> None:
+    text = re.sub(r"\s+", " ", read(page(ReportRows(quality=[quality(HOURS[-1])]), SCOPE)).text)
+
+    assert "The latest hour on record ended 31 Jul 2026, 00:00 UTC." in text
+    assert "Did a Spot VM run in these days?" in text
+
+
+def test_one_vm_in_one_hour_is_a_page_too() -> None:
+    rows = ReportRows(
+        places=[place(DAYS[-1], "e2-micro", "us-central1-a", "0.002", "1")],
+        teams=[team(DAYS[-1], "vision", "0.002", "1")],
+        quality=[quality(HOURS[-1])],
+    )
+
+    found = read(page(rows, SCOPE))
+
+    assert found.amounts("days", "day") == {DAYS[-1].isoformat(): Decimal("0.002"), "all": Decimal("0.002")}
+    assert "<$0.01" in found.text
+
+
+def test_no_name_becomes_code_or_markup(hostile: str) -> None:
+    found = read(hostile)
+
+    assert sum(tag == "script" for tag, _ in found.tags) == 1
+    assert [attributes for _, attributes in found.tags if any(name.startswith("on") for name in attributes)] == []
+    assert [tag for tag, _ in found.tags if tag in {"img", "iframe", "object", "embed", "form"}] == []
+    assert found.unclosed == []
+    assert "49" not in {row["team"] for row in found.tables["teams"]}
+
+
+def test_every_name_is_shown_as_it_is(hostile: str) -> None:
+    found = read(hostile)
+
+    for table, column in (("teams", "team"), ("places", "zone"), ("enforcement", "instance"), ("spared", "reason")):
+        assert set(HOSTILE) <= {row[column] for row in found.tables[table]}, table
+    short = [name for name in HOSTILE if len(name) <= 16]
+    assert [name for name in short if found.text.count(name) < 10] == []
+
+
+def test_nothing_in_the_page_is_elsewhere(hostile: str) -> None:
+    found = read(hostile)
+    addresses = [
+        value
+        for _, attributes in found.tags
+        for name, value in attributes.items()
+        if name in {"src", "href", "srcset", "action", "data", "xlink:href", "poster"}
+    ]
+
+    assert addresses != []
+    assert [value for value in addresses if not value.startswith(("#", "data:"))] == []
+    assert re.findall(r"url\((?!#)|@import|https?://(?!www\.w3\.org/2000/svg)", hostile) == []
+
+
+def test_ids_are_named_once_and_labels_name_one(usual: Read) -> None:
+    ids = [attributes["id"] for _, attributes in usual.tags if "id" in attributes]
+    named = [
+        name
+        for _, attributes in usual.tags
+        for name in (*attributes.get("aria-labelledby", "").split(), attributes.get("href", "")[1:])
+        if name and not attributes.get("href", "").startswith("data:")
+    ]
+
+    assert len(ids) == len(set(ids))
+    assert set(named) <= set(ids)
+
+
+def test_every_picture_says_what_it_shows_and_its_figures_are_in_a_table(usual: Read) -> None:
+    pictures = [attributes for tag, attributes in usual.tags if tag == "svg" and "aria-hidden" not in attributes]
+
+    assert len(pictures) >= 14
+    assert [each for each in pictures if each.get("role") != "img"] == []
+    assert [each for each in pictures if not (each.get("aria-label") or each.get("aria-labelledby"))] == []
+    assert all(
+        usual.tables[name] for name in ("teams", "savings", "budgets", "places", "interruptions", "prices", "quality")
+    )
+
+
+@pytest.mark.parametrize("change", [lambda row: replace(row, cost=None), lambda row: replace(row, vm_hours=money(0))])
+def test_days_without_price_or_hours_break_nothing(change: Callable[[object], object]) -> None:
+    rows = usual_rows()
+    rows = replace(rows, places=[change(row) for row in rows.places], teams=[change(row) for row in rows.teams])  # type: ignore[misc]
+
+    assert read(page(only(rows, "teams"), SCOPE)).unclosed == []
