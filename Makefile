@@ -3,6 +3,7 @@
 
 PYTHON_IN_VENV := .venv/bin/python
 KEEP ?=
+DRY_RUN ?=
 ONLY ?=
 CATALOG ?=
 
@@ -12,8 +13,8 @@ help: ## List the targets.
 setup: ## Make .venv with Python 3.13 and the locked packages; every other target does it by itself.
 	@infra/local/setup.sh
 
-run: setup ## Play two days of a Spot fleet through the tracker on this machine, no cloud account needed (KEEP=1: leave it running).
-	@exec $(PYTHON_IN_VENV) -m infra.local run $(if $(KEEP),--keep)
+run: setup ## Play two days of a Spot fleet on this machine, no cloud account needed (KEEP=1: leave it running; DRY_RUN=1: stop nothing).
+	@exec $(PYTHON_IN_VENV) -m infra.local run $(if $(KEEP),--keep) $(if $(DRY_RUN),--dry-run)
 
 serve: setup ## Serve the tables of the last run, to query them with bq.
 	@exec $(PYTHON_IN_VENV) -m infra.local serve

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import shlex
 import signal
 import sys
 import threading
@@ -13,10 +14,10 @@ from types import FrameType
 from rich.console import Console
 
 from infra.local.play import play, show
-from infra.local.play_budget import play_budget
+from infra.local.play_budget import AFTERNOON, play_budget
 from infra.local.processes import Processes, StartError
 from infra.local.report import report
-from infra.local.stack import HOME_PROJECT, STATE, running_stack, serve_bigquery
+from infra.local.stack import HOME_PROJECT, STATE, Stack, running_stack, serve_bigquery
 
 QUERY = (
     "SELECT machine_type, ROUND(SUM(uptime_hours), 2) AS hours, ROUND(SUM(cost), 4) AS cost_usd "
@@ -30,6 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="infra.local", description=__doc__)
     parser.add_argument("command", choices=["run", "serve", "report"])
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
+    parser.add_argument("--dry-run", action="store_true", help="let the enforcer plan and stop nothing")
     parser.add_argument("--state", type=Path, default=STATE, help="where data and logs go")
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -41,7 +43,7 @@ def main() -> int:
         elif arguments.command == "report":
             _report(console, arguments.state)
         else:
-            _run(console, arguments.state, keep=arguments.keep)
+            _run(console, arguments.state, keep=arguments.keep, dry_run=arguments.dry_run)
     except KeyboardInterrupt:
         console.print("\nStopped; nothing is left running.")
         return 130
@@ -51,30 +53,43 @@ def main() -> int:
     return 0
 
 
-def _run(console: Console, state: Path, *, keep: bool) -> None:
-    with running_stack(state) as stack:
+def _run(console: Console, state: Path, *, keep: bool, dry_run: bool) -> None:
+    with running_stack(state, extra={"ENFORCEMENT_MODE": "dry_run"} if dry_run else None) as stack:
         play(stack, console)
         show(stack, console)
         play_budget(stack, console)
         report(stack.bigquery, state, console)
         console.print(f"\nThe data lies in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True)
         if keep:
-            tracker = stack.functions["track_spot_costs"]
-            console.print("Everything is still running. Query the tables with")
-            console.print(_bq(stack.bigquery), soft_wrap=True)
-            console.print("and ask the function for hours again with")
-            console.print(
-                f"  curl -X POST {tracker} -H 'X-CloudScheduler-ScheduleTime: 2026-07-23T00:07:00Z' "
-                """-d '{"start": "2026-07-21T05:00:00Z", "end": "2026-07-21T06:00:00Z"}'""",
-                soft_wrap=True,
-                highlight=False,
-            )
+            _tell_what_to_try(stack, state, console)
             _wait(console)
         else:
             console.print(
                 "Query it with bq after `make serve`, or keep everything running with `make run KEEP=1`.",
                 soft_wrap=True,
             )
+
+
+def _tell_what_to_try(stack: Stack, state: Path, console: Console) -> None:
+    settings = state / "settings.env"
+    settings.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in stack.settings.items()))
+    amounts = f"--cost 600 --budget 500 --at {AFTERNOON[-1].at:%Y-%m-%dT%H:%M:%SZ}"
+    spotkeeper = f"  {sys.executable} -m spotkeeper"
+    for line in (
+        "Everything is still running. Query the tables with",
+        _bq(stack.bigquery),
+        "ask the tracker for hours again with",
+        (
+            f"  curl -X POST {stack.functions['track_spot_costs']} "
+            "-H 'X-CloudScheduler-ScheduleTime: 2026-07-23T00:07:00Z' "
+            """-d '{"start": "2026-07-21T05:00:00Z", "end": "2026-07-21T06:00:00Z"}'"""
+        ),
+        "and see what the enforcer would do now, and that all of its way works, with",
+        f"  set -a; . {settings}; set +a",
+        f"{spotkeeper} plan {amounts}",
+        f"{spotkeeper} drill {amounts}",
+    ):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _report(console: Console, state: Path) -> None:

@@ -120,7 +120,11 @@ def _await(stack: Stack, count: int, message_id: str) -> None:
 
 
 def _is_acting(stack: Stack) -> bool:
-    return len(_rows(stack, STOPS)) < len(_rows(stack, PLANNED))
+    return not _is_dry_run(stack) and len(_rows(stack, STOPS)) < len(_rows(stack, PLANNED))
+
+
+def _is_dry_run(stack: Stack) -> bool:
+    return stack.settings["ENFORCEMENT_MODE"] == "dry_run"
 
 
 def _notifications(stack: Stack, told: Mapping[str, str]) -> Table:
@@ -137,14 +141,15 @@ def _notifications(stack: Stack, told: Mapping[str, str]) -> Table:
 
 
 def _stops(stack: Stack) -> Table:
-    table = Table(title="Stopped", title_justify="left", title_style="bold")
+    title = "Would be stopped (dry run: nothing is)" if _is_dry_run(stack) else "Stopped"
+    table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("VM", "where", "what", "saves USD/h", "planned because"):
         table.add_column(name, overflow="fold")
     done = {row["instance_name"]: row["event"] for row in _rows(stack, STOPS)}
     for row in _rows(stack, PLANNED):
         where = f"{row['project_id']}/{row['zone']}"
         saved = "unknown" if row["saved_per_hour"] is None else f"{row['saved_per_hour']:.4f}"
-        table.add_row(row["instance_name"], where, done.get(row["instance_name"], ""), saved, row["reason"])
+        table.add_row(row["instance_name"], where, done.get(row["instance_name"], "planned"), saved, row["reason"])
     return table
 
 
