@@ -1,4 +1,7 @@
-"""The entry points of the two Cloud Functions: decode, call one use case, answer."""
+"""The entry points of the two Cloud Functions: decode, call one use case, answer.
+
+Each function imports what it alone needs when it is first called: a cold start is not to pay for the other one.
+"""
 
 import logging
 import os
@@ -6,19 +9,20 @@ import uuid
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import flask
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from spotkeeper.enforcer_ports import EnforcerPorts
-from spotkeeper.enforcing import enforce
 from spotkeeper.errors import RefusedRequestError, UnavailableError
 from spotkeeper.logs import event, follow_trace, write_json_lines
 from spotkeeper.notifications import BudgetNotification, read_notification
 from spotkeeper.settings import Clock, EnforcerSettings, TrackerSettings
-from spotkeeper.tracker_api import answer, decode
-from spotkeeper.tracking import Ports, track
+
+if TYPE_CHECKING:
+    from spotkeeper.enforcer_ports import EnforcerPorts
+    from spotkeeper.tracking import Ports
 
 write_json_lines()
 
@@ -30,6 +34,9 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
     200: done, or recorded as far as it could be (`complete` tells); 400, 405: the request is wrong, trying it again
     cannot help; 503: nothing was recorded, trying it again can help.
     """
+    from spotkeeper.tracker_api import answer, decode  # noqa: PLC0415 (see above)
+    from spotkeeper.tracking import track  # noqa: PLC0415 (see above)
+
     if request.method != "POST":
         refusal = {"error": f"{request.method} is not allowed: use POST"}
         return refusal, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"}
@@ -57,6 +64,8 @@ def enforce_budget_limit(cloud_event: CloudEvent) -> None:
 
     Returning acknowledges the message. Raising has it delivered again, which finishes what was begun.
     """
+    from spotkeeper.enforcing import enforce  # noqa: PLC0415 (see above)
+
     settings = _enforcer_settings()
     received_at = datetime.now(UTC)
     notification = read_notification(cloud_event.get_data(), replay=settings.clock is Clock.SCHEDULE)
@@ -76,8 +85,8 @@ def _tracker_settings() -> TrackerSettings:
 
 
 @cache
-def _tracker_ports() -> Ports:
-    from spotkeeper.gcp.tracker import tracker_ports  # noqa: PLC0415 (the other function needs none of it)
+def _tracker_ports() -> "Ports":
+    from spotkeeper.gcp.tracker import tracker_ports  # noqa: PLC0415 (see above)
 
     return tracker_ports(_tracker_settings())
 
@@ -88,8 +97,8 @@ def _enforcer_settings() -> EnforcerSettings:
 
 
 @cache
-def _enforcer_ports() -> EnforcerPorts:
-    from spotkeeper.gcp.enforcer import enforcer_ports  # noqa: PLC0415 (the other function needs none of it)
+def _enforcer_ports() -> "EnforcerPorts":
+    from spotkeeper.gcp.enforcer import enforcer_ports  # noqa: PLC0415 (see above)
 
     return enforcer_ports(_enforcer_settings())
 

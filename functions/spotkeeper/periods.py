@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -128,6 +129,7 @@ def parse_time(field: str, value: str) -> datetime:
         raise RefusedRequestError(_no_time(field, value)) from None
 
 
+@lru_cache(maxsize=1024)
 def text(at: datetime) -> str:
     """Return a time as RFC 3339 with Z: `2026-07-21T05:00:00Z`."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

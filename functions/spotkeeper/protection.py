@@ -59,4 +59,5 @@ def _last_day(value: str) -> date | None:
 
 def _value(labels: Labels, wanted: str) -> str | None:
     """The value of a label whose key may be written in any case; Compute Engine itself allows small letters only."""
-    return next((value.strip() for key, value in labels if key.lower() == wanted.lower()), None)
+    sought = wanted.lower()
+    return next((value.strip() for key, value in labels if key.lower() == sought), None)

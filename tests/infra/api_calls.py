@@ -1,4 +1,4 @@
-"""Which methods of Google's clients the adapters call, read from their source.
+"""Which methods of Google's clients, and of those of our own, the adapters call, read from their source.
 
 A name, an attribute of `self` or a parameter that holds a client is followed to the calls on it. This is coarse: what
 it cannot follow shows as a client on which nothing is called, and a test refuses that.
@@ -21,6 +21,9 @@ from google.cloud import (  # type: ignore[attr-defined]
     pubsub_v1,
 )
 
+from spotkeeper.gcp.compute import InstanceList, MachineTypes, OperationList
+from spotkeeper.gcp.rest_query import RestQuery
+
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 LIBRARIES = (asset_v1, bigquery, billing_v1, compute_v1, monitoring_v3, pubsub_v1)
 CLIENTS: Mapping[str, type] = {
@@ -32,6 +35,7 @@ CLIENTS: Mapping[str, type] = {
     },
     "bigquery.Client": bigquery.Client,
     "AuthorizedSession": AuthorizedSession,
+    **{found.__name__: found for found in (InstanceList, MachineTypes, OperationList, RestQuery)},
 }
 
 type Call = tuple[str, str]

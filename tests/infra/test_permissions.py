@@ -12,27 +12,29 @@ from tests.infra.terraform_files import ROOT, local_values, resource, resources,
 TRACKER, ENFORCER = "spotkeeper.gcp.tracker", "spotkeeper.gcp.enforcer"
 NOTHING: frozenset[str] = frozenset()
 GROUP = frozenset({"compute.instanceGroupManagers.get", "compute.instanceGroupManagers.update"})
+STATEMENTS = frozenset({"bigquery.jobs.create", "bigquery.tables.getData", "bigquery.tables.updateData"})
 
 PERMISSIONS: Mapping[Call, frozenset[str]] = {
     ("AssetServiceClient", "batch_get_assets_history"): frozenset({"cloudasset.assets.exportResource"}),
     ("AuthorizedSession", "post"): NOTHING,  # projects.testIamPermissions: everybody may ask about himself
     ("CloudCatalogClient", "list_skus"): NOTHING,  # list prices are public
-    ("GlobalOperationsClient", "aggregated_list"): frozenset({"compute.globalOperations.list"}),
+    ("InstanceList", "items"): frozenset({"compute.instances.list"}),
     ("InstanceGroupManagersClient", "start_instances_unary"): GROUP,
     ("InstanceGroupManagersClient", "stop_instances_unary"): GROUP,
-    ("InstancesClient", "aggregated_list"): frozenset({"compute.instances.list"}),
     ("InstancesClient", "get"): frozenset({"compute.instances.get"}),
     ("InstancesClient", "set_metadata_unary"): frozenset({"compute.instances.setMetadata"}),
     ("InstancesClient", "start_unary"): frozenset({"compute.instances.start"}),
     ("InstancesClient", "stop_unary"): frozenset({"compute.instances.stop"}),
-    ("MachineTypesClient", "get"): frozenset({"compute.machineTypes.get"}),
+    ("MachineTypes", "get"): frozenset({"compute.machineTypes.get"}),
     ("MetricServiceClient", "create_time_series"): frozenset({"monitoring.timeSeries.create"}),
     ("MetricServiceClient", "list_time_series"): frozenset({"monitoring.timeSeries.list"}),
+    ("OperationList", "items"): frozenset({"compute.globalOperations.list"}),
     ("PublisherClient", "publish"): frozenset({"pubsub.topics.publish"}),
     ("PublisherClient", "stop"): NOTHING,  # it ends the client's own threads
     ("RegionInstanceGroupManagersClient", "start_instances_unary"): GROUP,
     ("RegionInstanceGroupManagersClient", "stop_instances_unary"): GROUP,
     ("RegionOperationsClient", "get"): frozenset({"compute.regionOperations.get"}),
+    ("RestQuery", "run"): STATEMENTS,
     ("ZoneOperationsClient", "get"): frozenset({"compute.zoneOperations.get"}),
     ("bigquery.Client", "create_table"): frozenset({"bigquery.tables.create", "bigquery.tables.get"}),
     ("bigquery.Client", "delete_table"): frozenset({"bigquery.tables.delete"}),
@@ -46,9 +48,7 @@ PERMISSIONS: Mapping[Call, frozenset[str]] = {
             "bigquery.tables.updateData",
         }
     ),
-    ("bigquery.Client", "query"): frozenset(
-        {"bigquery.jobs.create", "bigquery.tables.getData", "bigquery.tables.updateData"}
-    ),
+    ("bigquery.Client", "query"): STATEMENTS,
 }
 """What a method needs, by the reference of the method it sends: one permission more is a role that holds too much."""
 
@@ -128,6 +128,13 @@ def test_the_roles_of_a_function_hold_what_its_calls_need_and_no_more(entry: str
     needed = NOTHING.union(*(PERMISSIONS[call] for call in calls_of(entry).methods))
 
     assert given(entry) == needed
+
+
+def test_plain_calls_are_made_by_the_clients_of_our_own_alone() -> None:
+    product = (ROOT / "functions" / "spotkeeper").rglob("*.py")
+    users = {path.stem for path in product if "PlainCalls" in path.read_text()}
+
+    assert users == {"compute", "plain_calls", "rest_query"}
 
 
 def test_a_client_is_followed_through_parameters_attributes_and_what_holds_several() -> None:

@@ -12,12 +12,12 @@ from tests.unit.sku_samples import CAROLINA, CORE, IOWA, RAM, priced
 READ_AT = datetime(2026, 7, 21, 6, 7, tzinfo=UTC)
 
 
-def sold(core: Sku, ram: Sku, factor: str, **changes: str) -> list[Sku]:
+def sold(core: Sku, ram: Sku, factor: str) -> list[Sku]:
     """A core for 0.03 and a GiB for 0.004, at some part of that."""
     part = Decimal(factor)
     return [
-        replace(core, sku_id=f"{core.sku_id}{factor}", tiers=priced(str(Decimal("0.03") * part)), **changes),
-        replace(ram, sku_id=f"{ram.sku_id}{factor}", tiers=priced(str(Decimal("0.004") * part)), **changes),
+        replace(core, sku_id=f"{core.sku_id}{factor}", tiers=priced(str(Decimal("0.03") * part))),
+        replace(ram, sku_id=f"{ram.sku_id}{factor}", tiers=priced(str(Decimal("0.004") * part))),
     ]
 
 
@@ -37,7 +37,8 @@ def listed(skus: list[Sku]) -> dict[tuple[str, str], MachineTypePrice]:
 
 def test_a_machine_type_has_a_row_in_each_region_that_sells_it() -> None:
     rows = listed(sold(CORE, RAM, "1"))
-    elsewhere = listed([*sold(CORE, RAM, "1"), *sold(CORE, RAM, "1.1", service_regions=(CAROLINA,))])  # type: ignore[arg-type]
+    dearer = [replace(sku, service_regions=(CAROLINA,)) for sku in sold(CORE, RAM, "1.1")]
+    elsewhere = listed([*sold(CORE, RAM, "1"), *dearer])
 
     assert {region for _, region in rows} == {IOWA}
     assert ("n2-standard-8", IOWA) in rows
@@ -46,7 +47,8 @@ def test_a_machine_type_has_a_row_in_each_region_that_sells_it() -> None:
 
 
 def test_a_row_has_a_price_for_each_way_to_buy_and_none_where_it_is_not_sold() -> None:
-    skus = [*sold(CORE, RAM, "1"), *sold(CORE, RAM, "0.4", usage_type="Preemptible"), *committed(1, "0.63")]
+    spot = [replace(sku, usage_type="Preemptible") for sku in sold(CORE, RAM, "0.4")]
+    skus = [*sold(CORE, RAM, "1"), *spot, *committed(1, "0.63")]
 
     row = listed(skus)["n2-standard-8", IOWA]
 
@@ -56,7 +58,7 @@ def test_a_row_has_a_price_for_each_way_to_buy_and_none_where_it_is_not_sold() -
         Market.COMMITMENT_1YR: Decimal("0.231840000"),
         Market.COMMITMENT_3YR: None,
     }
-    assert (row.architecture, row.as_of, row.shape.vcpus) == ("X86_64", READ_AT, 8)
+    assert (row.architecture, row.as_of, row.shape.vcpus) == ("X86_64", READ_AT, Decimal(8))
 
 
 def test_a_type_that_is_only_committed_to_has_no_row() -> None:

@@ -38,8 +38,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Publish, wait and show."""
-    from spotkeeper.gcp.enforcement_records import EnforcementRecords
-    from spotkeeper.gcp.enforcer import jobs_of
+    from spotkeeper.gcp.enforcer import enforcement_records
     from spotkeeper.gcp.topic import publish
 
     settings = enforcer_settings()
@@ -51,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     marks = {**attributes(settings, rule), DRILL: "true", REPLAYED_AT: text(at)}
     message_id = publish(arguments.topic, body(arguments, rule, at), marks)
     print(f"Published test message {message_id}; waiting for the function ...")
-    records = EnforcementRecords(jobs_of(settings))
+    records = enforcement_records(settings)
     deadline = time.monotonic() + arguments.wait
     while time.monotonic() < deadline:
         if found := records.recorded(message_id, at):

@@ -6,6 +6,7 @@ from typing import Any
 
 from google.api_core.exceptions import NotFound
 from google.cloud import compute_v1
+from google.protobuf.json_format import MessageToDict
 
 from spotkeeper.actions import Verb
 from spotkeeper.errors import UnavailableError
@@ -42,7 +43,7 @@ class ComputeActuator:
     def find(self, key: InstanceKey) -> SpotVm | None:
         """Return the instance with this id as it is now, None when it is gone."""
         found = self._get(key)
-        return None if found is None else to_spot_vm(key.project_id, found, self._shapes, _ignored)
+        return None if found is None else to_spot_vm(key.project_id, MessageToDict(found), self._shapes, _ignored)
 
     def warn(self, key: InstanceKey, stop_at: datetime, since: datetime) -> datetime:
         """Tell the guest when it will be stopped, and return the time it is told: an earlier one if told since then."""

@@ -1,13 +1,12 @@
 """Cloud Asset Inventory: how instances were that lived and died between two looks; it keeps 35 days."""
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, timedelta
 from itertools import batched
 from typing import Any
 
 from google.api_core.exceptions import BadRequest, NotFound
-from google.cloud import asset_v1, compute_v1
+from google.cloud import asset_v1
 from google.protobuf.json_format import MessageToDict
 
 from spotkeeper.costs import Uptime
@@ -68,10 +67,9 @@ class InstanceHistory:
             yield from self._versions(project_id, names[middle:], window)
 
     def _look(self, project_id: str, version: asset_v1.TemporalAsset, report: Report) -> Look:
-        data = MessageToDict(asset_v1.Resource.pb(version.asset.resource).data)
-        found = compute_v1.Instance.from_json(json.dumps(data), ignore_unknown_fields=True)
+        found = MessageToDict(asset_v1.Resource.pb(version.asset.resource).data)
         window: Any = version.window  # its times are datetimes, whatever their annotations say
-        instance = to_instance(project_id, compute_v1.Instance.pb(found), self._shapes, report)
+        instance = to_instance(project_id, found, self._shapes, report)
         return Look(instance, *(moment.astimezone(UTC) for moment in (window.start_time, window.end_time)))
 
 

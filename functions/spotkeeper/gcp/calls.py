@@ -1,4 +1,4 @@
-"""What all calls to Google Cloud share: how they connect, how long they try, and what a failure becomes."""
+"""What calls by Google's client libraries share: how they connect, how long they try, and what a failure becomes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,43 +7,46 @@ from datetime import timedelta
 import grpc
 import requests
 from google.api_core.client_options import ClientOptions
-from google.api_core.exceptions import (
-    BadGateway,
-    Forbidden,
-    GatewayTimeout,
-    GoogleAPIError,
-    InternalServerError,
-    ServiceUnavailable,
-    TooManyRequests,
-)
+from google.api_core.exceptions import Forbidden, GoogleAPIError, exception_class_for_http_status
 from google.api_core.retry import Retry, if_exception_type
-from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.protobuf.json_format import ParseError
 
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.plain_calls import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    PASSING_STATUSES,
+    PAUSE_GROWTH,
+    RATE_LIMITS,
+    TIMEOUT,
+    credentials,
+    is_local,
+)
 
-TIMEOUT = 60.0
-"""Seconds that one attempt of one call may take."""
+__all__ = [
+    "TIMEOUT",
+    "client_options",
+    "credentials",
+    "failing_as_unavailable",
+    "insecure_channel",
+    "is_local",
+    "retry",
+]
 
 _TYPES_PASSING = if_exception_type(
-    TooManyRequests,
-    InternalServerError,
-    BadGateway,
-    ServiceUnavailable,
-    GatewayTimeout,
+    *map(exception_class_for_http_status, PASSING_STATUSES),
     TransportError,
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
 )
-_RATE_LIMITS = {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"}
 
 
 def _passing(error: Exception) -> bool:
     """Whether a failure may pass by itself; Compute Engine says with 403 as well that calls came too fast."""
     if isinstance(error, Forbidden):
-        return any(isinstance(each, dict) and each.get("reason") in _RATE_LIMITS for each in error.errors)
+        return any(isinstance(each, dict) and each.get("reason") in RATE_LIMITS for each in error.errors)
     return bool(_TYPES_PASSING(error))
 
 
@@ -60,7 +63,13 @@ _FAILURES = (
 
 def retry(patience: timedelta) -> Retry:
     """Return the way in which a call that may be repeated is repeated: with growing pauses, for so long in all."""
-    return Retry(predicate=_passing, initial=0.2, maximum=10.0, multiplier=2.0, timeout=patience.total_seconds())
+    return Retry(
+        predicate=_passing,
+        initial=FIRST_PAUSE,
+        maximum=LONGEST_PAUSE,
+        multiplier=PAUSE_GROWTH,
+        timeout=patience.total_seconds(),
+    )
 
 
 @contextmanager
@@ -72,16 +81,6 @@ def failing_as_unavailable(service: str) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error.__cause__, _FAILURES) else error
         message = f"{service}: {type(cause).__name__}: {' '.join(str(cause).split())[:500]}"
         raise UnavailableError(message) from error
-
-
-def is_local(endpoint: str | None) -> bool:
-    """Whether the endpoint is a plain-text server, which takes no credentials."""
-    return endpoint is not None and endpoint.startswith("http://")
-
-
-def credentials(endpoint: str | None) -> Credentials | None:
-    """Return what to sign calls with; None is the function's own service account."""
-    return AnonymousCredentials() if is_local(endpoint) else None
 
 
 def client_options(endpoint: str | None) -> ClientOptions | None:

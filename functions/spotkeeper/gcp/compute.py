@@ -1,24 +1,26 @@
 """Compute Engine: the instances of a project."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
-
-import requests
-from google.api_core.exceptions import NotFound
-from google.cloud import compute_v1
-from requests.adapters import HTTPAdapter
 
 from spotkeeper import machine_types
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.gcp.plain_calls import CallError, PlainCalls
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.machine_types import Sizes
 from spotkeeper.tracking import Report
 
-INSTANCES_PER_PAGE = 500
+HOST = "compute.googleapis.com"
+PROJECTS = "/compute/v1/projects"
+
+ITEMS_PER_PAGE = 500
 """The most that aggregatedList gives."""
+
+type Json = dict[str, Any]
 
 _INSTANCE_FIELDS = (
     "id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,guestAccelerators,"
@@ -34,60 +36,101 @@ class ComputeInstances:
     """Lists the instances of a project over all zones, Spot or not: those not listed would seem unknown."""
 
     def __init__(self, endpoint: str | None, patience: timedelta, *, more_fields: str = "") -> None:
-        options, signer = client_options(endpoint), credentials(endpoint)
-        self._client = compute_v1.InstancesClient(credentials=signer, client_options=options)
-        fields = (
-            "nextPageToken,unreachables,warning(code,message),items/*/warning(code,message),"
-            f"items/*/instances({_INSTANCE_FIELDS}{more_fields})"
-        )
-        mount(self._client, QueryParameters(fields=fields, returnPartialSuccess="true"))
-        self.shapes = Shapes(compute_v1.MachineTypesClient(credentials=signer, client_options=options), patience)
-        self._retry = retry(patience)
+        calls = compute_calls(endpoint, patience)
+        self._list = InstanceList(calls, f"{_INSTANCE_FIELDS}{more_fields}")
+        self.shapes = Shapes(MachineTypes(calls))
 
     def instances(self, project_id: str, report: Report) -> Iterator[Instance]:
         """Yield every instance; a zone that does not answer is reported."""
         return (to_instance(project_id, found, self.shapes, report) for found in self.found(project_id, report))
 
-    def found(self, project_id: str, report: Report) -> Iterator[Any]:
-        """Yield every instance as Compute Engine describes it: a protobuf of compute_v1.Instance."""
-        request = compute_v1.AggregatedListInstancesRequest(project=project_id, max_results=INSTANCES_PER_PAGE)
-        with failing_as_unavailable("Compute Engine"):
-            pager = self._client.aggregated_list(request=request, retry=self._retry, timeout=TIMEOUT)
-            for page in pager.pages:
-                decoded = compute_v1.InstanceAggregatedList.pb(page)
-                report_missing(decoded, report)
-                for scope in decoded.items.values():
-                    yield from scope.instances
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query parameters that choose what is read."""
+        return self._list.query
+
+    def found(self, project_id: str, report: Report) -> Iterator[Json]:
+        """Yield every instance as Compute Engine describes it."""
+        return self._list.items(project_id, report)
 
 
-class QueryParameters(HTTPAdapter):
-    """Adds query parameters that a request of these client versions has no field for.
+def compute_calls(endpoint: str | None, patience: timedelta) -> PlainCalls:
+    """Return the way to Compute Engine, or to a server that speaks its protocol."""
+    return PlainCalls("Compute Engine", HOST, endpoint, patience)
 
-    Default parameters of the session would not do: requests ignores them when a call brings a list of its own.
+
+class AggregatedList:
+    """A list over all zones of a project, in JSON; raises UnavailableError.
+
+    https://cloud.google.com/compute/docs/reference/rest/v1/instances/aggregatedList
     """
 
-    def __init__(self, **parameters: str) -> None:
-        super().__init__()
-        self._parameters = parameters
+    collection = ""
 
-    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 (passed on as they are)
-        request.prepare_url(request.url, self._parameters)
-        return super().send(request, **settings)
+    def __init__(self, calls: PlainCalls, fields: str) -> None:
+        """Prepare to read some fields of what is listed."""
+        self._calls = calls
+        self.query = {
+            "maxResults": str(ITEMS_PER_PAGE),
+            "returnPartialSuccess": "true",
+            "fields": (
+                "nextPageToken,unreachables,warning(code,message),items/*/warning(code,message),"
+                f"items/*/{self.collection}({fields})"
+            ),
+        }
+
+    def items(self, project_id: str, report: Report, **more: str) -> Iterator[Json]:
+        """Yield all that is listed, for a query with more parameters; a zone that does not answer is reported."""
+        query = {**self.query, **more}
+        while True:
+            page = self._calls.call("GET", f"{PROJECTS}/{project_id}/aggregated/{self.collection}", query=query)
+            scopes = list(_expected(page.get("items", {}), dict).values())
+            _report_missing(page, scopes, report)
+            for scope in scopes:
+                for item in _expected(_expected(scope, dict).get(self.collection, []), list):
+                    yield _expected(item, dict)
+            if not page.get("nextPageToken"):
+                return
+            query["pageToken"] = page["nextPageToken"]
 
 
-def mount(client: Any, adapter: HTTPAdapter) -> None:  # noqa: ANN401 (any client of compute_v1)
-    """Let all requests of a client go through an adapter; there is no public way to its session."""
-    session: requests.Session = client.transport._session  # noqa: SLF001
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, adapter)
+class InstanceList(AggregatedList):
+    """The instances of a project."""
+
+    collection = "instances"
+
+
+class OperationList(AggregatedList):
+    """The operations of a project, zonal, regional and global.
+
+    https://cloud.google.com/compute/docs/reference/rest/v1/globalOperations/aggregatedList
+    """
+
+    collection = "operations"
+
+
+class MachineTypes:
+    """What Compute Engine says of machine types."""
+
+    def __init__(self, calls: PlainCalls) -> None:
+        """Prepare to ask."""
+        self._calls = calls
+
+    def get(self, project_id: str, zone: str, machine_type: str) -> Json | None:
+        """Return the description of a machine type; None when there is none of this name."""
+        try:
+            return self._calls.call("GET", f"{PROJECTS}/{project_id}/zones/{zone}/machineTypes/{machine_type}")
+        except CallError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
 
 
 class Shapes:
     """Finds out what a machine type is made of: from our own table, else from Compute Engine, once for each type."""
 
-    def __init__(self, client: compute_v1.MachineTypesClient, patience: timedelta) -> None:
-        self._client = client
-        self._retry = retry(patience)
+    def __init__(self, described: MachineTypes) -> None:
+        self._described = described
         self._sizes: dict[str, Sizes | None] = {}
         self.shapes: dict[Shape, Shape] = {}
 
@@ -107,70 +150,92 @@ class Shapes:
         return self.shapes.setdefault(shape, shape)
 
     def _ask(self, project_id: str, zone: str, machine_type: str) -> Sizes | None:
-        with failing_as_unavailable("Compute Engine"):
-            try:
-                found = self._client.get(
-                    project=project_id, zone=zone, machine_type=machine_type, retry=self._retry, timeout=TIMEOUT
-                )
-            except NotFound:
-                return None
-        if found.bundled_local_ssds.partition_count:
-            return None  # How large its disks are is not said here, and differs between families.
-        accelerator = found.accelerators[0] if found.accelerators else None
-        return Sizes(
-            vcpus=Decimal(found.guest_cpus),
-            memory_gib=found.memory_mb / _MIB_PER_GIB,
-            gpu_type=accelerator.guest_accelerator_type if accelerator else None,
-            gpu_count=accelerator.guest_accelerator_count if accelerator else 0,
-            local_ssd_gib=0,
-        )
-
-
-def to_instance(project_id: str, found: Any, shapes: Shapes, report: Report) -> Instance:  # noqa: ANN401 (protobuf of compute_v1.Instance)
-    """Return what is kept of an instance that Compute Engine or its asset history describes."""
-    zone = last_part(found.zone)
-    machine_type = last_part(found.machine_type)
-    sizes = shapes.sizes(project_id, zone, machine_type, report)
-    attached = found.guest_accelerators[0] if found.guest_accelerators else None
-    local_ssd_gib = sum(disk.disk_size_gb for disk in found.disks if disk.type_ == "SCRATCH")
-    return Instance(
-        key=InstanceKey(project_id, zone, str(found.id)),
-        name=found.name,
-        provisioning_model=_provisioning_model(found.scheduling),
-        shape=shapes.same(
-            Shape(
-                machine_type=machine_type,
-                vcpus=sizes.vcpus if sizes else None,
-                memory_gib=sizes.memory_gib if sizes else None,
-                gpu_type=last_part(attached.accelerator_type) if attached else sizes.gpu_type if sizes else None,
-                gpu_count=attached.accelerator_count if attached else sizes.gpu_count if sizes else 0,
-                local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
+        found = self._described.get(project_id, zone, machine_type)
+        if found is None:
+            return None
+        with _read_as_expected():
+            if found.get("bundledLocalSsds", {}).get("partitionCount"):
+                return None  # How large its disks are is not said here, and differs between families.
+            accelerator = (found.get("accelerators") or [{}])[0]
+            return Sizes(
+                vcpus=Decimal(found["guestCpus"]),
+                memory_gib=Decimal(found["memoryMb"]) / _MIB_PER_GIB,
+                gpu_type=accelerator.get("guestAcceleratorType"),
+                gpu_count=int(accelerator.get("guestAcceleratorCount", 0)),
+                local_ssd_gib=0,
             )
-        ),
-        labels=tuple(sorted(found.labels.items())),
-        managed_by=next((item.value for item in found.metadata.items if item.key == "created-by"), None),
-    )
 
 
-def _provisioning_model(scheduling: Any) -> ProvisioningModel:  # noqa: ANN401 (protobuf of compute_v1.Scheduling)
-    """Return SPOT for Spot VMs and for their predecessor, preemptible VMs: they have one price."""
-    if scheduling.preemptible:
-        return ProvisioningModel.SPOT
-    try:
-        return ProvisioningModel(scheduling.provisioning_model or ProvisioningModel.STANDARD)
-    except ValueError:
-        return ProvisioningModel.STANDARD
-
-
-def report_missing(page: Any, report: Report) -> None:  # noqa: ANN401 (protobuf of an aggregated list)
-    """Report what a page of an aggregated list says is not in it."""
-    for scope in page.unreachables:
-        report(f"Compute Engine: {last_part(scope)} does not answer")
-    for warning in (page.warning, *(scope.warning for scope in page.items.values())):
-        if warning.code not in _HARMLESS_WARNINGS:
-            report(f"Compute Engine: {warning.code}: {warning.message}")
+def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
+    """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
+    with _read_as_expected():
+        zone = last_part(found["zone"])
+        machine_type = last_part(found["machineType"])
+        sizes = shapes.sizes(project_id, zone, machine_type, report)
+        attached = (found.get("guestAccelerators") or [None])[0]
+        local_ssd_gib = sum(
+            int(disk.get("diskSizeGb", 0)) for disk in found.get("disks", ()) if disk.get("type") == "SCRATCH"
+        )
+        return Instance(
+            key=InstanceKey(project_id, zone, str(found["id"])),
+            name=found["name"],
+            provisioning_model=_provisioning_model(found.get("scheduling", {})),
+            shape=shapes.same(
+                Shape(
+                    machine_type=machine_type,
+                    vcpus=sizes.vcpus if sizes else None,
+                    memory_gib=sizes.memory_gib if sizes else None,
+                    gpu_type=last_part(attached["acceleratorType"]) if attached else sizes.gpu_type if sizes else None,
+                    gpu_count=int(attached["acceleratorCount"]) if attached else sizes.gpu_count if sizes else 0,
+                    local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
+                )
+            ),
+            labels=tuple(sorted(found.get("labels", {}).items())),
+            managed_by=next(
+                (item["value"] for item in found.get("metadata", {}).get("items", ()) if item["key"] == "created-by"),
+                None,
+            ),
+        )
 
 
 def last_part(url: str) -> str:
     """Return the name at the end of a resource's URL."""
     return url.rpartition("/")[2]
+
+
+def _provisioning_model(scheduling: Json) -> ProvisioningModel:
+    """Return SPOT for Spot VMs and for their predecessor, preemptible VMs: they have one price."""
+    if scheduling.get("preemptible"):
+        return ProvisioningModel.SPOT
+    try:
+        return ProvisioningModel(scheduling.get("provisioningModel") or ProvisioningModel.STANDARD)
+    except ValueError:
+        return ProvisioningModel.STANDARD
+
+
+def _report_missing(page: Json, scopes: Iterable[Json], report: Report) -> None:
+    """Report what a page of an aggregated list says is not in it."""
+    for scope in page.get("unreachables", ()):
+        report(f"Compute Engine: {last_part(str(scope))} does not answer")
+    for part in (page, *scopes):
+        warning = _expected(part, dict).get("warning")
+        if warning and _expected(warning, dict).get("code", "") not in _HARMLESS_WARNINGS:
+            report(f"Compute Engine: {warning.get('code')}: {warning.get('message', '')}")
+
+
+def _expected[Kind](value: object, kind: type[Kind]) -> Kind:
+    """Return a part of an answer that is of the promised kind."""
+    if not isinstance(value, kind):
+        message = f"Compute Engine: {str(value)[:200]!r} was answered where a {kind.__name__} was promised"
+        raise UnavailableError(message)
+    return value
+
+
+@contextmanager
+def _read_as_expected() -> Iterator[None]:
+    """Take what does not fit into a description for a service that is out of order."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        message = f"Compute Engine: an answer of another form than promised: {type(error).__name__}: {error}"
+        raise UnavailableError(message) from error

@@ -22,6 +22,7 @@ from spotkeeper.actions import Outcome, PlannedEvent
 from spotkeeper.budgets import History, RecordedStop, current_period
 from spotkeeper.deliveries import Delivery
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.delivery_records import REDELIVERY, amount, delivery_parameters, rounded
 from spotkeeper.gcp.jobs import Jobs, Parameter
 from spotkeeper.gcp.records import dated_rate_from
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
@@ -32,14 +33,10 @@ from spotkeeper.policies import BudgetRule, Priority
 from spotkeeper.price_history import DatedRate
 from spotkeeper.restarts import StoppedVm
 
-REDELIVERY = timedelta(days=8)
-"""Pub/Sub keeps a message for seven days at most; one that old is not delivered again."""
-
 LONGEST_STOP = timedelta(days=400)
 """A budget period is a year at most; what was stopped longer ago is not started again."""
 
 _STAGING_LIFE = timedelta(days=1)
-_SMALLEST = Decimal("1e-9")
 _OUTCOME = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="project_id"),
     ScalarQueryParameterType("STRING", name="instance_id"),
@@ -88,10 +85,6 @@ class EnforcementRecords:
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
         return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
-
-    def record(self, delivery: Delivery) -> None:
-        """Record a delivery that stops nothing."""
-        self._jobs.query("notification", _delivery(delivery))
 
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
         """Record a delivery and its plan, all or nothing; False when there are not `plans` plans of its budget now."""
@@ -147,30 +140,7 @@ class EnforcementRecords:
 
 
 def _delivery(delivery: Delivery) -> list[Parameter]:
-    message, verdict = delivery.notification.message, delivery.verdict
-    said = delivery.notification if isinstance(delivery.notification, BudgetNotification) else None
-    return [
-        _string("delivery_id", delivery.delivery_id),
-        _string("message_id", message.message_id),
-        _time("received_at", delivery.received_at),
-        _time("since", delivery.received_at - REDELIVERY),
-        _time("published_at", said.published_at if said else message.published_at),
-        _string("source", said.signal if said else None),
-        _string("billing_account_id", said.billing_account_id if said else message.attributes.get("billingAccountId")),
-        _string("budget_id", said.budget_id if said else message.attributes.get("budgetId")),
-        _string("budget_display_name", said.display_name if said else None),
-        _amount("cost", said.cost if said else None),
-        _amount("budget", said.budget if said else None),
-        _string("currency", said.currency if said else None),
-        _time("cost_interval_start", said.interval_start if said else None),
-        _string("verdict", verdict.name),
-        _string("reason", verdict.reason),
-        _string("mode", delivery.mode),
-        ScalarQueryParameter("drill", "BOOL", bool(said and said.drill)),
-        _time("period_end", verdict.period.end if verdict.period else None),
-        _amount("tracker_cost", delivery.tracker_cost),
-        _string("body", message.body),
-    ]
+    return [ScalarQueryParameter(*each) for each in delivery_parameters(delivery)]
 
 
 def _plan(delivery: Delivery) -> list[Parameter]:
@@ -207,7 +177,7 @@ def _planned(delivery: Delivery, each: PlannedEvent) -> dict[str, object]:
         "priority": each.priority,
         "machine_type": instance.shape.machine_type,
         "managed_by": instance.managed_by,
-        "saved_per_hour": None if saved is None else format(saved.quantize(_SMALLEST), "f"),
+        "saved_per_hour": None if saved is None else format(rounded(saved), "f"),
     }
 
 
@@ -261,4 +231,4 @@ def _time(name: str, value: datetime | None) -> ScalarQueryParameter:
 
 
 def _amount(name: str, value: Decimal | None) -> ScalarQueryParameter:
-    return ScalarQueryParameter(name, "NUMERIC", None if value is None else value.quantize(_SMALLEST))
+    return ScalarQueryParameter(*amount(name, value))

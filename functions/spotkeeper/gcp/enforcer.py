@@ -1,44 +1,88 @@
 """The enforcer's ports, made of the real services.
 
-Most messages stop nothing, and Compute Engine's library takes seconds to import, so it waits until it is needed.
+Most messages stop nothing: they need one statement in BigQuery. The client libraries take far longer to import than
+that takes, so they wait until they are needed.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from spotkeeper.actions import Verb
+from spotkeeper.actions import Outcome, PlannedEvent, Verb
+from spotkeeper.budgets import History
+from spotkeeper.deliveries import Delivery
 from spotkeeper.enforcer_ports import EnforcerPorts, Report
-from spotkeeper.gcp.enforcement_records import EnforcementRecords
-from spotkeeper.gcp.jobs import Jobs
+from spotkeeper.gcp.delivery_records import DeliveryRecords
+from spotkeeper.gcp.rest_query import RestQuery
 from spotkeeper.instances import InstanceKey
+from spotkeeper.notifications import BudgetNotification
 from spotkeeper.plans import SpotVm
+from spotkeeper.policies import BudgetRule
+from spotkeeper.price_history import DatedRate
+from spotkeeper.restarts import StoppedVm
 from spotkeeper.settings import EnforcerSettings
 
 if TYPE_CHECKING:
     from spotkeeper.gcp.actuator import ComputeActuator
+    from spotkeeper.gcp.enforcement_records import EnforcementRecords
     from spotkeeper.gcp.fleet import SpotFleet
 
 
 def enforcer_ports(settings: EnforcerSettings) -> EnforcerPorts:
-    """Connect to BigQuery, and to the rest when it is needed."""
+    """Connect to each service when it is needed."""
     compute = _ComputeWhenNeeded(settings)
     return EnforcerPorts(
         fleet=compute,
         actuator=compute,
         permissions=_PermissionsWhenNeeded(settings),
-        records=EnforcementRecords(jobs_of(settings)),
+        records=_RecordsWhenNeeded(settings),
         stopwatch=lambda: timedelta(seconds=time.monotonic()),
         wait=lambda pause: time.sleep(pause.total_seconds()),
     )
 
 
-def jobs_of(settings: EnforcerSettings) -> Jobs:
-    """Return the way to the enforcer's dataset."""
+def enforcement_records(settings: EnforcerSettings) -> "EnforcementRecords":
+    """Return the enforcer's dataset, by BigQuery's client library."""
+    from spotkeeper.gcp.enforcement_records import EnforcementRecords  # noqa: PLC0415 (see above)
+    from spotkeeper.gcp.jobs import Jobs  # noqa: PLC0415 (see above)
+
     patience = timedelta(seconds=settings.call_patience_seconds)
-    return Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience)
+    return EnforcementRecords(Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience))
+
+
+class _RecordsWhenNeeded:
+    def __init__(self, settings: EnforcerSettings) -> None:
+        self._settings = settings
+
+    def record(self, delivery: Delivery) -> None:
+        self._deliveries.record(delivery)
+
+    def history(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> History:
+        return self._all.history(notification, rule, now)
+
+    def rates(self, since: datetime) -> list[DatedRate]:
+        return self._all.rates(since)
+
+    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
+        return self._all.record_plan(delivery, events, plans)
+
+    def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
+        self._all.record_outcomes(delivery, outcomes)
+
+    def stopped(self, rule: BudgetRule, now: datetime) -> tuple[list[StoppedVm], int]:
+        return self._all.stopped(rule, now)
+
+    @cached_property
+    def _deliveries(self) -> DeliveryRecords:
+        settings = self._settings
+        patience = timedelta(seconds=settings.call_patience_seconds)
+        return DeliveryRecords(RestQuery(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience))
+
+    @cached_property
+    def _all(self) -> "EnforcementRecords":
+        return enforcement_records(self._settings)
 
 
 class _ComputeWhenNeeded:

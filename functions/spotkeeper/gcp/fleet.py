@@ -2,18 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from google.cloud import compute_v1
 
 from spotkeeper.enforcer_ports import Report
-from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
-from spotkeeper.gcp.compute import ComputeInstances, QueryParameters, Shapes, mount, to_instance
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.compute import ComputeInstances, Json, OperationList, Shapes, compute_calls, to_instance
 from spotkeeper.instances import ProvisioningModel
 from spotkeeper.plans import SpotVm
 
-_OPERATIONS_PER_PAGE = 500
-_OPERATION_FIELDS = "nextPageToken,items/*/operations(clientOperationId,insertTime)"
+_OPERATION_FIELDS = "clientOperationId,insertTime"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -24,11 +20,7 @@ class SpotFleet:
         self._instances = ComputeInstances(
             endpoint, patience, more_fields=",status,creationTimestamp,lastStartTimestamp"
         )
-        self._operations = compute_v1.GlobalOperationsClient(
-            credentials=credentials(endpoint), client_options=client_options(endpoint)
-        )
-        mount(self._operations, QueryParameters(fields=_OPERATION_FIELDS))
-        self._retry = retry(patience)
+        self._operations = OperationList(compute_calls(endpoint, patience), _OPERATION_FIELDS)
 
     @property
     def shapes(self) -> Shapes:
@@ -45,27 +37,24 @@ class SpotFleet:
     def taken(self, projects: Iterable[str], since: datetime) -> frozenset[str]:
         """Return the ids of the requests that were taken since then: operations bear them as `clientOperationId`."""
         return frozenset(
-            operation.client_operation_id
+            operation.get("clientOperationId", "")
             for project_id in projects
-            for operation in self._of_project(project_id)
-            if _time(operation.insert_time) >= since
+            for operation in self._operations.items(project_id, _refused)
+            if _time(operation.get("insertTime")) >= since
         )
 
-    def _of_project(self, project_id: str) -> Iterator[Any]:
-        request = compute_v1.AggregatedListGlobalOperationsRequest(project=project_id, max_results=_OPERATIONS_PER_PAGE)
-        with failing_as_unavailable("Compute Engine"):
-            pager = self._operations.aggregated_list(request=request, retry=self._retry, timeout=TIMEOUT)
-            for page in pager.pages:
-                for scope in compute_v1.OperationAggregatedList.pb(page).items.values():
-                    yield from scope.operations
 
-
-def to_spot_vm(project_id: str, found: Any, shapes: Shapes, report: Report) -> SpotVm:  # noqa: ANN401 (protobuf of compute_v1.Instance)
+def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> SpotVm:
     """Return an instance with what it does now; one that never started counts from its creation."""
     instance = to_instance(project_id, found, shapes, report)
-    started = _time(found.last_start_timestamp or found.creation_timestamp)
-    return SpotVm(instance, found.status, started)
+    started = _time(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
+    return SpotVm(instance, found.get("status", ""), started)
 
 
-def _time(text: str) -> datetime:
+def _time(text: str | None) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC) if text else _LONG_AGO
+
+
+def _refused(detail: str) -> None:
+    """Refuse an answer that lacks something: a request that is not in it may have been taken all the same."""
+    raise UnavailableError(detail)

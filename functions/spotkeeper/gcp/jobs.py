@@ -4,8 +4,6 @@ import random
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import IO, Any
 
 from google.api_core.exceptions import BadRequest
@@ -15,6 +13,7 @@ from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from google.cloud.bigquery.table import RowIterator
 
 from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.gcp.rest_query import statement_text
 
 JOB_SECONDS = 300.0
 """Seconds that one job may take."""
@@ -41,7 +40,7 @@ class Jobs:
     def query(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
         """Run one of the statements of this package and return its rows."""
         with failing_as_unavailable("BigQuery"):
-            return self._run(_text_of(statement), parameters)
+            return self._run(statement_text(statement), parameters)
 
     def transaction(
         self, statement: str, parameters: Sequence[Parameter], staging: str = "", parts: Sequence[str] = ()
@@ -51,8 +50,8 @@ class Jobs:
         BigQuery ends a transaction that wrote to a table in which another one wrote meanwhile; then it is run again.
         https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency
         """
-        within = "\n".join(map(_text_of, parts))
-        script = _text_of(statement).replace("-- {parts}", within).replace("{staging}", f"`{staging}`")
+        within = "\n".join(map(statement_text, parts))
+        script = statement_text(statement).replace("-- {parts}", within).replace("{staging}", f"`{staging}`")
         with failing_as_unavailable("BigQuery"):
             for collisions in range(_MOST_COLLISIONS):
                 try:
@@ -105,11 +104,6 @@ class Jobs:
             statement, job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT
         )
         return job.result(retry=self._retry, job_retry=self._job_retry, timeout=JOB_SECONDS)
-
-
-@cache
-def _text_of(statement: str) -> str:
-    return (files("spotkeeper.gcp") / "statements" / f"{statement}.sql").read_text()
 
 
 def _optional(field: SchemaField) -> SchemaField:

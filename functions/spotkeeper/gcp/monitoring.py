@@ -45,17 +45,7 @@ class MonitoringUptime:
     def uptime(self, project_id: str, hours: Sequence[datetime], report: Report) -> Iterator[Uptime]:
         """Yield the uptime of every instance of the project in these consecutive hours, as far as it is not zero."""
         wanted = {int((hour + HOUR).timestamp()): hour for hour in hours}
-        request = ListTimeSeriesRequest(
-            name=f"projects/{project_id}",
-            filter=(
-                'metric.type = "compute.googleapis.com/instance/uptime" '
-                f'AND resource.labels.project_id = "{project_id}"'
-            ),
-            interval=TimeInterval(start_time=hours[0], end_time=hours[-1] + HOUR),
-            aggregation=Aggregation(alignment_period=HOUR, per_series_aligner=Aggregation.Aligner.ALIGN_SUM),
-            view=ListTimeSeriesRequest.TimeSeriesView.FULL,
-            page_size=POINTS_PER_PAGE,
-        )
+        request = uptime_request(project_id, hours)
         with failing_as_unavailable("Cloud Monitoring"):
             pager = self._client.list_time_series(request=request, retry=self._retry, timeout=TIMEOUT)
             for page in pager.pages:
@@ -63,6 +53,20 @@ class MonitoringUptime:
                 for error in decoded.execution_errors:
                     report(f"Cloud Monitoring: {error.message or 'an incomplete answer'}")
                 yield from _uptimes(decoded.time_series, wanted)
+
+
+def uptime_request(project_id: str, hours: Sequence[datetime]) -> ListTimeSeriesRequest:
+    """Return what asks for the uptime of every instance of the project in these consecutive hours."""
+    return ListTimeSeriesRequest(
+        name=f"projects/{project_id}",
+        filter=(
+            f'metric.type = "compute.googleapis.com/instance/uptime" AND resource.labels.project_id = "{project_id}"'
+        ),
+        interval=TimeInterval(start_time=hours[0], end_time=hours[-1] + HOUR),
+        aggregation=Aggregation(alignment_period=HOUR, per_series_aligner=Aggregation.Aligner.ALIGN_SUM),
+        view=ListTimeSeriesRequest.TimeSeriesView.FULL,
+        page_size=POINTS_PER_PAGE,
+    )
 
 
 def _uptimes(series_of_page: Sequence[Any], wanted: dict[int, datetime]) -> Iterator[Uptime]:

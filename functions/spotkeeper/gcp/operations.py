@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import requests
 from google.cloud import compute_v1
 from requests.adapters import HTTPAdapter
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.calls import TIMEOUT, failing_as_unavailable, retry
-from spotkeeper.gcp.compute import mount
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
@@ -87,8 +87,10 @@ class Operations:
 
 
 def widen(client: Any, parallel: int) -> None:  # noqa: ANN401 (any client of compute_v1)
-    """Let a client keep as many connections as there are calls at once."""
-    mount(client, HTTPAdapter(pool_maxsize=parallel))
+    """Let a client keep as many connections as there are calls at once; there is no public way to its session."""
+    session: requests.Session = client.transport._session  # noqa: SLF001
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=parallel))
 
 
 def _is_done(operation: Any) -> bool:  # noqa: ANN401 (compute_v1.Operation)

@@ -1,0 +1,140 @@
+"""What Compute Engine's lists say, page by page and zone by zone, and what becomes of answers of another form."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from infra.local.stack import Stack
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.compute import InstanceList, MachineTypes, Shapes, to_instance
+from spotkeeper.gcp.fleet import SpotFleet
+from spotkeeper.gcp.plain_calls import PlainCalls
+from spotkeeper.instances import Instance, ProvisioningModel
+
+ZONE = "https://www.googleapis.com/compute/v1/projects/p/zones/us-central1-a"
+FOUND = {
+    "id": "18446744073709551615",
+    "name": "vm-1",
+    "zone": ZONE,
+    "machineType": f"{ZONE}/machineTypes/e2-standard-4",
+}
+
+
+class Answers(PlainCalls):
+    """Answers in turn, and keeps the queries."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self.answers = list(answers)
+        self.asked: list[dict[str, str]] = []
+
+    def call(
+        self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        assert (method, path, body) == ("GET", "/compute/v1/projects/p/aggregated/instances", None)
+        self.asked.append(dict(query or {}))
+        return self.answers.pop(0)
+
+
+def listed(answers: Answers) -> tuple[list[dict[str, Any]], list[str]]:
+    reported: list[str] = []
+    return list(InstanceList(answers, "id").items("p", reported.append)), reported
+
+
+def read(**more: object) -> Instance:
+    return to_instance("p", {**FOUND, **more}, Shapes(MachineTypes(Answers())), list[str]().append)
+
+
+def test_every_zone_of_every_page_is_read() -> None:
+    answers = Answers(
+        {"items": {"zones/a": {"instances": [{"id": "1"}, {"id": "2"}]}, "zones/b": {}}, "nextPageToken": "t"},
+        {"items": {}, "nextPageToken": "u"},
+        {"items": {"zones/b": {"instances": [{"id": "3"}]}}},
+    )
+
+    found, reported = listed(answers)
+
+    assert ([item["id"] for item in found], reported) == (["1", "2", "3"], [])
+    assert [query.get("pageToken") for query in answers.asked] == [None, "t", "u"]
+    assert {query["returnPartialSuccess"] for query in answers.asked} == {"true"}
+
+
+def test_what_is_missing_from_a_list_is_reported_once_each() -> None:
+    lost = {"code": "UNREACHABLE", "message": "try later"}
+    nothing = {"code": "NO_RESULTS_ON_PAGE", "message": "none"}
+    page = {"unreachables": ["projects/p/zones/c"], "warning": lost, "items": {"zones/a": {"warning": nothing}}}
+
+    assert listed(Answers(page))[1] == ["Compute Engine: c does not answer", "Compute Engine: UNREACHABLE: try later"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"items": ["not what was promised", 1, None]},
+        {"items": {"zones/a": "closed"}},
+        {"items": {"zones/a": {"instances": {"id": "1"}}}},
+        {"items": {"zones/a": {"instances": ["1"]}}},
+        {"warning": "lost"},
+    ],
+)
+def test_a_list_of_another_form_is_an_answer_that_cannot_be_used(page: dict[str, Any]) -> None:
+    with pytest.raises(UnavailableError, match=r"Compute Engine: .* was answered where a"):
+        listed(Answers(page))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"zone": None},
+        {"machineType": 7},
+        {"labels": ["a"]},
+        {"disks": [{"type": "SCRATCH", "diskSizeGb": "large"}]},
+        {"disks": ["SCRATCH"]},
+        {"guestAccelerators": [{"acceleratorType": "t4"}]},
+        {"scheduling": "SPOT"},
+        {"metadata": {"items": [{"value": "no key"}]}},
+    ],
+)
+def test_an_instance_of_another_form_is_an_answer_that_cannot_be_used(odd: dict[str, object]) -> None:
+    with pytest.raises(UnavailableError, match="Compute Engine: an answer of another form"):
+        read(**odd)
+
+
+@pytest.mark.parametrize(
+    ("scheduling", "model"),
+    [
+        ({}, ProvisioningModel.STANDARD),
+        ({"preemptible": True}, ProvisioningModel.SPOT),
+        ({"preemptible": False, "provisioningModel": "SPOT"}, ProvisioningModel.SPOT),
+        ({"provisioningModel": "FLEX_START"}, ProvisioningModel.FLEX_START),
+        ({"provisioningModel": "OF_TOMORROW"}, ProvisioningModel.STANDARD),
+    ],
+)
+def test_either_way_of_saying_spot_counts(scheduling: dict[str, object], model: ProvisioningModel) -> None:
+    assert read(scheduling=scheduling).provisioning_model is model
+
+
+def test_an_instance_is_read_with_its_parts() -> None:
+    disks = [{"type": "SCRATCH", "diskSizeGb": "375"}, {"type": "SCRATCH", "diskSizeGb": "375"}, {"type": "PERSISTENT"}]
+    gpus = [{"acceleratorType": f"{ZONE}/acceleratorTypes/nvidia-tesla-t4", "acceleratorCount": 2}]
+    items = [{"key": "startup", "value": "x"}, {"key": "created-by", "value": "projects/1/zones/z/g"}, {"key": "empty"}]
+
+    found = read(disks=disks, guestAccelerators=gpus, labels={"b": "2", "a": "1"}, metadata={"items": items})
+
+    assert (found.key.zone, found.key.instance_id, found.name) == ("us-central1-a", "18446744073709551615", "vm-1")
+    assert (found.shape.local_ssd_gib, found.shape.gpu_type, found.shape.gpu_count) == (750, "nvidia-tesla-t4", 2)
+    assert (found.labels, found.managed_by) == ((("a", "1"), ("b", "2")), "projects/1/zones/z/g")
+
+
+def test_requests_that_may_have_been_taken_are_not_told_from_a_list_that_lacks_a_zone(stack: Stack) -> None:
+    fleet = SpotFleet(stack.rest, timedelta(seconds=1))
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    stack.control("POST", "faults", [{"service": "compute", "kind": "unreachable_zone", "zone": "us-east1-b"}])
+    try:
+        with pytest.raises(UnavailableError, match="us-east1-b"):
+            fleet.taken(["research-ml"], long_ago)
+    finally:
+        stack.control("DELETE", "faults")
+
+    assert fleet.taken(["research-ml"], long_ago) <= {""}  # The fleet's own operations were asked for by nobody.

@@ -1,0 +1,86 @@
+"""Reading the pages that the tracker reads and throwing them away: by Google's client libraries, and without them."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import requests
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import compute_v1, monitoring_v3
+from requests.adapters import HTTPAdapter
+
+from spotkeeper.gcp.calls import insecure_channel
+from spotkeeper.gcp.compute import ComputeInstances
+from spotkeeper.gcp.monitoring import metric_client, uptime_request
+
+PATIENCE = timedelta(minutes=1)
+_LIST = "/google.monitoring.v3.MetricService/ListTimeSeries"
+
+
+class _Query(HTTPAdapter):
+    """Adds query parameters that the client has no field for, so that it reads the same pages."""
+
+    def __init__(self, parameters: Mapping[str, str]) -> None:
+        super().__init__()
+        self._parameters = parameters
+
+    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401
+        request.prepare_url(request.url, self._parameters)
+        return super().send(request, **settings)
+
+
+class Reading:
+    """The uptime of some hours and all instances, of all projects of a fleet."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        """Prepare to read what the tracker reads under these settings."""
+        self._projects = settings["PROJECTS"].split(",")
+        address = settings["COMPUTE_ENDPOINT"]
+        self._query = dict(ComputeInstances(address, PATIENCE).query)
+        self._compute = compute_v1.InstancesClient(
+            credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
+        )
+        more = {name: value for name, value in self._query.items() if name != "maxResults"}
+        transport: Any = self._compute.transport
+        transport._session.mount("http://", _Query(more))  # noqa: SLF001 (there is no public way)
+        self._metrics = metric_client(settings["MONITORING_ENDPOINT"])
+        self._session = requests.Session()
+        self._list = insecure_channel(settings["MONITORING_ENDPOINT"]).unary_unary(_LIST, None, None)
+        self._address = f"{address}/compute/v1/projects"
+
+    def with_clients(self, hour: datetime) -> None:
+        """Read with Google's client libraries."""
+        for project_id in self._projects:
+            size = int(self._query["maxResults"])
+            request = compute_v1.AggregatedListInstancesRequest(project=project_id, max_results=size)
+            for _ in self._compute.aggregated_list(request=request, timeout=60.0).pages:
+                pass
+            for _ in self._metrics.list_time_series(request=uptime_request(project_id, [hour])).pages:
+                pass
+
+    def parsed(self, hour: datetime) -> int:
+        """Read the same bytes by HTTP and gRPC alone, parse them, and return how many they are."""
+        return sum(
+            self._compute_bytes(project_id) + self._metric_bytes(project_id, hour) for project_id in self._projects
+        )
+
+    def _compute_bytes(self, project_id: str) -> int:
+        read, query = 0, dict(self._query)
+        while True:
+            page = self._session.get(f"{self._address}/{project_id}/aggregated/instances", params=query, timeout=60)
+            read += len(page.content)
+            query["pageToken"] = json.loads(page.content).get("nextPageToken", "")
+            if not query["pageToken"]:
+                return read
+
+    def _metric_bytes(self, project_id: str, hour: datetime) -> int:
+        request: Any = monitoring_v3.ListTimeSeriesRequest.pb(uptime_request(project_id, [hour]))
+        response: Any = monitoring_v3.ListTimeSeriesResponse.pb()
+        read = 0
+        while True:
+            page = self._list(request.SerializeToString())
+            read += len(page)
+            request.page_token = response.FromString(page).next_page_token
+            if not request.page_token:
+                return read

@@ -1,0 +1,207 @@
+"""What a run asks for, what a cold start imports and what an instance holds, in counts: times depend on the machine."""
+
+import base64
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+
+from infra.local.fleet import FLEET_START
+from infra.local.stack import BUDGET_ID, ROOT, Stack
+from infra.local.tables import create_dataset
+from spotkeeper.gcp.compute import MachineTypes, Shapes, compute_calls, to_instance
+from spotkeeper.gcp.tracker import tracker_ports
+from spotkeeper.settings import TrackerSettings
+from spotkeeper.tracking import Ports, TrackRequest, track
+
+HOUR = FLEET_START + timedelta(hours=6)
+DATASET = "counted"
+PROJECTS = 3
+_LINE = re.compile(r'"(\w+) (\S+) HTTP/1\.1" \d+')
+_NAMES = {
+    r"POST /bigquery/v2/projects/[^/]+/jobs\?": "job: statement",
+    r"POST /upload/": "job: load",
+    r"PUT /(upload|resumable)/": "upload",
+    r"GET /bigquery/v2/projects/[^/]+/queries/": "answer",
+    r"GET /bigquery/v2/.*/tables/[a-z_]+\?": "schema of a table",
+    r"POST /bigquery/v2/.*/tables\?": "staging table made",
+    r"DELETE /bigquery/v2/.*/tables/staging_": "staging table dropped",
+    r"GET /compute/v1/projects/[^/]+/aggregated/instances\?": "instances of a project",
+    r"GET /compute/v1/projects/[^/]+/aggregated/operations\?": "preemptions of a project",
+    r"GET /compute/v1/.*/machineTypes/": "unknown machine type",
+    r"GET /v1/services/6F81-5844-456A/skus\?": "page of the price catalogue",
+}
+HOURLY = {
+    "job: statement": 4,
+    "job: load": 1,
+    "upload": 1,
+    "answer": 8,
+    "staging table made": 1,
+    "staging table dropped": 1,
+    "instances of a project": PROJECTS,
+    "preemptions of a project": PROJECTS,
+    "ListTimeSeries": PROJECTS,
+    "CreateTimeSeries": 1,
+}
+"""All that a run asks of all services; more is slower, and costs more, in every hour of every user."""
+
+FIRST = {"schema of a table": 8, "page of the price catalogue": 1, "unknown machine type": 1}
+"""What the first run of a process asks for besides, at most."""
+
+_CODE = """
+import json, sys
+sys.modules.update(dict.fromkeys(("google.cloud.bigquery_storage_v1", "numpy", "pandas", "pyarrow")))
+import functions_framework
+framework = set(sys.modules)
+{code}
+print(json.dumps(sorted(set(sys.modules) - framework)))
+"""
+_CONNECT = """
+import os, main, spotkeeper.tracker_api, spotkeeper.tracking
+from spotkeeper.gcp.tracker import tracker_ports
+tracker_ports(main.TrackerSettings.from_mapping(os.environ))
+"""
+_DELIVER = """
+app = functions_framework.create_app("enforce_budget_limit", "functions/main.py", "cloudevent")
+assert app.test_client().post("/", json=json.load(sys.stdin)).status_code == 200
+"""
+COMPUTE, BIGQUERY, GRPC = "google.cloud.compute_v1", "google.cloud.bigquery", "grpc"
+OTHERS = ("google.cloud.asset_v1", "google.cloud.billing_v1", "google.cloud.pubsub_v1")
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Runs a tracker in this process and counts what it asks for."""
+
+    stack: Stack
+    log: pytest.LogCaptureFixture
+    ports: Ports
+    settings: TrackerSettings
+
+    def run(self, hour: datetime) -> Counter[str]:
+        now = hour + timedelta(hours=1, minutes=7)
+        self.stack.set_time(now)
+        self.stack.control("DELETE", "requests")
+        self.log.clear()
+        assert track(self.settings, self.ports, f"counted{hour.hour}", TrackRequest(now, now)).complete
+        asked = [line for record in self.log.records if (line := _LINE.search(record.getMessage()))]
+        counted = Counter(kind(f"{line[1]} {line[2]}") for line in asked)
+        requests = self.stack.control("GET", "requests")["requests"]
+        return counted + Counter({name: number for name, number in requests["monitoring"].items() if number})
+
+
+def kind(request: str) -> str:
+    """What a request is, by its method and path; one of a new kind is told as it is."""
+    return next((name for pattern, name in _NAMES.items() if re.match(pattern, request)), request)
+
+
+def imported(code: str, settings: Mapping[str, str], message: object = None) -> list[str]:
+    """What a fresh process imports besides the framework."""
+    told = subprocess.run(  # noqa: S603 (our own program)
+        [sys.executable, "-c", _CODE.format(code=code)],
+        input=json.dumps(message),
+        env={**os.environ, "PYTHONPATH": "functions", **settings},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules: list[str] = json.loads(told.stdout.splitlines()[-1])
+    return modules
+
+
+def packages(modules: Iterable[str], *wanted: str) -> list[str]:
+    return [name for name in wanted if name in set(modules)]
+
+
+def told(cost: int, message_id: str) -> dict[str, object]:
+    body = {"costAmount": cost, "budgetAmount": 500, "currencyCode": "USD", "costIntervalStart": "2026-07-01T07:00:00Z"}
+    message = {
+        "data": base64.b64encode(json.dumps(body).encode()).decode(),
+        "attributes": {"budgetId": BUDGET_ID, "schemaVersion": "1.0"},
+        "messageId": message_id,
+        "publishTime": "2026-07-21T08:07:00Z",
+    }
+    return {"message": message, "subscription": "projects/p/subscriptions/s"}
+
+
+@pytest.fixture
+def enforcer_settings(stack: Stack) -> dict[str, str]:
+    policy = json.dumps({"budgets": {BUDGET_ID: {"projects": ["research-ml"]}}})
+    target = {"FUNCTION_TARGET": "enforce_budget_limit", "ENFORCEMENT_MODE": "dry_run"}
+    return {**stack.settings, **target, "ENFORCEMENT_POLICY": policy}
+
+
+def test_an_hour_asks_for_the_same_few_things(
+    stack: Stack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
+    create_dataset(stack.client(), DATASET)
+    settings = TrackerSettings.from_mapping({**stack.settings, "DATASET": DATASET, "MONTHLY_BUDGET_USD": "100000"})
+    caplog.set_level(logging.DEBUG, "urllib3.connectionpool")
+    counting = Counting(stack, caplog, tracker_ports(settings), settings)
+
+    first, second = counting.run(HOUR), counting.run(HOUR + timedelta(hours=1))
+
+    assert second["job: load"] == 1
+    assert dict(second - Counter(HOURLY)) == {}
+    assert dict(first - Counter(HOURLY) - Counter(FIRST)) == {}
+
+
+def test_the_tracker_starts_without_the_clients_that_few_runs_need(stack: Stack) -> None:
+    modules = imported(_CONNECT, {**stack.settings, "FUNCTION_TARGET": "track_spot_costs"})
+
+    assert packages(modules, COMPUTE, *OTHERS, "spotkeeper.enforcing", "spotkeeper.plans") == []
+    assert len(modules) <= 660
+
+
+def test_a_message_under_budget_is_recorded_without_any_client_library(enforcer_settings: dict[str, str]) -> None:
+    modules = imported(_DELIVER, enforcer_settings, told(1, "counted-under"))
+
+    assert packages(modules, COMPUTE, BIGQUERY, GRPC, "requests", "google.api_core", "spotkeeper.tracking") == []
+    assert len(modules) <= 225
+
+
+def test_a_plan_is_recorded_without_the_clients_that_stop(enforcer_settings: dict[str, str]) -> None:
+    modules = imported(_DELIVER, enforcer_settings, told(600, "counted-over"))
+
+    assert packages(modules, BIGQUERY) == [BIGQUERY]
+    assert packages(modules, COMPUTE, *OTHERS) == []
+    assert len(modules) <= 520
+
+
+def test_an_instance_holds_few_bytes() -> None:
+    """Memory is bounded by the largest project: so many bytes for each of its instances."""
+    shapes = Shapes(MachineTypes(compute_calls("http://127.0.0.1:9", timedelta(0))))
+    page = [
+        json.dumps(
+            {
+                "id": str(2**62 + number),
+                "name": f"load-{number:06}",
+                "zone": "https://www.googleapis.com/compute/v1/projects/load-000/zones/us-central1-a",
+                "machineType": "https://www.googleapis.com/compute/v1/projects/load-000/zones/us-central1-a/machineTypes/e2-standard-4",
+                "scheduling": {"provisioningModel": "SPOT", "preemptible": True},
+                "labels": {"team": f"team-{number % 20}", "priority": "low"},
+            }
+        )
+        for number in range(1_000)
+    ]
+    to_instance("load-000", json.loads(page[0]), shapes, print)
+    tracemalloc.start()
+    try:
+        kept = [to_instance("load-000", json.loads(each), shapes, print) for each in page]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(kept) == 1_000
+    assert held / 1_000 <= 620
