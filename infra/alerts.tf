@@ -11,12 +11,14 @@ locals {
     : "run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=\"track-spot-costs\",response_code_class=\"2xx\"}"
   )
 
+  # What is absent has to stay so for half of the time, so that a new deployment has that time for its first sign.
   alerts = {
     tracker_silent = {
       wanted   = true
       title    = "the tracker is silent"
       severity = "ERROR"
-      query    = "absent_over_time(${local.sign_of_life}[130m])"
+      query    = "absent_over_time(${local.sign_of_life}[70m])"
+      lasting  = "3600s"
       advice   = "Two hourly runs in a row recorded nothing. Missed hours are done by the next run that works, up to ${var.catch_up_hours} hours back. See the log of track-spot-costs, and `gcloud scheduler jobs describe spotkeeper-hourly --location ${var.region}`."
     }
     hours_incomplete = {
@@ -24,6 +26,7 @@ locals {
       title    = "hours stay incomplete"
       severity = "WARNING"
       query    = "min_over_time(${local.figure.incomplete_hours}{monitored_resource=\"global\"}[190m]) > 0"
+      lasting  = "0s"
       advice   = "In every run of the last three hours something could not be read. `tracker_runs.gaps` and the log events `incomplete` name it; most often a permission is missing in a project."
     }
     prices_missing = {
@@ -31,6 +34,7 @@ locals {
       title    = "too many VMs have no price"
       severity = "WARNING"
       query    = "sum(sum_over_time(${local.figure.unpriced_rows}{monitored_resource=\"global\"}[1d])) / sum(sum_over_time(${local.figure.rows}{monitored_resource=\"global\"}[1d])) > ${var.unpriced_share_limit}"
+      lasting  = "0s"
       advice   = "The cost of these VMs is NULL, so totals are too low. `tracker_runs.unpriced_machine_types` names them with the reason."
     }
     budget_spent = {
@@ -38,6 +42,7 @@ locals {
       title    = "a budget is spent"
       severity = "WARNING"
       query    = "max by (period) (last_over_time(${local.figure.budget_share}{monitored_resource=\"global\"}[130m])) >= 1"
+      lasting  = "0s"
       advice   = "By the tracker's own figures, which are an hour old. What the enforcer does about it is in its policy, and in the view enforcement_log."
     }
     dead_letters = {
@@ -45,13 +50,15 @@ locals {
       title    = "a budget notification was given up"
       severity = "CRITICAL"
       query    = "max_over_time(pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=\"${google_pubsub_subscription.dead_letter.name}\"}[10m]) > 0"
+      lasting  = "0s"
       advice   = "The enforcer could not do what it asked for, in ${google_pubsub_subscription.enforcer.dead_letter_policy[0].max_delivery_attempts} attempts. Read the log of enforce-budget-limit; then look at it with `gcloud pubsub subscriptions pull ${google_pubsub_subscription.dead_letter.name} --limit 10`."
     }
     budgets_silent = {
       wanted   = var.expect_budget_notifications
       title    = "no budget notification for a day"
       severity = "ERROR"
-      query    = "absent_over_time(pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\",topic_id=\"${google_pubsub_topic.budget.name}\"}[1d])"
+      query    = "absent_over_time(pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\",topic_id=\"${google_pubsub_topic.budget.name}\"}[12h])"
+      lasting  = "43200s"
       advice   = "Nothing would be stopped now, whatever is spent. Cloud Billing sends several an hour: see that the budget still names the topic `${google_pubsub_topic.budget.id}`."
     }
   }
@@ -77,7 +84,7 @@ locals {
     enforcement_failed = {
       title      = "enforcement failed"
       severity   = "CRITICAL"
-      filter     = "${local.enforcer_log} AND severity>=ERROR"
+      filter     = "${local.enforcer_log} AND severity>=ERROR AND NOT httpRequest.status=429" # 429: busy with another message
       extractors = { event = "EXTRACT(jsonPayload.message)" }
       advice     = "A VM could not be stopped, or nothing could be recorded. The notification is delivered again, which finishes what was begun; look at the log when this goes on."
     }
@@ -97,7 +104,7 @@ resource "google_monitoring_alert_policy" "measured" {
 
     condition_prometheus_query_language {
       query               = each.value.query
-      duration            = "0s"
+      duration            = each.value.lasting
       evaluation_interval = "300s"
 
       # Google refuses an alert on a metric that nothing was written to for the first minutes of a deployment.

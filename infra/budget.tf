@@ -14,6 +14,31 @@ resource "google_pubsub_topic_iam_member" "cloud_billing" {
   member = var.budget_publisher
 }
 
+# Warnings of a plan, not refusals: the other half may be on its way.
+check "budgets_and_policies" {
+  assert {
+    condition     = length(setsubtract(local.speaking_budgets, keys(var.enforcement_policy.budgets))) == 0
+    error_message = "The enforcer records what these budgets say as unknown_budget and does nothing: ${join(", ", setsubtract(local.speaking_budgets, keys(var.enforcement_policy.budgets)))}. Name each in enforcement_policy.budgets."
+  }
+
+  assert {
+    condition     = length(local.mute_policies) == 0
+    error_message = "These are no names in billing_budgets, and no ids of budgets: ${join(", ", local.mute_policies)}. Correct them, or no notification will ever be about them."
+  }
+}
+
+locals {
+  # The tracker speaks for its own budget when it has an amount to compare with.
+  tracker_budgets = [
+    for amount in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : var.budget_id if amount != null
+  ]
+  speaking_budgets = toset(concat(keys(var.billing_budgets), local.tracker_budgets))
+  mute_policies = [
+    for key in keys(var.enforcement_policy.budgets) : key
+    if !contains(concat(keys(var.billing_budgets), [var.budget_id]), key) && !can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", key))
+  ]
+}
+
 # The filter of a budget takes project numbers.
 data "google_project" "budgeted" {
   for_each = toset(flatten([for budget in values(var.billing_budgets) : budget.projects]))

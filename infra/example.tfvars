@@ -21,6 +21,8 @@ enforcement_policy = {
         { share = 1.2, priorities = ["medium"] },
       ]
     }
+    # The tracker's own budget, by its budget_id: it warns within the hour.
+    spotkeeper = { projects = ["my-project-1", "my-project-2"] }
   }
   priority_label      = "priority"
   protect_label       = "spotkeeper-protect"

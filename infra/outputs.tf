@@ -1,5 +1,10 @@
 # What to do next, as commands.
 
+output "check_wiring" {
+  description = "Looks at everything that was made: APIs, rights, topic, first data, last run; says what mends what is wrong."
+  value       = ".venv/bin/python -m spotkeeper doctor --project ${var.project_id}"
+}
+
 output "dashboard" {
   description = "Where the dashboard is."
   value       = "https://console.cloud.google.com/monitoring/dashboards/builder/${reverse(split("/", google_monitoring_dashboard.overview.id))[0]}?project=${var.project_id}"

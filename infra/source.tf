@@ -1,10 +1,10 @@
-# One source for both functions: the folder functions/ without what Python leaves in it.
+# One source for both functions: the folder functions/ without what Python and tools leave in it.
 
 locals {
   source_folder = "${path.module}/../functions"
   source_files = toset([
     for file in fileset(local.source_folder, "**") : file
-    if !strcontains(file, "__pycache__") && !endswith(file, ".pyc") && !startswith(basename(file), ".")
+    if !endswith(file, ".pyc") && !anytrue([for part in split("/", file) : part == "__pycache__" || startswith(part, ".")])
   ])
 }
 

@@ -1,4 +1,5 @@
-# A variable that is a setting of a function has its name in small letters; the README says what each setting means.
+# A variable that is a setting of a function has its name in small letters; docs/tracker.md and docs/enforcer.md say what
+# each means. The policy has a file of its own: policy.tf.
 
 variable "acting_seconds" {
   description = "For how many seconds of a delivery the enforcer goes on stopping; what is left is done by the next one."
@@ -198,97 +199,6 @@ variable "enforcement_mode" {
   validation {
     condition     = contains(["dry_run", "enforce"], var.enforcement_mode)
     error_message = "Set enforcement_mode to dry_run, and to enforce once a week of plans has been what you want."
-  }
-}
-
-variable "enforcement_policy" {
-  description = "What the enforcer may do, for each budget by its id or by its name in billing_budgets. What is left out has the default in the README."
-  type = object({
-    billing_account_id   = optional(string)
-    grace_seconds        = optional(number)
-    minimum_age_minutes  = optional(number)
-    most_share_of_fleet  = optional(number)
-    most_stops_per_alert = optional(number)
-    most_stops_per_day   = optional(number)
-    priority_label       = optional(string)
-    protect_label        = optional(string)
-    restart              = optional(bool)
-    signals              = optional(map(string))
-    snooze_until         = optional(string)
-    steps = optional(list(object({
-      share      = number
-      priorities = list(string)
-    })))
-    unlabelled_priority = optional(string)
-    without_records     = optional(string)
-    budgets = map(object({
-      currency             = optional(string)
-      labels               = optional(map(list(string)))
-      most_share_of_fleet  = optional(number)
-      most_stops_per_alert = optional(number)
-      most_stops_per_day   = optional(number)
-      period               = optional(string)
-      projects             = list(string)
-      signals              = optional(map(string))
-      steps = optional(list(object({
-        share      = number
-        priorities = list(string)
-      })))
-    }))
-  })
-  nullable = false
-
-  validation {
-    condition     = length(var.enforcement_policy.budgets) > 0
-    error_message = "Name at least one budget by its id, or by its name in billing_budgets."
-  }
-
-  validation {
-    condition     = alltrue([for rule in values(var.enforcement_policy.budgets) : length(rule.projects) > 0])
-    error_message = "Name the projects that each budget covers: nothing is stopped outside of them."
-  }
-
-  validation {
-    condition = alltrue([
-      for step in flatten(concat(
-        [coalesce(var.enforcement_policy.steps, [])],
-        [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.steps, [])],
-      )) : step.share > 0 && step.share <= 10
-    ])
-    error_message = "The share of a step is a share of the budget, above 0 and at most 10: for 80 % write 0.8."
-  }
-
-  validation {
-    condition = alltrue([
-      for step in flatten(concat(
-        [coalesce(var.enforcement_policy.steps, [])],
-        [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.steps, [])],
-      )) : length(step.priorities) > 0 && alltrue([for priority in step.priorities : contains(["low", "medium", "high"], priority)])
-    ])
-    error_message = "The priorities of a step are low, medium or high."
-  }
-
-  validation {
-    condition = alltrue([
-      for rule in values(var.enforcement_policy.budgets) :
-      rule.period == null || can(regex("^(month|quarter|year|\\d{4}-\\d{2}-\\d{2}/\\d{4}-\\d{2}-\\d{2})$", rule.period))
-    ])
-    error_message = "period is month, quarter, year, or the first and last day such as 2026-11-01/2026-12-31."
-  }
-
-  validation {
-    condition     = contains(["refuse", "act"], coalesce(var.enforcement_policy.without_records, "refuse"))
-    error_message = "without_records is refuse or act."
-  }
-
-  validation {
-    condition = alltrue([
-      for signals in concat(
-        [coalesce(var.enforcement_policy.signals, {})],
-        [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.signals, {})],
-      ) : alltrue([for signal, response in signals : contains(["billing", "tracker"], signal) && contains(["stop", "warn"], response)])
-    ])
-    error_message = "signals says for billing and tracker whether they stop or warn, such as { billing = \"stop\", tracker = \"warn\" }."
   }
 }
 

@@ -73,6 +73,9 @@ variables {
 run "the_least_that_can_be_set" {
   command = plan
 
+  # A warning: alerts go nowhere yet.
+  expect_failures = [check.somebody_is_told]
+
   assert {
     condition = google_cloudfunctions2_function.tracker.service_config[0].environment_variables == tomap({
       ALERT_THRESHOLDS      = "0.5,0.8,1"
@@ -261,12 +264,13 @@ run "everything_at_once" {
       budgets = {
         compute = {
           projects = ["vm-project-1", "vm-project-2"]
-          period   = "2026-11-01/2026-12-31"
+          period   = "quarter"
           labels   = { env = ["dev", "test"] }
           steps    = [{ share = 1.2, priorities = ["low", "medium"] }]
           signals  = { billing = "warn" }
         }
-        elsewhere = { projects = ["vm-project-3"], period = "quarter" }
+        spotkeeper                             = { projects = ["vm-project-1"] }
+        "3c1a5d9e-0000-4000-8000-000000000002" = { projects = ["vm-project-3"], period = "2026-11-01/2026-12-31" }
       }
       grace_seconds   = 60
       restart         = true
@@ -275,7 +279,7 @@ run "everything_at_once" {
     projects           = ["vm-project-1", "vm-project-2"]
     billing_account_id = "012345-6789AB-CDEF01"
     billing_budgets = {
-      compute = { amount = 1500.25, projects = ["vm-project-1", "vm-project-2"], thresholds = [0.8, 1.0] }
+      compute = { amount = 1500.25, calendar_period = "QUARTER", projects = ["vm-project-1", "vm-project-2"], thresholds = [0.8, 1.0] }
     }
     hourly_budget_usd     = 2.5
     daily_budget_usd      = 60
@@ -297,12 +301,16 @@ run "everything_at_once" {
       budgets = {
         "0f2b8f0e-0000-4000-8000-000000000001" = {
           labels   = { env = ["dev", "test"] }
-          period   = { first_day = "2026-11-01", last_day = "2026-12-31" }
+          period   = "quarter"
           projects = ["vm-project-1", "vm-project-2"]
           signals  = { billing = "warn" }
           steps    = [{ priorities = ["low", "medium"], share = 1.2 }]
         }
-        elsewhere = { period = "quarter", projects = ["vm-project-3"] }
+        "3c1a5d9e-0000-4000-8000-000000000002" = {
+          period   = { first_day = "2026-11-01", last_day = "2026-12-31" }
+          projects = ["vm-project-3"]
+        }
+        spotkeeper = { projects = ["vm-project-1"] }
       }
       grace_seconds   = 60
       restart         = true
@@ -332,6 +340,8 @@ run "everything_at_once" {
       google_billing_budget.made["compute"].all_updates_rule[0].schema_version == "1.0",
       google_billing_budget.made["compute"].budget_filter[0].projects == toset(["projects/123456789012"]),
       google_billing_budget.made["compute"].budget_filter[0].services == tolist(["services/6F81-5844-456A"]),
+      google_billing_budget.made["compute"].budget_filter[0].calendar_period == "QUARTER",
+      google_billing_budget.made["compute"].billing_account == "012345-6789AB-CDEF01",
     ])
     error_message = "The budget must report its shares to the topic."
   }
@@ -380,6 +390,32 @@ run "a_folder_of_projects" {
     organization_id = "222222222222"
     projects        = ["vm-project-1"]
     custom_metrics  = false
+
+    # Names that are not those of a budget: said in a warning.
+    monthly_budget_usd = 100
+    budget_id          = "tracker"
+    enforcement_policy = { budgets = { computee = { projects = ["home-project-1"] } } }
+    billing_account_id = "012345-6789AB-CDEF01"
+    billing_budgets    = { compute = { amount = 100, projects = ["home-project-1"], currency = "EUR", only_compute_engine = false } }
+    slack_channel      = "#cloud-costs"
+    slack_token        = "token"
+  }
+
+  expect_failures = [check.budgets_and_policies]
+
+  assert {
+    condition     = local.mute_policies == ["computee"] && setsubtract(local.speaking_budgets, ["computee"]) == toset(["compute", "tracker"])
+    error_message = "A policy that no budget is of, and a budget without a policy, must be named."
+  }
+
+  assert {
+    condition = alltrue([
+      google_billing_budget.made["compute"].budget_filter[0].services == null,
+      google_billing_budget.made["compute"].budget_filter[0].calendar_period == "MONTH",
+      google_billing_budget.made["compute"].amount[0].specified_amount[0].currency_code == "EUR",
+      google_billing_budget.made["compute"].threshold_rules[*].threshold_percent == tolist([0.5, 0.8, 1.0]),
+    ])
+    error_message = "A budget may be about all services, in another currency."
   }
 
   assert {

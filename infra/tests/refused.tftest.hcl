@@ -5,10 +5,11 @@ mock_provider "archive" {}
 mock_provider "google" {}
 
 variables {
-  project_id         = "home-project-1"
-  region             = "us-central1"
-  enforcement_mode   = "dry_run"
-  enforcement_policy = { budgets = { spotkeeper = { projects = ["home-project-1"] } } }
+  project_id          = "home-project-1"
+  region              = "us-central1"
+  enforcement_mode    = "dry_run"
+  enforcement_policy  = { budgets = { spotkeeper = { projects = ["home-project-1"] } } }
+  notification_emails = ["oncall@example.com"]
 }
 
 run "percents_for_shares_and_the_public_for_people" {
@@ -18,7 +19,6 @@ run "percents_for_shares_and_the_public_for_people" {
     enforcement_mode     = "on"
     alert_thresholds     = [80]
     analysts             = ["allAuthenticatedUsers"]
-    billing_budgets      = { compute = { amount = 100, projects = ["home-project-1"], thresholds = [80] } }
     budget_publisher     = "allUsers"
     projects             = ["123456789012"]
     region               = "us-central1-a"
@@ -32,13 +32,34 @@ run "percents_for_shares_and_the_public_for_people" {
     var.enforcement_mode,
     var.alert_thresholds,
     var.analysts,
-    var.billing_budgets,
     var.budget_publisher,
     var.enforcement_policy,
     var.projects,
     var.region,
     var.unpriced_share_limit,
   ]
+}
+
+run "a_budget_of_percents" {
+  command = plan
+
+  variables {
+    billing_account_id = "012345-6789AB-CDEF01"
+    billing_budgets    = { spotkeeper = { amount = 100, projects = ["home-project-1"], thresholds = [80] } }
+  }
+
+  expect_failures = [var.billing_budgets]
+}
+
+run "a_budget_that_is_not_the_one_of_its_policy" {
+  command = plan
+
+  variables {
+    billing_account_id = "012345-6789AB-CDEF01"
+    billing_budgets    = { spotkeeper = { amount = 100, projects = ["home-project-1"], calendar_period = "YEAR" } }
+  }
+
+  expect_failures = [var.enforcement_policy]
 }
 
 run "one_without_the_other" {

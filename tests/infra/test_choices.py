@@ -1,5 +1,6 @@
 """Words that Google's API takes a choice of: the provider checks them in code, when it is too late."""
 
+import ast
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -7,9 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.terraform_files import FILES, INFRA, leaves, local_values, parsed, resources
+from tests.infra.terraform_files import FILES, INFRA, ROOT, leaves, local_values, parsed, resources
+
+ENTRY_POINTS = {
+    node.name
+    for node in ast.parse((ROOT / "functions" / "main.py").read_text()).body
+    if isinstance(node, ast.FunctionDef) and any("functions_framework" in ast.unparse(d) for d in node.decorator_list)
+}
 
 CHOICES: Mapping[str, Mapping[str, AbstractSet[object]]] = {
+    "google_bigquery_dataset": {"max_time_travel_hours": {"48", "72", "96", "120", "144", "168"}},
     "google_bigquery_table": {"view.use_legacy_sql": {False}},
     "google_billing_budget": {
         "all_updates_rule.schema_version": {"1.0"},
@@ -17,10 +25,14 @@ CHOICES: Mapping[str, Mapping[str, AbstractSet[object]]] = {
     },
     "google_cloud_scheduler_job": {
         "http_target.http_method": {"POST", "GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"},
+        "schedule": {"7 * * * *"},
+        "time_zone": {"Etc/UTC"},
     },
     "google_cloudfunctions2_function": {
+        "build_config.entry_point": ENTRY_POINTS,
         "build_config.runtime": {"python312", "python313", "python314"},
         "service_config.available_cpu": {"1", "2", "4"},
+        "service_config.available_memory": {"256Mi", "512Mi", "1Gi", "2Gi"},
         "service_config.ingress_settings": {"ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB"},
     },
     "google_monitoring_alert_policy": {
@@ -33,6 +45,7 @@ CHOICES: Mapping[str, Mapping[str, AbstractSet[object]]] = {
         "value_type": {"BOOL", "INT64", "DOUBLE", "STRING", "DISTRIBUTION"},
     },
     "google_monitoring_notification_channel": {"type": {"email", "slack", "pagerduty"}},
+    "google_pubsub_subscription": {"expiration_policy.ttl": {""}},
     "google_storage_bucket": {
         "lifecycle_rule.action.type": {"Delete", "SetStorageClass", "AbortIncompleteMultipartUpload"},
         "public_access_prevention": {"enforced", "inherited"},
@@ -46,13 +59,23 @@ SECONDS: Mapping[str, tuple[int, int]] = {
     "google_cloud_scheduler_job.retry_config.min_backoff_duration": (5, 3600),
     "google_monitoring_alert_policy.alert_strategy.auto_close": (1800, 604800),
     "google_monitoring_alert_policy.alert_strategy.notification_rate_limit.period": (300, 172800),
-    "google_monitoring_alert_policy.conditions.condition_prometheus_query_language.duration": (0, 84600),
     "google_monitoring_alert_policy.conditions.condition_prometheus_query_language.evaluation_interval": (30, 84600),
     "google_pubsub_subscription.message_retention_duration": (600, 2678400),
     "google_pubsub_subscription.retry_policy.maximum_backoff": (0, 600),
     "google_pubsub_subscription.retry_policy.minimum_backoff": (0, 600),
 }
 """Durations and what Google takes for them."""
+
+FORMS = {
+    "account_id": r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
+    "description": r"[^<>]{1,256}",
+    "display_name": r"[^<>]{1,100}",
+    "name": r"[a-z][a-z0-9-]{1,61}[a-z0-9]",
+    "role": r"roles/[a-z]+(\.[a-zA-Z]+)+",
+    "role_id": r"[a-zA-Z0-9_.]{3,64}",
+    "title": r".{1,100}",
+}
+"""What is free to choose, and the form that Google takes it in."""
 
 ALIGNERS = {"ALIGN_MAX", "ALIGN_MEAN", "ALIGN_SUM", "ALIGN_DELTA", "ALIGN_RATE", "ALIGN_PERCENTILE_99"}
 REDUCERS = {"REDUCE_MAX", "REDUCE_MEAN", "REDUCE_SUM"}
@@ -101,17 +124,52 @@ def test_a_duration_is_one_that_google_takes(where: str) -> None:
         assert least <= int(value[:-1]) <= most
 
 
+def test_an_alert_waits_a_time_that_google_takes() -> None:
+    # https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies#PrometheusQueryLanguageCondition
+    for name, alert in local_values()["alerts"].items():
+        assert re.fullmatch(r"\d+s", alert["lasting"]), name
+        assert int(alert["lasting"][:-1]) % 60 == 0, name
+        assert int(alert["lasting"][:-1]) <= 23.5 * 3600, name
+
+
 def test_every_duration_is_looked_at() -> None:
     pairs = [(f"{block.kind}.{path}", value) for block in resources() for path, value in leaves(block.body)]
 
     assert {where for where, value in pairs if re.fullmatch(r"\d+s", str(value))} == SECONDS.keys()
 
 
-def test_memory_and_time_are_written_as_google_reads_them() -> None:
-    attributes = found("google_cloudfunctions2_function")
+@pytest.mark.parametrize("kind", sorted({block.kind for block in resources()}))
+def test_every_word_is_a_choice_a_duration_or_free(kind: str) -> None:
+    words = {(path, value) for path, value in found(kind) if isinstance(value, str) and "${" not in value}
+    free = {(path, value) for path, value in words if path.rpartition(".")[2] in FORMS}
 
-    assert {value for path, value in attributes if path.endswith("available_memory")} == {"512Mi"}
-    assert all(int(str(value)) <= 3600 for path, value in attributes if path.endswith("timeout_seconds"))
+    assert {path for path, _ in words - free} <= CHOICES.get(kind, {}).keys() | {
+        where.partition(".")[2] for where in SECONDS if where.startswith(f"{kind}.")
+    }
+    for path, value in free:
+        assert re.fullmatch(FORMS[path.rpartition(".")[2]], value), f"{kind}.{path}"
+
+
+def test_a_function_has_less_time_than_google_gives() -> None:
+    times = [
+        int(str(value)) for path, value in found("google_cloudfunctions2_function") if path.endswith("timeout_seconds")
+    ]
+
+    assert len(times) == 2
+    assert max(times) <= 3600
+
+
+def test_alerts_and_charts_are_about_the_functions_by_their_names() -> None:
+    names = {value for path, value in found("google_cloudfunctions2_function") if path == "name"}
+    text = "".join((INFRA / file).read_text().replace("\\", "") for file in ("alerts.tf", "dashboard.tf"))
+    asked = re.findall(r'service_name=(?:monitoring\.regex\.full_match\()?"([a-z|-]+)"', text)
+
+    assert len(asked) == 4
+    assert {name for each in asked for name in each.split("|")} == names
+
+
+def test_a_chart_is_drawn_in_a_way_there_is() -> None:
+    assert set(re.findall(r'plotType = "(\w+)"', (INFRA / "dashboard.tf").read_text())) <= {"LINE", "STACKED_BAR"}
 
 
 def test_alerts_are_as_severe_as_can_be_said_and_are_evaluated_in_steps_of_half_a_minute() -> None:
