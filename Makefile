@@ -1,11 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve report test bench catalog-check lint types format lock clean
+.PHONY: help setup run serve report plan deploy destroy test faults bench scan catalog-check lint types format lock clean
 
 PYTHON_IN_VENV := .venv/bin/python
 KEEP ?=
 DRY_RUN ?=
 ONLY ?=
 CATALOG ?=
+PROJECT ?=
+COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --no-header --no-emit-index-url
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,11 +24,26 @@ serve: setup ## Serve the tables of the last run, to query them with bq.
 report: setup ## Write the report over the tables of the last run to .local/report.html.
 	@exec $(PYTHON_IN_VENV) -m infra.local report
 
+plan: ## Show what deploying would change (PROJECT=my-project-1, else that of infra/terraform.tfvars).
+	@infra/deploy.sh plan $(PROJECT)
+
+deploy: ## Deploy to a project, or upgrade what is there.
+	@infra/deploy.sh deploy $(PROJECT)
+
+destroy: ## Take spotkeeper out of a project; its data stays unless delete_data is set.
+	@infra/deploy.sh destroy $(PROJECT)
+
 test: setup ## Run all tests.
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
 
+faults: setup ## Let every call of both functions fail in every way, and tell how it ends (ARGS=--help: what else).
+	@$(PYTHON_IN_VENV) -m tests.faults $(ARGS)
+
 bench: setup ## Measure how fast the product is and compare with its limits (ONLY=prices: one bench).
 	@$(PYTHON_IN_VENV) -m tests.bench $(ONLY)
+
+scan: ## Scan Terraform and the locked packages, and write a bill of materials to .local/sbom.json.
+	@infra/local/scan.sh
 
 catalog-check: setup ## Fail when the price catalogue sells what cannot be priced (CATALOG=FILE: a saved one, else Google's).
 	@$(PYTHON_IN_VENV) -m spotkeeper catalog-check $(if $(CATALOG),--catalog '$(CATALOG)')
@@ -43,11 +60,10 @@ format: setup ## Format the code.
 	@$(PYTHON_IN_VENV) -m ruff format
 
 lock: ## Pin the newest allowed versions of all packages (needs uv).
-	uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --no-header --no-emit-index-url \
-	  requirements/functions.in --output-file functions/requirements.txt
-	uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --no-header --no-emit-index-url \
-	  --constraint functions/requirements.txt requirements/development.in --output-file requirements/development.txt
+	$(COMPILE) requirements/functions.in --output-file functions/requirements.txt
+	$(COMPILE) --constraint functions/requirements.txt requirements/development.in --output-file requirements/development.txt
+	$(COMPILE) requirements/scanners.in --output-file requirements/scanners.txt
 
 clean: ## Delete what the other targets made: .venv, .local and caches.
-	rm -rf .venv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-scanners .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

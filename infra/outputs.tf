@@ -58,3 +58,13 @@ output "enforcer_service_account" {
   description = "Who stops VMs; for grants that you make elsewhere."
   value       = google_service_account.enforcer.email
 }
+
+output "project_id" {
+  description = "The project that this state is of: `make deploy` refuses another one."
+  value       = var.project_id
+}
+
+output "deletes_data" {
+  description = "Whether `make destroy` deletes the data too."
+  value       = var.delete_data
+}

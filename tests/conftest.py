@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.stack import Stack, running_stack
+from tests.infra.test_terraform import how_terraform_was_checked
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +13,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole stack in processes of its own, with the fleet at its first hour."""
     with running_stack(tmp_path_factory.mktemp("stack")) as running:
         yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how far Terraform was checked, which depends on what the machine has."""
+    terminalreporter.write_line(f"Terraform: {how_terraform_was_checked()}")

@@ -1,14 +1,12 @@
 """What Terraform itself says, where there is one: formatting, validity, and the plans in infra/tests.
 
-The test's name tells which providers it ran with: `google` are Google's own, when infra/ is initialised or the registry
-can be reached; `schemas` are those of a tool that serves only their schemas, named by SPOTKEEPER_TERRAFORM_CHECK or
-found beside the checkout. Without any it is skipped, and says so. What variables refuse is in test_refusals.py.
+The providers are Google's own, when infra/ is initialised or the registry can be reached; else those of a tool that
+serves only their schemas, named by SPOTKEEPER_TERRAFORM_CHECK or found beside the checkout. Which of them it was is
+said at the end of the tests. Without any it is skipped, and says so. What variables refuse is in test_refusals.py.
 
-The policy scanner is checkov, if it is on the path or named by SPOTKEEPER_CHECKOV: it pins packages of ours to older
-versions, so it lives in an environment of its own (`make scan`).
+The policy scanner runs with `make scan`, in an environment of its own.
 """
 
-import json
 import os
 import re
 import shutil
@@ -20,7 +18,6 @@ import pytest
 from tests.infra.terraform_files import INFRA, ROOT
 
 TERRAFORM = shutil.which("terraform")
-CHECKOV = os.environ.get("SPOTKEEPER_CHECKOV") or shutil.which("checkov")
 OFFLINE = Path(
     os.environ.get("SPOTKEEPER_TERRAFORM_CHECK") or ROOT.parent / "shared" / "tools" / "terraform-offline" / "check"
 )
@@ -28,7 +25,20 @@ INITIALISED = (INFRA / ".terraform" / "providers").is_dir()
 PLANS = "tests/deployment.tftest.hcl"
 QUIET = {**os.environ, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
+PROVIDERS = "google" if INITIALISED or not OFFLINE.is_file() else "schemas"
+
 needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="TERRAFORM CHECKS NOTHING HERE: it is not installed")
+
+
+def how_terraform_was_checked() -> str:
+    """Say which providers the root is validated and planned with."""
+    if TERRAFORM is None:
+        return "not installed, so nothing was validated or planned"
+    if PROVIDERS == "schemas":
+        return f"validated and planned with the schemas of Google's provider, by {OFFLINE}"
+    return "validated and planned with Google's provider" + (
+        "" if INITIALISED else ", if the registry could be reached"
+    )
 
 
 @needs_terraform
@@ -37,7 +47,7 @@ def test_the_files_are_formatted() -> None:
 
 
 @needs_terraform
-@pytest.mark.parametrize("providers", ["google" if INITIALISED or not OFFLINE.is_file() else "schemas"])
+@pytest.mark.parametrize("providers", [PROVIDERS])
 def test_the_root_is_valid_and_its_plans_are_as_expected(providers: str) -> None:
     told = _told_with_schemas() if providers == "schemas" else _told_with_providers()
 
@@ -64,23 +74,6 @@ def _told_with_providers() -> str:
 def _output(command: list[str]) -> str:
     told = subprocess.run(command, capture_output=True, text=True, check=False, env=QUIET)  # noqa: S603 (fixed words)
     return told.stdout + (told.stderr if told.returncode else "")
-
-
-@pytest.mark.skipif(CHECKOV is None, reason="NO POLICY SCANNER RUNS HERE: checkov is not installed")
-def test_a_policy_scanner_finds_nothing_but_what_has_a_reason() -> None:
-    told = subprocess.run(  # noqa: S603 (checkov, as it was found)
-        [str(CHECKOV), "--config-file", ".checkov.yaml", "--directory", ".", "--output", "json"],
-        cwd=INFRA,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    result = json.loads(told)
-
-    assert [check["check_id"] for check in result["results"]["failed_checks"]] == []
-    assert result["summary"]["passed"] > 50
-    assert result["summary"]["parsing_errors"] == 0
 
 
 def test_every_exception_of_the_policy_scanner_has_a_reason() -> None:
