@@ -10,20 +10,29 @@ import gzip
 import json
 import socket
 import sys
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import uvicorn
+from local_bigquery.catalog import tables
 from local_bigquery.engine import database
 from local_bigquery.jobs import load, query, runner
-from local_bigquery.models import JobConfigurationLoad, JobStatistics3
+from local_bigquery.models import JobConfigurationLoad, JobStatistics2, JobStatistics3, TableReference
 from local_bigquery.settings import settings
 from local_bigquery.sql import native
 from local_bigquery.sql.dialect import FUNCTIONS, MACRO
 
 from infra.local.sql_memory import remembering
 
+type Executed = tuple[JobStatistics2, list[JobStatistics2], TableReference | None]
+type Execute = Callable[..., Executed]
+
 GZIP_MAGIC = b"\x1f\x8b"
+KEPT_RESULTS = 100
+"""BigQuery keeps the results of queries for a day; a local client reads them at once."""
+
 NOT_PROJECTS = ("emulator", "bq", "memory", "system", "temp")
 
 
@@ -75,6 +84,22 @@ def load_gzip(
     return load.run(cursor, configuration, upload)
 
 
+def forgetting(execute: Execute) -> Execute:
+    """Return an execution after which only the latest results are kept: every statement looks through all tables."""
+    recent = deque[TableReference]()
+
+    def executed(*arguments: object, **named: object) -> Executed:
+        done = execute(*arguments, **named)
+        if done[2] is not None and done[2].datasetId == tables.RESULTS:
+            recent.append(done[2])
+        while len(recent) > KEPT_RESULTS:
+            old = recent.popleft()
+            database.execute(f"DROP TABLE IF EXISTS {tables.name(old.projectId, old.datasetId, old.tableId)}")
+        return done
+
+    return executed
+
+
 def main() -> None:
     """Serve until told to stop; the first line printed is the address, as JSON."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -92,6 +117,7 @@ def main() -> None:
     database.projects = projects
     runner.HANDLERS["load"] = load_gzip
     query.translate = remembering(query.translate)
+    query.execute = forgetting(query.execute)
     connect()
 
     from local_bigquery.app import app  # noqa: PLC0415 (reads the settings when imported)

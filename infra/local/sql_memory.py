@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import duckdb
-from local_bigquery.catalog import tables
-from local_bigquery.errors import BigQueryError
+from local_bigquery.engine import database
 from local_bigquery.sql.translate import Context
 from sqlglot import exp
 
@@ -79,11 +78,12 @@ def _key(tree: exp.Expression, context: Context) -> tuple[object, ...] | None:
 
 def _columns(context: Context, name: str) -> tuple[object, ...]:
     """The columns of a table of the default dataset; none of what is no table, such as a part of a WITH."""
-    try:
-        fields = tables.columns(context.project_id, context.dataset_id, name)
-    except (BigQueryError, duckdb.Error):
-        return ()
-    return tuple((field.name, str(field)) for field in fields)
+    with database.cursor() as cursor:
+        try:
+            found = cursor.sql(f"SELECT * FROM {_quoted(context)}.{database.quote(name)} LIMIT 0")  # noqa: S608
+        except duckdb.Error:
+            return ()
+        return tuple(zip(found.columns, map(str, found.types), strict=True))
 
 
 def _quoted(context: Context) -> str:

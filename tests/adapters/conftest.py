@@ -5,6 +5,7 @@ import itertools
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -80,21 +81,35 @@ class Tracker:
 type MakeTracker = Callable[..., Tracker]
 
 
+def new_tracker(stack: Stack, dataset: str, variables: Mapping[str, str] | None = None) -> Tracker:
+    """Return a tracker that writes to a dataset."""
+    settings = TrackerSettings.from_mapping(
+        {**stack.settings, "DATASET": dataset, "CALL_PATIENCE_SECONDS": "1", **(variables or {})}
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
+        return Tracker(stack, settings, tracker_ports(settings), dataset)
+
+
+@contextmanager
+def new_dataset(stack: Stack, name: str) -> Iterator[str]:
+    """Make a dataset, and drop it afterwards: the local BigQuery looks through all tables for every statement."""
+    create_dataset(stack.client(), name)
+    yield name
+    stack.client().delete_dataset(name, delete_contents=True)
+
+
 @pytest.fixture
-def make_tracker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeTracker]:
-    """Make trackers with empty datasets; the stand-ins forget their faults afterwards."""
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
+def make_tracker(stack: Stack) -> Iterator[MakeTracker]:
+    """Make trackers with empty datasets, which are dropped afterwards; the stand-ins forget their faults."""
+    with ExitStack() as datasets:
 
-    def make(variables: Mapping[str, str] | None = None, dataset: str | None = None) -> Tracker:
-        name = dataset or f"tracker_{next(_numbers)}"
-        create_dataset(stack.client(), name)
-        settings = TrackerSettings.from_mapping(
-            {**stack.settings, "DATASET": name, "CALL_PATIENCE_SECONDS": "1", **(variables or {})}
-        )
-        return Tracker(stack, settings, tracker_ports(settings), name)
+        def make(variables: Mapping[str, str] | None = None, dataset: str | None = None) -> Tracker:
+            name = dataset or datasets.enter_context(new_dataset(stack, f"tracker_{next(_numbers)}"))
+            return new_tracker(stack, name, variables)
 
-    yield make
-    stack.control("DELETE", "faults")
+        yield make
+        stack.control("DELETE", "faults")
 
 
 @pytest.fixture

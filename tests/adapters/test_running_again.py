@@ -1,30 +1,25 @@
 """Late, repeated, missed and simultaneous runs leave the tables of an orderly run."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from infra.local.stack import HOME_PROJECT
-from tests.adapters.conftest import MakeTracker, Tracker
+from infra.local.stack import HOME_PROJECT, Stack
+from tests.adapters.conftest import MakeTracker, Tracker, new_dataset, new_tracker
 
 HOURS = range(3)
 
 
 @pytest.fixture(scope="module")
-def done_in_order() -> list[Tracker]:
-    """Filled by the first test that needs it: a tracker whose three hours were each done at their time."""
-    return []
-
-
-@pytest.fixture
-def orderly_tracker(make_tracker: MakeTracker, done_in_order: list[Tracker]) -> Tracker:
-    """Return a tracker that others may look at, and not run."""
-    if not done_in_order:
-        done_in_order.append(make_tracker())
+def orderly_tracker(stack: Stack) -> Iterator[Tracker]:
+    """Return a tracker whose three hours were each done at their time; others may look at it, and not run it."""
+    with new_dataset(stack, "orderly") as dataset:
+        tracker = new_tracker(stack, dataset)
         for number in HOURS:
-            done_in_order[0].run(number)
-    return done_in_order[0]
+            tracker.run(number)
+        yield tracker
 
 
 @pytest.fixture
