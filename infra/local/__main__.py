@@ -13,10 +13,10 @@ from types import FrameType
 
 from rich.console import Console
 
-from infra.local.play import play, show
+from infra.local.play import check, play, show
 from infra.local.play_budget import AFTERNOON, play_budget
 from infra.local.processes import Processes, StartError
-from infra.local.report import report
+from infra.local.report import NOW, report
 from infra.local.stack import HOME_PROJECT, STATE, Stack, running_stack, serve_bigquery
 
 QUERY = (
@@ -59,6 +59,7 @@ def _run(console: Console, state: Path, *, keep: bool, dry_run: bool) -> None:
         show(stack, console)
         play_budget(stack, console)
         report(stack.bigquery, state, console)
+        check(stack.bigquery, console, NOW)
         console.print(f"\nThe data lies in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True)
         if keep:
             _tell_what_to_try(stack, state, console)

@@ -1,7 +1,7 @@
 """Two days of the fleet, hour by hour as Cloud Scheduler would call, and what came out of them."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,8 @@ from rich.table import Table
 
 from infra.local.fleet import FLEET_START
 from infra.local.processes import StartError
-from infra.local.stack import Answer, Stack
+from infra.local.stack import DATASET, HOME_PROJECT, Answer, Stack
+from spotkeeper.cli.check import check_lines, run_checks, summary
 
 HOURS = 48
 MINUTE_OF_CALL = timedelta(minutes=7)
@@ -130,6 +131,14 @@ def show(stack: Stack, console: Console) -> None:
             f"  {row['threshold']:.0%} of the {row['period']}'s budget of ${row['budget']:.2f}: ${row['cost']:.2f} "
             f"since {row['period_start']:%Y-%m-%d %H:%M} UTC"
         )
+
+
+def check(endpoint: str, console: Console, now: datetime) -> None:
+    """Run the checks over the tables as of a time, and say that they passed; raises StartError when one did not."""
+    checks = run_checks({"PROJECT_ID": HOME_PROJECT, "DATASET": DATASET, "BIGQUERY_ENDPOINT": endpoint}, now)
+    if any(one.found.row_count for one in checks):
+        raise StartError("\n".join(check_lines(checks)))
+    console.print(f"\n{summary(checks)}: the promises of sql/checks hold.")
 
 
 def _cost_table(title: str, first: str, rows: list[dict[str, Any]]) -> Table:

@@ -17,7 +17,14 @@ from tests.infra.test_settings_contract import LOCAL_ONLY, read_by
 
 DOCS = ROOT / "docs"
 BY_HAND = DOCS / "without-terraform.md"
-WITH_COMMANDS = [DOCS / "deploy.md", BY_HAND, DOCS / "security.md", INFRA / "outputs.tf", INFRA / "alerts.tf"]
+WITH_COMMANDS = [
+    DOCS / "deploy.md",
+    DOCS / "commands.md",
+    BY_HAND,
+    DOCS / "security.md",
+    INFRA / "outputs.tf",
+    INFRA / "alerts.tf",
+]
 GCLOUD = shutil.which("gcloud")
 
 needs_gcloud = pytest.mark.skipif(GCLOUD is None, reason="NO COMMAND IS COMPARED WITH GCLOUD: it is not installed")

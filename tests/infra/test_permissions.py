@@ -134,7 +134,7 @@ def test_plain_calls_are_made_by_the_clients_of_our_own_alone() -> None:
     product = (ROOT / "functions" / "spotkeeper").rglob("*.py")
     users = {path.stem for path in product if "PlainCalls" in path.read_text()}
 
-    assert users == {"compute", "plain_calls", "rest_query"}
+    assert users == {"compute", "plain_calls", "platform", "rest_query"}
 
 
 def test_a_client_is_followed_through_parameters_attributes_and_what_holds_several() -> None:

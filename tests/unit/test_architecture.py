@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted((ROOT / "functions").rglob("*.py"))
 GCP = [path for path in FUNCTIONS if "gcp" in path.parts]
 CLI = [path for path in FUNCTIONS if "cli" in path.parts or path.name == "__main__.py"]
-CORE = [path for path in FUNCTIONS if path.parent.name == "spotkeeper" and path not in CLI]
+CORE = [path for path in FUNCTIONS if path.parent.name in {"spotkeeper", "doctor"} and path not in CLI]
 REPORT = [path for path in FUNCTIONS if "report" in path.parts]
 REPORT_ALONE = ("altair", "jinja2", "markupsafe", "vl_convert")
 READS_FOR_THE_REPORT = "report_rows.py"
@@ -42,6 +42,8 @@ STAND_INS = [
         "monitoring_api",
         "operations",
         "permissions",
+        "platform_api",
+        "platform_resources",
         "pubsub_api",
         "resource_manager_api",
         "rest",
@@ -63,6 +65,23 @@ IMPURE = {
     "input": "a function has no keyboard",
     "open": "the core reads its own tables only",
 }
+OWN = ("spotkeeper", *sys.stdlib_module_names)
+PROVIDERS = {
+    "functions_framework": "functions-framework",
+    "google.api": "google-api-core",
+    "google.api_core": "google-api-core",
+    "google.auth": "google-auth",
+    "google.cloud.asset_v1": "google-cloud-asset",
+    "google.cloud.bigquery": "google-cloud-bigquery",
+    "google.cloud.billing_v1": "google-cloud-billing",
+    "google.cloud.compute_v1": "google-cloud-compute",
+    "google.cloud.monitoring_v3": "google-cloud-monitoring",
+    "google.cloud.pubsub_v1": "google-cloud-pubsub",
+    "google.protobuf": "protobuf",
+    "grpc": "grpcio",
+}
+"""Where a package is of another name than the one it is installed by."""
+
 LOCAL = re.compile(r"localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]")
 REQUIREMENTS = [ROOT / "functions" / "requirements.txt", ROOT / "requirements" / "development.txt"]
 
@@ -101,6 +120,12 @@ def strings(path: Path) -> Iterator[str]:
 
 def within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def package_of(name: str) -> str:
+    """The installed package that a name is of: its first part, or more where several share that."""
+    parts = name.split(".")
+    return ".".join(parts[: {"google": 2, "google.cloud": 3}.get(".".join(parts[: 1 + (parts[1:2] == ["cloud"])]), 1)])
 
 
 def pinned(path: Path) -> dict[str, str]:
@@ -203,6 +228,15 @@ def test_what_is_deployed_names_no_address_of_this_machine(path: Path) -> None:
 @pytest.mark.parametrize("path", STAND_INS, ids=named)
 def test_a_stand_in_knows_nothing_of_what_is_tested_against_it(path: Path) -> None:
     assert [name for name in imported(path) if within(name, "spotkeeper", "functions", "main")] == []
+
+
+def test_every_package_that_is_deployed_and_imported_is_asked_for_by_name() -> None:
+    asked = set(re.findall(r"^[a-z0-9-]+", (ROOT / "requirements" / "functions.in").read_text(), re.MULTILINE))
+    others = (path for path in FUNCTIONS if path not in REPORT)
+    foreign = {name for path in others for name in imported(path) if not within(name, *OWN)}
+    providers = {package: PROVIDERS.get(package) or package.partition(".")[0] for package in map(package_of, foreign)}
+
+    assert {name: provider for name, provider in providers.items() if provider not in asked} == {}
 
 
 def test_tests_run_with_the_versions_that_run_in_the_cloud() -> None:

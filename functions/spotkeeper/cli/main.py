@@ -5,11 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from spotkeeper.cli import catalog_check, catalog_save, drill, plan, price, report
+from spotkeeper.cli import catalog_check, catalog_save, check, doctor, drill, plan, price, report
 from spotkeeper.cli.commands import Command
 from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableError
 
-COMMANDS: tuple[Command, ...] = (price, catalog_check, catalog_save, plan, drill, report)
+COMMANDS: tuple[Command, ...] = (price, catalog_check, catalog_save, plan, drill, report, check, doctor)
 
 _CANNOT = 2
 _INTERRUPTED = 130

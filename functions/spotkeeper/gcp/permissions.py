@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 
-import google.auth
 from google.auth.transport.requests import AuthorizedSession
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.calls import TIMEOUT, credentials, failing_as_unavailable
 
 ADDRESS = "https://cloudresourcemanager.googleapis.com"
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 NEEDED = (
     "compute.instanceGroupManagers.get",
@@ -34,10 +32,7 @@ class ProjectPermissions:
 
     def __init__(self, endpoint: str | None) -> None:
         self._address = endpoint or ADDRESS
-        signer = credentials(endpoint)
-        if signer is None:
-            signer, _ = google.auth.default(scopes=[SCOPE])
-        self._session = AuthorizedSession(signer)
+        self._session = AuthorizedSession(credentials(endpoint))
 
     def missing(self, projects: Iterable[str]) -> tuple[str, ...]:
         """Return what this function needs and may not do, as `PROJECT: permission`."""

@@ -1,0 +1,116 @@
+"""`check`: whether the tables keep what sql/checks promises of them."""
+
+import argparse
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from spotkeeper.cli.checkout import filled, sql_files
+from spotkeeper.cli.commands import Subparsers
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.periods import parse_time, text
+from spotkeeper.settings import TrackerSettings
+
+if TYPE_CHECKING:
+    from spotkeeper.gcp.check_rows import Found
+
+_HEADER = re.compile(r"(?:-- .*\n|--\n)+")
+_ROW = "One row is "
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check and what it found."""
+
+    name: str
+    promise: str
+    found: "Found"
+
+
+def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "check",
+        help="whether the recorded figures are consistent",
+        description="Run every query of sql/checks on the dataset; each finds rows that break a promise. Exit code 0: "
+        "none finds any; 1: one does; 2: one could not be run.",
+    )
+    parser.add_argument(
+        "--project", metavar="ID", default=os.environ.get("PROJECT_ID"), help="of the dataset (PROJECT_ID)"
+    )
+    parser.add_argument(
+        "--dataset", metavar="NAME", default=os.environ.get("DATASET", "cost_tracking"), help="(DATASET, cost_tracking)"
+    )
+    parser.add_argument("--at", metavar="TIME", type=_time, help="the time up to which to check (now)")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line for each check and one that sums them up; 1 when one found rows."""
+    if not arguments.project:
+        message = "--project is missing: say which project has the dataset, or set PROJECT_ID"
+        raise RefusedRequestError(message)
+    variables = {**os.environ, "PROJECT_ID": arguments.project, "DATASET": arguments.dataset}
+    checks = run_checks(variables, arguments.at or datetime.now(UTC))
+    for line in check_lines(checks):
+        print(line)
+    return 1 if any(check.found.row_count for check in checks) else 0
+
+
+def run_checks(variables: Mapping[str, str], now: datetime) -> list[Check]:
+    """Run all checks as of a time."""
+    from spotkeeper.gcp.check_rows import CheckQueries
+
+    names = ("PROJECT_ID", "DATASET", "BIGQUERY_ENDPOINT", "CALL_PATIENCE_SECONDS")
+    settings = TrackerSettings.from_mapping({name: variables[name] for name in names if name in variables})
+    texts = sql_files("checks")
+    dataset = f"{settings.project_id}.{settings.dataset}"
+    queries = {name: filled(query, dataset=dataset, now=f"TIMESTAMP '{text(now)}'") for name, query in texts.items()}
+    patience = timedelta(seconds=settings.call_patience_seconds)
+    found = CheckQueries(settings.project_id, settings.endpoints.bigquery, patience).run(queries)
+    return [Check(name, promise_of(query), found[name]) for name, query in texts.items()]
+
+
+def check_lines(checks: list[Check]) -> Iterator[str]:
+    """Yield a line for each check, the first rows that it found, and the sum."""
+    for check in checks:
+        count = check.found.row_count
+        yield f"{'ok' if count == 0 else f'FOUND {_rows(count)}'}  {check.name}: {check.promise}"
+        for row in check.found.first:
+            yield "    " + ", ".join(f"{name}={_shown(value)}" for name, value in row.items())
+        if count > len(check.found.first):
+            yield f"    and {_rows(count - len(check.found.first))} more"
+    failed = sum(check.found.row_count > 0 for check in checks)
+    yield summary(checks) if failed == 0 else f"check: FAILED: {failed} of {len(checks)} checks found rows"
+
+
+def summary(checks: list[Check]) -> str:
+    """Return what is said when no check found anything."""
+    return f"{len(checks)} checks, all passed"
+
+
+def promise_of(query: str) -> str:
+    """Return what a check promises: the first sentence of its header, before what a row is."""
+    header = _HEADER.match(query)
+    words = " ".join(header[0].replace("--", " ").split()) if header else ""
+    return words.partition(_ROW)[0].removeprefix("Promise: ").strip()
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
+    if isinstance(value, datetime):
+        return text(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _time(value: str) -> datetime:
+    try:
+        return parse_time("--at", value)
+    except RefusedRequestError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,0 +1,154 @@
+"""The dataset: its tables and views, and how new what was recorded is."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from spotkeeper.doctor.deployment import JOB, TRACKER, Installation
+from spotkeeper.doctor.facts import Function, Notification, Plan, Platform, Records, Run, Table, Unread
+from spotkeeper.doctor.findings import Finding, ago, ok, problem, unknown
+
+LATEST_RUN = timedelta(hours=2)
+LATEST_PRICES = timedelta(hours=24)
+LATEST_NOTIFICATION = timedelta(hours=24)
+MOST_UNPRICED = 0.05
+"""As the alert on prices has it, unless it is set otherwise."""
+
+_MAY_LOOK = "roles/bigquery.dataViewer on the dataset and roles/bigquery.jobUser on the project"
+_DEPLOY = "make deploy"
+
+
+def tables(
+    installation: Installation, records: Records, expected: Mapping[str, Table], views: frozenset[str]
+) -> Iterator[Finding]:
+    """Yield whether the dataset has the tables and views that it should."""
+    if records.access is None:
+        yield problem("dataset", f"There is no dataset {installation.project_id}.{installation.dataset}.", _DEPLOY)
+        return
+    wrong = [finding for name, table in expected.items() for finding in _table(name, table, records)]
+    yield from wrong
+    if not wrong:
+        yield ok("tables", f"All {len(expected)} tables are there, with their columns.")
+    if isinstance(records.views, Unread):
+        yield unknown("views", records.views, _MAY_LOOK)
+    elif missing := sorted(view for view in views if not records.views.get(view, False)):
+        yield problem("views", f"Not there: {', '.join(missing)}.", _DEPLOY)
+    else:
+        yield ok("views", f"All {len(views)} views are there.")
+
+
+def _table(name: str, expected: Table, records: Records) -> Iterator[Finding]:
+    about = f"table {name}"
+    match records.tables.get(name):
+        case Unread() as unread:
+            yield unknown(about, unread, _MAY_LOOK)
+        case None:
+            yield problem(about, "It is not there.", _DEPLOY)
+        case found:
+            if missing := sorted(expected.columns.keys() - found.columns.keys()):
+                yield problem(about, f"It has no column {', '.join(missing)}.", _DEPLOY)
+            if other := sorted(
+                column for column, kind in expected.columns.items() if found.columns.get(column, kind) != kind
+            ):
+                told = ", ".join(f"{column} is {found.columns[column]}" for column in other)
+                yield problem(about, f"Not of the type that is written: {told}.", _DEPLOY)
+            if found.partitioned_by != expected.partitioned_by:
+                told = f"by {found.partitioned_by}" if found.partitioned_by else "not"
+                yield problem(about, f"It is divided {told}, not by {expected.partitioned_by}.", _DEPLOY)
+            if expected.filter_required and not found.filter_required:
+                yield problem(about, "A query without a filter on its days is not refused, and reads it all.", _DEPLOY)
+
+
+def data(installation: Installation, platform: Platform, records: Records, now: datetime) -> Iterator[Finding]:
+    """Yield how new the records are, and how complete."""
+    if records.access is None:
+        return
+    tracker = platform.functions[TRACKER]
+    region = tracker.region if isinstance(tracker, Function) else installation.region or "REGION"
+    run_now = f"gcloud scheduler jobs run {JOB} --project {installation.project_id} --location {region}"
+    read_log = f"gcloud functions logs read {TRACKER} --project {installation.project_id} --region {region} --limit 20"
+    yield from _run(records, now, run_now, read_log)
+    yield from _hours(records, read_log)
+    yield from _prices(records, now, read_log)
+    yield from _notification(installation, records, now)
+    yield from _plan(records, now)
+
+
+def _run(records: Records, now: datetime, run_now: str, read_log: str) -> Iterator[Finding]:
+    match records.run:
+        case Unread() as unread:
+            yield unknown("last run", unread, _MAY_LOOK)
+        case None:
+            yield problem("last run", "The tracker has recorded nothing in the last week.", run_now)
+        case Run() as run:
+            when = ago(now - run.recorded_at)
+            if now - run.recorded_at > LATEST_RUN:
+                yield problem("last run", f"The tracker last recorded an hour {when}.", read_log)
+            if not run.complete:
+                what = ", ".join(run.gaps) or "something"
+                yield problem("last run", f"The hour of {run.hour:%Y-%m-%d %H:%M} lacks {what}.", read_log)
+            if run.complete and now - run.recorded_at <= LATEST_RUN:
+                yield ok("last run", f"The hour of {run.hour:%Y-%m-%d %H:%M} UTC was recorded {when}, complete.")
+
+
+def _hours(records: Records, read_log: str) -> Iterator[Finding]:
+    hours = records.open_hours
+    if isinstance(hours, Unread):
+        yield unknown("hours", hours, _MAY_LOOK)
+    elif hours:
+        first = min(hours)
+        said = f"{len(hours)} of the last 48 hours missing or incomplete, the first that of {first:%Y-%m-%d %H:%M} UTC"
+        yield problem("hours", f"{said}.", read_log)
+    elif isinstance(records.run, Run):
+        yield ok("hours", "No hour of the last 48 is missing or incomplete.")
+
+
+def _prices(records: Records, now: datetime, read_log: str) -> Iterator[Finding]:
+    run, prices = records.run, records.prices
+    if isinstance(run, Run) and run.prices_as_of and now - run.prices_as_of > LATEST_PRICES:
+        said = f"The price catalogue was last read {ago(now - run.prices_as_of)}"
+        yield problem("price list", f"{said}: prices are stale.", read_log)
+    elif isinstance(run, Run) and run.prices_as_of:
+        yield ok("price list", f"The price catalogue was read {ago(now - run.prices_as_of)}.")
+    if isinstance(prices, Unread):
+        yield unknown("prices", prices, _MAY_LOOK)
+    elif prices.rows:
+        unpriced, stale = prices.unknown / prices.rows, prices.stale / prices.rows
+        if unpriced > MOST_UNPRICED:
+            said = f"{prices.unknown} of {prices.rows} cost rows of the last day have no price ({unpriced:.0%})"
+            yield problem("prices", f"{said}.", "make catalog-check")
+        else:
+            yield ok("prices", f"{1 - unpriced:.1%} of {prices.rows} cost rows of the last day have a price.")
+        if prices.stale:
+            yield problem("stale prices", f"{stale:.0%} of the last day's cost rows have stale prices.", read_log)
+
+
+def _notification(installation: Installation, records: Records, now: datetime) -> Iterator[Finding]:
+    look = f"gcloud pubsub subscriptions describe spotkeeper-enforcer --project {installation.project_id}"
+    match records.notification:
+        case Unread() as unread:
+            yield unknown("last notification", unread, _MAY_LOOK)
+        case None:
+            said = "No budget notification was recorded in the last week"
+            yield problem("last notification", f"{said}: does any budget report?", look)
+        case Notification() as last:
+            when, said = ago(now - last.received_at), f"about {last.budget}: {last.verdict} ({last.reason})"
+            if now - last.received_at > LATEST_NOTIFICATION:
+                sentence = f"The last one came {when}, though budgets report several times an hour."
+                yield problem("last notification", sentence, look)
+            else:
+                yield ok("last notification", f"It came {when}, {said}.")
+
+
+def _plan(records: Records, now: datetime) -> Iterator[Finding]:
+    match records.plan:
+        case Unread() as unread:
+            yield unknown("last plan", unread, _MAY_LOOK)
+        case None:
+            yield ok("last plan", "None in the last week: no budget was exceeded, and there was no drill.")
+        case Plan() as plan:
+            what = f"{plan.stops} stops, {'in a drill' if plan.drill else plan.mode}"
+            if plan.missing_permissions:
+                lacks = ", ".join(plan.missing_permissions)
+                yield problem("last plan", f"The enforcer lacked {lacks} {ago(now - plan.made_at)}.", _DEPLOY)
+            else:
+                yield ok("last plan", f"It was made {ago(now - plan.made_at)}: {what}.")

@@ -1,0 +1,159 @@
+"""The command `check`, on tables that the tracker wrote, as they are and with a row spoilt."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from google.cloud import bigquery
+
+from infra.local.fleet import FLEET_START
+from infra.local.stack import HOME_PROJECT, Stack
+from infra.local.tables import create_views
+from spotkeeper.cli.check import promise_of
+from spotkeeper.cli.checkout import sql_files
+from spotkeeper.cli.main import main
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.periods import text
+from tests.adapters.conftest import Tracker, new_dataset, new_tracker
+
+LAST_HOUR = 1
+
+type Told = tuple[int, list[str], str]
+type Checked = Callable[..., Told]
+
+
+@pytest.fixture(scope="module")
+def recorded(stack: Stack) -> Iterator[Tracker]:
+    """A dataset with two hours of the fleet, and its views; who spoils it mends it."""
+    with new_dataset(stack, "checked") as dataset:
+        tracker = new_tracker(stack, dataset)
+        for hour in range(LAST_HOUR + 1):
+            tracker.run(hour)
+        create_views(stack.client(), dataset, tracker.look_at(LAST_HOUR))
+        yield tracker
+
+
+@contextmanager
+def changed(tracker: Tracker, assignment: str, back: str, condition: str = "TRUE") -> Iterator[None]:
+    """Change rows of the cost table, and change them back."""
+    update = "UPDATE spot_vm_costs SET {} WHERE usage_start_time >= '2026-07-01' AND " + condition
+    tracker.rows(update.format(assignment))
+    yield
+    tracker.rows(update.format(back))
+
+
+@pytest.fixture
+def checked(stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Checked:
+    """Run the command on a dataset, and return its exit code, its lines and what it said of an error."""
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", stack.bigquery)
+    monkeypatch.setenv("CALL_PATIENCE_SECONDS", "1")
+
+    def run(dataset: str, at: datetime) -> Told:
+        project = stack.settings["PROJECT_ID"]
+        code = main(["check", "--project", project, "--dataset", dataset, "--at", text(at)])
+        told = capsys.readouterr()
+        return code, told.out.splitlines(), told.err
+
+    return run
+
+
+def test_what_the_tracker_recorded_passes_every_check(recorded: Tracker, checked: Checked) -> None:
+    code, lines, error = checked(recorded.dataset, recorded.look_at(LAST_HOUR))
+
+    assert (code, error) == (0, "")
+    assert [line.partition(":")[0] for line in lines[:-1]] == [f"ok  {name}" for name in sql_files("checks")]
+    assert lines[-1] == f"{len(sql_files('checks'))} checks, all passed"
+
+
+def test_a_spoilt_row_is_found_named_and_counted(recorded: Tracker, checked: Checked) -> None:
+    [row, *others] = recorded.rows(
+        "SELECT instance_id, COUNT(*) AS n FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01' "
+        "AND cost IS NOT NULL AND price_status = 'exact' GROUP BY instance_id ORDER BY instance_id"
+    )
+
+    with changed(recorded, "cost = cost + 1", "cost = cost - 1", f"instance_id = '{row['instance_id']}'"):
+        code, lines, error = checked(recorded.dataset, recorded.look_at(LAST_HOUR))
+
+    assert others
+    assert (code, error) == (1, "")
+    assert [line for line in lines if line.startswith("FOUND")] == [
+        (
+            f"FOUND {row['n']} row{'' if row['n'] == 1 else 's'}  cost_is_price_times_hours: "
+            "cost is uptime_hours times spot_price, and ondemand_cost is uptime_hours times ondemand_price."
+        )
+    ]
+    assert sum(f"instance_id={row['instance_id']}," in line for line in lines) == min(row["n"], 3)
+    assert lines[-1] == f"check: FAILED: 1 of {len(sql_files('checks'))} checks found rows"
+
+
+def test_of_many_rows_the_first_three_are_shown_and_all_are_counted(recorded: Tracker, checked: Checked) -> None:
+    [count] = recorded.rows("SELECT COUNT(*) AS n FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01'")
+
+    with changed(recorded, "uptime_hours = uptime_hours + 1", "uptime_hours = uptime_hours - 1"):
+        code, lines, _ = checked(recorded.dataset, recorded.look_at(LAST_HOUR))
+
+    assert code == 1
+    start = next(n for n, line in enumerate(lines) if "figures_are_plausible" in line)
+    shown = int(lines[start].split()[1])
+    assert 3 < shown <= count["n"]
+    assert [line.startswith("    ") for line in lines[start + 1 : start + 6]] == [True, True, True, True, False]
+    assert lines[start + 4] == f"    and {shown - 3} rows more"
+    assert lines[-1].startswith("check: FAILED: ")
+
+
+def test_views_and_tables_that_are_not_there_are_told_in_one_sentence(stack: Stack, checked: Checked) -> None:
+    with new_dataset(stack, "without_views") as dataset:
+        code, _, error = checked(dataset, FLEET_START)
+        stack.client().delete_table(bigquery.DatasetReference(HOME_PROJECT, dataset).table("spot_prices"))
+        without_table = checked(dataset, FLEET_START)
+
+    assert code == 2
+    assert error.startswith("spotkeeper: BigQuery, check views_add_up: ")
+    assert (without_table[0], without_table[1], without_table[2].count("\n")) == (2, [], 1)
+    assert without_table[2].startswith("spotkeeper: BigQuery, check ")
+    assert "spot_prices" in without_table[2]
+
+
+def test_a_bigquery_that_is_not_there_is_told_in_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("CALL_PATIENCE_SECONDS", "0")
+
+    assert main(["check", "--project", "some-project"]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert told.err.startswith("spotkeeper: BigQuery, check cost_is_price_times_hours: ")
+
+
+def test_without_a_project_one_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PROJECT_ID", raising=False)
+
+    assert main(["check"]) == 2
+    assert capsys.readouterr().err.startswith("spotkeeper: --project is missing")
+
+
+def test_a_wrong_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "--project", "p", "--at", "yesterday"])
+
+    assert stop.value.code == 2
+    assert "--at" in capsys.readouterr().err
+
+
+def test_away_from_a_checkout_the_command_says_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(RefusedRequestError, match="run this command in a checkout"):
+        sql_files("checks", tmp_path)
+
+
+@pytest.mark.parametrize("name", sql_files("checks"))
+def test_every_check_says_what_it_promises(name: str) -> None:
+    promise = promise_of(sql_files("checks")[name])
+
+    assert promise.endswith(".")
+    assert "One row is" not in promise
+    assert 20 < len(promise) < 220

@@ -1,0 +1,883 @@
+"""The command `doctor`, against the stand-in and the local BigQuery: a healthy deployment, and one fault each."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud import bigquery
+
+from infra.local.faults import Kind, Rule
+from infra.local.platform_api import Platform
+from infra.local.platform_resources import ACCOUNT, BUDGET_ID, NUMBER, Resources
+from infra.local.stack import HOME_PROJECT, Stack
+from infra.local.tables import create_dataset
+from spotkeeper.cli.doctor import expected_tables, expected_views
+from spotkeeper.cli.main import main
+from spotkeeper.doctor.deployment import Installation
+from spotkeeper.doctor.diagnosis import diagnose
+from spotkeeper.doctor.facts import Records
+from spotkeeper.gcp.platform import PlatformReader
+from spotkeeper.gcp.platform_rows import RecordsReader
+from spotkeeper.periods import text
+from tests.adapters.conftest import new_dataset
+from tests.infra.terraform_files import ROOT
+from tests.infra.test_deploy_docs import needs_gcloud, unknown
+from tests.sql.usual_rows import complete
+
+NOW = datetime(2026, 7, 22, 5, 20, tzinfo=UTC)
+REGION = "us-central1"
+DATASET = "doctor"
+TRACKER, ENFORCER = "functions/track-spot-costs", "functions/enforce-budget-limit"
+TRACKER_URI = "https://track-spot-costs-abcdefghij-uc.a.run.app"
+ENFORCER_URI = "https://enforce-budget-limit-abcdefghij-uc.a.run.app"
+SUBSCRIPTION, JOB = "subscriptions/spotkeeper-enforcer", "jobs/spotkeeper-hourly"
+TOPIC = f"projects/{HOME_PROJECT}/topics/spotkeeper-budget"
+BILLING = "serviceAccount:billing-budget-alert@system.gserviceaccount.com"
+AGENT = f"serviceAccount:service-{NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com"
+DEPLOY = "make deploy"
+AT_PROJECT = f"--project {HOME_PROJECT}"
+AT_REGION = f"{AT_PROJECT} --location {REGION}"
+
+type Finding = Mapping[str, str]
+
+
+def email(name: str) -> str:
+    return f"spotkeeper-{name}@{HOME_PROJECT}.iam.gserviceaccount.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the command said."""
+
+    code: int
+    findings: list[Finding]
+    error: str
+
+    def of(self, state: str) -> list[tuple[str, str, str]]:
+        """Return the findings in one state: about what, the sentence, and the command."""
+        return [(each["about"], each["sentence"], each["mend"]) for each in self.findings if each["state"] == state]
+
+
+type Doctor = Callable[..., Told]
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Platform]:
+    """The stand-in, for all tests."""
+    with Platform(HOME_PROJECT, REGION, DATASET, NOW) as platform:
+        yield platform
+
+
+@pytest.fixture
+def platform(served: Platform) -> Platform:
+    """The stand-in, healthy."""
+    served.restore()
+    return served
+
+
+def fill(client: bigquery.Client, dataset: str) -> None:
+    """Record two days in a dataset, until a quarter past five."""
+    hours = [NOW.replace(minute=0) - timedelta(hours=back) for back in range(1, 49)]
+    runs = [{"hour": text(hour), "run_id": f"run-{text(hour)}", "prices_as_of": text(NOW)} for hour in hours]
+    costs = [{"usage_start_time": text(hour), "instance_id": "1", "uptime_hours": "1"} for hour in hours]
+    priced = [{**row, "spot_price": "0.1", "ondemand_price": "0.4"} for row in costs]
+    message = {"delivery_id": "d1", "received_at": text(NOW - timedelta(minutes=30)), "budget_id": BUDGET_ID}
+    said = {"verdict": "under_threshold", "reason": "28 % of the budget is spent", "mode": "dry_run", "drill": False}
+    loaded: dict[str, list[dict[str, Any]]] = {
+        "tracker_runs": runs,
+        "spot_vm_costs": priced,
+        "budget_notifications": [{**message, **said}],
+    }
+    for table, rows in loaded.items():
+        whole = [{key: value for key, value in complete(table, row).items() if value is not None} for row in rows]
+        file = io.BytesIO("\n".join(map(json.dumps, whole)).encode())
+        configuration = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON")
+        client.load_table_from_file(file, f"{dataset}.{table}", job_config=configuration).result()
+
+
+def refill(client: bigquery.Client, dataset: str) -> None:
+    """Bring back what a test took from a dataset: rows, tables, a column, or views."""
+    for table in SPOILT:
+        client.delete_table(f"{dataset}.{table}", not_found_ok=True)
+    create_dataset(client, dataset)
+    fill(client, dataset)
+    there = {table.table_id for table in client.list_tables(dataset)}
+    for view in sorted(expected_views() - there):
+        client.query_and_wait(f"CREATE VIEW {dataset}.{view} AS SELECT 1 AS one")
+
+
+def allow(client: bigquery.Client, dataset: str) -> None:
+    """Let the functions work with a dataset."""
+    role = f"projects/{HOME_PROJECT}/roles/spotkeeperRecords"
+    resource = client.get_dataset(dataset)
+    given = [bigquery.AccessEntry(role, "userByEmail", email(name)) for name in ("tracker", "enforcer")]
+    resource.access_entries = [*resource.access_entries, *given]
+    client.update_dataset(resource, ["access_entries"])
+
+
+@pytest.fixture(scope="module")
+def dataset(stack: Stack) -> Iterator[str]:
+    """The dataset of a healthy deployment; who spoils it mends it."""
+    with new_dataset(stack, DATASET):
+        refill(stack.client(), DATASET)
+        allow(stack.client(), DATASET)
+        yield DATASET
+
+
+@pytest.fixture(scope="module")
+def records(dataset: str, stack: Stack) -> Records:
+    """What is found of the dataset of a healthy deployment."""
+    reader = RecordsReader(Installation(HOME_PROJECT, dataset), stack.bigquery, timedelta(seconds=1))
+    return reader.read(expected_tables(), NOW)
+
+
+@pytest.fixture
+def doctor(
+    platform: Platform, stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Doctor:
+    """Run the command for a program to read."""
+    monkeypatch.setenv("PLATFORM_ENDPOINT", platform.url)
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", stack.bigquery)
+    monkeypatch.setenv("CALL_PATIENCE_SECONDS", "0")
+
+    def run(name: str, *arguments: str) -> Told:
+        code = main(["doctor", "--project", HOME_PROJECT, "--dataset", name, "--at", text(NOW), "--json", *arguments])
+        told = capsys.readouterr()
+        return Told(code, json.loads(told.out)["findings"] if told.out else [], told.err)
+
+    return run
+
+
+def change(resource: str, **values: object) -> Callable[[Resources], None]:
+    """Return what gives a resource other values; `a__b` is b within a."""
+
+    def spoil(resources: Resources) -> None:
+        for name, value in values.items():
+            *path, last = name.split("__")
+            place: Any = resources[resource]
+            for part in path:
+                place = place[part]
+            place[last] = value
+
+    return spoil
+
+
+def without(resource: str, *path: str) -> Callable[[Resources], None]:
+    """Return what takes a resource away, or something in it."""
+
+    def spoil(resources: Resources) -> None:
+        place: Any = resources
+        for part in (resource, *path)[:-1]:
+            place = place[part]
+        del place[(resource, *path)[-1]]
+
+    return spoil
+
+
+def revoked(resource: str, role: str, member: str) -> Callable[[Resources], None]:
+    """Return what takes a role from a member."""
+
+    def spoil(resources: Resources) -> None:
+        for binding in resources[resource]["bindings"]:
+            if binding["role"] == role:
+                binding["members"] = [each for each in binding["members"] if each != member]
+
+    return spoil
+
+
+def settings(function: str, **values: str) -> Callable[[Resources], None]:
+    """Return what gives a function other settings."""
+
+    def spoil(resources: Resources) -> None:
+        resources[function]["serviceConfig"]["environmentVariables"].update(values)
+
+    return spoil
+
+
+def thresholds(resources: Resources) -> None:
+    """Write shares as percentages, as the old flags of gcloud did."""
+    resources["budgets"]["budgets"][0]["thresholdRules"] = [{"thresholdPercent": 0.5}, {"thresholdPercent": 80}]
+
+
+def no_budget_reports(resources: Resources) -> None:
+    """Let the budget that there is report nowhere."""
+    del resources["budgets"]["budgets"][0]["notificationsRule"]
+
+
+def another_budget(resources: Resources) -> None:
+    """Let a budget report that the policy does not name, on the second page of the list."""
+    [first] = resources["budgets"]["budgets"]
+    silent = [{**first, "name": f"billingAccounts/{ACCOUNT}/budgets/b{n}", "notificationsRule": {}} for n in range(100)]
+    other = {**first, "name": f"billingAccounts/{ACCOUNT}/budgets/other"}
+    resources["budgets"]["budgets"] = [first, *silent, other]
+
+
+def role(name: str) -> str:
+    return f"projects/{HOME_PROJECT}/roles/{name}"
+
+
+PUSH = (
+    f"gcloud pubsub subscriptions modify-push-config spotkeeper-enforcer {AT_PROJECT} --push-endpoint {ENFORCER_URI} "
+    f"--push-auth-service-account {email('delivery')} --push-auth-token-audience {ENFORCER_URI}"
+)
+UPDATE = f"gcloud pubsub subscriptions update spotkeeper-enforcer {AT_PROJECT}"
+TARGET = (
+    f"gcloud scheduler jobs update http spotkeeper-hourly {AT_REGION} --uri {TRACKER_URI} "
+    f"--oidc-service-account-email {email('scheduler')} --oidc-token-audience {TRACKER_URI}"
+)
+TRACKER_LOG = f"gcloud functions logs read track-spot-costs {AT_PROJECT} --limit 20 --region {REGION}"
+
+FAULTS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
+    "an API is off": (
+        change("services", **{"pubsub.googleapis.com": False, "run.googleapis.com": False}),
+        "APIs",
+        "Not enabled: pubsub.googleapis.com, run.googleapis.com.",
+        f"gcloud services enable pubsub.googleapis.com run.googleapis.com {AT_PROJECT}",
+    ),
+    "asset history without its API": (
+        settings(TRACKER, ASSET_HISTORY="true"),
+        "APIs",
+        "Not enabled: cloudasset.googleapis.com.",
+        f"gcloud services enable cloudasset.googleapis.com {AT_PROJECT}",
+    ),
+    "an account is gone": (
+        without(f"serviceAccounts/{email('delivery')}"),
+        "account delivery",
+        f"There is no account {email('delivery')}.",
+        DEPLOY,
+    ),
+    "an account is disabled": (
+        change(f"serviceAccounts/{email('enforcer')}", disabled=True),
+        "account enforcer",
+        f"{email('enforcer')} is disabled: whoever acts as it is refused everything.",
+        f"gcloud iam service-accounts enable {email('enforcer')} {AT_PROJECT}",
+    ),
+    "a role lacks a permission": (
+        change("roles/spotkeeperEnforcerInstances", includedPermissions=["compute.instances.list"]),
+        f"role spotkeeperEnforcerInstances in {HOME_PROJECT}",
+        "It lacks compute.instanceGroupManagers.get, ",
+        (
+            f"gcloud iam roles update spotkeeperEnforcerInstances {AT_PROJECT} --add-permissions "
+            "compute.instanceGroupManagers.get,compute.instanceGroupManagers.update,compute.instances.get,"
+            "compute.instances.start,compute.instances.stop,compute.machineTypes.get,compute.regionOperations.get,"
+            "compute.zoneOperations.get"
+        ),
+    ),
+    "a role is deleted": (
+        change("roles/spotkeeperAlerts", deleted=True),
+        f"role spotkeeperAlerts in {HOME_PROJECT}",
+        f"Project {HOME_PROJECT} has no such role.",
+        DEPLOY,
+    ),
+    "guests are to be warned without the right to": (
+        settings(
+            ENFORCER,
+            ENFORCEMENT_POLICY=json.dumps({"budgets": {BUDGET_ID: {"projects": [HOME_PROJECT]}}, "grace_seconds": 60}),
+        ),
+        f"role spotkeeperEnforcerInstances in {HOME_PROJECT}",
+        "It lacks compute.instances.setMetadata.",
+        (
+            f"gcloud iam roles update spotkeeperEnforcerInstances {AT_PROJECT} "
+            "--add-permissions compute.instances.setMetadata"
+        ),
+    ),
+    "a role is not given": (
+        revoked("policy", role("spotkeeperEnforcerInstances"), f"serviceAccount:{email('enforcer')}"),
+        f"rights in {HOME_PROJECT}",
+        f"serviceAccount:{email('enforcer')} does not have {role('spotkeeperEnforcerInstances')}.",
+        (
+            f"gcloud projects add-iam-policy-binding {HOME_PROJECT} --member serviceAccount:{email('enforcer')} "
+            f"--role {role('spotkeeperEnforcerInstances')} --condition None"
+        ),
+    ),
+    "staging tables may not be deleted": (
+        revoked("policy", role("spotkeeperStaging"), f"serviceAccount:{email('tracker')}"),
+        f"rights in {HOME_PROJECT}",
+        f"serviceAccount:{email('tracker')} does not have {role('spotkeeperStaging')}.",
+        DEPLOY,
+    ),
+    "a function is gone": (
+        without(ENFORCER),
+        "enforce-budget-limit",
+        "There is no function enforce-budget-limit.",
+        DEPLOY,
+    ),
+    "a function failed": (
+        change(TRACKER, state="FAILED"),
+        "track-spot-costs",
+        "It is FAILED, not ACTIVE.",
+        f"gcloud functions logs read track-spot-costs {AT_PROJECT} --region {REGION}",
+    ),
+    "another entry point": (
+        change(TRACKER, buildConfig__entryPoint="main"),
+        "track-spot-costs",
+        "Its entry point is main, not track_spot_costs.",
+        DEPLOY,
+    ),
+    "an old runtime": (
+        change(TRACKER, buildConfig__runtime="python310"),
+        "track-spot-costs",
+        "Its runtime is python310; it is tested with python313.",
+        DEPLOY,
+    ),
+    "another identity": (
+        change(ENFORCER, serviceConfig__serviceAccountEmail="1-compute@developer.gserviceaccount.com"),
+        "enforce-budget-limit",
+        f"It runs as 1-compute@developer.gserviceaccount.com, not as {email('enforcer')}.",
+        DEPLOY,
+    ),
+    "calls from everywhere": (
+        change(ENFORCER, serviceConfig__ingressSettings="ALLOW_ALL"),
+        "enforce-budget-limit",
+        "It takes calls from outside the project (ALLOW_ALL).",
+        DEPLOY,
+    ),
+    "several enforcers at once": (
+        change(ENFORCER, serviceConfig__maxInstanceCount=3),
+        "enforce-budget-limit",
+        "Up to 3 instances take 1 messages each: two plans at once would stop too much.",
+        DEPLOY,
+    ),
+    "several messages at once": (
+        change(ENFORCER, serviceConfig__maxInstanceRequestConcurrency=80),
+        "enforce-budget-limit",
+        "Up to 1 instances take 80 messages each: two plans at once would stop too much.",
+        DEPLOY,
+    ),
+    "a setting is wrong": (
+        settings(TRACKER, CATCH_UP_HOURS="many"),
+        "track-spot-costs settings",
+        "It refuses to start: CATCH_UP_HOURS is 'many', but must be a whole number from 0 to ",
+        DEPLOY,
+    ),
+    "another dataset": (
+        settings(TRACKER, DATASET="elsewhere"),
+        "track-spot-costs settings",
+        f"It records in dataset elsewhere, not in {DATASET}.",
+        f"python -m spotkeeper doctor {AT_PROJECT} --dataset elsewhere",
+    ),
+    "the scheduler may not call": (
+        revoked("services/track-spot-costs:policy", "roles/run.invoker", f"serviceAccount:{email('scheduler')}"),
+        "track-spot-costs caller",
+        f"serviceAccount:{email('scheduler')} may not call it: every call is refused with 403.",
+        (
+            f"gcloud run services add-iam-policy-binding track-spot-costs {AT_PROJECT} --region {REGION} "
+            f"--member serviceAccount:{email('scheduler')} --role roles/run.invoker"
+        ),
+    ),
+    "no budget topic": (
+        without("topics/spotkeeper-budget:policy"),
+        "budget topic",
+        "There is no topic spotkeeper-budget: no budget can report.",
+        DEPLOY,
+    ),
+    "Cloud Billing may not publish": (
+        revoked("topics/spotkeeper-budget:policy", "roles/pubsub.publisher", BILLING),
+        "Cloud Billing",
+        f"{BILLING} does not have roles/pubsub.publisher on spotkeeper-budget.",
+        (
+            f"gcloud pubsub topics add-iam-policy-binding spotkeeper-budget {AT_PROJECT} --member {BILLING} "
+            "--role roles/pubsub.publisher"
+        ),
+    ),
+    "the tracker may not publish": (
+        revoked("topics/spotkeeper-budget:policy", role("spotkeeperAlerts"), f"serviceAccount:{email('tracker')}"),
+        "alerts of the tracker",
+        f"serviceAccount:{email('tracker')} does not have {role('spotkeeperAlerts')} on spotkeeper-budget.",
+        (
+            f"gcloud pubsub topics add-iam-policy-binding spotkeeper-budget {AT_PROJECT} "
+            f"--member serviceAccount:{email('tracker')} --role {role('spotkeeperAlerts')}"
+        ),
+    ),
+    "no subscription": (
+        without(SUBSCRIPTION),
+        "delivery",
+        "There is no subscription spotkeeper-enforcer: nothing is delivered.",
+        DEPLOY,
+    ),
+    "its topic was deleted": (
+        change(SUBSCRIPTION, topic="_deleted-topic_"),
+        "delivery",
+        f"spotkeeper-enforcer is one of _deleted-topic_, not of {TOPIC}.",
+        f"gcloud pubsub subscriptions delete spotkeeper-enforcer {AT_PROJECT} && make deploy",
+    ),
+    "notifications are held": (
+        change(SUBSCRIPTION, pushConfig={}),
+        "delivery",
+        "Notifications are held: the subscription has no push endpoint.",
+        PUSH,
+    ),
+    "delivered elsewhere": (
+        change(SUBSCRIPTION, pushConfig__pushEndpoint="https://old.example.com"),
+        "delivery",
+        f"It delivers to https://old.example.com, but the enforcer is {ENFORCER_URI}.",
+        PUSH,
+    ),
+    "delivered unsigned": (
+        without(SUBSCRIPTION, "pushConfig", "oidcToken"),
+        "delivery",
+        f"It signs as nobody for nobody, not as {email('delivery')} for {ENFORCER_URI}.",
+        PUSH,
+    ),
+    "no dead letters": (
+        without(SUBSCRIPTION, "deadLetterPolicy"),
+        "delivery",
+        "What cannot be delivered is lost: there is no dead letter topic.",
+        f"{UPDATE} --dead-letter-topic spotkeeper-dead-letter --max-delivery-attempts 50",
+    ),
+    "no pauses between retries": (
+        without(SUBSCRIPTION, "retryPolicy"),
+        "delivery",
+        "A message that failed is tried again at once, and given up within minutes.",
+        f"{UPDATE} --min-retry-delay 10s --max-retry-delay 600s",
+    ),
+    "too little time to answer": (
+        change(SUBSCRIPTION, ackDeadlineSeconds=10),
+        "delivery",
+        "A delivery that takes more than 10 s is made again meanwhile.",
+        f"{UPDATE} --ack-deadline 600",
+    ),
+    "Pub/Sub may not give up": (
+        revoked("topics/spotkeeper-dead-letter:policy", "roles/pubsub.publisher", AGENT),
+        "giving up: publish",
+        f"{AGENT} does not have roles/pubsub.publisher on spotkeeper-dead-letter.",
+        (
+            f"gcloud pubsub topics add-iam-policy-binding spotkeeper-dead-letter {AT_PROJECT} --member {AGENT} "
+            "--role roles/pubsub.publisher"
+        ),
+    ),
+    "Pub/Sub may not forward": (
+        revoked(f"{SUBSCRIPTION}:policy", "roles/pubsub.subscriber", AGENT),
+        "giving up: forward",
+        f"{AGENT} does not have roles/pubsub.subscriber on spotkeeper-enforcer.",
+        (
+            f"gcloud pubsub subscriptions add-iam-policy-binding spotkeeper-enforcer {AT_PROJECT} --member {AGENT} "
+            "--role roles/pubsub.subscriber"
+        ),
+    ),
+    "no dead letter topic": (
+        without("topics/spotkeeper-dead-letter:policy"),
+        "dead letters",
+        "There is no topic spotkeeper-dead-letter.",
+        DEPLOY,
+    ),
+    "messages were given up": (
+        change("waiting", messages=4),
+        "dead letters",
+        "4 messages were given up.",
+        f"gcloud pubsub subscriptions pull spotkeeper-dead-letter {AT_PROJECT} --limit 10",
+    ),
+    "nobody pays": (
+        change("billingInfo", billingEnabled=False),
+        "billing",
+        f"Project {HOME_PROJECT} has no billing account.",
+        f"gcloud billing projects link {HOME_PROJECT} --billing-account BILLING_ACCOUNT_ID",
+    ),
+    "a threshold of 8,000 %": (
+        thresholds,
+        f"thresholds of {BUDGET_ID}",
+        "80 of 'spotkeeper: compute' is 8000%: a threshold is a share, so 80 % is 0.8.",
+        (
+            f"gcloud billing budgets update {BUDGET_ID} --billing-account {ACCOUNT} --clear-threshold-rules "
+            "--add-threshold-rule percent=0.5 --add-threshold-rule percent=0.8"
+        ),
+    ),
+    "a budget that the policy does not name": (
+        another_budget,
+        "policy",
+        "The policy does not name other: what it says is recorded as unknown_budget.",
+        DEPLOY,
+    ),
+    "a policy for a budget that is not there": (
+        settings(
+            ENFORCER,
+            ENFORCEMENT_POLICY=json.dumps(
+                {"budgets": {name: {"projects": [HOME_PROJECT]} for name in (BUDGET_ID, "typo")}}
+            ),
+        ),
+        "policy",
+        "The policy names typo, and nothing reports under that id.",
+        DEPLOY,
+    ),
+    "no job": (
+        without(JOB),
+        "schedule",
+        f"There is no job spotkeeper-hourly in {REGION}: nothing calls the tracker.",
+        DEPLOY,
+    ),
+    "the job is paused": (
+        change(JOB, state="PAUSED"),
+        "schedule",
+        "spotkeeper-hourly is PAUSED: nothing calls the tracker.",
+        f"gcloud scheduler jobs resume spotkeeper-hourly {AT_REGION}",
+    ),
+    "the job calls something else": (
+        change(JOB, httpTarget__uri="https://old.example.com/"),
+        "schedule target",
+        f"spotkeeper-hourly calls https://old.example.com/, but the tracker is {TRACKER_URI}.",
+        TARGET,
+    ),
+    "the job signs as another": (
+        change(JOB, httpTarget__oidcToken={"serviceAccountEmail": "x@y.z", "audience": TRACKER_URI}),
+        "schedule target",
+        f"spotkeeper-hourly signs its calls as x@y.z for {TRACKER_URI}, not as {email('scheduler')} for {TRACKER_URI}.",
+        TARGET,
+    ),
+    "the last call failed": (
+        change(JOB, status={"code": 7, "message": "PERMISSION_DENIED"}),
+        "schedule result",
+        "The last call of spotkeeper-hourly failed: code 7 PERMISSION_DENIED.",
+        TRACKER_LOG,
+    ),
+    "the job never ran": (
+        without(JOB, "lastAttemptTime"),
+        "schedule result",
+        "spotkeeper-hourly has not called the tracker yet.",
+        f"gcloud scheduler jobs run spotkeeper-hourly {AT_REGION}",
+    ),
+}
+"""What goes wrong: how, of what part it is told, how the sentence begins, and the command."""
+
+SPOILT = ("budget_notifications", "spot_vm_costs", "tracker_runs", "vm_inventory")
+"""The tables that lose rows or a column."""
+
+IN_PLACE: dict[str, tuple[str, str, str, str]] = {
+    "a table is gone": (
+        "DROP TABLE {dataset}.spot_prices",
+        "table spot_prices",
+        "It is not there.",
+        DEPLOY,
+    ),
+    "a column is gone": (
+        "ALTER TABLE {dataset}.vm_inventory DROP COLUMN managed_by",
+        "table vm_inventory",
+        "It has no column managed_by.",
+        DEPLOY,
+    ),
+    "a view is gone": ("DROP VIEW {dataset}.fleet_mix", "views", "Not there: fleet_mix.", DEPLOY),
+    "an hour is missing": (
+        "DELETE FROM {dataset}.tracker_runs WHERE hour = TIMESTAMP '2026-07-21T09:00:00Z'",
+        "hours",
+        "1 of the last 48 hours missing or incomplete, the first that of 2026-07-21 09:00 UTC.",
+        f"gcloud functions logs read track-spot-costs {AT_PROJECT} --region {REGION} --limit 20",
+    ),
+    "nothing was ever recorded": (
+        "DELETE FROM {dataset}.tracker_runs WHERE TRUE",
+        "last run",
+        "The tracker has recorded nothing in the last week.",
+        f"gcloud scheduler jobs run spotkeeper-hourly {AT_REGION}",
+    ),
+    "prices are stale": (
+        "UPDATE {dataset}.spot_vm_costs SET price_status = 'stale' WHERE usage_start_time >= '2026-07-22'",
+        "stale prices",
+        "22% of the last day's cost rows have stale prices.",
+        f"gcloud functions logs read track-spot-costs {AT_PROJECT} --region {REGION} --limit 20",
+    ),
+    "no message came": (
+        "DELETE FROM {dataset}.budget_notifications WHERE TRUE",
+        "last notification",
+        "No budget notification was recorded in the last week: does any budget report?",
+        f"gcloud pubsub subscriptions describe spotkeeper-enforcer {AT_PROJECT}",
+    ),
+}
+"""What goes wrong in the dataset."""
+
+
+def test_a_healthy_deployment_has_no_problem_and_every_part_is_known(doctor: Doctor, dataset: str) -> None:
+    told = doctor(dataset)
+
+    assert (told.code, told.error) == (0, "")
+    assert (told.of("problem"), told.of("unknown")) == ([], [])
+    sentences = {about: sentence for about, sentence, _ in told.of("ok")}
+    assert sentences["tables"] == "All 13 tables are there, with their columns."
+    assert sentences["enforce-budget-limit settings"].startswith("ENFORCEMENT_MODE is dry_run: nothing is stopped.")
+    assert sentences["last run"] == "The hour of 2026-07-22 04:00 UTC was recorded 13 min ago, complete."
+    assert sentences["last notification"].startswith("It came 30 min ago, about ")
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_found_with_the_command_that_mends_it(platform: Platform, records: Records, name: str) -> None:
+    spoil, about, sentence, mend = FAULTS[name]
+    spoil(platform.resources)
+    installation = Installation(HOME_PROJECT, DATASET)
+
+    found = PlatformReader(installation, platform.url, timedelta(0)).read(NOW)
+    findings = diagnose(installation, found, records, (expected_tables(), expected_views()), NOW)
+
+    problems = [each for each in findings if each.state == "problem"]
+    assert [each.mend for each in problems if each.about == about and each.sentence.startswith(sentence)] == [mend]
+    assert {each.about for each in problems} == {about} | FOLLOWED.get(name, set())
+    assert [each for each in findings if each.state == "unknown"] == []
+
+
+COMMANDS = sorted({mend for *_, mend in (*FAULTS.values(), *IN_PLACE.values())})
+
+
+@needs_gcloud
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("gcloud ")])
+def test_gcloud_has_every_command_and_flag_that_is_told(command: str) -> None:
+    assert unknown(command.partition(" && ")[0].removeprefix("gcloud ")) == []
+
+
+def test_every_other_command_that_is_told_is_one_of_ours() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    ours = [command for command in COMMANDS if not command.startswith("gcloud ")]
+    made = {command.removeprefix("make ") for command in ours if command.startswith("make ")}
+
+    assert {"deploy"} <= made <= targets
+    assert [command for command in ours if not command.startswith(("make ", "python -m spotkeeper doctor "))] == []
+
+
+FOLLOWED = {
+    "asset history without its API": {f"role spotkeeperTrackerInstances in {HOME_PROJECT}"},
+}
+"""What else is wrong then."""
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_a_fault_in_the_dataset_is_found(doctor: Doctor, stack: Stack, dataset: str, name: str) -> None:
+    statement, about, sentence, mend = IN_PLACE[name]
+    stack.client().query_and_wait(statement.format(dataset=dataset))
+    try:
+        told = doctor(dataset)
+    finally:
+        refill(stack.client(), dataset)
+
+    assert told.code == 1
+    assert [(each[0], each[2]) for each in told.of("problem") if each[1] == sentence] == [(about, mend)]
+    assert [each for each in told.of("problem") if each[0] != about] == []
+
+
+def test_a_dataset_that_is_not_there_is_one_problem(doctor: Doctor, platform: Platform) -> None:
+    for function in (TRACKER, ENFORCER):
+        settings(function, DATASET="nowhere")(platform.resources)
+
+    told = doctor("nowhere")
+
+    assert told.of("problem") == [("dataset", f"There is no dataset {HOME_PROJECT}.nowhere.", DEPLOY)]
+
+
+def test_without_a_budget_that_reports_the_command_to_connect_the_only_one_is_told(
+    doctor: Doctor, dataset: str, platform: Platform
+) -> None:
+    no_budget_reports(platform.resources)
+
+    problems = doctor(dataset).of("problem")
+
+    assert problems[0] == (
+        "budgets",
+        "None of 1 budgets reports to spotkeeper-budget: nothing will be stopped.",
+        (
+            f"gcloud billing budgets update {BUDGET_ID} --billing-account {ACCOUNT} "
+            f"--notifications-rule-pubsub-topic {TOPIC}"
+        ),
+    )
+    assert [about for about, *_ in problems] == ["budgets", "policy"]
+
+
+def test_where_nothing_is_deployed_everything_is_missing_and_nothing_crashes(
+    doctor: Doctor, platform: Platform
+) -> None:
+    kept = {"services", "policy", "billingInfo", "budgets", "waiting"}
+    for name in platform.resources.keys() - kept:
+        del platform.resources[name]
+    platform.resources["policy"]["bindings"] = []
+
+    told = doctor("nowhere")
+
+    assert told.code == 1
+    assert {"track-spot-costs", "enforce-budget-limit", "budget topic", "delivery", "dataset", "dead letters"} <= {
+        about for about, *_ in told.of("problem")
+    }
+    assert [(about, sentence) for about, sentence, _ in told.of("unknown")] == [
+        ("schedule", "It could not be looked at: the region is not known; say --region.")
+    ]
+
+
+SERVICES = {
+    "service_usage": ({"APIs"}, "roles/serviceusage.serviceUsageViewer"),
+    "iam": (
+        {
+            *(f"account {name}" for name in ("tracker", "enforcer", "scheduler", "delivery", "builder")),
+            *(f"role spotkeeper{name} in {HOME_PROJECT}" for name in ("TrackerHome", "EnforcerHome", "Records")),
+            *(f"role spotkeeper{name} in {HOME_PROJECT}" for name in ("Staging", "Alerts", "TrackerInstances")),
+            f"role spotkeeperEnforcerInstances in {HOME_PROJECT}",
+        },
+        "roles/iam.",
+    ),
+    "functions": ({"track-spot-costs", "enforce-budget-limit", "schedule"}, "roles/cloudfunctions.viewer"),
+    "run": ({"track-spot-costs caller", "enforce-budget-limit caller"}, "roles/run.viewer"),
+    "pubsub": ({"budget topic", "delivery", "giving up: publish", "giving up: forward"}, "roles/pubsub.viewer"),
+    "monitoring": ({"dead letters"}, "roles/monitoring.viewer"),
+    "billing": ({"billing"}, "roles/browser"),
+    "budgets": ({"budgets"}, "roles/billing.viewer on billing account"),
+    "scheduler": ({"schedule"}, "roles/cloudscheduler.viewer"),
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_one_may_not_look_at_is_unknown_with_the_role_to_ask_for(
+    doctor: Doctor, dataset: str, platform: Platform, service: str
+) -> None:
+    parts, asked = SERVICES[service]
+    refused = f"Permission '{service}.get' denied on resource (or it may not exist)."
+    platform.world.faults.replace([Rule(service, Kind.STATUS, status=403, message=refused)])
+
+    told = doctor(dataset)
+
+    unknown = {about: sentence for about, sentence, _ in told.of("unknown")}
+    assert (told.code, told.of("problem")) == (0, [])
+    assert set(unknown) == parts
+    denied = [sentence for about, sentence in unknown.items() if "--region" not in sentence]
+    assert all(refused in sentence and f"Ask for {asked}" in sentence for sentence in denied)
+
+
+@pytest.mark.parametrize("kind", [Kind.WRONG_JSON, Kind.EMPTY, Kind.TRUNCATED, Kind.RESET])
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_answer_that_cannot_be_read_is_unknown_and_no_problem(
+    platform: Platform, records: Records, service: str, kind: Kind
+) -> None:
+    platform.world.faults.replace([Rule(service, kind)])
+    installation = Installation(HOME_PROJECT, DATASET)
+
+    found = PlatformReader(installation, platform.url, timedelta(0)).read(NOW)
+    findings = diagnose(installation, found, records, (expected_tables(), expected_views()), NOW)
+
+    told = {each.about for each in findings if each.state == "unknown"}
+    assert [each for each in findings if each.state == "problem"] == []
+    assert told == SERVICES[service][0]
+
+
+def test_a_region_that_cannot_be_reached_is_no_function_that_is_missing(platform: Platform, records: Records) -> None:
+    platform.unreachable = (REGION,)
+    installation = Installation(HOME_PROJECT, DATASET)
+
+    found = PlatformReader(installation, platform.url, timedelta(0)).read(NOW)
+    findings = diagnose(installation, found, records, (expected_tables(), expected_views()), NOW)
+
+    assert {each.about for each in findings if each.state == "unknown"} == SERVICES["functions"][0]
+    assert [each for each in findings if each.state == "problem"] == []
+
+
+def test_a_service_that_is_down_leaves_the_rest_known(doctor: Doctor, dataset: str, platform: Platform) -> None:
+    platform.world.faults.replace([Rule("scheduler", Kind.STATUS, status=503, message="It is away.")])
+
+    told = doctor(dataset)
+
+    assert told.code == 0
+    assert told.of("unknown") == [("schedule", "It could not be looked at: Cloud Scheduler: It is away.", "")]
+
+
+def test_a_bigquery_that_is_down_leaves_the_rest_known(
+    doctor: Doctor, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", "http://127.0.0.1:9")
+
+    told = doctor(dataset)
+
+    assert (told.code, told.of("problem")) == (0, [])
+    assert {"views", "last run", "last notification", "table spot_prices"} <= {each[0] for each in told.of("unknown")}
+
+
+def test_a_google_cloud_that_is_not_there_is_told_in_one_sentence(
+    doctor: Doctor, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLATFORM_ENDPOINT", "http://127.0.0.1:9")
+
+    told = doctor(dataset)
+
+    assert (told.code, told.findings, told.error.count("\n")) == (2, [], 1)
+    assert told.error.startswith("spotkeeper: Resource Manager: ")
+
+
+def test_a_project_that_one_may_not_see_is_told_in_one_sentence(
+    doctor: Doctor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor is not None
+    assert main(["doctor", "--project", "another-project"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "spotkeeper: project another-project is not there, or you may not see it: Resource Manager: The caller does"
+    )
+
+
+def test_the_region_that_is_asked_for_is_the_one_that_is_looked_at(doctor: Doctor, dataset: str) -> None:
+    assert doctor(dataset, "--region", REGION).code == 0
+    elsewhere = doctor(dataset, "--region", "europe-west4").of("problem")
+
+    assert [about for about, *_ in elsewhere] == ["track-spot-costs", "enforce-budget-limit", "schedule"]
+    assert elsewhere[0][1] == "There is no function track-spot-costs in europe-west4."
+
+
+def test_a_person_reads_a_line_for_each_finding_and_the_command_below_it(
+    doctor: Doctor, dataset: str, platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(JOB, state="PAUSED")(platform.resources)
+    assert doctor is not None
+
+    code = main(["doctor", "--project", HOME_PROJECT, "--dataset", dataset, "--at", text(NOW)])
+
+    lines = capsys.readouterr().out.splitlines()
+    place = lines.index("problem  schedule: spotkeeper-hourly is PAUSED: nothing calls the tracker.")
+    assert code == 1
+    assert lines[place + 1] == f"         -> gcloud scheduler jobs resume spotkeeper-hourly {AT_REGION}"
+    assert lines[-1].endswith(" ok, 1 problem, 0 not known")
+
+
+def test_nothing_is_changed_by_looking(doctor: Doctor, dataset: str, platform: Platform) -> None:
+    before = json.dumps(platform.resources, sort_keys=True)
+
+    doctor(dataset)
+
+    assert json.dumps(platform.resources, sort_keys=True) == before
+    assert platform.world.calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--project", "p", "--region", "us_central"], "'us_central' is no region such as us-central1"),
+        (["--project", "p", "--at", "now"], "--at"),
+    ],
+)
+def test_a_wrong_argument_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["doctor", *arguments])
+
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_wrong_endpoint_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLATFORM_ENDPOINT", "http://127.0.0.1:9/v1")
+
+    assert main(["doctor", "--project", "some-project"]) == 2
+    assert "PLATFORM_ENDPOINT is 'http://127.0.0.1:9/v1'" in capsys.readouterr().err
+
+
+def test_without_a_project_one_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PROJECT_ID", raising=False)
+
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err.startswith("spotkeeper: --project is missing")
+
+
+def test_without_credentials_the_command_says_how_to_get_some(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("PLATFORM_ENDPOINT", "BIGQUERY_ENDPOINT", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+
+    assert [main(["doctor", "--project", "some-project"]), main(["check", "--project", "some-project"])] == [2, 2]
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("spotkeeper: Google Cloud: Your default credentials were not found.")
+    assert "Your default credentials were not found." in second

@@ -1,0 +1,393 @@
+"""What `doctor` says: at its limits, and of what a deployment is made of."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from spotkeeper.cli.doctor import as_json, lines
+from spotkeeper.doctor import deployment
+from spotkeeper.doctor.budgets import budgets
+from spotkeeper.doctor.deployment import ROLES, SERVICES, TRACKER, TRACKER_HOME, TRACKER_INSTANCES, Installation
+from spotkeeper.doctor.facts import (
+    Binding,
+    Budget,
+    Found,
+    Notification,
+    Plan,
+    Platform,
+    Prices,
+    Records,
+    Run,
+    Table,
+    Unread,
+)
+from spotkeeper.doctor.findings import Finding, State, ago, ok, problem, unknown
+from spotkeeper.doctor.messages import messages
+from spotkeeper.doctor.records import data, tables
+from spotkeeper.doctor.rights import grants, needed_roles, roles
+from spotkeeper.settings import EnforcerSettings, TrackerSettings
+from tests.infra.terraform_files import local_values, resource, variables
+
+NOW = datetime(2026, 7, 22, 5, 20, tzinfo=UTC)
+HERE = Installation("home-project", "cost_tracking", "us-central1")
+SECOND = timedelta(seconds=1)
+RUN = Run(NOW - timedelta(hours=2), NOW - timedelta(minutes=13), complete=True, gaps=(), prices_as_of=NOW)
+SAID = Notification(NOW - timedelta(hours=1), "compute", "under_threshold", "little is spent")
+RECORDS = Records(
+    access=frozenset(),
+    tables={},
+    views={},
+    run=RUN,
+    open_hours=(),
+    prices=Prices(100, 0, 0),
+    notification=SAID,
+    plan=None,
+)
+POLICY = '{"budgets": {"b1": {"projects": ["home-project", "other-project"]}}}'
+DENIED = Unread("IAM: no", denied=True)
+
+
+def platform(**values: object) -> Platform:
+    """Return what was found where nothing is deployed, but for these."""
+    nothing = dict.fromkeys((TRACKER, deployment.ENFORCER))
+    empty: dict[str, object] = {
+        "number": "1",
+        "services": {},
+        "accounts": {},
+        "functions": nothing,
+        "invokers": {},
+        "roles": {},
+        "policies": {},
+        "topic": None,
+        "dead_letter": None,
+        "subscription": None,
+        "subscription_policy": None,
+        "dead_letters": None,
+        "billing_account": "ACCOUNT",
+        "budgets": (),
+        "job": None,
+    }
+    return Platform(**{**empty, **values})  # type: ignore[arg-type] # as the test has them
+
+
+def tracker(**variables: str) -> TrackerSettings:
+    return TrackerSettings.from_mapping({"PROJECT_ID": "home-project", **variables})
+
+
+def enforcer(policy: str = POLICY) -> EnforcerSettings:
+    given = {"PROJECT_ID": "home-project", "ENFORCEMENT_MODE": "enforce", "ENFORCEMENT_POLICY": policy}
+    return EnforcerSettings.from_mapping(given)
+
+
+def states(found: list[Finding]) -> dict[str, list[str]]:
+    """Return the states by what they are about."""
+    told: dict[str, list[str]] = {}
+    for each in found:
+        told.setdefault(each.about, []).append(str(each.state))
+    return told
+
+
+def of_records(**changed: object) -> dict[str, list[str]]:
+    return states(list(data(HERE, platform(), replace(RECORDS, **changed), NOW)))  # type: ignore[arg-type] # as above
+
+
+@pytest.mark.parametrize(
+    ("age", "state"),
+    [(timedelta(0), "ok"), (timedelta(hours=2), "ok"), (timedelta(hours=2) + SECOND, "problem")],
+)
+def test_a_run_is_late_after_two_hours(age: timedelta, state: str) -> None:
+    assert of_records(run=replace(RUN, recorded_at=NOW - age))["last run"] == [state]
+
+
+def test_an_incomplete_run_says_what_it_lacks() -> None:
+    records = replace(RECORDS, run=replace(RUN, complete=False, gaps=("compute", "monitoring")))
+
+    [found] = [each for each in data(HERE, platform(), records, NOW) if each.about == "last run"]
+
+    assert (found.state, found.sentence) == (State.PROBLEM, "The hour of 2026-07-22 03:20 lacks compute, monitoring.")
+    assert (
+        found.mend
+        == "gcloud functions logs read track-spot-costs --project home-project --region us-central1 --limit 20"
+    )
+
+
+@pytest.mark.parametrize(
+    ("age", "state"),
+    [(timedelta(hours=24), "ok"), (timedelta(hours=24) + SECOND, "problem")],
+)
+def test_prices_and_notifications_are_old_after_a_day(age: timedelta, state: str) -> None:
+    assert of_records(run=replace(RUN, prices_as_of=NOW - age))["price list"] == [state]
+    assert of_records(notification=replace(SAID, received_at=NOW - age))["last notification"] == [state]
+
+
+@pytest.mark.parametrize(
+    ("unpriced", "state"),
+    [(0, "ok"), (5, "ok"), (6, "problem")],
+)
+def test_up_to_a_twentieth_may_be_without_a_price(unpriced: int, state: str) -> None:
+    assert of_records(prices=Prices(100, unpriced, 0))["prices"] == [state]
+
+
+def test_a_single_stale_price_is_told() -> None:
+    assert of_records(prices=Prices(100, 0, 1))["stale prices"] == ["problem"]
+    assert "stale prices" not in of_records()
+
+
+def test_an_hour_without_rows_says_nothing_of_prices() -> None:
+    assert "prices" not in of_records(prices=Prices(0, 0, 0))
+
+
+def test_permissions_that_the_last_drill_missed_are_a_problem() -> None:
+    plan = Plan(NOW, 0, "dry_run", drill=True, missing_permissions=("other: compute.instances.stop",))
+
+    assert of_records(plan=plan)["last plan"] == ["problem"]
+    assert of_records(plan=replace(plan, missing_permissions=()))["last plan"] == ["ok"]
+    assert of_records(plan=None)["last plan"] == ["ok"]
+
+
+@pytest.mark.parametrize("part", ["run", "open_hours", "prices", "notification", "plan"])
+def test_records_that_may_not_be_read_are_unknown(part: str) -> None:
+    assert ["unknown"] in of_records(**{part: DENIED}).values()
+
+
+EXPECTED = {"t": Table({"a": "STRING", "b": "INT64"}, "a", filter_required=True)}
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (EXPECTED["t"], ""),
+        (replace(EXPECTED["t"], columns={**EXPECTED["t"].columns, "more": "STRING"}), ""),
+        (None, "It is not there."),
+        (replace(EXPECTED["t"], columns={"a": "STRING"}), "It has no column b."),
+        (
+            replace(EXPECTED["t"], columns={"a": "STRING", "b": "STRING"}),
+            "Not of the type that is written: b is STRING.",
+        ),
+        (replace(EXPECTED["t"], partitioned_by=None), "It is divided not, not by a."),
+        (replace(EXPECTED["t"], partitioned_by="b"), "It is divided by b, not by a."),
+        (
+            replace(EXPECTED["t"], filter_required=False),
+            "A query without a filter on its days is not refused, and reads it all.",
+        ),
+    ],
+)
+def test_a_table_is_compared_with_its_file(found: Found[Table], sentence: str) -> None:
+    told = list(tables(HERE, replace(RECORDS, tables={"t": found}), EXPECTED, frozenset()))
+
+    assert [each.sentence for each in told if each.state is State.PROBLEM] == ([sentence] if sentence else [])
+
+
+@pytest.mark.parametrize(
+    ("share", "state", "command"),
+    [
+        ("0.8", State.OK, ""),
+        ("10", State.OK, ""),
+        ("10.01", State.PROBLEM, "--add-threshold-rule percent=0.1001"),
+        ("80", State.PROBLEM, "--add-threshold-rule percent=0.8"),
+    ],
+)
+def test_a_threshold_above_ten_is_a_percentage_by_mistake(share: str, state: State, command: str) -> None:
+    budget = Budget("b1", "compute", HERE.topic, (Decimal(share),))
+
+    told = list(budgets(HERE, platform(budgets=(budget,)), None, None))
+
+    [found] = [each for each in told if each.about == "thresholds of b1"]
+    assert found.state is state
+    assert found.mend.endswith(command)
+
+
+def test_the_tracker_s_own_budget_is_one_that_reports() -> None:
+    own = tracker(MONTHLY_BUDGET_USD="10", BUDGET_ID="b1", BUDGET_TOPIC=HERE.topic)
+
+    told = states(list(budgets(HERE, platform(), own, enforcer())))
+
+    assert told == {"billing": ["ok"], "budgets": ["ok"], "policy": ["ok"]}
+
+
+def test_of_several_budgets_none_is_chosen_to_be_connected() -> None:
+    silent = (Budget("b1", "one", "", ()), Budget("b2", "two", "projects/p/topics/other", ()))
+
+    told = list(budgets(HERE, platform(budgets=silent), None, None))
+
+    assert told[-1].mend.startswith("gcloud billing budgets update BUDGET_ID ")
+
+
+def test_dead_letters_of_which_there_is_no_figure_are_unknown() -> None:
+    policy: frozenset[Binding] = frozenset()
+
+    def told(count: int | None) -> list[str]:
+        return states(list(messages(HERE, platform(dead_letter=policy, dead_letters=count))))["dead letters"]
+
+    assert (told(None), told(0), told(1)) == (["unknown"], ["ok"], ["problem"])
+
+
+def test_the_settings_decide_what_a_role_has_to_hold() -> None:
+    policy = '{"budgets": {"b": {"projects": ["p-one-1"]}}, "grace_seconds": 30, "without_records": "act"}'
+    plain = needed_roles(HERE, tracker(CUSTOM_METRICS="false"), None)
+    full = needed_roles(HERE, tracker(ASSET_HISTORY="true"), enforcer(policy))
+
+    assert plain[HERE.project_id, TRACKER_HOME] == ROLES[TRACKER_HOME]
+    assert plain[HERE.project_id, TRACKER_INSTANCES] == ROLES[TRACKER_INSTANCES]
+    assert full[HERE.project_id, TRACKER_INSTANCES][-1] == "cloudasset.assets.exportResource"
+    assert full[HERE.project_id, TRACKER_HOME] == ("bigquery.jobs.create", "monitoring.timeSeries.create")
+    assert set(full["p-one-1", deployment.ENFORCER_INSTANCES]) == {
+        *ROLES[deployment.ENFORCER_INSTANCES],
+        "compute.instances.setMetadata",
+        "compute.globalOperations.list",
+    }
+
+
+def test_where_a_folder_may_give_the_right_its_lack_is_unknown() -> None:
+    several = tracker(PROJECTS="p-one-1,p-two-2")
+    given = {("p-one-1", TRACKER_INSTANCES): frozenset(ROLES[TRACKER_INSTANCES])}
+
+    nowhere = states(list(roles(HERE, platform(), several, None)))
+    in_one = states(list(roles(HERE, platform(roles=given), several, None)))
+
+    assert nowhere["rights of the tracker"] == ["unknown"]
+    assert f"role {TRACKER_INSTANCES} in p-one-1" not in nowhere
+    assert in_one[f"role {TRACKER_INSTANCES} in p-one-1"] == ["ok"]
+    assert in_one[f"role {TRACKER_INSTANCES} in p-two-2"] == ["problem"]
+
+
+def test_a_project_whose_policy_may_not_be_read_is_unknown() -> None:
+    found = states(list(grants(HERE, platform(policies={"home-project": DENIED}), None, enforcer())))
+
+    assert found == {"rights in home-project": ["unknown"], "rights in other-project": ["unknown"]}
+
+
+def test_a_right_without_its_condition_is_wide_and_enough() -> None:
+    members = {name: HERE.member(name) for name in ("tracker", "enforcer")}
+    everything = frozenset(
+        {
+            Binding(HERE.role(TRACKER_HOME), members["tracker"]),
+            Binding(HERE.role(deployment.ENFORCER_HOME), members["enforcer"]),
+            Binding(HERE.role(deployment.STAGING), members["tracker"]),
+            Binding(HERE.role(deployment.STAGING), members["enforcer"], conditional=True),
+            *(Binding(role, HERE.member("builder")) for role in deployment.BUILDER_ROLES),
+        }
+    )
+    lesser = everything - {Binding(HERE.role(TRACKER_HOME), members["tracker"])} | {
+        Binding(HERE.role(TRACKER_HOME), members["tracker"], conditional=True)
+    }
+
+    assert states(list(grants(HERE, platform(policies={"home-project": everything}), None, None))) == {
+        "rights in home-project": ["ok"]
+    }
+    assert states(list(grants(HERE, platform(policies={"home-project": lesser}), None, None))) == {
+        "rights in home-project": ["problem"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("age", "told"),
+    [
+        (timedelta(seconds=-5), "0 min ago"),
+        (timedelta(minutes=59, seconds=59), "59 min ago"),
+        (timedelta(hours=1), "1 h 0 min ago"),
+        (timedelta(hours=23, minutes=59), "23 h 59 min ago"),
+        (timedelta(days=2, hours=3, minutes=9), "2 d 3 h ago"),
+        (timedelta(days=2), "2 d ago"),
+    ],
+)
+def test_how_long_ago_something_was_is_told_in_words(age: timedelta, told: str) -> None:
+    assert ago(age) == told
+
+
+def test_findings_are_summed_up_for_people_and_for_programs() -> None:
+    found = [ok("a", "Good."), problem("b", "Bad.", "make deploy"), unknown("c", DENIED, "roles/x")]
+
+    assert list(lines(found)) == [
+        "ok       a: Good.",
+        "problem  b: Bad.",
+        "         -> make deploy",
+        "unknown  c: It could not be looked at: IAM: no. Ask for roles/x.",
+        "doctor: 1 ok, 1 problem, 1 not known",
+    ]
+    told = as_json(HERE, found)
+    assert (told["ok_count"], told["problem_count"], told["unknown_count"]) == (1, 1, 1)
+    assert told["findings"] == [
+        {"about": "a", "state": "ok", "sentence": "Good.", "mend": ""},
+        {"about": "b", "state": "problem", "sentence": "Bad.", "mend": "make deploy"},
+        {
+            "about": "c",
+            "state": "unknown",
+            "sentence": "It could not be looked at: IAM: no. Ask for roles/x.",
+            "mend": "",
+        },
+    ]
+
+
+PERMISSION_LISTS: Mapping[str, tuple[str, ...]] = {
+    "tracker_instance_permissions": ROLES[TRACKER_INSTANCES],
+    "enforcer_instance_permissions": ROLES[deployment.ENFORCER_INSTANCES],
+    "tracker_home_permissions": ROLES[TRACKER_HOME],
+    "enforcer_home_permissions": ROLES[deployment.ENFORCER_HOME],
+    "records_permissions": ROLES[deployment.RECORDS],
+    "staging_permissions": ROLES[deployment.STAGING],
+    "alert_permissions": ROLES[deployment.ALERTS],
+    "asset_history_permissions": deployment.ASSET_HISTORY_PERMISSIONS,
+    "metrics_permissions": deployment.METRICS_PERMISSIONS,
+    "warning_permissions": deployment.WARNING_PERMISSIONS,
+    "without_records_permissions": deployment.WITHOUT_RECORDS_PERMISSIONS,
+}
+
+
+def test_the_permissions_that_are_looked_for_are_those_that_terraform_gives() -> None:
+    given = {name: tuple(value) for name, value in local_values().items() if name.endswith("_permissions")}
+
+    assert given == PERMISSION_LISTS
+
+
+def test_the_apis_that_are_looked_for_are_those_that_terraform_enables() -> None:
+    named = re.findall(r"[a-z]+\.googleapis\.com", str(local_values()["services"]))
+
+    assert sorted({*SERVICES, deployment.BUDGETS_SERVICE, deployment.ASSETS_SERVICE}) == sorted(set(named))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "attribute", "value"),
+    [
+        ("google_pubsub_topic", "budget", "name", deployment.TOPIC),
+        ("google_pubsub_topic", "dead_letter", "name", deployment.DEAD_LETTER),
+        ("google_pubsub_subscription", "dead_letter", "name", deployment.DEAD_LETTER),
+        ("google_pubsub_subscription", "enforcer", "name", deployment.SUBSCRIPTION),
+        ("google_pubsub_subscription", "enforcer", "ack_deadline_seconds", deployment.ACK_SECONDS),
+        ("google_cloud_scheduler_job", "hourly", "name", deployment.JOB),
+        ("google_cloudfunctions2_function", "tracker", "name", deployment.TRACKER),
+        ("google_cloudfunctions2_function", "enforcer", "name", deployment.ENFORCER),
+        ("google_project_iam_custom_role", "tracker_instances", "role_id", deployment.TRACKER_INSTANCES),
+        ("google_project_iam_custom_role", "enforcer_instances", "role_id", deployment.ENFORCER_INSTANCES),
+        ("google_project_iam_custom_role", "tracker_home", "role_id", deployment.TRACKER_HOME),
+        ("google_project_iam_custom_role", "enforcer_home", "role_id", deployment.ENFORCER_HOME),
+        ("google_project_iam_custom_role", "records", "role_id", deployment.RECORDS),
+        ("google_project_iam_custom_role", "staging", "role_id", deployment.STAGING),
+        ("google_project_iam_custom_role", "alerts", "role_id", deployment.ALERTS),
+        *(("google_service_account", name, "account_id", f"spotkeeper-{name}") for name in deployment.ACCOUNTS),
+    ],
+)
+def test_what_is_looked_for_has_the_name_that_terraform_gives(
+    kind: str, name: str, attribute: str, value: object
+) -> None:
+    assert resource(kind, name)[attribute] == value
+
+
+@pytest.mark.parametrize("function", deployment.ENTRY_POINTS)
+def test_a_function_is_looked_for_as_terraform_builds_it(function: str) -> None:
+    body = resource("google_cloudfunctions2_function", deployment.IDENTITIES[function])
+    [build], [service] = body["build_config"], body["service_config"]
+
+    assert (build["runtime"], build["entry_point"]) == (deployment.RUNTIME, deployment.ENTRY_POINTS[function])
+    assert service["ingress_settings"] == deployment.INGRESS
+
+
+def test_the_roles_of_the_builder_and_the_account_of_cloud_billing_are_those_of_terraform() -> None:
+    builder = str(resource("google_project_iam_member", "builder")["for_each"])
+
+    assert set(re.findall(r"roles/[\w.]+", builder)) == set(deployment.BUILDER_ROLES)
+    assert variables()["budget_publisher"]["default"] == deployment.BUDGET_PUBLISHER
