@@ -102,7 +102,9 @@ class PriceHistory:
         held = {_rate_key(dated.rate): dated for dated in self._rates if dated.valid_to is None}
         gone = held.keys() - read.keys()
         if not read or len(gone) > len(held) * _LARGEST_SHARE_GONE:
-            message = f"the price catalogue shows {len(read)} rates and lacks {len(gone)} of the {len(held)} known ones"
+            message = (
+                f"the Cloud Billing Catalog shows {len(read)} rates and lacks {len(gone)} of the {len(held)} known ones"
+            )
             raise UnavailableError(message)
         begun = {
             key: DatedRate(rate, hour)

@@ -34,7 +34,7 @@ class Answers(PlainCalls):
     ) -> dict[str, Any]:
         assert (method, path, body) == ("GET", "/compute/v1/projects/p/aggregated/instances", None)
         self.asked.append(dict(query or {}))
-        return self.answers.pop(0)
+        return {"kind": InstanceList.kind, **self.answers.pop(0)}
 
 
 def listed(answers: Answers) -> tuple[list[dict[str, Any]], list[str]]:

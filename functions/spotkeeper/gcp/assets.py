@@ -1,8 +1,8 @@
 """Cloud Asset Inventory: how instances were that lived and died between two looks; it keeps 35 days."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, timedelta
-from itertools import batched
+from itertools import batched, groupby
 from typing import Any
 
 from google.api_core.exceptions import BadRequest, NotFound
@@ -40,9 +40,13 @@ class InstanceHistory:
             start_time=min(uptime.hour for uptime in uptimes), end_time=max(uptime.hour for uptime in uptimes) + HOUR
         )
         for some in batched(names, ASSETS_PER_CALL, strict=False):
-            for version in self._versions(project_id, some, window):
-                if not version.deleted and (look := self._look(project_id, version, report)).instance.key in keys:
-                    yield look
+            versions = self._versions(project_id, some, window)
+            found = (self._look(project_id, version, report) for version in versions if not version.deleted)
+            yield from _merged(
+                look
+                for look in found
+                if look.instance.key in keys and look.instance.shape.machine_type not in self._shapes.unread
+            )
 
     def _versions(
         self, project_id: str, names: Sequence[str], window: asset_v1.TimeWindow
@@ -71,6 +75,13 @@ class InstanceHistory:
         window: Any = version.window  # its times are datetimes, whatever their annotations say
         instance = to_instance(project_id, found, self._shapes, report)
         return Look(instance, *(moment.astimezone(UTC) for moment in (window.start_time, window.end_time)))
+
+
+def _merged(looks: Iterable[Look]) -> Iterator[Look]:
+    """Join the versions of an instance that differ only in what is not kept of it, such as its status."""
+    for instance, same in groupby(looks, key=lambda look: look.instance):
+        versions = list(same)
+        yield Look(instance, min(each.first_seen for each in versions), max(each.last_seen for each in versions))
 
 
 def _asset_name(uptime: Uptime) -> str:

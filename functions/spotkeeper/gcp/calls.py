@@ -60,6 +60,9 @@ _FAILURES = (
     TimeoutError,
 )
 
+_MISREADINGS = (KeyError, TypeError, AttributeError, ValueError)
+"""What the client libraries raise when an answer lacks what every answer has."""
+
 
 def retry(patience: timedelta) -> Retry:
     """Return the way in which a call that may be repeated is repeated: with growing pauses, for so long in all."""
@@ -80,6 +83,9 @@ def failing_as_unavailable(service: str) -> Iterator[None]:
     except _FAILURES as error:
         cause = error.__cause__ if isinstance(error.__cause__, _FAILURES) else error
         message = f"{service}: {type(cause).__name__}: {' '.join(str(cause).split())[:500]}"
+        raise UnavailableError(message) from error
+    except _MISREADINGS as error:
+        message = f"{service}: an answer of another form than promised: {type(error).__name__}: {error}"
         raise UnavailableError(message) from error
 
 

@@ -11,6 +11,7 @@ from google.cloud import billing_v1
 from spotkeeper.catalog_reading import read_catalog
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, is_local, retry
+from spotkeeper.gcp.plain_calls import Turning
 from spotkeeper.skus import CatalogReading, ForeignCurrencyError, Sku, money
 
 COMPUTE_ENGINE = "services/6F81-5844-456A"
@@ -23,21 +24,20 @@ class BillingCatalog:
     """Reads all SKUs of Compute Engine, in US dollars."""
 
     def __init__(self, endpoint: str | None, patience: timedelta) -> None:
-        with failing_as_unavailable(_SERVICE):
-            self._client = billing_v1.CloudCatalogClient(
-                credentials=credentials(endpoint),
-                transport="rest" if is_local(endpoint) else None,
-                client_options=client_options(endpoint),
-            )
+        self._client = billing_v1.CloudCatalogClient(
+            credentials=credentials(endpoint),
+            transport="rest" if is_local(endpoint) else None,
+            client_options=client_options(endpoint),
+        )
         self._retry = retry(patience)
 
     def read(self) -> CatalogReading:
         """Return all rates; raises UnavailableError when a page is missing or the prices are not in US dollars."""
-        try:
-            with failing_as_unavailable(_SERVICE):
+        with failing_as_unavailable(_SERVICE):
+            try:
                 return read_catalog(sku for page in self._pages() for sku in skus_of(page))
-        except ForeignCurrencyError as error:
-            raise UnavailableError(str(error)) from error
+            except ForeignCurrencyError as error:
+                raise UnavailableError(str(error)) from error
 
     def pages_as_json(self) -> Iterator[str]:
         """Yield every page as the API writes it, each in one line; raises UnavailableError when one is missing."""
@@ -50,7 +50,21 @@ class BillingCatalog:
 
     def _pages(self) -> Iterator[billing_v1.ListSkusResponse]:
         request = billing_v1.ListSkusRequest(parent=COMPUTE_ENGINE, currency_code="USD", page_size=SKUS_PER_PAGE)
-        yield from self._client.list_skus(request=request, retry=self._retry, timeout=TIMEOUT).pages
+        turned = Turning(_SERVICE)
+        while True:
+            page = self._page(request)
+            if not page.next_page_token and not billing_v1.ListSkusResponse.pb(page).skus:
+                page = self._page(request)  # A page that was promised and is empty may have lost what was on it.
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = turned.to(page.next_page_token)
+
+    def _page(self, request: billing_v1.ListSkusRequest) -> billing_v1.ListSkusResponse:
+        pages: Iterator[billing_v1.ListSkusResponse] = self._client.list_skus(
+            request=request, retry=self._retry, timeout=TIMEOUT
+        ).pages
+        return next(pages)
 
 
 def skus_of(page: billing_v1.ListSkusResponse) -> Iterator[Sku]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from spotkeeper import machine_types
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.plain_calls import CallError, PlainCalls
+from spotkeeper.gcp.plain_calls import CallError, PlainCalls, Turning
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.machine_types import Sizes
 from spotkeeper.tracking import Report
@@ -41,8 +41,14 @@ class ComputeInstances:
         self.shapes = Shapes(MachineTypes(calls))
 
     def instances(self, project_id: str, report: Report) -> Iterator[Instance]:
-        """Yield every instance; a zone that does not answer is reported."""
-        return (to_instance(project_id, found, self.shapes, report) for found in self.found(project_id, report))
+        """Yield every instance; a zone that does not answer is reported.
+
+        One whose machine type could not be read now is left out: recorded without its size, it would stay so for good.
+        """
+        for found in self.found(project_id, report):
+            instance = to_instance(project_id, found, self.shapes, report)
+            if instance.shape.machine_type not in self.shapes.unread:
+                yield instance
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -51,6 +57,7 @@ class ComputeInstances:
 
     def found(self, project_id: str, report: Report) -> Iterator[Json]:
         """Yield every instance as Compute Engine describes it."""
+        self.shapes.unread.clear()
         return self._list.items(project_id, report)
 
 
@@ -66,6 +73,7 @@ class AggregatedList:
     """
 
     collection = ""
+    kind = ""
 
     def __init__(self, calls: PlainCalls, fields: str) -> None:
         """Prepare to read some fields of what is listed."""
@@ -74,16 +82,23 @@ class AggregatedList:
             "maxResults": str(ITEMS_PER_PAGE),
             "returnPartialSuccess": "true",
             "fields": (
-                "nextPageToken,unreachables,warning(code,message),items/*/warning(code,message),"
+                "kind,nextPageToken,unreachables,warning(code,message),items/*/warning(code,message),"
                 f"items/*/{self.collection}({fields})"
             ),
         }
 
     def items(self, project_id: str, report: Report, **more: str) -> Iterator[Json]:
-        """Yield all that is listed, for a query with more parameters; a zone that does not answer is reported."""
+        """Yield all that is listed, for a query with more parameters; a zone that does not answer is reported.
+
+        Every page says that it is one: an answer that does not is no list of nothing.
+        """
         query = {**self.query, **more}
+        turned = Turning("Compute Engine")
         while True:
             page = self._calls.call("GET", f"{PROJECTS}/{project_id}/aggregated/{self.collection}", query=query)
+            if page.get("kind") != self.kind:
+                message = f"Compute Engine: {str(page)[:200]} was answered where a {self.kind} was promised"
+                raise UnavailableError(message)
             scopes = list(_expected(page.get("items", {}), dict).values())
             _report_missing(page, scopes, report)
             for scope in scopes:
@@ -91,13 +106,14 @@ class AggregatedList:
                     yield _expected(item, dict)
             if not page.get("nextPageToken"):
                 return
-            query["pageToken"] = page["nextPageToken"]
+            query["pageToken"] = turned.to(page["nextPageToken"])
 
 
 class InstanceList(AggregatedList):
     """The instances of a project."""
 
     collection = "instances"
+    kind = "compute#instanceAggregatedList"
 
 
 class OperationList(AggregatedList):
@@ -107,6 +123,7 @@ class OperationList(AggregatedList):
     """
 
     collection = "operations"
+    kind = "compute#operationAggregatedList"
 
 
 class MachineTypes:
@@ -133,14 +150,18 @@ class Shapes:
         self._described = described
         self._sizes: dict[str, Sizes | None] = {}
         self.shapes: dict[Shape, Shape] = {}
+        self.unread: set[str] = set()
 
     def sizes(self, project_id: str, zone: str, machine_type: str, report: Report) -> Sizes | None:
         """Return what is billed of a machine type; None when nobody knows, or cannot tell now, which is reported."""
+        if machine_type in self.unread:
+            return None
         if machine_type not in self._sizes:
             try:
                 known = machine_types.sizes(machine_type) or self._ask(project_id, zone, machine_type)
             except UnavailableError as error:
                 report(f"machine type {machine_type}: {error}")
+                self.unread.add(machine_type)
                 return None
             self._sizes[machine_type] = known
         return self._sizes[machine_type]
@@ -153,7 +174,7 @@ class Shapes:
         found = self._described.get(project_id, zone, machine_type)
         if found is None:
             return None
-        with _read_as_expected():
+        with read_as_expected():
             if found.get("bundledLocalSsds", {}).get("partitionCount"):
                 return None  # How large its disks are is not said here, and differs between families.
             accelerator = (found.get("accelerators") or [{}])[0]
@@ -168,7 +189,7 @@ class Shapes:
 
 def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
     """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
-    with _read_as_expected():
+    with read_as_expected():
         zone = last_part(found["zone"])
         machine_type = last_part(found["machineType"])
         sizes = shapes.sizes(project_id, zone, machine_type, report)
@@ -232,7 +253,7 @@ def _expected[Kind](value: object, kind: type[Kind]) -> Kind:
 
 
 @contextmanager
-def _read_as_expected() -> Iterator[None]:
+def read_as_expected() -> Iterator[None]:
     """Take what does not fit into a description for a service that is out of order."""
     try:
         yield

@@ -22,6 +22,7 @@ from spotkeeper.actions import Outcome, PlannedEvent
 from spotkeeper.budgets import History, RecordedStop, current_period
 from spotkeeper.deliveries import Delivery
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.calls import failing_as_unavailable
 from spotkeeper.gcp.delivery_records import REDELIVERY, amount, delivery_parameters, rounded
 from spotkeeper.gcp.jobs import Jobs, Parameter
 from spotkeeper.gcp.records import dated_rate_from
@@ -69,7 +70,8 @@ class EnforcementRecords:
             ArrayQueryParameter("labels", "STRING", labels),
             ScalarQueryParameter("label_keys", "INT64", len(rule.labels)),
         ]
-        [row] = self._jobs.query("enforcement_history", parameters)
+        with failing_as_unavailable("BigQuery"):
+            [row] = self._jobs.query("enforcement_history", parameters)
         return History(
             received_before=row["received_before"],
             latest=row["latest"],
@@ -93,7 +95,8 @@ class EnforcementRecords:
         self._load(staging, schema, (_planned(delivery, each) for each in events))
         try:
             parameters = [*_delivery(delivery), *_plan(delivery), ScalarQueryParameter("plans", "INT64", plans)]
-            [row] = self._jobs.transaction("plan", parameters, staging)
+            with failing_as_unavailable("BigQuery"):
+                [row] = self._jobs.transaction("plan", parameters, staging)
         finally:
             self._sweep(staging)
         return bool(row["recorded"])

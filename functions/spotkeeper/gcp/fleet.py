@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 from spotkeeper.enforcer_ports import Report
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.compute import ComputeInstances, Json, OperationList, Shapes, compute_calls, to_instance
+from spotkeeper.gcp.compute import (
+    ComputeInstances,
+    Json,
+    OperationList,
+    Shapes,
+    compute_calls,
+    read_as_expected,
+    to_instance,
+)
 from spotkeeper.instances import ProvisioningModel
 from spotkeeper.plans import SpotVm
 
@@ -47,7 +55,8 @@ class SpotFleet:
 def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> SpotVm:
     """Return an instance with what it does now; one that never started counts from its creation."""
     instance = to_instance(project_id, found, shapes, report)
-    started = _time(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
+    with read_as_expected():
+        started = _time(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
     return SpotVm(instance, found.get("status", ""), started)
 
 

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
@@ -12,7 +12,9 @@ from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, Sch
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from google.cloud.bigquery.table import RowIterator
 
+from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.gcp.plain_calls import Turning
 from spotkeeper.gcp.rest_query import statement_text
 
 JOB_SECONDS = 300.0
@@ -37,10 +39,14 @@ class Jobs:
         self._job_retry = DEFAULT_JOB_RETRY.with_timeout(patience.total_seconds())
         self._fields: dict[str, tuple[SchemaField, ...]] = {}
 
-    def query(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
-        """Run one of the statements of this package and return its rows."""
+    def query(self, statement: str, parameters: Sequence[Parameter]) -> Iterator[Any]:
+        """Run one of the statements of this package, all of which have columns, and return its rows."""
         with failing_as_unavailable("BigQuery"):
-            return self._run(statement_text(statement), parameters)
+            rows = self._run(statement_text(statement), parameters)
+        if not rows.schema:
+            message = f"BigQuery: the statement {statement} was answered without its columns"
+            raise UnavailableError(message)
+        return _all_rows(rows)
 
     def transaction(
         self, statement: str, parameters: Sequence[Parameter], staging: str = "", parts: Sequence[str] = ()
@@ -104,6 +110,21 @@ class Jobs:
             statement, job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT
         )
         return job.result(retry=self._retry, job_retry=self._job_retry, timeout=JOB_SECONDS)
+
+
+def _all_rows(rows: RowIterator) -> Iterator[Any]:
+    """Yield the rows of all pages; raises UnavailableError when they are not as many as BigQuery said."""
+    read, turned = 0, Turning("BigQuery")
+    with failing_as_unavailable("BigQuery"):
+        for page in rows.pages:
+            for row in page:
+                read += 1
+                yield row
+            if rows.next_page_token:
+                turned.to(rows.next_page_token)
+    if rows.total_rows is not None and read != rows.total_rows:
+        message = f"BigQuery: {read} rows were read, not {rows.total_rows}"
+        raise UnavailableError(message)
 
 
 def _optional(field: SchemaField) -> SchemaField:

@@ -14,7 +14,17 @@ from google.cloud.monitoring_v3 import (
 from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
 
 from spotkeeper.costs import Uptime
-from spotkeeper.gcp.calls import TIMEOUT, failing_as_unavailable, insecure_channel, is_local, retry
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.calls import (
+    TIMEOUT,
+    client_options,
+    credentials,
+    failing_as_unavailable,
+    insecure_channel,
+    is_local,
+    retry,
+)
+from spotkeeper.gcp.plain_calls import Turning
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR
 from spotkeeper.tracking import Report
@@ -27,7 +37,7 @@ def metric_client(endpoint: str | None) -> MetricServiceClient:
     """Return a client of Cloud Monitoring, or of a plain-text server that speaks its protocol."""
     if endpoint is not None and is_local(endpoint):
         return MetricServiceClient(transport=MetricServiceGrpcTransport(channel=insecure_channel(endpoint)))
-    return MetricServiceClient(client_options={"api_endpoint": endpoint} if endpoint else None)
+    return MetricServiceClient(credentials=credentials(endpoint), client_options=client_options(endpoint))
 
 
 class MonitoringUptime:
@@ -47,12 +57,21 @@ class MonitoringUptime:
         wanted = {int((hour + HOUR).timestamp()): hour for hour in hours}
         request = uptime_request(project_id, hours)
         with failing_as_unavailable("Cloud Monitoring"):
-            pager = self._client.list_time_series(request=request, retry=self._retry, timeout=TIMEOUT)
-            for page in pager.pages:
-                decoded = ListTimeSeriesResponse.pb(page)
+            turned = Turning("Cloud Monitoring")
+            while True:
+                decoded = self._page(request)
+                if request.page_token and not decoded.time_series and not decoded.next_page_token:
+                    decoded = self._page(request)  # A page that was promised and is empty may have lost what was on it.
                 for error in decoded.execution_errors:
                     report(f"Cloud Monitoring: {error.message or 'an incomplete answer'}")
                 yield from _uptimes(decoded.time_series, wanted)
+                if not decoded.next_page_token:
+                    return
+                request.page_token = turned.to(decoded.next_page_token)
+
+    def _page(self, request: ListTimeSeriesRequest) -> Any:  # noqa: ANN401 (protobuf of ListTimeSeriesResponse)
+        pager = self._client.list_time_series(request=request, retry=self._retry, timeout=TIMEOUT)
+        return ListTimeSeriesResponse.pb(next(iter(pager.pages)))
 
 
 def uptime_request(project_id: str, hours: Sequence[datetime]) -> ListTimeSeriesRequest:
@@ -74,7 +93,22 @@ def _uptimes(series_of_page: Sequence[Any], wanted: dict[int, datetime]) -> Iter
         labels = series.resource.labels
         key = InstanceKey(labels["project_id"], labels["zone"], labels["instance_id"])
         name = series.metric.labels["instance_name"]
+        if not all(key):
+            message = f"Cloud Monitoring: a time series whose resource lacks a label: {str(series)[:200]}"
+            raise UnavailableError(message)
         for point in series.points:
             end = point.interval.end_time.seconds
-            if end in wanted and (seconds := point.value.double_value or float(point.value.int64_value)):
+            if end in wanted and (seconds := _seconds(point.value, name)):
                 yield Uptime(key, name, wanted[end], seconds)
+
+
+def _seconds(value: Any, name: str) -> float:  # noqa: ANN401 (protobuf of monitoring_v3.TypedValue)
+    """Return an uptime; one that is no number must not count as none."""
+    match value.WhichOneof("value"):
+        case "double_value":
+            return float(value.double_value)
+        case "int64_value":
+            return float(value.int64_value)
+        case other:
+            message = f"Cloud Monitoring: the uptime of {name} is a {other}, not a number"
+            raise UnavailableError(message)

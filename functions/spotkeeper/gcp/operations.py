@@ -57,6 +57,9 @@ class Operations:
             with failing_as_unavailable("Compute Engine"):
                 operation = request(request_id)
             name, ended_at_once = str(operation.name), _is_done(operation)
+            if not name:
+                message = "Compute Engine: a request was answered without the operation it led to"
+                raise UnavailableError(message)
             operation = self._ended(place, operation, deadline)
             problem = _problem(operation)
             if not problem:
@@ -68,16 +71,16 @@ class Operations:
         raise UnavailableError(message)
 
     def _ended(self, place: Place, operation: Any, deadline: float) -> Any:  # noqa: ANN401 (compute_v1.Operation)
-        pause = _FIRST_PAUSE
+        pause, name = _FIRST_PAUSE, operation.name
         while not _is_done(operation):
             left = deadline - time.monotonic()
             if left <= 0:
-                message = f"operation {operation.name} has not ended in the time there was"
+                message = f"operation {name} has not ended in the time there was"
                 raise UnavailableError(message)
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
             with failing_as_unavailable("Compute Engine"):
-                operation = self._get(place, operation.name)
+                operation = self._get(place, name)
         return operation
 
     def _get(self, place: Place, name: str) -> Any:  # noqa: ANN401 (compute_v1.Operation)

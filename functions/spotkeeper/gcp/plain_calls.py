@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -47,9 +48,22 @@ def is_local(endpoint: str | None) -> bool:
     return endpoint is not None and endpoint.startswith("http://")
 
 
-def credentials(endpoint: str | None) -> Credentials | None:
-    """Return what to sign calls with; None is the function's own service account."""
-    return AnonymousCredentials() if is_local(endpoint) else None
+def credentials(endpoint: str | None) -> Credentials:
+    """Return what to sign calls with: the function's own service account, or whoever is logged in at a terminal.
+
+    Raises UnavailableError where neither is.
+    """
+    return AnonymousCredentials() if is_local(endpoint) else _own_credentials()
+
+
+@cache
+def _own_credentials() -> Credentials:
+    try:
+        signer, _ = google.auth.default(scopes=[_SCOPE])
+    except GoogleAuthError as error:
+        message = f"Google Cloud: {error} At a terminal: gcloud auth application-default login"
+        raise UnavailableError(message) from error
+    return signer
 
 
 class CallError(UnavailableError):
@@ -69,10 +83,7 @@ class PlainCalls:
         self._service = service
         address = endpoint or host
         self._address = address if "://" in address else f"https://{address}"
-        signer = credentials(endpoint)
-        if signer is None:
-            signer, _ = google.auth.default(scopes=[_SCOPE])
-        self._http = AuthorizedHttp(signer)
+        self._http = AuthorizedHttp(credentials(endpoint))
         self._patience = patience.total_seconds()
 
     def call(
@@ -107,6 +118,23 @@ class PlainCalls:
         except (HTTPError, GoogleAuthError, ValueError) as error:
             return None, _Failure(f"{type(error).__name__}: {error}", may_pass=isinstance(error, _PASSING_ERRORS))
         return (found if isinstance(found, dict) else None), _Failure(f"the answer {str(found)[:200]} is no object")
+
+
+class Turning:
+    """The pages of one list that were asked for; to come back to one is to turn in a circle, without end."""
+
+    def __init__(self, service: str) -> None:
+        """Begin with the first page, which has no token."""
+        self._service = service
+        self._tokens = {""}
+
+    def to(self, token: str) -> str:
+        """Return the token of the next page; raises UnavailableError when that was asked for before."""
+        if token in self._tokens:
+            message = f"{self._service}: the page {token[:50]!r} was to follow itself"
+            raise UnavailableError(message)
+        self._tokens.add(token)
+        return token
 
 
 class _Failure(NamedTuple):

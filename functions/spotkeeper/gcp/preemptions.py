@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.compute import Json, OperationList, compute_calls, last_part
+from spotkeeper.gcp.compute import Json, OperationList, compute_calls, last_part, read_as_expected
 from spotkeeper.instances import InstanceKey
 from spotkeeper.preemptions import Preemption
 from spotkeeper.tracking import Report
@@ -32,13 +32,14 @@ class ComputePreemptions:
 
 
 def _preemption(project_id: str, operation: Json) -> Preemption:
-    return Preemption(
-        key=InstanceKey(project_id, last_part(operation.get("zone", "")), str(operation.get("targetId", ""))),
-        instance_name=last_part(operation.get("targetLink", "")),
-        operation_id=str(operation.get("id", "")),
-        operation_name=operation.get("name", ""),
-        preempted_at=_moment(operation),
-    )
+    with read_as_expected():
+        return Preemption(
+            key=InstanceKey(project_id, last_part(operation.get("zone", "")), str(operation.get("targetId", ""))),
+            instance_name=last_part(operation.get("targetLink", "")),
+            operation_id=str(operation.get("id", "")),
+            operation_name=operation.get("name", ""),
+            preempted_at=_moment(operation),
+        )
 
 
 def _moment(operation: Json) -> datetime:

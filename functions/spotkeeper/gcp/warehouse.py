@@ -25,6 +25,7 @@ from google.cloud.bigquery import (
 
 from spotkeeper.alerts import Alert, Spend
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.calls import failing_as_unavailable
 from spotkeeper.gcp.jobs import Jobs, Parameter
 from spotkeeper.gcp.records import dated_rate_from, look_from, staged
 from spotkeeper.hours import HourState
@@ -158,7 +159,8 @@ class WarehouseStage:
         for period in periods:
             parameters += [_time(f"{period.kind}_start", period.start), _time(f"{period.kind}_end", period.end)]
         parts = [part for kind, part in _PARTS.items() if kind in self._kinds]
-        [row] = self._jobs.transaction("commit", parameters, self._table, parts)
+        with failing_as_unavailable("BigQuery"):
+            [row] = self._jobs.transaction("commit", parameters, self._table, parts)
         told = [(each["period"], each["threshold"]) for each in row["told"]]
         return [
             Spend(

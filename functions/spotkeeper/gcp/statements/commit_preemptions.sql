@@ -25,3 +25,18 @@ QUALIFY ROW_NUMBER() OVER (
   PARTITION BY staged.preemption.project_id, staged.preemption.zone, staged.preemption.operation_id
   ORDER BY seen.first_seen <= staged.preemption.preempted_at DESC, seen.last_seen DESC
 ) = 1;
+
+-- A run that could not find out who an instance was records its preemption without the machine type; a later one may know.
+UPDATE spot_preemptions AS recorded
+SET machine_type = seen.machine_type
+FROM (
+  SELECT project_id, zone, instance_id, machine_type
+  FROM vm_inventory
+  WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, zone, instance_id ORDER BY last_seen DESC) = 1
+) AS seen
+WHERE recorded.preempted_at >= @first_hour
+  AND recorded.machine_type IS NULL
+  AND recorded.project_id = seen.project_id
+  AND recorded.zone = seen.zone
+  AND recorded.instance_id = seen.instance_id;

@@ -1,0 +1,119 @@
+"""Both functions under fire.
+
+python -m tests.faults                     every fault at every place, and exit code 1 if one ends in a fourth way
+python -m tests.faults --only 'stop.*500'  those cells whose names match
+python -m tests.faults --markdown          the same as tables in docs/faults.md
+python -m tests.faults --kills 200         the functions' processes killed at random moments
+python -m tests.faults --days 60           weeks of hourly runs of the tracker, a tenth of them disturbed
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.faults.days import WARM_AFTER_DAYS, compared, lives
+from tests.faults.enforcer import Enforcer
+from tests.faults.kills import Kill, kill_enforcer, kill_tracker
+from tests.faults.outcomes import Outcome
+from tests.faults.running import OPERATIONS, TRACKER, Range, Tried, all_cells, shooting_range, tried_at_once
+from tests.faults.tables import counted, tables, written_between_marks
+from tests.faults.tracker import Tracker
+
+MOST_GROWTH = 1.1
+DOCS = Path(__file__).parents[2] / "docs" / "faults.md"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="tests.faults", description=__doc__)
+    parser.add_argument("--function", choices=OPERATIONS, action="append")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression for the names of cells")
+    parser.add_argument("--markdown", action="store_true", help="write the tables into docs/faults.md")
+    parser.add_argument("--all", action="store_true", help="those cells too that come to the same as others")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kills", type=int, metavar="NUMBER", help="kill so many runs instead, at random moments")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--days", type=int, metavar="NUMBER", help="run for so many days instead, twice")
+    options = parser.parse_args(arguments)
+    if options.days:
+        return _days(options)
+    return _kills(options) if options.kills else _matrix(options)
+
+
+def _matrix(options: argparse.Namespace) -> int:
+    wanted = [cell for cell in all_cells(options.function or list(OPERATIONS)) if re.search(options.only, str(cell))]
+    begun = time.monotonic()
+    tried: list[Tried] = []
+    for each in tried_at_once(wanted, min(options.workers, max(len(wanted), 1)), every=options.all):
+        tried.append(each)
+        if each.told.outcome is not Outcome.ABSENT:
+            _say(f"{each.cell}: {each.told.outcome} {each.told.reason} ({each.seconds:.1f} s)")
+    counts = counted(each.told for each in tried)
+    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
+    _say(f"{len(tried) - counts[Outcome.ABSENT]} cells in {time.monotonic() - begun:.0f} s: {told}")
+    if options.markdown:
+        DOCS.write_text(
+            written_between_marks(DOCS.read_text(), tables(sorted(tried, key=lambda each: wanted.index(each.cell))))
+        )
+    return 1 if counts[Outcome.WRONG] else 0
+
+
+def _kills(options: argparse.Namespace) -> int:
+    """Kill what was asked for; what the functions log is no part of what is said."""
+    wrong = 0
+    said = sys.stdout
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        for name in options.function or list(OPERATIONS):
+            begun = time.monotonic()
+            with shooting_range() as here:
+                kills = list(_killing(here, name, options))
+            bad = sum(bool(kill.problems) for kill in kills)
+            cut_off = sum(kill.cut_off for kill in kills)
+            left = sum(kill.left_behind for kill in kills)
+            said.write(
+                f"{name}: {len(kills)} kills in {time.monotonic() - begun:.0f} s, {cut_off} of them before the end, "
+                f"{left} staging tables left to expire; wrong after {bad}\n"
+            )
+            wrong += bad
+    return 1 if wrong else 0
+
+
+def _killing(here: Range, name: str, options: argparse.Namespace) -> Iterator[Kill]:
+    killing = (
+        kill_tracker(Tracker(here.place), options.kills, options.seed)
+        if name == TRACKER
+        else kill_enforcer(Enforcer(here.place), options.kills, options.seed)
+    )
+    for kill in killing:
+        for problem in kill.problems:
+            sys.stderr.write(f"{name} killed after {kill.seconds:.3f} s: {problem}\n")
+        yield kill
+
+
+def _days(options: argparse.Namespace) -> int:
+    begun = time.monotonic()
+    disturbed, twin = lives(options.days, options.seed)
+    problems = list(compared(disturbed, twin))
+    for problem in problems:
+        sys.stderr.write(f"{problem}\n")
+    warm = min(WARM_AFTER_DAYS, options.days) - 1
+    _say(
+        f"{options.days} days in {time.monotonic() - begun:.0f} s: {disturbed.disturbed} runs disturbed, "
+        f"{disturbed.refused} refused, {len(problems)} differences; memory of the function after day {warm + 1} "
+        f"{disturbed.memory_mib[warm]:.0f} MiB, at the end {disturbed.memory_mib[-1]:.0f} MiB"
+    )
+    return 1 if problems or disturbed.memory_mib[-1] > disturbed.memory_mib[warm] * MOST_GROWTH else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Budget messages as Pub/Sub pushes them to a function in this process."""
+
+import base64
+import json
+from datetime import datetime
+
+from werkzeug.test import Client
+
+
+def deliver(function: Client, budget_id: str, message_id: str, published: datetime, cost: int) -> int:
+    """Deliver a message about a budget of 1000 USD, and return the status that the function answers."""
+    answer = function.post("/", json=envelope(budget_id, message_id, published, cost))
+    return int(answer.status_code)
+
+
+def envelope(budget_id: str, message_id: str, published: datetime, cost: int) -> dict[str, object]:
+    """Return a push of Cloud Billing's message about a budget of 1000 USD."""
+    body = {
+        "budgetDisplayName": "Spot",
+        "costAmount": cost,
+        "budgetAmount": 1000,
+        "costIntervalStart": "2026-07-01T07:00:00Z",
+        "currencyCode": "USD",
+    }
+    message = {
+        "data": base64.b64encode(json.dumps(body).encode()).decode(),
+        "messageId": f"{budget_id}-{message_id}",
+        "publishTime": published.isoformat().replace("+00:00", "Z"),
+        "attributes": {"budgetId": budget_id, "billingAccountId": "account", "schemaVersion": "1.0"},
+    }
+    return {"message": message, "subscription": "projects/data-platform/subscriptions/enforcer"}

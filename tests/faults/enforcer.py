@@ -1,0 +1,214 @@
+"""The enforcer under fire: a delivery with a fault, the same again without, and what was stopped and recorded."""
+
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from werkzeug.test import Client
+
+from infra.local.stack import HOME_PROJECT
+from tests.faults import tracker
+from tests.faults.deliveries import deliver
+from tests.faults.fleets import at
+from tests.faults.keeping import keep, put_back
+from tests.faults.outcomes import CAUSES, Outcome, Told
+from tests.faults.places import Place, schedule
+from tests.faults.snapshots import OF_THE_TIME, Snapshot, differences, snapshot, without
+from tests.faults.wires import Fault, Kind
+
+TARGET = "enforce_budget_limit"
+NOW, AGAIN, NEXT = at(4, 20), at(4, 21), at(4, 50)
+"""When the message comes that a fault strikes, when it comes again, and when the next one does."""
+
+BUDGET = "budget-under-fire"
+RULE = {"projects": [HOME_PROJECT], "most_stops_per_alert": 4}
+SETTINGS = {
+    "CALL_PATIENCE_SECONDS": "2",
+    "ACTING_SECONDS": "10",
+    "PARALLEL_STOPS": "2",
+    "ENFORCEMENT_MODE": "enforce",
+    "ENFORCEMENT_POLICY": json.dumps({"budgets": {BUDGET: RULE}}),
+}
+OPERATIONS = {
+    "instances": "Compute Engine",
+    "machine types": "Compute Engine",
+    "instance": "Compute Engine",
+    "stop": "Compute Engine",
+    "operation": "Compute Engine",
+    "query": "BigQuery",
+    "rows": "BigQuery",
+    "load": "BigQuery",
+    "commit": "BigQuery",
+    "sweep": "BigQuery",
+    "outcomes": "BigQuery",
+    "record": "BigQuery",
+}
+"""What the enforcer asks for, and whose name an error about it has to bear; `record` is of a message under budget."""
+
+MOST_DELIVERIES = 3
+OVER, UNDER = 1100, 500
+OF_THE_DELIVERY = OF_THE_TIME | {"operation"}
+KEPT = "enforcer"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was answered and logged, what the tables say, and which VMs were told to stop, each by how many requests."""
+
+    status: int
+    reasons: Sequence[str]
+    tables: Snapshot
+    stops: Mapping[str, int]
+
+    def names(self, *events: str) -> Counter[str]:
+        """Return the names of the VMs of which such an event is recorded, as often as it is."""
+        return Counter(row["instance_name"] for row in self.tables["enforcement_actions"] if row["event"] in events)
+
+
+@dataclass
+class Enforcer:
+    """Deliveries to the enforcer in a place, all in one dataset that is put back before each."""
+
+    place: Place
+    dataset: str = field(init=False)
+    _kept: bool = False
+    _twins: dict[int, tuple[list[Seen], Mapping[str, int]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the dataset."""
+        self.dataset = self.place.new_dataset()
+
+    def calls(self, operation: str) -> int:
+        """How often an operation is called by the delivery that a fault strikes."""
+        return self._twin(_cost(operation))[1].get(operation, 0)
+
+    def ends(self, fault: Fault) -> Told:
+        """Let one delivery be struck by a fault, and say how that ended."""
+        cost = _cost(fault.operation)
+        twin, _ = self._twin(cost)
+        self.begin()
+        function = self._function()
+        self.place.trouble.replace(fault)
+        struck = self.look(function, "1", NOW, cost)
+        problems = self.place.trouble.problems()
+        self.place.trouble.replace()
+        problems += [f"{name} never expires" for name in self.place.leftovers(self.dataset)]
+        problems += _never(struck, twin[-1])
+        if problems:
+            return Told(Outcome.WRONG, f"{struck.status} {struck.reasons}; {'; '.join(problems)}")
+        if struck.status == 200 and not _differ(struck, twin[0]):
+            return Told(Outcome.SAME)
+        later = [struck]
+        while later[-1].status != 200 and len(later) <= MOST_DELIVERIES:
+            later.append(self.look(function, "1", AGAIN, cost))
+        later.append(self.look(function, "2", NEXT, cost))
+        return _judged(fault, struck, later, twin)
+
+    def undisturbed(self) -> Seen:
+        """Return what comes of the first message without a fault."""
+        return self._twin(OVER)[0][0]
+
+    def _twin(self, cost: int) -> tuple[list[Seen], Mapping[str, int]]:
+        if cost not in self._twins:
+            self.begin()
+            function = self._function()
+            self.place.trouble.replace()
+            first = self.look(function, "1", NOW, cost)
+            calls = dict(self.place.trouble.replace())
+            self._twins[cost] = [first, self.look(function, "2", NEXT, cost)], calls
+            if any(each.status != 200 for each in self._twins[cost][0]) or (cost == OVER and not first.stops):
+                message = f"an undisturbed delivery does not stop what it should: {self._twins[cost]}"
+                raise AssertionError(message)
+        return self._twins[cost]
+
+    def begin(self) -> None:
+        """Let the dataset hold four undisturbed hours, and Compute Engine be as it was."""
+        self.place.cloud.world.reset()
+        self.place.trouble.replace()
+        if not self._kept:
+            self._kept = True
+            for moment in (tracker.FIRST, tracker.DISTURBED):
+                self.place.cloud.world.clock.now = moment
+                settings = self.place.settings(self.dataset, tracker.SETTINGS)
+                schedule(self.place.function(tracker.TARGET, settings), moment)
+            keep(self.place.client, self.dataset, KEPT)
+        put_back(self.place.client, self.dataset, KEPT)
+
+    def _function(self) -> Client:
+        return self.place.function(TARGET, self.place.settings(self.dataset, SETTINGS))
+
+    def look(self, function: Client, message_id: str, moment: datetime, cost: int) -> Seen:
+        """Deliver a message, and look what came of it."""
+        self.place.cloud.world.clock.now = moment
+        log = _Reasons()
+        logging.getLogger("spotkeeper").addHandler(log)
+        published = moment - timedelta(seconds=5)
+        status = deliver(function, BUDGET, message_id, published, cost)
+        logging.getLogger("spotkeeper").removeHandler(log)
+        stops = Counter(
+            operation.task.target.rpartition("/")[2]
+            for operation in self.place.cloud.world.operations.of_project(HOME_PROJECT)
+            if operation.task.operation_type == "stop"
+        )
+        return Seen(status, log.reasons, snapshot(self.place.client, self.dataset), stops)
+
+
+class _Reasons(logging.Handler):
+    """Keeps why a message is to be delivered again, as the log says it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reasons: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() == "to be delivered again":
+            self.reasons += getattr(record, "spotkeeper_fields", {})["reasons"]
+
+
+def _cost(operation: str) -> int:
+    """What the message says was spent: little where recording just that is what is to fail."""
+    return UNDER if operation == "record" else OVER
+
+
+def _differ(seen: Seen, twin: Seen) -> list[str]:
+    problems = differences(without(seen.tables, OF_THE_DELIVERY), without(twin.tables, OF_THE_DELIVERY))
+    return problems if seen.stops == twin.stops else [*problems, f"stopped {seen.stops}, not {twin.stops}"]
+
+
+def _never(seen: Seen, twin: Seen) -> list[str]:
+    """What must not be at any time, whatever went wrong."""
+    problems = [f"{name} was stopped, which is to be spared" for name in seen.stops.keys() - twin.stops.keys()]
+    problems += [f"{name} was stopped {times} times" for name, times in seen.stops.items() if times > 1]
+    return problems + [
+        f"{name} was stopped without a plan" for name in seen.stops.keys() - seen.names("planned").keys()
+    ]
+
+
+def _judged(fault: Fault, struck: Seen, later: Sequence[Seen], twin: Sequence[Seen]) -> Told:
+    """Say how it ended, when it did not end as it would have without the fault."""
+    told, last = f"{struck.status} {struck.reasons}", later[-1]
+    if any(each.status != 200 for each in later[-2:]):
+        return Told(Outcome.WRONG, f"{told}; it never came to an end: {[each.reasons for each in later]}")
+    if problems := [problem for each in later for problem in _never(each, twin[-1])]:
+        return Told(Outcome.WRONG, f"{told}; later {problems}")
+    if last.stops != twin[-1].stops:
+        return Told(Outcome.WRONG, f"{told}; in the end {last.stops} were stopped, not {twin[-1].stops}")
+    for events in (("planned",), ("stopped", "changed")):
+        if last.names(*events) != twin[-1].names(*events):
+            return Told(Outcome.WRONG, f"{told}; recorded as {events}: {last.names(*events)}")
+    if struck.status == 200:
+        reasons = [gap for row in struck.tables["budget_notifications"] for gap in row["gaps"]]
+        return _named(Outcome.COMPLETED, fault, reasons)
+    refused = not struck.names("planned") and not struck.stops
+    return _named(Outcome.REFUSED if refused else Outcome.COMPLETED, fault, struck.reasons)
+
+
+def _named(outcome: Outcome, fault: Fault, reasons: Sequence[str]) -> Told:
+    service, wanted = OPERATIONS[fault.operation], CAUSES.get(Kind(fault.kind), "")
+    if any(service in reason and re.search(wanted, reason) for reason in reasons):
+        return Told(outcome)
+    return Told(Outcome.WRONG, f"{outcome}, but the cause is not named: {reasons}")

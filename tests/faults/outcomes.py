@@ -1,0 +1,113 @@
+"""The three ways in which a fault may end, and how the tables tell which it was."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from infra.local.stack import Answer
+from tests.faults.snapshots import OF_THE_RUN, OF_THE_TIME, Snapshot, differences, hours, without
+from tests.faults.wires import Kind
+
+CAUSES = {
+    Kind.SLOW: r"[Tt]ime(d )?-?out|Deadline",
+    Kind.RESET: r"[Cc]onnection|closed|Unavailable|reset",
+    Kind.LOST: r"[Cc]onnection|closed|Unavailable|reset",
+    Kind.TOO_MANY: r"TooManyRequests|RESOURCE_EXHAUSTED|ResourceExhausted",
+    Kind.INTERNAL: r"InternalServerError|INTERNAL",
+    Kind.UNAVAILABLE: r"ServiceUnavailable|UNAVAILABLE",
+    Kind.DENIED: r"Forbidden|PermissionDenied|PERMISSION_DENIED",
+    Kind.EXPIRED: r"Unauthorized|Unauthenticated|UNAUTHENTICATED|credentials cannot be refreshed",
+    Kind.TRUNCATED: r"IncompleteRead|[Cc]onnection|closed|Unavailable|JSON|Parse",
+}
+"""How an error has to name its cause; of what else goes wrong it has to say at least whose answer it was."""
+
+
+class Outcome(StrEnum):
+    """What has become of a fault; the last of them must never be."""
+
+    SAME = "same"
+    COMPLETED = "completed"
+    REFUSED = "refused"
+    WRONG = "WRONG"
+    ABSENT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An outcome, and why it is none of the three where it is not."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All tables of one dataset before a fault, after it, and after the next run without one."""
+
+    before: Snapshot
+    after: Snapshot
+    mended: Snapshot
+
+
+def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
+    kind: Kind, service: str, answer: Answer, found: Story, twin: Story
+) -> Told:
+    """Say how a run with a fault ended, from the tables alone and from what the run itself claimed."""
+    if problems := differences(_later(found.mended), _later(twin.mended)):
+        return Told(Outcome.WRONG, f"{answer.status} {answer.body}; the next run did not mend it: {problems}")
+    if lacking := [hour for hour, told in hours(found.mended).items() if not told.complete]:
+        return Told(Outcome.WRONG, f"still incomplete: {lacking}")
+    if invented := _invented(found, twin):
+        return Told(Outcome.WRONG, f"rows that an undisturbed run never wrote: {invented}")
+    if answer.status == 200 and answer.body.get("complete") is True:
+        if problems := differs(found.after, twin.after):
+            return Told(Outcome.WRONG, f"said to be complete, but {problems}")
+        return Told(Outcome.SAME)
+    if answer.status == 200:
+        causes = [f"{gap['source']} {gap['detail']}" for gap in answer.body["gaps"]]
+        recorded = [row for row in found.after["tracker_runs"] if not row["complete"]]
+        if not recorded:
+            return Told(Outcome.WRONG, "said to be incomplete, but not recorded so")
+        return _named(Outcome.COMPLETED, kind, service, causes)
+    if answer.status == 503:
+        if halves := _halves(found, twin):
+            return Told(Outcome.WRONG, f"refused, but half-written: {halves}")
+        return _named(Outcome.REFUSED, kind, service, [str(answer.body.get("error"))])
+    return Told(Outcome.WRONG, f"answered {answer.status} {answer.body}")
+
+
+def differs(found: Snapshot, wanted: Snapshot) -> list[str]:
+    """Say in which tables two runs at the same time came to different ends."""
+    return differences(without(found, OF_THE_RUN), without(wanted, OF_THE_RUN))
+
+
+def _named(outcome: Outcome, kind: Kind, service: str, causes: Sequence[str]) -> Told:
+    wanted = CAUSES.get(kind, "")
+    if any(service in cause and re.search(wanted, cause) for cause in causes):
+        return Told(outcome)
+    return Told(Outcome.WRONG, f"{outcome}, but the cause is not named: {causes}")
+
+
+def _later(found: Snapshot) -> Mapping[str, list[str]]:
+    """What two datasets have in common that came to the same by another way."""
+    plain = without(found, OF_THE_TIME)
+    plain["tracker_runs"] = sorted(f"{hour} {sorted(told.projects)}" for hour, told in hours(found).items())
+    alerts = [{name: value for name, value in row.items() if name != "cost"} for row in found["budget_alerts"]]
+    plain["budget_alerts"] = without({"budget_alerts": alerts}, OF_THE_TIME)["budget_alerts"]
+    return plain
+
+
+def _invented(found: Story, twin: Story) -> list[str]:
+    """The cost rows with a cost that the undisturbed run would not have written."""
+    ignored = OF_THE_TIME | {"price_status"}
+    written = [row for row in found.after["spot_vm_costs"] if row["cost"] is not None]
+    known = set(without({"costs": twin.after["spot_vm_costs"]}, ignored)["costs"])
+    return [row for row in without({"costs": written}, ignored)["costs"] if row not in known][:2]
+
+
+def _halves(found: Story, twin: Story) -> list[str]:
+    """The tables that are neither as before nor as after an undisturbed run."""
+    before, after = (without(each, OF_THE_RUN) for each in (found.before, found.after))
+    whole = without(twin.after, OF_THE_RUN)
+    return [name for name, rows in after.items() if rows not in (before[name], whole[name])]

@@ -1,0 +1,120 @@
+"""Trying cells: in this process, or in several at once, each with a BigQuery and stand-ins of its own."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.queues import Queue
+from pathlib import Path
+
+from infra.local.fleet import Fleet
+from infra.local.processes import Processes
+from infra.local.stack import serve_bigquery
+from tests.faults import enforcer, tracker
+from tests.faults.enforcer import Enforcer
+from tests.faults.matrix import Cell, cells, is_usual, why_absent
+from tests.faults.outcomes import Outcome, Told
+from tests.faults.places import Place, place
+from tests.faults.tracker import Tracker
+from tests.faults.wires import NEVER_STRUCK
+
+TRACKER, ENFORCER = "tracker", "enforcer"
+OPERATIONS = {TRACKER: tracker.OPERATIONS, ENFORCER: enforcer.OPERATIONS}
+PATIENCE_SECONDS = 600
+LEFT_OUT = ""
+"""Why a cell was not tried that could have been: another one comes to the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A cell, what came of it, and how long that took."""
+
+    cell: Cell
+    told: Told
+    seconds: float
+
+
+@dataclass(slots=True)
+class Range:
+    """Where both functions are tried."""
+
+    place: Place
+    every: bool = False
+    functions: dict[str, Tracker | Enforcer] = field(default_factory=dict)
+
+    def tried(self, cell: Cell) -> Tried:
+        """Try one cell."""
+        function = self._function(cell.function)
+        calls = function.calls(cell.operation)
+        begun = time.monotonic()
+        absent = why_absent(cell, calls) if calls else "it is never called"
+        if absent is None and not self.every and not is_usual(cell, calls):
+            absent = LEFT_OUT
+        told = _ends(function, cell, calls) if absent is None else Told(Outcome.ABSENT, absent)
+        return Tried(cell, told, time.monotonic() - begun)
+
+    def _function(self, name: str) -> Tracker | Enforcer:
+        if name not in self.functions:
+            self.functions[name] = Tracker(self.place) if name == TRACKER else Enforcer(self.place)
+        return self.functions[name]
+
+
+def _ends(function: Tracker | Enforcer, cell: Cell, calls: int) -> Told:
+    """Say how a fault ended. A job is asked after more often at times: then the last call comes earlier."""
+    told = function.ends(cell.fault(calls))
+    if NEVER_STRUCK in told.reason and calls > 1:
+        return _ends(function, cell, calls - 1)
+    return told
+
+
+@contextmanager
+def shooting_range(*, every: bool = False, fleet: Fleet | None = None) -> Iterator[Range]:
+    """Set up everything in this process, and BigQuery in another."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Processes(Path(folder) / "logs") as processes,
+        place(serve_bigquery(processes, Path(folder)), fleet) as here,
+    ):
+        yield Range(here, every)
+
+
+def all_cells(functions: Sequence[str] = (TRACKER, ENFORCER)) -> list[Cell]:
+    """All cells of some functions, those that cannot exist too."""
+    return [cell for name in functions for operation in OPERATIONS[name] for cell in cells(name, operation)]
+
+
+def tried_at_once(wanted: Sequence[Cell], workers: int, *, every: bool) -> Iterator[Tried]:
+    """Try cells in several processes, and yield them as they are done with."""
+    context = multiprocessing.get_context("spawn")
+    left: Queue[Cell | None] = context.Queue()
+    done: Queue[Tried] = context.Queue()
+    for cell in [*wanted, *[None] * workers]:
+        left.put(cell)
+    processes = [context.Process(target=_work, args=(left, done, every), daemon=True) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    try:
+        for _ in wanted:
+            yield done.get(timeout=PATIENCE_SECONDS)
+    finally:
+        for process in processes:
+            process.join(PATIENCE_SECONDS if left.empty() else 0)
+            process.terminate()
+
+
+def _work(left: "Queue[Cell | None]", done: "Queue[Tried]", every: bool) -> None:  # noqa: FBT001 (given by name alone where a process is made)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        shooting_range(every=every) as here,
+    ):
+        for cell in iter(left.get, None):
+            done.put(here.tried(cell))
+        sys.stdout.flush()

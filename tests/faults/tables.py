@@ -1,0 +1,79 @@
+"""The matrix as tables: operations by kinds of fault, and in each cell what came of the first, middle and last call."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tests.faults.matrix import Cell, Lasting, Position
+from tests.faults.outcomes import Outcome, Told
+from tests.faults.running import OPERATIONS, Tried
+from tests.faults.wires import Kind
+
+BEGIN, END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
+type Results = Mapping[Cell, Told]
+
+
+def tables(tried: Iterable[Tried]) -> str:
+    """Return the tables of both functions in Markdown, and what a dash stands for."""
+    results = {each.cell: each.told for each in tried}
+    parts = []
+    for function, operations in OPERATIONS.items():
+        found = {cell: told for cell, told in results.items() if cell.function == function}
+        if found:
+            parts += [f"### The {function}\n", *_tables(found, operations), f"{_summary(found)}\n"]
+    return "\n".join([*parts, "A dash, and why:\n", *_absences(results), ""])
+
+
+def written_between_marks(text: str, made: str) -> str:
+    """Return a text with the tables put between its two marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+
+
+def counted(results: Iterable[Told]) -> Counter[Outcome]:
+    """Return how often each outcome came."""
+    return Counter(told.outcome for told in results)
+
+
+def _tables(results: Results, operations: Mapping[str, str]) -> Iterator[str]:
+    services = list(dict.fromkeys(operations.values()))
+    for service in services:
+        columns = [name for name, owner in operations.items() if owner == service]
+        yield f"| {service} | {' | '.join(columns)} |"
+        yield f"|{'---|' * (len(columns) + 1)}"
+        for kind in Kind:
+            yield f"| {kind} | {' | '.join(_cell(results, name, kind) for name in columns)} |"
+        yield ""
+
+
+def _cell(all_results: Results, operation: str, kind: Kind) -> str:
+    """What came of once, and of from then on where that is tried, each for the calls that there are."""
+    results = {cell: told for cell, told in all_results.items() if (cell.operation, cell.kind) == (operation, kind)}
+    parts = []
+    for lasting in Lasting:
+        told = [_word(results, position, lasting) for position in Position]
+        there = [word for word in told if word != Outcome.ABSENT]
+        if there:
+            parts.append(there[0] if len(set(there)) == 1 else " / ".join(there))
+    if not parts:
+        return Outcome.ABSENT
+    return parts[0] if len(set(parts)) == 1 else "; ".join(parts)
+
+
+def _word(results: Results, position: Position, lasting: Lasting) -> str:
+    found = [told.outcome for cell, told in results.items() if (cell.position, cell.lasting) == (position, lasting)]
+    return found[0] if found else Outcome.ABSENT
+
+
+def _summary(results: Results) -> str:
+    counts = counted(results.values())
+    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if outcome is not Outcome.ABSENT)
+    return f"{sum(counts.values()) - counts[Outcome.ABSENT]} cells: {told}."
+
+
+def _absences(results: Results) -> Sequence[str]:
+    reasons: dict[str, set[str]] = defaultdict(set)
+    for cell, told in results.items():
+        if told.outcome is Outcome.ABSENT and told.reason:
+            reasons[told.reason].add(f"{cell.operation}")
+    return [f"- {reason}: {', '.join(sorted(names))}" for reason, names in sorted(reasons.items())]

@@ -1,0 +1,39 @@
+"""A sample of the matrix that `python -m tests.faults` runs in full: no fault has a fourth way to end."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from infra.local.stack import Stack
+from tests.faults.matrix import Cell
+from tests.faults.outcomes import Outcome
+from tests.faults.places import place
+from tests.faults.running import OPERATIONS, Range, all_cells
+from tests.faults.sample import sample
+from tests.faults.wires import Kind
+
+SAMPLE = sample(all_cells())
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of functions-framework
+
+
+@pytest.fixture(scope="module")
+def shooting_range(stack: Stack) -> Iterator[Range]:
+    before = dict(os.environ)
+    with place(stack.bigquery) as here:
+        yield Range(here, every=True)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def test_the_sample_has_every_kind_of_fault_and_every_service_of_both_functions() -> None:
+    assert {cell.kind for cell in SAMPLE} == set(Kind)
+    services = {(cell.function, OPERATIONS[cell.function][cell.operation]) for cell in SAMPLE}
+    assert services == {(name, service) for name, known in OPERATIONS.items() for service in known.values()}
+
+
+@pytest.mark.parametrize("cell", SAMPLE, ids=str)
+def test_a_fault_ends_in_one_of_three_ways(shooting_range: Range, cell: Cell) -> None:
+    tried = shooting_range.tried(cell)
+
+    assert tried.told.outcome in {Outcome.SAME, Outcome.COMPLETED, Outcome.REFUSED}, tried.told.reason

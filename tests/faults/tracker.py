@@ -1,0 +1,132 @@
+"""The tracker under fire: one run with a fault, the next without, and what the tables then say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from werkzeug.test import Client
+
+from infra.local.stack import HOME_PROJECT, TOPIC, Answer
+from tests.faults.fleets import at
+from tests.faults.keeping import empty, keep, put_back
+from tests.faults.outcomes import Outcome, Story, Told, differs, judged
+from tests.faults.places import Place, schedule
+from tests.faults.snapshots import Snapshot, snapshot
+from tests.faults.wires import Fault
+
+KEPT = "tracker"
+TARGET = "track_spot_costs"
+FIRST, DISTURBED, NEXT = at(1, 7), at(4, 7), at(5, 7)
+"""When the tables get their first rows, when the fault strikes (three hours are due then), and when it is gone."""
+
+OPERATIONS = {
+    "uptime": "Cloud Monitoring",
+    "figures": "Cloud Monitoring",
+    "instances": "Compute Engine",
+    "preemptions": "Compute Engine",
+    "machine types": "Compute Engine",
+    "assets": "Cloud Asset Inventory",
+    "skus": "Cloud Billing Catalog",
+    "query": "BigQuery",
+    "rows": "BigQuery",
+    "load": "BigQuery",
+    "commit": "BigQuery",
+    "sweep": "BigQuery",
+    "publish": "Pub/Sub",
+}
+"""What the tracker asks for, and whose name an error about it has to bear."""
+
+SETTINGS = {
+    "ASSET_HISTORY": "true",
+    "BUDGET_TOPIC": TOPIC,
+    "CALL_PATIENCE_SECONDS": "2",
+    "DAILY_BUDGET_USD": "3",
+    "PROJECTS": HOME_PROJECT,
+}
+
+
+@dataclass
+class Tracker:
+    """Runs of the tracker in a place, all in one dataset: what it is to begin with is put back before each."""
+
+    place: Place
+    dataset: str = field(init=False)
+    _begun: Snapshot | None = None
+    _twins: dict[str, tuple[Story, Mapping[str, int]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the dataset."""
+        self.dataset = self.place.new_dataset()
+
+    def calls(self, operation: str) -> int:
+        """How often an operation is called by the run that a fault strikes."""
+        return self._twin(_refresh(operation))[1].get(operation, 0)
+
+    def ends(self, fault: Fault) -> Told:
+        """Let one run be struck by a fault, and say how that ended."""
+        refresh = _refresh(fault.operation)
+        twin, _ = self._twin(refresh)
+        story, answer, problems = self._story(refresh, fault)
+        if problems:
+            return Told(Outcome.WRONG, "; ".join(problems))
+        return judged(fault.kind, OPERATIONS[fault.operation], answer, story, twin)
+
+    def undisturbed(self) -> Story:
+        """Return all tables as they are without a fault."""
+        return self._twin("6")[0]
+
+    def _twin(self, refresh: str) -> tuple[Story, Mapping[str, int]]:
+        if refresh not in self._twins:
+            story, answer, _ = self._story(refresh)
+            if answer.body.get("complete") is not True:
+                message = f"an undisturbed run is not complete: {answer}"
+                raise AssertionError(message)
+            self._twins[refresh] = story, dict(self.place.trouble.seen)
+        return self._twins[refresh]
+
+    def _story(self, refresh: str, *faults: Fault) -> tuple[Story, Answer, Sequence[str]]:
+        before = self.begin()
+        function = self._function(refresh)
+        self.place.trouble.replace(*faults)
+        self.set_time(DISTURBED)
+        answer = schedule(function, DISTURBED)
+        problems = self.place.trouble.problems()
+        seen = self.place.trouble.replace()
+        after = snapshot(self.place.client, self.dataset)
+        twin = self._twins.get(refresh)
+        if twin and answer.body.get("complete") is True and not differs(after, twin[0].after):
+            mended = twin[0].mended
+        else:
+            self.set_time(NEXT)
+            schedule(function, NEXT)
+            mended = snapshot(self.place.client, self.dataset)
+        self.place.trouble.seen = seen
+        problems += [f"{name} never expires" for name in self.place.leftovers(self.dataset)]
+        return Story(before, after, mended), answer, problems
+
+    def begin(self) -> Snapshot:
+        """Let the dataset hold one undisturbed hour, no VM be stopped by the enforcer, and return what it holds."""
+        self.place.cloud.world.reset()
+        if self._begun is None:
+            empty(self.place.client, self.dataset)
+            self.place.trouble.replace()
+            self.set_time(FIRST)
+            schedule(self._function("6"), FIRST)
+            keep(self.place.client, self.dataset, KEPT)
+            self._begun = snapshot(self.place.client, self.dataset)
+        put_back(self.place.client, self.dataset, KEPT)
+        return self._begun
+
+    def _function(self, refresh: str) -> Client:
+        extra = {"PRICE_REFRESH_HOURS": refresh}
+        return self.place.function(TARGET, self.place.settings(self.dataset, SETTINGS | extra))
+
+    def set_time(self, moment: datetime) -> None:
+        """Let the stand-ins be at a time, and forget the figures they were sent."""
+        self.place.cloud.world.clock.now = moment
+        self.place.cloud.monitoring.written.clear()
+
+
+def _refresh(operation: str) -> str:
+    """How many hours a reading of the catalogue lasts: one where reading it is what is to fail."""
+    return "1" if operation == "skus" else "6"
