@@ -86,9 +86,7 @@ def new_tracker(stack: Stack, dataset: str, variables: Mapping[str, str] | None 
     settings = TrackerSettings.from_mapping(
         {**stack.settings, "DATASET": dataset, "CALL_PATIENCE_SECONDS": "1", **(variables or {})}
     )
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
-        return Tracker(stack, settings, tracker_ports(settings), dataset)
+    return Tracker(stack, settings, tracker_ports(settings), dataset)
 
 
 @contextmanager
@@ -100,8 +98,9 @@ def new_dataset(stack: Stack, name: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def make_tracker(stack: Stack) -> Iterator[MakeTracker]:
+def make_tracker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeTracker]:
     """Make trackers with empty datasets, which are dropped afterwards; the stand-ins forget their faults."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
     with ExitStack() as datasets:
 
         def make(variables: Mapping[str, str] | None = None, dataset: str | None = None) -> Tracker:

@@ -38,8 +38,8 @@ from tests.sql.usual_rows import complete
 type Rows = dict[tuple[datetime, str, str, str], Expected]
 
 HOURS = [FLEET_START + timedelta(hours=number) for number in range(48)]
-CALLS = [*range(1, 25), *range(25, 48, 3), 48]
-"""The first day is played hour by hour, the second with two calls of three left out, as when something is down."""
+CALLS = [*range(1, 7), *range(7, 48, 3), 48]
+"""The first hours are played one by one, the others with two calls of three left out, as when something is down."""
 LOOKS = looks_after(HOURS[number - 1] for number in CALLS)
 WINDOW = "usage_start_time >= '2026-07-21' AND usage_start_time < '2026-07-23'"
 STOP = {

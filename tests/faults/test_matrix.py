@@ -11,7 +11,6 @@ from tests.faults.outcomes import Outcome
 from tests.faults.places import place
 from tests.faults.running import OPERATIONS, Range, all_cells
 from tests.faults.sample import sample
-from tests.faults.wires import Kind
 
 SAMPLE = sample(all_cells())
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of functions-framework
@@ -26,8 +25,8 @@ def shooting_range(stack: Stack) -> Iterator[Range]:
     os.environ.update(before)
 
 
-def test_the_sample_has_every_kind_of_fault_and_every_service_of_both_functions() -> None:
-    assert {cell.kind for cell in SAMPLE} == set(Kind)
+def test_the_sample_has_every_service_of_both_functions_and_each_with_a_fault_of_its_own() -> None:
+    assert len({cell.kind for cell in SAMPLE}) == len(SAMPLE) >= 8
     services = {(cell.function, OPERATIONS[cell.function][cell.operation]) for cell in SAMPLE}
     assert services == {(name, service) for name, known in OPERATIONS.items() for service in known.values()}
 
