@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.stack import Stack
-from tests.faults.matrix import Cell
+from tests.faults.matrix import Cell, Lasting, Position
 from tests.faults.outcomes import Outcome
 from tests.faults.places import place
 from tests.faults.running import OPERATIONS, Range, all_cells
 from tests.faults.sample import sample
+from tests.faults.wires import Kind
 
 SAMPLE = sample(all_cells())
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of functions-framework
@@ -36,3 +37,10 @@ def test_a_fault_ends_in_one_of_three_ways(shooting_range: Range, cell: Cell) ->
     tried = shooting_range.tried(cell)
 
     assert tried.told.outcome in {Outcome.SAME, Outcome.COMPLETED, Outcome.REFUSED}, tried.told.reason
+
+
+@pytest.mark.parametrize("operation", ["skus", "uptime"])
+def test_a_promised_page_that_comes_empty_once_is_asked_for_again(shooting_range: Range, operation: str) -> None:
+    tried = shooting_range.tried(Cell("tracker", operation, Kind.EMPTY, Position.LAST, Lasting.ONCE))
+
+    assert tried.told.outcome is Outcome.SAME, tried.told.reason

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spotkeeper.cli.checkout import filled, sql_files
 from spotkeeper.cli.commands import Subparsers
-from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import parse_time, text
-from spotkeeper.settings import TrackerSettings
+from spotkeeper.cli.dataset_arguments import (
+    add_dataset_arguments,
+    add_time_argument,
+    chosen_project,
+    dataset_settings,
+)
+from spotkeeper.periods import text
 
 if TYPE_CHECKING:
     from spotkeeper.gcp.check_rows import Found
@@ -38,22 +42,14 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         description="Run every query of sql/checks on the dataset; each finds rows that break a promise. Exit code 0: "
         "none finds any; 1: one does; 2: one could not be run.",
     )
-    parser.add_argument(
-        "--project", metavar="ID", default=os.environ.get("PROJECT_ID"), help="of the dataset (PROJECT_ID)"
-    )
-    parser.add_argument(
-        "--dataset", metavar="NAME", default=os.environ.get("DATASET", "cost_tracking"), help="(DATASET, cost_tracking)"
-    )
-    parser.add_argument("--at", metavar="TIME", type=_time, help="the time up to which to check (now)")
+    add_dataset_arguments(parser)
+    add_time_argument(parser, "the time up to which to check")
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each check and one that sums them up; 1 when one found rows."""
-    if not arguments.project:
-        message = "--project is missing: say which project has the dataset, or set PROJECT_ID"
-        raise RefusedRequestError(message)
-    variables = {**os.environ, "PROJECT_ID": arguments.project, "DATASET": arguments.dataset}
+    variables = {**os.environ, "PROJECT_ID": chosen_project(arguments), "DATASET": arguments.dataset}
     checks = run_checks(variables, arguments.at or datetime.now(UTC))
     for line in check_lines(checks):
         print(line)
@@ -64,8 +60,7 @@ def run_checks(variables: Mapping[str, str], now: datetime) -> list[Check]:
     """Run all checks as of a time."""
     from spotkeeper.gcp.check_rows import CheckQueries
 
-    names = ("PROJECT_ID", "DATASET", "BIGQUERY_ENDPOINT", "CALL_PATIENCE_SECONDS")
-    settings = TrackerSettings.from_mapping({name: variables[name] for name in names if name in variables})
+    settings = dataset_settings(variables)
     texts = sql_files("checks")
     dataset = f"{settings.project_id}.{settings.dataset}"
     queries = {name: filled(query, dataset=dataset, now=f"TIMESTAMP '{text(now)}'") for name, query in texts.items()}
@@ -107,10 +102,3 @@ def _shown(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
     if isinstance(value, datetime):
         return text(value)
     return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _time(value: str) -> datetime:
-    try:
-        return parse_time("--at", value)
-    except RefusedRequestError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 from spotkeeper.cli.checkout import sql_files
 from spotkeeper.cli.commands import Subparsers
+from spotkeeper.cli.dataset_arguments import (
+    add_dataset_arguments,
+    add_time_argument,
+    chosen_project,
+    dataset_settings,
+)
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.doctor.findings import Finding, State
-from spotkeeper.errors import RefusedRequestError, SettingsError
-from spotkeeper.periods import parse_time
-from spotkeeper.settings import TrackerSettings
+from spotkeeper.errors import SettingsError
 
 if TYPE_CHECKING:
     from spotkeeper.doctor.facts import Table
@@ -33,24 +37,16 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         description="Look at everything that a deployment is made of, change nothing, and say of each part whether it "
         "is as it should be. Exit code 0: no problem was found; 1: one was; 2: the project could not be looked at.",
     )
-    parser.add_argument(
-        "--project", metavar="ID", default=os.environ.get("PROJECT_ID"), help="of the deployment (PROJECT_ID)"
-    )
+    add_dataset_arguments(parser)
     parser.add_argument("--region", metavar="R", type=_region, help="of the functions (where they are found)")
-    parser.add_argument(
-        "--dataset", metavar="NAME", default=os.environ.get("DATASET", "cost_tracking"), help="(DATASET, cost_tracking)"
-    )
-    parser.add_argument("--at", metavar="TIME", type=_time, help="the time to compare what was recorded with (now)")
+    add_time_argument(parser, "the time to compare what was recorded with")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; 1 when there is a problem."""
-    if not arguments.project:
-        message = "--project is missing: say which project the functions are in, or set PROJECT_ID"
-        raise RefusedRequestError(message)
-    installation = Installation(arguments.project, arguments.dataset, arguments.region)
+    installation = Installation(chosen_project(arguments), arguments.dataset, arguments.region)
     findings = examine(installation, os.environ, arguments.at or datetime.now(UTC))
     if arguments.json:
         print(json.dumps(as_json(installation, findings), indent=2))
@@ -66,16 +62,9 @@ def examine(installation: Installation, variables: Mapping[str, str], now: datet
     from spotkeeper.gcp.platform import PlatformReader
     from spotkeeper.gcp.platform_rows import RecordsReader
 
-    names = ("BIGQUERY_ENDPOINT", "CALL_PATIENCE_SECONDS")
-    given = {name: variables[name] for name in names if variables.get(name)}
-    settings = TrackerSettings.from_mapping(
-        {
-            "CALL_PATIENCE_SECONDS": _PATIENCE_SECONDS,
-            **given,
-            "PROJECT_ID": installation.project_id,
-            "DATASET": installation.dataset,
-        }
-    )
+    asked = {"PROJECT_ID": installation.project_id, "DATASET": installation.dataset}
+    patience_seconds = variables.get("CALL_PATIENCE_SECONDS") or _PATIENCE_SECONDS
+    settings = dataset_settings({**variables, **asked, "CALL_PATIENCE_SECONDS": patience_seconds})
     patience = timedelta(seconds=settings.call_patience_seconds)
     tables, views = expected_tables(), expected_views()
     platform = PlatformReader(installation, _endpoint(variables), patience).read(now)
@@ -135,10 +124,3 @@ def _region(value: str) -> str:
         message = f"{value!r} is no region such as us-central1"
         raise argparse.ArgumentTypeError(message)
     return value
-
-
-def _time(value: str) -> datetime:
-    try:
-        return parse_time("--at", value)
-    except RefusedRequestError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
+from spotkeeper.cli.dataset_arguments import add_time_argument
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.notifications import SCHEMA_VERSION
-from spotkeeper.periods import parse_time, text
+from spotkeeper.periods import text
 from spotkeeper.policies import BudgetRule
 from spotkeeper.settings import EnforcerSettings, Mode
 
@@ -19,7 +20,7 @@ def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cost", metavar="AMOUNT", type=_amount, required=True, help="what would be spent")
     parser.add_argument("--budget", metavar="AMOUNT", type=_amount, required=True, help="of how much")
     parser.add_argument("--budget-id", metavar="ID", help="a budget of the policy; may be left out if it has just one")
-    parser.add_argument("--at", metavar="TIME", type=_time, help="the time to plan for (now)")
+    add_time_argument(parser, "the time to plan for")
 
 
 def enforcer_settings() -> EnforcerSettings:
@@ -74,10 +75,3 @@ def _amount(value: str) -> Decimal:
         message = f"{value!r} is no amount such as 1200 or 99.50"
         raise argparse.ArgumentTypeError(message)
     return amount
-
-
-def _time(value: str) -> datetime:
-    try:
-        return parse_time("--at", value)
-    except RefusedRequestError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

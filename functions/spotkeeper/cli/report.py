@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from spotkeeper.cli.commands import Subparsers
+from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_project, dataset_settings
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.settings import TrackerSettings
 
 _PACKAGES = {"altair": "altair", "vl_convert": "vl-convert-python", "jinja2": "jinja2"}
 _LONGEST = 400
@@ -21,12 +21,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="one page with what Spot VMs cost, for people without SQL",
         description="Write one HTML file from the views of the dataset. It opens offline, and holds all its figures.",
     )
-    parser.add_argument(
-        "--project", metavar="ID", default=os.environ.get("PROJECT_ID"), help="of the dataset (PROJECT_ID)"
-    )
-    parser.add_argument(
-        "--dataset", metavar="NAME", default=os.environ.get("DATASET", "cost_tracking"), help="(DATASET, cost_tracking)"
-    )
+    add_dataset_arguments(parser)
     parser.add_argument(
         "--days", metavar="N", type=_days, default=30, help="how many days, up to the latest on record (30)"
     )
@@ -40,11 +35,9 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Write the page and say where it is."""
     check_packages()
-    if not arguments.project:
-        message = "--project is missing: say which project has the dataset, or set PROJECT_ID"
-        raise RefusedRequestError(message)
+    project = chosen_project(arguments)
     write_report(
-        {**os.environ, "PROJECT_ID": arguments.project, "DATASET": arguments.dataset},
+        {**os.environ, "PROJECT_ID": project, "DATASET": arguments.dataset},
         arguments.days,
         datetime.now(UTC),
         arguments.output,
@@ -70,8 +63,7 @@ def write_report(variables: dict[str, str], days: int, now: datetime, output: Pa
     from spotkeeper.report.csv_files import write_csv
     from spotkeeper.report.page import page
 
-    names = ("PROJECT_ID", "DATASET", "BIGQUERY_ENDPOINT", "CALL_PATIENCE_SECONDS")
-    settings = TrackerSettings.from_mapping({name: variables[name] for name in names if name in variables})
+    settings = dataset_settings(variables)
     patience = timedelta(seconds=settings.call_patience_seconds)
     views = ReportViews(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience)
     scope, rows = views.read(days, now)

@@ -12,6 +12,7 @@ from spotkeeper.doctor.deployment import (
     RECORDS,
     ROLES,
     STAGING,
+    TOPIC,
     TRACKER_HOME,
     TRACKER_INSTANCES,
     WARNING_PERMISSIONS,
@@ -123,7 +124,7 @@ def dataset_access(installation: Installation, records: Records) -> Iterator[Fin
 def topic_grant(installation: Installation, policy: Policy) -> Finding:
     """Return whether the tracker may publish its alerts."""
     member, role = installation.member("tracker"), installation.role(ALERTS)
-    return granted("alerts of the tracker", installation, policy, "topics", ("spotkeeper-budget", member, role))
+    return granted("alerts of the tracker", installation, policy, "topics", (TOPIC, member, role))
 
 
 def granted(

@@ -129,10 +129,10 @@ class Turning:
         self._tokens = {""}
 
     def to(self, token: str) -> str:
-        """Return the token of the next page; raises UnavailableError when that was asked for before."""
+        """Return the token of the next page; raises CallError when that was asked for before."""
         if token in self._tokens:
             message = f"{self._service}: the page {token[:50]!r} was to follow itself"
-            raise UnavailableError(message)
+            raise CallError(message, 0)
         self._tokens.add(token)
         return token
 

@@ -34,7 +34,7 @@ from spotkeeper.doctor.facts import (
 from spotkeeper.doctor.functions import enforcer_settings, tracker_settings
 from spotkeeper.doctor.rights import needed_roles
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.plain_calls import CallError, PlainCalls
+from spotkeeper.gcp.plain_calls import CallError, PlainCalls, Turning
 from spotkeeper.periods import parse_time, text
 
 HOSTS = {
@@ -174,9 +174,8 @@ class PlatformReader:
     def _pages(self, service: str, path: str, items: str) -> list[dict[str, Any]]:
         """All items of a list; one of which a part cannot be reached, or that turns in a circle, is none."""
         found: list[dict[str, Any]] = []
-        tokens = [""]
+        turned, query = Turning(service), {"pageSize": _PAGE}
         while True:
-            query = {"pageSize": _PAGE, **({"pageToken": tokens[-1]} if tokens[-1] else {})}
             answer = self._call(service, "GET", path, query=query)
             if answer.get("unreachable"):
                 message = f"{service}: {', '.join(map(str, answer['unreachable']))} cannot be reached"
@@ -185,10 +184,7 @@ class PlatformReader:
             found += answer.get(items, []) if token or not answer else answer[items]
             if not token:
                 return found
-            if token in tokens:
-                message = f"{service}: the page {token[:50]!r} was to follow itself"
-                raise CallError(message, 0)
-            tokens.append(token)
+            query["pageToken"] = turned.to(token)
 
     def _invokers(self, name: str, region: str) -> Policy:
         """https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/getIamPolicy."""

@@ -1,0 +1,48 @@
+"""What the commands share that look at recorded data: the project, the dataset, the time, and how to reach BigQuery."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from datetime import datetime
+
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.periods import parse_time
+from spotkeeper.settings import TrackerSettings
+
+_DATASET = "cost_tracking"
+_READ = ("PROJECT_ID", "DATASET", "BIGQUERY_ENDPOINT", "CALL_PATIENCE_SECONDS")
+
+
+def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the project and the dataset."""
+    parser.add_argument(
+        "--project", metavar="ID", default=os.environ.get("PROJECT_ID"), help="of the dataset (PROJECT_ID)"
+    )
+    parser.add_argument(
+        "--dataset", metavar="NAME", default=os.environ.get("DATASET", _DATASET), help=f"(DATASET, {_DATASET})"
+    )
+
+
+def add_time_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add a time; without it the argument is None, which stands for now."""
+    parser.add_argument("--at", metavar="TIME", type=_time, help=f"{meaning} (now)")
+
+
+def chosen_project(arguments: argparse.Namespace) -> str:
+    """Return the project; raises RefusedRequestError when none is named."""
+    if not arguments.project:
+        message = "--project is missing: say which project has the dataset, or set PROJECT_ID"
+        raise RefusedRequestError(message)
+    return str(arguments.project)
+
+
+def dataset_settings(variables: Mapping[str, str]) -> TrackerSettings:
+    """Return the settings as far as reading a dataset needs them; raises SettingsError."""
+    return TrackerSettings.from_mapping({name: variables[name] for name in _READ if variables.get(name)})
+
+
+def _time(value: str) -> datetime:
+    try:
+        return parse_time("--at", value)
+    except RefusedRequestError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
