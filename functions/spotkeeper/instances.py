@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -63,3 +64,10 @@ class Instance:
     def region(self) -> str:
         """The region of the zone: `us-central1` of `us-central1-a`."""
         return self.key.region
+
+
+class Sighting(NamedTuple):
+    """An instance as it is now, and since when it has run; None when it does not run, or was suspended since."""
+
+    instance: Instance
+    running_since: datetime | None

@@ -14,10 +14,10 @@ from spotkeeper.alerts import Alert, Spend, due_alerts
 from spotkeeper.costs import CostRow, Uptime, cost_row
 from spotkeeper.errors import UnavailableError
 from spotkeeper.hours import HourState, Work, missing_work, work_of
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
 from spotkeeper.logs import event
 from spotkeeper.machine_type_prices import MachineTypePrice, machine_type_prices
-from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, spans
+from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, spans, text
 from spotkeeper.preemptions import Preemption
 from spotkeeper.price_history import DatedRate, PriceHistory
 from spotkeeper.prices import ShapeComponent, components_of
@@ -57,7 +57,7 @@ class UptimeReader(Protocol):
 class InstanceReader(Protocol):
     """Compute Engine."""
 
-    def instances(self, project_id: str, report: Report) -> Iterator[Instance]:
+    def instances(self, project_id: str, report: Report) -> Iterator[Sighting]:
         """Yield all instances of a project, Spot or not; raises UnavailableError."""
         ...
 
@@ -186,7 +186,10 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The steps of one run; `hours` collects what each hour came to."""
+    """The steps of one run.
+
+    `hours` collects what each hour came to, and `running_since` from when on something ran in each project.
+    """
 
     settings: TrackerSettings
     ports: Ports
@@ -196,6 +199,7 @@ class _Run:
     now: datetime
     started: timedelta
     shapes: set[Shape] = field(default_factory=set)
+    running_since: dict[str, datetime] = field(default_factory=dict)
 
     def prices(self, history: PriceHistory, latest: datetime) -> PriceHistory:
         """Read the catalogue when it is due, stage what it changes, and return the history with that in it."""
@@ -279,8 +283,12 @@ class _Run:
     def _look(self, project_id: str) -> Iterator[Instance]:
         hours = [hour for hour, left in self.work.items() if project_id in left]
         try:
-            for instance in self.ports.instances.instances(project_id, self._reporter(hours, "compute", project_id)):
+            for instance, since in self.ports.instances.instances(
+                project_id, self._reporter(hours, "compute", project_id)
+            ):
                 self.stage.add(Look(instance, self.now, self.now))
+                if since is not None:
+                    self.running_since[project_id] = min(since, self.running_since.get(project_id, since))
                 yield instance
         except UnavailableError as error:
             self._miss(hours, Gap("compute", str(error), project_id))
@@ -310,7 +318,16 @@ class _Run:
                 self._miss(later, Gap("monitoring", str(error), project_id))
                 yield from self._plausible(found.values())
                 return
+            self._doubt(project_id, set(span) - {hour for _, hour in found})
             yield from self._plausible(found.values())
+
+    def _doubt(self, project_id: str, silent: Iterable[datetime]) -> None:
+        """Take an hour without any uptime, through which an instance ran, for one that was not read."""
+        since = self.running_since.get(project_id)
+        for hour in sorted(silent):
+            if since is not None and since <= hour:
+                detail = f"Cloud Monitoring: no uptime at all, though an instance has run since {text(since)}"
+                self._miss([hour], Gap("monitoring", detail, project_id))
 
     def _plausible(self, uptimes: Iterable[Uptime]) -> Iterator[Uptime]:
         for uptime in uptimes:

@@ -32,22 +32,22 @@ def at(hour: int, minute: int = 0) -> datetime:
 def small_fleet() -> Fleet:
     """Fourteen VMs of one project: nine that stay, one of them in a group, and some that come, change and go."""
     steady = [
-        _vm("us-central1-a", "steady-1", "n2-standard-8", BATCH),
-        _vm("us-central1-a", "steady-2", "e2-medium", BATCH),
-        _vm("us-central1-b", "steady-3", "c2-standard-16", BATCH),
-        _vm("us-central1-b", "steady-4", "n1-standard-8", SERVING, gpu=Gpu("nvidia-tesla-t4", 1)),
-        _vm("europe-west1-b", "steady-5", "n2-highmem-8", SERVING),
-        _vm("europe-west1-c", "steady-6", "n2-standard-2", {}),
-        _vm("europe-west1-c", "on-demand", "n2-standard-8", {}, provisioning_model="STANDARD"),
-        _vm("us-central1-f", "unheard-of", "n9-standard-4", BATCH),
-        _vm("us-central1-f", "pool-1", "n2-standard-2", BATCH, created_by=POOL),
+        one_vm("us-central1-a", "steady-1", "n2-standard-8", BATCH),
+        one_vm("us-central1-a", "steady-2", "e2-medium", BATCH),
+        one_vm("us-central1-b", "steady-3", "c2-standard-16", BATCH),
+        one_vm("us-central1-b", "steady-4", "n1-standard-8", SERVING, gpu=Gpu("nvidia-tesla-t4", 1)),
+        one_vm("europe-west1-b", "steady-5", "n2-highmem-8", SERVING),
+        one_vm("europe-west1-c", "steady-6", "n2-standard-2", {}),
+        one_vm("europe-west1-c", "on-demand", "n2-standard-8", {}, provisioning_model="STANDARD"),
+        one_vm("us-central1-f", "unheard-of", "n9-standard-4", BATCH),
+        one_vm("us-central1-f", "pool-1", "n2-standard-2", BATCH, created_by=POOL),
     ]
     moving = [
-        _vm("us-central1-a", "again", "n2-standard-2", BATCH, end=at(1, 40)),
-        _vm("us-central1-a", "again", "n2-standard-2", BATCH, start=at(1, 44)),
-        _vm("us-central1-b", "newcomer", "n2-standard-2", SERVING, start=at(2, 20)),
-        _vm("europe-west1-c", "never-seen", "n2-standard-2", BATCH, start=at(1, 20), end=at(1, 50)),
-        _vm("europe-west1-b", "seen-once", "e2-medium", BATCH, start=at(2, 5), end=at(4, 30)),
+        one_vm("us-central1-a", "again", "n2-standard-2", BATCH, end=at(1, 40)),
+        one_vm("us-central1-a", "again", "n2-standard-2", BATCH, start=at(1, 44)),
+        one_vm("us-central1-b", "newcomer", "n2-standard-2", SERVING, start=at(2, 20)),
+        one_vm("europe-west1-c", "never-seen", "n2-standard-2", BATCH, start=at(1, 20), end=at(1, 50)),
+        one_vm("europe-west1-b", "seen-once", "e2-medium", BATCH, start=at(2, 5), end=at(4, 30)),
     ]
     return Fleet((OWNER,), (*steady, *moving))
 
@@ -55,17 +55,17 @@ def small_fleet() -> Fleet:
 def living_fleet(days: int, seed: int) -> Fleet:
     """Three VMs that stay, and three a day that come at any minute, live for half an hour up to a day and go."""
     chance = random.Random(seed)  # noqa: S311 (the same fleet each time)
-    steady = [_vm("us-central1-a", f"steady-{number}", "n2-standard-2", BATCH) for number in range(3)]
+    steady = [one_vm("us-central1-a", f"steady-{number}", "n2-standard-2", BATCH) for number in range(3)]
     passing = []
     for number in range(days * 3):
         start = at(0) + timedelta(minutes=chance.randrange(days * 24 * 60))
         end = start + timedelta(minutes=chance.randrange(30, 24 * 60))
         labels = chance.choice((BATCH, SERVING, {}))
-        passing.append(_vm("us-central1-b", f"passing-{number}", "e2-medium", labels, start=start, end=end))
+        passing.append(one_vm("us-central1-b", f"passing-{number}", "e2-medium", labels, start=start, end=end))
     return Fleet((OWNER,), (*steady, *passing))
 
 
-def _vm(  # noqa: PLR0913 (each says one thing about the VM)
+def one_vm(  # noqa: PLR0913 (each says one thing about the VM)
     zone: str,
     name: str,
     machine_type: str,
@@ -77,6 +77,7 @@ def _vm(  # noqa: PLR0913 (each says one thing about the VM)
     provisioning_model: str = "SPOT",
     created_by: str | None = None,
 ) -> Vm:
+    """Return a VM that is preempted at its end, if it has one."""
     created = start - STAGING_TIME
     return Vm(
         project_id=OWNER.project_id,

@@ -84,8 +84,6 @@ def why_absent(cell: Cell, calls: int) -> str | None:
     missing = why_not_of(cell.kind, cell.operation)
     if missing is not None:
         return missing
-    if (cell.operation, cell.kind, cell.position) == ("uptime", Kind.EMPTY, Position.FIRST):
-        return "a first page without a time series is what no use at all looks like"
     if cell.position is Position.LAST and calls <= ONE_CALL:
         return "the only call is the first"
     if cell.position is Position.MIDDLE and calls <= TWO_CALLS:

@@ -71,7 +71,7 @@ def test_an_instance_whose_size_cannot_be_read_now_is_left_for_a_later_look() ->
     instances.shapes = Shapes(MachineTypes(answers))
     told: list[str] = []
 
-    listed = [instance.name for instance in instances.instances("p", told.append)]
+    listed = [sighting.instance.name for sighting in instances.instances("p", told.append)]
 
     assert (listed, len(told), answers.refused) == (["c"], 1, 1)
 

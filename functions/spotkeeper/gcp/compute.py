@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from spotkeeper import machine_types
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.plain_calls import CallError, PlainCalls, Turning
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
 from spotkeeper.machine_types import Sizes
 from spotkeeper.tracking import Report
 
@@ -24,9 +24,9 @@ type Json = dict[str, Any]
 
 _INSTANCE_FIELDS = (
     "id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,guestAccelerators,"
-    "disks(type,diskSizeGb),metadata/items"
+    "disks(type,diskSizeGb),metadata/items,status,creationTimestamp,lastStartTimestamp,lastSuspendedTimestamp"
 )
-"""Only what a cost row needs: a full instance is ten times as large."""
+"""Only what is needed: a full instance is eight times as large."""
 
 _HARMLESS_WARNINGS = {"NO_RESULTS_ON_PAGE", ""}
 _MIB_PER_GIB = Decimal(1024)
@@ -35,12 +35,12 @@ _MIB_PER_GIB = Decimal(1024)
 class ComputeInstances:
     """Lists the instances of a project over all zones, Spot or not: those not listed would seem unknown."""
 
-    def __init__(self, endpoint: str | None, patience: timedelta, *, more_fields: str = "") -> None:
+    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
         calls = compute_calls(endpoint, patience)
-        self._list = InstanceList(calls, f"{_INSTANCE_FIELDS}{more_fields}")
+        self._list = InstanceList(calls, _INSTANCE_FIELDS)
         self.shapes = Shapes(MachineTypes(calls))
 
-    def instances(self, project_id: str, report: Report) -> Iterator[Instance]:
+    def instances(self, project_id: str, report: Report) -> Iterator[Sighting]:
         """Yield every instance; a zone that does not answer is reported.
 
         One whose machine type could not be read now is left out: recorded without its size, it would stay so for good.
@@ -48,7 +48,7 @@ class ComputeInstances:
         for found in self.found(project_id, report):
             instance = to_instance(project_id, found, self.shapes, report)
             if instance.shape.machine_type not in self.shapes.unread:
-                yield instance
+                yield Sighting(instance, _running_since(found))
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -222,6 +222,19 @@ def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) ->
 def last_part(url: str) -> str:
     """Return the name at the end of a resource's URL."""
     return url.rpartition("/")[2]
+
+
+def time_from(text: str | None) -> datetime | None:
+    """Return a time of Compute Engine's, which has an offset; None for no time."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+
+
+def _running_since(found: Json) -> datetime | None:
+    """Since when an instance has run; a resumed one does not say."""
+    if found.get("status") != "RUNNING" or found.get("lastSuspendedTimestamp"):
+        return None
+    with read_as_expected():
+        return time_from(found.get("lastStartTimestamp"))
 
 
 def _provisioning_model(scheduling: Json) -> ProvisioningModel:

@@ -12,6 +12,7 @@ from spotkeeper.gcp.compute import (
     Shapes,
     compute_calls,
     read_as_expected,
+    time_from,
     to_instance,
 )
 from spotkeeper.instances import ProvisioningModel
@@ -25,9 +26,7 @@ class SpotFleet:
     """Reads the fleet; both verbs raise UnavailableError."""
 
     def __init__(self, endpoint: str | None, patience: timedelta) -> None:
-        self._instances = ComputeInstances(
-            endpoint, patience, more_fields=",status,creationTimestamp,lastStartTimestamp"
-        )
+        self._instances = ComputeInstances(endpoint, patience)
         self._operations = OperationList(compute_calls(endpoint, patience), _OPERATION_FIELDS)
 
     @property
@@ -48,7 +47,7 @@ class SpotFleet:
             operation.get("clientOperationId", "")
             for project_id in projects
             for operation in self._operations.items(project_id, _refused)
-            if _time(operation.get("insertTime")) >= since
+            if (time_from(operation.get("insertTime")) or _LONG_AGO) >= since
         )
 
 
@@ -56,12 +55,8 @@ def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> 
     """Return an instance with what it does now; one that never started counts from its creation."""
     instance = to_instance(project_id, found, shapes, report)
     with read_as_expected():
-        started = _time(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
-    return SpotVm(instance, found.get("status", ""), started)
-
-
-def _time(text: str | None) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else _LONG_AGO
+        started = time_from(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
+    return SpotVm(instance, found.get("status", ""), started or _LONG_AGO)
 
 
 def _refused(detail: str) -> None:
