@@ -4,6 +4,7 @@ python -m tests.faults                     every fault at every place, and exit 
 python -m tests.faults --only 'stop.*500'  those cells whose names match
 python -m tests.faults --markdown          the same as tables in docs/faults.md
 python -m tests.faults --kills 200         the functions' processes killed at random moments
+python -m tests.faults --kills calls       the same at every call they make, before it is heard and after
 python -m tests.faults --days 60           weeks of hourly runs of the tracker, a tenth of them disturbed
 """
 
@@ -18,12 +19,13 @@ from pathlib import Path
 
 from tests.faults.days import WARM_AFTER_DAYS, compared, lives
 from tests.faults.enforcer import Enforcer
-from tests.faults.kills import Kill, kill_enforcer, kill_tracker
+from tests.faults.kills import Kill, enforcer_target, killed_at_calls, killed_at_random, tracker_target
 from tests.faults.outcomes import Outcome
 from tests.faults.running import OPERATIONS, TRACKER, Range, Tried, all_cells, shooting_range, tried_at_once
 from tests.faults.tables import counted, tables, written_between_marks
 from tests.faults.tracker import Tracker
 
+CALLS = "calls"
 MOST_GROWTH = 1.1
 DOCS = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--markdown", action="store_true", help="write the tables into docs/faults.md")
     parser.add_argument("--all", action="store_true", help="those cells too that come to the same as others")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--kills", type=int, metavar="NUMBER", help="kill so many runs instead, at random moments")
+    parser.add_argument("--kills", metavar="NUMBER", help="kill so many runs at random moments, or at all calls")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--days", type=int, metavar="NUMBER", help="run for so many days instead, twice")
     options = parser.parse_args(arguments)
@@ -79,19 +81,17 @@ def _kills(options: argparse.Namespace) -> int:
                 f"{name}: {len(kills)} kills in {time.monotonic() - begun:.0f} s, {cut_off} of them before the end, "
                 f"{left} staging tables left to expire; wrong after {bad}\n"
             )
+            said.flush()
             wrong += bad
     return 1 if wrong else 0
 
 
 def _killing(here: Range, name: str, options: argparse.Namespace) -> Iterator[Kill]:
-    killing = (
-        kill_tracker(Tracker(here.place), options.kills, options.seed)
-        if name == TRACKER
-        else kill_enforcer(Enforcer(here.place), options.kills, options.seed)
-    )
-    for kill in killing:
+    target = tracker_target(Tracker(here.place)) if name == TRACKER else enforcer_target(Enforcer(here.place))
+    calls = options.kills == CALLS
+    for kill in killed_at_calls(target) if calls else killed_at_random(target, int(options.kills), options.seed):
         for problem in kill.problems:
-            sys.stderr.write(f"{name} killed after {kill.seconds:.3f} s: {problem}\n")
+            sys.stderr.write(f"{name} killed {kill.moment}: {problem}\n")
         yield kill
 
 

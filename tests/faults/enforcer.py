@@ -96,7 +96,7 @@ class Enforcer:
         struck = self.look(function, "1", NOW, cost)
         problems = self.place.trouble.problems()
         self.place.trouble.replace()
-        problems += [f"{name} never expires" for name in self.place.leftovers(self.dataset)]
+        problems += self.place.leftovers(self.dataset)
         problems += _never(struck, twin[-1])
         if problems:
             return Told(Outcome.WRONG, f"{struck.status} {struck.reasons}; {'; '.join(problems)}")

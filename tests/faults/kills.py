@@ -1,7 +1,9 @@
-"""SIGKILL of the function's process at random moments, and then the same call again."""
+"""SIGKILL of the function's process, at random moments and at every call it makes, and then the same call again."""
 
+import itertools
 import multiprocessing
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,9 +15,10 @@ from tests.faults import enforcer, tracker, victims
 from tests.faults.enforcer import BUDGET, OVER, Enforcer
 from tests.faults.keeping import staging_tables
 from tests.faults.outcomes import differs
-from tests.faults.places import schedule
+from tests.faults.places import Place, schedule
 from tests.faults.snapshots import snapshot
 from tests.faults.tracker import Tracker
+from tests.faults.wires import ANY, Fault, Kind
 
 LONGER_THAN_A_RUN = 1.1
 MOST_SECONDS = 60.0
@@ -23,22 +26,36 @@ PAUSE_SECONDS = 0.5
 """Between a kill and the next call: what BigQuery was told already it does, as the real one would."""
 
 OPERATION_SECONDS = 0.5
+HEARD = {Kind.RESET: "not heard", Kind.LOST: "heard"}
+"""Whether the service got the call at which the process died."""
+
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.faults.victims"])
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """One kill: after how many seconds, whether the process lived until then, and what was wrong after it."""
+    """One kill: when, whether the process lived until then, what was wrong after it, and the tables left to expire."""
 
-    seconds: float
+    moment: str
     cut_off: bool
     problems: Sequence[str]
     left_behind: int = 0
 
 
-def kill_tracker(victim: Tracker, number: int, seed: int) -> Iterator[Kill]:
-    """Kill runs of the tracker, run each again, and compare all tables with those of an undisturbed run."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A function that is to be killed: how everything is at first, its process, and what is wrong once it ran again."""
+
+    place: Place
+    dataset: str
+    begin: Callable[[], None]
+    process: Callable[[], ForkServerProcess]
+    again: Callable[[], Sequence[str]]
+
+
+def tracker_target(victim: Tracker) -> Target:
+    """A run of the tracker; after the next one all tables have to be those of an undisturbed run."""
     twin = victim.undisturbed()
     place, dataset = victim.place, victim.dataset
     settings = place.settings(dataset, tracker.SETTINGS)
@@ -47,19 +64,16 @@ def kill_tracker(victim: Tracker, number: int, seed: int) -> Iterator[Kill]:
         victim.begin()
         victim.set_time(tracker.DISTURBED)
 
-    run = lambda: _forks.Process(target=victims.track, args=(settings, tracker.DISTURBED))  # noqa: E731
-    for seconds in _moments(number, seed, begin, run):
-        begin()
-        cut_off = _killed(run(), seconds)
-        left = len(staging_tables(place.client, dataset))
+    def again() -> Sequence[str]:
         answer = schedule(place.function(tracker.TARGET, settings), tracker.DISTURBED)
-        problems = differs(snapshot(place.client, dataset), twin.after)
-        problems += [f"{name} never expires" for name in place.leftovers(dataset)]
-        yield Kill(seconds, cut_off, [f"{answer.status}: {each}" for each in problems], left)
+        return [f"{answer.status}: {each}" for each in differs(snapshot(place.client, dataset), twin.after)]
+
+    run = lambda: _forks.Process(target=victims.track, args=(settings, tracker.DISTURBED))  # noqa: E731
+    return Target(place, dataset, begin, run, again)
 
 
-def kill_enforcer(victim: Enforcer, number: int, seed: int) -> Iterator[Kill]:
-    """Kill deliveries to the enforcer, deliver each again, and count the stops of every VM."""
+def enforcer_target(victim: Enforcer) -> Target:
+    """A delivery to the enforcer; after the next one each VM of the undisturbed plan has to be stopped once."""
     twin = victim.undisturbed()
     place, dataset = victim.place, victim.dataset
     settings = place.settings(dataset, enforcer.SETTINGS)
@@ -70,46 +84,80 @@ def kill_enforcer(victim: Enforcer, number: int, seed: int) -> Iterator[Kill]:
         place.cloud.world.operations.seconds = OPERATION_SECONDS
         place.cloud.world.clock.now = enforcer.NOW
 
-    run = lambda: _forks.Process(target=victims.enforce, args=(settings, BUDGET, published, OVER))  # noqa: E731
-    for seconds in _moments(number, seed, begin, run):
-        begin()
-        cut_off = _killed(run(), seconds)
-        left = len(staging_tables(place.client, dataset))
+    def again() -> Sequence[str]:
         seen = victim.look(place.function(enforcer.TARGET, settings), "1", enforcer.AGAIN, OVER)
-        problems = [] if seen.status == 200 else [f"answered {seen.status}: {seen.reasons}"]
-        problems += _different("stopped", seen.stops, twin.stops)
-        problems += _different("planned", seen.names("planned"), twin.names("planned"))
-        problems += _different("recorded as stopped", seen.names("stopped"), twin.names("stopped"))
-        problems += [f"{name} never expires" for name in place.leftovers(dataset)]
-        yield Kill(seconds, cut_off, problems, left)
+        return [
+            *([] if seen.status == 200 else [f"answered {seen.status}: {seen.reasons}"]),
+            *_different("stopped", seen.stops, twin.stops),
+            *_different("planned", seen.names("planned"), twin.names("planned")),
+            *_different("recorded as stopped", seen.names("stopped"), twin.names("stopped")),
+        ]
+
+    run = lambda: _forks.Process(target=victims.enforce, args=(settings, BUDGET, published, OVER))  # noqa: E731
+    return Target(place, dataset, begin, run, again)
+
+
+def killed_at_random(target: Target, number: int, seed: int) -> Iterator[Kill]:
+    """Kill it at random moments, the same ones for a seed but for how long a run takes here."""
+    chance = random.Random(seed)  # noqa: S311 (the same moments each time)
+    longest = min(_lasted(target) for _ in range(3)) * LONGER_THAN_A_RUN
+    for _ in range(number):
+        seconds = chance.uniform(0, longest)
+        target.begin()
+        yield _aftermath(target, f"after {seconds:.3f} s", cut_off=_killed(target.process(), seconds))
+
+
+def killed_at_calls(target: Target) -> Iterator[Kill]:
+    """Kill it at its first call of any service, then at its second, and so on: before the call is heard, and after."""
+    for number in itertools.count(1):
+        for kind, heard in HEARD.items():
+            target.begin()
+            cut_off = _killed_at(target, Fault(ANY, kind, number, number))
+            if not cut_off:
+                return
+            yield _aftermath(target, f"at call {number}, {heard}", cut_off=cut_off)
+
+
+def _aftermath(target: Target, moment: str, *, cut_off: bool) -> Kill:
+    left = len(staging_tables(target.place.client, target.dataset))
+    problems = [*target.again(), *target.place.leftovers(target.dataset)]
+    return Kill(moment, cut_off, problems, left)
 
 
 def _different(what: str, found: Mapping[str, int], wanted: Mapping[str, int]) -> list[str]:
     return [] if found == wanted else [f"{what}: {Counter(found)}, not {Counter(wanted)}"]
 
 
-def _moments(
-    number: int, seed: int, begin: Callable[[], None], run: Callable[[], ForkServerProcess]
-) -> Iterator[float]:
-    """Yield random moments of a run, the same ones for a seed but for how long a run takes here."""
-    lasted = []
-    for _ in range(3):
-        begin()
-        started = time.monotonic()
-        _killed(run(), MOST_SECONDS)
-        lasted.append(time.monotonic() - started)
-    chance = random.Random(seed)  # noqa: S311 (the same moments each time)
-    for _ in range(number):
-        yield chance.uniform(0, min(lasted) * LONGER_THAN_A_RUN)
+def _lasted(target: Target) -> float:
+    target.begin()
+    started = time.monotonic()
+    _killed(target.process(), MOST_SECONDS)
+    return time.monotonic() - started
 
 
 def _killed(process: ForkServerProcess, seconds: float) -> bool:
     """Start a process, and kill it after a while; tell whether it still ran then."""
     process.start()
     process.join(seconds)
-    cut_off = process.is_alive()
+    process.kill()
+    return _was_cut_off(process)
+
+
+def _killed_at(target: Target, fault: Fault) -> bool:
+    """Start a process that is killed when a fault strikes; tell whether it did."""
+    process, trouble = target.process(), target.place.trouble
+    trouble.replace(fault)
+    trouble.at_a_strike = process.kill
+    process.start()
+    process.join(MOST_SECONDS)
+    trouble.at_a_strike = None
+    trouble.replace()
+    return _was_cut_off(process)
+
+
+def _was_cut_off(process: ForkServerProcess) -> bool:
+    process.join()
+    cut_off = process.exitcode == -signal.SIGKILL
     if cut_off:
-        process.kill()
-        process.join()
         time.sleep(PAUSE_SECONDS)
     return cut_off

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.cloud import bigquery
@@ -33,6 +33,7 @@ PAGES = {
     r"/queries/[^?]*\?(?!.*maxResults=0)": 150,
 }
 SERIES_PAGE = 12
+A_DAY = timedelta(days=1)
 GRPC_OPERATIONS = {"ListTimeSeries": "uptime", "CreateTimeSeries": "figures", "Publish": "publish"}
 _numbers = itertools.count()
 
@@ -129,9 +130,10 @@ class Place:
         return function(target, settings)
 
     def leftovers(self, dataset: str) -> list[str]:
-        """Return the staging tables that nobody will delete: those that never expire."""
-        staging = staging_tables(self.client, dataset)
-        return [table.table_id for table in staging if self.client.get_table(table).expires is None]
+        """Say which staging tables will still be there when a day has passed."""
+        tomorrow = datetime.now(UTC) + A_DAY
+        expiring = ((table, self.client.get_table(table).expires) for table in staging_tables(self.client, dataset))
+        return [f"{table.table_id} expires {at}" for table, at in expiring if at is None or at > tomorrow]
 
 
 @contextmanager

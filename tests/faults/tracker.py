@@ -101,7 +101,7 @@ class Tracker:
             schedule(function, NEXT)
             mended = snapshot(self.place.client, self.dataset)
         self.place.trouble.seen = seen
-        problems += [f"{name} never expires" for name in self.place.leftovers(self.dataset)]
+        problems += self.place.leftovers(self.dataset)
         return Story(before, after, mended), answer, problems
 
     def begin(self) -> Snapshot:

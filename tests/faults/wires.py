@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -9,6 +10,9 @@ SLOW_SECONDS = 1.0
 """How much later a slow answer comes: many times later than usual, and sooner than a caller gives up."""
 
 NEVER_STRUCK = "the fault never struck"
+ANY = "any"
+"""The operation of a fault that counts the calls of all operations together."""
+
 ENDLESS = 40
 """So many calls with one page token are taken for a loop that has no end."""
 
@@ -58,6 +62,7 @@ class Trouble:
     seen: Counter[str] = field(default_factory=Counter)
     struck: int = 0
     endless: bool = False
+    at_a_strike: Callable[[], None] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def replace(self, *faults: Fault) -> Counter[str]:
@@ -71,10 +76,12 @@ class Trouble:
     def due(self, operation: str) -> Kind | None:
         """Count a call, and return how it goes wrong."""
         with self._lock:
-            self.seen[operation] += 1
+            self.seen.update((operation, ANY))
             for fault in self.faults:
-                if fault.strikes(operation, self.seen[operation]):
+                if any(fault.strikes(name, self.seen[name]) for name in (operation, ANY)):
                     self.struck += 1
+                    if self.at_a_strike:
+                        self.at_a_strike()
                     return fault.kind
         return None
 
