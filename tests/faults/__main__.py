@@ -2,7 +2,7 @@
 
 python -m tests.faults                     every fault at every place, and exit code 1 if one ends in a fourth way
 python -m tests.faults --only 'stop.*500'  those cells whose names match
-python -m tests.faults --markdown          the same as tables in docs/faults.md
+python -m tests.faults --markdown          the same as tables in README.md and docs/faults.md
 python -m tests.faults --kills 200         the functions' processes killed at random moments
 python -m tests.faults --kills calls       the same at every call they make, before it is heard and after
 python -m tests.faults --days 60           weeks of hourly runs of the tracker, a tenth of them disturbed
@@ -22,12 +22,13 @@ from tests.faults.enforcer import Enforcer
 from tests.faults.kills import Kill, enforcer_target, killed_at_calls, killed_at_random, tracker_target
 from tests.faults.outcomes import Outcome
 from tests.faults.running import OPERATIONS, TRACKER, Range, Tried, all_cells, shooting_range, tried_at_once
-from tests.faults.tables import counted, tables, written_between_marks
+from tests.faults.tables import counted, overview, tables, written_between_marks
 from tests.faults.tracker import Tracker
 
 CALLS = "calls"
 MOST_GROWTH = 1.1
-DOCS = Path(__file__).parents[2] / "docs" / "faults.md"
+README = Path(__file__).parents[2] / "README.md"
+DOCS = README.parent / "docs" / "faults.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,9 +60,9 @@ def _matrix(options: argparse.Namespace) -> int:
     told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
     _say(f"{len(tried) - counts[Outcome.ABSENT]} cells in {time.monotonic() - begun:.0f} s: {told}")
     if options.markdown:
-        DOCS.write_text(
-            written_between_marks(DOCS.read_text(), tables(sorted(tried, key=lambda each: wanted.index(each.cell))))
-        )
+        tried.sort(key=lambda each: wanted.index(each.cell))
+        DOCS.write_text(written_between_marks(DOCS.read_text(), "matrix", tables(tried)))
+        README.write_text(written_between_marks(README.read_text(), "faults", overview(tried)))
     return 1 if counts[Outcome.WRONG] else 0
 
 

@@ -8,7 +8,7 @@ from tests.faults.outcomes import Outcome, Told
 from tests.faults.running import OPERATIONS, Tried
 from tests.faults.wires import Kind
 
-BEGIN, END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
+SHORT = {Outcome.SAME: "S", Outcome.COMPLETED: "C", Outcome.REFUSED: "R", Outcome.WRONG: "WRONG"}
 type Results = Mapping[Cell, Told]
 
 
@@ -23,11 +23,36 @@ def tables(tried: Iterable[Tried]) -> str:
     return "\n".join([*parts, "A dash, and why:\n", *_absences(results), ""])
 
 
-def written_between_marks(text: str, made: str) -> str:
-    """Return a text with the tables put between its two marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+def overview(tried: Iterable[Tried]) -> str:
+    """Return one table in Markdown: kinds of fault by the services of both functions, and how each of them ended."""
+    ends: dict[tuple[str, str], list[tuple[Kind, Outcome]]] = defaultdict(list)
+    for name, operations in OPERATIONS.items():
+        ends.update({(name, service): [] for service in operations.values()})
+    for cell, told in ((each.cell, each.told) for each in tried):
+        if told.outcome is not Outcome.ABSENT:
+            ends[cell.function, OPERATIONS[cell.function][cell.operation]].append((cell.kind, told.outcome))
+    lines = [_line("", (f"{name}: {service}" for name, service in ends)), f"|{'---|' * (len(ends) + 1)}"]
+    for kind in Kind:
+        found = ({outcome for struck, outcome in each if struck is kind} for each in ends.values())
+        lines.append(_line(kind, (" ".join(SHORT[one] for one in SHORT if one in some) or "-" for some in found)))
+    counts = (Counter(outcome for _, outcome in each) for each in ends.values())
+    sums = (" ".join(f"{some[one]} {SHORT[one]}" for one in SHORT if some[one]) for some in counts)
+    return "\n".join([*lines, _line("**cells**", sums), ""])
+
+
+def _line(first: str, others: Iterable[str]) -> str:
+    return f"| {' | '.join([first, *others])} |"
+
+
+def written_between_marks(text: str, name: str, made: str) -> str:
+    """Return a text with what was made put between the two marks of this name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, begun, rest = text.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
+        message = f"there is nothing between {begin} and {end}"
+        raise ValueError(message)
+    return f"{before}{begin}\n{made}\n{end}{after}"
 
 
 def counted(results: Iterable[Told]) -> Counter[Outcome]:
