@@ -22,7 +22,7 @@ from spotkeeper.settings import Clock, EnforcerSettings, TrackerSettings
 
 if TYPE_CHECKING:
     from spotkeeper.enforcer_ports import EnforcerPorts
-    from spotkeeper.tracking import Ports
+    from spotkeeper.tracker_ports import Ports
 
 write_json_lines()
 

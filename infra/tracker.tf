@@ -18,6 +18,7 @@ locals {
     PRICE_REFRESH_HOURS   = tostring(var.price_refresh_hours)
     PROJECTS              = join(",", sort(local.projects))
     PROJECT_ID            = var.project_id
+    READING_SECONDS       = tostring(var.reading_seconds)
   }
 
   # What is not set is left out: the function has its own default then.

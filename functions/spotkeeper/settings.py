@@ -74,6 +74,7 @@ class TrackerSettings:
     asset_history: bool = False
     custom_metrics: bool = True
     call_patience_seconds: int = 60
+    reading_seconds: int = 540
     clock: Clock = Clock.SYSTEM
     budgets: Budgets = field(default_factory=Budgets)
     endpoints: Endpoints = field(default_factory=Endpoints)
@@ -92,6 +93,7 @@ class TrackerSettings:
             asset_history=reader.optional("ASSET_HISTORY", _truth, default=False),
             custom_metrics=reader.optional("CUSTOM_METRICS", _truth, default=True),
             call_patience_seconds=_patience(reader),
+            reading_seconds=reader.optional("READING_SECONDS", _whole(10, 3000), 540),
             clock=reader.optional("CLOCK", _one_of(Clock), Clock.SYSTEM),
             budgets=_budgets(reader),
             endpoints=_endpoints(reader),

@@ -3,38 +3,30 @@
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Protocol
 
 from spotkeeper.alerts import Alert, Spend, due_alerts
-from spotkeeper.costs import CostRow, Uptime, cost_row
+from spotkeeper.costs import Uptime, cost_row
 from spotkeeper.errors import UnavailableError
-from spotkeeper.hours import HourState, Work, missing_work, work_of
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
+from spotkeeper.hours import Work, missing_work, work_of
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import event
-from spotkeeper.machine_type_prices import MachineTypePrice, machine_type_prices
+from spotkeeper.machine_type_prices import machine_type_prices
 from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, spans, text
-from spotkeeper.preemptions import Preemption
-from spotkeeper.price_history import DatedRate, PriceHistory
-from spotkeeper.prices import ShapeComponent, components_of
+from spotkeeper.price_history import PriceHistory
+from spotkeeper.prices import components_of
 from spotkeeper.rosters import Look, Roster
 from spotkeeper.runs import Gap, HourReading, HourRun, Summary
-from spotkeeper.settings import Budgets, TrackerSettings
-from spotkeeper.skus import CatalogReading
+from spotkeeper.settings import TrackerSettings
+from spotkeeper.tracker_ports import Ports, Report, Stage
 
 HOURS_IN_MEMORY = 4
 """The most hours of one project that are held at once while a run catches up; more would only cost memory."""
 
 _MOST_NAMED = 20
-
-type Report = Callable[[str], None]
-"""Takes a sentence on what is missing from an answer that is good otherwise."""
-
-type Record = CostRow | Look | DatedRate | HourReading | HourRun | ShapeComponent | MachineTypePrice | Preemption
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,117 +36,6 @@ class TrackRequest:
     now: datetime
     due: datetime
     hours: tuple[datetime, ...] = ()
-
-
-class UptimeReader(Protocol):
-    """Cloud Monitoring."""
-
-    def uptime(self, project_id: str, hours: Sequence[datetime], report: Report) -> Iterator[Uptime]:
-        """Yield the uptime of every instance in consecutive hours; raises UnavailableError."""
-        ...
-
-
-class InstanceReader(Protocol):
-    """Compute Engine."""
-
-    def instances(self, project_id: str, report: Report) -> Iterator[Sighting]:
-        """Yield all instances of a project, Spot or not; raises UnavailableError."""
-        ...
-
-
-class PreemptionReader(Protocol):
-    """Compute Engine's record of what it took back."""
-
-    def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:
-        """Yield the preemptions from `start` up to, but without, `end`; raises UnavailableError."""
-        ...
-
-
-class AssetHistory(Protocol):
-    """Cloud Asset Inventory: how instances were that lived and died between two looks."""
-
-    def looks(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Look]:
-        """Yield what is on record of these instances; raises UnavailableError."""
-        ...
-
-
-class CatalogReader(Protocol):
-    """The Cloud Billing Catalog."""
-
-    def read(self) -> CatalogReading:
-        """Return all rates of the catalogue; raises UnavailableError when it cannot be read to its end."""
-        ...
-
-
-class Ledger(Protocol):
-    """What earlier runs recorded; every verb raises UnavailableError."""
-
-    def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
-        """Return what is recorded of each hour since then, and when the catalogue was read."""
-        ...
-
-    def rates(self, since: datetime) -> list[DatedRate]:
-        """Return the rates that held at that time or later."""
-        ...
-
-    def stage(self, run_id: str, recorded_at: datetime) -> AbstractContextManager["Stage"]:
-        """Open the stage of a run."""
-        ...
-
-
-class Stage(Protocol):
-    """What one run is about to record: nobody sees any of it before `commit`; every verb raises UnavailableError."""
-
-    def add(self, record: Record) -> None:
-        """Take one more record."""
-        ...
-
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:
-        """Put costs, looks and rates into their tables, all or nothing, and return what the periods cost then."""
-        ...
-
-    def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
-        """Record the run itself, its alerts by message id, the gaps met since the commit, and the budgets there are."""
-        ...
-
-
-class Inventory(Protocol):
-    """The instances that earlier runs saw; every verb raises UnavailableError."""
-
-    def looks_since(self, projects: Sequence[str], since: datetime) -> Iterator[Look]:
-        """Yield the looks that were still true at that time or later, in order of project id."""
-        ...
-
-    def looks_at(self, keys: Sequence[InstanceKey]) -> Iterator[Look]:
-        """Yield all looks at these instances."""
-        ...
-
-
-class AlertChannel(Protocol):
-    """Pub/Sub for alerts, and Cloud Monitoring for figures."""
-
-    def publish(self, alert: Alert) -> str:
-        """Send an alert and return its message id; raises UnavailableError."""
-        ...
-
-    def write_metrics(self, spends: Sequence[Spend], hours: Sequence[HourRun], at: datetime) -> None:
-        """Write the figures as custom metrics; raises UnavailableError."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What the tracker reads from and writes to."""
-
-    uptime: UptimeReader
-    instances: InstanceReader
-    preemptions: PreemptionReader
-    catalog: CatalogReader
-    ledger: Ledger
-    inventory: Inventory
-    alerts: AlertChannel
-    assets: AssetHistory | None
-    stopwatch: Callable[[], timedelta]
 
 
 def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRequest) -> Summary:
@@ -231,8 +112,10 @@ class _Run:
         """Stage the cost rows of all hours and projects, and every instance as it was found now."""
         unknown: list[Uptime] = []
         for project_id, looks in self._projects(seen_before=seen_before):
-            roster = Roster(self._look(project_id), looks)
             hours = [hour for hour, left in self.work.items() if project_id in left]
+            if self._is_late(project_id, hours):
+                continue
+            roster = Roster(self._look(project_id), looks)
             for uptime in self._uptimes(project_id, hours):
                 instance = roster.find(uptime.key, uptime.hour)
                 if instance is None:
@@ -305,6 +188,9 @@ class _Run:
     def _uptimes(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Uptime]:
         """The uptime of every instance and hour, once; an instance that was renamed within an hour has two series."""
         for span in spans(hours, HOURS_IN_MEMORY):
+            later = [hour for hour in hours if hour >= span[0]]
+            if self._is_late(project_id, later):
+                return
             found: dict[tuple[InstanceKey, datetime], Uptime] = {}
             try:
                 for uptime in self.ports.uptime.uptime(
@@ -314,12 +200,19 @@ class _Run:
                     seconds = uptime.seconds + (same.seconds if same else 0)
                     found[uptime.key, uptime.hour] = replace(uptime, seconds=seconds) if same else uptime
             except UnavailableError as error:
-                later = [hour for hour in hours if hour >= span[0]]
                 self._miss(later, Gap("monitoring", str(error), project_id))
                 yield from self._plausible(found.values())
                 return
             self._doubt(project_id, set(span) - {hour for _, hour in found})
             yield from self._plausible(found.values())
+
+    def _is_late(self, project_id: str, hours: Iterable[datetime]) -> bool:
+        """Whether a run has read for so long that it leaves these hours to the next one: it has to end in time."""
+        limit = timedelta(seconds=self.settings.reading_seconds)
+        late = self.ports.stopwatch() - self.started >= limit
+        if late:
+            self._miss(hours, Gap("time", f"not read: the run had read for {limit.total_seconds():.0f} s", project_id))
+        return late
 
     def _doubt(self, project_id: str, silent: Iterable[datetime]) -> None:
         """Take an hour without any uptime, through which an instance ran, for one that was not read."""

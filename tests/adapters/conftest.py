@@ -25,7 +25,8 @@ from spotkeeper.gcp.tracker import tracker_ports
 from spotkeeper.notifications import read_notification
 from spotkeeper.runs import Summary
 from spotkeeper.settings import EnforcerSettings, TrackerSettings
-from spotkeeper.tracking import Ports, TrackRequest, track
+from spotkeeper.tracker_ports import Ports
+from spotkeeper.tracking import TrackRequest, track
 
 COMPARED = (
     "usage_start_time, project_id, zone, instance_id, instance_name, machine_type, uptime_hours, spot_price, "

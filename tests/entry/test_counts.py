@@ -21,7 +21,8 @@ from infra.local.tables import create_dataset
 from spotkeeper.gcp.compute import MachineTypes, Shapes, compute_calls, to_instance
 from spotkeeper.gcp.tracker import tracker_ports
 from spotkeeper.settings import TrackerSettings
-from spotkeeper.tracking import Ports, TrackRequest, track
+from spotkeeper.tracker_ports import Ports
+from spotkeeper.tracking import TrackRequest, track
 
 HOUR = FLEET_START + timedelta(hours=6)
 DATASET = "counted"

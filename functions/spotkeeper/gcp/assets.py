@@ -14,7 +14,7 @@ from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_a
 from spotkeeper.gcp.compute import Shapes, to_instance
 from spotkeeper.periods import HOUR
 from spotkeeper.rosters import Look
-from spotkeeper.tracking import Report
+from spotkeeper.tracker_ports import Report
 
 ASSETS_PER_CALL = 100
 """The most names that batchGetAssetsHistory takes."""

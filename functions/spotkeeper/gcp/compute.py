@@ -12,7 +12,7 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.plain_calls import CallError, PlainCalls, Turning
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
 from spotkeeper.machine_types import Sizes
-from spotkeeper.tracking import Report
+from spotkeeper.tracker_ports import Report
 
 HOST = "compute.googleapis.com"
 PROJECTS = "/compute/v1/projects"

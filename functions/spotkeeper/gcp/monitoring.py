@@ -27,7 +27,7 @@ from spotkeeper.gcp.calls import (
 from spotkeeper.gcp.plain_calls import Turning
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR
-from spotkeeper.tracking import Report
+from spotkeeper.tracker_ports import Report
 
 POINTS_PER_PAGE = 10_000
 """Few enough to keep a page of decoded series below some 20 MB; the service allows 100,000."""

@@ -7,7 +7,7 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute import Json, OperationList, compute_calls, last_part, read_as_expected
 from spotkeeper.instances import InstanceKey
 from spotkeeper.preemptions import Preemption
-from spotkeeper.tracking import Report
+from spotkeeper.tracker_ports import Report
 
 _FIELDS = "id,name,zone,targetId,targetLink,insertTime,startTime"
 _FILTER = 'operationType = "compute.instances.preempted"'

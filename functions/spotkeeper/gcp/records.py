@@ -16,7 +16,7 @@ from spotkeeper.prices import ShapeComponent
 from spotkeeper.rosters import Look
 from spotkeeper.runs import HourReading, HourRun
 from spotkeeper.skus import Market, Rate, RateUnit
-from spotkeeper.tracking import Record
+from spotkeeper.tracker_ports import Record
 
 UNRESOLVED_SHOWN = 100
 """The most instances that one row of tracker_runs names; the count next to them is of all."""

@@ -14,7 +14,7 @@ from spotkeeper.gcp.warehouse import Warehouse
 from spotkeeper.rosters import Look
 from spotkeeper.settings import TrackerSettings
 from spotkeeper.skus import CatalogReading
-from spotkeeper.tracking import Ports, Report
+from spotkeeper.tracker_ports import Ports, Report
 
 
 def tracker_ports(settings: TrackerSettings) -> Ports:

@@ -39,7 +39,7 @@ from spotkeeper.prices import ShapeComponent
 from spotkeeper.rosters import Look
 from spotkeeper.runs import Gap
 from spotkeeper.settings import Budgets
-from spotkeeper.tracking import Record
+from spotkeeper.tracker_ports import Record
 
 STAGING_LIFE = timedelta(days=1)
 """A staging table that a killed run left behind is deleted by BigQuery after this time."""
