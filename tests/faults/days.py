@@ -104,8 +104,8 @@ def _faults(chance: random.Random) -> tuple[Fault, ...]:
     return (Fault(operation, kind, first, chance.choice((first, None))),)
 
 
-_NOT_TOLD = frozenset({Kind.SLOW, Kind.EMPTY})
-"""Slow is only slow, and of some empty answers nobody can tell that they are: docs/faults.md."""
+_NOT_TOLD = frozenset({Kind.SLOW, Kind.SILENT, Kind.EMPTY})
+"""Slow is only slow, silence takes a minute, and some empty answers nobody can tell from true ones: docs/faults.md."""
 
 
 def _told(place: Place, dataset: str, memory: Sequence[float], disturbed: int, refused: int) -> Life:

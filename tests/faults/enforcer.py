@@ -33,6 +33,9 @@ SETTINGS = {
     "ENFORCEMENT_MODE": "enforce",
     "ENFORCEMENT_POLICY": json.dumps({"budgets": {BUDGET: RULE}}),
 }
+LONGER = {"ACTING_SECONDS": "200"}
+"""Where a call is waited for in vain for a minute, there is to be time left to act."""
+
 OPERATIONS = {
     "instances": "Compute Engine",
     "machine types": "Compute Engine",
@@ -91,7 +94,7 @@ class Enforcer:
         cost = _cost(fault.operation)
         twin, _ = self._twin(cost)
         self.begin()
-        function = self._function()
+        function = self._function(LONGER if fault.kind is Kind.SILENT else {})
         self.place.trouble.replace(fault)
         struck = self.look(function, "1", NOW, cost)
         problems = self.place.trouble.problems()
@@ -115,7 +118,7 @@ class Enforcer:
     def _twin(self, cost: int) -> tuple[list[Seen], Mapping[str, int]]:
         if cost not in self._twins:
             self.begin()
-            function = self._function()
+            function = self._function({})
             self.place.trouble.replace()
             first = self.look(function, "1", NOW, cost)
             calls = dict(self.place.trouble.replace())
@@ -138,8 +141,8 @@ class Enforcer:
             keep(self.place.client, self.dataset, KEPT)
         put_back(self.place.client, self.dataset, KEPT)
 
-    def _function(self) -> Client:
-        return self.place.function(TARGET, self.place.settings(self.dataset, SETTINGS))
+    def _function(self, other: Mapping[str, str]) -> Client:
+        return self.place.function(TARGET, self.place.settings(self.dataset, {**SETTINGS, **other}))
 
     def look(self, function: Client, message_id: str, moment: datetime, cost: int) -> Seen:
         """Deliver a message, and look what came of it."""
@@ -200,11 +203,9 @@ def _judged(fault: Fault, struck: Seen, later: Sequence[Seen], twin: Sequence[Se
     for events in (("planned",), ("stopped", "changed")):
         if last.names(*events) != twin[-1].names(*events):
             return Told(Outcome.WRONG, f"{told}; recorded as {events}: {last.names(*events)}")
-    if struck.status == 200:
-        reasons = [gap for row in struck.tables["budget_notifications"] for gap in row["gaps"]]
-        return _named(Outcome.COMPLETED, fault, reasons)
-    refused = not struck.names("planned") and not struck.stops
-    return _named(Outcome.REFUSED if refused else Outcome.COMPLETED, fault, struck.reasons)
+    recorded = [gap for row in struck.tables["budget_notifications"] for gap in row["gaps"]]
+    refused = struck.status != 200 and not struck.names("planned") and not struck.stops
+    return _named(Outcome.REFUSED if refused else Outcome.COMPLETED, fault, [*struck.reasons, *recorded])
 
 
 def _named(outcome: Outcome, fault: Fault, reasons: Sequence[str]) -> Told:

@@ -14,7 +14,7 @@ import grpc
 from google.cloud import monitoring_v3
 from google.pubsub_v1 import types as pubsub_types
 
-from tests.faults.wires import SLOW_SECONDS, STATUSES, Kind, Trouble
+from tests.faults.wires import SILENT_SECONDS, SLOW_SECONDS, STATUSES, Kind, Trouble
 
 GARBAGE = b"\xff\xff\xff\xff not a message"
 CODES = {
@@ -62,15 +62,8 @@ class GrpcWire:
         """Answer one call, or break it off."""
         name = method.rpartition("/")[2]
         kind = self.trouble.due(self.operations.get(name, name))
-        status = STATUSES.get(kind) if kind else None
-        if status is not None:
-            context.abort(CODES[status], f"{CODES[status].name} on demand")
-        if kind is Kind.RESET:
-            return self._reset()
-        if kind is Kind.WRONG:
-            return GARBAGE
-        if kind is Kind.EMPTY:
-            return b""
+        if (unheard := self._unheard(kind, context)) is not None:
+            return unheard
         try:
             told: bytes = self._channel.unary_unary(method, None, None)(self._smaller(name, request), timeout=60)
         except grpc.RpcError as error:
@@ -84,6 +77,24 @@ class GrpcWire:
         elif kind is not None:
             told = self._spoilt(kind, name, request, told, context)
         return told
+
+    def _unheard(self, kind: Kind | None, context: grpc.ServicerContext) -> bytes | None:
+        """What is answered without asking the service; None when it is to be asked."""
+        if status := STATUSES.get(kind) if kind else None:
+            context.abort(CODES[status], f"{CODES[status].name} on demand")
+        match kind:
+            case Kind.RESET:
+                return self._reset()
+            case Kind.SILENT:
+                hung_up = threading.Event()
+                context.add_callback(hung_up.set)
+                hung_up.wait(SILENT_SECONDS)
+                return b""
+            case Kind.WRONG:
+                return GARBAGE
+            case Kind.EMPTY:
+                return b""
+        return None
 
     def _reset(self) -> bytes:
         self._relay.reset()

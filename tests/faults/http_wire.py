@@ -1,5 +1,6 @@
 """A wire to a REST service that breaks on demand: a proxy of this process, in front of a stand-in or of BigQuery."""
 
+import contextlib
 import http.client
 import json
 import re
@@ -13,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from tests.faults.wires import SLOW_SECONDS, STATUSES, Kind, Trouble
+from tests.faults.wires import SILENT_SECONDS, SLOW_SECONDS, STATUSES, Kind, Trouble
 
 PAGE = b"<!DOCTYPE html><title>Sign in to the network</title>"
 NOT_PASSED_ON = {"accept-encoding", "connection", "host", "transfer-encoding", "content-length", "date", "server"}
@@ -115,6 +116,8 @@ class _Exchange(BaseHTTPRequestHandler):
             self._say(Exchanged(status, [("Content-Type", "application/json")], refusal(status)))
         elif kind is Kind.RESET:
             self._reset()
+        elif kind is Kind.SILENT:
+            self._say_nothing()
         elif kind is Kind.WRONG:
             self._say(Exchanged(200, [("Content-Type", "text/html")], PAGE))
         elif kind is Kind.NOTHING:
@@ -162,6 +165,13 @@ class _Exchange(BaseHTTPRequestHandler):
         self.wfile.flush()
         if of_body is not None:
             self.close_connection = True
+
+    def _say_nothing(self) -> None:
+        """Wait until the caller hangs up."""
+        self.connection.settimeout(SILENT_SECONDS)
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
+        self.close_connection = True
 
     def _reset(self) -> None:
         """Send RST: what a crashed server or a dropped connection looks like."""

@@ -67,8 +67,11 @@ def is_usual(cell: Cell, calls: int) -> bool:
 
     What may pass is tried once at the middle call, where trying again has to help, and from then on at the last one;
     an outage and a broken connection also from the first one on. What may not pass is tried at the first and the last
-    call, in lists at the middle one as well, and once: from then on, the same happens at the same call.
+    call, in lists at the middle one as well, and once: from then on, the same happens at the same call. A call that is
+    never answered costs a minute, so one of each operation is enough.
     """
+    if cell.kind is Kind.SILENT:
+        return (cell.position, cell.lasting) == (Position.FIRST, Lasting.ONCE)
     if cell.kind is Kind.SAME_PAGE:
         return cell.position is not Position.MIDDLE
     if cell.kind not in PASSING:

@@ -11,6 +11,7 @@ from tests.faults.wires import Kind
 
 CAUSES = {
     Kind.SLOW: r"[Tt]ime(d )?-?out|Deadline",
+    Kind.SILENT: r"[Tt]ime(d )?-?out|Deadline",
     Kind.RESET: r"[Cc]onnection|closed|Unavailable|reset",
     Kind.LOST: r"[Cc]onnection|closed|Unavailable|reset",
     Kind.TOO_MANY: r"TooManyRequests|RESOURCE_EXHAUSTED|ResourceExhausted",

@@ -22,6 +22,8 @@ def sample(cells: Sequence[Cell]) -> list[Cell]:
 
 def _exists(cell: Cell) -> bool:
     lasting = Lasting.ON if cell.kind in PASSING and _place(cell) < "8" else Lasting.ONCE
+    if cell.kind is Kind.SILENT:
+        return False
     return (cell.position, cell.lasting) == (Position.FIRST, lasting) and not why_not_of(cell.kind, cell.operation)
 
 

@@ -9,6 +9,9 @@ from enum import StrEnum
 SLOW_SECONDS = 1.0
 """How much later a slow answer comes: many times later than usual, and sooner than a caller gives up."""
 
+SILENT_SECONDS = 400.0
+"""For how long a call is left without an answer, unless its caller hangs up: longer than any caller should wait."""
+
 NEVER_STRUCK = "the fault never struck"
 ANY = "any"
 """The operation of a fault that counts the calls of all operations together."""
@@ -21,6 +24,7 @@ class Kind(StrEnum):
     """How a call goes wrong."""
 
     SLOW = "slow"
+    SILENT = "no answer"
     RESET = "connection reset"
     LOST = "answer lost"
     TOO_MANY = "429"

@@ -99,7 +99,7 @@ def usd(size: float) -> float:
 
 
 def main() -> None:
-    """Print the table of the README."""
+    """Print the table of docs/views.md."""
     sizes = " | ".join(f"{vms:,} VMs" for vms in FLEETS)
     lines = [f"| view | days read | {sizes} |", f"|---|---|{'---|' * len(FLEETS)}"]
     for view in queries("views"):
