@@ -1,4 +1,4 @@
-"""Labels whose keys are one key to people, and several to a computer: no VM is stopped because of how they are sorted."""
+"""Labels whose keys are one key to people, and several to a computer: how they are sorted stops no VM."""
 
 from collections.abc import Sequence
 
