@@ -19,7 +19,6 @@ from tests.faults.deliveries import envelope
 TARGET = "enforce_budget_limit"
 NOW = FLEET_START + timedelta(hours=8, minutes=7)
 PER_ALERT = 2
-pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # functions-framework's
 SCOPE = {"projects": ["web-frontend"], "labels": {"project": "index"}, "most_stops_per_alert": PER_ALERT}
 REPEATED, FOLLOWED, ONE, OTHER = "repeated", "followed", "one-of-two", "other-of-two"
 POLICY = json.dumps({"budgets": dict.fromkeys((REPEATED, FOLLOWED, ONE, OTHER), SCOPE)})
@@ -91,3 +90,13 @@ def test_two_messages_at_once_never_plan_for_the_same_vm(
     assert max(Counter(row["message_id"] for row in planned).values()) <= PER_ALERT
     assert asked_to_stop(enforcer) == Counter(row["instance_name"] for row in planned)
     assert Counter(row["instance_name"] for row in recorded(enforcer, "stopped", *budgets)) == asked_to_stop(enforcer)
+
+
+def test_a_message_of_attributes_alone_is_recorded_as_it_is(function: Flask, enforcer: Stack) -> None:
+    message = {"messageId": "bare", "publishTime": "2026-07-21T05:00:00Z", "attributes": {"budgetId": "nul\0 ' 🚀"}}
+
+    answer = function.test_client().post("/", json={"message": message, "subscription": "s"})
+
+    sql = f"SELECT verdict, reason, budget_id FROM {DATASET}.budget_notifications WHERE message_id = 'bare'"
+    told = [tuple(row.values()) for row in enforcer.client().query(sql).result()]
+    assert (answer.status_code, told) == (200, [("malformed", "the message has no data", "nul\0 ' 🚀")])
