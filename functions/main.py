@@ -15,6 +15,7 @@ import flask
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from spotkeeper.envelopes import event_data
 from spotkeeper.errors import RefusedRequestError, UnavailableError
 from spotkeeper.logs import event, follow_trace, write_json_lines
 from spotkeeper.notifications import BudgetNotification, read_notification
@@ -23,6 +24,9 @@ from spotkeeper.settings import Clock, EnforcerSettings, TrackerSettings
 if TYPE_CHECKING:
     from spotkeeper.enforcer_ports import EnforcerPorts
     from spotkeeper.tracker_ports import Ports
+
+_PUBLISHED, _PUBSUB = "google.cloud.pubsub.topic.v1.messagePublished", "//pubsub.googleapis.com/"
+"""Of which type the events of Pub/Sub are, and whose: https://cloud.google.com/eventarc/docs/cloudevents"""
 
 write_json_lines()
 
@@ -79,6 +83,19 @@ def enforce_budget_limit(cloud_event: CloudEvent) -> None:
         raise
 
 
+def _take_whatever_is_posted() -> str | None:
+    """Hand every POST to the enforcer, before functions-framework tries to make an event of it.
+
+    That answers 400 or 500 to what it cannot read, a message of attributes alone among it, and Pub/Sub would deliver it
+    again for hours; the enforcer records and acknowledges it.
+    """
+    if flask.request.method != "POST":
+        return None
+    data = event_data(dict(flask.request.headers), flask.request.get_data())
+    enforce_budget_limit(CloudEvent({"type": _PUBLISHED, "source": _PUBSUB}, data))
+    return "OK"
+
+
 @cache
 def _tracker_settings() -> TrackerSettings:
     return TrackerSettings.from_mapping(os.environ)
@@ -108,3 +125,4 @@ match os.environ.get("FUNCTION_TARGET"):
         _tracker_settings()
     case "enforce_budget_limit":
         _enforcer_settings()
+        flask.current_app.before_request(_take_whatever_is_posted)

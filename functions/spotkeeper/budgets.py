@@ -1,6 +1,7 @@
 """What a budget notification means: a verdict with a name and a reason, by the policy and by what is on record."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -9,6 +10,11 @@ from spotkeeper.instances import InstanceKey
 from spotkeeper.notifications import BudgetNotification, Malformed
 from spotkeeper.periods import Period, PeriodKind, budget_period, latest_closed_hour, text
 from spotkeeper.policies import BudgetRule, Policy, Priority, Response
+
+IN_HAND = timedelta(minutes=10)
+"""How long a plan without an outcome keeps an instance from other plans: no delivery takes longer than Pub/Sub waits,
+and what one that died has left over is not to be spared for ever. https://cloud.google.com/pubsub/docs/push
+"""
 
 _ONE_DAY = timedelta(days=1)
 
@@ -65,8 +71,9 @@ class History:
     """What is on record when a notification arrives.
 
     `latest` is when the newest other notification of the same budget, signal and period was published; `stops_today`
-    counts what was planned for this budget today, and `plans` the plans made for it at all: it changes with every plan.
-    `plan` is the recorded plan of this very message. `tracker_cost` is what our own rows say was spent in the period.
+    counts what was planned for this budget today, and `plans` all plans made for any: it changes with every plan.
+    `plan` is the recorded plan of this very message; `in_hand` are the instances that other messages are having stopped
+    at this moment, each with the message. `tracker_cost` is what our own rows say was spent in the period.
     """
 
     received_before: bool = False
@@ -74,6 +81,7 @@ class History:
     stops_today: int = 0
     plans: int = 0
     plan: tuple[RecordedStop, ...] = ()
+    in_hand: Mapping[InstanceKey, str] = field(default_factory=dict)
     tracker_cost: Decimal | None = None
 
 

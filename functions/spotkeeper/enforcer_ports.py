@@ -55,7 +55,7 @@ class Records(Protocol):
         ...
 
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
-        """Record a delivery and its plan, all or nothing; False when there are not `plans` plans of its budget now."""
+        """Record a delivery and its plan, all or nothing; False when there are not `plans` plans now."""
         ...
 
     def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:

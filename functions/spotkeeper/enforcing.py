@@ -71,7 +71,7 @@ def preview(
     history = ports.records.history(notification, verdict.rule, now)
     rates = ports.records.rates(now)
     enforcement = _Enforcement(settings, ports, Crew(ports.actuator, clock, settings.parallel_stops))
-    return enforcement.planned(delivery, notification, verdict.rule, rates, history.stops_today)
+    return enforcement.planned(delivery, notification, verdict.rule, rates, history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class _Enforcement:
             except UnavailableError as error:
                 self._act_without_records(delivery, notification, rule, error)
                 raise
-            planned = self.planned(delivery, notification, rule, rates, history.stops_today)
+            planned = self.planned(delivery, notification, rule, rates, history)
             if self._recorded(planned, history.plans):
                 _tell(planned)
                 unrecorded = self.settings.policy.without_records is WithoutRecords.ACT
@@ -116,7 +116,7 @@ class _Enforcement:
                     planned, _orders(planned), self._checks.resumed_stop if unrecorded else self._checks.stop
                 )
                 return planned.verdict
-        message = f"{_MOST_PLANS_AT_ONCE} times, another notification of this budget was planned for at the same time"
+        message = f"{_MOST_PLANS_AT_ONCE} times, another notification was planned for at the same time"
         raise UnavailableError(message)
 
     def start(self, delivery: Delivery, notification: BudgetNotification, rule: BudgetRule) -> Verdict:
@@ -136,7 +136,7 @@ class _Enforcement:
         if not turn:
             return self.leave(delivery)
         if not self.ports.records.record_plan(delivery, [restart_event(each) for each in turn], history.plans):
-            message = "another notification of this budget was planned for at the same time"
+            message = "another notification was planned for at the same time"
             raise UnavailableError(message)
         _tell(delivery)
         self._start(delivery, {each.stopped.instance.key: each.stopped for each in turn}, resumed=False)
@@ -148,19 +148,25 @@ class _Enforcement:
         notification: BudgetNotification,
         rule: BudgetRule,
         rates: Sequence[DatedRate],
-        stops_today: int,
+        history: History,
     ) -> Delivery:
         """Return the delivery with its plan; what was stopped for this message without a record is all of it then."""
         vms, gaps = self._fleet(rule)
         book = PriceBook(dated.rate for dated in rates)
         priced = [
-            replace(vm, hourly_cost_usd=book.price(vm.instance.shape, vm.instance.region, Market.SPOT).usd_per_hour)
+            replace(
+                vm,
+                hourly_cost_usd=book.price(vm.instance.shape, vm.instance.region, Market.SPOT).usd_per_hour,
+                planned_by=history.in_hand.get(vm.instance.key),
+            )
             for vm in vms
         ]
         if requests := self._taken(delivery, rule):
             taken = [vm for vm in priced if _order(delivery, vm.instance).request_id in requests]
             return replace(delivery, plan=plan_of(taken, self.settings.policy), gaps=tuple(gaps))
-        made = plan(delivery.verdict, _situation(delivery, notification), priced, self.settings.policy, stops_today)
+        made = plan(
+            delivery.verdict, _situation(delivery, notification), priced, self.settings.policy, history.stops_today
+        )
         missing = self.ports.permissions.missing(rule.projects) if notification.drill else ()
         return replace(delivery, plan=made, gaps=tuple(gaps), missing_permissions=missing)
 

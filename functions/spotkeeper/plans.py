@@ -20,12 +20,16 @@ _PRICED_CURRENCY = "USD"
 
 @dataclass(frozen=True, slots=True)
 class SpotVm:
-    """A Spot instance as it is now: what it does, since when, and what it costs in USD an hour, if that is known."""
+    """A Spot instance as it is now: what it does, since when, and what it costs in USD an hour, if that is known.
+
+    `planned_by` is another message whose plan has it stopped at this very moment.
+    """
 
     instance: Instance
     status: str
     started: datetime
     hourly_cost_usd: Decimal | None = None
+    planned_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
     if rule is None or not verdict.may_stop:
         return Plan()
     awake = [vm for vm in vms if vm.status not in _AT_REST and rule.covers(vm.instance)]
-    running = [vm for vm in awake if vm.status == RUNNING]
+    running = [vm for vm in awake if vm.status == RUNNING and vm.planned_by is None]
     hourly_cost = _hourly_cost(running)
     eligible, spared = _sorted_out(awake, verdict, policy, situation.now)
     enough = len(eligible)
@@ -151,6 +155,8 @@ def _sorted_out(
     for vm in vms:
         important = importance(vm.instance.labels, policy)
         reason = why_not(vm, policy, now)
+        if reason is None and vm.planned_by is not None:
+            reason = f"message {vm.planned_by} has planned its stop, which is under way"
         if reason is None and important.priority not in verdict.priorities:
             reason = f"its priority is {important.priority} ({important.source}), which this step does not stop"
         if reason is None:

@@ -23,14 +23,13 @@ class Importance:
 
 
 def importance(labels: Labels, policy: Policy) -> Importance:
-    """Return the priority that the labels give; one that nobody has heard of counts as the highest."""
-    value = _value(labels, policy.priority_label)
-    if value is None:
-        return Importance(policy.unlabelled_priority, f"no label {policy.priority_label}")
-    label = f"label {policy.priority_label}={value}"
-    if value.lower() in Priority:
-        return Importance(Priority(value.lower()), label)
-    return Importance(Priority.HIGH, f"{label} is none of {', '.join(Priority)}")
+    """Return the priority that the labels give; one that nobody has heard of counts as the highest.
+
+    Of several labels whose keys differ in case alone, the one that makes it most important holds.
+    """
+    unlabelled = Importance(policy.unlabelled_priority, f"no label {policy.priority_label}")
+    found = (_importance(value, policy) for value in _values(labels, policy.priority_label))
+    return max(found, key=lambda each: each.priority.rank, default=unlabelled)
 
 
 def protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
@@ -38,9 +37,21 @@ def protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
 
     The label's value may be true, a reason, a last day such as 2026-12-31, or both: `2026-12-31-demo`. The last day
     ends at midnight in America/Los_Angeles, like the days of a budget. A day that no calendar has protects for ever.
+    Of several labels whose keys differ in case alone, one that protects is enough.
     """
-    value = _value(labels, policy.protect_label)
-    if value is None or value.lower() in _NOT_PROTECTED:
+    found = (_protection(value, policy, now) for value in _values(labels, policy.protect_label))
+    return next((reason for reason in found if reason is not None), None)
+
+
+def _importance(value: str, policy: Policy) -> Importance:
+    label = f"label {policy.priority_label}={value}"
+    if value.lower() in Priority:
+        return Importance(Priority(value.lower()), label)
+    return Importance(Priority.HIGH, f"{label} is none of {', '.join(Priority)}")
+
+
+def _protection(value: str, policy: Policy, now: datetime) -> str | None:
+    if value.lower() in _NOT_PROTECTED:
         return None
     label = f"label {policy.protect_label}={value}" if value else f"label {policy.protect_label}"
     last_day = _last_day(value)
@@ -57,7 +68,7 @@ def _last_day(value: str) -> date | None:
         return None
 
 
-def _value(labels: Labels, wanted: str) -> str | None:
-    """The value of a label whose key may be written in any case; Compute Engine itself allows small letters only."""
+def _values(labels: Labels, wanted: str) -> list[str]:
+    """The values of a label whose key may be written in any case; Compute Engine itself allows small letters only."""
     sought = wanted.lower()
-    return next((value.strip() for key, value in labels if key.lower() == sought), None)
+    return [value.strip() for key, value in labels if key.lower() == sought]

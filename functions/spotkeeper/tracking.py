@@ -197,14 +197,15 @@ class _Run:
                     project_id, span, self._reporter(span, "monitoring", project_id)
                 ):
                     same = found.get((uptime.key, uptime.hour))
-                    seconds = uptime.seconds + (same.seconds if same else 0)
-                    found[uptime.key, uptime.hour] = replace(uptime, seconds=seconds) if same else uptime
+                    seconds = self._believed(uptime) + (same.seconds if same else 0)
+                    known = uptime.seconds == seconds
+                    found[uptime.key, uptime.hour] = uptime if known else replace(uptime, seconds=seconds)
             except UnavailableError as error:
                 self._miss(later, Gap("monitoring", str(error), project_id))
-                yield from self._plausible(found.values())
+                yield from _known(found.values())
                 return
             self._doubt(project_id, set(span) - {hour for _, hour in found})
-            yield from self._plausible(found.values())
+            yield from _known(found.values())
 
     def _is_late(self, project_id: str, hours: Iterable[datetime]) -> bool:
         """Whether a run has read for so long that it leaves these hours to the next one: it has to end in time."""
@@ -222,15 +223,13 @@ class _Run:
                 detail = f"Cloud Monitoring: no uptime at all, though an instance has run since {text(since)}"
                 self._miss([hour], Gap("monitoring", detail, project_id))
 
-    def _plausible(self, uptimes: Iterable[Uptime]) -> Iterator[Uptime]:
-        for uptime in uptimes:
-            if not math.isfinite(uptime.seconds) or uptime.seconds < 0:
-                detail = f"uptime of {uptime.instance_name} is {uptime.seconds} seconds"
-                self._miss([uptime.hour], Gap("monitoring", detail, uptime.key.project_id))
-            elif uptime.seconds > HOUR.total_seconds():
-                yield replace(uptime, seconds=HOUR.total_seconds())
-            elif uptime.seconds > 0:
-                yield uptime
+    def _believed(self, uptime: Uptime) -> float:
+        """The seconds of one series; where they can be no uptime, no number, so that no sum with them is one either."""
+        if math.isfinite(uptime.seconds) and uptime.seconds >= 0:
+            return uptime.seconds
+        detail = f"uptime of {uptime.instance_name} is {uptime.seconds} seconds"
+        self._miss([uptime.hour], Gap("monitoring", detail, uptime.key.project_id))
+        return math.nan
 
     def _identify(self, unknown: Sequence[Uptime]) -> Iterator[tuple[Uptime, Instance | None]]:
         """Who the instances were that are neither there any more nor among the looks read so far."""
@@ -292,3 +291,12 @@ class _Run:
         for hour in hours:
             if gap not in self.hours[hour].gaps:
                 self.hours[hour].gaps.append(gap)
+
+
+def _known(uptimes: Iterable[Uptime]) -> Iterator[Uptime]:
+    """The uptimes that are known, none of them longer than its hour."""
+    for uptime in uptimes:
+        if uptime.seconds > HOUR.total_seconds():
+            yield replace(uptime, seconds=HOUR.total_seconds())
+        elif uptime.seconds > 0:
+            yield uptime

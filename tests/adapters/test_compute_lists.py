@@ -97,7 +97,7 @@ def test_a_list_of_another_form_is_an_answer_that_cannot_be_used(page: dict[str,
     ],
 )
 def test_an_instance_of_another_form_is_an_answer_that_cannot_be_used(odd: dict[str, object]) -> None:
-    with pytest.raises(UnavailableError, match="Compute Engine: an answer of another form"):
+    with pytest.raises(UnavailableError, match="Compute Engine: instance vm-1 is of another form"):
         read(**odd)
 
 

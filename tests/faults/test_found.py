@@ -91,7 +91,7 @@ def test_uptime_that_cannot_be_read_is_not_none(spoilt: dict[str, object]) -> No
     page = ListTimeSeriesResponse.pb(ListTimeSeriesResponse(time_series=[spoilt]))
 
     with pytest.raises(UnavailableError, match="Cloud Monitoring"):
-        list(_uptimes(page.time_series, {int(NOON.timestamp()): NOON}))
+        _uptimes(page.time_series[0], {int(NOON.timestamp()): NOON})
 
 
 def test_versions_of_an_instance_that_are_the_same_to_us_are_one_look() -> None:

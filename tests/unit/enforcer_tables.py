@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from spotkeeper.actions import Event, Outcome, PlannedEvent
-from spotkeeper.budgets import History, RecordedStop, VerdictName
+from spotkeeper.budgets import IN_HAND, History, RecordedStop, VerdictName
 from spotkeeper.deliveries import Delivery
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.notifications import BudgetNotification
@@ -73,8 +73,9 @@ class Tables:
                 received_before=any(each.message.message_id == message_id for each in said),
                 latest=max(published, default=None),
                 stops_today=self._since_midnight(Event.PLANNED, rule, now),
-                plans=self._plans(rule.budget_id),
+                plans=self._plans(),
                 plan=self._plan(message_id),
+                in_hand=self._in_hand(message_id, now),
                 tracker_cost=self.tracker_cost,
             )
 
@@ -88,12 +89,12 @@ class Tables:
                 self.deliveries.append(delivery)
 
     def record_plan(self, delivery: Delivery, events: Iterable[PlannedEvent], plans: int) -> bool:
-        """Record a delivery with its plan, all or nothing, if its budget has so many plans and the message is new."""
+        """Record a delivery with its plan, all or nothing, if there are so many plans and the message is new."""
         rule = delivery.verdict.rule
         with self.lock:
             if delivery.delivery_id in {each.delivery_id for each in self.deliveries}:
                 return True
-            if rule is None or delivery.message_id in self._messages() or self._plans(rule.budget_id) != plans:
+            if rule is None or delivery.message_id in self._messages() or self._plans() != plans:
                 return False
             self.deliveries.append(delivery)
             self.actions += [_planned(delivery, rule, each) for each in events]
@@ -150,9 +151,16 @@ class Tables:
             if row.message_id == message_id and row.event in _PLANNED and row.mode is Mode.ENFORCE
         )
 
-    def _plans(self, budget_id: str) -> int:
-        rows = (row for row in self.actions if row.budget_id == budget_id and row.mode is Mode.ENFORCE)
+    def _plans(self) -> int:
+        rows = (row for row in self.actions if row.mode is Mode.ENFORCE)
         return len({row.message_id for row in rows if row.event in _PLANNED})
+
+    def _in_hand(self, message_id: str, now: datetime) -> dict[InstanceKey, str]:
+        """The instances that other messages planned to stop a moment ago, and of which nothing has come yet."""
+        recent = [row for row in self.actions if row.mode is Mode.ENFORCE and row.happened_at >= now - IN_HAND]
+        ended = {(row.message_id, row.instance.key) for row in recent if row.event in (*_ENDS, *_FAILURES)}
+        planned = {(row.message_id, row.instance.key) for row in recent if row.event is Event.PLANNED}
+        return {key: message for message, key in planned - ended if message != message_id}
 
     def _since_midnight(self, event: Event, rule: BudgetRule, now: datetime) -> int:
         midnight = budget_period(PeriodKind.DAY, now).start

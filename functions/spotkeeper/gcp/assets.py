@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from spotkeeper.costs import Uptime
 from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, is_local, retry
 from spotkeeper.gcp.compute import Shapes, to_instance
+from spotkeeper.gcp.plain_calls import readable
 from spotkeeper.periods import HOUR
 from spotkeeper.rosters import Look
 from spotkeeper.tracker_ports import Report
@@ -41,7 +42,8 @@ class InstanceHistory:
         )
         for some in batched(names, ASSETS_PER_CALL, strict=False):
             versions = self._versions(project_id, some, window)
-            found = (self._look(project_id, version, report) for version in versions if not version.deleted)
+            there = (version for version in versions if not version.deleted)
+            found = readable(there, lambda version: self._look(project_id, version, report), report)
             yield from _merged(
                 look
                 for look in found

@@ -9,7 +9,7 @@ from typing import Any
 
 from spotkeeper import machine_types
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.plain_calls import CallError, PlainCalls, Turning
+from spotkeeper.gcp.plain_calls import CallError, PlainCalls, Turning, readable
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
 from spotkeeper.machine_types import Sizes
 from spotkeeper.tracker_ports import Report
@@ -19,6 +19,8 @@ PROJECTS = "/compute/v1/projects"
 
 ITEMS_PER_PAGE = 500
 """The most that aggregatedList gives."""
+
+_LONGEST_NAME = 80
 
 type Json = dict[str, Any]
 
@@ -41,14 +43,17 @@ class ComputeInstances:
         self.shapes = Shapes(MachineTypes(calls))
 
     def instances(self, project_id: str, report: Report) -> Iterator[Sighting]:
-        """Yield every instance; a zone that does not answer is reported.
+        """Yield every instance; a zone that does not answer, and one that cannot be read, is reported.
 
         One whose machine type could not be read now is left out: recorded without its size, it would stay so for good.
         """
-        for found in self.found(project_id, report):
-            instance = to_instance(project_id, found, self.shapes, report)
-            if instance.shape.machine_type not in self.shapes.unread:
-                yield Sighting(instance, _running_since(found))
+
+        def read(found: Json) -> Sighting:
+            return Sighting(to_instance(project_id, found, self.shapes, report), _running_since(found))
+
+        for sighting in readable(self.found(project_id, report), read, report):
+            if sighting.instance.shape.machine_type not in self.shapes.unread:
+                yield sighting
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -189,7 +194,7 @@ class Shapes:
 
 def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
     """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
-    with read_as_expected():
+    with read_as_expected(f"instance {str(found.get('name'))[:_LONGEST_NAME]}"):
         zone = last_part(found["zone"])
         machine_type = last_part(found["machineType"])
         sizes = shapes.sizes(project_id, zone, machine_type, report)
@@ -199,7 +204,7 @@ def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) ->
         )
         return Instance(
             key=InstanceKey(project_id, zone, str(found["id"])),
-            name=found["name"],
+            name=a_text(found["name"]),
             provisioning_model=_provisioning_model(found.get("scheduling", {})),
             shape=shapes.same(
                 Shape(
@@ -211,12 +216,20 @@ def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) ->
                     local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
                 )
             ),
-            labels=tuple(sorted(found.get("labels", {}).items())),
+            labels=tuple(sorted((key, a_text(value)) for key, value in found.get("labels", {}).items())),
             managed_by=next(
-                (item["value"] for item in found.get("metadata", {}).get("items", ()) if item["key"] == "created-by"),
+                (a_text(item["value"]) for item in _metadata(found) if item["key"] == "created-by"),
                 None,
             ),
         )
+
+
+def a_text(value: object) -> str:
+    """Return a value that is a text; anything else would not fit into its column."""
+    if not isinstance(value, str):
+        message = f"{str(value)[:_LONGEST_NAME]} is no text"
+        raise TypeError(message)
+    return value
 
 
 def last_part(url: str) -> str:
@@ -233,8 +246,13 @@ def _running_since(found: Json) -> datetime | None:
     """Since when an instance has run; a resumed one does not say."""
     if found.get("status") != "RUNNING" or found.get("lastSuspendedTimestamp"):
         return None
-    with read_as_expected():
+    with read_as_expected(f"instance {str(found.get('name'))[:_LONGEST_NAME]}"):
         return time_from(found.get("lastStartTimestamp"))
+
+
+def _metadata(found: Json) -> Iterable[Json]:
+    items: Iterable[Json] = found.get("metadata", {}).get("items", ())
+    return items
 
 
 def _provisioning_model(scheduling: Json) -> ProvisioningModel:
@@ -266,10 +284,10 @@ def _expected[Kind](value: object, kind: type[Kind]) -> Kind:
 
 
 @contextmanager
-def read_as_expected() -> Iterator[None]:
+def read_as_expected(what: str = "an answer") -> Iterator[None]:
     """Take what does not fit into a description for a service that is out of order."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        message = f"Compute Engine: an answer of another form than promised: {type(error).__name__}: {error}"
+        message = f"Compute Engine: {what} is of another form than promised: {type(error).__name__}: {error}"
         raise UnavailableError(message) from error

@@ -19,7 +19,7 @@ from google.cloud.bigquery import (
 )
 
 from spotkeeper.actions import Outcome, PlannedEvent
-from spotkeeper.budgets import History, RecordedStop, current_period
+from spotkeeper.budgets import IN_HAND, History, RecordedStop, current_period
 from spotkeeper.deliveries import Delivery
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.calls import failing_as_unavailable
@@ -65,6 +65,7 @@ class EnforcementRecords:
             _time("cost_interval_start", notification.interval_start),
             _time("period_end", current_period(notification.period, rule, max(now, notification.published_at)).end),
             _time("since", now - REDELIVERY),
+            _time("in_hand_since", now - IN_HAND),
             _time("day_start", budget_period(PeriodKind.DAY, now).start),
             ArrayQueryParameter("projects", "STRING", list(rule.projects)),
             ArrayQueryParameter("labels", "STRING", labels),
@@ -81,6 +82,7 @@ class EnforcementRecords:
                 RecordedStop(_key(each), each["instance_name"], each["planned_at"], each["done"])
                 for each in row["plan"]
             ),
+            in_hand={_key(each): each["message_id"] for each in row["in_hand"]},
             tracker_cost=row["tracker_cost"],
         )
 
@@ -89,7 +91,7 @@ class EnforcementRecords:
         return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
 
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
-        """Record a delivery and its plan, all or nothing; False when there are not `plans` plans of its budget now."""
+        """Record a delivery and its plan, all or nothing; False when there are not `plans` plans now."""
         staging = f"staging_{delivery.delivery_id}_{uuid.uuid4().hex}"
         schema = self._jobs.fields("enforcement_actions")
         self._load(staging, schema, (_planned(delivery, each) for each in events))

@@ -15,6 +15,7 @@ from spotkeeper.gcp.compute import (
     time_from,
     to_instance,
 )
+from spotkeeper.gcp.plain_calls import readable
 from spotkeeper.instances import ProvisioningModel
 from spotkeeper.plans import SpotVm
 
@@ -36,8 +37,11 @@ class SpotFleet:
 
     def spot_vms(self, project_id: str, report: Report) -> Iterator[SpotVm]:
         """Yield all Spot instances of a project; a zone that does not answer is reported."""
-        for found in self._instances.found(project_id, report):
-            vm = to_spot_vm(project_id, found, self.shapes, report)
+
+        def read(found: Json) -> SpotVm:
+            return to_spot_vm(project_id, found, self.shapes, report)
+
+        for vm in readable(self._instances.found(project_id, report), read, report):
             if vm.instance.provisioning_model is ProvisioningModel.SPOT:
                 yield vm
 
@@ -47,16 +51,21 @@ class SpotFleet:
             operation.get("clientOperationId", "")
             for project_id in projects
             for operation in self._operations.items(project_id, _refused)
-            if (time_from(operation.get("insertTime")) or _LONG_AGO) >= since
+            if _begun(operation) >= since
         )
 
 
 def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> SpotVm:
     """Return an instance with what it does now; one that never started counts from its creation."""
     instance = to_instance(project_id, found, shapes, report)
-    with read_as_expected():
+    with read_as_expected(f"instance {instance.name}"):
         started = time_from(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
     return SpotVm(instance, found.get("status", ""), started or _LONG_AGO)
+
+
+def _begun(operation: Json) -> datetime:
+    with read_as_expected("an operation"):
+        return time_from(operation.get("insertTime")) or _LONG_AGO
 
 
 def _refused(detail: str) -> None:

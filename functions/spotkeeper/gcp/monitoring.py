@@ -24,7 +24,7 @@ from spotkeeper.gcp.calls import (
     is_local,
     retry,
 )
-from spotkeeper.gcp.plain_calls import Turning
+from spotkeeper.gcp.plain_calls import Turning, readable
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR
 from spotkeeper.tracker_ports import Report
@@ -64,7 +64,8 @@ class MonitoringUptime:
                     decoded = self._page(request)  # A page that was promised and is empty may have lost what was on it.
                 for error in decoded.execution_errors:
                     report(f"Cloud Monitoring: {error.message or 'an incomplete answer'}")
-                yield from _uptimes(decoded.time_series, wanted)
+                for uptimes in readable(decoded.time_series, lambda series: _uptimes(series, wanted), report):
+                    yield from uptimes
                 if not decoded.next_page_token:
                     return
                 request.page_token = turned.to(decoded.next_page_token)
@@ -88,18 +89,18 @@ def uptime_request(project_id: str, hours: Sequence[datetime]) -> ListTimeSeries
     )
 
 
-def _uptimes(series_of_page: Sequence[Any], wanted: dict[int, datetime]) -> Iterator[Uptime]:
-    for series in series_of_page:
-        labels = series.resource.labels
-        key = InstanceKey(labels["project_id"], labels["zone"], labels["instance_id"])
-        name = series.metric.labels["instance_name"]
-        if not all(key):
-            message = f"Cloud Monitoring: a time series whose resource lacks a label: {str(series)[:200]}"
-            raise UnavailableError(message)
-        for point in series.points:
-            end = point.interval.end_time.seconds
-            if end in wanted and (seconds := _seconds(point.value, name)):
-                yield Uptime(key, name, wanted[end], seconds)
+def _uptimes(series: Any, wanted: dict[int, datetime]) -> list[Uptime]:  # noqa: ANN401 (protobuf of TimeSeries)
+    labels = series.resource.labels
+    key = InstanceKey(labels["project_id"], labels["zone"], labels["instance_id"])
+    name = series.metric.labels["instance_name"]
+    if not all(key):
+        message = f"Cloud Monitoring: a time series of {name!r} whose resource lacks a label: {str(labels)[:200]}"
+        raise UnavailableError(message)
+    return [
+        Uptime(key, name, wanted[point.interval.end_time.seconds], seconds)
+        for point in series.points
+        if point.interval.end_time.seconds in wanted and (seconds := _seconds(point.value, name))
+    ]
 
 
 def _seconds(value: Any, name: str) -> float:  # noqa: ANN401 (protobuf of monitoring_v3.TypedValue)

@@ -5,9 +5,10 @@ all; and most of an hour's run was spent on turning pages of JSON into their mes
 nor gRPC, nor requests: docs/speed.md has the figures.
 """
 
+import json
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
@@ -34,6 +35,9 @@ RATE_LIMITS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExc
 
 FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH = 0.2, 10.0, 2.0
 """Seconds, at most, between the first attempts and between the last ones, and by how much they grow."""
+
+MOST_UNREADABLE = 20
+"""So many items of one list may be of another form than promised before the whole list is taken to be."""
 
 _PASSING_ERRORS = (TransportError, NewConnectionError, ProtocolError, LateError)
 _HEADERS = {"Accept-Encoding": "gzip", "User-Agent": "spotkeeper (gzip)"}
@@ -114,10 +118,17 @@ class PlainCalls:
             if response.status != HTTPStatus.OK:
                 told = f"{response.status} {response.reason}: {response.data.decode(errors='replace')}"
                 return None, _Failure(told, response.status, may_pass=_may_pass(response))
-            found = response.json()
+            found = _writable(response.json(), response.data)
         except (HTTPError, GoogleAuthError, ValueError) as error:
             return None, _Failure(f"{type(error).__name__}: {error}", may_pass=isinstance(error, _PASSING_ERRORS))
         return (found if isinstance(found, dict) else None), _Failure(f"the answer {str(found)[:200]} is no object")
+
+
+def _writable(found: Any, body: bytes) -> Any:  # noqa: ANN401 (whatever JSON holds)
+    """Return what was read, with what no UTF-8 can hold replaced: JSON lets half of a surrogate pair stand alone."""
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return found
+    return json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
 
 
 class Turning:
@@ -135,6 +146,26 @@ class Turning:
             raise CallError(message, 0)
         self._tokens.add(token)
         return token
+
+
+def readable[Item, Result](
+    items: Iterable[Item], read: Callable[[Item], Result], report: Callable[[str], None]
+) -> Iterator[Result]:
+    """Yield what is read of each item of a list; one that cannot be read is reported, and hides no other.
+
+    When there are many of them, the service is out of order: then it is that which is raised.
+    """
+    unreadable = 0
+    for item in items:
+        try:
+            result = read(item)
+        except UnavailableError as error:
+            unreadable += 1
+            if unreadable > MOST_UNREADABLE:
+                raise
+            report(str(error))
+        else:
+            yield result
 
 
 class _Failure(NamedTuple):

@@ -9,7 +9,8 @@ from typing import get_args, get_type_hints
 from spotkeeper.report.blocks import plain
 from spotkeeper.report.rows import ReportRows
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n", "\0")
+"""Also as wide characters, which some languages' spreadsheets take for the same; and what is skipped before them."""
 
 
 def write_csv(rows: ReportRows, folder: Path) -> list[Path]:
@@ -24,7 +25,8 @@ def safe(value: object) -> str:
     https://owasp.org/www-community/attacks/CSV_Injection
     """
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+        risky = value.startswith(_FORMULA_STARTS) or value.lstrip().startswith(_FORMULA_STARTS)
+        return f"'{value}" if risky else value
     return plain(value)  # type: ignore[arg-type] # the columns of a row are values that are shown
 
 

@@ -30,7 +30,7 @@ SELECT
   (
     SELECT COUNT(DISTINCT message_id)
     FROM enforcement_actions
-    WHERE budget_id = @budget_id AND event IN ('planned', 'restart_planned') AND mode = 'enforce' AND happened_at >= @since
+    WHERE event IN ('planned', 'restart_planned') AND mode = 'enforce' AND happened_at >= @since
   ) AS plans,
   ARRAY(
     SELECT AS STRUCT
@@ -46,6 +46,13 @@ SELECT
     GROUP BY project_id, zone, instance_id, instance_name
     ORDER BY MIN(rank), instance_name, instance_id
   ) AS plan,
+  ARRAY(
+    SELECT AS STRUCT project_id, zone, instance_id, message_id
+    FROM enforcement_actions
+    WHERE message_id != @message_id AND mode = 'enforce' AND event != 'spared' AND happened_at >= @in_hand_since
+    GROUP BY project_id, zone, instance_id, message_id
+    HAVING LOGICAL_AND(event = 'planned')
+  ) AS in_hand,
   (
     SELECT SUM(costs.cost)
     FROM spot_vm_costs AS costs

@@ -24,8 +24,7 @@ WHERE NOT EXISTS (
   AND (
     SELECT COUNT(DISTINCT actions.message_id)
     FROM enforcement_actions AS actions
-    WHERE actions.budget_id = @budget_id
-      AND actions.event IN ('planned', 'restart_planned')
+    WHERE actions.event IN ('planned', 'restart_planned')
       AND actions.mode = 'enforce'
       AND actions.happened_at >= @since
   ) = @plans;

@@ -1,0 +1,36 @@
+"""How a Pub/Sub message comes by HTTP: pushed as it is, or within a CloudEvent, binary or structured."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+
+
+def event_data(headers: Mapping[str, str], body: bytes) -> object:
+    """Return the data of the event that a request holds; None where there is none that could be read.
+
+    Never raises: what nobody can read stays so however often it is delivered. A message without data, of attributes
+    alone, is pushed without a `data` field: https://cloud.google.com/pubsub/docs/push#receive_push
+    """
+    found = _json(body)
+    is_binary = any(name.lower() == "ce-specversion" for name in headers)
+    if is_binary or not isinstance(found, dict) or "specversion" not in found:
+        return found
+    if "data_base64" in found:
+        return _json(_bytes(found["data_base64"]))
+    data: object = found.get("data")
+    return _json(data) if isinstance(data, str) else data
+
+
+def _json(text: bytes | str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _bytes(text: object) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
