@@ -5,7 +5,9 @@ all; and most of an hour's run was spent on turning pages of JSON into their mes
 nor gRPC, nor requests: docs/speed.md has the figures.
 """
 
+import json
 import random
+import re
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -39,6 +41,7 @@ _PASSING_ERRORS = (TransportError, NewConnectionError, ProtocolError, LateError)
 _HEADERS = {"Accept-Encoding": "gzip", "User-Agent": "spotkeeper (gzip)"}
 """Google compresses what is asked for in both ways: https://cloud.google.com/compute/docs/api/best-practices#use-gzip"""
 
+_HALF = re.compile(rb"\\u[dD]")
 _JOB_FAILURES = frozenset({"backendError", "internalError", "jobBackendError", "jobInternalError"})
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -115,7 +118,8 @@ class PlainCalls:
                 told = f"{response.status} {response.reason}: {response.data.decode(errors='replace')}"
                 return None, _Failure(told, response.status, may_pass=_may_pass(response))
             found = response.json()
-        except (HTTPError, GoogleAuthError, ValueError) as error:
+            _check_texts(response, found)
+        except (HTTPError, GoogleAuthError, ValueError, RecursionError) as error:
             return None, _Failure(f"{type(error).__name__}: {error}", may_pass=isinstance(error, _PASSING_ERRORS))
         return (found if isinstance(found, dict) else None), _Failure(f"the answer {str(found)[:200]} is no object")
 
@@ -152,5 +156,11 @@ def _reasons(response: BaseHTTPResponse) -> set[str]:
     try:
         errors = response.json()["error"]["errors"]
         return {str(error["reason"]) for error in errors}
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return set()
+
+
+def _check_texts(response: BaseHTTPResponse, found: object) -> None:
+    """Refuse half a surrogate pair, which JSON lets stand and no record can hold; raises ValueError."""
+    if _HALF.search(response.data):
+        json.dumps(found, ensure_ascii=False).encode()
