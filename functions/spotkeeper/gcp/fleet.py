@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from spotkeeper.enforcer_ports import Report
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.answer_values import moment, optional_text
 from spotkeeper.gcp.compute import (
     ComputeInstances,
     Json,
@@ -44,12 +45,13 @@ class SpotFleet:
 
     def taken(self, projects: Iterable[str], since: datetime) -> frozenset[str]:
         """Return the ids of the requests that were taken since then: operations bear them as `clientOperationId`."""
-        return frozenset(
-            operation.get("clientOperationId", "")
-            for project_id in projects
-            for operation in self._operations.items(project_id, _refused)
-            if _time(operation.get("insertTime")) >= since
-        )
+        with read_as_expected():
+            return frozenset(
+                optional_text(operation.get("clientOperationId"))
+                for project_id in projects
+                for operation in self._operations.items(project_id, _refused)
+                if _time(operation.get("insertTime")) >= since
+            )
 
 
 def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> SpotVm:
@@ -57,11 +59,11 @@ def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> 
     instance = to_instance(project_id, found, shapes, report)
     with read_as_expected():
         started = _time(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
-    return SpotVm(instance, found.get("status", ""), started)
+        return SpotVm(instance, optional_text(found.get("status")), started)
 
 
-def _time(text: str | None) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else _LONG_AGO
+def _time(written: object) -> datetime:
+    return moment(written) if written else _LONG_AGO
 
 
 def _refused(detail: str) -> None:
