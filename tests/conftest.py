@@ -11,6 +11,8 @@ from tests.infra.test_terraform import how_terraform_was_checked
 # No test depends on how fast the machine is.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+# pytest --hypothesis-profile fuzz --timeout 3600 -k fuzz
+settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck), max_examples=20_000)
 
 
 @pytest.fixture(scope="session")

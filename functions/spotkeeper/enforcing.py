@@ -128,7 +128,7 @@ class _Enforcement:
         stopped, starts_today = self.ports.records.stopped(rule, delivery.received_at)
         known = {vm.instance.key: vm for vm in stopped}
         if delivery.verdict.name is VerdictName.REDELIVERED:
-            left = [each for each in history.plan if not each.done and each.key in known]
+            left = [each for each in history.plan if each.restart and not each.done and each.key in known]
             verdict = self.leave(delivery)
             self._start(delivery, {each.key: known[each.key] for each in left}, resumed=True)
             return verdict

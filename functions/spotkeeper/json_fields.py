@@ -146,7 +146,7 @@ def choice[Choice: StrEnum](choices: type[Choice]) -> Callable[[object], Choice]
 
 
 def _plain(number: Decimal) -> float:
-    is_short = abs(number) < _LARGEST_SHOWN_WHOLE and number == number.to_integral_value()
+    is_short = number.copy_abs() < _LARGEST_SHOWN_WHOLE and number == number.to_integral_value()
     return int(number) if is_short else float(number)
 
 

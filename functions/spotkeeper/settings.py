@@ -19,7 +19,12 @@ _BUDGET_VARIABLES = {
     PeriodKind.DAY: "DAILY_BUDGET_USD",
     PeriodKind.MONTH: "MONTHLY_BUDGET_USD",
 }
+_SHORT_WHOLE = re.compile(r"\d{1,9}")
 _HIGHEST_SHARE = 10
+_LARGEST_AMOUNT = Decimal(10) ** 18
+_DECIMALS = 9
+"""As many as NUMERIC keeps, which refuses more; it also refuses what is far above the largest amount."""
+
 _MOST_CATCH_UP_HOURS = LONGEST_RANGE.days * 24
 
 
@@ -216,12 +221,16 @@ _project = _matching(PROJECT_ID, "a project id such as my-project-1")
 
 
 def _projects(value: str) -> tuple[str, ...]:
-    return tuple(sorted({_project(name.strip()) for name in value.split(",") if name.strip()}))
+    found = {_project(name.strip()) for name in value.split(",") if name.strip()}
+    if not found:
+        expected = "project ids such as my-project-1,my-project-2"
+        raise ValueError(expected)
+    return tuple(sorted(found))
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        if not value.isdecimal() or not least <= int(value) <= most:
+        if not _SHORT_WHOLE.fullmatch(value) or not least <= int(value) <= most:
             expected = f"a whole number from {least} to {most}"
             raise ValueError(expected)
         return int(value)
@@ -247,12 +256,12 @@ def _one_of[Choice: StrEnum](choices: type[Choice]) -> Callable[[str], Choice]:
 
 
 def _amount(value: str) -> Decimal:
-    expected = "an amount above 0 such as 250 or 99.50"
+    expected = "an amount above 0 such as 250 or 99.50, with nine decimals at most"
     try:
         amount = Decimal(value)
     except InvalidOperation:
         raise ValueError(expected) from None
-    if not amount.is_finite() or amount <= 0:
+    if not _fits(amount, _LARGEST_AMOUNT):
         raise ValueError(expected)
     return amount
 
@@ -260,9 +269,14 @@ def _amount(value: str) -> Decimal:
 def _thresholds(value: str) -> tuple[Decimal, ...]:
     expected = "shares of the budget such as 0.5,0.8,1.0 (1.0 is all of it)"
     try:
-        shares = sorted({Decimal(share.strip()) for share in value.split(",")})
+        shares = [Decimal(share.strip()) for share in value.split(",")]
     except InvalidOperation:
         raise ValueError(expected) from None
-    if not all(share.is_finite() and 0 < share <= _HIGHEST_SHARE for share in shares):
+    if not all(_fits(share, Decimal(_HIGHEST_SHARE)) for share in shares):
         raise ValueError(expected)
-    return tuple(shares)
+    return tuple(sorted(set(shares)))
+
+
+def _fits(number: Decimal, most: Decimal) -> bool:
+    """Whether a number is above 0, at most this, and can be recorded as it is."""
+    return number.is_finite() and 0 < number <= most and number == round(number, _DECIMALS)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from infra.local.fleet import FLEET_START
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute import MachineTypes, Shapes, compute_calls, to_instance
-from spotkeeper.gcp.fleet import _begun, to_spot_vm
+from spotkeeper.gcp.fleet import _request, to_spot_vm
 from spotkeeper.gcp.monitoring import _uptimes
 from spotkeeper.gcp.plain_calls import MOST_UNREADABLE, _writable, readable
 from spotkeeper.gcp.preemptions import _preemption
@@ -125,7 +125,7 @@ def test_an_instance_is_read_as_it_is_or_refused_by_its_name(found: dict[str, An
 @example({**OPERATION, "insertTime": "9999-12-31T23:59:59-23:59"})
 @example({**OPERATION, "name": {"a": 1}})
 def test_a_preemption_is_read_with_a_time_that_can_be_compared_or_refused(found: dict[str, Any]) -> None:
-    preemption, begun = read_or_told(lambda: _preemption("p", found)), read_or_told(lambda: _begun(found))
+    preemption, begun = read_or_told(lambda: _preemption("p", found)), read_or_told(lambda: _request(found)[0])
 
     if isinstance(preemption, str):
         assert preemption.startswith("Compute Engine: ")

@@ -6,6 +6,7 @@ python -m tests.faults --markdown          the same as tables in README.md and d
 python -m tests.faults --kills 200         the functions' processes killed at random moments
 python -m tests.faults --kills calls       the same at every call they make, before it is heard and after
 python -m tests.faults --days 60           weeks of hourly runs of the tracker, a tenth of them disturbed
+python -m tests.faults --messages 60       random budget messages for so many minutes, and a look after each
 """
 
 import argparse
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.faults import messages
 from tests.faults.days import WARM_AFTER_DAYS, compared, lives
 from tests.faults.enforcer import Enforcer
 from tests.faults.kills import Kill, enforcer_target, killed_at_calls, killed_at_random, tracker_target
@@ -42,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", metavar="NUMBER", help="kill so many runs at random moments, or at all calls")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--days", type=int, metavar="NUMBER", help="run for so many days instead, twice")
+    parser.add_argument("--messages", type=float, metavar="MINUTES", help="deliver messages for so long instead")
     options = parser.parse_args(arguments)
+    if options.messages:
+        return messages.main(options.messages, options.seed)
     if options.days:
         return _days(options)
     return _kills(options) if options.kills else _matrix(options)

@@ -299,6 +299,19 @@ def test_a_restart_plan_is_never_finished_by_stops_when_the_policy_has_changed()
     assert cloud.stopped_names() == ["a", "c", "b"]
 
 
+def test_a_plan_of_stops_is_never_finished_by_restarts_when_the_policy_has_changed() -> None:
+    cloud = july_is_over()
+    cloud.has(*(replace(vm, status="RUNNING") for vm in cloud.vms.values() if vm.instance.name in "abc"))
+    stricter = policy(rule(steps=steps(("0.5", "low medium high"))), restart=True)
+    cloud.answer_lost = {"record_plan"}
+    with pytest.raises(UnavailableError):
+        cloud.deliver(news("60"), stricter)
+    cloud.answer_lost = set()
+
+    assert cloud.deliver(news("60"), USED).name is VerdictName.REDELIVERED
+    assert cloud.tables.events(Event.RESTARTED) == cloud.started_names() == []
+
+
 def test_what_an_hour_stopped_stays_so_for_the_rest_of_the_day() -> None:
     hour = budget_period(PeriodKind.HOUR, NOW - timedelta(hours=1))
     used = policy(

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
 from spotkeeper import machine_types
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.answer_values import count, moment, number_as_text, optional_text, size, text, text_or_none, truth
 from spotkeeper.gcp.plain_calls import CallError, PlainCalls, Turning, readable
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
 from spotkeeper.machine_types import Sizes
@@ -111,7 +112,7 @@ class AggregatedList:
                     yield _expected(item, dict)
             if not page.get("nextPageToken"):
                 return
-            query["pageToken"] = turned.to(page["nextPageToken"])
+            query["pageToken"] = turned.to(_expected(page["nextPageToken"], str))
 
 
 class InstanceList(AggregatedList):
@@ -184,10 +185,10 @@ class Shapes:
                 return None  # How large its disks are is not said here, and differs between families.
             accelerator = (found.get("accelerators") or [{}])[0]
             return Sizes(
-                vcpus=Decimal(found["guestCpus"]),
-                memory_gib=Decimal(found["memoryMb"]) / _MIB_PER_GIB,
-                gpu_type=accelerator.get("guestAcceleratorType"),
-                gpu_count=int(accelerator.get("guestAcceleratorCount", 0)),
+                vcpus=size(found["guestCpus"]),
+                memory_gib=size(found["memoryMb"]) / _MIB_PER_GIB,
+                gpu_type=text_or_none(accelerator.get("guestAcceleratorType")),
+                gpu_count=count(accelerator.get("guestAcceleratorCount", 0)),
                 local_ssd_gib=0,
             )
 
@@ -195,41 +196,37 @@ class Shapes:
 def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
     """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
     with read_as_expected(f"instance {str(found.get('name'))[:_LONGEST_NAME]}"):
-        zone = last_part(found["zone"])
-        machine_type = last_part(found["machineType"])
+        zone = text(last_part(found["zone"]))
+        machine_type = text(last_part(found["machineType"]))
         sizes = shapes.sizes(project_id, zone, machine_type, report)
         attached = (found.get("guestAccelerators") or [None])[0]
         local_ssd_gib = sum(
-            int(disk.get("diskSizeGb", 0)) for disk in found.get("disks", ()) if disk.get("type") == "SCRATCH"
+            count(disk.get("diskSizeGb", 0)) for disk in found.get("disks", ()) if disk.get("type") == "SCRATCH"
         )
         return Instance(
-            key=InstanceKey(project_id, zone, str(found["id"])),
-            name=a_text(found["name"]),
+            key=InstanceKey(project_id, zone, number_as_text(found["id"])),
+            name=text(found["name"]),
             provisioning_model=_provisioning_model(found.get("scheduling", {})),
             shape=shapes.same(
                 Shape(
                     machine_type=machine_type,
                     vcpus=sizes.vcpus if sizes else None,
                     memory_gib=sizes.memory_gib if sizes else None,
-                    gpu_type=last_part(attached["acceleratorType"]) if attached else sizes.gpu_type if sizes else None,
-                    gpu_count=int(attached["acceleratorCount"]) if attached else sizes.gpu_count if sizes else 0,
+                    gpu_type=text(last_part(attached["acceleratorType"]))
+                    if attached
+                    else sizes.gpu_type
+                    if sizes
+                    else None,
+                    gpu_count=count(attached["acceleratorCount"]) if attached else sizes.gpu_count if sizes else 0,
                     local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
                 )
             ),
-            labels=tuple(sorted((key, a_text(value)) for key, value in found.get("labels", {}).items())),
+            labels=tuple(sorted((text(key), optional_text(label)) for key, label in found.get("labels", {}).items())),
             managed_by=next(
-                (a_text(item["value"]) for item in _metadata(found) if item["key"] == "created-by"),
+                (text(item["value"]) for item in _metadata(found) if item["key"] == "created-by"),
                 None,
             ),
         )
-
-
-def a_text(value: object) -> str:
-    """Return a value that is a text; anything else would not fit into its column."""
-    if not isinstance(value, str):
-        message = f"{str(value)[:_LONGEST_NAME]} is no text"
-        raise TypeError(message)
-    return value
 
 
 def last_part(url: str) -> str:
@@ -237,9 +234,9 @@ def last_part(url: str) -> str:
     return url.rpartition("/")[2]
 
 
-def time_from(text: str | None) -> datetime | None:
-    """Return a time of Compute Engine's, which has an offset; None for no time."""
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+def time_from(written: object) -> datetime | None:
+    """Return a time of Compute Engine's; None for no time."""
+    return moment(written) if written else None
 
 
 def _running_since(found: Json) -> datetime | None:
@@ -257,21 +254,22 @@ def _metadata(found: Json) -> Iterable[Json]:
 
 def _provisioning_model(scheduling: Json) -> ProvisioningModel:
     """Return SPOT for Spot VMs and for their predecessor, preemptible VMs: they have one price."""
-    if scheduling.get("preemptible"):
+    model = optional_text(scheduling.get("provisioningModel"))
+    if truth(scheduling.get("preemptible")):
         return ProvisioningModel.SPOT
     try:
-        return ProvisioningModel(scheduling.get("provisioningModel") or ProvisioningModel.STANDARD)
+        return ProvisioningModel(model or ProvisioningModel.STANDARD)
     except ValueError:
         return ProvisioningModel.STANDARD
 
 
 def _report_missing(page: Json, scopes: Iterable[Json], report: Report) -> None:
     """Report what a page of an aggregated list says is not in it."""
-    for scope in page.get("unreachables", ()):
+    for scope in _expected(page.get("unreachables", []), list):
         report(f"Compute Engine: {last_part(str(scope))} does not answer")
     for part in (page, *scopes):
         warning = _expected(part, dict).get("warning")
-        if warning and _expected(warning, dict).get("code", "") not in _HARMLESS_WARNINGS:
+        if warning and str(_expected(warning, dict).get("code", "")) not in _HARMLESS_WARNINGS:
             report(f"Compute Engine: {warning.get('code')}: {warning.get('message', '')}")
 
 

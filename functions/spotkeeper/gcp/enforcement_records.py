@@ -79,7 +79,7 @@ class EnforcementRecords:
             stops_today=row["stops_today"],
             plans=row["plans"],
             plan=tuple(
-                RecordedStop(_key(each), each["instance_name"], each["planned_at"], each["done"])
+                RecordedStop(_key(each), each["instance_name"], each["planned_at"], each["done"], each["restart"])
                 for each in row["plan"]
             ),
             in_hand={_key(each): each["message_id"] for each in row["in_hand"]},

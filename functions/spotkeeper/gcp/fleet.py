@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from spotkeeper.enforcer_ports import Report
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.answer_values import optional_text
 from spotkeeper.gcp.compute import (
     ComputeInstances,
     Json,
@@ -48,10 +49,10 @@ class SpotFleet:
     def taken(self, projects: Iterable[str], since: datetime) -> frozenset[str]:
         """Return the ids of the requests that were taken since then: operations bear them as `clientOperationId`."""
         return frozenset(
-            operation.get("clientOperationId", "")
+            client_id
             for project_id in projects
-            for operation in self._operations.items(project_id, _refused)
-            if _begun(operation) >= since
+            for begun, client_id in map(_request, self._operations.items(project_id, _refused))
+            if begun >= since
         )
 
 
@@ -60,12 +61,14 @@ def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> 
     instance = to_instance(project_id, found, shapes, report)
     with read_as_expected(f"instance {instance.name}"):
         started = time_from(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
-    return SpotVm(instance, found.get("status", ""), started or _LONG_AGO)
+        return SpotVm(instance, optional_text(found.get("status")), started or _LONG_AGO)
 
 
-def _begun(operation: Json) -> datetime:
+def _request(operation: Json) -> tuple[datetime, str]:
+    """When an operation was asked for, and by which request."""
     with read_as_expected("an operation"):
-        return time_from(operation.get("insertTime")) or _LONG_AGO
+        begun = time_from(operation.get("insertTime")) or _LONG_AGO
+        return begun, optional_text(operation.get("clientOperationId"))
 
 
 def _refused(detail: str) -> None:

@@ -7,6 +7,7 @@ nor gRPC, nor requests: docs/speed.md has the figures.
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -43,6 +44,7 @@ _PASSING_ERRORS = (TransportError, NewConnectionError, ProtocolError, LateError)
 _HEADERS = {"Accept-Encoding": "gzip", "User-Agent": "spotkeeper (gzip)"}
 """Google compresses what is asked for in both ways: https://cloud.google.com/compute/docs/api/best-practices#use-gzip"""
 
+_HALF = re.compile(rb"\\u[dD]")
 _JOB_FAILURES = frozenset({"backendError", "internalError", "jobBackendError", "jobInternalError"})
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -119,14 +121,14 @@ class PlainCalls:
                 told = f"{response.status} {response.reason}: {response.data.decode(errors='replace')}"
                 return None, _Failure(told, response.status, may_pass=_may_pass(response))
             found = _writable(response.json(), response.data)
-        except (HTTPError, GoogleAuthError, ValueError) as error:
+        except (HTTPError, GoogleAuthError, ValueError, RecursionError) as error:
             return None, _Failure(f"{type(error).__name__}: {error}", may_pass=isinstance(error, _PASSING_ERRORS))
         return (found if isinstance(found, dict) else None), _Failure(f"the answer {str(found)[:200]} is no object")
 
 
 def _writable(found: Any, body: bytes) -> Any:  # noqa: ANN401 (whatever JSON holds)
     """Return what was read, with what no UTF-8 can hold replaced: JSON lets half of a surrogate pair stand alone."""
-    if b"\\ud" not in body and b"\\uD" not in body:
+    if not _HALF.search(body):
         return found
     return json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
 
@@ -183,5 +185,5 @@ def _reasons(response: BaseHTTPResponse) -> set[str]:
     try:
         errors = response.json()["error"]["errors"]
         return {str(error["reason"]) for error in errors}
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return set()

@@ -1,10 +1,10 @@
 """Compute Engine's own record of the Spot VMs it took back."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.compute import Json, OperationList, a_text, compute_calls, last_part, read_as_expected
+from spotkeeper.gcp.answer_values import moment, number_as_text, text
+from spotkeeper.gcp.compute import Json, OperationList, compute_calls, last_part, read_as_expected
 from spotkeeper.gcp.plain_calls import readable
 from spotkeeper.instances import InstanceKey
 from spotkeeper.preemptions import Preemption
@@ -38,18 +38,9 @@ class ComputePreemptions:
 def _preemption(project_id: str, operation: Json) -> Preemption:
     with read_as_expected("an operation"):
         return Preemption(
-            key=InstanceKey(project_id, last_part(operation.get("zone", "")), str(operation.get("targetId", ""))),
-            instance_name=last_part(operation.get("targetLink", "")),
-            operation_id=str(operation.get("id", "")),
-            operation_name=a_text(operation.get("name", "")),
-            preempted_at=_moment(operation),
+            key=InstanceKey(project_id, text(last_part(operation["zone"])), number_as_text(operation["targetId"])),
+            instance_name=text(last_part(operation["targetLink"])),
+            operation_id=number_as_text(operation["id"]),
+            operation_name=text(operation["name"]),
+            preempted_at=moment(operation.get("startTime") or operation["insertTime"]),
         )
-
-
-def _moment(operation: Json) -> datetime:
-    text = operation.get("startTime") or operation.get("insertTime", "")
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError) as error:
-        message = f"Compute Engine: operation {operation.get('name')} began at {text!r}, which is no time"
-        raise UnavailableError(message) from error

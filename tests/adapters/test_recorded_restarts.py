@@ -1,0 +1,39 @@
+"""What BigQuery has on record of a plan, as the enforcer takes it up again."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from spotkeeper.gcp.enforcement_records import EnforcementRecords
+from spotkeeper.gcp.jobs import Jobs, Parameter
+from spotkeeper.notifications import BudgetNotification, read_notification
+from spotkeeper.policies import Policy
+from tests.unit.any_json import written
+from tests.unit.test_fuzz_messages import BODY, envelope
+
+NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
+POLICY = Policy.from_json('{"budgets": {"spot": {"projects": ["my-project-1"]}}}')
+
+
+class Answers(Jobs):
+    """Answers every statement with the same rows."""
+
+    def __init__(self, *rows: Any) -> None:  # noqa: ANN401 (whatever BigQuery may answer)
+        self.rows = rows
+
+    def query(self, statement: str, parameters: Sequence[Parameter]) -> Iterator[Any]:
+        assert statement
+        assert parameters
+        return iter(self.rows)
+
+
+def test_a_plan_of_restarts_is_told_from_a_plan_of_stops() -> None:
+    each = {"project_id": "p", "zone": "z", "instance_id": "1", "instance_name": "a", "planned_at": NOON, "done": False}
+    plan = [each | {"restart": True}, each | {"instance_id": "2", "restart": False}]
+    row = {"received_before": True, "latest": None, "stops_today": 0, "plans": 1, "plan": plan, "tracker_cost": None}
+    notification = read_notification(envelope(written(BODY)))
+    assert isinstance(notification, BudgetNotification)
+
+    history = EnforcementRecords(Answers(row)).history(notification, POLICY.budgets["spot"], NOON)
+
+    assert [stop.restart for stop in history.plan] == [True, False]

@@ -1,0 +1,31 @@
+"""A short run of random budget messages; `python -m tests.faults --messages 60` is the long one."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from infra.local.stack import Stack
+from tests.faults.message_fleet import varied_fleet
+from tests.faults.messages import delivered
+from tests.faults.places import Place, place
+
+STEPS = 12
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of functions-framework
+
+
+@pytest.fixture
+def here(stack: Stack) -> Iterator[Place]:
+    before = dict(os.environ)
+    with place(stack.bigquery, varied_fleet()) as found:
+        yield found
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def test_no_random_message_leads_to_anything_that_must_not_be(here: Place) -> None:
+    told = delivered(here, 3, steps=STEPS)
+
+    assert told.problems == []
+    assert told.books.counts["messages"] >= STEPS
+    assert told.books.counts["stop"] > 0
