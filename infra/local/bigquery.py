@@ -40,7 +40,7 @@ NOT_PROJECTS = ("emulator", "bq", "memory", "system", "temp")
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where tables lie: in a file for each project or, twice as fast, in memory."""
+    """Where tables lie: in a file for each project or, where nothing waits for a disk, in memory."""
 
     in_memory: bool
 
