@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _run(console: Console, state: Path, *, keep: bool, dry_run: bool) -> None:
-    with running_stack(state, extra={"ENFORCEMENT_MODE": "dry_run"} if dry_run else None) as stack:
+    with running_stack(state, extra={"ENFORCEMENT_MODE": "dry_run"} if dry_run else None, kept=True) as stack:
         play(stack, console)
         show(stack, console)
         play_budget(stack, console)
@@ -96,7 +96,7 @@ def _tell_what_to_try(stack: Stack, state: Path, console: Console) -> None:
 def _report(console: Console, state: Path) -> None:
     _check_data(state)
     with Processes(state / "logs") as processes:
-        report(serve_bigquery(processes, state), state, console)
+        report(serve_bigquery(processes, state, kept=True), state, console)
 
 
 def _check_data(state: Path) -> None:
@@ -109,7 +109,7 @@ def _serve(console: Console, state: Path) -> None:
     _check_data(state)
     with Processes(state / "logs") as processes:
         console.print("The tables of the last run are served. Query them with")
-        console.print(_bq(serve_bigquery(processes, state)), soft_wrap=True)
+        console.print(_bq(serve_bigquery(processes, state, kept=True)), soft_wrap=True)
         _wait(console)
 
 

@@ -8,10 +8,10 @@ import argparse
 import functools
 import gzip
 import json
-import socket
 import sys
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -24,6 +24,8 @@ from local_bigquery.settings import settings
 from local_bigquery.sql import native
 from local_bigquery.sql.dialect import FUNCTIONS, MACRO
 
+from infra.local import sql_catalog
+from infra.local.sockets import listening
 from infra.local.sql_memory import remembering
 
 type Executed = tuple[JobStatistics2, list[JobStatistics2], TableReference | None]
@@ -36,37 +38,44 @@ KEPT_RESULTS = 100
 NOT_PROJECTS = ("emulator", "bq", "memory", "system", "temp")
 
 
-@functools.cache
-def connect() -> duckdb.DuckDBPyConnection:
-    """The one connection of the process, with every stored project attached."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET threads = 1")
-    connection.execute(f"ATTACH '{settings.data_dir / 'emulator.duckdb'}' AS emulator")
-    connection.execute(database.EMULATOR_SCHEMA)
-    connection.execute("ATTACH ':memory:' AS bq")
-    native.register(connection)
-    for path in FUNCTIONS:
-        if path.stem != "geography":
-            connection.execute(MACRO.sub(r"CREATE MACRO bq.main.\1", path.read_text()))
-    stored = {path.stem for path in settings.data_dir.glob("*.project")}
-    for project_id in sorted(stored | {settings.default_project_id}):
-        attach(connection, project_id)
-    default = database.quote(settings.default_project_id, settings.default_dataset_id)
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {default}")
-    return connection
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where tables lie: in a file for each project or, where nothing waits for a disk, in memory."""
 
+    in_memory: bool
 
-def attach(connection: duckdb.DuckDBPyConnection, project_id: str) -> None:
-    """Open the file of one project, or make it."""
-    path = settings.data_dir / f"{project_id}.project"
-    connection.execute(f"ATTACH IF NOT EXISTS '{path}' AS {database.quote(project_id)}")
-    database._attached.add(project_id)  # noqa: SLF001 (the package's own record of what is attached)
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Open a connection, with every stored project attached."""
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET threads = 1")
+        connection.execute(f"ATTACH '{self._place('emulator.duckdb')}' AS emulator")
+        connection.execute(database.EMULATOR_SCHEMA)
+        connection.execute("ATTACH ':memory:' AS bq")
+        native.register(connection)
+        for path in FUNCTIONS:
+            if path.stem != "geography":
+                connection.execute(MACRO.sub(r"CREATE MACRO bq.main.\1", path.read_text()))
+        stored = {path.stem for path in settings.data_dir.glob("*.project")}
+        for project_id in sorted(stored | {settings.default_project_id}):
+            self.attach(connection, project_id)
+        default = database.quote(settings.default_project_id, settings.default_dataset_id)
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {default}")
+        return connection
+
+    def attach(self, connection: duckdb.DuckDBPyConnection, project_id: str) -> None:
+        """Open the tables of one project, or make them."""
+        place = self._place(f"{project_id}.project")
+        connection.execute(f"ATTACH IF NOT EXISTS '{place}' AS {database.quote(project_id)}")
+        database._attached.add(project_id)  # noqa: SLF001 (the package's own record of what is attached)
+
+    def _place(self, name: str) -> str:
+        return ":memory:" if self.in_memory else str(settings.data_dir / name)
 
 
 def projects() -> list[str]:
-    """The ids of all projects that have a file."""
+    """The ids of all projects that have tables."""
     rows = database.fetch("SELECT database_name FROM duckdb_databases() WHERE NOT internal ORDER BY database_name")
     return [name for (name,) in rows if name not in NOT_PROJECTS]
 
@@ -107,26 +116,25 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--project", required=True)
     parser.add_argument("--dataset", required=True)
+    parser.add_argument("--in-memory", action="store_true", help="keep no tables once the server ends")
     parser.add_argument("--access-log", action="store_true", help="print a line for every request")
     arguments = parser.parse_args()
     settings.data_dir = arguments.data_dir
     settings.default_project_id = arguments.project
     settings.default_dataset_id = arguments.dataset
-    database._connect = connect  # noqa: SLF001 (there is no setting for the storage)
-    database._attach = attach  # noqa: SLF001
+    storage = Storage(arguments.in_memory)
+    database._connect = functools.cache(storage.connect)  # noqa: SLF001 (there is no setting for the storage)
+    database._attach = storage.attach  # noqa: SLF001
     database.projects = projects
+    sql_catalog.install()
     runner.HANDLERS["load"] = load_gzip
     query.translate = remembering(query.translate)
     query.execute = forgetting(query.execute)
-    connect()
+    database.connection()
 
     from local_bigquery.app import app  # noqa: PLC0415 (reads the settings when imported)
 
-    # Only a socket that is told its protocol is served without Nagle's algorithm, which costs 40 ms an answer.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", arguments.port))
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener, address = listening(arguments.port)
     sys.stdout.write(json.dumps({"bigquery": address}) + "\n")
     sys.stdout.flush()
     level = "info" if arguments.access_log else "warning"

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import json
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -29,10 +28,10 @@ from infra.local.monitoring_api import Monitoring
 from infra.local.pubsub_api import PubSub
 from infra.local.rest import BreakableProtocol
 from infra.local.scenario import living_fleet, synthetic_fleet
+from infra.local.sockets import HOST, listening
 from infra.local.world import World
 
 FIRST_LOOK = FLEET_START + timedelta(hours=1, minutes=7)
-HOST = "127.0.0.1"
 
 
 class Cloud:
@@ -48,8 +47,7 @@ class Cloud:
 
     def start(self, rest_port: int = 0, grpc_port: int = 0) -> None:
         """Listen on the ports, or on free ones, and return when both answer."""
-        listener = socket.create_server((HOST, rest_port))
-        self.rest_url = f"http://{HOST}:{listener.getsockname()[1]}"
+        listener, self.rest_url = listening(rest_port)
         self._rest = uvicorn.Server(_configuration(self._application()))
         self._thread = threading.Thread(target=asyncio.run, args=(self._rest.serve([listener]),), daemon=True)
         self._thread.start()

@@ -11,7 +11,6 @@ import asyncio
 import functools
 import json
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -27,9 +26,9 @@ from infra.local.clock import Clock, parse, rfc3339
 from infra.local.fleet import FLEET_START, Fleet
 from infra.local.platform_resources import ACCOUNT, NUMBER, Resources, healthy
 from infra.local.rest import ApiError, BreakableProtocol, Call, Method
+from infra.local.sockets import listening
 from infra.local.world import World
 
-HOST = "127.0.0.1"
 MOST_SERVICES = 30
 MAY_NOT = "The caller does not have permission"
 
@@ -54,8 +53,7 @@ class Platform:
 
     def start(self, port: int = 0) -> None:
         """Listen on the port, or on a free one."""
-        listener = socket.create_server((HOST, port))
-        self.url = f"http://{HOST}:{listener.getsockname()[1]}"
+        listener, self.url = listening(port)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 Starlette(routes=routes(self)),

@@ -125,14 +125,14 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    state: Path = STATE, *, extra: Mapping[str, str] | None = None, fresh: bool = True
+    state: Path = STATE, *, extra: Mapping[str, str] | None = None, fresh: bool = True, kept: bool = False
 ) -> Iterator[Stack]:
-    """Start everything, with empty tables unless told otherwise, and stop everything at the end."""
+    """Start everything, with empty tables unless told otherwise, and stop everything at the end; tables may be kept."""
     if fresh:
         shutil.rmtree(state / "data", ignore_errors=True)
     with Processes(state / "logs") as processes:
         cloud = processes.announced("cloud", [sys.executable, "-m", "infra.local.cloud"])
-        warehouse = serve_bigquery(processes, state)
+        warehouse = serve_bigquery(processes, state, kept=kept)
         pubsub = _serve_pubsub(processes, cloud["grpc"])
         stack = Stack(
             processes,
@@ -149,10 +149,12 @@ def running_stack(
         yield stack
 
 
-def serve_bigquery(processes: Processes, state: Path, port: int = 0) -> str:
-    """Start BigQuery on the data of this state folder and return its address."""
-    command = [sys.executable, "-m", "infra.local.bigquery", "--data-dir", str(state / "data"), "--port", str(port)]
-    return processes.announced("bigquery", [*command, "--project", HOME_PROJECT, "--dataset", DATASET])["bigquery"]
+def serve_bigquery(processes: Processes, state: Path, *, kept: bool = False) -> str:
+    """Start BigQuery and return its address; its tables are those of the state folder, or end with it."""
+    command = [sys.executable, "-m", "infra.local.bigquery", "--data-dir", str(state / "data")]
+    place = [] if kept else ["--in-memory"]
+    named = ["--project", HOME_PROJECT, "--dataset", DATASET]
+    return processes.announced("bigquery", [*command, *named, *place])["bigquery"]
 
 
 def _serve_pubsub(processes: Processes, stand_in: str) -> str:
