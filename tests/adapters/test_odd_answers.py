@@ -112,7 +112,7 @@ def test_an_instance_is_read_as_it_is_or_refused_by_its_name(found: dict[str, An
         assert (row["instance_id"], row["instance_name"], labels) == (
             str(found["id"]),
             found["name"],
-            found.get("labels", {}),
+            {key: value or "" for key, value in found.get("labels", {}).items()},
         )
         assert all(isinstance(each, str) for each in (row["instance_name"], *labels.values()))
         assert read.started.tzinfo is UTC
