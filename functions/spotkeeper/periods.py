@@ -93,6 +93,11 @@ def budget_periods(at: datetime) -> Sequence[Period]:
     return tuple(budget_period(kind, at) for kind in (PeriodKind.HOUR, PeriodKind.DAY, PeriodKind.MONTH))
 
 
+def periods_of(hours: Iterable[datetime]) -> Sequence[Period]:
+    """Return every hour, day and month that any of the hours is in, once."""
+    return tuple(dict.fromkeys(period for hour in sorted(hours) for period in budget_periods(hour)))
+
+
 def budget_period(kind: PeriodKind, at: datetime) -> Period:
     """Return the period of this kind that `at` is in.
 

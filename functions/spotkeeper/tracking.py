@@ -15,7 +15,7 @@ from spotkeeper.hours import Work, missing_work, work_of
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import event
 from spotkeeper.machine_type_prices import machine_type_prices
-from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, spans, text
+from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of, spans, text
 from spotkeeper.price_history import PriceHistory
 from spotkeeper.prices import components_of
 from spotkeeper.rosters import Look, Roster
@@ -61,7 +61,9 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
         run = _Run(settings, ports, stage, work, hours, request.now, started)
         history = run.prices(PriceHistory(ports.ledger.rates(min(work)), readings), latest)
         run.costs(history, seen_before=seen_before)
-        alerts = run.conclude(history, budget_periods(latest))
+        # A budget that was passed in an hour which is caught up with is told, though its day or month may be over.
+        caught_up = () if request.hours else periods_of(work)
+        alerts = run.conclude(history, budget_periods(latest), caught_up)
     return Summary(run_id, tuple(run.hours.values()), alerts)
 
 
@@ -129,7 +131,9 @@ class _Run:
             else:
                 self._record(instance, uptime, history)
 
-    def conclude(self, history: PriceHistory, periods: Sequence[Period]) -> tuple[Alert, ...]:
+    def conclude(
+        self, history: PriceHistory, present: Sequence[Period], caught_up: Sequence[Period]
+    ) -> tuple[Alert, ...]:
         """Make it all visible at once, tell of budgets that are passed, and record the run."""
         for part in (part for shape in self.shapes for part in components_of(shape)):
             self.stage.add(part)
@@ -141,8 +145,8 @@ class _Run:
             for project_id in run.projects:
                 self.stage.add(HourReading(project_id, hour))
             self.stage.add(run)
-        spends = self.stage.commit(tuple(self.hours), periods)
-        alerts, gaps = self._tell(spends)
+        spends = self.stage.commit(tuple(self.hours), tuple(dict.fromkeys((*caught_up, *present))))
+        alerts, gaps = self._tell(spends, present)
         self.stage.close(alerts, gaps, self.settings.budgets)
         for gap in gaps:
             self._miss(self.hours, gap)
@@ -268,7 +272,7 @@ class _Run:
         self.hours[uptime.hour].count(row)
         self.shapes.add(instance.shape)
 
-    def _tell(self, spends: Sequence[Spend]) -> tuple[dict[str, Alert], list[Gap]]:
+    def _tell(self, spends: Sequence[Spend], present: Sequence[Period]) -> tuple[dict[str, Alert], list[Gap]]:
         sent: dict[str, Alert] = {}
         gaps = []
         try:
@@ -277,7 +281,8 @@ class _Run:
         except UnavailableError as error:
             gaps.append(Gap("alerts", str(error)))
         try:
-            self.ports.alerts.write_metrics(spends, tuple(self.hours.values()), self.now)
+            of_now = [spend for spend in spends if spend.period in present]
+            self.ports.alerts.write_metrics(of_now, tuple(self.hours.values()), self.now)
         except UnavailableError as error:
             gaps.append(Gap("metrics", str(error)))
         return sent, gaps

@@ -125,7 +125,7 @@ def test_a_run_logs_the_first_skus_that_it_could_not_read_and_those_that_collide
     caplog.set_level(logging.INFO, logger="spotkeeper")
     replace(tracker, ports=replace(tracker.ports, catalog=SomeCatalog())).run(0)
 
-    (record,) = [each for each in caplog.records if each.getMessage() == "price catalogue read"]
+    [record] = {id(each): each for each in caplog.records if each.getMessage() == "price catalogue read"}.values()
     told = vars(record)["spotkeeper_fields"]
     assert (told["unclaimed"], len(told["unclaimed_skus"]), told["collisions"]) == (25, 20, 1)
     assert told["unclaimed_skus"][0] == "ODD50 (C50 Instance Core): no component is worded like this"

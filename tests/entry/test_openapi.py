@@ -44,7 +44,7 @@ def fuzzed(function: Flask) -> Fuzzed:
     schema = described(function)
     schema.config.seed = 1
     schema.config.continue_on_failure = True
-    schema.config.generation.max_examples = 150
+    schema.config.generation.max_examples = 80
     schema.config.generation.deterministic = True
     checks = schema.config.checks
     checks.not_a_server_error.expected_statuses = ["2XX", "4XX", "503"]
@@ -74,14 +74,14 @@ def _take(event: object, found: Fuzzed) -> None:
 def test_every_answer_is_one_that_the_description_has(fuzzed: Fuzzed) -> None:
     assert fuzzed.failures == []
     assert {status for status, _ in fuzzed.answers} == {400, 405, 503}
-    assert len(fuzzed.answers) > 150
+    assert len(fuzzed.answers) > 100
 
 
 def test_every_refusal_names_what_is_wrong(fuzzed: Fuzzed) -> None:
     refusals = {told.decode() for status, told in fuzzed.answers if status == 400}
 
     assert [told for told in refusals if not any(name in told for name in NAMED)] == []
-    assert len(refusals) > 30
+    assert len(refusals) > 20
 
 
 def post(function: Flask, *, query: str = "", body: bytes = b"", header: str = NOW) -> TestResponse:

@@ -41,7 +41,7 @@ def struct_array(**fields: str) -> Type:
 def parameters() -> Mapping[str, Type]:
     times = ["since", "first_hour", "last_hour", "recorded_at", "received_at", "published_at", "cost_interval_start"]
     times += ["period_end", "runs_out_at", "runs_out_at_with_plan", "now", "in_hand_since"]
-    times += [f"{period}_{edge}" for period in ("hour", "day", "month") for edge in ("start", "end")]
+    times += ["periods_start", "periods_end", "day_start"]
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
     texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]

@@ -221,7 +221,7 @@ def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) ->
                     local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
                 )
             ),
-            labels=tuple(sorted((text(key), optional_text(label)) for key, label in found.get("labels", {}).items())),
+            labels=tuple(sorted((key, optional_text(label)) for key, label in found.get("labels", {}).items())),
             managed_by=next(
                 (text(item["value"]) for item in _metadata(found) if item["key"] == "created-by"),
                 None,

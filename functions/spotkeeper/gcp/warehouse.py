@@ -156,17 +156,20 @@ class WarehouseStage:
         self._jobs.load(self._table, [*columns, _READING], self._file, STAGING_LIFE)
         self._hours = hours
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
-        for period in periods:
-            parameters += [_time(f"{period.kind}_start", period.start), _time(f"{period.kind}_end", period.end)]
+        parameters += [
+            _time("periods_start", min(period.start for period in periods)),
+            _time("periods_end", max(period.end for period in periods)),
+        ]
         parts = [part for kind, part in _PARTS.items() if kind in self._kinds]
         with failing_as_unavailable("BigQuery"):
             [row] = self._jobs.transaction("commit", parameters, self._table, parts)
-        told = [(each["period"], each["threshold"]) for each in row["told"]]
+        costs = [(each["hour"], each["cost"]) for each in row["costs"]]
+        told = [(each["period"], each["period_start"], each["threshold"]) for each in row["told"]]
         return [
             Spend(
                 period,
-                row["cost"][period.kind],
-                frozenset(threshold for kind, threshold in told if kind == period.kind),
+                sum((cost for hour, cost in costs if period.start <= hour < period.end), Decimal(0)),
+                frozenset(share for kind, start, share in told if (kind, start) == (period.kind, period.start)),
             )
             for period in periods
         ]

@@ -1,4 +1,4 @@
--- Put one run's costs and looks into their tables, all or nothing, and say what the budget periods cost then.
+-- Put one run's costs and looks into their tables, all or nothing, and say what each hour of the periods cost then.
 -- Running it again changes nothing. What only some runs have to record stands in files of its own: commit_….sql.
 
 BEGIN TRANSACTION;
@@ -101,18 +101,14 @@ WHERE staged.look.instance_id IS NOT NULL
 COMMIT TRANSACTION;
 
 SELECT
-  (
-    SELECT AS STRUCT
-      COALESCE(SUM(IF(usage_start_time >= @hour_start AND usage_start_time < @hour_end, cost, 0)), 0) AS hour,
-      COALESCE(SUM(IF(usage_start_time >= @day_start AND usage_start_time < @day_end, cost, 0)), 0) AS day,
-      COALESCE(SUM(cost), 0) AS month
-    FROM spot_vm_costs
-    WHERE usage_start_time >= @month_start AND usage_start_time < @month_end
-  ) AS cost,
   ARRAY(
-    SELECT AS STRUCT period, threshold
+    SELECT AS STRUCT usage_start_time AS hour, COALESCE(SUM(cost), 0) AS cost
+    FROM spot_vm_costs
+    WHERE usage_start_time >= @periods_start AND usage_start_time < @periods_end
+    GROUP BY usage_start_time
+  ) AS costs,
+  ARRAY(
+    SELECT AS STRUCT period, period_start, threshold
     FROM budget_alerts
-    WHERE (period = 'hour' AND period_start = @hour_start)
-      OR (period = 'day' AND period_start = @day_start)
-      OR (period = 'month' AND period_start = @month_start)
+    WHERE period_start >= @periods_start AND period_start < @periods_end
   ) AS told;
