@@ -15,7 +15,7 @@ from reprlib import Repr
 
 from spotkeeper.alerts import SOURCE
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import PeriodKind, parse_time
+from spotkeeper.periods import YEARS, PeriodKind, parse_time
 from spotkeeper.policies import Signal
 
 DRILL = "spotkeeper-drill"
@@ -27,7 +27,6 @@ REPLAYED_AT = "spotkeeper-replayed-at"
 SCHEMA_VERSION = "1.0"
 _LARGEST_AMOUNT = Decimal(10) ** 18
 _SMALLEST_AMOUNT = Decimal("1e-9")
-_YEARS = range(2000, 3000)
 _LONGEST_BODY = 10_000
 _LONGEST_ID = 200
 _REPR = Repr(maxlevel=1, maxlist=2, maxdict=2, maxstring=80, maxother=80, maxlong=40)
@@ -193,8 +192,8 @@ def _time(name: str, value: object) -> datetime:
         message = f"{name} is {_shown(value)}, but must be a time such as 2026-07-21T05:00:00Z"
         raise RefusedRequestError(message)
     found = parse_time(name, value[:_LONGEST_ID])
-    if found.year not in _YEARS:
-        message = f"{name} {value[:_LONGEST_ID]} is not in the years {_YEARS.start} to {_YEARS.stop - 1}"
+    if found.year not in YEARS:
+        message = f"{name} {value[:_LONGEST_ID]} is not in the years {YEARS.start} to {YEARS.stop - 1}"
         raise RefusedRequestError(message)
     return found
 

@@ -21,6 +21,9 @@ RETENTION = timedelta(weeks=6)
 LONGEST_RANGE = timedelta(days=7)
 """The most that one request may ask for, so that it ends within the deadline of a function."""
 
+YEARS = range(2000, 3000)
+"""In which a period can be counted forth and back from every day; no other year is taken from outside."""
+
 _BUDGET_TIME = ZoneInfo("America/Los_Angeles")
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from reprlib import Repr
 
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import RETENTION, parse_time, requested_hours, text
+from spotkeeper.periods import RETENTION, YEARS, parse_time, requested_hours, text
 from spotkeeper.runs import Summary
 from spotkeeper.settings import Clock
 from spotkeeper.tracking import TrackRequest
@@ -20,8 +20,6 @@ _FIELDS = ("start", "end")
 _CLOCK_SKEW = timedelta(minutes=10)
 _MOST_NAMED = 20
 _LONGEST_TIME = 64
-_YEARS = range(2000, 3000)
-"""In which a month can be counted forth and back from every day."""
 
 _SHOWN = Repr(maxlevel=1, maxlist=2, maxdict=2, maxstring=_LONGEST_TIME, maxother=_LONGEST_TIME)
 
@@ -32,8 +30,8 @@ def decode(
     """Return what a call asks for; raises RefusedRequestError naming what is wrong with it."""
     header = next((value for name, value in headers.items() if name.lower() == SCHEDULE_HEADER.lower()), None)
     scheduled = parse_time(SCHEDULE_HEADER, header) if header else system_time
-    if scheduled.year not in _YEARS:
-        message = f"{SCHEDULE_HEADER} {header} is not in the years {_YEARS.start} to {_YEARS.stop - 1}"
+    if scheduled.year not in YEARS:
+        message = f"{SCHEDULE_HEADER} {header} is not in the years {YEARS.start} to {YEARS.stop - 1}"
         raise RefusedRequestError(message)
     now = scheduled if clock is Clock.SCHEDULE else system_time
     if scheduled > now + _CLOCK_SKEW:

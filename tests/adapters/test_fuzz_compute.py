@@ -122,6 +122,8 @@ def test_the_sample_is_a_vm() -> None:
 
 
 @given(spoilt(INSTANCE))
+@example(INSTANCE | {"name": "\ud800"})
+@example(INSTANCE | {"labels": {"team": "\ud800"}})
 def test_an_instance_with_something_wrong_is_understood_or_refused(found: dict[str, Any]) -> None:
     check_vm(found)
 

@@ -97,11 +97,13 @@ def main(minutes: float, seed: int) -> int:
 
 
 def delivered(place: Place, seed: int, *, until: float = 0.0, steps: int = 0) -> Told:
-    """Deliver messages up to a time of the monotonic clock, or so many steps."""
+    """Deliver messages up to a time of the monotonic clock, or so many steps, which have to do without prices."""
     begun = time.monotonic()
     run = _Run(place, random.Random(seed))  # noqa: S311 (the same messages each time)
     problems: list[str] = []
     memory: list[float] = []
+    if not steps:
+        run.record_prices()
     with run.function():
         for number in itertools.count(1):
             for problem in run.step():
@@ -128,12 +130,15 @@ class _Run:
         self._watch = Watch(self.place, self._dataset)
         self._mode, self._policy = "enforce", policy(self.chance, self._now)
 
-    @contextlib.contextmanager
-    def function(self) -> Iterator[None]:
-        """Start the function, once the tracker has recorded prices."""
+    def record_prices(self) -> None:
+        """Let the tracker do so, in its only run."""
         settings = self.place.settings(self._dataset, tracker.SETTINGS | {"CUSTOM_METRICS": "false"})
         self.place.cloud.world.clock.now = at(1, 7)
         schedule(self.place.function(tracker.TARGET, settings), at(1, 7))
+
+    @contextlib.contextmanager
+    def function(self) -> Iterator[None]:
+        """Start the function."""
         self.place.rest.sort = self._watch
         ours, theirs = _FORKS.Pipe()
         process = _FORKS.Process(target=serve, args=(theirs,), daemon=True)
@@ -206,7 +211,7 @@ class _Run:
     def _start(self) -> None:
         extra = {
             "CALL_PATIENCE_SECONDS": "1",
-            "ACTING_SECONDS": "10",
+            "ACTING_SECONDS": "100",
             "PARALLEL_STOPS": "4",
             "RESOURCE_MANAGER_ENDPOINT": self.place.rest.address,
             "ENFORCEMENT_MODE": self._mode,

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from spotkeeper.catalog_reading import read_catalog
 from spotkeeper.cli.catalogs import Catalog
 from spotkeeper.errors import RefusedRequestError
+from spotkeeper.periods import parse_time
 from spotkeeper.skus import ForeignCurrencyError, MalformedSkuError, Sku, sku_from_json
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -82,7 +83,7 @@ def _documents(text: str, path: Path) -> Iterator[Any]:
     while end < len(text):
         try:
             document, end = decoder.raw_decode(text, end)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             message = f"{path} is not JSON: {error}"
             raise RefusedRequestError(message) from error
         yield document
@@ -138,6 +139,6 @@ def _effective(pages: Iterable[SavedPage]) -> datetime | None:
     }
     times = []
     for text in texts:
-        with suppress(ValueError):
-            times.append(datetime.fromisoformat(text))
-    return max((time for time in times if time.tzinfo), default=None)
+        with suppress(RefusedRequestError):
+            times.append(parse_time("effectiveTime", text))
+    return max(times, default=None)

@@ -1,6 +1,7 @@
 """What an operator asks the price of: a machine type by its name, with what is attached to it."""
 
 import argparse
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
@@ -15,12 +16,14 @@ _TAKE_GPUS = ("n1-standard-", "n1-highmem-", "n1-highcpu-", "n1-custom-", "custo
 """https://cloud.google.com/compute/docs/gpus: other types come with GPUs, or have none."""
 
 _GPU = "gpu:"
+_WHOLE = re.compile(r"0*[1-9]\d{0,5}")
+"""A number from 1 to far more than any VM has."""
 
 
 def gpu_argument(text: str) -> tuple[str, int]:
     """Read `nvidia-tesla-t4=2`; a type alone is one GPU."""
     gpu_type, _, count = text.partition("=")
-    if not gpu_type or not (count or "1").isdecimal() or int(count or 1) < 1:
+    if not gpu_type or not _WHOLE.fullmatch(count or "1"):
         message = f"{text!r} is not a GPU type and how many, such as nvidia-tesla-t4=1"
         raise argparse.ArgumentTypeError(message)
     return gpu_type, int(count or 1)
@@ -28,7 +31,7 @@ def gpu_argument(text: str) -> tuple[str, int]:
 
 def local_ssd_argument(text: str) -> int:
     """Read how many GiB of local SSD there are in all."""
-    if not text.isdecimal() or int(text) < 1:
+    if not _WHOLE.fullmatch(text):
         message = f"{text!r} is not a whole number of GiB such as 375"
         raise argparse.ArgumentTypeError(message)
     return int(text)

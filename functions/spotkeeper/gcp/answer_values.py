@@ -11,9 +11,11 @@ _MOST = 10**9
 
 
 def text(value: object) -> str:
-    """Read a text that is not empty."""
+    """Read a text that is not empty, and that UTF-8 can hold: JSON lets half of a surrogate pair stand."""
     if not isinstance(value, str) or not value:
         raise ValueError(_promised(value, "a text"))
+    if not value.isascii():
+        value.encode()
     return value
 
 

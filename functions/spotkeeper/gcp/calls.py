@@ -60,8 +60,8 @@ _FAILURES = (
     TimeoutError,
 )
 
-_MISREADINGS = (KeyError, TypeError, AttributeError, ValueError)
-"""What the client libraries raise when an answer lacks what every answer has."""
+_MISREADINGS = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+"""What the client libraries raise when an answer lacks what every answer has, or holds what none should."""
 
 
 def retry(patience: timedelta) -> Retry:

@@ -73,22 +73,23 @@ class EnforcementRecords:
         ]
         with failing_as_unavailable("BigQuery"):
             [row] = self._jobs.query("enforcement_history", parameters)
-        return History(
-            received_before=row["received_before"],
-            latest=row["latest"],
-            stops_today=row["stops_today"],
-            plans=row["plans"],
-            plan=tuple(
-                RecordedStop(_key(each), each["instance_name"], each["planned_at"], each["done"], each["restart"])
-                for each in row["plan"]
-            ),
-            in_hand={_key(each): each["message_id"] for each in row["in_hand"]},
-            tracker_cost=row["tracker_cost"],
-        )
+            return History(
+                received_before=row["received_before"],
+                latest=row["latest"],
+                stops_today=row["stops_today"],
+                plans=row["plans"],
+                plan=tuple(
+                    RecordedStop(_key(each), each["instance_name"], each["planned_at"], each["done"], each["restart"])
+                    for each in row["plan"]
+                ),
+                in_hand={_key(each): each["message_id"] for each in row["in_hand"]},
+                tracker_cost=row["tracker_cost"],
+            )
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
-        return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
+        with failing_as_unavailable("BigQuery"):
+            return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
 
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
         """Record a delivery and its plan, all or nothing; False when there are not `plans` plans now."""
@@ -122,8 +123,9 @@ class EnforcementRecords:
             _time("now", now),
             _time("day_start", budget_period(PeriodKind.DAY, now).start),
         ]
-        rows = list(self._jobs.query("stopped", parameters))
-        return [_stopped(row) for row in rows], max((row["starts_today"] for row in rows), default=0)
+        with failing_as_unavailable("BigQuery"):
+            rows = list(self._jobs.query("stopped", parameters))
+            return [_stopped(row) for row in rows], max((row["starts_today"] for row in rows), default=0)
 
     def recorded(self, message_id: str, since: datetime) -> list[dict[str, Any]]:
         """Return what was recorded of a message and of every instance in its plan, for a person to read."""

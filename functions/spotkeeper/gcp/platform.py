@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -34,6 +33,7 @@ from spotkeeper.doctor.facts import (
 from spotkeeper.doctor.functions import enforcer_settings, tracker_settings
 from spotkeeper.doctor.rights import needed_roles
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.answer_values import amount
 from spotkeeper.gcp.plain_calls import CallError, PlainCalls, Turning
 from spotkeeper.periods import parse_time, text
 
@@ -55,7 +55,7 @@ _POLICY_VERSION = 3
 """The version whose policies tell of conditions: https://cloud.google.com/iam/docs/policies#versions"""
 
 _PAGE = "100"
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """How it shows that an answer is not of the form that its reference promises."""
 
 
@@ -257,7 +257,7 @@ class PlatformReader:
                 budget_id=str(each["name"]).rpartition("/")[2],
                 display_name=str(each.get("displayName", "")),
                 topic=str((each.get("notificationsRule") or {}).get("pubsubTopic", "")),
-                thresholds=tuple(Decimal(str(rule["thresholdPercent"])) for rule in each.get("thresholdRules", [])),
+                thresholds=tuple(amount(rule["thresholdPercent"]) for rule in each.get("thresholdRules", [])),
             )
             for each in answers
         ]

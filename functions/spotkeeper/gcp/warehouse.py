@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import IO
+from typing import IO, Any
 
 from google.cloud.bigquery import (
     ArrayQueryParameter,
@@ -91,13 +91,15 @@ class Warehouse:
 
     def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
         """Return what is recorded of each hour since then, and when the catalogue was read."""
-        rows = list(self._jobs.query("hour_states", [_time("since", since)]))
-        states = [HourState(row["hour"], row["complete"], frozenset(row["projects"])) for row in rows]
-        return states, sorted({reading for row in rows for reading in row["readings"]})
+        with failing_as_unavailable("BigQuery"):
+            rows = list(self._jobs.query("hour_states", [_time("since", since)]))
+            states = [HourState(row["hour"], row["complete"], frozenset(row["projects"])) for row in rows]
+            return states, sorted({reading for row in rows for reading in row["readings"]})
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
-        return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
+        with failing_as_unavailable("BigQuery"):
+            return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
 
     def looks_since(self, projects: Sequence[str], since: datetime) -> Iterator[Look]:
         """Yield the looks that were still true at that time or later, in order of project id."""
@@ -105,7 +107,7 @@ class Warehouse:
             ArrayQueryParameter("projects", "STRING", list(projects)),
             _time("since", since),
         ]
-        return (look_from(row) for row in self._jobs.query("looks_since", parameters))
+        return _looks(self._jobs.query("looks_since", parameters))
 
     def looks_at(self, keys: Sequence[InstanceKey]) -> Iterator[Look]:
         """Yield all looks at these instances."""
@@ -116,7 +118,7 @@ class Warehouse:
             ArrayQueryParameter("instance_ids", "STRING", instance_ids),
         ]
         wanted = frozenset(keys)
-        looks = (look_from(row) for row in self._jobs.query("looks_at", parameters))
+        looks = _looks(self._jobs.query("looks_at", parameters))
         return (look for look in looks if look.instance.key in wanted)
 
     @contextmanager
@@ -226,6 +228,13 @@ class WarehouseStage:
             self._jobs.drop(self._table)
         except UnavailableError as error:
             event("staging table left to expire", table=self._table, detail=str(error))
+
+
+def _looks(rows: Iterator[Any]) -> Iterator[Look]:
+    for row in rows:
+        with failing_as_unavailable("BigQuery"):
+            look = look_from(row)
+        yield look
 
 
 def _time(name: str, value: datetime) -> ScalarQueryParameter:

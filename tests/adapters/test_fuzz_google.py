@@ -1,0 +1,198 @@
+"""Whatever Cloud Monitoring, the price catalogue, Asset Inventory and all others answer, it is read or refused."""
+
+import json
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from google.cloud import asset_v1, billing_v1
+from google.cloud.monitoring_v3 import ListTimeSeriesResponse
+from google.protobuf.struct_pb2 import Struct
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from infra.local.platform_api import Platform
+from spotkeeper.catalog_reading import read_catalog
+from spotkeeper.cli.doctor import as_json, expected_tables, expected_views, lines
+from spotkeeper.costs import InstancePrice, Uptime, cost_row
+from spotkeeper.doctor.deployment import Installation
+from spotkeeper.doctor.diagnosis import diagnose
+from spotkeeper.doctor.facts import Prices, Records
+from spotkeeper.gcp.assets import InstanceHistory
+from spotkeeper.gcp.catalog import skus_of
+from spotkeeper.gcp.monitoring import _uptimes
+from spotkeeper.gcp.plain_calls import PlainCalls
+from spotkeeper.gcp.platform import HOSTS, PlatformReader
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.prices import PriceStatus
+from spotkeeper.skus import ForeignCurrencyError
+from tests.adapters.fuzz_answers import Answers, nothing, or_unavailable
+from tests.adapters.test_fuzz_compute import INSTANCE, shapes
+from tests.unit.any_json import any_json, spoilt
+
+NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
+KEY = InstanceKey("my-project-1", "us-central1-a", "17000000000000000001")
+VM = Instance(KEY, "trainer", ProvisioningModel.SPOT, Shape("n2-standard-2", None, None))
+UNKNOWN = InstancePrice(None, None, PriceStatus.UNKNOWN, None)
+WORDS = st.text(max_size=4)
+INT64 = st.integers(-(2**63), 2**63 - 1)
+LABELS = st.dictionaries(st.sampled_from(("project_id", "zone", "instance_id")), WORDS)
+VALUES = st.one_of(
+    st.builds(lambda number: {"double_value": number}, st.floats()),
+    st.builds(lambda number: {"int64_value": number}, INT64),
+    st.builds(lambda text: {"string_value": text}, WORDS),
+    st.just({}),
+)
+
+
+@given(LABELS | st.just(KEY._asdict()), VALUES)
+@example(KEY._asdict(), {"double_value": math.nan})
+@example(KEY._asdict(), {"double_value": -60.0})
+@example(KEY._asdict(), {"int64_value": 2**62})
+def test_any_time_series_is_an_uptime_or_out_of_order(labels: dict[str, str], value: dict[str, Any]) -> None:
+    series = {"resource": {"labels": labels}, "points": [{"interval": {"end_time": NOON}, "value": value}]}
+    found = ListTimeSeriesResponse.pb(ListTimeSeriesResponse(time_series=[series]))
+
+    read = or_unavailable("Cloud Monitoring", lambda: list(_uptimes(found.time_series, {int(NOON.timestamp()): NOON})))
+    for uptime in read or ():
+        assert 0 < uptime.seconds < 10_000
+        assert 0 <= cost_row(VM, uptime, UNKNOWN).uptime_hours < 3
+
+
+INT32 = st.integers(-(2**31), 2**31 - 1)
+
+
+@given(INT64, INT32, st.floats(), st.sampled_from(("h", "GiBy.mo", "")), st.sampled_from(("USD", "EUR", "")))
+@example(2**63 - 1, 999_999_999, 0.0, "h", "USD")
+@example(0, 1, math.nan, "h", "USD")
+def test_any_price_of_the_live_catalogue_is_a_rate_or_reported(
+    units: int, nanos: int, start: float, unit: str, currency: str
+) -> None:
+    price = {"units": units, "nanos": nanos, "currency_code": currency}
+    tier = {"start_usage_amount": start, "unit_price": price}
+    sku = {
+        "sku_id": "1",
+        "description": "N1 Predefined Instance Core running in Americas",
+        "category": {"resource_family": "Compute", "resource_group": "N1Standard", "usage_type": "OnDemand"},
+        "service_regions": ["us-central1"],
+        "pricing_info": [{"pricing_expression": {"usage_unit": unit, "tiered_rates": [tier]}}],
+    }
+    page = billing_v1.ListSkusResponse(skus=[sku, sku | {"pricing_info": []}])
+    try:
+        rates = read_catalog(skus_of(page)).rates
+    except ForeignCurrencyError as error:
+        refusal = str(error)
+    else:
+        assert all(0 < rate.usd < 10**19 for rate in rates)
+        return
+    assert "not in USD" in refusal
+
+
+HISTORY = InstanceHistory("http://127.0.0.1:9", shapes(), timedelta(0))
+WINDOW = {"start_time": NOON, "end_time": NOON + timedelta(hours=1)}
+
+
+def looks(data: Any, window: dict[str, Any]) -> None:  # noqa: ANN401 (anything is the point)
+    struct = Struct()
+    struct.update(data)
+    version = asset_v1.TemporalAsset(window=window)
+    asset_v1.TemporalAsset.pb(version).asset.resource.data.CopyFrom(struct)
+    HISTORY._versions = lambda *_: iter([version])  # type: ignore[method-assign]  # noqa: SLF001 (there is no other way in)
+    uptime = Uptime(KEY, "trainer", NOON, 60.0)
+    for look in or_unavailable("C", lambda: list(HISTORY.looks(KEY.project_id, [uptime], nothing))) or ():
+        assert look.first_seen.tzinfo is UTC
+        assert look.instance.name
+
+
+FIELDS = st.dictionaries(
+    st.sampled_from(sorted(INSTANCE)),
+    st.none() | st.booleans() | st.floats() | WORDS | st.lists(st.floats() | WORDS, max_size=2),
+)
+
+
+@given(FIELDS, st.sampled_from((WINDOW, {}, {"start_time": NOON})))
+@example({}, WINDOW)
+@example({"id": math.nan}, WINDOW)
+def test_any_version_of_an_asset_is_a_look_or_out_of_order(data: dict[str, Any], window: dict[str, Any]) -> None:
+    looks({**INSTANCE, **data}, window)
+
+
+HERE = Installation("home-project", "cost_tracking", "us-central1")
+RECORDS = Records(frozenset(), {}, {}, None, [], Prices(0, 0, 0), None, None)
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Any]:
+    """What all services say of a healthy deployment, by path."""
+    told: dict[str, Any] = {}
+    with Platform(HERE.project_id, "us-central1", HERE.dataset, NOON) as served:
+        reader = PlatformReader(HERE, served.url, timedelta(seconds=1))
+        for name, calls in reader._services.items():  # noqa: SLF001 (there is no other way in)
+            reader._services[name] = Recorded(calls, told)  # noqa: SLF001 (as above)
+        reader.read(NOON)
+    return told
+
+
+class Recorded(PlainCalls):
+    """Keeps what a service answers."""
+
+    def __init__(self, calls: PlainCalls, told: dict[str, Any]) -> None:
+        self.calls, self.told = calls, told
+
+    def call(self, method: str, path: str, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 (as PlainCalls takes it)
+        self.told[path] = self.calls.call(method, path, **asked)
+        found: dict[str, Any] = self.told[path]
+        return found
+
+
+def told(answer: Callable[[str], Any]) -> list[str] | None:
+    """What the doctor says of a deployment."""
+    reader = PlatformReader(HERE, "http://127.0.0.1:9", timedelta(0))
+    reader._services = dict.fromkeys(HOSTS, Answers(answer))  # noqa: SLF001 (there is no other way in)
+    platform = or_unavailable("Resource Manager", lambda: reader.read(NOON))
+    if platform is None:
+        return None
+    findings = diagnose(HERE, platform, RECORDS, (expected_tables(), expected_views()), NOON)
+    json.dumps(as_json(HERE, findings))
+    return list(lines(findings))
+
+
+def test_the_recorded_answers_are_of_a_healthy_deployment(answers: dict[str, Any]) -> None:
+    said = told(answers.__getitem__) or []
+
+    assert len(answers) > 20
+    assert not any("was expected" in line for line in said)
+
+
+@given(data=st.data())
+def test_any_answer_with_something_wrong_is_told_by_the_doctor(answers: dict[str, Any], data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from(sorted(answers)))
+    odd = data.draw(spoilt(answers[path]) if answers[path] else any_json)
+
+    changed = answers | {path: odd if isinstance(odd, dict) else {}}
+
+    said = told(lambda asked: changed.get(asked, {}))
+
+    assert said is None or said[-1].startswith("doctor: ")
+
+
+@pytest.mark.parametrize("share", [math.nan, math.inf, -1.0, "NaN"])
+def test_a_threshold_that_is_no_number_is_told(answers: dict[str, Any], share: object) -> None:
+    path = next(path for path in answers if path.endswith("/budgets"))
+    budgets = [budget | {"thresholdRules": [{"thresholdPercent": share}]} for budget in answers[path]["budgets"]]
+
+    said = told(lambda asked: {"budgets": budgets} if asked == path else answers[asked])
+
+    assert said is not None
+    assert any(line.startswith("unknown") and "budgets" in line for line in said)
+
+
+def test_a_function_without_its_place_is_told(answers: dict[str, Any]) -> None:
+    path = next(path for path in answers if path.endswith("/functions"))
+    nowhere = {"functions": [{**each, "name": "track-spot-costs"} for each in answers[path]["functions"]]}
+
+    said = told(lambda asked: nowhere if asked == path else answers[asked])
+
+    assert said is not None
