@@ -195,7 +195,7 @@ class Shapes:
 
 def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
     """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
-    with read_as_expected(f"instance {str(found.get('name'))[:_LONGEST_NAME]}"):
+    with read_as_expected(_called(found)):
         zone = text(last_part(found["zone"]))
         machine_type = text(last_part(found["machineType"]))
         sizes = shapes.sizes(project_id, zone, machine_type, report)
@@ -239,11 +239,16 @@ def time_from(written: object) -> datetime | None:
     return moment(written) if written else None
 
 
+def _called(found: Json) -> str:
+    """How a sentence about an instance calls it, whatever its name is."""
+    return f"instance {str(found.get('name'))[:_LONGEST_NAME]}".encode(errors="replace").decode()
+
+
 def _running_since(found: Json) -> datetime | None:
     """Since when an instance has run; a resumed one does not say."""
     if found.get("status") != "RUNNING" or found.get("lastSuspendedTimestamp"):
         return None
-    with read_as_expected(f"instance {str(found.get('name'))[:_LONGEST_NAME]}"):
+    with read_as_expected(_called(found)):
         return time_from(found.get("lastStartTimestamp"))
 
 
