@@ -93,8 +93,8 @@ def check_instance(instance: Instance) -> None:
     assert isinstance(shape.gpu_type, str | None)
     assert isinstance(instance.managed_by, str | None)
     assert all(size is None or 0 < size < 10**9 for size in (shape.vcpus, shape.memory_gib))
-    assert 0 <= shape.gpu_count < 10**6
-    assert 0 <= shape.local_ssd_gib < 10**9
+    assert 0 <= shape.gpu_count < 10**9
+    assert 0 <= shape.local_ssd_gib < 2**63
     assert json.dumps(staged(Look(instance, NOW, NOW), "run", "now"), ensure_ascii=False).encode()
     group_of(instance)
 
