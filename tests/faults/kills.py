@@ -110,12 +110,25 @@ def killed_at_random(target: Target, number: int, seed: int) -> Iterator[Kill]:
 def killed_at_calls(target: Target) -> Iterator[Kill]:
     """Kill it at its first call of any service, then at its second, and so on: before the call is heard, and after."""
     for number in itertools.count(1):
-        for kind, heard in HEARD.items():
-            target.begin()
-            cut_off = _killed_at(target, Fault(ANY, kind, number, number))
-            if not cut_off:
+        for kind in HEARD:
+            kill = killed_at(target, Fault(ANY, kind, number, number))
+            if not kill.cut_off:
                 return
-            yield _aftermath(target, f"at call {number}, {heard}", cut_off=cut_off)
+            yield kill
+
+
+def killed_at(target: Target, fault: Fault) -> Kill:
+    """Kill it at the call that a fault strikes, and say what is wrong once it ran again."""
+    target.begin()
+    process, trouble = target.process(), target.place.trouble
+    trouble.replace(fault)
+    trouble.at_a_strike = process.kill
+    process.start()
+    process.join(MOST_SECONDS)
+    trouble.at_a_strike = None
+    trouble.replace()
+    cut_off = _was_cut_off(process)
+    return _aftermath(target, f"at call {fault.first} of {fault.operation}, {HEARD[fault.kind]}", cut_off=cut_off)
 
 
 def _aftermath(target: Target, moment: str, *, cut_off: bool) -> Kill:
@@ -140,18 +153,6 @@ def _killed(process: ForkServerProcess, seconds: float) -> bool:
     process.start()
     process.join(seconds)
     process.kill()
-    return _was_cut_off(process)
-
-
-def _killed_at(target: Target, fault: Fault) -> bool:
-    """Start a process that is killed when a fault strikes; tell whether it did."""
-    process, trouble = target.process(), target.place.trouble
-    trouble.replace(fault)
-    trouble.at_a_strike = process.kill
-    process.start()
-    process.join(MOST_SECONDS)
-    trouble.at_a_strike = None
-    trouble.replace()
     return _was_cut_off(process)
 
 

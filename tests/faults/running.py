@@ -50,7 +50,7 @@ class Range:
 
     def tried(self, cell: Cell) -> Tried:
         """Try one cell."""
-        function = self._function(cell.function)
+        function = self.function(cell.function)
         calls = function.calls(cell.operation)
         begun = time.monotonic()
         absent = why_absent(cell, calls) if calls else "it is never called"
@@ -59,7 +59,8 @@ class Range:
         told = _ends(function, cell, calls) if absent is None else Told(Outcome.ABSENT, absent)
         return Tried(cell, told, time.monotonic() - begun)
 
-    def _function(self, name: str) -> Tracker | Enforcer:
+    def function(self, name: str) -> Tracker | Enforcer:
+        """Return one of the functions, the same one each time."""
         if name not in self.functions:
             self.functions[name] = Tracker(self.place) if name == TRACKER else Enforcer(self.place)
         return self.functions[name]

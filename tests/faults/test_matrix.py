@@ -1,4 +1,4 @@
-"""A sample of the matrix that `python -m tests.faults` runs in full: no fault has a fourth way to end."""
+"""A sample of what `python -m tests.faults` runs in full: no fault ends in a fourth way, no kill leaves a trace."""
 
 import os
 from collections.abc import Iterator
@@ -6,12 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.stack import Stack
+from tests.faults.kills import killed_at, tracker_target
 from tests.faults.matrix import Cell, Lasting, Position
 from tests.faults.outcomes import Outcome
 from tests.faults.places import place
-from tests.faults.running import OPERATIONS, Range, all_cells
+from tests.faults.running import OPERATIONS, TRACKER, Range, all_cells
 from tests.faults.sample import sample
-from tests.faults.wires import Kind
+from tests.faults.tracker import Tracker
+from tests.faults.wires import Fault, Kind
 
 SAMPLE = sample(all_cells())
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of functions-framework
@@ -44,3 +46,16 @@ def test_a_promised_page_that_comes_empty_once_is_asked_for_again(shooting_range
     tried = shooting_range.tried(Cell("tracker", operation, Kind.EMPTY, Position.LAST, Lasting.ONCE))
 
     assert tried.told.outcome is Outcome.SAME, tried.told.reason
+
+
+@pytest.mark.parametrize("operation", ["load", "commit", "publish"])
+def test_a_run_killed_while_a_call_is_heard_and_called_again_leaves_the_tables_of_an_undisturbed_run(
+    shooting_range: Range, operation: str
+) -> None:
+    tracker = shooting_range.function(TRACKER)
+    assert isinstance(tracker, Tracker)
+
+    kill = killed_at(tracker_target(tracker), Fault(operation, Kind.LOST, 1, 1))
+
+    assert kill.cut_off
+    assert kill.problems == []

@@ -3,16 +3,14 @@
 import io
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from google.cloud import bigquery
 
-from infra.local.processes import Processes
-from infra.local.stack import DATASET, HOME_PROJECT, serve_bigquery
-from infra.local.tables import create_dataset, local_client
+from infra.local.stack import HOME_PROJECT, Stack
+from infra.local.tables import create_dataset
 from tests.sql.cases import (
     BILLING_EXPORT,
     BILLING_EXPORT_FIELDS,
@@ -26,6 +24,8 @@ from tests.sql.cases import (
     rendered,
     table_names,
 )
+
+DATASET = "cases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +67,16 @@ class Warehouse:
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    """One server for all cases."""
-    state = tmp_path_factory.mktemp("views")
-    with Processes(state / "logs") as processes:
-        client = local_client(serve_bigquery(processes, state), HOME_PROJECT)
-        create_dataset(client, DATASET)
-        schema = [bigquery.SchemaField.from_api_repr(dict(field)) for field in BILLING_EXPORT_FIELDS]
-        client.create_table(bigquery.Table(f"{HOME_PROJECT}.{DATASET}.{BILLING_EXPORT}", schema=schema))
-        served = Warehouse(client)
-        for view in queries("views"):
-            served.deploy(view)
-        yield served
+def warehouse(stack: Stack) -> Warehouse:
+    """One dataset for all cases."""
+    client = stack.client()
+    create_dataset(client, DATASET)
+    schema = [bigquery.SchemaField.from_api_repr(dict(field)) for field in BILLING_EXPORT_FIELDS]
+    client.create_table(bigquery.Table(f"{HOME_PROJECT}.{DATASET}.{BILLING_EXPORT}", schema=schema))
+    served = Warehouse(client)
+    for view in queries("views"):
+        served.deploy(view)
+    return served
 
 
 @pytest.mark.parametrize("case", [*cases("views"), *cases("checks")], ids=str)
