@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotkeeper.catalog_reading import read_catalog
@@ -100,6 +100,7 @@ ODD_SKUS = st.builds(
 )
 
 
+@settings(max_examples=30)
 @given(st.lists(ODD_SKUS, max_size=30))
 def test_no_catalogue_whatever_makes_a_price_of_nothing_or_less(skus: list[Sku]) -> None:
     book = PriceBook(read_catalog([*skus, *catalog()[::2]]).rates)
