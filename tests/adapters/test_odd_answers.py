@@ -190,8 +190,8 @@ def halves(number: int) -> float:
 def test_an_item_that_cannot_be_read_hides_no_other() -> None:
     told: list[str] = []
 
-    assert list(readable([2, -1, 4, -2, 6], halves, told.append)) == [1, 2, 3]
-    assert told == ["-1 is refused", "-2 is refused"]
+    assert list(readable([2, 4, -1, 6], halves, told.append)) == [1, 2, 3]
+    assert told == ["-1 is refused"]
 
 
 def test_a_list_of_which_nothing_can_be_read_is_refused_as_a_whole() -> None:
@@ -201,3 +201,26 @@ def test_a_list_of_which_nothing_can_be_read_is_refused_as_a_whole() -> None:
         list(readable(range(-1, -50, -1), halves, told.append))
 
     assert len(told) == MOST_UNREADABLE
+
+
+def some(good: int, bad: int) -> list[int]:
+    return [*range(-1, -bad - 1, -1), *range(good)]
+
+
+@pytest.mark.parametrize(("good", "bad"), [(0, 1), (18, 2)])
+def test_a_single_item_or_a_tenth_that_cannot_be_read_is_left_out(good: int, bad: int) -> None:
+    told: list[str] = []
+
+    assert len(list(readable(some(good, bad), halves, told.append))) == good
+
+    assert len(told) == bad
+
+
+@pytest.mark.parametrize(("good", "bad"), [(0, 2), (17, 2)])
+def test_a_list_of_which_more_than_a_tenth_cannot_be_read_is_refused_as_a_whole(good: int, bad: int) -> None:
+    told: list[str] = []
+
+    with pytest.raises(UnavailableError, match=f"-{bad} is refused"):
+        list(readable(some(good, bad), halves, told.append))
+
+    assert len(told) == bad

@@ -203,7 +203,7 @@ def _judged(fault: Fault, struck: Seen, later: Sequence[Seen], twin: Sequence[Se
     for events in (("planned",), ("stopped", "changed")):
         if last.names(*events) != twin[-1].names(*events):
             return Told(Outcome.WRONG, f"{told}; recorded as {events}: {last.names(*events)}")
-    recorded = [gap for row in struck.tables["budget_notifications"] for gap in row["gaps"]]
+    recorded = [gap for row in struck.tables["budget_notifications"] for gap in row["gaps"] or ()]
     refused = struck.status != 200 and not struck.names("planned") and not struck.stops
     return _named(Outcome.REFUSED if refused else Outcome.COMPLETED, fault, [*struck.reasons, *recorded])
 

@@ -37,8 +37,8 @@ RATE_LIMITS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExc
 FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH = 0.2, 10.0, 2.0
 """Seconds, at most, between the first attempts and between the last ones, and by how much they grow."""
 
-MOST_UNREADABLE = 20
-"""So many items of one list may be of another form than promised before the whole list is taken to be."""
+MOST_UNREADABLE, TOLERATED = 20, 10
+"""So many items of one list may be of another form than promised, and one in so many, before the whole list is."""
 
 _PASSING_ERRORS = (TransportError, NewConnectionError, ProtocolError, LateError)
 _HEADERS = {"Accept-Encoding": "gzip", "User-Agent": "spotkeeper (gzip)"}
@@ -155,19 +155,22 @@ def readable[Item, Result](
 ) -> Iterator[Result]:
     """Yield what is read of each item of a list; one that cannot be read is reported, and hides no other.
 
-    When there are many of them, the service is out of order: then it is that which is raised.
+    When there are many of them, or more than a tenth, the service is out of order: then that is raised, at the end at
+    the latest. A plan made without a page of instances would stop others in their place.
     """
-    unreadable = 0
-    for item in items:
+    count, refusals = 0, list[UnavailableError]()
+    for count, item in enumerate(items, 1):  # noqa: B007 (used when all are read)
         try:
             result = read(item)
         except UnavailableError as error:
-            unreadable += 1
-            if unreadable > MOST_UNREADABLE:
+            refusals.append(error)
+            if len(refusals) > MOST_UNREADABLE:
                 raise
             report(str(error))
         else:
             yield result
+    if len(refusals) > max(1, count // TOLERATED):
+        raise refusals[-1]
 
 
 class _Failure(NamedTuple):
