@@ -103,7 +103,7 @@ def why_spared(vm: Vm, said: Said, policy: Policy, status: str | None) -> Iterat
         yield f"it is {status}"
     youngest = now - timedelta(minutes=policy.get("minimum_age_minutes", 0))
     started = vm.started(datetime.max.replace(tzinfo=UTC))
-    if policy.get("minimum_age_minutes") and started is not None and started > youngest:
+    if started is not None and started > youngest:
         yield "it is too young"
 
 
