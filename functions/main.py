@@ -15,15 +15,17 @@ import flask
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from spotkeeper.envelopes import event_data
+from spotkeeper.enforcement.envelopes import event_data
+from spotkeeper.enforcement.notifications import BudgetNotification, read_notification
+from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.errors import RefusedRequestError, UnavailableError
 from spotkeeper.logs import event, follow_trace, write_json_lines
-from spotkeeper.notifications import BudgetNotification, read_notification
-from spotkeeper.settings import Clock, EnforcerSettings, TrackerSettings
+from spotkeeper.settings import Clock
+from spotkeeper.tracking.settings import TrackerSettings
 
 if TYPE_CHECKING:
-    from spotkeeper.enforcer_ports import EnforcerPorts
-    from spotkeeper.tracker_ports import Ports
+    from spotkeeper.enforcement.ports import EnforcerPorts
+    from spotkeeper.tracking.ports import Ports
 
 _PUBLISHED, _PUBSUB = "google.cloud.pubsub.topic.v1.messagePublished", "//pubsub.googleapis.com/"
 """Of which type the events of Pub/Sub are, and whose: https://cloud.google.com/eventarc/docs/cloudevents"""
@@ -38,8 +40,8 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
     200: done, or recorded as far as it could be (`complete` tells); 400, 405: the request is wrong, trying it again
     cannot help; 503: nothing was recorded, trying it again can help.
     """
-    from spotkeeper.tracker_api import answer, decode  # noqa: PLC0415 (see above)
-    from spotkeeper.tracking import track  # noqa: PLC0415 (see above)
+    from spotkeeper.tracking.http_api import answer, decode  # noqa: PLC0415 (see above)
+    from spotkeeper.tracking.run import track  # noqa: PLC0415 (see above)
 
     if request.method != "POST":
         refusal = {"error": f"{request.method} is not allowed: use POST"}
@@ -68,7 +70,7 @@ def enforce_budget_limit(cloud_event: CloudEvent) -> None:
 
     Returning acknowledges the message. Raising has it delivered again, which finishes what was begun.
     """
-    from spotkeeper.enforcing import enforce  # noqa: PLC0415 (see above)
+    from spotkeeper.enforcement.enforce import enforce  # noqa: PLC0415 (see above)
 
     settings = _enforcer_settings()
     received_at = datetime.now(UTC)

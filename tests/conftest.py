@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from infra.local.stack import Stack, running_stack
+from infra.local.stack.stack import Stack, running_stack
 from tests.infra.test_terraform import how_terraform_was_checked
 
 # No test depends on how fast the machine is.

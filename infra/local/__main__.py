@@ -13,11 +13,11 @@ from types import FrameType
 
 from rich.console import Console
 
-from infra.local.play import check, play, show
-from infra.local.play_budget import AFTERNOON, play_budget
-from infra.local.processes import Processes, StartError
-from infra.local.report import NOW, report
-from infra.local.stack import HOME_PROJECT, STATE, Stack, running_stack, serve_bigquery
+from infra.local.demo.budget_exceeded import AFTERNOON, play_budget
+from infra.local.demo.report import NOW, report
+from infra.local.demo.two_days import check, play, show
+from infra.local.stack.processes import Processes, StartError
+from infra.local.stack.stack import HOME_PROJECT, STATE, Stack, running_stack, serve_bigquery
 
 QUERY = (
     "SELECT machine_type, ROUND(SUM(uptime_hours), 2) AS hours, ROUND(SUM(cost), 4) AS cost_usd "

@@ -229,7 +229,7 @@ run "the_least_that_can_be_set" {
       !anytrue([for file in local.source_files : strcontains(file, "__pycache__") || endswith(file, ".pyc")]),
       contains(local.source_files, "main.py"),
       contains(local.source_files, "requirements.txt"),
-      contains(local.source_files, "spotkeeper/gcp/statements/commit.sql"),
+      contains(local.source_files, "spotkeeper/gcp/bigquery/statements/commit.sql"),
     ])
     error_message = "The source must have all that runs, and no caches."
   }

@@ -14,19 +14,20 @@ import pytest
 import requests
 from google.cloud import bigquery
 
-from infra.local.fleet import FLEET_START
-from infra.local.stack import Stack
-from infra.local.tables import create_dataset
-from spotkeeper.budgets import Verdict
-from spotkeeper.enforcer_ports import EnforcerPorts
-from spotkeeper.enforcing import enforce
+from infra.local.bigquery.tables import create_dataset
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.stack.stack import Stack
+from spotkeeper.enforcement.enforce import enforce
+from spotkeeper.enforcement.notifications import read_notification
+from spotkeeper.enforcement.ports import EnforcerPorts
+from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.enforcement.verdicts import Verdict
 from spotkeeper.gcp.enforcer import enforcer_ports
 from spotkeeper.gcp.tracker import tracker_ports
-from spotkeeper.notifications import read_notification
-from spotkeeper.runs import Summary
-from spotkeeper.settings import EnforcerSettings, TrackerSettings
-from spotkeeper.tracker_ports import Ports
-from spotkeeper.tracking import TrackRequest, track
+from spotkeeper.tracking.ports import Ports
+from spotkeeper.tracking.run import TrackRequest, track
+from spotkeeper.tracking.run_summary import Summary
+from spotkeeper.tracking.settings import TrackerSettings
 
 COMPARED = (
     "usage_start_time, project_id, zone, instance_id, instance_name, machine_type, uptime_hours, spot_price, "

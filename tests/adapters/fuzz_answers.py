@@ -10,7 +10,7 @@ from google.auth.transport.urllib3 import AuthorizedHttp
 from urllib3 import BaseHTTPResponse, HTTPResponse
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.plain_calls import PlainCalls
+from spotkeeper.gcp.http_calls import PlainCalls
 
 
 class Wire(AuthorizedHttp):

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from infra.local import metric_filters
-from infra.local.cloud import Cloud
-from infra.local.fleet import FLEET_START, Fleet, Labels, Project, Run, Vm, instance_id
-from infra.local.monitoring_api import UPTIME, Monitoring, Query, Series, TimeSeries
-from infra.local.stack import HOME_PROJECT
+from infra.local.emulators import metric_filters
+from infra.local.emulators.cloud import Cloud
+from infra.local.emulators.monitoring_api import UPTIME, Monitoring, Query, Series, TimeSeries
+from infra.local.fleet.fleet import FLEET_START, Fleet, Labels, Project, Run, Vm, instance_id
+from infra.local.stack.stack import HOME_PROJECT
 
 OWNER = Project(HOME_PROJECT, "760123984455")
 ZONE, NOWHERE = "us-central1-a", "atlantis-north1-q"

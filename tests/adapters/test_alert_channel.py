@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.cloud import pubsub_v1  # type: ignore[attr-defined]
 
-from infra.local.stack import HOME_PROJECT, TOPIC, Stack
+from infra.local.stack.stack import HOME_PROJECT, TOPIC, Stack
 from tests.adapters.conftest import MakeTracker
 
 SUBSCRIPTION = f"projects/{HOME_PROJECT}/subscriptions/alert-channel-test"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.cloud import Cloud
-from infra.local.faults import Kind, Rule
-from spotkeeper.catalog_reading import read_catalog
+from infra.local.emulators.cloud import Cloud
+from infra.local.emulators.faults import Kind, Rule
 from spotkeeper.cli.main import main
-from spotkeeper.skus import CatalogReading
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.skus import CatalogReading
 from tests.adapters.conftest import Tracker
 from tests.unit.sku_samples import CORE, RAM, priced
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from google.cloud import bigquery
 
-from infra.local.fleet import FLEET_START
-from infra.local.stack import HOME_PROJECT, Stack
-from infra.local.tables import create_views
+from infra.local.bigquery.tables import create_views
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.cli.check import promise_of
 from spotkeeper.cli.checkout import sql_files
 from spotkeeper.cli.main import main

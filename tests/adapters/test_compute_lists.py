@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from infra.local.stack import Stack
+from infra.local.stack.stack import Stack
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.compute import InstanceList, MachineTypes, Shapes, to_instance
-from spotkeeper.gcp.fleet import SpotFleet
-from spotkeeper.gcp.plain_calls import PlainCalls
+from spotkeeper.gcp.compute.instances import to_instance
+from spotkeeper.gcp.compute.lists import InstanceList
+from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
+from spotkeeper.gcp.compute.spot_fleet import SpotFleet
+from spotkeeper.gcp.http_calls import PlainCalls
 from spotkeeper.instances import Instance, ProvisioningModel
 
 ZONE = "https://www.googleapis.com/compute/v1/projects/p/zones/us-central1-a"

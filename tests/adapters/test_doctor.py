@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from google.cloud import bigquery
 
-from infra.local.faults import Kind, Rule
-from infra.local.platform_api import Platform
-from infra.local.platform_resources import ACCOUNT, BUDGET_ID, NUMBER, Resources
-from infra.local.stack import HOME_PROJECT, Stack
-from infra.local.tables import create_dataset
+from infra.local.bigquery.tables import create_dataset
+from infra.local.emulators.faults import Kind, Rule
+from infra.local.emulators.platform_api import Platform
+from infra.local.emulators.platform_resources import ACCOUNT, BUDGET_ID, NUMBER, Resources
+from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.cli.doctor import expected_tables, expected_views
 from spotkeeper.cli.main import main
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.doctor.diagnosis import diagnose
 from spotkeeper.doctor.facts import Records
-from spotkeeper.gcp.platform import PlatformReader
-from spotkeeper.gcp.platform_rows import RecordsReader
+from spotkeeper.gcp.bigquery.deployment_tables import RecordsReader
+from spotkeeper.gcp.deployment import PlatformReader
 from spotkeeper.periods import text
 from tests.adapters.conftest import new_dataset
 from tests.infra.terraform_files import ROOT

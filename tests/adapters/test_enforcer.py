@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.fleet import FLEET_START
-from infra.local.stack import Stack
-from spotkeeper.budgets import VerdictName
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.stack.stack import Stack
+from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
 
 type MakeEnforcer = Callable[..., Any]

@@ -12,14 +12,14 @@ import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from spotkeeper.enforcement.notifications import BudgetNotification, read_notification
+from spotkeeper.enforcement.policies import Policy
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.calls import failing_as_unavailable
-from spotkeeper.gcp.enforcement_records import EnforcementRecords
-from spotkeeper.gcp.jobs import Jobs, Parameter
-from spotkeeper.gcp.rest_query import RestQuery
-from spotkeeper.gcp.warehouse import Warehouse
-from spotkeeper.notifications import BudgetNotification, read_notification
-from spotkeeper.policies import Policy
+from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords
+from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
+from spotkeeper.gcp.bigquery.rest_query import RestQuery
+from spotkeeper.gcp.bigquery.tracker_tables import Warehouse
+from spotkeeper.gcp.client_calls import failing_as_unavailable
 from tests.adapters.fuzz_answers import Answers, or_unavailable
 from tests.unit.any_json import any_json, places, spoilt, written
 from tests.unit.test_fuzz_messages import BODY, envelope

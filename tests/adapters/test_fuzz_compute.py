@@ -9,17 +9,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spotkeeper.budgets import Verdict, VerdictName
-from spotkeeper.gcp.compute import InstanceList, MachineTypes, OperationList, Shapes
-from spotkeeper.gcp.fleet import SpotFleet, to_spot_vm
-from spotkeeper.gcp.groups import group_of
-from spotkeeper.gcp.preemptions import ComputePreemptions
-from spotkeeper.gcp.records import staged
+from spotkeeper.enforcement.plans import Situation, plan, why_not
+from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName
+from spotkeeper.gcp.bigquery.tracker_rows import staged
+from spotkeeper.gcp.compute.groups import group_of
+from spotkeeper.gcp.compute.lists import InstanceList, OperationList
+from spotkeeper.gcp.compute.preemptions import ComputePreemptions
+from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
+from spotkeeper.gcp.compute.spot_fleet import SpotFleet, to_spot_vm
 from spotkeeper.instances import Instance
 from spotkeeper.periods import PeriodKind, budget_period
-from spotkeeper.plans import Situation, plan, why_not
-from spotkeeper.policies import Policy
-from spotkeeper.rosters import Look
+from spotkeeper.tracking.inventory import Look
 from tests.adapters.fuzz_answers import Answers, calls, nothing, or_unavailable
 from tests.unit.any_json import any_json, nested, spoilt, written
 

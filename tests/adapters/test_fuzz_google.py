@@ -13,20 +13,20 @@ from google.protobuf.struct_pb2 import Struct
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from infra.local.platform_api import Platform
-from spotkeeper.catalog_reading import read_catalog
+from infra.local.emulators.platform_api import Platform
 from spotkeeper.cli.doctor import as_json, expected_tables, expected_views, lines
-from spotkeeper.costs import Uptime
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.doctor.diagnosis import diagnose
 from spotkeeper.doctor.facts import Prices, Records
 from spotkeeper.gcp.assets import InstanceHistory
-from spotkeeper.gcp.catalog import skus_of
+from spotkeeper.gcp.billing_catalog import skus_of
+from spotkeeper.gcp.deployment import HOSTS, PlatformReader
+from spotkeeper.gcp.http_calls import PlainCalls
 from spotkeeper.gcp.monitoring import _uptimes
-from spotkeeper.gcp.plain_calls import PlainCalls
-from spotkeeper.gcp.platform import HOSTS, PlatformReader
 from spotkeeper.instances import InstanceKey
-from spotkeeper.skus import ForeignCurrencyError
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.skus import ForeignCurrencyError
+from spotkeeper.tracking.costs import Uptime
 from tests.adapters.fuzz_answers import Answers, nothing, or_unavailable
 from tests.adapters.test_fuzz_compute import INSTANCE, shapes
 from tests.unit.any_json import any_json, spoilt

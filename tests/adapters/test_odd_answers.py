@@ -11,16 +11,18 @@ from google.cloud.monitoring_v3 import ListTimeSeriesResponse
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from infra.local.fleet import FLEET_START
+from infra.local.fleet.fleet import FLEET_START
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.compute import MachineTypes, Shapes, compute_calls, to_instance
-from spotkeeper.gcp.fleet import _request, to_spot_vm
+from spotkeeper.gcp.bigquery.tracker_rows import staged
+from spotkeeper.gcp.compute.instances import to_instance
+from spotkeeper.gcp.compute.lists import compute_calls
+from spotkeeper.gcp.compute.preemptions import _preemption
+from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
+from spotkeeper.gcp.compute.spot_fleet import _request, to_spot_vm
+from spotkeeper.gcp.http_calls import MOST_UNREADABLE, _writable, readable
 from spotkeeper.gcp.monitoring import _uptimes
-from spotkeeper.gcp.plain_calls import MOST_UNREADABLE, _writable, readable
-from spotkeeper.gcp.preemptions import _preemption
-from spotkeeper.gcp.records import staged
 from spotkeeper.instances import Instance
-from spotkeeper.rosters import Look
+from spotkeeper.tracking.inventory import Look
 
 ZONE = "https://www.googleapis.com/compute/v1/projects/p/zones/us-central1-a"
 INSTANCE = {

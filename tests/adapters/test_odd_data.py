@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from infra.local.fleet import Vm
-from infra.local.stack import HOME_PROJECT, Stack
-from infra.local.tables import create_views
+from infra.local.bigquery.tables import create_views
+from infra.local.fleet.fleet import Vm
+from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.cli.report import write_report
-from spotkeeper.enforcing import enforce
+from spotkeeper.enforcement.enforce import enforce
+from spotkeeper.enforcement.notifications import read_notification
+from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.gcp.enforcer import enforcer_ports
-from spotkeeper.notifications import read_notification
 from spotkeeper.report.csv_files import safe
-from spotkeeper.runs import Summary
-from spotkeeper.settings import EnforcerSettings
+from spotkeeper.tracking.run_summary import Summary
 from tests.adapters.conftest import ALL_PRIORITIES, Tracker, new_dataset, new_tracker
 from tests.adapters.odd_fleet import HALF_A_PAIR, NOWHERE, ODD_UPTIMES, TEXTS, at, odd_cloud
 from tests.faults.deliveries import envelope

@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from infra.local.clock import Clock
-from infra.local.cloud import Cloud
-from infra.local.fleet import Fleet, Run, Vm, instance_id
-from infra.local.stack import HOME_PROJECT, Stack
+from infra.local.emulators.cloud import Cloud
+from infra.local.fleet.clock import Clock
+from infra.local.fleet.fleet import Fleet, Run, Vm, instance_id
+from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.periods import HOUR, hours_between, text
-from spotkeeper.runs import Summary
-from spotkeeper.tracking import TrackRequest, track
+from spotkeeper.tracking.run import TrackRequest, track
+from spotkeeper.tracking.run_summary import Summary
 from tests.adapters.conftest import Tracker, new_dataset, new_tracker
 from tests.faults.fleets import OWNER
 

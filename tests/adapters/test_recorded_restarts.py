@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from spotkeeper.gcp.enforcement_records import EnforcementRecords
-from spotkeeper.gcp.jobs import Jobs, Parameter
-from spotkeeper.notifications import BudgetNotification, read_notification
-from spotkeeper.policies import Policy
+from spotkeeper.enforcement.notifications import BudgetNotification, read_notification
+from spotkeeper.enforcement.policies import Policy
+from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords
+from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from tests.unit.any_json import written
 from tests.unit.test_fuzz_messages import BODY, envelope
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.rest_query import RestQuery, Scalar, statement_text
+from spotkeeper.gcp.bigquery.rest_query import RestQuery, Scalar, statement_text
 
 DONE = (200, {"jobComplete": True})
 QUERIES = "/bigquery/v2/projects/home/queries"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.stack import HOME_PROJECT, Stack
+from infra.local.stack.stack import HOME_PROJECT, Stack
 from tests.adapters.conftest import MakeTracker, Tracker, new_dataset, new_tracker
 
 HOURS = range(3)

@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from infra.local.fleet import FLEET_START
-from infra.local.stack import BUDGET_ID, SCHEDULE_HEADER, Stack, running_stack
-from infra.local.tables import create_dataset
+from infra.local.bigquery.tables import create_dataset
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.stack.stack import BUDGET_ID, SCHEDULE_HEADER, Stack, running_stack
 from tests.bench.load import MAIN, TRACKER, Call, called
 from tests.bench.rows import Row
 

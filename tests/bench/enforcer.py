@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from infra.local.processes import Processes
-from spotkeeper.acting import Clockwork, Crew
-from spotkeeper.actions import Event, Verb, order
-from spotkeeper.budgets import Verdict, VerdictName
-from spotkeeper.gcp.actuator import ComputeActuator
-from spotkeeper.gcp.fleet import SpotFleet
+from infra.local.stack.processes import Processes
+from spotkeeper.enforcement.actions import Event, Verb, order
+from spotkeeper.enforcement.executor import Clockwork, Crew
+from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan
+from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName
+from spotkeeper.gcp.compute.actuator import ComputeActuator
+from spotkeeper.gcp.compute.spot_fleet import SpotFleet
 from spotkeeper.periods import PeriodKind, budget_period
-from spotkeeper.plans import Plan, Situation, SpotVm, plan
-from spotkeeper.policies import BudgetRule, Caps, Policy, Priority
 from tests.bench.rows import ROUNDS, Row
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,15 @@ _PLAN_SECONDS, _STOP_SECONDS = 1.0, 30.0
 def rows() -> Sequence[Row]:
     """List a large fleet, plan for it, and stop as many as the plan says."""
     with tempfile.TemporaryDirectory() as folder, Processes(Path(folder)) as processes:
-        command = [sys.executable, "-m", "infra.local.cloud", "--synthetic-vms", str(VMS), "--now", NOW.isoformat()]
+        command = [
+            sys.executable,
+            "-m",
+            "infra.local.emulators.cloud",
+            "--synthetic-vms",
+            str(VMS),
+            "--now",
+            NOW.isoformat(),
+        ]
         address = processes.announced("cloud", command)["rest"]
         _control(address, "operations", {"seconds": OPERATION_SECONDS})
         fleet = SpotFleet(address, timedelta(minutes=1))

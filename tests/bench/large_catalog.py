@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import batched, chain, islice
 
-from infra.local.catalog import Sku, sku_resource
-from spotkeeper.tables import rows
+from infra.local.emulators.catalog import Sku, sku_resource
+from spotkeeper.pricing.reference_data import rows
 
 SKUS = 40_000
 SKUS_PER_PAGE = 5_000

@@ -16,9 +16,9 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from infra.local.processes import Processes
-from infra.local.stack import SCHEDULE_HEADER
-from infra.local.tables import create_dataset, local_client
+from infra.local.bigquery.tables import create_dataset, local_client
+from infra.local.stack.processes import Processes
+from infra.local.stack.stack import SCHEDULE_HEADER
 
 ROOT = Path(__file__).parents[2]
 MAIN = ROOT / "functions" / "main.py"
@@ -89,7 +89,9 @@ def load(vms: int, projects: int = 1, *, copies: bool = False) -> Iterator[Load]
         served = [sys.executable, "-m", "tests.bench.served", *fleet, "--now", NOW.isoformat()]
         cloud = processes.announced("cloud", served)
         data = ["--data-dir", f"{folder}/data", "--project", PROJECT, "--dataset", DATASET, "--access-log"]
-        warehouse = processes.announced("bigquery", [sys.executable, "-m", "infra.local.bigquery", *data])["bigquery"]
+        warehouse = processes.announced("bigquery", [sys.executable, "-m", "infra.local.bigquery.server", *data])[
+            "bigquery"
+        ]
         create_dataset(local_client(warehouse, PROJECT), DATASET)
         settings = {
             "PROJECT_ID": PROJECT,

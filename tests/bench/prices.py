@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from google.cloud import billing_v1
 
-from spotkeeper.catalog_reading import read_catalog
-from spotkeeper.gcp.catalog import skus_of
+from spotkeeper.gcp.billing_catalog import skus_of
 from spotkeeper.instances import Shape
-from spotkeeper.machine_types import known_machine_types, sizes
-from spotkeeper.prices import PriceBook
-from spotkeeper.skus import PAID_BY_USE, CatalogReading, Market, sku_from_json
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.machine_types import known_machine_types, sizes
+from spotkeeper.pricing.price_book import PriceBook
+from spotkeeper.pricing.skus import PAID_BY_USE, CatalogReading, Market, sku_from_json
 from tests.bench.large_catalog import pages
 from tests.bench.rows import Row, medians
 

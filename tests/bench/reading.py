@@ -10,8 +10,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import compute_v1, monitoring_v3
 from requests.adapters import HTTPAdapter
 
-from spotkeeper.gcp.calls import insecure_channel
-from spotkeeper.gcp.compute import ComputeInstances
+from spotkeeper.gcp.client_calls import insecure_channel
+from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.monitoring import metric_client, uptime_request
 
 PATIENCE = timedelta(minutes=1)

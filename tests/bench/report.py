@@ -8,10 +8,10 @@ from time import perf_counter
 
 from google.cloud.bigquery import Client
 
-from infra.local.processes import Processes
-from infra.local.stack import DATASET, HOME_PROJECT, serve_bigquery
-from infra.local.tables import create_dataset, create_views, local_client
-from spotkeeper.gcp.report_rows import ReportViews
+from infra.local.bigquery.tables import create_dataset, create_views, local_client
+from infra.local.stack.processes import Processes
+from infra.local.stack.stack import DATASET, HOME_PROJECT, serve_bigquery
+from spotkeeper.gcp.bigquery.report_views import ReportViews
 from spotkeeper.report.page import page
 from tests.bench.rows import Row
 from tests.report.browsers import CHROMIUM, running_browser

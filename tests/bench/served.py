@@ -17,12 +17,12 @@ from typing import Any
 import grpc
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local.clock import Clock, parse
-from infra.local.cloud import Cloud
-from infra.local.fleet import Fleet
-from infra.local.monitoring_api import Monitoring
-from infra.local.scenario import synthetic_fleet
-from infra.local.world import World
+from infra.local.emulators.cloud import Cloud
+from infra.local.emulators.monitoring_api import Monitoring
+from infra.local.emulators.state import World
+from infra.local.fleet.clock import Clock, parse
+from infra.local.fleet.fleet import Fleet
+from infra.local.fleet.scenario import synthetic_fleet
 
 FIRST = b"load-000"
 _PROJECT = re.compile(rb"load-\d{3}")

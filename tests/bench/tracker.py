@@ -15,11 +15,11 @@ from google.cloud import bigquery
 from google.cloud.bigquery import SchemaField
 from requests.adapters import HTTPAdapter
 
-from spotkeeper.gcp.jobs import Jobs
+from spotkeeper.gcp.bigquery.jobs import Jobs
+from spotkeeper.gcp.bigquery.tracker_tables import Warehouse
 from spotkeeper.gcp.tracker import tracker_ports
-from spotkeeper.gcp.warehouse import Warehouse
-from spotkeeper.settings import TrackerSettings
-from spotkeeper.tracking import TrackRequest, track
+from spotkeeper.tracking.run import TrackRequest, track
+from spotkeeper.tracking.settings import TrackerSettings
 from tests.bench.load import DATASET, PROJECT, Load, hour, load
 from tests.bench.reading import PATIENCE, Reading
 from tests.bench.rows import ROUNDS, Row

@@ -12,8 +12,8 @@ from time import perf_counter
 
 from google.cloud import bigquery
 
-from infra.local.processes import Processes
-from infra.local.tables import create_dataset, create_views, local_client
+from infra.local.bigquery.tables import create_dataset, create_views, local_client
+from infra.local.stack.processes import Processes
 from tests.bench.rows import Row
 from tests.sql.cases import queries
 from tests.sql.query_costs import bytes_read
@@ -37,7 +37,9 @@ def rows() -> Sequence[Row]:
     """Fill the tables and ask for every view as a whole."""
     with tempfile.TemporaryDirectory() as folder, Processes(Path(folder)) as processes:
         data = ["--data-dir", f"{folder}/data", "--project", PROJECT, "--dataset", DATASET]
-        address = processes.announced("bigquery", [sys.executable, "-m", "infra.local.bigquery", *data])["bigquery"]
+        address = processes.announced("bigquery", [sys.executable, "-m", "infra.local.bigquery.server", *data])[
+            "bigquery"
+        ]
         client = local_client(address, PROJECT)
         create_dataset(client, DATASET)
         for statement in _FILL.read_text().split(";\n"):

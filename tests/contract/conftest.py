@@ -9,7 +9,7 @@ import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import compute_v1
 
-from infra.local.cloud import FIRST_LOOK, Cloud
+from infra.local.emulators.cloud import FIRST_LOOK, Cloud
 
 ANYBODY = AnonymousCredentials()  # as google-auth ships it
 

@@ -7,7 +7,7 @@ import pytest
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
-from infra.local.stack import Stack
+from infra.local.stack.stack import Stack
 
 STATEMENT = "SELECT amount / 2 AS half, (SELECT COUNT(*) FROM {staging}) AS staged FROM payments WHERE day = @day"
 _numbers = count()

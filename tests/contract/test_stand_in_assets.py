@@ -9,7 +9,7 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import asset_v1
 
-from infra.local.cloud import Cloud
+from infra.local.emulators.cloud import Cloud
 
 NOW = datetime(2026, 7, 22, 18, 7, tzinfo=UTC)
 ZONE = "//compute.googleapis.com/projects/research-ml/zones/us-central1-{}/instances/{}"

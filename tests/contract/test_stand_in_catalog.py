@@ -11,8 +11,8 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import billing_v1
 
-from infra.local.cloud import Cloud
-from infra.local.faults import Kind, Rule
+from infra.local.emulators.cloud import Cloud
+from infra.local.emulators.faults import Kind, Rule
 
 SERVICE = "services/6F81-5844-456A"
 ANYBODY = AnonymousCredentials()  # as google-auth ships it

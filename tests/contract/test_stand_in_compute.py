@@ -10,8 +10,8 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import compute_v1
 
-from infra.local.cloud import FIRST_LOOK, Cloud
-from infra.local.faults import Kind, Rule
+from infra.local.emulators.cloud import FIRST_LOOK, Cloud
+from infra.local.emulators.faults import Kind, Rule
 
 ANYBODY = AnonymousCredentials()  # as google-auth ships it
 

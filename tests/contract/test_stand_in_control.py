@@ -15,7 +15,7 @@ from google.cloud import monitoring_v3
 from google.pubsub_v1 import PublisherClient
 from google.pubsub_v1.types import PubsubMessage
 
-from infra.local.cloud import FIRST_LOOK, Cloud
+from infra.local.emulators.cloud import FIRST_LOOK, Cloud
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,7 +105,15 @@ def test_a_metrics_scope_can_be_set(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_process_says_where_it_listens_and_ends_when_told(number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "infra.local.cloud", "--synthetic-vms", "40", "--synthetic-projects", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "infra.local.emulators.cloud",
+        "--synthetic-vms",
+        "40",
+        "--synthetic-projects",
+        "2",
+    ]
     with subprocess.Popen(  # noqa: S603 (our own module)
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -8,8 +8,8 @@ import pytest
 import requests
 from google.cloud import compute_v1
 
-from infra.local.cloud import Cloud
-from infra.local.operations import DEFAULT_SECONDS
+from infra.local.emulators.cloud import Cloud
+from infra.local.emulators.operations import DEFAULT_SECONDS
 
 TRAINER = {"project": "research-ml", "zone": "us-central1-a", "instance": "trainer-t4"}
 GROUP = {"project": "web-frontend", "scope": "zones/us-east1-b", "name": "api-mig"}

@@ -8,9 +8,9 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import compute_v1
 
-from infra.local.cloud import Cloud
-from infra.local.faults import Kind, Rule
-from infra.local.permissions import Denial
+from infra.local.emulators.cloud import Cloud
+from infra.local.emulators.faults import Kind, Rule
+from infra.local.emulators.permissions import Denial
 
 ZONAL = {"project": "web-frontend", "zone": "us-east1-b", "instance_group_manager": "api-mig"}
 REGIONAL = {"project": "web-frontend", "region": "europe-west1", "instance_group_manager": "web-rmig"}

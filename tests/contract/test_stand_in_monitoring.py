@@ -9,9 +9,9 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import monitoring_v3
 
-from infra.local.cloud import FIRST_LOOK, Cloud
-from infra.local.faults import Kind, Rule
-from infra.local.fleet import FLEET_START, Vm
+from infra.local.emulators.cloud import FIRST_LOOK, Cloud
+from infra.local.emulators.faults import Kind, Rule
+from infra.local.fleet.fleet import FLEET_START, Vm
 
 UPTIME = 'metric.type = "compute.googleapis.com/instance/uptime"'
 HOUR = timedelta(hours=1)

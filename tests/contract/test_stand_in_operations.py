@@ -10,10 +10,10 @@ import requests
 from google.api_core import exceptions
 from google.cloud import compute_v1
 
-from infra.local.cloud import FIRST_LOOK, Cloud
-from infra.local.faults import Kind, Rule
-from infra.local.fleet import FLEET_END
-from infra.local.permissions import Denial
+from infra.local.emulators.cloud import FIRST_LOOK, Cloud
+from infra.local.emulators.faults import Kind, Rule
+from infra.local.emulators.permissions import Denial
+from infra.local.fleet.fleet import FLEET_END
 
 ZONE = {"project": "research-ml", "zone": "us-central1-a"}
 PREEMPTED = 'operationType="compute.instances.preempted"'

@@ -14,7 +14,7 @@ from google.api_core import exceptions
 from google.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.types import PubsubMessage
 
-from infra.local.cloud import Cloud
+from infra.local.emulators.cloud import Cloud
 
 TOPIC = "projects/research-ml/topics/budget-alerts"
 

@@ -14,10 +14,10 @@ import requests
 from google.api_core import exceptions
 from google.cloud import compute_v1, monitoring_v3
 
-from infra.local.cloud import FIRST_LOOK, Cloud
-from infra.local.faults import Kind, Rule
-from infra.local.permissions import Denial
-from infra.local.scenario import synthetic_fleet
+from infra.local.emulators.cloud import FIRST_LOOK, Cloud
+from infra.local.emulators.faults import Kind, Rule
+from infra.local.emulators.permissions import Denial
+from infra.local.fleet.scenario import synthetic_fleet
 
 HOUR = timedelta(hours=1)
 TRAINER = {"project": "research-ml", "zone": "us-central1-a", "instance": "trainer-t4"}

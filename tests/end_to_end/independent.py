@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
-from infra.local.fleet import Fleet, Vm
+from infra.local.fleet.fleet import Fleet, Vm
 
 RATES = Path(__file__).parents[2] / "infra" / "local" / "data" / "component_rates.csv"
 HOUR = timedelta(hours=1)

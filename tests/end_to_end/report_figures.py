@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from infra.local.fleet import Fleet
+from infra.local.fleet.fleet import Fleet
 from tests.end_to_end.independent import HOUR, Expected, Preempted, spot_price_at
 
 MONTH_HOURS = 730

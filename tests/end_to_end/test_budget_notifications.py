@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.fleet import FLEET_START
-from infra.local.stack import BUDGET_ID, ROOT, Answer, Stack, running_stack
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.stack.stack import BUDGET_ID, ROOT, Answer, Stack, running_stack
 
 TARGET = "enforce_budget_limit"
 NOW = FLEET_START + timedelta(hours=20, minutes=7)

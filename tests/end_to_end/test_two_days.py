@@ -16,11 +16,11 @@ import pytest
 from google.cloud import bigquery
 from rich.console import Console
 
-from infra.local.fleet import FLEET_START
-from infra.local.play import play, show
-from infra.local.scenario import living_fleet
-from infra.local.stack import DATASET, HOME_PROJECT, Stack, running_stack
-from infra.local.tables import create_views
+from infra.local.bigquery.tables import create_views
+from infra.local.demo.two_days import play, show
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.fleet.scenario import living_fleet
+from infra.local.stack.stack import DATASET, HOME_PROJECT, Stack, running_stack
 from spotkeeper.cli.main import main
 from tests.end_to_end import report_figures as figures
 from tests.end_to_end.independent import (

@@ -6,7 +6,7 @@ import schemathesis
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from infra.local.stack import ROOT
+from infra.local.stack.stack import ROOT
 
 PATH = ROOT / "docs" / "track_spot_costs.openapi.json"
 

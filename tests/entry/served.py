@@ -8,7 +8,7 @@ import functions_framework
 import pytest
 from flask import Flask
 
-from infra.local.stack import ROOT
+from infra.local.stack.stack import ROOT
 
 
 @contextmanager

@@ -15,14 +15,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from infra.local.fleet import FLEET_START
-from infra.local.stack import BUDGET_ID, ROOT, Stack
-from infra.local.tables import create_dataset
-from spotkeeper.gcp.compute import MachineTypes, Shapes, compute_calls, to_instance
+from infra.local.bigquery.tables import create_dataset
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.stack.stack import BUDGET_ID, ROOT, Stack
+from spotkeeper.gcp.compute.instances import to_instance
+from spotkeeper.gcp.compute.lists import compute_calls
+from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.tracker import tracker_ports
-from spotkeeper.settings import TrackerSettings
-from spotkeeper.tracker_ports import Ports
-from spotkeeper.tracking import TrackRequest, track
+from spotkeeper.tracking.ports import Ports
+from spotkeeper.tracking.run import TrackRequest, track
+from spotkeeper.tracking.settings import TrackerSettings
 
 HOUR = FLEET_START + timedelta(hours=6)
 DATASET = "counted"
@@ -69,7 +71,7 @@ framework = set(sys.modules)
 print(json.dumps(sorted(set(sys.modules) - framework)))
 """
 _CONNECT = """
-import os, main, spotkeeper.tracker_api, spotkeeper.tracking
+import os, main, spotkeeper.tracking.http_api, spotkeeper.tracking.run
 from spotkeeper.gcp.tracker import tracker_ports
 tracker_ports(main.TrackerSettings.from_mapping(os.environ))
 """
@@ -166,14 +168,14 @@ def test_an_hour_asks_for_the_same_few_things(
 def test_the_tracker_starts_without_the_clients_that_few_runs_need(stack: Stack) -> None:
     modules = imported(_CONNECT, {**stack.settings, "FUNCTION_TARGET": "track_spot_costs"})
 
-    assert packages(modules, COMPUTE, *OTHERS, "spotkeeper.enforcing", "spotkeeper.plans") == []
+    assert packages(modules, COMPUTE, *OTHERS, "spotkeeper.enforcement.enforce", "spotkeeper.enforcement.plans") == []
     assert len(modules) <= 660
 
 
 def test_a_message_under_budget_is_recorded_without_any_client_library(enforcer_settings: dict[str, str]) -> None:
     modules = imported(_DELIVER, enforcer_settings, told(1, "counted-under"))
 
-    assert packages(modules, COMPUTE, BIGQUERY, GRPC, "requests", "google.api_core", "spotkeeper.tracking") == []
+    assert packages(modules, COMPUTE, BIGQUERY, GRPC, "requests", "google.api_core", "spotkeeper.tracking.run") == []
     assert len(modules) <= 225
 
 

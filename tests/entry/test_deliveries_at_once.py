@@ -11,8 +11,8 @@ import pytest
 import requests
 from flask import Flask
 
-from infra.local.fleet import FLEET_START
-from infra.local.stack import DATASET, Stack
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.stack.stack import DATASET, Stack
 from tests.entry.served import served
 from tests.faults.deliveries import envelope
 

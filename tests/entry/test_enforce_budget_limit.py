@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.fleet import FLEET_START
-from infra.local.processes import Processes, StartError, free_port
-from infra.local.stack import DATASET, ROOT, Answer, Stack
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.stack.processes import Processes, StartError, free_port
+from infra.local.stack.stack import DATASET, ROOT, Answer, Stack
 
 TARGET = "enforce_budget_limit"
 NOW = FLEET_START + timedelta(hours=8, minutes=7)

@@ -8,7 +8,7 @@ from flask import Flask
 from schemathesis.engine import Status, events, from_schema
 from werkzeug.test import TestResponse
 
-from spotkeeper.tracker_api import SCHEDULE_HEADER
+from spotkeeper.tracking.http_api import SCHEDULE_HEADER
 from tests.entry.descriptions import described, validate
 from tests.entry.served import served
 

@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from infra.local.clock import Clock
-from infra.local.cloud import Cloud
-from infra.local.stack import HOME_PROJECT, SCHEDULE_HEADER, Stack
+from infra.local.emulators.cloud import Cloud
+from infra.local.fleet.clock import Clock
+from infra.local.stack.stack import HOME_PROJECT, SCHEDULE_HEADER, Stack
 from spotkeeper.periods import text
 from tests.adapters.conftest import Tracker, new_dataset, new_tracker
 from tests.entry.descriptions import validate

@@ -13,9 +13,9 @@ import pytest
 import requests
 from google.cloud import bigquery
 
-from infra.local.fleet import FLEET_START
-from infra.local.processes import Processes, StartError, free_port
-from infra.local.stack import DATASET, ROOT, SCHEDULE_HEADER, Stack
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.stack.processes import Processes, StartError, free_port
+from infra.local.stack.stack import DATASET, ROOT, SCHEDULE_HEADER, Stack
 
 TARGET = "track_spot_costs"
 HOUR = FLEET_START + timedelta(hours=1)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from werkzeug.test import Client
 
-from infra.local.stack import HOME_PROJECT
+from infra.local.stack.stack import HOME_PROJECT
 from tests.faults import tracker
 from tests.faults.deliveries import deliver
 from tests.faults.fleets import at

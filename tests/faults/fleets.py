@@ -3,7 +3,7 @@
 import random
 from datetime import datetime, timedelta
 
-from infra.local.fleet import (
+from infra.local.fleet.fleet import (
     FLEET_START,
     STAGING_TIME,
     STOPPING_TIME,
@@ -15,7 +15,7 @@ from infra.local.fleet import (
     Vm,
     instance_id,
 )
-from infra.local.stack import HOME_PROJECT
+from infra.local.stack.stack import HOME_PROJECT
 
 OWNER = Project(HOME_PROJECT, "760123984455")
 BEFORE = FLEET_START - timedelta(hours=20)

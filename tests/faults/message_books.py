@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from infra.local.fleet import Vm
+from infra.local.fleet.fleet import Vm
 from tests.faults.enforcer import OPERATIONS
 from tests.faults.message_function import Answer
 from tests.faults.message_kinds import Said, Sent

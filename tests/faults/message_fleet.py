@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from infra.local.fleet import STAGING_TIME, Fleet, Labels, Project, Run, Vm, instance_id
-from infra.local.stack import HOME_PROJECT
+from infra.local.fleet.fleet import STAGING_TIME, Fleet, Labels, Project, Run, Vm, instance_id
+from infra.local.stack.stack import HOME_PROJECT
 
 OWNER = Project(HOME_PROJECT, "760123984455")
 OTHER = Project("web-frontend", "118805577321")

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from infra.local.fleet import Vm
+from infra.local.fleet.fleet import Vm
 from tests.faults.message_kinds import PACIFIC, Said, Sent, period_of
 
 STEPS = ((Decimal(1), ("low",)),)

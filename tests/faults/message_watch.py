@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from google.cloud.bigquery import ArrayQueryParameter, QueryJobConfig, ScalarQueryParameter
 
-from infra.local.fleet import Vm
+from infra.local.fleet.fleet import Vm
 from tests.faults.places import Place, sort_rest
 
 _CALL = re.compile(r"/projects/([^/]+)/(?:.*/)?(?:instances/([^/]+)/(stop|start)|(stop|start)Instances)$")

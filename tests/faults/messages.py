@@ -21,7 +21,7 @@ from typing import Any
 
 from google.cloud.bigquery import ArrayQueryParameter
 
-from infra.local import compute_effects
+from infra.local.emulators.compute import effects
 from tests.faults import tracker
 from tests.faults.enforcer import OPERATIONS
 from tests.faults.fleets import at
@@ -224,8 +224,8 @@ class _Run:
         world = self.place.cloud.world
         for vm in [vm for vm in world.fleet.vms if vm.status(self._now) == "TERMINATED"]:
             group = world.groups.owner(world.fleet, vm)
-            order = compute_effects.Order("somebody", group=group)
-            compute_effects.start(world, OWNER if vm.project_id == OWNER.project_id else OTHER, vm, (), order)
+            order = effects.Order("somebody", group=group)
+            effects.start(world, OWNER if vm.project_id == OWNER.project_id else OTHER, vm, (), order)
 
 
 def policy(chance: random.Random, now: datetime) -> dict[str, Any]:

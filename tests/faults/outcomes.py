@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from infra.local.stack import Answer
+from infra.local.stack.stack import Answer
 from tests.faults.snapshots import OF_THE_RUN, OF_THE_TIME, Snapshot, differences, hours, without
 from tests.faults.wires import Kind
 

@@ -14,11 +14,11 @@ from typing import Any
 from google.cloud import bigquery
 from werkzeug.test import Client
 
-from infra.local.clock import Clock
-from infra.local.cloud import Cloud
-from infra.local.fleet import Fleet
-from infra.local.stack import HOME_PROJECT, SCHEDULE_HEADER, TOPIC, Answer
-from infra.local.tables import create_dataset, local_client
+from infra.local.bigquery.tables import create_dataset, local_client
+from infra.local.emulators.cloud import Cloud
+from infra.local.fleet.clock import Clock
+from infra.local.fleet.fleet import Fleet
+from infra.local.stack.stack import HOME_PROJECT, SCHEDULE_HEADER, TOPIC, Answer
 from tests.faults.fleets import at, small_fleet
 from tests.faults.grpc_wire import GrpcWire
 from tests.faults.http_wire import HttpWire

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from multiprocessing.queues import Queue
 from pathlib import Path
 
-from infra.local.fleet import Fleet
-from infra.local.processes import Processes
-from infra.local.stack import serve_bigquery
+from infra.local.fleet.fleet import Fleet
+from infra.local.stack.processes import Processes
+from infra.local.stack.stack import serve_bigquery
 from tests.faults import enforcer, tracker
 from tests.faults.enforcer import Enforcer
 from tests.faults.matrix import Cell, cells, is_usual, why_absent

@@ -9,7 +9,7 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from infra.local.tables import SQL
+from infra.local.bigquery.tables import SQL
 
 type Row = Mapping[str, Any]
 type Snapshot = Mapping[str, Sequence[Row]]

@@ -9,12 +9,14 @@ from google.cloud.monitoring_v3 import ListTimeSeriesResponse
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.assets import _merged
-from spotkeeper.gcp.calls import failing_as_unavailable
-from spotkeeper.gcp.compute import ComputeInstances, InstanceList, MachineTypes, Shapes
+from spotkeeper.gcp.client_calls import failing_as_unavailable
+from spotkeeper.gcp.compute.instances import ComputeInstances
+from spotkeeper.gcp.compute.lists import InstanceList
+from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
+from spotkeeper.gcp.http_calls import CallError, PlainCalls, Turning
 from spotkeeper.gcp.monitoring import _uptimes
-from spotkeeper.gcp.plain_calls import CallError, PlainCalls, Turning
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.rosters import Look
+from spotkeeper.tracking.inventory import Look
 
 ZONE = "https://www.googleapis.com/compute/v1/projects/p/zones/us-central1-a"
 NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)

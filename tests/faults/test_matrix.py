@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.local.stack import Stack
+from infra.local.stack.stack import Stack
 from tests.faults.kills import killed_at, tracker_target
 from tests.faults.matrix import Cell, Lasting, Position
 from tests.faults.outcomes import Outcome

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.local.stack import Stack
+from infra.local.stack.stack import Stack
 from tests.faults.message_fleet import varied_fleet
 from tests.faults.messages import delivered
 from tests.faults.places import Place, place

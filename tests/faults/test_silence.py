@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra.local.fleet import Fleet
-from infra.local.stack import Answer, Stack
-from spotkeeper.gcp.compute import _running_since
+from infra.local.fleet.fleet import Fleet
+from infra.local.stack.stack import Answer, Stack
+from spotkeeper.gcp.compute.instances import _running_since
 from tests.faults import tracker
 from tests.faults.fleets import BATCH, BEFORE, OWNER, at, one_vm
 from tests.faults.places import Place, place, schedule

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from werkzeug.test import Client
 
-from infra.local.stack import HOME_PROJECT, TOPIC, Answer
+from infra.local.stack.stack import HOME_PROJECT, TOPIC, Answer
 from tests.faults.fleets import at
 from tests.faults.keeping import empty, keep, put_back
 from tests.faults.outcomes import Outcome, Story, Told, differs, judged

@@ -14,7 +14,7 @@ import functions_framework
 from google.cloud import asset_v1, billing_v1, compute_v1, monitoring_v3, pubsub_v1  # type: ignore[attr-defined]  # noqa: F401 (imported once, before the forks)
 from werkzeug.test import Client
 
-from infra.local.stack import ROOT, SCHEDULE_HEADER
+from infra.local.stack.stack import ROOT, SCHEDULE_HEADER
 from tests.faults.deliveries import deliver
 
 

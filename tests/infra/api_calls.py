@@ -21,8 +21,9 @@ from google.cloud import (  # type: ignore[attr-defined]
     pubsub_v1,
 )
 
-from spotkeeper.gcp.compute import InstanceList, MachineTypes, OperationList
-from spotkeeper.gcp.rest_query import RestQuery
+from spotkeeper.gcp.bigquery.rest_query import RestQuery
+from spotkeeper.gcp.compute.lists import InstanceList, OperationList
+from spotkeeper.gcp.compute.shapes import MachineTypes
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 LIBRARIES = (asset_v1, bigquery, billing_v1, compute_v1, monitoring_v3, pubsub_v1)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from spotkeeper.settings import EnforcerSettings, TrackerSettings
+from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.tracking.settings import TrackerSettings
 from tests.infra.terraform_files import INFRA, ROOT, local_values, outputs
 from tests.infra.test_settings_contract import LOCAL_ONLY, read_by
 

@@ -134,7 +134,7 @@ def test_plain_calls_are_made_by_the_clients_of_our_own_alone() -> None:
     product = (ROOT / "functions" / "spotkeeper").rglob("*.py")
     users = {path.stem for path in product if "PlainCalls" in path.read_text()}
 
-    assert users == {"compute", "plain_calls", "platform", "rest_query"}
+    assert users == {"deployment", "http_calls", "lists", "rest_query", "shapes"}
 
 
 def test_a_client_is_followed_through_parameters_attributes_and_what_holds_several() -> None:
@@ -189,8 +189,8 @@ def test_only_staging_tables_may_be_deleted() -> None:
         'resource.name.startsWith("projects/${var.project_id}/datasets/${var.dataset}/tables/staging_")'
     )
     assert [name for name, value in lists.items() if "bigquery.tables.delete" in value] == ["staging_permissions"]
-    for module in ("warehouse", "enforcement_records"):
-        assert 'f"staging_{' in (ROOT / "functions" / "spotkeeper" / "gcp" / f"{module}.py").read_text()
+    for module in ("tracker_tables", "enforcer_tables"):
+        assert 'f"staging_{' in (ROOT / "functions" / "spotkeeper" / "gcp" / "bigquery" / f"{module}.py").read_text()
 
 
 def test_every_grant_is_known_and_adds_to_what_others_granted() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from spotkeeper.enforcement.policies import Policy
 from spotkeeper.errors import SettingsError
-from spotkeeper.policies import Policy
 from tests.infra.terraform_files import INFRA, parsed, variables
 from tests.infra.test_terraform import QUIET, TERRAFORM, needs_terraform
 

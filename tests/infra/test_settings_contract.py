@@ -8,11 +8,12 @@ from typing import Any, override
 
 import pytest
 
-from spotkeeper.actions import Event
-from spotkeeper.budgets import VerdictName
+from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import SettingsError
-from spotkeeper.policies import Policy
-from spotkeeper.settings import EnforcerSettings, TrackerSettings
+from spotkeeper.tracking.settings import TrackerSettings
 from tests.infra.terraform_files import (
     INFRA,
     ROOT,
@@ -185,7 +186,7 @@ def test_a_view_has_only_placeholders_that_are_filled_and_reads_tables(path: Any
 
 
 def test_every_metric_that_the_tracker_writes_is_declared_and_no_other() -> None:
-    tree = ast.parse((ROOT / "functions" / "spotkeeper" / "gcp" / "channel.py").read_text())
+    tree = ast.parse((ROOT / "functions" / "spotkeeper" / "gcp" / "alert_channel.py").read_text())
     [writer] = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "write_metrics"]
     figures = [node.elts for node in ast.walk(writer) if isinstance(node, ast.Tuple) and len(node.elts) == 3]
     written = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spotkeeper.cli.main import main
-from spotkeeper.gcp.report_rows import statement
+from spotkeeper.gcp.bigquery.report_views import statement
 from spotkeeper.report.rows import (
     BudgetState,
     CheaperPlace,

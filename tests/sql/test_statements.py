@@ -11,7 +11,7 @@ from zetasql.types import Type
 
 from tests.sql.googlesql import analyze, simple, table, table_fields
 
-STATEMENTS = Path(__file__).parents[2] / "functions" / "spotkeeper" / "gcp" / "statements"
+STATEMENTS = Path(__file__).parents[2] / "functions" / "spotkeeper" / "gcp" / "bigquery" / "statements"
 STAGED = {
     "cost": "spot_vm_costs",
     "look": "vm_inventory",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from google.cloud import bigquery
 
-from infra.local.stack import HOME_PROJECT, Stack
-from infra.local.tables import create_dataset
+from infra.local.bigquery.tables import create_dataset
+from infra.local.stack.stack import HOME_PROJECT, Stack
 from tests.sql.cases import (
     BILLING_EXPORT,
     BILLING_EXPORT_FIELDS,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Response, Signal
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
-from spotkeeper.notifications import BudgetNotification
 from spotkeeper.periods import PeriodKind, budget_period
-from spotkeeper.plans import SpotVm
-from spotkeeper.policies import BudgetRule, Caps, Policy, Response, Signal
 from tests.unit.enforcer_fakes import Cloud, Gate
 from tests.unit.enforcer_samples import JULY, LOW, MEDIUM, NOW, notification, policy, rule, steps, vm
 from tests.unit.enforcer_turns import Turns

@@ -10,19 +10,21 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from spotkeeper.actions import Outcome, PlannedEvent, Verb
-from spotkeeper.budgets import History, Verdict
-from spotkeeper.deliveries import Delivery
-from spotkeeper.enforcer_ports import EnforcerPorts, Report
-from spotkeeper.enforcing import enforce
+from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.enforce import enforce
+from spotkeeper.enforcement.history import History
+from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.policies import BudgetRule, Policy
+from spotkeeper.enforcement.ports import EnforcerPorts
+from spotkeeper.enforcement.restarts import StoppedVm
+from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.verdicts import Verdict
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey, ProvisioningModel
-from spotkeeper.notifications import BudgetNotification, Malformed
-from spotkeeper.plans import SpotVm
-from spotkeeper.policies import BudgetRule, Policy
-from spotkeeper.price_history import DatedRate
-from spotkeeper.restarts import StoppedVm
-from spotkeeper.settings import Mode
+from spotkeeper.ports import Report
+from spotkeeper.pricing.price_history import DatedRate
 from tests.unit.enforcer_samples import NOW, RATES, policy, settings
 from tests.unit.enforcer_tables import Tables
 

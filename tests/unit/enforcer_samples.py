@@ -7,15 +7,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from spotkeeper.alerts import SOURCE
+from spotkeeper.budget_messages import SOURCE
+from spotkeeper.enforcement.notifications import BudgetNotification, Message
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.policies import BudgetRule, Policy, Priority, Signal, Step
+from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.notifications import BudgetNotification, Message
 from spotkeeper.periods import Period, PeriodKind, budget_period, text
-from spotkeeper.plans import SpotVm
-from spotkeeper.policies import BudgetRule, Policy, Priority, Signal, Step
-from spotkeeper.price_history import DatedRate
-from spotkeeper.settings import EnforcerSettings, Mode
-from spotkeeper.skus import Market, Rate, RateUnit
+from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.skus import Market, Rate, RateUnit
 
 NOW = datetime(2026, 7, 21, 14, 15, tzinfo=UTC)
 JULY = budget_period(PeriodKind.MONTH, NOW)

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from spotkeeper.actions import Event, Outcome, PlannedEvent
-from spotkeeper.budgets import IN_HAND, History, RecordedStop, VerdictName
-from spotkeeper.deliveries import Delivery
+from spotkeeper.enforcement.actions import Event, Outcome, PlannedEvent
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.history import IN_HAND, History, RecordedStop
+from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.policies import BudgetRule, Priority
+from spotkeeper.enforcement.restarts import StoppedVm
+from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.instances import Instance, InstanceKey
-from spotkeeper.notifications import BudgetNotification
 from spotkeeper.periods import PeriodKind, budget_period
-from spotkeeper.policies import BudgetRule, Priority
-from spotkeeper.restarts import StoppedVm
-from spotkeeper.settings import Mode
 
 _ENDS = (Event.STOPPED, Event.CHANGED, Event.RESTARTED, Event.NOT_RESTARTED)
 _FAILURES = (Event.FAILED, Event.RESTART_FAILED)

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from spotkeeper.instances import Shape
-from spotkeeper.machine_types import sizes
-from spotkeeper.prices import PriceBook
-from spotkeeper.skus import Market, Rate, RateUnit
+from spotkeeper.pricing.machine_types import sizes
+from spotkeeper.pricing.price_book import PriceBook
+from spotkeeper.pricing.skus import Market, Rate, RateUnit
 
 SPOT, ON_DEMAND = Market.SPOT, Market.ON_DEMAND
 IOWA, BELGIUM = "us-central1", "europe-west1"

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from infra.local.catalog import UNITED_STATES, Sku, catalog_at, published_at, sku_resource
+from infra.local.emulators.catalog import UNITED_STATES, Sku, catalog_at, published_at, sku_resource
 
 AT = datetime(2026, 7, 21, tzinfo=UTC)
 IOWA = ("us-central1",)

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from spotkeeper.catalog_reading import read_catalog
-from spotkeeper.skus import CatalogReading, Market, RateUnit, Sku
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.skus import CatalogReading, Market, RateUnit, Sku
 
 SPOT, ON_DEMAND = Market.SPOT, Market.ON_DEMAND
 IOWA, CAROLINA, OREGON = "us-central1", "us-east1", "us-west1"

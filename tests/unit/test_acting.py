@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.acting import Clockwork, Crew
-from spotkeeper.actions import Event, Order, Verb, order, requests_of
+from spotkeeper.enforcement.actions import Event, Order, Verb, order, requests_of
+from spotkeeper.enforcement.executor import Clockwork, Crew
+from spotkeeper.enforcement.preconditions import StopChecks
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
-from spotkeeper.rechecks import StopChecks
 from tests.unit.enforcer_fakes import Cloud, Gate, Killed
 from tests.unit.enforcer_samples import NOW, labelled, policy, vm
 

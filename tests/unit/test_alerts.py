@@ -5,9 +5,9 @@ from typing import cast
 
 import pytest
 
-from spotkeeper.alerts import Alert, Spend, due_alerts, notification_attributes, notification_body
 from spotkeeper.periods import Period, PeriodKind
-from spotkeeper.settings import Budgets
+from spotkeeper.tracking.alerts import Alert, Spend, due_alerts, notification_attributes, notification_body
+from spotkeeper.tracking.settings import Budgets
 
 MIDNIGHT = datetime(2026, 7, 21, 7, tzinfo=UTC)
 DAY = Period(PeriodKind.DAY, MIDNIGHT, MIDNIGHT + timedelta(days=1))

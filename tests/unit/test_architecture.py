@@ -12,45 +12,12 @@ ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted((ROOT / "functions").rglob("*.py"))
 GCP = [path for path in FUNCTIONS if "gcp" in path.parts]
 CLI = [path for path in FUNCTIONS if "cli" in path.parts or path.name == "__main__.py"]
-CORE = [path for path in FUNCTIONS if path.parent.name in {"spotkeeper", "doctor"} and path not in CLI]
+ROOMS = ("pricing", "tracking", "enforcement", "doctor")
+CORE = [path for path in FUNCTIONS if path.parent.name in {"spotkeeper", *ROOMS} and path not in CLI]
 REPORT = [path for path in FUNCTIONS if "report" in path.parts]
 REPORT_ALONE = ("altair", "jinja2", "markupsafe", "vl_convert")
-READS_FOR_THE_REPORT = "report_rows.py"
-STAND_INS = [
-    ROOT / "infra" / "local" / f"{name}.py"
-    for name in (
-        "assets_api",
-        "catalog",
-        "catalog_api",
-        "cloud",
-        "compute_access",
-        "compute_api",
-        "compute_effects",
-        "compute_filters",
-        "compute_groups",
-        "compute_instances",
-        "compute_lists",
-        "compute_operations",
-        "control_api",
-        "control_compute",
-        "control_routes",
-        "faults",
-        "fleet",
-        "groups",
-        "instances",
-        "lifecycle",
-        "monitoring_api",
-        "operations",
-        "permissions",
-        "platform_api",
-        "platform_resources",
-        "pubsub_api",
-        "resource_manager_api",
-        "rest",
-        "scenario",
-        "world",
-    )
-]
+READS_FOR_THE_REPORT = "report_views.py"
+STAND_INS = sorted(path for room in ("emulators", "fleet") for path in (ROOT / "infra" / "local" / room).rglob("*.py"))
 IMPURE = {
     "os.environ": "settings come from a mapping",
     "os.getenv": "settings come from a mapping",
@@ -134,11 +101,11 @@ def pinned(path: Path) -> dict[str, str]:
 
 
 def test_the_files_that_are_walked_are_there() -> None:
-    assert {"tracking.py", "prices.py", "tracker_api.py"} <= {path.name for path in CORE}
-    assert {"warehouse.py", "compute.py", "tracker.py"} <= {path.name for path in GCP}
+    assert {"run.py", "enforce.py", "price_book.py", "http_api.py"} <= {path.name for path in CORE}
+    assert {"tracker_tables.py", "instances.py", "tracker.py"} <= {path.name for path in GCP}
     assert {"__main__.py", "main.py", "price.py", "catalog_check.py"} <= {path.name for path in CLI}
     assert {"page.py", "rows.py", "charts.py", "budgets.py"} <= {path.name for path in REPORT}
-    assert [path for path in STAND_INS if not path.is_file()] == []
+    assert {"monitoring_api.py", "reads.py", "scenario.py"} <= {path.name for path in STAND_INS}
 
 
 @pytest.mark.parametrize("path", CORE, ids=named)
@@ -189,8 +156,12 @@ def test_nothing_that_a_function_can_load_is_of_the_report() -> None:
         found = {name if name in modules else name.rpartition(".")[0] for name in imported(modules[module])}
         waiting += sorted((found & modules.keys()) - reached)
 
-    assert {"spotkeeper.tracking", "spotkeeper.enforcing", "spotkeeper.gcp.warehouse"} <= reached
-    assert [name for name in reached if within(name, "spotkeeper.report", "spotkeeper.gcp.report_rows")] == []
+    assert {
+        "spotkeeper.tracking.run",
+        "spotkeeper.enforcement.enforce",
+        "spotkeeper.gcp.bigquery.tracker_tables",
+    } <= reached
+    assert [name for name in reached if within(name, "spotkeeper.report", "spotkeeper.gcp.bigquery.report_views")] == []
     assert [name for module in reached for name in imported(modules[module]) if within(name, *REPORT_ALONE)] == []
 
 

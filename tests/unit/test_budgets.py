@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkeeper.budgets import History, Verdict, VerdictName, first_verdict, verdict_with
-from spotkeeper.notifications import BudgetNotification, Malformed, Message
+from spotkeeper.enforcement.history import History
+from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, Message
+from spotkeeper.enforcement.policies import CustomPeriod, Policy, Priority, Response, Signal
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName, first_verdict, verdict_with
 from spotkeeper.periods import PeriodKind, budget_period
-from spotkeeper.policies import CustomPeriod, Policy, Priority, Response, Signal
 from tests.unit.enforcer_samples import (
     ACCOUNT,
     HIGH,

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkeeper.catalog_reading import read_catalog
 from spotkeeper.instances import Shape
-from spotkeeper.machine_types import known_machine_types, sizes
-from spotkeeper.prices import PriceBook
-from spotkeeper.skus import Market, RateUnit, Sku
-from spotkeeper.tables import rows
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.machine_types import known_machine_types, sizes
+from spotkeeper.pricing.price_book import PriceBook
+from spotkeeper.pricing.reference_data import rows
+from spotkeeper.pricing.skus import Market, RateUnit, Sku
 from tests.unit.sku_samples import AMERICAS, IOWA, SPOT, priced, sku_of
 
 CUSTOM = ("custom-4-8192", "n2-custom-2-20480-ext", "n2d-custom-8-16384", "e2-custom-small-2048", "n4-custom-4-8192")

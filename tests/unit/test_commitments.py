@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from spotkeeper.catalog_reading import read_catalog
-from spotkeeper.machine_type_prices import known_shape
-from spotkeeper.prices import PriceBook
-from spotkeeper.skus import CatalogReading, Market, Sku
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.price_book import PriceBook
+from spotkeeper.pricing.price_list import known_shape
+from spotkeeper.pricing.skus import CatalogReading, Market, Sku
 from tests.unit.sku_samples import AMERICAS, CORE, IOWA, RAM, priced
 
 YEAR = replace(

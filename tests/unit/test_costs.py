@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotkeeper.costs import CostRow, InstancePrice, Uptime, cost_row
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.prices import PriceStatus
+from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
+from spotkeeper.tracking.costs import CostRow, Uptime, cost_row
 
 HOUR = datetime(2026, 7, 21, 5, tzinfo=UTC)
 READ_AT = datetime(2026, 7, 21, 6, 7, tzinfo=UTC)

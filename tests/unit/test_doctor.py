@@ -29,7 +29,8 @@ from spotkeeper.doctor.findings import Finding, State, ago, ok, problem, unknown
 from spotkeeper.doctor.messages import messages
 from spotkeeper.doctor.records import data, tables
 from spotkeeper.doctor.rights import grants, needed_roles, roles
-from spotkeeper.settings import EnforcerSettings, TrackerSettings
+from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.tracking.settings import TrackerSettings
 from tests.infra.terraform_files import local_values, resource, variables
 
 NOW = datetime(2026, 7, 22, 5, 20, tzinfo=UTC)

@@ -4,13 +4,13 @@ from decimal import Decimal
 
 import pytest
 
-from spotkeeper.actions import Event
-from spotkeeper.budgets import VerdictName
+from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, Message
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.policies import Caps, Policy
+from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
-from spotkeeper.notifications import BudgetNotification, Malformed, Message
-from spotkeeper.plans import SpotVm
-from spotkeeper.policies import Caps, Policy
-from spotkeeper.settings import Mode
 from tests.unit.enforcer_fakes import Cloud
 from tests.unit.enforcer_samples import JULY, NOW, RATES, labelled, notification, policy, rule, standard, steps, vm
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.actions import Event
-from spotkeeper.budgets import IN_HAND
-from spotkeeper.notifications import BudgetNotification
-from spotkeeper.policies import Caps, Policy
+from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.history import IN_HAND
+from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.policies import Caps, Policy
 from tests.unit.enforcer_fakes import Cloud, Gate, Killed, Killer
 from tests.unit.enforcer_samples import NOW, notification, policy, rule, vm
 from tests.unit.enforcer_turns import Turns

@@ -4,11 +4,11 @@ import random
 from decimal import ROUND_FLOOR
 from functools import cache
 
-from spotkeeper.actions import Event
-from spotkeeper.notifications import BudgetNotification
-from spotkeeper.plans import RUNNING, SpotVm, why_not
-from spotkeeper.policies import BudgetRule, Caps, Response
-from spotkeeper.protection import importance
+from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.plans import RUNNING, SpotVm, why_not
+from spotkeeper.enforcement.policies import BudgetRule, Caps, Response
+from spotkeeper.enforcement.protection import importance
 from tests.unit.enforcer_days import (
     BOTH_STOP,
     DAY,

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.actions import Event
+from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.settings import Mode
 from spotkeeper.errors import UnavailableError
-from spotkeeper.settings import Mode
 from tests.unit.enforcer_fakes import Cloud
 from tests.unit.enforcer_samples import NOW, notification, policy, vm
 

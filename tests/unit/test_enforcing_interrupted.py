@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.actions import Event
-from spotkeeper.budgets import VerdictName
+from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.policies import Caps, Policy, WithoutRecords
+from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
-from spotkeeper.policies import Caps, Policy, WithoutRecords
-from spotkeeper.settings import Mode
 from tests.unit.enforcer_fakes import Cloud, Killed, Killer
 from tests.unit.enforcer_samples import NOW, notification, policy, rule, steps, vm
 

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.actions import Event, Verb, order
-from spotkeeper.budgets import VerdictName
+from spotkeeper.enforcement.actions import Event, Verb, order
+from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.policies import Caps, Response, Signal
+from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
-from spotkeeper.notifications import BudgetNotification
 from spotkeeper.periods import PeriodKind, budget_period
-from spotkeeper.plans import SpotVm
-from spotkeeper.policies import Caps, Response, Signal
-from spotkeeper.settings import Mode
 from tests.unit.enforcer_fakes import Cloud, Killed, Killer
 from tests.unit.enforcer_samples import (
     JULY,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.local.fleet import FLEET_END, FLEET_START, STOPPING_TIME, Fleet, Vm
-from infra.local.lifecycle import started, stopped
-from infra.local.machine_types import machine_types, read_csv
-from infra.local.scenario import living_fleet, synthetic_fleet
+from infra.local.fleet.fleet import FLEET_END, FLEET_START, STOPPING_TIME, Fleet, Vm
+from infra.local.fleet.lifecycle import started, stopped
+from infra.local.fleet.machine_types import machine_types, read_csv
+from infra.local.fleet.scenario import living_fleet, synthetic_fleet
 
 FLEET = living_fleet()
 LOOKS = [FLEET_START + timedelta(hours=hour, minutes=7) for hour in range(49)]

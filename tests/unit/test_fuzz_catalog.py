@@ -15,15 +15,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spotkeeper.catalog_reading import read_catalog
 from spotkeeper.cli.catalog_files import read_file
 from spotkeeper.cli.dataset_arguments import add_time_argument
 from spotkeeper.cli.enforcer_arguments import add_budget_arguments, body
 from spotkeeper.cli.main import main
 from spotkeeper.cli.shapes import asked_shape, gpu_argument, local_ssd_argument
+from spotkeeper.enforcement.policies import BudgetRule
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.policies import BudgetRule
-from spotkeeper.skus import ForeignCurrencyError, MalformedSkuError, sku_from_json
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.skus import ForeignCurrencyError, MalformedSkuError, sku_from_json
 from tests.unit.any_json import WORDS, any_json, nested, spoilt, written
 from tests.unit.saved_catalogs import resource
 

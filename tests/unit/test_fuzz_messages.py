@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotkeeper.budgets import first_verdict
-from spotkeeper.deliveries import Delivery
-from spotkeeper.gcp.delivery_records import delivery_parameters
-from spotkeeper.gcp.rest_query import _as_json
-from spotkeeper.notifications import BudgetNotification, read_notification
-from spotkeeper.policies import Policy
-from spotkeeper.settings import Mode
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.notifications import BudgetNotification, read_notification
+from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.verdicts import first_verdict
+from spotkeeper.gcp.bigquery.delivery_records import delivery_parameters
+from spotkeeper.gcp.bigquery.rest_query import _as_json
 from tests.unit.any_json import any_json, nested, spoilt, written
 
 NOW = datetime(2026, 7, 21, 14, 7, tzinfo=UTC)

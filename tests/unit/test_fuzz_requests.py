@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.logs import follow_trace
 from spotkeeper.settings import Clock
-from spotkeeper.tracker_api import SCHEDULE_HEADER, decode
+from spotkeeper.tracking.http_api import SCHEDULE_HEADER, decode
 from tests.unit.any_json import TIMES, any_json, nested, spoilt
 
 NOW = datetime(2026, 7, 21, 14, 7, 12, tzinfo=UTC)

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from spotkeeper.enforcement.policies import Policy, Priority
+from spotkeeper.enforcement.protection import importance, protection
+from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.errors import SettingsError
-from spotkeeper.machine_types import sizes
-from spotkeeper.policies import Policy, Priority
-from spotkeeper.protection import importance, protection
-from spotkeeper.settings import EnforcerSettings, TrackerSettings
+from spotkeeper.pricing.machine_types import sizes
+from spotkeeper.tracking.settings import TrackerSettings
 from tests.unit.any_json import WORDS, any_json, nested, spoilt
 
 NOW = datetime(2026, 7, 21, 14, 7, tzinfo=UTC)

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from spotkeeper.hours import HourState, missing_work, work_of
+from spotkeeper.tracking.backlog import HourState, missing_work, work_of
 
 LATEST = datetime(2026, 7, 21, 13, tzinfo=UTC)
 PROJECTS = ("blue", "green")

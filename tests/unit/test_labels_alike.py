@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from spotkeeper.policies import Priority
-from spotkeeper.protection import importance, protection
+from spotkeeper.enforcement.policies import Priority
+from spotkeeper.enforcement.protection import importance, protection
 from tests.unit.enforcer_samples import HIGH, LOW, MEDIUM, NOW, policy
 
 

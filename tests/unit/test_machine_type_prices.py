@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from spotkeeper.catalog_reading import read_catalog
-from spotkeeper.machine_type_prices import MachineTypePrice, machine_type_prices
-from spotkeeper.skus import Market, Sku
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.price_list import MachineTypePrice, machine_type_prices
+from spotkeeper.pricing.skus import Market, Sku
 from tests.unit.sku_samples import CAROLINA, CORE, IOWA, RAM, priced
 
 READ_AT = datetime(2026, 7, 21, 6, 7, tzinfo=UTC)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotkeeper.machine_types import Sizes, sizes
-from spotkeeper.tables import rows
+from spotkeeper.pricing.machine_types import Sizes, sizes
+from spotkeeper.pricing.reference_data import rows
 
 MACHINE_TYPES = Path(__file__).parents[2].parent / "shared" / "data" / "machine_types"
 real_machine_types = pytest.mark.skipif(

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkeeper.alerts import Alert, notification_attributes, notification_body
-from spotkeeper.budgets import first_verdict
-from spotkeeper.notifications import BudgetNotification, Malformed, read_notification
+from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, read_notification
+from spotkeeper.enforcement.policies import Signal
+from spotkeeper.enforcement.verdicts import first_verdict
 from spotkeeper.periods import PeriodKind
-from spotkeeper.policies import Signal
-from spotkeeper.settings import Budgets
+from spotkeeper.tracking.alerts import Alert, notification_attributes, notification_body
+from spotkeeper.tracking.settings import Budgets
 from tests.unit.enforcer_samples import (
     ACCOUNT,
     ATTRIBUTES,

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkeeper.actions import Event, stop_events
-from spotkeeper.budgets import Verdict, VerdictName
-from spotkeeper.plans import Plan, Situation, SpotVm, plan, plan_of, why_not
-from spotkeeper.policies import BudgetRule, Caps, Policy, Priority
-from spotkeeper.protection import importance
+from spotkeeper.enforcement.actions import Event, stop_events
+from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan, plan_of, why_not
+from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
+from spotkeeper.enforcement.protection import importance
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from tests.unit.enforcer_samples import EVERYTHING, JULY, LOW, MEDIUM, NOW, labelled, policy, rule, vm
 
 HOUR = timedelta(hours=1)

@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkeeper.errors import SettingsError
-from spotkeeper.periods import PeriodKind
-from spotkeeper.policies import (
+from spotkeeper.enforcement.policies import (
     Caps,
     CustomPeriod,
     Policy,
@@ -21,6 +19,8 @@ from spotkeeper.policies import (
     Step,
     WithoutRecords,
 )
+from spotkeeper.errors import SettingsError
+from spotkeeper.periods import PeriodKind
 from tests.unit.enforcer_samples import BUDGET_ID, HIGH, LOW, MEDIUM, PROJECT, at, labelled, rule, vm
 
 LEAST: dict[str, Any] = {"budgets": {BUDGET_ID: {"projects": [PROJECT]}}}

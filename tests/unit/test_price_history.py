@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Shape
-from spotkeeper.price_history import DatedRate, PriceHistory
-from spotkeeper.prices import PriceStatus
-from spotkeeper.skus import Market, Rate, RateUnit
+from spotkeeper.pricing.price_book import PriceStatus
+from spotkeeper.pricing.price_history import DatedRate, PriceHistory
+from spotkeeper.pricing.skus import Market, Rate, RateUnit
 
 START = datetime(2026, 7, 21, tzinfo=UTC)
 REGION = "us-central1"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spotkeeper.instances import Shape
-from spotkeeper.prices import PriceBook
-from spotkeeper.skus import Market, Rate
-from spotkeeper.tables import rows
+from spotkeeper.pricing.price_book import PriceBook
+from spotkeeper.pricing.reference_data import rows
+from spotkeeper.pricing.skus import Market, Rate
 from tests.unit.price_samples import (
     BELGIUM,
     BOOK,

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.protection import importance, protection
+from spotkeeper.enforcement.protection import importance, protection
 from tests.unit.enforcer_samples import HIGH, LOW, MEDIUM, NOW, at, policy
 
 

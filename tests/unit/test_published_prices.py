@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from spotkeeper.catalog_reading import read_catalog
 from spotkeeper.instances import Shape
-from spotkeeper.machine_types import sizes
-from spotkeeper.prices import PriceBook
-from spotkeeper.skus import CatalogReading, Market, Sku, sku_from_json
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.machine_types import sizes
+from spotkeeper.pricing.price_book import PriceBook
+from spotkeeper.pricing.skus import CatalogReading, Market, Sku, sku_from_json
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 PRICES = DATA / "prices" / "published_prices_2026-07-30.csv.gz"

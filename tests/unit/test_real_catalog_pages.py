@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spotkeeper.catalog_reading import read_catalog
-from spotkeeper.skus import ForeignCurrencyError, Sku, sku_from_json
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.skus import ForeignCurrencyError, Sku, sku_from_json
 from tests.unit.sku_samples import AMERICAS, IOWA
 
 CATALOG = Path(__file__).parents[2].parent / "shared" / "data" / "catalog"

@@ -2,10 +2,10 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.actions import Event
-from spotkeeper.plans import SpotVm
-from spotkeeper.rechecks import StopChecks, start_check
-from spotkeeper.restarts import StoppedVm
+from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.preconditions import StopChecks, start_check
+from spotkeeper.enforcement.restarts import StoppedVm
 from tests.unit.enforcer_samples import LOW, NOW, labelled, policy, standard, vm
 
 STOPPED_AT = NOW - timedelta(days=1)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkeeper.actions import Event, PlannedEvent, restart_event
+from spotkeeper.enforcement.actions import Event, PlannedEvent, restart_event
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.policies import Caps, Priority
+from spotkeeper.enforcement.restarts import StoppedVm, restarts, why_not_restart
 from spotkeeper.instances import ProvisioningModel
-from spotkeeper.plans import SpotVm
-from spotkeeper.policies import Caps, Priority
-from spotkeeper.restarts import StoppedVm, restarts, why_not_restart
 from tests.unit.enforcer_samples import HIGH, LOW, MEDIUM, NOW, standard, vm
 
 DAY = timedelta(days=1)

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.rosters import Look, Roster
+from spotkeeper.tracking.inventory import Look, Roster
 
 MIDNIGHT = datetime(2026, 7, 21, tzinfo=UTC)
 KEY = InstanceKey("blue", "us-central1-a", "17000000000000000001")

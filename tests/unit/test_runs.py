@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from spotkeeper.costs import CostRow, InstancePrice, Uptime, cost_row
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.prices import PriceStatus
-from spotkeeper.runs import Gap, HourRun, Summary, Unpriced
+from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
+from spotkeeper.tracking.costs import CostRow, Uptime, cost_row
+from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
 
 HOUR = datetime(2026, 7, 21, 5, tzinfo=UTC)
 NOW = HOUR + timedelta(hours=1, minutes=7)

@@ -3,10 +3,12 @@ from decimal import Decimal
 
 import pytest
 
+from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.errors import SettingsError
 from spotkeeper.periods import PeriodKind
-from spotkeeper.policies import Policy
-from spotkeeper.settings import Clock, Endpoints, EnforcerSettings, Mode, TrackerSettings
+from spotkeeper.settings import Clock, Endpoints
+from spotkeeper.tracking.settings import TrackerSettings
 
 
 def test_only_the_project_must_be_set() -> None:

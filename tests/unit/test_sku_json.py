@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotkeeper.catalog_reading import read_catalog
-from spotkeeper.skus import MalformedSkuError, money, sku_from_json
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.skus import MalformedSkuError, money, sku_from_json
 from tests.unit.sku_samples import CORE, IOWA, priced
 
 

@@ -4,9 +4,9 @@ from itertools import product
 
 import pytest
 
-from spotkeeper.catalog_reading import read_catalog
-from spotkeeper.skus import CatalogReading, RateUnit
-from spotkeeper.tables import rows
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.reference_data import rows
+from spotkeeper.pricing.skus import CatalogReading, RateUnit
 from tests.unit.sku_samples import CORE, GPU, ON_DEMAND, RAM, SPOT, components, reasons, sku_of, the_component
 
 WORDINGS = [(row["component"], RateUnit(row["unit"]), row["wording"]) for row in rows("components")]

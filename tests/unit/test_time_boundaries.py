@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from spotkeeper.budgets import VerdictName, first_verdict
+from spotkeeper.enforcement.verdicts import VerdictName, first_verdict
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.hours import HourState, missing_work
 from spotkeeper.periods import HOUR, PeriodKind, budget_period, latest_closed_hour, periods_of, requested_hours, text
 from spotkeeper.settings import Clock
-from spotkeeper.tracker_api import SCHEDULE_HEADER, decode
+from spotkeeper.tracking.backlog import HourState, missing_work
+from spotkeeper.tracking.http_api import SCHEDULE_HEADER, decode
 from tests.unit.enforcer_samples import notification, policy, rule
 
 PROJECTS = ("blue",)

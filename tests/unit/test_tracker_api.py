@@ -8,16 +8,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spotkeeper.alerts import Alert
-from spotkeeper.costs import Uptime
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import Period, PeriodKind
-from spotkeeper.prices import PriceStatus
-from spotkeeper.runs import Gap, HourRun, Summary, Unpriced
+from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.settings import Clock
-from spotkeeper.tracker_api import SCHEDULE_HEADER, answer, decode
-from spotkeeper.tracking import TrackRequest
+from spotkeeper.tracking.alerts import Alert
+from spotkeeper.tracking.costs import Uptime
+from spotkeeper.tracking.http_api import SCHEDULE_HEADER, answer, decode
+from spotkeeper.tracking.run import TrackRequest
+from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
 
 NOW = datetime(2026, 7, 21, 14, 7, 12, tzinfo=UTC)
 START, END = "2026-07-21T05:00:00Z", "2026-07-21T07:00:00Z"

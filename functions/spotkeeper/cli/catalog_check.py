@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from spotkeeper.cli.amounts import exact
 from spotkeeper.cli.catalogs import add_catalog_argument, read
 from spotkeeper.cli.commands import Subparsers
-from spotkeeper.prices import MARKET_WORDS
+from spotkeeper.pricing.price_book import MARKET_WORDS
 
 if TYPE_CHECKING:
-    from spotkeeper.cli.drift import Collided, Drift
+    from spotkeeper.pricing.coverage import Collided, Drift
 
 _MOST_NAMED = 8
 _RULE = (
@@ -33,7 +33,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found and one line that sums it up; 1 when something has to be added to the tables."""
-    from spotkeeper.cli.drift import drift_of
+    from spotkeeper.pricing.coverage import drift_of
 
     catalog = read(arguments.catalog)
     found = drift_of(catalog.reading)

@@ -1,23 +1,42 @@
 """Saved catalogues: files with what the Cloud Billing Catalog's API answered, page after page."""
 
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spotkeeper.pricing.skus import CatalogReading
+
+if TYPE_CHECKING:
+    pass
+
 import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any, TextIO
 
-from spotkeeper.catalog_reading import read_catalog
-from spotkeeper.cli.catalogs import Catalog
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import parse_time
-from spotkeeper.skus import ForeignCurrencyError, MalformedSkuError, Sku, sku_from_json
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.skus import ForeignCurrencyError, MalformedSkuError, Sku, sku_from_json
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """A catalogue that was read: where, when, and whether to its end.
+
+    The time is that of the reading; of a file it is the latest time at which one of its prices came into effect.
+    """
+
+    source: str
+    as_of: datetime | None
+    reading: CatalogReading
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

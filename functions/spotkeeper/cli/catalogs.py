@@ -3,31 +3,17 @@
 import argparse
 import os
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spotkeeper.settings import TrackerSettings
-from spotkeeper.skus import CatalogReading
+from spotkeeper.cli.catalog_files import Catalog
+from spotkeeper.tracking.settings import TrackerSettings
 
 if TYPE_CHECKING:
-    from spotkeeper.gcp.catalog import BillingCatalog
+    from spotkeeper.gcp.billing_catalog import BillingCatalog
 
 LIVE = "the Cloud Billing Catalog"
-
-
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """A catalogue that was read: where, when, and whether to its end.
-
-    The time is that of the reading; of a file it is the latest time at which one of its prices came into effect.
-    """
-
-    source: str
-    as_of: datetime | None
-    reading: CatalogReading
-    complete: bool = True
 
 
 def add_catalog_argument(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +44,7 @@ def read(path: Path | None) -> Catalog:
 
 def live_catalog() -> "BillingCatalog":
     """Connect to the catalogue where BILLING_ENDPOINT says, or else to Google's."""
-    from spotkeeper.gcp.catalog import BillingCatalog
+    from spotkeeper.gcp.billing_catalog import BillingCatalog
 
     names = ("BILLING_ENDPOINT", "CALL_PATIENCE_SECONDS")
     relevant = {name: os.environ[name] for name in names if name in os.environ}

@@ -19,7 +19,7 @@ from spotkeeper.cli.dataset_arguments import (
 from spotkeeper.periods import text
 
 if TYPE_CHECKING:
-    from spotkeeper.gcp.check_rows import Found
+    from spotkeeper.gcp.bigquery.check_queries import Found
 
 _HEADER = re.compile(r"(?:-- .*\n|--\n)+")
 _ROW = "One row is "
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_checks(variables: Mapping[str, str], now: datetime) -> list[Check]:
     """Run all checks as of a time."""
-    from spotkeeper.gcp.check_rows import CheckQueries
+    from spotkeeper.gcp.bigquery.check_queries import CheckQueries
 
     settings = dataset_settings(variables)
     texts = sql_files("checks")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import YEARS, parse_time
-from spotkeeper.settings import TrackerSettings
+from spotkeeper.tracking.settings import TrackerSettings
 
 _DATASET = "cost_tracking"
 _READ = ("PROJECT_ID", "DATASET", "BIGQUERY_ENDPOINT", "CALL_PATIENCE_SECONDS")

@@ -59,8 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
 def examine(installation: Installation, variables: Mapping[str, str], now: datetime) -> list[Finding]:
     """Look at the deployment and return what is to be said of it."""
     from spotkeeper.doctor.diagnosis import diagnose
-    from spotkeeper.gcp.platform import PlatformReader
-    from spotkeeper.gcp.platform_rows import RecordsReader
+    from spotkeeper.gcp.bigquery.deployment_tables import RecordsReader
+    from spotkeeper.gcp.deployment import PlatformReader
 
     asked = {"PROJECT_ID": installation.project_id, "DATASET": installation.dataset}
     patience_seconds = variables.get("CALL_PATIENCE_SECONDS") or _PATIENCE_SECONDS
@@ -74,7 +74,7 @@ def examine(installation: Installation, variables: Mapping[str, str], now: datet
 
 def expected_tables() -> dict[str, "Table"]:
     """Return the tables that sql/tables describes."""
-    from spotkeeper.gcp.platform_rows import table_from
+    from spotkeeper.gcp.bigquery.deployment_tables import table_from
 
     return {name: table_from(json.loads(text)) for name, text in sql_files("tables").items()}
 

@@ -15,8 +15,8 @@ from spotkeeper.cli.enforcer_arguments import (
     time_of,
 )
 from spotkeeper.cli.text_tables import aligned
+from spotkeeper.enforcement.notifications import DRILL, REPLAYED_AT
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.notifications import DRILL, REPLAYED_AT
 from spotkeeper.periods import text
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
+from spotkeeper.budget_messages import SCHEMA_VERSION
 from spotkeeper.cli.dataset_arguments import add_time_argument
+from spotkeeper.enforcement.policies import BudgetRule
+from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.notifications import SCHEMA_VERSION
 from spotkeeper.periods import text
-from spotkeeper.policies import BudgetRule
-from spotkeeper.settings import EnforcerSettings, Mode
 
 
 def add_budget_arguments(parser: argparse.ArgumentParser) -> None:

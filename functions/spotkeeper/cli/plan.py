@@ -14,11 +14,11 @@ from spotkeeper.cli.enforcer_arguments import (
     time_of,
 )
 from spotkeeper.cli.text_tables import aligned
-from spotkeeper.deliveries import Delivery
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.notifications import Malformed, read_notification
+from spotkeeper.enforcement.plans import Decision
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.notifications import Malformed, read_notification
 from spotkeeper.periods import text
-from spotkeeper.plans import Decision
 
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -35,7 +35,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the verdict and the plan."""
-    from spotkeeper.enforcing import preview
+    from spotkeeper.enforcement.enforce import preview
     from spotkeeper.gcp.enforcer import enforcer_ports
 
     settings = enforcer_settings()

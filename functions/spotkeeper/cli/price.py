@@ -7,7 +7,7 @@ from spotkeeper.cli.catalogs import add_catalog_argument, read
 from spotkeeper.cli.commands import Subparsers
 from spotkeeper.cli.shapes import asked_shape, gpu_argument, local_ssd_argument, unknown
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.prices import PriceBook
+from spotkeeper.pricing.price_book import PriceBook
 
 _TEXT, _JSON = "text", "json"
 

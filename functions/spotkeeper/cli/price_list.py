@@ -7,10 +7,10 @@ from typing import TextIO
 from spotkeeper.cli.amounts import exact
 from spotkeeper.cli.quotes import status
 from spotkeeper.instances import Shape
-from spotkeeper.machine_type_prices import known_shape
-from spotkeeper.machine_types import known_machine_types
-from spotkeeper.prices import Price, PriceBook
-from spotkeeper.skus import PAID_BY_USE, Market
+from spotkeeper.pricing.machine_types import known_machine_types
+from spotkeeper.pricing.price_book import Price, PriceBook
+from spotkeeper.pricing.price_list import known_shape
+from spotkeeper.pricing.skus import PAID_BY_USE, Market
 
 COLUMNS = (
     "machine_type",

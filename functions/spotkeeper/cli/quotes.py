@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from spotkeeper.cli.amounts import HOURS_PER_MONTH, cents, exact
-from spotkeeper.cli.catalogs import Catalog
+from spotkeeper.cli.catalog_files import Catalog
 from spotkeeper.cli.text_tables import aligned
 from spotkeeper.instances import Shape
 from spotkeeper.periods import text
-from spotkeeper.prices import MARKET_WORDS, Price, PriceBook, PricedComponent, PriceStatus
-from spotkeeper.skus import CURRENCY, PAID_BY_USE, Market, RateUnit
+from spotkeeper.pricing.price_book import MARKET_WORDS, Price, PriceBook, PricedComponent, PriceStatus
+from spotkeeper.pricing.skus import CURRENCY, PAID_BY_USE, Market, RateUnit
 
 _UNIT_NAMES = {
     RateUnit.VCPU_HOUR: "vCPU-hour",

@@ -59,7 +59,7 @@ def check_packages() -> None:
 
 def write_report(variables: dict[str, str], days: int, now: datetime, output: Path, csv: Path | None = None) -> None:
     """Read the views and write the page, and the rows as CSV where that is wanted."""
-    from spotkeeper.gcp.report_rows import ReportViews
+    from spotkeeper.gcp.bigquery.report_views import ReportViews
     from spotkeeper.report.csv_files import write_csv
     from spotkeeper.report.page import page
 

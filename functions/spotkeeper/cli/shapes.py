@@ -8,9 +8,9 @@ from difflib import get_close_matches
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.instances import Shape
-from spotkeeper.machine_type_prices import known_shape
-from spotkeeper.machine_types import known_machine_types
-from spotkeeper.tables import rows
+from spotkeeper.pricing.machine_types import known_machine_types
+from spotkeeper.pricing.price_list import known_shape
+from spotkeeper.pricing.reference_data import rows
 
 _TAKE_GPUS = ("n1-standard-", "n1-highmem-", "n1-highcpu-", "n1-custom-", "custom-")
 """https://cloud.google.com/compute/docs/gpus: other types come with GPUs, or have none."""

@@ -6,7 +6,8 @@ from decimal import Decimal
 from spotkeeper.doctor.deployment import TOPIC, Installation
 from spotkeeper.doctor.facts import Budget, Platform, Unread
 from spotkeeper.doctor.findings import Finding, ok, problem, unknown
-from spotkeeper.settings import EnforcerSettings, TrackerSettings
+from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.tracking.settings import TrackerSettings
 
 _MOST_PLAUSIBLE = Decimal(10)
 """1.0 is all of the budget; ten times as much is more than anybody wants to be told of."""

@@ -14,8 +14,9 @@ from spotkeeper.doctor.deployment import (
 )
 from spotkeeper.doctor.facts import Function, Platform, Unread
 from spotkeeper.doctor.findings import Finding, ok, problem, unknown
+from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.errors import SettingsError
-from spotkeeper.settings import EnforcerSettings, Mode, TrackerSettings
+from spotkeeper.tracking.settings import TrackerSettings
 
 DEPLOY = "make deploy"
 _INVOKER = "roles/run.invoker"

@@ -21,8 +21,9 @@ from spotkeeper.doctor.deployment import (
 )
 from spotkeeper.doctor.facts import Binding, Found, Platform, Policy, Records, Unread
 from spotkeeper.doctor.findings import Finding, ok, problem, unknown
-from spotkeeper.policies import WithoutRecords
-from spotkeeper.settings import EnforcerSettings, TrackerSettings
+from spotkeeper.enforcement.policies import WithoutRecords
+from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.tracking.settings import TrackerSettings
 
 _DEPLOY = "make deploy"
 

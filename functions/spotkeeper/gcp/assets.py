@@ -9,13 +9,14 @@ from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import asset_v1
 from google.protobuf.json_format import MessageToDict
 
-from spotkeeper.costs import Uptime
-from spotkeeper.gcp.calls import TIMEOUT, client_options, credentials, failing_as_unavailable, is_local, retry
-from spotkeeper.gcp.compute import Shapes, to_instance
-from spotkeeper.gcp.plain_calls import readable
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, is_local, retry
+from spotkeeper.gcp.compute.instances import to_instance
+from spotkeeper.gcp.compute.shapes import Shapes
+from spotkeeper.gcp.http_calls import readable
 from spotkeeper.periods import HOUR
-from spotkeeper.rosters import Look
-from spotkeeper.tracker_ports import Report
+from spotkeeper.ports import Report
+from spotkeeper.tracking.costs import Uptime
+from spotkeeper.tracking.inventory import Look
 
 ASSETS_PER_CALL = 100
 """The most names that batchGetAssetsHistory takes."""

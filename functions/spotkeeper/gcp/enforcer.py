@@ -10,24 +10,25 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from spotkeeper.actions import Outcome, PlannedEvent, Verb
-from spotkeeper.budgets import History
-from spotkeeper.deliveries import Delivery
-from spotkeeper.enforcer_ports import EnforcerPorts, Report
-from spotkeeper.gcp.delivery_records import DeliveryRecords
-from spotkeeper.gcp.rest_query import RestQuery
+from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.history import History
+from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.policies import BudgetRule
+from spotkeeper.enforcement.ports import EnforcerPorts
+from spotkeeper.enforcement.restarts import StoppedVm
+from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.gcp.bigquery.delivery_records import DeliveryRecords
+from spotkeeper.gcp.bigquery.rest_query import RestQuery
 from spotkeeper.instances import InstanceKey
-from spotkeeper.notifications import BudgetNotification
-from spotkeeper.plans import SpotVm
-from spotkeeper.policies import BudgetRule
-from spotkeeper.price_history import DatedRate
-from spotkeeper.restarts import StoppedVm
-from spotkeeper.settings import EnforcerSettings
+from spotkeeper.ports import Report
+from spotkeeper.pricing.price_history import DatedRate
 
 if TYPE_CHECKING:
-    from spotkeeper.gcp.actuator import ComputeActuator
-    from spotkeeper.gcp.enforcement_records import EnforcementRecords
-    from spotkeeper.gcp.fleet import SpotFleet
+    from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords
+    from spotkeeper.gcp.compute.actuator import ComputeActuator
+    from spotkeeper.gcp.compute.spot_fleet import SpotFleet
 
 
 def enforcer_ports(settings: EnforcerSettings) -> EnforcerPorts:
@@ -45,8 +46,8 @@ def enforcer_ports(settings: EnforcerSettings) -> EnforcerPorts:
 
 def enforcement_records(settings: EnforcerSettings) -> "EnforcementRecords":
     """Return the enforcer's dataset, by BigQuery's client library."""
-    from spotkeeper.gcp.enforcement_records import EnforcementRecords  # noqa: PLC0415 (see above)
-    from spotkeeper.gcp.jobs import Jobs  # noqa: PLC0415 (see above)
+    from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords  # noqa: PLC0415 (see above)
+    from spotkeeper.gcp.bigquery.jobs import Jobs  # noqa: PLC0415 (see above)
 
     patience = timedelta(seconds=settings.call_patience_seconds)
     return EnforcementRecords(Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience))
@@ -107,13 +108,13 @@ class _ComputeWhenNeeded:
 
     @cached_property
     def _fleet(self) -> "SpotFleet":
-        from spotkeeper.gcp.fleet import SpotFleet  # noqa: PLC0415 (see above)
+        from spotkeeper.gcp.compute.spot_fleet import SpotFleet  # noqa: PLC0415 (see above)
 
         return SpotFleet(self._settings.endpoints.compute, self._patience)
 
     @cached_property
     def _actuator(self) -> "ComputeActuator":
-        from spotkeeper.gcp.actuator import ComputeActuator  # noqa: PLC0415 (see above)
+        from spotkeeper.gcp.compute.actuator import ComputeActuator  # noqa: PLC0415 (see above)
 
         settings = self._settings
         return ComputeActuator(settings.endpoints.compute, self._patience, self._fleet.shapes, settings.parallel_stops)

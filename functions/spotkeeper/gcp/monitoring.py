@@ -13,9 +13,8 @@ from google.cloud.monitoring_v3 import (
 )
 from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
 
-from spotkeeper.costs import Uptime
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.calls import (
+from spotkeeper.gcp.client_calls import (
     TIMEOUT,
     client_options,
     credentials,
@@ -24,10 +23,11 @@ from spotkeeper.gcp.calls import (
     is_local,
     retry,
 )
-from spotkeeper.gcp.plain_calls import Turning, readable
+from spotkeeper.gcp.http_calls import Turning, readable
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR
-from spotkeeper.tracker_ports import Report
+from spotkeeper.ports import Report
+from spotkeeper.tracking.costs import Uptime
 
 POINTS_PER_PAGE = 10_000
 """Few enough to keep a page of decoded series below some 20 MB; the service allows 100,000."""

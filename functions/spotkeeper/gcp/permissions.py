@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from google.auth.transport.requests import AuthorizedSession
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.calls import TIMEOUT, credentials, failing_as_unavailable
+from spotkeeper.gcp.client_calls import TIMEOUT, credentials, failing_as_unavailable
 
 ADDRESS = "https://cloudresourcemanager.googleapis.com"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from google.cloud import pubsub_v1  # type: ignore[attr-defined]
 
-from spotkeeper.gcp.calls import TIMEOUT, failing_as_unavailable
+from spotkeeper.gcp.client_calls import TIMEOUT, failing_as_unavailable
 
 
 def publish(topic: str, body: bytes, attributes: Mapping[str, str]) -> str:

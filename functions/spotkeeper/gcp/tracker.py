@@ -4,17 +4,18 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from spotkeeper.costs import Uptime
-from spotkeeper.gcp.channel import Channel
-from spotkeeper.gcp.compute import ComputeInstances
-from spotkeeper.gcp.jobs import Jobs
+from spotkeeper.gcp.alert_channel import Channel
+from spotkeeper.gcp.bigquery.jobs import Jobs
+from spotkeeper.gcp.bigquery.tracker_tables import Warehouse
+from spotkeeper.gcp.compute.instances import ComputeInstances
+from spotkeeper.gcp.compute.preemptions import ComputePreemptions
 from spotkeeper.gcp.monitoring import MonitoringUptime, metric_client
-from spotkeeper.gcp.preemptions import ComputePreemptions
-from spotkeeper.gcp.warehouse import Warehouse
-from spotkeeper.rosters import Look
-from spotkeeper.settings import TrackerSettings
-from spotkeeper.skus import CatalogReading
-from spotkeeper.tracker_ports import Ports, Report
+from spotkeeper.ports import Report
+from spotkeeper.pricing.skus import CatalogReading
+from spotkeeper.tracking.costs import Uptime
+from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.ports import Ports
+from spotkeeper.tracking.settings import TrackerSettings
 
 
 def tracker_ports(settings: TrackerSettings) -> Ports:
@@ -43,7 +44,7 @@ class _CatalogWhenDue:
         self._patience = patience
 
     def read(self) -> CatalogReading:
-        from spotkeeper.gcp.catalog import BillingCatalog  # noqa: PLC0415 (half a second that most runs do not need)
+        from spotkeeper.gcp.billing_catalog import BillingCatalog  # noqa: PLC0415 (half a second that most runs do not need)
 
         return BillingCatalog(self._endpoint, self._patience).read()
 

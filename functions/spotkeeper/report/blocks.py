@@ -148,8 +148,3 @@ def total(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """Return the sum of what is known; None when nothing is."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known, Decimal(0)) if known else None
-
-
-def amount_or_none(value: Decimal | None) -> Decimal:
-    """Return an amount to put things in order by: what is not known comes last."""
-    return Decimal("-Infinity") if value is None else value

@@ -1,0 +1,1 @@
+"""The enforcer: from a budget notification to stopped instances."""

@@ -1,0 +1,74 @@
+"""What the labels of an instance say to the enforcer: how important it is, and whether it is protected."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from spotkeeper.enforcement.policies import Policy, Priority
+from spotkeeper.periods import end_of_day
+
+_NOT_PROTECTED = frozenset({"false", "no", "off", "0"})
+_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+
+type Labels = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """The priority of an instance, and from what it follows."""
+
+    priority: Priority
+    source: str
+
+
+def importance(labels: Labels, policy: Policy) -> Importance:
+    """Return the priority that the labels give; one that nobody has heard of counts as the highest.
+
+    Of several labels whose keys differ in case alone, the one that makes it most important holds.
+    """
+    unlabelled = Importance(policy.unlabelled_priority, f"no label {policy.priority_label}")
+    found = (_importance(value, policy) for value in _values(labels, policy.priority_label))
+    return max(found, key=lambda each: each.priority.rank, default=unlabelled)
+
+
+def protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
+    """Return why an instance is protected, None when it is not.
+
+    The label's value may be true, a reason, a last day such as 2026-12-31, or both: `2026-12-31-demo`. The last day
+    ends at midnight in America/Los_Angeles, like the days of a budget. A day that no calendar has protects for ever.
+    Of several labels whose keys differ in case alone, one that protects is enough.
+    """
+    found = (_protection(value, policy, now) for value in _values(labels, policy.protect_label))
+    return next((reason for reason in found if reason is not None), None)
+
+
+def _importance(value: str, policy: Policy) -> Importance:
+    label = f"label {policy.priority_label}={value}"
+    if value.lower() in Priority:
+        return Importance(Priority(value.lower()), label)
+    return Importance(Priority.HIGH, f"{label} is none of {', '.join(Priority)}")
+
+
+def _protection(value: str, policy: Policy, now: datetime) -> str | None:
+    if value.lower() in _NOT_PROTECTED:
+        return None
+    label = f"label {policy.protect_label}={value}" if value else f"label {policy.protect_label}"
+    last_day = _last_day(value)
+    if last_day is None:
+        return f"it is protected ({label})"
+    return f"it is protected to the end of {last_day} ({label})" if now < end_of_day(last_day) else None
+
+
+def _last_day(value: str) -> date | None:
+    found = _DATE.search(value)
+    try:
+        return date.fromisoformat(found.group()) if found else None
+    except ValueError:
+        return None
+
+
+def _values(labels: Labels, wanted: str) -> list[str]:
+    """The values of a label whose key may be written in any case; Compute Engine itself allows small letters only."""
+    sought = wanted.lower()
+    return [value.strip() for key, value in labels if key.lower() == sought]

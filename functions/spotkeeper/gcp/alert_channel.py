@@ -1,0 +1,88 @@
+"""Where alerts and figures go: Pub/Sub, and custom metrics in Cloud Monitoring."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from google.api import metric_pb2, monitored_resource_pb2
+from google.api_core.exceptions import InvalidArgument
+from google.cloud.monitoring_v3 import (
+    CreateTimeSeriesRequest,
+    MetricServiceClient,
+    Point,
+    TimeInterval,
+    TimeSeries,
+    TypedValue,
+)
+
+from spotkeeper.gcp.client_calls import TIMEOUT, failing_as_unavailable, retry
+from spotkeeper.logs import event
+from spotkeeper.tracking.alerts import Alert, Spend, notification_attributes, notification_body
+from spotkeeper.tracking.run_summary import HourRun
+from spotkeeper.tracking.settings import Budgets
+
+METRIC_PREFIX = "custom.googleapis.com/spotkeeper/"
+
+
+class Channel:
+    """Publishes alerts as budget notifications and writes the run's figures; both raise UnavailableError."""
+
+    def __init__(
+        self, metrics: MetricServiceClient | None, project_id: str, budgets: Budgets, patience: timedelta
+    ) -> None:
+        self._metrics = metrics
+        self._project_id = project_id
+        self._budgets = budgets
+        self._retry = retry(patience)
+        self._patience = patience
+
+    def publish(self, alert: Alert) -> str:
+        """Send an alert to the budget topic and return its message id; without a topic it is only logged."""
+        body, attributes = notification_body(alert, self._budgets), notification_attributes(alert, self._budgets)
+        event("budget threshold passed", budget_usd=alert.budget_usd, cost_usd=alert.cost_usd, **attributes)
+        if self._budgets.topic is None:
+            return f"not-sent-{alert.period.kind}-{alert.period.start:%Y%m%dT%H}"
+        from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # noqa: PLC0415 (most runs send no alert, and it takes half a second)
+
+        with failing_as_unavailable("Pub/Sub"):
+            client = pubsub_v1.PublisherClient()
+            future = client.publish(
+                self._budgets.topic, body, retry=self._retry, timeout=self._patience.total_seconds(), **attributes
+            )
+            message_id = future.result(timeout=self._patience.total_seconds() + TIMEOUT)
+            client.stop()
+            return str(message_id)
+
+    def write_metrics(self, spends: Sequence[Spend], hours: Sequence[HourRun], at: datetime) -> None:
+        """Write what the periods cost so far, and what the run could not find out."""
+        if self._metrics is None:
+            return
+        figures = [("cost_usd", {"period": str(spend.period.kind)}, float(spend.cost_usd)) for spend in spends]
+        figures += [
+            ("budget_share", {"period": str(spend.period.kind)}, float(spend.cost_usd / budget))
+            for spend in spends
+            if (budget := self._budgets.amounts_usd.get(spend.period.kind))
+        ]
+        figures += [
+            ("rows", {}, float(sum(hour.rows for hour in hours))),
+            ("unpriced_rows", {}, float(sum(hour.unpriced.total() for hour in hours))),
+            ("unresolved_instances", {}, float(sum(len(hour.unresolved) for hour in hours))),
+            ("incomplete_hours", {}, float(sum(not hour.complete for hour in hours))),
+        ]
+        series = [self._series(name, labels, value, at) for name, labels, value in figures]
+        with failing_as_unavailable("Cloud Monitoring"):
+            try:
+                self._metrics.create_time_series(
+                    request=CreateTimeSeriesRequest(name=f"projects/{self._project_id}", time_series=series),
+                    retry=self._retry,
+                    timeout=TIMEOUT,
+                )
+            except InvalidArgument as error:
+                # A point that is not newer than the last one is refused; the run that wrote that one has told it all.
+                event("metrics refused", detail=str(error))
+
+    def _series(self, name: str, labels: dict[str, str], value: float, at: datetime) -> TimeSeries:
+        return TimeSeries(
+            metric=metric_pb2.Metric(type=f"{METRIC_PREFIX}{name}", labels=labels),
+            resource=monitored_resource_pb2.MonitoredResource(type="global", labels={"project_id": self._project_id}),
+            points=[Point(interval=TimeInterval(end_time=at), value=TypedValue(double_value=value))],
+        )

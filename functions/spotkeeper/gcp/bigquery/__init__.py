@@ -1,0 +1,1 @@
+"""BigQuery: the tables, and the statements that read and write them."""

@@ -1,0 +1,192 @@
+"""What BigQuery says of a deployment: its dataset, tables and views, and the latest of what was recorded."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from google.api_core.exceptions import BadRequest, Forbidden, NotFound
+from google.cloud import bigquery
+from google.cloud.bigquery import ScalarQueryParameter
+from google.cloud.bigquery.table import Row
+
+from spotkeeper.doctor.deployment import Installation
+from spotkeeper.doctor.facts import Found, Notification, Plan, Prices, Records, Run, Table, Unread
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+
+QUERY_SECONDS = 120.0
+"""Seconds that one question may take."""
+
+_WEEK, _TWO_DAYS, _DAY, _HOUR = timedelta(days=7), timedelta(days=2), timedelta(days=1), timedelta(hours=1)
+
+_RUN = """
+SELECT
+  runs.hour,
+  runs.recorded_at,
+  runs.complete,
+  ARRAY(SELECT DISTINCT gap.source FROM UNNEST(runs.gaps) AS gap ORDER BY gap.source) AS gaps,
+  runs.prices_as_of
+FROM tracker_runs AS runs
+WHERE runs.hour >= @since
+ORDER BY runs.recorded_at DESC, runs.hour DESC
+LIMIT 1
+"""
+_HOURS = """
+SELECT runs.hour, LOGICAL_OR(runs.complete) AS complete
+FROM tracker_runs AS runs
+WHERE runs.hour >= @since
+GROUP BY runs.hour
+ORDER BY runs.hour
+"""
+_PRICES = """
+SELECT
+  COUNT(*) AS row_count,
+  COUNTIF(costs.price_status = 'unknown') AS unpriced,
+  COUNTIF(costs.price_status = 'stale') AS stale
+FROM spot_vm_costs AS costs
+WHERE costs.usage_start_time >= @since
+"""
+_NOTIFICATION = """
+SELECT
+  messages.received_at,
+  COALESCE(messages.budget_display_name, messages.budget_id, 'without an id') AS budget,
+  messages.verdict,
+  messages.reason
+FROM budget_notifications AS messages
+WHERE messages.received_at >= @since AND NOT messages.drill
+ORDER BY messages.received_at DESC
+LIMIT 1
+"""
+_PLAN = """
+SELECT messages.received_at, messages.stops, messages.mode, messages.drill, messages.missing_permissions
+FROM budget_notifications AS messages
+WHERE messages.received_at >= @since AND messages.stops IS NOT NULL
+ORDER BY messages.received_at DESC
+LIMIT 1
+"""
+
+
+class RecordsReader:
+    """Looks at one dataset; what it may not look at becomes Unread, and what is not there None."""
+
+    def __init__(self, installation: Installation, endpoint: str | None, patience: timedelta) -> None:
+        self._client = bigquery.Client(
+            project=installation.project_id,
+            credentials=credentials(endpoint),
+            client_options=client_options(endpoint),
+        )
+        self._dataset = bigquery.DatasetReference(installation.project_id, installation.dataset)
+        self._retry = retry(patience)
+
+    def read(self, names: Iterable[str], now: datetime) -> Records:
+        """Return all that can be found out about these tables, and what was recorded up to now."""
+        since = now - _WEEK
+        return Records(
+            access=self._found(self._access),
+            tables={name: self._found(partial(self._table, name)) for name in names},
+            views=_there(self._found(self._views), {}),
+            run=self._found(lambda: _run(self._rows(_RUN, since))),
+            open_hours=_there(self._found(lambda: _open(self._rows(_HOURS, now - _TWO_DAYS))), []),
+            prices=_there(self._found(lambda: _prices(self._rows(_PRICES, now - _DAY))), Prices(0, 0, 0)),
+            notification=self._found(lambda: _notification(self._rows(_NOTIFICATION, since))),
+            plan=self._found(lambda: _plan(self._rows(_PLAN, since))),
+        )
+
+    def _found[Fact](self, read: Callable[[], Fact | None]) -> Found[Fact]:
+        try:
+            with failing_as_unavailable("BigQuery"):
+                return read()
+        except UnavailableError as error:
+            match error.__cause__:
+                case NotFound():
+                    return None
+                case Forbidden() as refused:
+                    return Unread(f"BigQuery: {refused.message}", denied=True)
+                case BadRequest() as wrong:
+                    return Unread(f"BigQuery: {wrong.message}")
+                case _:
+                    return Unread(str(error))
+
+    def _access(self) -> frozenset[tuple[str, str]]:
+        dataset = self._client.get_dataset(self._dataset, retry=self._retry, timeout=TIMEOUT)
+        return frozenset((str(each.role), str(each.entity_id)) for each in dataset.access_entries)
+
+    def _table(self, name: str) -> Table:
+        found = self._client.get_table(self._dataset.table(name), retry=self._retry, timeout=TIMEOUT)
+        return table_from(found.to_api_repr())
+
+    def _views(self) -> Mapping[str, bool]:
+        listed = self._client.list_tables(self._dataset, retry=self._retry, timeout=TIMEOUT)
+        return {each.table_id: each.table_type == "VIEW" for each in listed}
+
+    def _rows(self, query: str, since: datetime) -> list[Row]:
+        configuration = bigquery.QueryJobConfig(
+            default_dataset=self._dataset, query_parameters=[ScalarQueryParameter("since", "TIMESTAMP", since)]
+        )
+        job = self._client.query(query, job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT)
+        rows = job.result(retry=self._retry, timeout=QUERY_SECONDS)
+        found = list(rows)
+        if not rows.schema:
+            message = "BigQuery: a query was answered without its columns"
+            raise UnavailableError(message)
+        return found
+
+
+def table_from(resource: Mapping[str, Any]) -> Table:
+    """Return a table from BigQuery's resource, which the files in sql/tables are as well."""
+    partitioning = resource.get("timePartitioning") or {}
+    required = resource.get("requirePartitionFilter", partitioning.get("requirePartitionFilter", False))
+    kinds = {"INTEGER": "INT64", "BOOLEAN": "BOOL", "FLOAT": "FLOAT64", "RECORD": "STRUCT"}
+    return Table(
+        columns={
+            str(field["name"]): kinds.get(str(field["type"]), str(field["type"]))
+            for field in resource["schema"]["fields"]
+        },
+        partitioned_by=partitioning.get("field"),
+        filter_required=bool(required),
+    )
+
+
+def _there[Fact](found: Found[Fact], otherwise: Fact) -> Fact | Unread:
+    return otherwise if found is None else found
+
+
+def _run(rows: list[Row]) -> Run | None:
+    return next(
+        (
+            Run(row["hour"], row["recorded_at"], row["complete"], tuple(row["gaps"]), row["prices_as_of"])
+            for row in rows
+        ),
+        None,
+    )
+
+
+def _open(rows: list[Row]) -> list[datetime]:
+    """The hours that are missing or incomplete, from the first on record to the one before the latest."""
+    complete = {row["hour"] for row in rows if row["complete"]}
+    hours = [row["hour"] for row in rows]
+    first, last = (min(hours), max(hours)) if hours else (None, None)
+    found = []
+    while first is not None and last is not None and first < last:
+        if first not in complete:
+            found.append(first)
+        first += _HOUR
+    return found
+
+
+def _prices(rows: list[Row]) -> Prices:
+    [row] = rows
+    return Prices(row["row_count"], row["unpriced"], row["stale"])
+
+
+def _notification(rows: list[Row]) -> Notification | None:
+    return next((Notification(*row.values()) for row in rows), None)
+
+
+def _plan(rows: list[Row]) -> Plan | None:
+    for row in rows:
+        return Plan(
+            row["received_at"], row["stops"], row["mode"], row["drill"], tuple(row["missing_permissions"] or ())
+        )
+    return None

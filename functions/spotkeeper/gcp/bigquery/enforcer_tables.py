@@ -1,0 +1,242 @@
+"""BigQuery: what the enforcer knows of earlier notifications, and what it records of this one."""
+
+import gzip
+import io
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from google.cloud.bigquery import (
+    ArrayQueryParameter,
+    ScalarQueryParameter,
+    ScalarQueryParameterType,
+    SchemaField,
+    StructQueryParameter,
+    StructQueryParameterType,
+)
+
+from spotkeeper.enforcement.actions import Outcome, PlannedEvent
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.history import IN_HAND, History, RecordedStop
+from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.policies import BudgetRule, Priority
+from spotkeeper.enforcement.restarts import StoppedVm
+from spotkeeper.enforcement.verdicts import current_period
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY, amount, delivery_parameters, rounded
+from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
+from spotkeeper.gcp.bigquery.tracker_rows import dated_rate_from
+from spotkeeper.gcp.client_calls import failing_as_unavailable
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.logs import event
+from spotkeeper.periods import PeriodKind, budget_period, text
+from spotkeeper.pricing.price_history import DatedRate
+
+LONGEST_STOP = timedelta(days=400)
+"""A budget period is a year at most; what was stopped longer ago is not started again."""
+
+_STAGING_LIFE = timedelta(days=1)
+_OUTCOME = StructQueryParameterType(
+    ScalarQueryParameterType("STRING", name="project_id"),
+    ScalarQueryParameterType("STRING", name="instance_id"),
+    ScalarQueryParameterType("TIMESTAMP", name="happened_at"),
+    ScalarQueryParameterType("STRING", name="event"),
+    ScalarQueryParameterType("STRING", name="reason"),
+    ScalarQueryParameterType("STRING", name="operation"),
+    ScalarQueryParameterType("STRING", name="error"),
+)
+
+
+class EnforcementRecords:
+    """The dataset of the enforcer; every verb raises UnavailableError."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def history(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> History:
+        """Return what is on record when a notification arrives."""
+        labels = [f"{key}={value}" for key, values in rule.labels.items() for value in sorted(values)]
+        parameters: list[Parameter] = [
+            _string("message_id", notification.message.message_id),
+            _string("budget_id", notification.budget_id),
+            _string("source", notification.signal),
+            _time("cost_interval_start", notification.interval_start),
+            _time("period_end", current_period(notification.period, rule, max(now, notification.published_at)).end),
+            _time("since", now - REDELIVERY),
+            _time("in_hand_since", now - IN_HAND),
+            _time("day_start", budget_period(PeriodKind.DAY, now).start),
+            ArrayQueryParameter("projects", "STRING", list(rule.projects)),
+            ArrayQueryParameter("labels", "STRING", labels),
+            ScalarQueryParameter("label_keys", "INT64", len(rule.labels)),
+        ]
+        with failing_as_unavailable("BigQuery"):
+            [row] = self._jobs.query("enforcement_history", parameters)
+            return History(
+                received_before=row["received_before"],
+                latest=row["latest"],
+                stops_today=row["stops_today"],
+                plans=row["plans"],
+                plan=tuple(
+                    RecordedStop(_key(each), each["instance_name"], each["planned_at"], each["done"], each["restart"])
+                    for each in row["plan"]
+                ),
+                in_hand={_key(each): each["message_id"] for each in row["in_hand"]},
+                tracker_cost=row["tracker_cost"],
+            )
+
+    def rates(self, since: datetime) -> list[DatedRate]:
+        """Return the rates that held at that time or later."""
+        with failing_as_unavailable("BigQuery"):
+            return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
+
+    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
+        """Record a delivery and its plan, all or nothing; False when there are not `plans` plans now."""
+        staging = f"staging_{delivery.delivery_id}_{uuid.uuid4().hex}"
+        schema = self._jobs.fields("enforcement_actions")
+        self._load(staging, schema, (_planned(delivery, each) for each in events))
+        try:
+            parameters = [*_delivery(delivery), *_plan(delivery), ScalarQueryParameter("plans", "INT64", plans)]
+            with failing_as_unavailable("BigQuery"):
+                [row] = self._jobs.transaction("plan", parameters, staging)
+        finally:
+            self._sweep(staging)
+        return bool(row["recorded"])
+
+    def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
+        """Record what came of a plan's orders."""
+        parameters: list[Parameter] = [
+            _string("delivery_id", delivery.delivery_id),
+            _string("message_id", delivery.message_id),
+            _time("received_at", delivery.received_at),
+            _time("since", delivery.received_at - REDELIVERY),
+            ArrayQueryParameter("outcomes", _OUTCOME, [_outcome(each) for each in outcomes]),
+        ]
+        self._jobs.transaction("outcomes", parameters)
+
+    def stopped(self, rule: BudgetRule, now: datetime) -> tuple[list[StoppedVm], int]:
+        """Return what was stopped in budget periods that are over and not started since, and the starts of today."""
+        parameters: list[Parameter] = [
+            _string("budget_id", rule.budget_id),
+            _time("since", now - LONGEST_STOP),
+            _time("now", now),
+            _time("day_start", budget_period(PeriodKind.DAY, now).start),
+        ]
+        with failing_as_unavailable("BigQuery"):
+            rows = list(self._jobs.query("stopped", parameters))
+            return [_stopped(row) for row in rows], max((row["starts_today"] for row in rows), default=0)
+
+    def recorded(self, message_id: str, since: datetime) -> list[dict[str, Any]]:
+        """Return what was recorded of a message and of every instance in its plan, for a person to read."""
+        parameters = [_string("message_id", message_id), _time("since", since - timedelta(days=1))]
+        return [dict(row) for row in self._jobs.query("recorded", parameters)]
+
+    def _load(self, table: str, schema: Sequence[SchemaField], rows: Iterable[Mapping[str, object]]) -> None:
+        file = io.BytesIO()
+        with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as lines:
+            for row in rows:
+                lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        self._jobs.load(table, schema, file, _STAGING_LIFE)
+
+    def _sweep(self, table: str) -> None:
+        try:
+            self._jobs.drop(table)
+        except UnavailableError as error:
+            event("staging table left to expire", table=table, detail=str(error))
+
+
+def _delivery(delivery: Delivery) -> list[Parameter]:
+    return [ScalarQueryParameter(*each) for each in delivery_parameters(delivery)]
+
+
+def _plan(delivery: Delivery) -> list[Parameter]:
+    made = delivery.plan
+    return [
+        ScalarQueryParameter("stops", "INT64", len(made.stops) if made else None),
+        ScalarQueryParameter("left_for_next", "INT64", made.left if made else None),
+        _amount("hourly_cost", made.hourly_cost_usd if made else None),
+        _amount("hourly_savings", made.hourly_savings_usd if made else None),
+        ScalarQueryParameter("unpriced", "INT64", made.unpriced if made else None),
+        _time("runs_out_at", made.runs_out if made else None),
+        _time("runs_out_at_with_plan", made.runs_out_with_plan if made else None),
+        ArrayQueryParameter("unread", "STRING", list(delivery.gaps)),
+        ArrayQueryParameter("missing_permissions", "STRING", list(delivery.missing_permissions)),
+    ]
+
+
+def _planned(delivery: Delivery, each: PlannedEvent) -> dict[str, object]:
+    instance, saved = each.instance, each.hourly_savings_usd
+    return {
+        "message_id": delivery.message_id,
+        "delivery_id": delivery.delivery_id,
+        "budget_id": _budget_id(delivery),
+        "period_end": text(_stopped_until(delivery)),
+        "happened_at": text(delivery.received_at),
+        "project_id": instance.key.project_id,
+        "zone": instance.key.zone,
+        "instance_id": instance.key.instance_id,
+        "instance_name": instance.name,
+        "event": each.event,
+        "reason": each.reason,
+        "mode": delivery.mode,
+        "rank": each.rank,
+        "priority": each.priority,
+        "machine_type": instance.shape.machine_type,
+        "managed_by": instance.managed_by,
+        "saved_per_hour": None if saved is None else format(rounded(saved), "f"),
+    }
+
+
+def _budget_id(delivery: Delivery) -> str:
+    return delivery.verdict.rule.budget_id if delivery.verdict.rule else ""
+
+
+def _stopped_until(delivery: Delivery) -> datetime:
+    """The end of the budget period; what an hour's budget stopped stays so for the day, lest it went to and fro."""
+    period = delivery.verdict.period
+    if period is None:
+        return delivery.received_at
+    return period.end if period.kind is not PeriodKind.HOUR else budget_period(PeriodKind.DAY, period.end).end
+
+
+def _outcome(outcome: Outcome) -> StructQueryParameter:
+    return StructQueryParameter(
+        None,
+        _string("project_id", outcome.order.key.project_id),
+        _string("instance_id", outcome.order.key.instance_id),
+        _time("happened_at", outcome.happened_at),
+        _string("event", outcome.event),
+        _string("reason", outcome.reason),
+        _string("operation", outcome.operation),
+        _string("error", outcome.error),
+    )
+
+
+def _stopped(row: Mapping[str, Any]) -> StoppedVm:
+    instance = Instance(
+        key=_key(row),
+        name=row["instance_name"],
+        provisioning_model=ProvisioningModel.SPOT,
+        shape=Shape(row["machine_type"], None, None),
+        managed_by=row["managed_by"],
+    )
+    priority, tried = Priority(row["priority"]), bool(row["tried"])
+    return StoppedVm(instance, priority, row["stopped_at"], row["saved_per_hour"], tried)
+
+
+def _key(row: Mapping[str, Any]) -> InstanceKey:
+    return InstanceKey(row["project_id"], row["zone"], row["instance_id"])
+
+
+def _string(name: str, value: str | None) -> ScalarQueryParameter:
+    return ScalarQueryParameter(name, "STRING", None if value is None else str(value))
+
+
+def _time(name: str, value: datetime | None) -> ScalarQueryParameter:
+    return ScalarQueryParameter(name, "TIMESTAMP", value)
+
+
+def _amount(name: str, value: Decimal | None) -> ScalarQueryParameter:
+    return ScalarQueryParameter(*amount(name, value))

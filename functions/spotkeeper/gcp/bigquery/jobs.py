@@ -1,0 +1,132 @@
+"""BigQuery jobs: statements from files, loads, and transactions that others may collide with."""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import IO, Any
+
+from google.api_core.exceptions import BadRequest
+from google.cloud import bigquery
+from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, SchemaField
+from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
+from google.cloud.bigquery.table import RowIterator
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.bigquery.rest_query import statement_text
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.gcp.http_calls import Turning
+
+JOB_SECONDS = 300.0
+"""Seconds that one job may take."""
+
+UPLOAD_RETRIES = 3
+_MOST_COLLISIONS = 10
+_COLLISION_WORDS = ("concurrent update", "conflict")
+
+type Parameter = ScalarQueryParameter | ArrayQueryParameter
+
+
+class Jobs:
+    """Runs jobs in one dataset; every verb raises UnavailableError."""
+
+    def __init__(self, project_id: str, dataset: str, endpoint: str | None, patience: timedelta) -> None:
+        self._client = bigquery.Client(
+            project=project_id, credentials=credentials(endpoint), client_options=client_options(endpoint)
+        )
+        self._dataset = bigquery.DatasetReference(project_id, dataset)
+        self._retry = retry(patience)
+        self._job_retry = DEFAULT_JOB_RETRY.with_timeout(patience.total_seconds())
+        self._fields: dict[str, tuple[SchemaField, ...]] = {}
+
+    def query(self, statement: str, parameters: Sequence[Parameter]) -> Iterator[Any]:
+        """Run one of the statements of this package, all of which have columns, and return its rows."""
+        with failing_as_unavailable("BigQuery"):
+            rows = self._run(statement_text(statement), parameters)
+        if not rows.schema:
+            message = f"BigQuery: the statement {statement} was answered without its columns"
+            raise UnavailableError(message)
+        return _all_rows(rows)
+
+    def transaction(
+        self, statement: str, parameters: Sequence[Parameter], staging: str = "", parts: Sequence[str] = ()
+    ) -> list[Any]:
+        """Run a script that is one transaction, with some parts in it, and return the rows of its last statement.
+
+        BigQuery ends a transaction that wrote to a table in which another one wrote meanwhile; then it is run again.
+        https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency
+        """
+        within = "\n".join(map(statement_text, parts))
+        script = statement_text(statement).replace("-- {parts}", within).replace("{staging}", f"`{staging}`")
+        with failing_as_unavailable("BigQuery"):
+            for collisions in range(_MOST_COLLISIONS):
+                try:
+                    return list(self._run(script, parameters))
+                except BadRequest as error:
+                    if not any(word in str(error).lower() for word in _COLLISION_WORDS):
+                        raise
+                    time.sleep(random.uniform(0.1, 1.0) * (collisions + 1))  # noqa: S311 (jitter needs no secrecy)
+            return list(self._run(script, parameters))
+
+    def fields(self, table: str) -> tuple[SchemaField, ...]:
+        """Return the columns of a table, none of them required."""
+        if table not in self._fields:
+            with failing_as_unavailable("BigQuery"):
+                found = self._client.get_table(self._dataset.table(table), retry=self._retry, timeout=TIMEOUT)
+            self._fields[table] = tuple(_optional(field) for field in found.schema)
+        return self._fields[table]
+
+    def load(self, table: str, schema: Sequence[SchemaField], lines: IO[bytes], life: timedelta) -> None:
+        """Load gzipped JSON lines into a new table that BigQuery deletes after `life`."""
+        new = bigquery.Table(self._dataset.table(table), schema=schema)
+        new.expires = datetime.now(UTC) + life
+        configuration = bigquery.LoadJobConfig(
+            schema=schema,
+            source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+        )
+        with failing_as_unavailable("BigQuery"):
+            self._client.create_table(new, exists_ok=True, retry=self._retry, timeout=TIMEOUT)
+            job = self._client.load_table_from_file(
+                lines,
+                new.reference,
+                rewind=True,
+                num_retries=UPLOAD_RETRIES,
+                job_id=f"load_{table}",
+                job_config=configuration,
+                timeout=TIMEOUT,
+            )
+            job.result(retry=self._retry, timeout=JOB_SECONDS)
+
+    def drop(self, table: str) -> None:
+        """Delete a table, if it is there."""
+        with failing_as_unavailable("BigQuery"):
+            self._client.delete_table(self._dataset.table(table), not_found_ok=True, retry=self._retry, timeout=TIMEOUT)
+
+    def _run(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
+        configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=list(parameters))
+        # With a job_retry, query() would try for ten minutes to reach BigQuery, whatever it and retry say.
+        job = self._client.query(
+            statement, job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT
+        )
+        return job.result(retry=self._retry, job_retry=self._job_retry, timeout=JOB_SECONDS)
+
+
+def _all_rows(rows: RowIterator) -> Iterator[Any]:
+    """Yield the rows of all pages; raises UnavailableError when they are not as many as BigQuery said."""
+    read, turned = 0, Turning("BigQuery")
+    with failing_as_unavailable("BigQuery"):
+        for page in rows.pages:
+            for row in page:
+                read += 1
+                yield row
+            if rows.next_page_token:
+                turned.to(rows.next_page_token)
+    if rows.total_rows is not None and read != rows.total_rows:
+        message = f"BigQuery: {read} rows were read, not {rows.total_rows}"
+        raise UnavailableError(message)
+
+
+def _optional(field: SchemaField) -> SchemaField:
+    mode = "REPEATED" if field.mode == "REPEATED" else "NULLABLE"
+    return SchemaField(field.name, field.field_type, mode, fields=tuple(_optional(each) for each in field.fields))

@@ -1,0 +1,142 @@
+"""The rows of the report: one query for each view, of the columns and days that are shown and no others."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from google.cloud import bigquery
+from google.cloud.bigquery import QueryJob, ScalarQueryParameter
+
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.report.rows import (
+    BudgetState,
+    CheaperPlace,
+    DaySavings,
+    Enforced,
+    EnforcedAction,
+    HourBurn,
+    HourQuality,
+    Interruptions,
+    PlaceCost,
+    PriceChange,
+    ReportRows,
+    Scope,
+    Source,
+    Spared,
+    StopEffect,
+    TeamCost,
+    Unattributed,
+    ViewRow,
+)
+
+QUERY_SECONDS = 300.0
+"""Seconds that one query may take."""
+
+_OF_HOURS: tuple[type[ViewRow], ...] = (
+    *(PlaceCost, TeamCost, DaySavings, BudgetState, Unattributed),
+    *(Interruptions, PriceChange, CheaperPlace, HourQuality),
+)
+_OF_PLANS: tuple[type[ViewRow], ...] = (EnforcedAction, Spared, Enforced, StopEffect)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class ReportViews:
+    """The views of a dataset; every verb raises UnavailableError."""
+
+    def __init__(self, project_id: str, dataset: str, endpoint: str | None, patience: timedelta) -> None:
+        self._client = bigquery.Client(
+            project=project_id, credentials=credentials(endpoint), client_options=client_options(endpoint)
+        )
+        self._dataset = bigquery.DatasetReference(project_id, dataset)
+        self._retry = retry(patience)
+
+    def read(self, days: int, now: datetime) -> tuple[Scope, ReportRows]:
+        """Return what the report shows of the last days on record.
+
+        The last day is that of the latest hour on record, not of the clock: a tracker that stands still hides nothing.
+        """
+        burn = self._answer(HourBurn, self._ask(HourBurn, now.date(), now.date()))
+        as_of = max((row.usage_start_time + _HOUR for row in burn), default=None)
+        last_day = (as_of - _HOUR if as_of else now).astimezone(UTC).date()
+        first_day = last_day - (days - 1) * _DAY
+        # What is done about a budget comes after the hours that it is about.
+        today = max(last_day, now.astimezone(UTC).date())
+
+        days_of = dict.fromkeys(_OF_HOURS, last_day) | dict.fromkeys(_OF_PLANS, today)
+        # All questions are asked before the first answer is waited for: BigQuery works on them at the same time.
+        asked = {kind: self._ask(kind, first_day, last) for kind, last in days_of.items()}
+
+        def rows[Row: ViewRow](kind: type[Row]) -> Sequence[Row]:
+            return self._answer(kind, asked[kind])
+
+        found = ReportRows(
+            places=rows(PlaceCost),
+            teams=rows(TeamCost),
+            savings=rows(DaySavings),
+            burn=burn,
+            budgets=rows(BudgetState),
+            unattributed=rows(Unattributed),
+            interruptions=rows(Interruptions),
+            price_changes=rows(PriceChange),
+            cheaper=rows(CheaperPlace),
+            actions=rows(EnforcedAction),
+            spared=rows(Spared),
+            enforced=rows(Enforced),
+            effects=rows(StopEffect),
+            quality=rows(HourQuality),
+        )
+        scope = Scope(self._dataset.project, self._dataset.dataset_id, first_day, last_day, now, as_of)
+        return scope, found
+
+    def _ask(self, kind: type[ViewRow], first_day: date, last_day: date) -> QueryJob:
+        end_day = last_day + _DAY
+        parameters = [
+            ScalarQueryParameter("first_day", "DATE", first_day),
+            ScalarQueryParameter("end_day", "DATE", end_day),
+            ScalarQueryParameter("first_time", "TIMESTAMP", datetime.combine(first_day, time(), UTC)),
+            ScalarQueryParameter("end_time", "TIMESTAMP", datetime.combine(end_day, time(), UTC)),
+        ]
+        configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=parameters)
+        with failing_as_unavailable("BigQuery"):
+            return self._client.query(
+                statement(kind), job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT
+            )
+
+    def _answer[Row: ViewRow](self, kind: type[Row], job: QueryJob) -> list[Row]:
+        with failing_as_unavailable("BigQuery"):
+            return list(_typed(kind, job.result(retry=self._retry, timeout=QUERY_SECONDS)))
+
+
+def statement(kind: type[ViewRow]) -> str:
+    """Return the query of a kind of row: its columns, its days, and as many rows as are shown."""
+    source: Source = kind.source
+    expressions = {**source.computed, **source.summed}
+    columns = [field.name for field in fields(kind)]  # type: ignore[arg-type] # every kind is a dataclass
+    chosen = ", ".join(f"{expressions[name]} AS {name}" if name in expressions else name for name in columns)
+    conditions = [each for each in (_days(source), source.where) if each]
+    parts = [f"SELECT {chosen} FROM `{source.view}`"]  # noqa: S608 (names of this package)
+    if conditions:
+        parts.append(f"WHERE {' AND '.join(conditions)}")
+    if source.summed:
+        parts.append(f"GROUP BY {', '.join(name for name in columns if name not in source.summed)}")
+    if source.order:
+        parts.append(f"ORDER BY {source.order}")
+    if source.limit:
+        parts.append(f"LIMIT {source.limit}")
+    return " ".join(parts)
+
+
+def _days(source: Source) -> str:
+    if not source.day:
+        return ""
+    first, end = ("@first_day", "@end_day") if source.is_date else ("@first_time", "@end_time")
+    return f"{source.day} >= {first} AND {source.day} < {end}"
+
+
+def _typed[Row: ViewRow](kind: type[Row], found: Iterator[Any]) -> Iterator[Row]:
+    """Make rows of what BigQuery answers: a quotient may come as a float, with the digits that its text shows."""
+    for row in found:
+        values = (Decimal(str(value)) if isinstance(value, float) else value for value in row.values())
+        yield kind(*values)

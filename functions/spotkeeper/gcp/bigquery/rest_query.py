@@ -1,0 +1,86 @@
+"""BigQuery by its REST interface: one statement whose rows nobody reads, without the client library.
+
+https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.http_calls import PlainCalls
+from spotkeeper.periods import text
+
+HOST = "bigquery.googleapis.com"
+_WAIT_MILLISECONDS = 50_000
+"""How long one call waits for the end of the statement: less than an attempt may take."""
+
+_MOST_WAITS = 6
+
+
+class Scalar(NamedTuple):
+    """A parameter of a statement: in the order that the client library takes it."""
+
+    name: str
+    kind: str
+    value: str | bool | Decimal | datetime | None
+
+
+class RestQuery:
+    """Runs statements in one dataset; raises UnavailableError."""
+
+    def __init__(self, project_id: str, dataset: str, endpoint: str | None, patience: timedelta) -> None:
+        self._calls = PlainCalls("BigQuery", HOST, endpoint, patience)
+        self._queries = f"/bigquery/v2/projects/{project_id}/queries"
+        self._dataset = {"projectId": project_id, "datasetId": dataset}
+
+    def run(self, statement: str, parameters: Sequence[Scalar]) -> None:
+        """Run one of the statements of this package to its end; it may run twice when a call is tried again."""
+        body = {
+            "query": statement_text(statement),
+            "useLegacySql": False,
+            "parameterMode": "NAMED",
+            "queryParameters": [_as_json(each) for each in parameters],
+            "defaultDataset": self._dataset,
+            "timeoutMs": _WAIT_MILLISECONDS,
+        }
+        answer = self._calls.call("POST", self._queries, body=body)
+        for _ in range(_MOST_WAITS):
+            if answer.get("jobComplete"):
+                return
+            job = answer.get("jobReference")
+            if not isinstance(job, dict) or "jobId" not in job:
+                break
+            where = {"location": str(job.get("location", "")), "timeoutMs": str(_WAIT_MILLISECONDS), "maxResults": "0"}
+            answer = self._calls.call("GET", f"{self._queries}/{job['jobId']}", query=where)
+        message = f"BigQuery: the statement {statement} has not ended: {str(answer)[:200]}"
+        raise UnavailableError(message)
+
+
+@cache
+def statement_text(statement: str) -> str:
+    """Return one of the statements of this package."""
+    return (files("spotkeeper.gcp.bigquery") / "statements" / f"{statement}.sql").read_text()
+
+
+def _as_json(parameter: Scalar) -> dict[str, object]:
+    return {
+        "name": parameter.name,
+        "parameterType": {"type": parameter.kind},
+        "parameterValue": {"value": _text(parameter.value)},
+    }
+
+
+def _text(value: str | bool | Decimal | datetime | None) -> str | None:  # noqa: FBT001 (a value like the others)
+    match value:
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return text(value)
+        case Decimal():
+            return format(value, "f")
+        case _:
+            return value

@@ -1,0 +1,225 @@
+"""The JSON form in which records are loaded into BigQuery, and back from its rows."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.periods import HOUR, text
+from spotkeeper.pricing.families import ShapeComponent
+from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_list import MachineTypePrice
+from spotkeeper.pricing.skus import Market, Rate, RateUnit
+from spotkeeper.tracking.costs import CostRow, Uptime
+from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.ports import Record
+from spotkeeper.tracking.preemptions import Preemption
+from spotkeeper.tracking.run_summary import HourReading, HourRun
+
+UNRESOLVED_SHOWN = 100
+"""The most instances that one row of tracker_runs names; the count next to them is of all."""
+
+_SECONDS_PER_HOUR = Decimal(3600)
+
+
+def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
+    """Return a record as a row of the staging table, which has one column for each kind."""
+    by_run = {"run_id": run_id}
+    at_run = {"run_id": run_id, "recorded_at": recorded_at}
+    column: str
+    row: dict[str, object]
+    match record:
+        case CostRow():
+            column, row = "cost", _cost(record) | at_run
+        case Look():
+            column, row = "look", _look(record)
+        case DatedRate():
+            column, row = "price", _price(record) | by_run
+        case ShapeComponent():
+            column, row = "component", _component(record) | by_run
+        case MachineTypePrice():
+            column, row = "machine_type_price", _machine_type_price(record) | by_run
+        case Preemption():
+            column, row = "preemption", _preemption(record) | at_run
+        case HourReading():
+            column, row = "reading", {"project_id": record.project_id, "hour": text(record.hour)}
+        case HourRun():
+            column, row = "run", _run(record)
+    return {column: row}
+
+
+def look_from(row: Mapping[str, Any]) -> Look:
+    """Return a row of vm_inventory as a look."""
+    shape = Shape(
+        machine_type=row["machine_type"],
+        vcpus=row["vcpus"],
+        memory_gib=row["memory_gib"],
+        gpu_type=row["gpu_type"],
+        gpu_count=row["gpu_count"] or 0,
+        local_ssd_gib=row["local_ssd_gib"] or 0,
+    )
+    instance = Instance(
+        key=InstanceKey(row["project_id"], row["zone"], row["instance_id"]),
+        name=row["instance_name"],
+        provisioning_model=ProvisioningModel(row["provisioning_model"]),
+        shape=shape,
+        labels=tuple((label["key"], label["value"]) for label in row["labels"]),
+        managed_by=row["managed_by"],
+    )
+    return Look(instance, row["first_seen"], row["last_seen"])
+
+
+def dated_rate_from(row: Mapping[str, Any]) -> DatedRate:
+    """Return a row of spot_prices as a dated rate."""
+    rate = Rate(
+        component=row["component"],
+        market=Market(row["market"]),
+        region=row["region"],
+        sku_id=row["sku_id"],
+        description=row["description"],
+        unit=RateUnit(row["unit"]),
+        usd=row["rate"],
+    )
+    return DatedRate(rate, row["valid_from"], row["valid_to"])
+
+
+def _cost(row: CostRow) -> dict[str, object]:
+    return {
+        "usage_start_time": text(row.hour),
+        "usage_end_time": text(row.hour + HOUR),
+        **_instance(row.instance),
+        "uptime_hours": _plain(row.uptime_hours),
+        "spot_price": _plain(row.price.spot),
+        "ondemand_price": _plain(row.price.ondemand),
+        "cost": _plain(row.cost),
+        "ondemand_cost": _plain(row.ondemand_cost),
+        "currency": "USD",
+        "price_status": row.price.status,
+        "price_reason": row.price.reason or None,
+        "price_as_of": text(row.price.as_of) if row.price.as_of else None,
+    }
+
+
+def _look(look: Look) -> dict[str, object]:
+    instance = _instance(look.instance)
+    fingerprint = hashlib.blake2b(json.dumps(instance, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return {
+        **instance,
+        "first_seen": text(look.first_seen),
+        "last_seen": text(look.last_seen),
+        "fingerprint": fingerprint,
+    }
+
+
+def _instance(instance: Instance) -> dict[str, object]:
+    shape = instance.shape
+    return {
+        **instance.key._asdict(),
+        "region": instance.region,
+        "instance_name": instance.name,
+        "machine_type": shape.machine_type,
+        "provisioning_model": instance.provisioning_model,
+        "vcpus": _plain(shape.vcpus),
+        "memory_gib": _plain(shape.memory_gib),
+        "gpu_type": shape.gpu_type,
+        "gpu_count": shape.gpu_count,
+        "local_ssd_gib": shape.local_ssd_gib,
+        "labels": [{"key": key, "value": value} for key, value in instance.labels],
+        "managed_by": instance.managed_by,
+    }
+
+
+def _price(dated: DatedRate) -> dict[str, object]:
+    return {
+        "sku_id": dated.rate.sku_id,
+        "region": dated.rate.region,
+        "component": dated.rate.component,
+        "market": dated.rate.market,
+        "unit": dated.rate.unit,
+        "rate": _plain(dated.rate.usd),
+        "currency": "USD",
+        "description": dated.rate.description,
+        "valid_from": text(dated.valid_from),
+        "valid_to": text(dated.valid_to) if dated.valid_to else None,
+    }
+
+
+def _component(part: ShapeComponent) -> dict[str, object]:
+    return {
+        "machine_type": part.shape.machine_type,
+        "gpu_type": part.shape.gpu_type,
+        "gpu_count": part.shape.gpu_count,
+        "local_ssd_gib": part.shape.local_ssd_gib,
+        "component": part.component,
+        "quantity": _plain(part.quantity),
+    }
+
+
+def _machine_type_price(record: MachineTypePrice) -> dict[str, object]:
+    shape = record.shape
+    return {
+        "machine_type": shape.machine_type,
+        "region": record.region,
+        "vcpus": _plain(shape.vcpus),
+        "memory_gib": _plain(shape.memory_gib),
+        "gpu_type": shape.gpu_type,
+        "gpu_count": shape.gpu_count,
+        "local_ssd_gib": shape.local_ssd_gib,
+        "architecture": record.architecture,
+        "spot_price": _plain(record.prices[Market.SPOT]),
+        "ondemand_price": _plain(record.prices[Market.ON_DEMAND]),
+        "commitment_1yr_price": _plain(record.prices[Market.COMMITMENT_1YR]),
+        "commitment_3yr_price": _plain(record.prices[Market.COMMITMENT_3YR]),
+        "as_of": text(record.as_of),
+    }
+
+
+def _preemption(record: Preemption) -> dict[str, object]:
+    return {
+        "preempted_at": text(record.preempted_at),
+        **record.key._asdict(),
+        "region": record.key.region,
+        "instance_name": record.instance_name,
+        "operation_id": record.operation_id,
+        "operation_name": record.operation_name,
+    }
+
+
+def _run(run: HourRun) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "hour": text(run.hour),
+        "recorded_at": text(run.recorded_at),
+        "complete": run.complete,
+        "projects": sorted(run.projects),
+        "prices_as_of": text(run.prices_as_of) if run.prices_as_of else None,
+        "row_count": run.rows,
+        "cost": _plain(run.cost),
+        "ondemand_cost": _plain(run.ondemand_cost),
+        "price_statuses": [{"status": status, "row_count": count} for status, count in sorted(run.statuses.items())],
+        "unpriced": run.unpriced.total(),
+        "unpriced_machine_types": [
+            {"machine_type": each.machine_type, "region": each.region, "reason": each.reason, "row_count": count}
+            for each, count in run.unpriced.items()
+        ],
+        "unresolved": len(run.unresolved),
+        "unresolved_instances": [_unresolved(uptime) for uptime in run.unresolved[:UNRESOLVED_SHOWN]],
+        "gaps": [{"source": gap.source, "project_id": gap.project_id, "detail": gap.detail} for gap in run.gaps],
+        "duration_seconds": f"{run.duration.total_seconds():.3f}",
+    }
+
+
+def _unresolved(uptime: Uptime) -> dict[str, object]:
+    hours = Decimal(repr(uptime.seconds)) / _SECONDS_PER_HOUR
+    return {
+        **uptime.key._asdict(),
+        "instance_name": uptime.instance_name,
+        "uptime_hours": f"{hours:.9f}",
+    }
+
+
+def _plain(amount: Decimal | None) -> str | None:
+    """Return a decimal without an exponent, as NUMERIC is read."""
+    return None if amount is None else format(amount, "f")

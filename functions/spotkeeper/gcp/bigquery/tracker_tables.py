@@ -1,0 +1,245 @@
+"""BigQuery: the tables that runs read from and write to.
+
+A run makes the same few jobs whatever the size of the fleet: it reads the states of the hours and the rates (and, when
+it catches up or misses an instance, earlier looks), loads one staging table, commits it in one transaction, and records
+itself in another.
+"""
+
+import gzip
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import IO, Any
+
+from google.cloud.bigquery import (
+    ArrayQueryParameter,
+    ScalarQueryParameter,
+    ScalarQueryParameterType,
+    SchemaField,
+    StructQueryParameter,
+    StructQueryParameterType,
+)
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
+from spotkeeper.gcp.bigquery.tracker_rows import dated_rate_from, look_from, staged
+from spotkeeper.gcp.client_calls import failing_as_unavailable
+from spotkeeper.instances import InstanceKey
+from spotkeeper.logs import event
+from spotkeeper.periods import Period, text
+from spotkeeper.pricing.families import ShapeComponent
+from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_list import MachineTypePrice
+from spotkeeper.tracking.alerts import Alert, Spend
+from spotkeeper.tracking.backlog import HourState
+from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.ports import Record
+from spotkeeper.tracking.preemptions import Preemption
+from spotkeeper.tracking.run_summary import Gap
+from spotkeeper.tracking.settings import Budgets
+
+STAGING_LIFE = timedelta(days=1)
+"""A staging table that a killed run left behind is deleted by BigQuery after this time."""
+
+_COLUMNS = {
+    "cost": "spot_vm_costs",
+    "look": "vm_inventory",
+    "price": "spot_prices",
+    "run": "tracker_runs",
+    "component": "shape_components",
+    "machine_type_price": "machine_type_prices",
+    "preemption": "spot_preemptions",
+}
+_PARTS: Mapping[type, str] = {
+    DatedRate: "commit_rates",
+    ShapeComponent: "commit_components",
+    MachineTypePrice: "commit_price_list",
+    Preemption: "commit_preemptions",
+}
+"""What the transaction has to do for some records only: each of its statements takes BigQuery about a second."""
+
+_READING = SchemaField(
+    "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
+)
+_GAP = StructQueryParameterType(
+    ScalarQueryParameterType("STRING", name="source"),
+    ScalarQueryParameterType("STRING", name="project_id"),
+    ScalarQueryParameterType("STRING", name="detail"),
+)
+_ALERT = StructQueryParameterType(
+    ScalarQueryParameterType("STRING", name="period"),
+    ScalarQueryParameterType("TIMESTAMP", name="period_start"),
+    ScalarQueryParameterType("NUMERIC", name="threshold"),
+    ScalarQueryParameterType("NUMERIC", name="cost"),
+    ScalarQueryParameterType("NUMERIC", name="budget"),
+    ScalarQueryParameterType("STRING", name="message_id"),
+)
+_BUDGET = StructQueryParameterType(
+    ScalarQueryParameterType("STRING", name="period"),
+    ScalarQueryParameterType("NUMERIC", name="budget"),
+)
+
+
+class Warehouse:
+    """The dataset of the tracker; every verb raises UnavailableError."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
+        """Return what is recorded of each hour since then, and when the catalogue was read."""
+        with failing_as_unavailable("BigQuery"):
+            rows = list(self._jobs.query("hour_states", [_time("since", since)]))
+            states = [HourState(row["hour"], row["complete"], frozenset(row["projects"])) for row in rows]
+            return states, sorted({reading for row in rows for reading in row["readings"]})
+
+    def rates(self, since: datetime) -> list[DatedRate]:
+        """Return the rates that held at that time or later."""
+        with failing_as_unavailable("BigQuery"):
+            return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
+
+    def looks_since(self, projects: Sequence[str], since: datetime) -> Iterator[Look]:
+        """Yield the looks that were still true at that time or later, in order of project id."""
+        parameters: list[Parameter] = [
+            ArrayQueryParameter("projects", "STRING", list(projects)),
+            _time("since", since),
+        ]
+        return _looks(self._jobs.query("looks_since", parameters))
+
+    def looks_at(self, keys: Sequence[InstanceKey]) -> Iterator[Look]:
+        """Yield all looks at these instances."""
+        projects = sorted({key.project_id for key in keys})
+        instance_ids = sorted({key.instance_id for key in keys})
+        parameters = [
+            ArrayQueryParameter("projects", "STRING", projects),
+            ArrayQueryParameter("instance_ids", "STRING", instance_ids),
+        ]
+        wanted = frozenset(keys)
+        looks = _looks(self._jobs.query("looks_at", parameters))
+        return (look for look in looks if look.instance.key in wanted)
+
+    @contextmanager
+    def stage(self, run_id: str, recorded_at: datetime) -> Iterator["WarehouseStage"]:
+        """Open the stage of a run: a compressed file here, and a staging table from `commit` on."""
+        with tempfile.TemporaryFile() as file:
+            stage = WarehouseStage(self._jobs, run_id, recorded_at, file)
+            try:
+                yield stage
+            finally:
+                stage.sweep()
+
+
+class WarehouseStage:
+    """What one run is about to record."""
+
+    def __init__(self, jobs: Jobs, run_id: str, recorded_at: datetime, file: IO[bytes]) -> None:
+        self._jobs = jobs
+        self._run_id = run_id
+        self._recorded_at = recorded_at
+        self._table = f"staging_{run_id}"
+        self._file = file
+        self._lines = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1)
+        self._hours: Sequence[datetime] = ()
+        self._kinds = set[type]()
+
+    def add(self, record: Record) -> None:
+        """Take one more record."""
+        self._kinds.add(type(record))
+        row = staged(record, self._run_id, text(self._recorded_at))
+        self._lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:
+        """Load the staging table, put it into the tables in one transaction, and return what the periods cost then."""
+        self._lines.close()
+        columns = [SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in _COLUMNS.items()]
+        self._jobs.load(self._table, [*columns, _READING], self._file, STAGING_LIFE)
+        self._hours = hours
+        parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
+        parameters += [
+            _time("periods_start", min(period.start for period in periods)),
+            _time("periods_end", max(period.end for period in periods)),
+        ]
+        parts = [part for kind, part in _PARTS.items() if kind in self._kinds]
+        with failing_as_unavailable("BigQuery"):
+            [row] = self._jobs.transaction("commit", parameters, self._table, parts)
+        costs = [(each["hour"], each["cost"]) for each in row["costs"]]
+        told = [(each["period"], each["period_start"], each["threshold"]) for each in row["told"]]
+        return [
+            Spend(
+                period,
+                sum((cost for hour, cost in costs if period.start <= hour < period.end), Decimal(0)),
+                frozenset(share for kind, start, share in told if (kind, start) == (period.kind, period.start)),
+            )
+            for period in periods
+        ]
+
+    def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
+        """Record the run itself, its alerts by message id, the gaps met since the commit, and the budgets there are."""
+        told = [
+            StructQueryParameter(
+                None,
+                ScalarQueryParameter("period", "STRING", alert.period.kind),
+                _time("period_start", alert.period.start),
+                _amount("threshold", threshold),
+                _amount("cost", alert.cost_usd),
+                _amount("budget", alert.budget_usd),
+                ScalarQueryParameter("message_id", "STRING", message_id),
+            )
+            for message_id, alert in alerts.items()
+            for threshold in alert.thresholds
+        ]
+        missed = [
+            StructQueryParameter(
+                None,
+                ScalarQueryParameter("source", "STRING", gap.source),
+                ScalarQueryParameter("project_id", "STRING", gap.project_id),
+                ScalarQueryParameter("detail", "STRING", gap.detail),
+            )
+            for gap in gaps
+        ]
+        amounts = [
+            StructQueryParameter(None, ScalarQueryParameter("period", "STRING", period), _amount("budget", amount))
+            for period, amount in budgets.amounts_usd.items()
+        ]
+        parameters = [
+            *self._run_parameters(),
+            ArrayQueryParameter("alerts", _ALERT, told),
+            ArrayQueryParameter("gaps", _GAP, missed),
+            ArrayQueryParameter("budgets", _BUDGET, amounts),
+            ScalarQueryParameter("budget_id", "STRING", budgets.budget_id),
+            ScalarQueryParameter("budget_display_name", "STRING", budgets.display_name),
+        ]
+        self._jobs.transaction("close", parameters, self._table)
+
+    def _run_parameters(self) -> list[Parameter]:
+        return [
+            ScalarQueryParameter("run_id", "STRING", self._run_id),
+            _time("recorded_at", self._recorded_at),
+            _time("first_hour", min(self._hours)),
+        ]
+
+    def sweep(self) -> None:
+        """Delete the staging table; what cannot be deleted now expires by itself."""
+        self._lines.close()
+        try:
+            self._jobs.drop(self._table)
+        except UnavailableError as error:
+            event("staging table left to expire", table=self._table, detail=str(error))
+
+
+def _looks(rows: Iterator[Any]) -> Iterator[Look]:
+    for row in rows:
+        with failing_as_unavailable("BigQuery"):
+            look = look_from(row)
+        yield look
+
+
+def _time(name: str, value: datetime) -> ScalarQueryParameter:
+    return ScalarQueryParameter(name, "TIMESTAMP", value)
+
+
+def _amount(name: str, value: Decimal) -> ScalarQueryParameter:
+    return ScalarQueryParameter(name, "NUMERIC", value)

@@ -1,0 +1,1 @@
+"""Compute Engine: instances, groups, operations and machine types."""

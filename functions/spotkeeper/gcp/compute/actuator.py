@@ -1,0 +1,148 @@
+"""Compute Engine: stopping and starting single instances."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.api_core.exceptions import NotFound
+from google.cloud import compute_v1
+from google.protobuf.json_format import MessageToDict
+
+from spotkeeper.enforcement.actions import Verb
+from spotkeeper.enforcement.plans import RUNNING, SpotVm
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.gcp.compute.groups import Groups, group_of
+from spotkeeper.gcp.compute.operations import Operations, Place, widen
+from spotkeeper.gcp.compute.shapes import Shapes
+from spotkeeper.gcp.compute.spot_fleet import to_spot_vm
+from spotkeeper.instances import InstanceKey
+from spotkeeper.periods import text
+
+STOP_AT = "spotkeeper-stop-at"
+"""The metadata key that tells a guest when it will be stopped: a time such as 2026-07-21T05:00:00Z."""
+
+_PAUSE = 1.0
+
+
+class ComputeActuator:
+    """Acts on one instance at a time, by its numeric id, so that one recreated under the same name is never hit."""
+
+    def __init__(self, endpoint: str | None, patience: timedelta, shapes: Shapes, parallel: int) -> None:
+        settings: dict[str, Any] = {
+            "credentials": credentials(endpoint),
+            "client_options": client_options(endpoint),
+        }
+        self._instances = compute_v1.InstancesClient(**settings)
+        widen(self._instances, parallel)
+        self._operations = Operations(settings, parallel, patience)
+        self._groups = Groups(settings, parallel, patience)
+        self._shapes = shapes
+        self._retry = retry(patience)
+
+    def find(self, key: InstanceKey) -> SpotVm | None:
+        """Return the instance with this id as it is now, None when it is gone."""
+        found = self._get(key)
+        return None if found is None else to_spot_vm(key.project_id, MessageToDict(found), self._shapes, _ignored)
+
+    def warn(self, key: InstanceKey, stop_at: datetime, since: datetime) -> datetime:
+        """Tell the guest when it will be stopped, and return the time it is told: an earlier one if told since then."""
+        found = self._get(key)
+        if found is None:
+            return since
+        items = {item.key: item.value for item in found.metadata.items}
+        told = _time(items.get(STOP_AT, ""))
+        if told is not None and told >= since:
+            return told
+        items[STOP_AT] = text(stop_at.replace(microsecond=0))
+        metadata = compute_v1.Metadata(
+            fingerprint=found.metadata.fingerprint,
+            items=[compute_v1.Items(key=name, value=value) for name, value in items.items()],
+        )
+        with failing_as_unavailable("Compute Engine"):
+            self._instances.set_metadata_unary(
+                project=key.project_id,
+                zone=key.zone,
+                instance=key.instance_id,
+                metadata_resource=metadata,
+                retry=self._retry,
+                timeout=TIMEOUT,
+            )
+        return stop_at
+
+    def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
+        """Stop or start it, follow that to its end, and return the operation's name; None when it was gone by then.
+
+        A member of a managed group is stopped through the group, whose operation ends once the stop is on its way; so
+        the instance itself is watched until it runs no more.
+        """
+        deadline = time.monotonic() + patience.total_seconds()
+        key, group = vm.instance.key, group_of(vm.instance)
+        try:
+            if group is None:
+                place = Place(key.project_id, "zones", key.zone)
+                return self._operations.followed(
+                    place, lambda each: self._directly(verb, vm, each), request_id, deadline
+                )
+            operation = self._operations.followed(
+                group.place, lambda each: self._groups.request(verb, group, vm.instance, each), request_id, deadline
+            )
+        except UnavailableError as error:
+            if isinstance(error.__cause__, NotFound):
+                return None
+            raise
+        if verb is Verb.STOP:
+            self._await_rest(key, deadline)
+        return operation
+
+    def _directly(self, verb: Verb, vm: SpotVm, request_id: str) -> Any:  # noqa: ANN401 (compute_v1.Operation)
+        key = vm.instance.key
+        where: dict[str, Any] = {
+            "project": key.project_id,
+            "zone": key.zone,
+            "instance": key.instance_id,
+            "request_id": request_id,
+        }
+        if verb is Verb.START:
+            return self._instances.start_unary(
+                request=compute_v1.StartInstanceRequest(where), retry=self._retry, timeout=TIMEOUT
+            )
+        # Compute Engine refuses to stop an instance with local SSDs unless it is told that what they hold may be lost.
+        if vm.instance.shape.local_ssd_gib:
+            where["discard_local_ssd"] = True
+        return self._instances.stop_unary(
+            request=compute_v1.StopInstanceRequest(where), retry=self._retry, timeout=TIMEOUT
+        )
+
+    def _await_rest(self, key: InstanceKey, deadline: float) -> None:
+        while (vm := self.find(key)) is not None and vm.status == RUNNING:
+            if time.monotonic() >= deadline:
+                message = "its group has not stopped it in the time there was"
+                raise UnavailableError(message)
+            time.sleep(_PAUSE)
+
+    def _get(self, key: InstanceKey) -> Any | None:  # noqa: ANN401 (protobuf of compute_v1.Instance)
+        with failing_as_unavailable("Compute Engine"):
+            try:
+                found = self._instances.get(
+                    project=key.project_id,
+                    zone=key.zone,
+                    instance=key.instance_id,
+                    retry=self._retry,
+                    timeout=TIMEOUT,
+                )
+            except NotFound:
+                return None
+        return compute_v1.Instance.pb(found)
+
+
+def _ignored(_: str) -> None:
+    """Take no note of a machine type nobody knows: its size matters to no stop."""
+
+
+def _time(written: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else None

@@ -1,0 +1,68 @@
+"""Managed instance groups: a member is stopped and started through its group.
+
+One that is stopped behind its back, the group makes again:
+https://cloud.google.com/compute/docs/instance-groups/suspend-stop-vms-in-mig
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from google.cloud import compute_v1
+
+from spotkeeper.enforcement.actions import Verb
+from spotkeeper.gcp.client_calls import TIMEOUT, retry
+from spotkeeper.gcp.compute.operations import Place, widen
+from spotkeeper.instances import Instance
+
+_GROUP = re.compile(r"projects/[^/]+/(?P<scope>zones|regions)/(?P<place>[^/]+)/instanceGroupManagers/(?P<name>[^/]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A managed instance group, zonal or regional."""
+
+    place: Place
+    name: str
+
+
+def group_of(instance: Instance) -> Group | None:
+    """Return the group that made an instance, as its metadata names it; None for one of its own."""
+    found = _GROUP.search(instance.managed_by or "")
+    if found is None:
+        return None
+    return Group(Place(instance.key.project_id, found["scope"], found["place"]), found["name"])
+
+
+class Groups:
+    """Sends requests to groups."""
+
+    def __init__(self, settings: dict[str, Any], parallel: int, patience: timedelta) -> None:
+        zonal = compute_v1.InstanceGroupManagersClient(**settings)
+        regional = compute_v1.RegionInstanceGroupManagersClient(**settings)
+        for client in (zonal, regional):
+            widen(client, parallel)
+        self._calls: dict[tuple[Verb, str], Callable[..., Any]] = {
+            (Verb.STOP, "zones"): zonal.stop_instances_unary,
+            (Verb.START, "zones"): zonal.start_instances_unary,
+            (Verb.STOP, "regions"): regional.stop_instances_unary,
+            (Verb.START, "regions"): regional.start_instances_unary,
+        }
+        self._retry = retry(patience)
+
+    def request(self, verb: Verb, group: Group, instance: Instance, request_id: str) -> Any:  # noqa: ANN401 (compute_v1.Operation)
+        """Ask a group to stop or to start one of its members, and return the operation."""
+        call = self._calls[verb, group.place.scope]
+        key = instance.key
+        member = f"projects/{key.project_id}/zones/{key.zone}/instances/{instance.name}"
+        prefix = "region_" if group.place.scope == "regions" else ""
+        request = {
+            "project": group.place.project_id,
+            group.place.scope.removesuffix("s"): group.place.name,
+            "instance_group_manager": group.name,
+            "request_id": request_id,
+            f"{prefix}instance_group_managers_{verb}_instances_request_resource": {"instances": [member]},
+        }
+        return call(request=request, retry=self._retry, timeout=TIMEOUT)

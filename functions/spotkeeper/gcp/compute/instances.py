@@ -1,0 +1,122 @@
+"""Compute Engine: the instances of a project."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from spotkeeper.gcp.answer_values import count, moment, number_as_text, optional_text, text, truth
+from spotkeeper.gcp.compute.lists import InstanceList, Json, compute_calls, last_part, read_as_expected
+from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
+from spotkeeper.gcp.http_calls import readable
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
+from spotkeeper.ports import Report
+
+_LONGEST_NAME = 80
+
+
+_INSTANCE_FIELDS = (
+    "id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,guestAccelerators,"
+    "disks(type,diskSizeGb),metadata/items,status,creationTimestamp,lastStartTimestamp,lastSuspendedTimestamp"
+)
+"""Only what is needed: a full instance is eight times as large."""
+
+
+class ComputeInstances:
+    """Lists the instances of a project over all zones, Spot or not: those not listed would seem unknown."""
+
+    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
+        calls = compute_calls(endpoint, patience)
+        self._list = InstanceList(calls, _INSTANCE_FIELDS)
+        self.shapes = Shapes(MachineTypes(calls))
+
+    def instances(self, project_id: str, report: Report) -> Iterator[Sighting]:
+        """Yield every instance; a zone that does not answer, and one that cannot be read, is reported.
+
+        One whose machine type could not be read now is left out: recorded without its size, it would stay so for good.
+        """
+
+        def read(found: Json) -> Sighting:
+            return Sighting(to_instance(project_id, found, self.shapes, report), _running_since(found))
+
+        for sighting in readable(self.found(project_id, report), read, report):
+            if sighting.instance.shape.machine_type not in self.shapes.unread:
+                yield sighting
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query parameters that choose what is read."""
+        return self._list.query
+
+    def found(self, project_id: str, report: Report) -> Iterator[Json]:
+        """Yield every instance as Compute Engine describes it."""
+        self.shapes.unread.clear()
+        return self._list.items(project_id, report)
+
+
+def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
+    """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
+    with read_as_expected(_called(found)):
+        zone = text(last_part(found["zone"]))
+        machine_type = text(last_part(found["machineType"]))
+        sizes = shapes.sizes(project_id, zone, machine_type, report)
+        attached = (found.get("guestAccelerators") or [None])[0]
+        local_ssd_gib = sum(
+            count(disk.get("diskSizeGb", 0)) for disk in found.get("disks", ()) if disk.get("type") == "SCRATCH"
+        )
+        return Instance(
+            key=InstanceKey(project_id, zone, number_as_text(found["id"])),
+            name=text(found["name"]),
+            provisioning_model=_provisioning_model(found.get("scheduling", {})),
+            shape=shapes.same(
+                Shape(
+                    machine_type=machine_type,
+                    vcpus=sizes.vcpus if sizes else None,
+                    memory_gib=sizes.memory_gib if sizes else None,
+                    gpu_type=text(last_part(attached["acceleratorType"]))
+                    if attached
+                    else sizes.gpu_type
+                    if sizes
+                    else None,
+                    gpu_count=count(attached["acceleratorCount"]) if attached else sizes.gpu_count if sizes else 0,
+                    local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
+                )
+            ),
+            labels=tuple(sorted((key, optional_text(label)) for key, label in found.get("labels", {}).items())),
+            managed_by=next(
+                (text(item["value"]) for item in _metadata(found) if item["key"] == "created-by"),
+                None,
+            ),
+        )
+
+
+def time_from(written: object) -> datetime | None:
+    """Return a time of Compute Engine's; None for no time."""
+    return moment(written) if written else None
+
+
+def _called(found: Json) -> str:
+    """How a sentence about an instance calls it, whatever its name is."""
+    return f"instance {str(found.get('name'))[:_LONGEST_NAME]}".encode(errors="replace").decode()
+
+
+def _running_since(found: Json) -> datetime | None:
+    """Since when an instance has run; a resumed one does not say."""
+    if found.get("status") != "RUNNING" or found.get("lastSuspendedTimestamp"):
+        return None
+    with read_as_expected(_called(found)):
+        return time_from(found.get("lastStartTimestamp"))
+
+
+def _metadata(found: Json) -> Iterable[Json]:
+    items: Iterable[Json] = found.get("metadata", {}).get("items", ())
+    return items
+
+
+def _provisioning_model(scheduling: Json) -> ProvisioningModel:
+    """Return SPOT for Spot VMs and for their predecessor, preemptible VMs: they have one price."""
+    model = optional_text(scheduling.get("provisioningModel"))
+    if truth(scheduling.get("preemptible")):
+        return ProvisioningModel.SPOT
+    try:
+        return ProvisioningModel(model or ProvisioningModel.STANDARD)
+    except ValueError:
+        return ProvisioningModel.STANDARD

@@ -1,0 +1,107 @@
+"""Compute Engine's operations: a request is only done with when its operation has ended."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import requests
+from google.cloud import compute_v1
+from requests.adapters import HTTPAdapter
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.client_calls import TIMEOUT, failing_as_unavailable, retry
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+_MOST_REQUESTS = 3
+
+type Request = Callable[[str], Any]
+"""Sends a request under the id it is given and returns the operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an operation is found: `scope` is zones or regions, `name` the zone or the region."""
+
+    project_id: str
+    scope: str
+    name: str
+
+
+class Operations:
+    """Follows operations to their end.
+
+    The clients' own way to wait, `result()`, asks Google's address whatever endpoint the client was given.
+    """
+
+    def __init__(self, settings: dict[str, Any], parallel: int, patience: timedelta) -> None:
+        self._clients: dict[str, Any] = {
+            "zones": compute_v1.ZoneOperationsClient(**settings),
+            "regions": compute_v1.RegionOperationsClient(**settings),
+        }
+        for client in self._clients.values():
+            widen(client, parallel)
+        self._retry = retry(patience)
+
+    def followed(self, place: Place, request: Request, request_id: str, deadline: float) -> str:
+        """Send a request and follow its operation to the end, up to a time of the monotonic clock; return its name.
+
+        A request whose id is known is answered with the operation it led to. When that one failed, the request is sent
+        again under an id that follows from it, so that trying again can help. Raises UnavailableError.
+        """
+        name = problem = ""
+        for _ in range(_MOST_REQUESTS):
+            with failing_as_unavailable("Compute Engine"):
+                operation = request(request_id)
+            name, ended_at_once = str(operation.name), _is_done(operation)
+            if not name:
+                message = "Compute Engine: a request was answered without the operation it led to"
+                raise UnavailableError(message)
+            operation = self._ended(place, operation, deadline)
+            problem = _problem(operation)
+            if not problem:
+                return name
+            if not ended_at_once:
+                break
+            request_id = str(uuid.uuid5(uuid.UUID(request_id), name))
+        message = f"operation {name}: {problem}"
+        raise UnavailableError(message)
+
+    def _ended(self, place: Place, operation: Any, deadline: float) -> Any:  # noqa: ANN401 (compute_v1.Operation)
+        pause, name = _FIRST_PAUSE, operation.name
+        while not _is_done(operation):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                message = f"operation {name} has not ended in the time there was"
+                raise UnavailableError(message)
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            with failing_as_unavailable("Compute Engine"):
+                operation = self._get(place, name)
+        return operation
+
+    def _get(self, place: Place, name: str) -> Any:  # noqa: ANN401 (compute_v1.Operation)
+        where = {"project": place.project_id, place.scope.removesuffix("s"): place.name, "operation": name}
+        client = self._clients[place.scope]
+        return client.get(request=where, retry=self._retry, timeout=TIMEOUT)
+
+
+def widen(client: Any, parallel: int) -> None:  # noqa: ANN401 (any client of compute_v1)
+    """Let a client keep as many connections as there are calls at once; there is no public way to its session."""
+    session: requests.Session = client.transport._session  # noqa: SLF001
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=parallel))
+
+
+def _is_done(operation: Any) -> bool:  # noqa: ANN401 (compute_v1.Operation)
+    return bool(operation.status == compute_v1.Operation.Status.DONE)
+
+
+def _problem(operation: Any) -> str:  # noqa: ANN401 (compute_v1.Operation)
+    errors = [f"{error.code}: {error.message}" for error in operation.error.errors]
+    if not errors and operation.http_error_status_code:
+        errors = [f"{operation.http_error_status_code}: {operation.http_error_message}"]
+    return "; ".join(errors)[:500]

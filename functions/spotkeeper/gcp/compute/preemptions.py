@@ -1,0 +1,46 @@
+"""Compute Engine's own record of the Spot VMs it took back."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from spotkeeper.gcp.answer_values import moment, number_as_text, text
+from spotkeeper.gcp.compute.lists import Json, OperationList, compute_calls, last_part, read_as_expected
+from spotkeeper.gcp.http_calls import readable
+from spotkeeper.instances import InstanceKey
+from spotkeeper.ports import Report
+from spotkeeper.tracking.preemptions import Preemption
+
+_FIELDS = "id,name,zone,targetId,targetLink,insertTime,startTime"
+_FILTER = 'operationType = "compute.instances.preempted"'
+
+
+class ComputePreemptions:
+    """Reads the preemptions of a project over all zones."""
+
+    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
+        self._operations = OperationList(compute_calls(endpoint, patience), _FIELDS)
+
+    def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:
+        """Yield the preemptions from `start` up to, but without, `end`; a zone that does not answer is reported.
+
+        Compute Engine forgets operations after some weeks, and lists all that it remembers: how it compares a time in a
+        filter is not documented, so times are compared here.
+        """
+
+        def read(operation: Json) -> Preemption:
+            return _preemption(project_id, operation)
+
+        for found in readable(self._operations.items(project_id, report, filter=_FILTER), read, report):
+            if start <= found.preempted_at < end:
+                yield found
+
+
+def _preemption(project_id: str, operation: Json) -> Preemption:
+    with read_as_expected("an operation"):
+        return Preemption(
+            key=InstanceKey(project_id, text(last_part(operation["zone"])), number_as_text(operation["targetId"])),
+            instance_name=text(last_part(operation["targetLink"])),
+            operation_id=number_as_text(operation["id"]),
+            operation_name=text(operation["name"]),
+            preempted_at=moment(operation.get("startTime") or operation["insertTime"]),
+        )

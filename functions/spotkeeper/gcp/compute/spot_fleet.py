@@ -1,0 +1,69 @@
+"""Compute Engine: the Spot instances that run now, and the requests it has taken."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.answer_values import optional_text
+from spotkeeper.gcp.compute.instances import ComputeInstances, time_from, to_instance
+from spotkeeper.gcp.compute.lists import Json, OperationList, compute_calls, read_as_expected
+from spotkeeper.gcp.compute.shapes import Shapes
+from spotkeeper.gcp.http_calls import readable
+from spotkeeper.instances import ProvisioningModel
+from spotkeeper.ports import Report
+
+_OPERATION_FIELDS = "clientOperationId,insertTime"
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class SpotFleet:
+    """Reads the fleet; both verbs raise UnavailableError."""
+
+    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
+        self._instances = ComputeInstances(endpoint, patience)
+        self._operations = OperationList(compute_calls(endpoint, patience), _OPERATION_FIELDS)
+
+    @property
+    def shapes(self) -> Shapes:
+        """What machine types are made of."""
+        return self._instances.shapes
+
+    def spot_vms(self, project_id: str, report: Report) -> Iterator[SpotVm]:
+        """Yield all Spot instances of a project; a zone that does not answer is reported."""
+
+        def read(found: Json) -> SpotVm:
+            return to_spot_vm(project_id, found, self.shapes, report)
+
+        for vm in readable(self._instances.found(project_id, report), read, report):
+            if vm.instance.provisioning_model is ProvisioningModel.SPOT:
+                yield vm
+
+    def taken(self, projects: Iterable[str], since: datetime) -> frozenset[str]:
+        """Return the ids of the requests that were taken since then: operations bear them as `clientOperationId`."""
+        return frozenset(
+            client_id
+            for project_id in projects
+            for begun, client_id in map(_request, self._operations.items(project_id, _refused))
+            if begun >= since
+        )
+
+
+def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> SpotVm:
+    """Return an instance with what it does now; one that never started counts from its creation."""
+    instance = to_instance(project_id, found, shapes, report)
+    with read_as_expected(f"instance {instance.name}"):
+        started = time_from(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
+        return SpotVm(instance, optional_text(found.get("status")), started or _LONG_AGO)
+
+
+def _request(operation: Json) -> tuple[datetime, str]:
+    """When an operation was asked for, and by which request."""
+    with read_as_expected("an operation"):
+        begun = time_from(operation.get("insertTime")) or _LONG_AGO
+        return begun, optional_text(operation.get("clientOperationId"))
+
+
+def _refused(detail: str) -> None:
+    """Refuse an answer that lacks something: a request that is not in it may have been taken all the same."""
+    raise UnavailableError(detail)

@@ -1,0 +1,328 @@
+"""What Google's services say of a deployment, by plain REST: one call a question, and none that changes anything."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from spotkeeper.doctor.deployment import (
+    ACCOUNTS,
+    ASSETS_SERVICE,
+    DEAD_LETTER,
+    ENTRY_POINTS,
+    JOB,
+    SERVICES,
+    SUBSCRIPTION,
+    TOPIC,
+    Installation,
+)
+from spotkeeper.doctor.facts import (
+    Binding,
+    Budget,
+    Found,
+    Function,
+    Job,
+    Platform,
+    Policy,
+    Subscription,
+    Unread,
+)
+from spotkeeper.doctor.functions import enforcer_settings, tracker_settings
+from spotkeeper.doctor.rights import needed_roles
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.answer_values import amount
+from spotkeeper.gcp.http_calls import CallError, PlainCalls, Turning
+from spotkeeper.periods import parse_time, text
+
+HOSTS = {
+    "Cloud Billing": "cloudbilling.googleapis.com",
+    "Cloud Billing Budgets": "billingbudgets.googleapis.com",
+    "Cloud Functions": "cloudfunctions.googleapis.com",
+    "Cloud Monitoring": "monitoring.googleapis.com",
+    "Cloud Run": "run.googleapis.com",
+    "Cloud Scheduler": "cloudscheduler.googleapis.com",
+    "IAM": "iam.googleapis.com",
+    "Pub/Sub": "pubsub.googleapis.com",
+    "Resource Manager": "cloudresourcemanager.googleapis.com",
+    "Service Usage": "serviceusage.googleapis.com",
+}
+_DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_MESSAGE = re.compile(r'"message":\s*"((?:[^"\\]|\\.)*)"')
+_POLICY_VERSION = 3
+"""The version whose policies tell of conditions: https://cloud.google.com/iam/docs/policies#versions"""
+
+_PAGE = "100"
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""How it shows that an answer is not of the form that its reference promises."""
+
+
+class PlatformReader:
+    """Looks at one deployment; what it may not look at becomes Unread, and what is not there None."""
+
+    def __init__(self, installation: Installation, endpoint: str | None, patience: timedelta) -> None:
+        self._at = installation
+        self._services = {name: PlainCalls(name, host, endpoint, patience) for name, host in HOSTS.items()}
+
+    def read(self, now: datetime) -> Platform:
+        """Return all that can be found out; raises UnavailableError when not even the project can be asked for."""
+        number = self._number()
+        functions = self._functions()
+        region = next((each.region for each in functions.values() if isinstance(each, Function)), self._at.region)
+        account = self._found(self._billing_account)
+        found = Platform(
+            number=number,
+            services=self._services_enabled(number),
+            accounts={name: self._found(partial(self._account, name)) for name in ACCOUNTS},
+            functions=functions,
+            invokers={
+                name: self._found(partial(self._invokers, name, each.region))
+                for name, each in functions.items()
+                if isinstance(each, Function)
+            },
+            roles={},
+            policies={},
+            topic=self._found(partial(self._pubsub_policy, f"topics/{TOPIC}")),
+            dead_letter=self._found(partial(self._pubsub_policy, f"topics/{DEAD_LETTER}")),
+            subscription=self._found(self._subscription),
+            subscription_policy=self._found(partial(self._pubsub_policy, f"subscriptions/{SUBSCRIPTION}")),
+            dead_letters=self._found(partial(self._dead_letters, now)),
+            billing_account=account,
+            budgets=self._all(partial(self._budgets, account)) if isinstance(account, str) else (),
+            job=self._found(partial(self._job, region)) if region else Unread("the region is not known; say --region"),
+        )
+        return self._with_rights(found)
+
+    def _with_rights(self, found: Platform) -> Platform:
+        """Which roles and policies to look at, the functions' settings say."""
+        needed = needed_roles(self._at, tracker_settings(found), enforcer_settings(found))
+        projects = sorted({self._at.project_id, *(project for project, _ in needed)})
+        return Platform(
+            **{
+                **{name: getattr(found, name) for name in Platform.__slots__},
+                "roles": {key: self._found(partial(self._role, *key)) for key in needed},
+                "policies": {each: self._found(partial(self._project_policy, each)) for each in projects},
+            }
+        )
+
+    def _call(self, service: str, method: str, path: str, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 (as PlainCalls takes it)
+        return self._services[service].call(method, path, **asked)
+
+    def _found[Fact](self, read: Callable[[], Fact | None]) -> Found[Fact]:
+        try:
+            return read()
+        except CallError as error:
+            return None if error.status == HTTPStatus.NOT_FOUND else unread(error)
+        except _MALFORMED as error:
+            return unreadable(error)
+
+    def _all[Fact](self, read: Callable[[], Fact]) -> Fact | Unread:
+        try:
+            return read()
+        except CallError as error:
+            return unread(error)
+        except _MALFORMED as error:
+            return unreadable(error)
+
+    def _number(self) -> str:
+        """The number of the project; a project that is not there is refused like one that nobody may see."""
+        project_id = self._at.project_id
+        try:
+            answer = self._call("Resource Manager", "GET", f"/v3/projects/{project_id}")
+        except CallError as error:
+            if error.status in (*_DENIED, HTTPStatus.NOT_FOUND):
+                message = f"project {project_id} is not there, or you may not see it: {told(error)}"
+                raise UnavailableError(message) from error
+            raise
+        number = str(answer.get("name", "")).rpartition("/")[2]
+        if not number:
+            message = f"Resource Manager: the project is told without its number: {str(answer)[:200]}"
+            raise UnavailableError(message)
+        return number
+
+    def _services_enabled(self, number: str) -> Mapping[str, bool] | Unread:
+        """https://cloud.google.com/service-usage/docs/reference/rest/v1/services/batchGet."""
+        names = (*SERVICES, ASSETS_SERVICE)
+        query = urlencode([("names", f"projects/{number}/services/{name}") for name in names])
+
+        def read() -> Mapping[str, bool]:
+            answer = self._call("Service Usage", "GET", f"/v1/projects/{number}/services:batchGet?{query}")
+            states = {str(each["name"]).rpartition("/")[2]: each["state"] for each in answer["services"]}
+            return {name: states.get(name) == "ENABLED" for name in names}
+
+        return self._all(read)
+
+    def _account(self, name: str) -> bool:
+        """https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts/get."""
+        project_id = self._at.project_id
+        answer = self._call("IAM", "GET", f"/v1/projects/{project_id}/serviceAccounts/{self._at.email(name)}")
+        return answer["email"] == self._at.email(name) and not answer.get("disabled", False)
+
+    def _functions(self) -> dict[str, Found[Function]]:
+        """https://cloud.google.com/functions/docs/reference/rest/v2/projects.locations.functions/list."""
+        path = f"/v2/projects/{self._at.project_id}/locations/{self._at.region or '-'}/functions"
+
+        def read() -> dict[str, Function]:
+            answers = self._pages("Cloud Functions", path, "functions")
+            return {str(each["name"]).rpartition("/")[2]: _function(each) for each in answers}
+
+        found = self._all(read)
+        return {name: found if isinstance(found, Unread) else found.get(name) for name in ENTRY_POINTS}
+
+    def _pages(self, service: str, path: str, items: str) -> list[dict[str, Any]]:
+        """All items of a list; one of which a part cannot be reached, or that turns in a circle, is none."""
+        found: list[dict[str, Any]] = []
+        turned, query = Turning(service), {"pageSize": _PAGE}
+        while True:
+            answer = self._call(service, "GET", path, query=query)
+            if answer.get("unreachable"):
+                message = f"{service}: {', '.join(map(str, answer['unreachable']))} cannot be reached"
+                raise CallError(message, 0)
+            token = str(answer.get("nextPageToken", ""))
+            found += answer.get(items, []) if token or not answer else answer[items]
+            if not token:
+                return found
+            query["pageToken"] = turned.to(token)
+
+    def _invokers(self, name: str, region: str) -> Policy:
+        """https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/getIamPolicy."""
+        service = f"/v2/projects/{self._at.project_id}/locations/{region}/services/{name}"
+        return _policy(self._call("Cloud Run", "GET", f"{service}:getIamPolicy", query=_policy_version()))
+
+    def _role(self, project: str, role_id: str) -> frozenset[str] | None:
+        """https://cloud.google.com/iam/docs/reference/rest/v1/projects.roles/get; a deleted one is answered too."""
+        answer = self._call("IAM", "GET", f"/v1/projects/{project}/roles/{role_id}")
+        permissions = frozenset(map(str, answer.get("includedPermissions", [])))
+        return permissions if answer["name"] and not answer.get("deleted") else None
+
+    def _project_policy(self, project: str) -> Policy:
+        """https://cloud.google.com/resource-manager/reference/rest/v3/projects/getIamPolicy."""
+        options = {"options": {"requestedPolicyVersion": _POLICY_VERSION}}
+        return _policy(self._call("Resource Manager", "POST", f"/v3/projects/{project}:getIamPolicy", body=options))
+
+    def _pubsub_policy(self, resource: str) -> Policy:
+        """https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/getIamPolicy."""
+        path = f"/v1/projects/{self._at.project_id}/{resource}:getIamPolicy"
+        return _policy(self._call("Pub/Sub", "GET", path, query=_policy_version()))
+
+    def _subscription(self) -> Subscription:
+        """https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions."""
+        answer = self._call("Pub/Sub", "GET", f"/v1/projects/{self._at.project_id}/subscriptions/{SUBSCRIPTION}")
+        push = answer.get("pushConfig") or {}
+        token = push.get("oidcToken") or {}
+        return Subscription(
+            topic=str(answer["topic"]),
+            state=str(answer.get("state", "")),
+            endpoint=str(push.get("pushEndpoint", "")),
+            account=str(token.get("serviceAccountEmail", "")),
+            audience=str(token.get("audience", "")),
+            ack_seconds=int(answer.get("ackDeadlineSeconds", 0)),
+            dead_letter_topic=str((answer.get("deadLetterPolicy") or {}).get("deadLetterTopic", "")),
+            retries_slowly="retryPolicy" in answer,
+            detached=bool(answer.get("detached", False)),
+        )
+
+    def _dead_letters(self, now: datetime) -> int | None:
+        """How many messages wait in the dead letter subscription, by the latest point; a few minutes old at least.
+
+        https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/list
+        """
+        query = {
+            "filter": (
+                'metric.type="pubsub.googleapis.com/subscription/num_undelivered_messages" '
+                f'AND resource.labels.subscription_id="{DEAD_LETTER}"'
+            ),
+            "interval.startTime": text(now - timedelta(minutes=30)),
+            "interval.endTime": text(now),
+        }
+        answer = self._call("Cloud Monitoring", "GET", f"/v3/projects/{self._at.project_id}/timeSeries", query=query)
+        for series in answer["timeSeries"] if answer else ():
+            for point in series.get("points", []):
+                return int(point["value"].get("int64Value", 0))
+        return None
+
+    def _billing_account(self) -> str | None:
+        """https://cloud.google.com/billing/docs/reference/rest/v1/projects/getBillingInfo."""
+        answer = self._call("Cloud Billing", "GET", f"/v1/projects/{self._at.project_id}/billingInfo")
+        account = str(answer.get("billingAccountName", "")).rpartition("/")[2]
+        return account if answer["name"] and answer.get("billingEnabled", False) else None
+
+    def _budgets(self, account: str) -> Sequence[Budget]:
+        """https://cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets/list."""
+        answers = self._pages("Cloud Billing Budgets", f"/v1/billingAccounts/{account}/budgets", "budgets")
+        return [
+            Budget(
+                budget_id=str(each["name"]).rpartition("/")[2],
+                display_name=str(each.get("displayName", "")),
+                topic=str((each.get("notificationsRule") or {}).get("pubsubTopic", "")),
+                thresholds=tuple(amount(rule["thresholdPercent"]) for rule in each.get("thresholdRules", [])),
+            )
+            for each in answers
+        ]
+
+    def _job(self, region: str) -> Job:
+        """https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs."""
+        path = f"/v1/projects/{self._at.project_id}/locations/{region}/jobs/{JOB}"
+        answer = self._call("Cloud Scheduler", "GET", path)
+        target = answer.get("httpTarget") or {}
+        token = target.get("oidcToken") or {}
+        status, attempted = answer.get("status") or {}, answer.get("lastAttemptTime")
+        code = status.get("code", 0)
+        return Job(
+            state=str(answer["state"]),
+            uri=str(target.get("uri", "")),
+            account=str(token.get("serviceAccountEmail", "")),
+            audience=str(token.get("audience", "")),
+            last_attempt_at=parse_time("lastAttemptTime", attempted) if attempted else None,
+            failure=f"code {code} {status.get('message', '')}".strip() if code else "",
+        )
+
+
+def unread(error: CallError) -> Unread:
+    """Return why something could not be looked at."""
+    return Unread(told(error), denied=error.status in _DENIED)
+
+
+def unreadable(error: Exception) -> Unread:
+    """Return that an answer could not be understood."""
+    return Unread(f"the answer is not of the form that was expected ({type(error).__name__}: {error})")
+
+
+def told(error: Exception) -> str:
+    """Return the sentence in which a service refused: its answer has it as JSON."""
+    message = _MESSAGE.search(str(error))
+    service = str(error).partition(":")[0]
+    return f"{service}: {message[1]}" if message else str(error)
+
+
+def _policy_version() -> Mapping[str, str]:
+    return {"options.requestedPolicyVersion": str(_POLICY_VERSION)}
+
+
+def _policy(answer: Mapping[str, Any]) -> Policy:
+    """A policy that grants nothing has an etag still."""
+    if not answer["etag"]:
+        return frozenset()
+    return frozenset(
+        Binding(str(binding["role"]), str(member), "condition" in binding)
+        for binding in answer.get("bindings", [])
+        for member in binding.get("members", [])
+    )
+
+
+def _function(answer: Mapping[str, Any]) -> Function:
+    build, service = answer.get("buildConfig") or {}, answer.get("serviceConfig") or {}
+    return Function(
+        region=str(answer["name"]).split("/")[3],
+        state=str(answer["state"]),
+        runtime=str(build.get("runtime", "")),
+        entry_point=str(build.get("entryPoint", "")),
+        account=str(service.get("serviceAccountEmail", "")),
+        max_instances=int(service.get("maxInstanceCount", 0)),
+        concurrency=int(service.get("maxInstanceRequestConcurrency", 1)),
+        ingress=str(service.get("ingressSettings", "")),
+        uri=str(service.get("uri", "")),
+        environment={str(name): str(value) for name, value in (service.get("environmentVariables") or {}).items()},
+    )

@@ -1,0 +1,1 @@
+"""From the SKUs of the Cloud Billing Catalog to the price of an instance."""

@@ -1,0 +1,122 @@
+"""How far a catalogue has moved away from our tables: what it sells that we cannot read, or cannot price."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spotkeeper.instances import Shape
+from spotkeeper.pricing.families import custom_prefixes
+from spotkeeper.pricing.machine_types import known_machine_types
+from spotkeeper.pricing.price_book import Price, PriceBook
+from spotkeeper.pricing.price_list import known_shape
+from spotkeeper.pricing.reference_data import rows
+from spotkeeper.pricing.skus import PAID_BY_USE, CatalogReading, Market, Rate, Unclaimed
+
+_A_CUSTOM_SIZE = "4-8192"
+"""Stands for all custom types of a family: four vCPUs and 8 GiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Machine types that are sold in these regions and lack the same components there."""
+
+    market: Market
+    missing: tuple[str, ...]
+    machine_types: tuple[str, ...]
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collided:
+    """Two SKUs for one component and market, and in how many regions the first counts and the second does not."""
+
+    kept: Rate
+    dropped: Rate
+    regions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What there is to know of a catalogue; `gaps` are sentences on what is not priced on purpose."""
+
+    unsold: tuple[Market, ...]
+    unclaimed: tuple[Unclaimed, ...]
+    unpriced: tuple[Unpriced, ...]
+    gaps: tuple[str, ...]
+    collided: tuple[Collided, ...]
+    priced: int
+    regions: int
+
+    @property
+    def is_found(self) -> bool:
+        """Whether somebody has to look at our tables."""
+        return bool(self.unclaimed or self.unpriced) or len(self.unsold) == len(PAID_BY_USE)
+
+
+def drift_of(reading: CatalogReading) -> Drift:
+    """Compare a catalogue with our tables."""
+    book = PriceBook(reading.rates)
+    lacking: dict[tuple[Market, tuple[str, ...]], set[tuple[str, str]]] = defaultdict(set)
+    gaps = Counter[str]()
+    priced = 0
+    for shape, region, market, price in _sold(book):
+        if price.usd_per_hour is not None:
+            priced += 1
+        elif reason := _gap(price, region, market):
+            gaps[reason] += 1
+        else:
+            lacking[market, price.missing or (price.reason,)].add((shape.machine_type, region))
+    return Drift(
+        unsold=tuple(market for market in PAID_BY_USE if all(rate.market is not market for rate in reading.rates)),
+        unclaimed=reading.unclaimed,
+        unpriced=tuple(
+            Unpriced(market, missing, _distinct(found, 0), _distinct(found, 1))
+            for (market, missing), found in sorted(lacking.items())
+        ),
+        gaps=(*(f"{reason} ({count} prices)" for reason, count in sorted(gaps.items())), *_unknown_rules()),
+        collided=_collided(reading),
+        priced=priced,
+        regions=len(book.regions),
+    )
+
+
+def _sold(book: PriceBook) -> Iterator[tuple[Shape, str, Market, Price]]:
+    """Every machine type, and a custom one of each family, in every region and market where it is sold."""
+    names = [*known_machine_types(), *(f"{prefix}{_A_CUSTOM_SIZE}" for prefix in custom_prefixes())]
+    shapes = [shape for name in names if (shape := known_shape(name))]
+    for region in sorted(book.regions):
+        for market in PAID_BY_USE:
+            for shape in shapes:
+                if book.sells(shape, region, market):
+                    yield shape, region, market, book.price(shape, region, market)
+
+
+def _gap(price: Price, region: str, market: Market) -> str:
+    """Why all that lacks is known to lack; empty when something is not."""
+    reasons = [
+        next((row["reason"] for row in rows("gaps") if _fits(row, component, region, market)), "")
+        for component in price.missing
+    ]
+    return "; ".join(dict.fromkeys(reasons)) if reasons and all(reasons) else ""
+
+
+def _fits(row: dict[str, str], component: str, region: str, market: Market) -> bool:
+    return row["component"] == component and row["region"] in {"", region} and row["market"] in {"", market}
+
+
+def _unknown_rules() -> Iterator[str]:
+    for row in rows("families"):
+        if row["unknown"]:
+            yield f"{row['prefix']}…: {row['unknown']}"
+
+
+def _collided(reading: CatalogReading) -> tuple[Collided, ...]:
+    pairs: dict[tuple[str, str, str, Market], list[tuple[Rate, Rate]]] = defaultdict(list)
+    for each in reading.collisions:
+        key = each.kept.sku_id, each.dropped.sku_id, each.kept.component, each.kept.market
+        pairs[key].append((each.kept, each.dropped))
+    return tuple(Collided(*found[0], len(found)) for _, found in sorted(pairs.items(), key=lambda pair: pair[0]))
+
+
+def _distinct(found: set[tuple[str, str]], index: int) -> tuple[str, ...]:
+    return tuple(sorted({each[index] for each in found}))

@@ -1,0 +1,127 @@
+"""Component rates become prices: what an instance costs an hour, and what is missing when that is not known."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from spotkeeper.instances import Shape
+from spotkeeper.pricing.families import _bill, _family, _is_amount
+from spotkeeper.pricing.skus import Market, Rate
+
+MARKET_WORDS = {
+    Market.SPOT: "Spot",
+    Market.ON_DEMAND: "on-demand",
+    Market.COMMITMENT_1YR: "1-year commitment",
+    Market.COMMITMENT_3YR: "3-year commitment",
+}
+
+
+class PriceStatus(StrEnum):
+    """How sure a price is."""
+
+    EXACT = "exact"
+    FALLBACK = "fallback"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class PricedComponent:
+    """One part of a price: so many units of a rate."""
+
+    rate: Rate
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The price of an instance in USD per hour, unrounded, with its parts; or None, the reason why, and what lacks.
+
+    Every rate is of the quantity at its place; a pair of tuples, since a book holds many thousands of prices.
+    """
+
+    usd_per_hour: Decimal | None
+    rates: tuple[Rate, ...] = ()
+    quantities: tuple[Decimal, ...] = ()
+    reason: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def components(self) -> tuple[PricedComponent, ...]:
+        """The parts of the price."""
+        return tuple(map(PricedComponent, self.rates, self.quantities))
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePrice:
+    """What an instance cost an hour at some time, in USD; None where it is not known, and `reason` says why."""
+
+    spot: Decimal | None
+    ondemand: Decimal | None
+    status: PriceStatus
+    as_of: datetime | None
+    reason: str = ""
+
+
+class PriceBook:
+    """The rates of one time: the dearest of each component, whatever their order; a rate of nothing is none."""
+
+    def __init__(self, rates: Iterable[Rate]) -> None:
+        dearest_last = sorted(
+            (rate for rate in rates if _is_amount(rate.usd)), key=lambda rate: (rate.usd, rate.sku_id)
+        )
+        self._offers: dict[Market, dict[str, _Offer]] = {market: defaultdict(_Offer) for market in Market}
+        for rate in dearest_last:
+            self._offers[rate.market][rate.region].rates[rate.component] = rate
+
+    def price(self, shape: Shape, region: str, market: Market) -> Price:
+        """Return the price of a shape: the sum of all its parts, or none at all when a single rate is missing."""
+        offer = self._offers[market][region]
+        known = offer.prices.get(shape)
+        if known is None:
+            known = offer.prices[shape] = _work_out(shape, region, market, offer.rates)
+        return known
+
+    @property
+    def regions(self) -> frozenset[str]:
+        """The regions that any rate is of."""
+        return frozenset(region for offers in self._offers.values() for region in offers if offers[region].rates)
+
+    def sells(self, shape: Shape, region: str, market: Market) -> bool:
+        """Return whether any rate is there that only the family of a shape has, and that of GPUs that come with it."""
+        family = _family(shape.machine_type)
+        if family is None:
+            return False
+        rates = self._offers[market][region].rates
+        if family.bundled_gpu and not family.per_gpu and f"gpu:{shape.gpu_type}" not in rates:
+            return False
+        own = (f"{family.premium}:core", f"{family.premium}:ram") if family.premium else (family.core, family.ram)
+        return any(component in rates for component in (*own, family.flat, family.per_gpu))
+
+
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What one market of one region sells: rates by component, and the prices made of them so far."""
+
+    rates: dict[str, Rate] = field(default_factory=dict)
+    prices: dict[Shape, Price] = field(default_factory=dict)
+
+
+def _work_out(shape: Shape, region: str, market: Market, rates: Mapping[str, Rate]) -> Price:
+    bill = _bill(shape)
+    if isinstance(bill, str):
+        return Price(None, reason=bill)
+    missing = tuple(component for component in bill if component not in rates)
+    if missing:
+        reason = f"no {MARKET_WORDS[market]} rate for {', '.join(missing)} in {region}"
+        return Price(None, reason=reason, missing=missing)
+    parts = tuple([rates[component] for component in bill])
+    quantities = tuple(bill.values())
+    usd = sum([rate.usd * quantity for rate, quantity in zip(parts, quantities, strict=True)], _NOTHING)
+    return Price(usd, parts, quantities)

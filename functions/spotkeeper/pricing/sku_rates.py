@@ -1,0 +1,133 @@
+"""One SKU of the Billing Catalog becomes component rates: what a vCPU, a GiB or a GPU costs an hour in its regions.
+
+A SKU is claimed only when its description, without market, place and term, is a wording of `data/components.csv` or of
+`data/commitments.csv` from the first word to the last: prefixes swallow one another (N2 and N2D, Custom and N2 Custom),
+and much that is no part of an instance is worded almost the same. What looks like a component and is claimed by no row
+is reported, never guessed.
+"""
+
+import re
+from decimal import Decimal
+from functools import cache
+
+from spotkeeper.pricing.reference_data import rows
+from spotkeeper.pricing.skus import CURRENCY, ForeignCurrencyError, Market, Rate, RateUnit, Sku
+
+MARKETS = {
+    "Preemptible": Market.SPOT,
+    "OnDemand": Market.ON_DEMAND,
+    "Commit1Yr": Market.COMMITMENT_1YR,
+    "Commit3Yr": Market.COMMITMENT_3YR,
+}
+"""The market is the usage type; descriptions were reworded more than once."""
+
+type _Claim = tuple[str, RateUnit]
+
+_COMMITTED_USE = ("Commit", "Cmt")
+"""How the usage types of committed use begin, also those that are no resource-based commitment."""
+
+_COMPONENT_GROUPS = {"CPU", "RAM", "GPU", "LocalSSD", "N1Standard", "F1Micro", "G1Small"}
+_COMPONENT_FAMILIES = {"Compute", "Storage"}
+_LOOKS_LIKE_COMPONENT = re.compile(r"\b(?:instance (?:core|ram)|gpu|local (?:ssd|storage))\b", re.IGNORECASE)
+_SPOT_WORDS = re.compile(r"^(?:spot )?preemptible |^spot | attached to (?:(?:spot )?preemptible|spot) vms?\b")
+_PLACE = re.compile(r" (?:running )?in (?!.* in ).*$")
+_COMMITMENT = re.compile(r"commitment(?: v1)?: (?P<wording>.+?) (?:running )?in (?!.* in ).+ for [13] years?")
+_GIB_PER_GB = Decimal("1.073741824")
+_HOURS_PER_MONTH = Decimal(730)
+_PER_HOUR = {"h": Decimal(1)}
+_PER_GIB_HOUR = {
+    "GiBy.h": Decimal(1),
+    "GBy.h": _GIB_PER_GB,
+    "GiBy.mo": 1 / _HOURS_PER_MONTH,
+    "GBy.mo": _GIB_PER_GB / _HOURS_PER_MONTH,
+}
+_FACTORS = {
+    RateUnit.VCPU_HOUR: _PER_HOUR,
+    RateUnit.GIB_HOUR: _PER_GIB_HOUR,
+    RateUnit.GPU_HOUR: _PER_HOUR,
+    RateUnit.INSTANCE_HOUR: _PER_HOUR,
+}
+
+
+def rates_of(sku: Sku) -> tuple[Rate, ...] | str:
+    """Return the rates of a SKU, one for each of its regions; none when it is no component; or why it is unreadable.
+
+    Raises ForeignCurrencyError when a component is not priced in US dollars.
+    """
+    if sku.usage_type.startswith(_COMMITTED_USE):
+        return _committed(sku)
+    return _paid_by_use(sku) if _may_be_component(sku) else ()
+
+
+def _may_be_component(sku: Sku) -> bool:
+    """Whether it is in a group of components, or worded like one."""
+    return sku.resource_group in _COMPONENT_GROUPS or (
+        sku.resource_family in _COMPONENT_FAMILIES and bool(_LOOKS_LIKE_COMPONENT.search(sku.description))
+    )
+
+
+def _paid_by_use(sku: Sku) -> tuple[Rate, ...] | str:
+    description = _normal(sku.description)
+    if any(words in description for words in _decoys()):
+        return ()
+    claim = _claims("components").get(_PLACE.sub("", _SPOT_WORDS.sub("", description)))
+    if claim is None:
+        return "no component is worded like this"
+    # A few that are sold as Spot, such as that of A4, have the usage type of on-demand.
+    return _priced(sku, claim, Market.SPOT if _SPOT_WORDS.search(description) else None)
+
+
+def _committed(sku: Sku) -> tuple[Rate, ...] | str:
+    """The rates of a commitment to vCPUs, memory, GPUs or local SSD; one that is worded in another way is none."""
+    if sku.resource_group not in _COMPONENT_GROUPS or sku.usage_type not in MARKETS:
+        return ()
+    worded = _COMMITMENT.fullmatch(_normal(sku.description))
+    claim = _claims("commitments").get(worded["wording"]) if worded else None
+    return _priced(sku, claim) if claim else ()
+
+
+def _priced(sku: Sku, claim: _Claim, market: Market | None = None) -> tuple[Rate, ...] | str:
+    component, unit = claim
+    if reason := _unreadable(sku, unit):
+        return reason
+    if sku.tiers and sku.currency != CURRENCY:
+        message = f"SKU {sku.sku_id} ({sku.description}) is priced in {sku.currency!r}, not in {CURRENCY}"
+        raise ForeignCurrencyError(message)
+    if not sku.tiers or sku.tiers[0][1] <= 0:
+        return ()
+    usd = sku.tiers[0][1] * _FACTORS[unit][sku.usage_unit]
+    bought = market or MARKETS[sku.usage_type]
+    return tuple(
+        Rate(component, bought, region, sku.sku_id, sku.description, unit, usd) for region in sku.service_regions
+    )
+
+
+def _unreadable(sku: Sku, unit: RateUnit) -> str:
+    """Why the price of a component cannot be read; empty when it can."""
+    if sku.resource_group not in _COMPONENT_GROUPS:
+        return f"its group {sku.resource_group!r} is not one of components"
+    if sku.usage_type not in MARKETS:
+        return f"its usage type {sku.usage_type!r} is neither on-demand nor Spot"
+    if sku.usage_unit not in _FACTORS[unit]:
+        return f"its unit {sku.usage_unit!r} is not one of a {unit}"
+    if len(sku.tiers) > 1 or any(start for start, _ in sku.tiers):
+        starts = ", ".join(str(start) for start, _ in sku.tiers)
+        return f"its price has tiers that start at {starts}"
+    if not sku.service_regions:
+        return "it names no region"
+    return ""
+
+
+def _normal(description: str) -> str:
+    return " ".join(description.casefold().split())
+
+
+@cache
+def _claims(table: str) -> dict[str, _Claim]:
+    """What is worded how, in one of the tables."""
+    return {row["wording"].casefold(): (row["component"], RateUnit(row["unit"])) for row in rows(table)}
+
+
+@cache
+def _decoys() -> tuple[str, ...]:
+    return tuple(row["words"] for row in rows("decoys"))

@@ -1,0 +1,1 @@
+"""The tracker: from uptime to cost rows and alerts."""

@@ -1,0 +1,129 @@
+"""The request and the answer of `track_spot_costs`."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from reprlib import Repr
+
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.periods import RETENTION, YEARS, parse_time, requested_hours, text
+from spotkeeper.settings import Clock
+from spotkeeper.tracking.run import TrackRequest
+from spotkeeper.tracking.run_summary import Summary
+
+SCHEDULE_HEADER = "X-CloudScheduler-ScheduleTime"
+"""Set by Cloud Scheduler to the time a call was due, which a retried or late call keeps; with the offset of the job's
+time zone. https://cloud.google.com/scheduler/docs/reference/rpc/google.cloud.scheduler.v1#httptarget"""
+
+_FIELDS = ("start", "end")
+_CLOCK_SKEW = timedelta(minutes=10)
+_MOST_NAMED = 20
+_LONGEST_TIME = 64
+
+_SHOWN = Repr(maxlevel=1, maxlist=2, maxdict=2, maxstring=_LONGEST_TIME, maxother=_LONGEST_TIME)
+
+
+def decode(
+    headers: Mapping[str, str], query: Mapping[str, Sequence[str]], body: bytes, system_time: datetime, clock: Clock
+) -> TrackRequest:
+    """Return what a call asks for; raises RefusedRequestError naming what is wrong with it."""
+    header = next((value for name, value in headers.items() if name.lower() == SCHEDULE_HEADER.lower()), None)
+    scheduled = parse_time(SCHEDULE_HEADER, header) if header else system_time
+    if scheduled.year not in YEARS:
+        message = f"{SCHEDULE_HEADER} {header} is not in the years {YEARS.start} to {YEARS.stop - 1}"
+        raise RefusedRequestError(message)
+    now = scheduled if clock is Clock.SCHEDULE else system_time
+    if scheduled > now + _CLOCK_SKEW:
+        message = f"{SCHEDULE_HEADER} {header} is in the future: it is {text(now)}"
+        raise RefusedRequestError(message)
+    if scheduled < now - RETENTION:
+        message = f"{SCHEDULE_HEADER} {header} is too old: Cloud Monitoring keeps the uptime metric for six weeks"
+        raise RefusedRequestError(message)
+    fields = _fields(query, body)
+    if not fields:
+        return TrackRequest(now, min(scheduled, now))
+    if lacking := [name for name in _FIELDS if name not in fields]:
+        message = f"{lacking[0]} is missing: give both start and end, or neither"
+        raise RefusedRequestError(message)
+    return TrackRequest(now, min(scheduled, now), requested_hours(fields["start"], fields["end"], now))
+
+
+def answer(summary: Summary) -> dict[str, object]:
+    """Return what the caller is told: counts of all, and the first twenty of what could not be found out, by name."""
+    status = "nothing_to_do" if not summary.hours else "complete" if summary.complete else "incomplete"
+    unresolved = {uptime.key: uptime.instance_name for uptime in summary.unresolved}
+    return {
+        "status": status,
+        "run_id": summary.run_id,
+        "hours": [text(hour.hour) for hour in summary.hours],
+        "rows": summary.rows,
+        "total_cost": format(summary.cost, "f"),
+        "ondemand_cost": format(summary.ondemand_cost, "f"),
+        "currency": "USD",
+        "complete": summary.complete,
+        "unresolved": len(unresolved),
+        "unresolved_instances": [f"{key.project_id}/{key.zone}/{name}" for key, name in unresolved.items()][
+            :_MOST_NAMED
+        ],
+        "unpriced": summary.unpriced.total(),
+        "unpriced_machine_types": [
+            {"machine_type": each.machine_type, "region": each.region, "reason": each.reason, "rows": count}
+            for each, count in summary.unpriced.most_common(_MOST_NAMED)
+        ],
+        "price_statuses": dict(summary.statuses),
+        "gaps": [{"source": gap.source, "project_id": gap.project_id, "detail": gap.detail} for gap in summary.gaps],
+        "alerts": [
+            {
+                "period": alert.period.kind,
+                "period_start": text(alert.period.start),
+                "threshold": str(alert.thresholds[-1]),
+            }
+            for alert in summary.alerts
+        ],
+    }
+
+
+def _fields(query: Mapping[str, Sequence[str]], body: bytes) -> dict[str, str]:
+    given: dict[str, list[object]] = {name: list(values) for name, values in query.items()}
+    for name, value in _json_object(body).items():
+        given.setdefault(name, []).append(value)
+    fields = {}
+    for name, values in given.items():
+        if name not in _FIELDS:
+            message = f"{_SHOWN.repr(name)} is not a field of this request: it takes start and end"
+            raise RefusedRequestError(message)
+        if len(values) > 1:
+            message = f"{name} is given {len(values)} times"
+            raise RefusedRequestError(message)
+        value = values[0]
+        if not isinstance(value, str) or len(value) > _LONGEST_TIME:
+            message = f"{name} {_SHOWN.repr(value)} is not a time such as 2026-07-21T05:00:00Z"
+            raise RefusedRequestError(message)
+        fields[name] = value
+    return fields
+
+
+def _json_object(body: bytes) -> dict[str, object]:
+    if not body.strip():
+        return {}
+    try:
+        value = json.loads(body, object_pairs_hook=_once)
+    except RefusedRequestError:
+        raise
+    except (ValueError, RecursionError) as error:
+        message = f"the body is not JSON: {error}"
+        raise RefusedRequestError(message) from error
+    if not isinstance(value, dict):
+        message = f"the body is not a JSON object with start and end, but {type(value).__name__}"
+        raise RefusedRequestError(message)
+    return value
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """The object, whose fields may not be doubled: JSON lets them, and whoever sent two can have meant either."""
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            message = f"{_SHOWN.repr(name)} is given {count} times"
+            raise RefusedRequestError(message)
+    return dict(pairs)

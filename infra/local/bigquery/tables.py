@@ -1,0 +1,45 @@
+"""The dataset of the product in a BigQuery: made from the same files that Terraform deploys."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+SQL = Path(__file__).parents[3] / "sql"
+
+
+def local_client(endpoint: str, project_id: str) -> bigquery.Client:
+    """Return a client of a BigQuery on this machine."""
+    return bigquery.Client(
+        project=project_id, credentials=AnonymousCredentials(), client_options={"api_endpoint": endpoint}
+    )
+
+
+def tables(dataset: bigquery.DatasetReference) -> Iterator[bigquery.Table]:
+    """Yield every table of the product."""
+    for path in sorted((SQL / "tables").glob("*.json")):
+        resource = json.loads(path.read_text())
+        yield bigquery.Table.from_api_repr({**resource, "tableReference": dataset.table(path.stem).to_api_repr()})
+
+
+def create_dataset(client: bigquery.Client, dataset_id: str) -> None:
+    """Make the dataset with its tables; what is there already stays."""
+    dataset = bigquery.DatasetReference(client.project, dataset_id)
+    client.create_dataset(dataset, exists_ok=True)
+    for table in tables(dataset):
+        client.create_table(table, exists_ok=True)
+
+
+def create_views(client: bigquery.Client, dataset_id: str, now: datetime) -> None:
+    """Make all views, or make them again; `now` bounds what they read. Without a billing export one has no source."""
+    values = {"${dataset}": dataset_id, "${now}": f"TIMESTAMP '{now:%Y-%m-%dT%H:%M:%SZ}'"}
+    for path in sorted((SQL / "views").glob("*.sql")):
+        query = path.read_text()
+        if "${billing_export_table}" in query:
+            continue
+        for name, value in values.items():
+            query = query.replace(name, value)
+        client.query(f"CREATE OR REPLACE VIEW `{dataset_id}.{path.stem}` AS\n{query}").result()

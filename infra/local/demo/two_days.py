@@ -1,0 +1,186 @@
+"""Two days of the fleet, hour by hour as Cloud Scheduler would call, and what came out of them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from infra.local.fleet.fleet import FLEET_START
+from infra.local.stack.processes import StartError
+from infra.local.stack.stack import DATASET, HOME_PROJECT, Answer, Stack
+from spotkeeper.cli.check import check_lines, run_checks, summary
+
+HOURS = 48
+MINUTE_OF_CALL = timedelta(minutes=7)
+
+PER_DAY = """
+SELECT
+  FORMAT_TIMESTAMP('%F', usage_start_time) AS day,
+  COUNT(DISTINCT instance_id) AS instances,
+  SUM(uptime_hours) AS hours,
+  SUM(cost) AS cost,
+  SUM(IF(cost IS NULL, NULL, ondemand_cost)) AS ondemand_cost
+FROM spot_vm_costs
+WHERE usage_start_time >= @start AND usage_start_time < @end
+GROUP BY day
+ORDER BY day
+"""
+PER_MACHINE_TYPE = """
+SELECT
+  machine_type,
+  COUNT(DISTINCT instance_id) AS instances,
+  SUM(uptime_hours) AS hours,
+  SUM(cost) AS cost,
+  SUM(IF(cost IS NULL, NULL, ondemand_cost)) AS ondemand_cost
+FROM spot_vm_costs
+WHERE usage_start_time >= @start AND usage_start_time < @end
+GROUP BY machine_type
+ORDER BY cost DESC, machine_type
+"""
+PER_TEAM = """
+SELECT
+  COALESCE((SELECT label.value FROM UNNEST(costs.labels) AS label WHERE label.key = 'team'), '(no team)') AS team,
+  COUNT(DISTINCT instance_id) AS instances,
+  SUM(uptime_hours) AS hours,
+  SUM(cost) AS cost,
+  SUM(IF(cost IS NULL, NULL, ondemand_cost)) AS ondemand_cost
+FROM spot_vm_costs AS costs
+WHERE usage_start_time >= @start AND usage_start_time < @end
+GROUP BY team
+ORDER BY cost DESC, team
+"""
+COVERAGE = """
+SELECT
+  COUNT(*) AS instance_hours,
+  COUNTIF(cost IS NOT NULL) AS priced,
+  SUM(uptime_hours) AS hours,
+  SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours
+FROM spot_vm_costs
+WHERE usage_start_time >= @start AND usage_start_time < @end
+"""
+UNPRICED = """
+SELECT instance_name, machine_type, zone, price_reason, SUM(uptime_hours) AS hours
+FROM spot_vm_costs
+WHERE usage_start_time >= @start AND usage_start_time < @end AND cost IS NULL
+GROUP BY instance_name, machine_type, zone, price_reason
+ORDER BY instance_name
+"""
+UNRESOLVED = """
+SELECT instance.project_id, instance.zone, instance.instance_name, SUM(instance.uptime_hours) AS hours
+FROM tracker_runs AS runs
+CROSS JOIN UNNEST(runs.unresolved_instances) AS instance
+WHERE runs.hour >= @start AND runs.hour < @end
+GROUP BY instance.project_id, instance.zone, instance.instance_name
+ORDER BY instance.instance_name
+"""
+RUNS = """
+SELECT COUNT(DISTINCT hour) AS hours, COUNT(DISTINCT IF(complete, hour, NULL)) AS complete_hours
+FROM tracker_runs
+WHERE hour >= @start AND hour < @end
+"""
+ALERTS = """
+SELECT period, period_start, threshold, cost, budget
+FROM budget_alerts
+WHERE period_start >= TIMESTAMP_SUB(@start, INTERVAL 31 DAY)
+ORDER BY sent_at, period
+"""
+
+
+def play(stack: Stack, console: Console, calls: Sequence[int] = range(1, HOURS + 1)) -> None:
+    """Call the tracker in minute 7 of these hours of the fleet, each of them by default; it catches up by itself."""
+    columns = (TextColumn("Playing {task.fields[at]}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("hours", total=len(calls), at=FLEET_START.strftime("%a %d %b %H:%M UTC"))
+        for number in calls:
+            at = FLEET_START + timedelta(hours=number) + MINUTE_OF_CALL
+            stack.set_time(at)
+            _checked(stack.schedule(at))
+            progress.update(task, advance=1, at=at.strftime("%a %d %b %H:%M UTC"))
+
+
+def show(stack: Stack, console: Console) -> None:
+    """Print what the fleet cost, and what could not be found out."""
+    for title, first, query in (
+        ("Cost per day", "day", PER_DAY),
+        ("Cost per machine type", "machine_type", PER_MACHINE_TYPE),
+        ("Cost per team", "team", PER_TEAM),
+    ):
+        console.print(_cost_table(title, first, _rows(stack, query)))
+    [coverage], [runs] = _rows(stack, COVERAGE), _rows(stack, RUNS)
+    console.print(
+        f"\nPriced: {coverage['priced_hours']:.2f} of {coverage['hours']:.2f} VM-hours "
+        f"({coverage['priced_hours'] / coverage['hours']:.2%}). "
+        f"Complete hours: {runs['complete_hours']} of {runs['hours']}."
+    )
+    unpriced, unresolved = _rows(stack, UNPRICED), _rows(stack, UNRESOLVED)
+    console.print(f"\nSpot VMs without a price (cost unknown, not 0): {len(unpriced)}")
+    for row in unpriced:
+        console.print(f"  {row['instance_name']} in {row['zone']}, {row['hours']:.2f} h: {row['price_reason']}")
+    console.print(
+        f"\nVMs that came and went between two looks (Spot or not is unknown, not counted): {len(unresolved)}"
+    )
+    for row in unresolved:
+        console.print(f"  {row['instance_name']} in {row['project_id']}/{row['zone']}, {row['hours']:.2f} h")
+    console.print("\nAlerts sent:")
+    for row in _rows(stack, ALERTS):
+        console.print(
+            f"  {row['threshold']:.0%} of the {row['period']}'s budget of ${row['budget']:.2f}: ${row['cost']:.2f} "
+            f"since {row['period_start']:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+def check(endpoint: str, console: Console, now: datetime) -> None:
+    """Run the checks over the tables as of a time, and say that they passed; raises StartError when one did not."""
+    checks = run_checks({"PROJECT_ID": HOME_PROJECT, "DATASET": DATASET, "BIGQUERY_ENDPOINT": endpoint}, now)
+    if any(one.found.row_count for one in checks):
+        raise StartError("\n".join(check_lines(checks)))
+    console.print(f"\n{summary(checks)}: the promises of sql/checks hold.")
+
+
+def _cost_table(title: str, first: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column(first.replace("_", " "))
+    for name in ("VMs", "VM-hours", "cost USD", "on demand USD", "saved"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row[first], str(row["instances"]), f"{row['hours']:.2f}", *_money(row["cost"], row["ondemand_cost"])
+        )
+    if len(rows) > 1:
+        cost, ondemand = (
+            sum((row[name] or Decimal(0) for row in rows), Decimal(0)) for name in ("cost", "ondemand_cost")
+        )
+        table.add_section()
+        table.add_row("all", "", f"{sum(row['hours'] for row in rows):.2f}", *_money(cost, ondemand))
+    return table
+
+
+def _money(cost: Decimal | None, ondemand: Decimal | None) -> tuple[str, str, str]:
+    if cost is None or ondemand is None:
+        return "unknown", "unknown", ""
+    return f"{cost:.4f}", f"{ondemand:.4f}", f"{1 - cost / ondemand:.1%}" if ondemand else ""
+
+
+def _rows(stack: Stack, query: str) -> list[dict[str, Any]]:
+    from google.cloud import bigquery  # noqa: PLC0415
+
+    end = FLEET_START + timedelta(hours=HOURS)
+    configuration = bigquery.QueryJobConfig(
+        default_dataset=f"{stack.client().project}.cost_tracking",
+        query_parameters=[
+            bigquery.ScalarQueryParameter("start", "TIMESTAMP", FLEET_START),
+            bigquery.ScalarQueryParameter("end", "TIMESTAMP", end),
+        ],
+    )
+    return [dict(row) for row in stack.client().query(query, job_config=configuration).result()]
+
+
+def _checked(answer: Answer) -> Answer:
+    if answer.status != 200:  # noqa: PLR2004
+        message = f"the tracker answered {answer.status}: {answer.body}"
+        raise StartError(message)
+    return answer

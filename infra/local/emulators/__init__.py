@@ -1,0 +1,1 @@
+"""Emulators of the Google Cloud services that the functions call."""

@@ -1,0 +1,132 @@
+"""Google Cloud on this machine, in one process: Compute Engine, Monitoring, the price catalogue, assets and Pub/Sub.
+
+    python -m infra.local.cloud --rest-port 8080 --grpc-port 8081
+
+The first line printed is the addresses, as JSON. `/_control/…` on the REST port sets the clock and makes calls fail.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+import grpc
+import uvicorn
+from starlette.applications import Starlette
+
+from infra.local.emulators import assets_api, catalog_api, control_api, resource_manager_api
+from infra.local.emulators.compute import reads
+from infra.local.emulators.monitoring_api import Monitoring
+from infra.local.emulators.pubsub_api import PubSub
+from infra.local.emulators.rest import BreakableProtocol
+from infra.local.emulators.sockets import HOST, listening
+from infra.local.emulators.state import World
+from infra.local.fleet.clock import Clock, parse, rfc3339
+from infra.local.fleet.fleet import FLEET_START, Fleet
+from infra.local.fleet.scenario import living_fleet, synthetic_fleet
+
+FIRST_LOOK = FLEET_START + timedelta(hours=1, minutes=7)
+
+
+class Cloud:
+    """The stand-ins, running between `start` and `stop` or inside a `with` block; `world` is what they serve."""
+
+    def __init__(self, fleet: Fleet | None = None, clock: Clock | None = None) -> None:
+        """Prepare to serve a fleet, the living one unless told otherwise."""
+        self.world = World(fleet or living_fleet(), clock or Clock(FIRST_LOOK))
+        self.monitoring = Monitoring(self.world)
+        self.pubsub = PubSub(self.world)
+        self.rest_url = ""
+        self.grpc_target = ""
+
+    def start(self, rest_port: int = 0, grpc_port: int = 0) -> None:
+        """Listen on the ports, or on free ones, and return when both answer."""
+        listener, self.rest_url = listening(rest_port)
+        self._rest = uvicorn.Server(_configuration(self._application()))
+        self._thread = threading.Thread(target=asyncio.run, args=(self._rest.serve([listener]),), daemon=True)
+        self._thread.start()
+        self._grpc = grpc.server(
+            ThreadPoolExecutor(max_workers=16),
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)],
+        )
+        self._grpc.add_generic_rpc_handlers([self.monitoring.grpc_service(), *self.pubsub.grpc_services()])
+        self.grpc_target = f"{HOST}:{self._grpc.add_insecure_port(f'{HOST}:{grpc_port}')}"
+        self._grpc.start()
+
+    def stop(self) -> None:
+        """Stop answering; what is being answered is finished first."""
+        self.pubsub.close()
+        self._grpc.stop(grace=1).wait()
+        self._rest.should_exit = True
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        """Start on free ports."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _application(self) -> Starlette:
+        return Starlette(
+            routes=[
+                *reads.routes(self.world),
+                *catalog_api.routes(self.world),
+                *assets_api.routes(self.world),
+                *resource_manager_api.routes(self.world),
+                *control_api.routes(self.world, self.monitoring, self.pubsub),
+            ]
+        )
+
+
+def _configuration(application: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        http=BreakableProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="infra.local.emulators.cloud", description=main.__doc__)
+    parser.add_argument("--rest-port", type=int, default=0)
+    parser.add_argument("--grpc-port", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1, help="what the ordinary VMs of the living fleet are drawn from")
+    parser.add_argument("--now", default=rfc3339(FIRST_LOOK), help="where the clock stands at first")
+    parser.add_argument("--synthetic-vms", type=int, default=0, help="serve this many alike VMs, for load tests")
+    parser.add_argument("--synthetic-projects", type=int, default=1)
+    options = parser.parse_args(arguments)
+    fleet = (
+        synthetic_fleet(options.synthetic_vms, options.synthetic_projects)
+        if options.synthetic_vms
+        else living_fleet(options.seed)
+    )
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    cloud = Cloud(fleet, Clock(parse(options.now)))
+    cloud.start(options.rest_port, options.grpc_port)
+    sys.stdout.write(json.dumps({"rest": cloud.rest_url, "grpc": cloud.grpc_target}) + "\n")
+    sys.stdout.flush()
+    told.wait()
+    cloud.stop()
+
+
+if __name__ == "__main__":
+    main()

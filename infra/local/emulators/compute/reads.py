@@ -1,0 +1,140 @@
+"""Compute Engine's REST interface, as far as the product reads from it; what acts on VMs has modules of its own.
+
+Every answer is computed from the fleet at the clock's moment. A list's page token names the last VM it showed, so that
+pages stay whole when the fleet moves between them.
+"""
+
+import json
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import cast
+
+from starlette.routing import Route
+
+from infra.local.emulators.compute import filters, resources
+from infra.local.emulators.compute.access import INSTANCE, PROJECT, ZONE, Access, known_zone, not_found, unreachable
+from infra.local.emulators.compute.groups_api import ComputeGroups
+from infra.local.emulators.compute.instance_actions import ComputeInstances
+from infra.local.emulators.compute.lists import LARGEST_PAGE, aggregated_mask, envelope, page_size, place, token
+from infra.local.emulators.compute.operations_api import ComputeOperations
+from infra.local.emulators.rest import Call, Mask, mask, select
+from infra.local.emulators.state import World
+from infra.local.fleet.fleet import Project, Vm
+from infra.local.fleet.machine_types import machine_types
+
+MOST_RENDERED = 20_000
+# fmt: off
+INSTANCE_FIELDS = frozenset({
+    "advancedMachineFeatures", "canIpForward", "confidentialInstanceConfig", "cpuPlatform", "creationTimestamp",
+    "deletionProtection", "description", "disks", "displayDevice", "fingerprint", "guestAccelerators", "hostname",
+    "id", "instanceEncryptionKey", "keyRevocationActionType", "kind", "labelFingerprint", "labels",
+    "lastStartTimestamp", "lastStopTimestamp", "lastSuspendedTimestamp", "machineType", "metadata", "minCpuPlatform",
+    "name", "networkInterfaces", "networkPerformanceConfig", "params", "privateIpv6GoogleAccess",
+    "reservationAffinity", "resourcePolicies", "resourceStatus", "satisfiesPzi", "satisfiesPzs", "scheduling",
+    "selfLink", "serviceAccounts", "shieldedInstanceConfig", "shieldedInstanceIntegrityPolicy", "sourceMachineImage",
+    "startRestricted", "status", "statusMessage", "tags", "zone",
+})
+# fmt: on
+
+type Json = dict[str, object]
+
+
+def routes(world: World) -> list[Route]:
+    """All of Compute Engine that this stand-in knows."""
+    parts = (ComputeEngine(world), ComputeInstances(world), ComputeOperations(world), ComputeGroups(world))
+    return [route for part in parts for route in part.routes()]
+
+
+@dataclass(slots=True)
+class ComputeEngine:
+    """VMs and machine types to be read, and the VMs already written as JSON."""
+
+    world: World
+    _written: dict[tuple[int, str], tuple[Vm, datetime, bytes]] = field(default_factory=dict)
+
+    def routes(self) -> list[Route]:
+        """The paths it answers."""
+        route = Access(self.world).route
+        return [
+            route(f"{PROJECT}/aggregated/instances", "instances.aggregatedList", self.aggregated_list),
+            route(INSTANCE, "instances.get", self.get_instance),
+            route(f"{ZONE}/machineTypes/{{machine_type}}", "machineTypes.get", self.get_machine_type),
+        ]
+
+    def aggregated_list(self, call: Call) -> bytes:
+        """`instances.aggregatedList`: a page of all zones' instances; every zone is named on every page."""
+        call.only("maxResults", "pageToken", "filter", "fields", "returnPartialSuccess", "orderBy", "includeAllScopes")
+        project = Access(self.world).project(call, "compute.instances.list")
+        size = page_size(call.query.get("maxResults", str(LARGEST_PAGE)))
+        missing = unreachable(call)
+        wanted = aggregated_mask(call.query.get("fields", ""), "instances", INSTANCE_FIELDS)
+        test = filters.read(call.query["filter"], INSTANCE_FIELDS) if call.query.get("filter") else None
+        after = place(call.query.get("pageToken", ""))
+        now = self.world.clock.now
+        owned = self.world.fleet.of_project(project.project_id)
+        remaining = islice(owned, bisect_right(owned, after, key=lambda vm: (vm.zone, vm.name)), None)
+        candidates = (vm for vm in remaining if vm.exists(now) and vm.zone not in missing)
+        matching = (vm for vm in candidates if test is None or test(resources.instance(vm, project.number, now)))
+        page = list(islice(matching, size + 1))
+        shown, more = page[:size], len(page) > size
+        inner = wanted.get("items", {}).get("*", {}).get("instances", {}) if wanted else {}
+        written: dict[str, list[bytes]] = {}
+        for vm in shown:
+            written.setdefault(f"zones/{vm.zone}", []).append(self._write(vm, project, now, inner))
+        frame = envelope(
+            "compute#instanceAggregatedList",
+            "instances",
+            project,
+            filled=written.keys(),
+            unreachable=missing,
+            next_token=token((shown[-1].zone, shown[-1].name)) if more else "",
+        )
+        return _assembled(frame, written, wanted)
+
+    def get_instance(self, call: Call) -> bytes:
+        """`instances.get`, by name or by id."""
+        call.only("fields")
+        project, vm = Access(self.world).instance(call, "compute.instances.get")
+        wanted = mask(call.query["fields"]) if "fields" in call.query else {}
+        return self._write(vm, project, self.world.clock.now, wanted)
+
+    def get_machine_type(self, call: Call) -> bytes:
+        """`machineTypes.get`, for custom types too."""
+        call.only("fields")
+        zone, name = call.path["zone"], call.path["machine_type"]
+        resource = f"zones/{zone}/machineTypes/{name}"
+        project = Access(self.world).project(call, "compute.machineTypes.get", resource)
+        known_zone(zone)
+        shape = machine_types().get(name)
+        if shape is None:
+            raise not_found(project.project_id, resource)
+        described = resources.machine_type(shape, project.project_id, zone)
+        return json.dumps(select(described, mask(call.query["fields"]) if "fields" in call.query else {})).encode()
+
+    def _write(self, vm: Vm, project: Project, now: datetime, wanted: Mask) -> bytes:
+        """An instance as JSON, kept until its description changes."""
+        key = (vm.instance_id, repr(wanted))
+        described, good_since, text = self._written.get(key, (vm, now, b""))
+        changed = max(moment for moment in vm.changes() if moment <= now)
+        if not text or described is not vm or good_since != changed:
+            resource = select(resources.instance(vm, project.number, now), wanted)
+            text = json.dumps(resource, separators=(",", ":")).encode()
+            if len(self._written) >= MOST_RENDERED:
+                self._written.clear()
+            self._written[key] = (vm, changed, text)
+        return text
+
+
+def _assembled(frame: Json, written: Mapping[str, list[bytes]], wanted: Mask) -> bytes:
+    """Put the instances, written already, into the rest of the answer."""
+    placed = {scope: f'"@{scope}"'.encode() for scope in written}
+    items = cast("dict[str, Json]", frame["items"])
+    for scope in written:
+        items[scope] = {"instances": f"@{scope}"}
+    text = json.dumps(select(frame, wanted), separators=(",", ":")).encode()
+    for scope, mark in placed.items():
+        text = text.replace(mark, b"[" + b",".join(written[scope]) + b"]", 1)
+    return text

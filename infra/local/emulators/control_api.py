@@ -1,0 +1,67 @@
+"""The control interface: what a test or a person does to this world from outside."""
+
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from starlette.routing import Route
+
+from infra.local.emulators import control_compute
+from infra.local.emulators.control_routes import Action, acting, reading
+from infra.local.emulators.faults import rule
+from infra.local.emulators.monitoring_api import Monitoring
+from infra.local.emulators.pubsub_api import PubSub
+from infra.local.emulators.state import World
+from infra.local.fleet.clock import parse, rfc3339
+
+
+def routes(world: World, monitoring: Monitoring, pubsub: PubSub) -> list[Route]:
+    """Everything under `/_control`; every answer is the state afterwards."""
+
+    def state() -> dict[str, object]:
+        counted: dict[str, dict[str, int]] = {}
+        for (service, method), number in sorted(world.requests.items()):
+            counted.setdefault(service, {})[method] = number
+        return {
+            "now": rfc3339(world.clock.now),
+            "projects": [{"project_id": p.project_id, "number": p.number} for p in world.fleet.projects],
+            "vms": len(world.fleet.vms),
+            "faults": [{"service": r.service, "method": r.method, "kind": r.kind} for r in world.faults.rules],
+            "metrics_scopes": world.metrics_scopes,
+            "requests": counted,
+            "messages": len(pubsub.published),
+            "metrics": {project: len(series) for project, series in monitoring.written.items()},
+        }
+
+    def route(path: str, **actions: Action) -> Route:
+        return acting(path, state, **actions)
+
+    def set_clock(wanted: Any) -> None:  # noqa: ANN401 (JSON)
+        if "now" in wanted:
+            world.clock.now = parse(wanted["now"])
+        else:
+            world.clock.advance(float(wanted["advance_seconds"]))
+
+    def set_scopes(wanted: Any) -> None:  # noqa: ANN401 (JSON)
+        world.metrics_scopes = {str(project): tuple(others) for project, others in wanted.items()}
+
+    def forget(_: Any) -> None:  # noqa: ANN401 (JSON)
+        world.requests.clear()
+
+    return [
+        *control_compute.routes(world, state),
+        route("state", GET=lambda _: None),
+        route("clock", POST=set_clock, GET=lambda _: None),
+        route(
+            "faults",
+            POST=lambda wanted: world.faults.replace([rule(one) for one in wanted]),
+            DELETE=lambda _: world.faults.replace(()),
+        ),
+        route("requests", GET=lambda _: None, DELETE=forget),
+        route("metrics-scopes", POST=set_scopes),
+        reading("metrics", lambda _: _metrics(monitoring)),
+        reading("messages", lambda _: pubsub.published),
+    ]
+
+
+def _metrics(monitoring: Monitoring) -> dict[str, list[object]]:
+    return {project: [MessageToDict(one) for one in series.values()] for project, series in monitoring.written.items()}

@@ -1,0 +1,120 @@
+"""The control interface of Compute Engine: statuses, operations, permissions, groups, and what was asked to change."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from starlette.routing import Route
+
+from infra.local.emulators.compute.operations_api import described
+from infra.local.emulators.control_routes import acting, reading
+from infra.local.emulators.permissions import denial
+from infra.local.emulators.state import World
+from infra.local.fleet.clock import rfc3339
+from infra.local.fleet.fleet import Vm
+from infra.local.fleet.groups import Group
+
+ACTIONS_ON_FAILURE = {"REPAIR": True, "DO_NOTHING": False}
+GROUP_SETTINGS = {"project", "scope", "name", "default_action_on_failure", "autoscaled"}
+
+type Json = dict[str, object]
+
+
+def routes(world: World, state: Callable[[], Json]) -> list[Route]:
+    """The paths under `/_control` that are about Compute Engine."""
+
+    def set_seconds(wanted: Any) -> None:  # noqa: ANN401 (JSON)
+        known = {"seconds", "wait_seconds"}
+        if not wanted or wanted.keys() - known:
+            message = f"operations have {sorted(known)}"
+            raise ValueError(message)
+        numbers = {name: float(number) for name, number in wanted.items()}
+        world.operations.seconds = numbers.get("seconds", world.operations.seconds)
+        world.operations.wait_seconds = numbers.get("wait_seconds", world.operations.wait_seconds)
+
+    def set_denials(wanted: Any) -> None:  # noqa: ANN401 (JSON)
+        world.permissions.denials = tuple(denial(one) for one in wanted)
+
+    return [
+        acting("reset", state, POST=lambda _: world.reset()),
+        reading("calls", lambda _: world.calls),
+        acting("calls", state, DELETE=lambda _: world.calls.clear()),
+        reading("operations", lambda query: _operations(world, query)),
+        acting("operations", state, POST=set_seconds),
+        acting("permissions", state, POST=set_denials, DELETE=lambda _: set_denials(())),
+        reading("instances", lambda query: _instances(world, query)),
+        acting("instances", state, POST=lambda wanted: _set_status(world, wanted)),
+        reading("groups", lambda _: [_group(world, group) for group in world.groups.all()]),
+        acting("groups", state, POST=lambda wanted: _set_group(world, wanted)),
+    ]
+
+
+def _operations(world: World, query: Mapping[str, str]) -> list[Json]:
+    world.settle()
+    projects = [project.project_id for project in world.fleet.projects]
+    told = [one for project in projects for one in world.operations.of_project(project)]
+    return [described(one) for one in told if query.get("project") in (None, one.task.project.project_id)]
+
+
+def _instances(world: World, query: Mapping[str, str]) -> list[Json]:
+    now = world.clock.now
+    shown = [_instance(world, vm) for vm in world.fleet.vms if vm.exists(now)]
+    return [one for one in shown if all(one.get(name) == value for name, value in query.items())]
+
+
+def _instance(world: World, vm: Vm) -> Json:
+    now = world.clock.now
+    started, stopped = vm.started(now), vm.stopped(now)
+    return {
+        "project": vm.project_id,
+        "zone": vm.zone,
+        "name": vm.name,
+        "instance_id": str(vm.instance_id),
+        "status": vm.status(now),
+        "created_by": vm.created_by,
+        "started": rfc3339(started) if started else None,
+        "stopped": rfc3339(stopped) if stopped else None,
+    }
+
+
+def _set_status(world: World, wanted: Any) -> None:  # noqa: ANN401 (JSON)
+    """Let a VM show any status, also one that nobody knows; None is what its runs say."""
+    status, now = wanted["status"], world.clock.now
+    if wanted.keys() - {"project", "zone", "name", "status"} or not (status is None or isinstance(status, str)):
+        message = "an instance has project, zone, name and status"
+        raise ValueError(message)
+    found = [
+        vm
+        for vm in world.fleet.listed(wanted["project"], now)
+        if vm.name == wanted["name"] and wanted.get("zone") in (None, vm.zone)
+    ]
+    if len(found) != 1:
+        message = f"{len(found)} instances are called {wanted['name']!r} there, not one"
+        raise ValueError(message)
+    world.change([replace(found[0], shown_status=status)])
+
+
+def _set_group(world: World, wanted: Any) -> None:  # noqa: ANN401 (JSON)
+    if wanted.keys() - GROUP_SETTINGS:
+        message = f"a group has {sorted(GROUP_SETTINGS)}"
+        raise ValueError(message)
+    group = world.groups.get((wanted["project"], wanted["scope"], wanted["name"]))
+    if group is None:
+        message = f"no group is called {wanted['name']!r} in {wanted['scope']!r} of {wanted['project']!r}"
+        raise ValueError(message)
+    action = wanted.get("default_action_on_failure", "REPAIR" if group.repairs else "DO_NOTHING")
+    group.repairs, group.autoscaled = ACTIONS_ON_FAILURE[action], bool(wanted.get("autoscaled", group.autoscaled))
+
+
+def _group(world: World, group: Group) -> Json:
+    stopped = group.stopped_size(world.fleet, world.clock.now)
+    return {
+        "project": group.project_id,
+        "scope": group.scope,
+        "name": group.name,
+        "members": [{"zone": zone, "name": name} for zone, name in sorted(group.members)],
+        "target_size": len(group.members) - stopped,
+        "target_stopped_size": stopped,
+        "default_action_on_failure": "REPAIR" if group.repairs else "DO_NOTHING",
+        "autoscaled": group.autoscaled,
+    }

@@ -1,0 +1,280 @@
+"""REST as Google speaks it: the JSON form of errors, partial responses, and calls that go wrong on demand."""
+
+import asyncio
+import json
+import re
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from infra.local.emulators.faults import Kind, Rule
+from infra.local.emulators.state import World
+from infra.local.fleet.clock import rfc3339
+
+type Mask = dict[str, Mask]
+type Handler = Callable[[Call], bytes | Awaitable[bytes]]
+
+STATUSES = {
+    400: ("INVALID_ARGUMENT", "invalid"),
+    401: ("UNAUTHENTICATED", "authError"),
+    403: ("PERMISSION_DENIED", "forbidden"),
+    404: ("NOT_FOUND", "notFound"),
+    409: ("ABORTED", "conflict"),
+    412: ("FAILED_PRECONDITION", "conditionNotMet"),
+    429: ("RESOURCE_EXHAUSTED", "rateLimitExceeded"),
+    500: ("INTERNAL", "backendError"),
+    503: ("UNAVAILABLE", "backendError"),
+}
+RATE_LIMIT = "rateLimitExceeded"
+
+
+class ApiError(Exception):
+    """An answer in Google's error form."""
+
+    def __init__(
+        self, code: int, message: str, reason: str | None = None, details: Sequence[Mapping[str, object]] = ()
+    ) -> None:
+        """Say which status, why, and under which reason if not the usual one."""
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.details = details
+
+    def body(self) -> bytes:
+        """The JSON that goes over the wire."""
+        status, reason = STATUSES.get(self.code, ("UNKNOWN", "unknown"))
+        domain = "usageLimits" if self.reason == RATE_LIMIT else "global"
+        error = {"message": str(self), "domain": domain, "reason": self.reason or reason}
+        body = {"code": self.code, "message": str(self), "errors": [error], "status": status}
+        if self.details:
+            body["details"] = list(self.details)
+        return json.dumps({"error": body}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, as a handler needs it; `faults` are those a handler has to act out itself."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    lists: Mapping[str, Sequence[str]]
+    body: bytes = b""
+    faults: Sequence[Rule] = ()
+
+    def only(self, *known: str) -> None:
+        """Refuse query parameters that the stand-in does not act on: none is ever ignored."""
+        unknown = self.query.keys() - {*known, "$alt", "alt", "prettyPrint", "key", "quotaUser", "$userProject"}
+        if unknown:
+            message = f"the stand-in does not know the query parameter {sorted(unknown)}"
+            raise ApiError(400, message, "badRequest")
+
+    def json(self) -> dict[str, Any]:
+        """The body, an object; none at all is an empty one."""
+        try:
+            found = json.loads(self.body) if self.body else {}
+        except ValueError as error:
+            raise ApiError(400, f"Invalid JSON payload received. {error}", "parseError") from error
+        if not isinstance(found, dict):
+            raise ApiError(400, "Invalid JSON payload received. An object was expected.", "parseError")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of one service: counts its calls and lets them go wrong when a rule says so.
+
+    Calls that are meant to change something are kept, those that are refused or go wrong too.
+    """
+
+    world: World
+    service: str
+    name: str
+    handler: Handler = field(repr=False)
+    changes: bool = False
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one HTTP request."""
+        path = {key: str(value) for key, value in request.path_params.items()}
+        self.world.requests[self.service, self.name] += 1
+        place, instance = path.get("zone", path.get("region", "")), self._instance_name(path)
+        due = self.world.faults.due(self.service, self.name, path.get("project", ""), place, instance)
+        lists = {key: request.query_params.getlist(key) for key in request.query_params}
+        call = Call(path, dict(request.query_params), lists, await request.body(), due)
+        kept = self._kept(call)
+        for rule in due:
+            if rule.kind is Kind.SLOW:
+                await asyncio.sleep(rule.seconds)
+        try:
+            response = await self._answer(call)
+        except ApiError as error:
+            response = _json(error.body(), error.code)
+        kept["status"] = None if isinstance(response, Broken) else response.status_code
+        return response
+
+    async def _answer(self, call: Call) -> Response:
+        for rule in call.faults:
+            if rule.kind is Kind.STATUS:
+                raise self._on_demand(rule, call)
+            if rule.kind is Kind.RESET:
+                return Broken(b"", answered=False)
+            if rule.kind is Kind.EMPTY:
+                return _json(b"")
+            if rule.kind is Kind.WRONG_JSON:
+                return _json(b'{"items": ["not what was promised", 1, null]}')
+            if rule.kind is Kind.TRUNCATED:
+                return Broken(await self._handled(call), answered=True)
+        return _json(await self._handled(call))
+
+    async def _handled(self, call: Call) -> bytes:
+        answer = self.handler(call)
+        return answer if isinstance(answer, bytes) else await answer
+
+    def _instance_name(self, path: Mapping[str, str]) -> str:
+        """The name of the VM that a path names, whether by its name or by its id."""
+        told = path.get("instance", "")
+        found = self.world.fleet.by_id(int(told)) if told.isdecimal() else None
+        return found.name if found else told
+
+    def _on_demand(self, rule: Rule, call: Call) -> ApiError:
+        """The refusal a rule asks for; Compute Engine says which quota is used up, with 403 or 429."""
+        if self.service == "compute" and (rule.status == HTTPStatus.TOO_MANY_REQUESTS or rule.reason == RATE_LIMIT):
+            project = self.world.fleet.project(call.path.get("project", ""))
+            return _quota_exceeded(rule.status, project.number if project else "0")
+        return ApiError(rule.status, rule.message or f"{self.service}.{self.name} fails on demand", rule.reason or None)
+
+    def _kept(self, call: Call) -> dict[str, object]:
+        described: dict[str, object] = {
+            "service": self.service,
+            "method": self.name,
+            "at": rfc3339(self.world.clock.now),
+            **call.path,
+            **({"instance": self._instance_name(call.path)} if "instance" in call.path else {}),
+            "query": dict(call.query),
+            "request_id": call.query.get("requestId"),
+            "body": call.body.decode(errors="replace"),
+        }
+        if self.changes:
+            self.world.calls.append(described)
+        return described
+
+
+def _quota_exceeded(status: int, project_number: str) -> ApiError:
+    message = (
+        "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute' of service 'compute.googleapis.com' "
+        f"for consumer 'project_number:{project_number}'."
+    )
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "RATE_LIMIT_EXCEEDED",
+        "domain": "googleapis.com",
+        "metadata": {
+            "consumer": f"projects/{project_number}",
+            "quota_limit": "defaultPerMinutePerProject",
+            "quota_limit_value": "1500",
+            "quota_location": "global",
+            "quota_metric": "compute.googleapis.com/default",
+            "service": "compute.googleapis.com",
+        },
+    }
+    return ApiError(status, message, RATE_LIMIT, [info])
+
+
+class Broken(Response):
+    """A connection that breaks: reset before the answer, or closed in the middle of it."""
+
+    def __init__(self, body: bytes, *, answered: bool) -> None:
+        """Keep what would have been said."""
+        super().__init__(body, media_type="application/json")
+        self.answered = answered
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send half of it, or nothing, and break."""
+        del receive
+        transport: asyncio.Transport = scope["state"]["transport"]
+        if self.answered:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send(
+                {"type": "http.response.body", "body": bytes(self.body[: len(self.body) // 2]), "more_body": True}
+            )
+            transport.close()
+        else:
+            linger = struct.pack("ii", 1, 0)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            transport.abort()
+        await asyncio.sleep(0.05)
+
+
+class BreakableProtocol(H11Protocol):
+    """HTTP whose requests know their connection, so that it can be broken."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
+        """Put the connection where a request finds it."""
+        self.app_state = {**self.app_state, "transport": transport}
+        super().connection_made(transport)
+
+
+def mask(text: str) -> Mask:
+    """Read a partial-response selector: `items/*/instances(id,labels),nextPageToken`."""
+    tokens = re.findall(r"[A-Za-z0-9_\-*]+|[/(),]", text)
+    if "".join(tokens) != re.sub(r"\s", "", text):
+        message = f"Invalid field selection {text}"
+        raise ApiError(400, message, "invalidParameter")
+    tree: Mask = {}
+    try:
+        _selections(tokens, tree)
+    except IndexError:
+        tokens = ["?"]
+    if tokens:
+        message = f"Invalid field selection {text}"
+        raise ApiError(400, message, "invalidParameter")
+    return tree
+
+
+def select(value: Any, wanted: Mask) -> Any:  # noqa: ANN401 (any JSON)
+    """Keep the wanted parts of a JSON value; what is empty then is left out."""
+    if not wanted:
+        return value
+    if isinstance(value, list):
+        return [select(item, wanted) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "*" in wanted:
+        kept = {key: select(item, wanted["*"]) for key, item in value.items()}
+    else:
+        kept = {key: select(value[key], inner) for key, inner in wanted.items() if key in value}
+    return {key: item for key, item in kept.items() if item not in ({}, [])}
+
+
+def _selections(tokens: list[str], tree: Mask) -> None:
+    while True:
+        branch = tree.setdefault(_name(tokens), {})
+        while tokens and tokens[0] == "/":
+            tokens.pop(0)
+            branch = branch.setdefault(_name(tokens), {})
+        if tokens and tokens[0] == "(":
+            tokens.pop(0)
+            _selections(tokens, branch)
+            if tokens.pop(0) != ")":
+                raise IndexError
+        if not tokens or tokens[0] != ",":
+            return
+        tokens.pop(0)
+
+
+def _name(tokens: list[str]) -> str:
+    name = tokens.pop(0)
+    if name in "/(),":
+        raise IndexError
+    return name
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json; charset=UTF-8")

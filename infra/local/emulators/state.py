@@ -1,0 +1,79 @@
+"""What all stand-ins share: the fleet, the clock, the faults, and a record of what was asked and sent."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from infra.local.emulators.faults import Faults
+from infra.local.emulators.operations import Operations
+from infra.local.emulators.permissions import Permissions
+from infra.local.fleet.clock import Clock
+from infra.local.fleet.fleet import Fleet, Vm
+from infra.local.fleet.groups import Groups
+
+
+@dataclass(slots=True)
+class World:
+    """One world, changed through its control interface and by what Compute Engine is told to do.
+
+    `original` is the fleet as the scenario has it. `metrics_scopes` names the projects whose metrics a project also
+    reads, as a Cloud Monitoring metrics scope does. `calls` are those that were meant to change something.
+    """
+
+    original: Fleet
+    clock: Clock
+    faults: Faults = field(default_factory=Faults)
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    metrics_scopes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    calls: list[dict[str, object]] = field(default_factory=list)
+    permissions: Permissions = field(default_factory=Permissions)
+    operations: Operations = field(default_factory=Operations)
+    groups: Groups = field(init=False)
+    _fleet: Fleet = field(init=False)
+    _settling: bool = field(default=False, init=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with the fleet of the scenario."""
+        self._fleet = self.original
+        self.groups = Groups.of(self.original)
+
+    @property
+    def fleet(self) -> Fleet:
+        """The fleet as it is now: what operations were to bring about and are over has come about."""
+        self.settle()
+        return self._fleet
+
+    def change(self, changed: Iterable[Vm], gone: Iterable[Vm] = ()) -> None:
+        """Put VMs in the places of others, and take some out."""
+        with self._lock:
+            self._fleet = self._fleet.replaced(changed, gone)
+
+    def reset(self) -> None:
+        """Make everything as it was at first, but the clock."""
+        with self._lock:
+            self._fleet = self.original
+            self.groups = Groups.of(self.original)
+            self.permissions.denials = ()
+            self.operations.forget()
+            self.faults.replace(())
+            self.requests.clear()
+            self.calls.clear()
+            self.metrics_scopes = {}
+
+    def settle(self) -> None:
+        """Bring about what operations that are over were to bring about."""
+        with self._lock:
+            if not self._settling:
+                self._settle()
+
+    def _settle(self) -> None:
+        self._settling = True
+        try:
+            for operation in self.operations.due(self.clock.now):
+                operation.ended = self.clock.now
+                if operation.task.effect is not None and operation.task.failure is None:
+                    operation.task.effect(min(operation.ended, operation.over))
+        finally:
+            self._settling = False

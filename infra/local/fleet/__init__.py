@@ -1,0 +1,1 @@
+"""A fleet of VMs that lives: what ran, when, and as what."""

@@ -1,0 +1,82 @@
+"""Managed instance groups: which there are, follows from the VMs that say a group made them."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from infra.local.fleet.fleet import Fleet, Vm
+from infra.local.fleet.lifecycle import AT_REST, GOING_TO_REST
+
+MAKER = re.compile(r"projects/([^/]+)/((?:zones|regions)/[^/]+)/instanceGroupManagers/([^/]+)")
+
+type Key = tuple[str, str, str]
+"""A group's project id, its scope (`zones/us-east1-b`, `regions/europe-west1`), and its name."""
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """A group, the names of its members by zone, and the ids of those that are stopped because it was told so.
+
+    One that `repairs` makes a VM again that was stopped behind its back; one that is `autoscaled` starts VMs again that
+    it was told to stop.
+    """
+
+    project_id: str
+    scope: str
+    name: str
+    members: set[tuple[str, str]] = field(default_factory=set)
+    repairs: bool = True
+    autoscaled: bool = False
+    held: set[int] = field(default_factory=set)
+
+    @property
+    def key(self) -> Key:
+        """What tells it from others."""
+        return self.project_id, self.scope, self.name
+
+    def hold(self, instance: int, *, kept: bool) -> None:
+        """Keep a member stopped from now on, or no longer."""
+        self.held = self.held | {instance} if kept else self.held - {instance}
+
+    def stopped_size(self, fleet: Fleet, now: datetime) -> int:
+        """How many VMs it keeps stopped."""
+        held = map(fleet.by_id, self.held)
+        return sum(1 for vm in held if vm is not None and vm.status(now) in AT_REST | GOING_TO_REST)
+
+
+@dataclass(slots=True)
+class Groups:
+    """The groups of a fleet."""
+
+    _groups: dict[Key, Group] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, fleet: Fleet) -> "Groups":
+        """The groups that the VMs of a fleet name."""
+        groups = cls()
+        for vm in fleet.vms:
+            key = maker(fleet, vm)
+            if key is not None:
+                group = groups._groups.setdefault(key, Group(*key))
+                group.members.add((vm.zone, vm.name))
+        return groups
+
+    def get(self, key: Key) -> Group | None:
+        """The group of this project, scope and name."""
+        return self._groups.get(key)
+
+    def owner(self, fleet: Fleet, vm: Vm) -> Group | None:
+        """The group a VM belongs to."""
+        key = maker(fleet, vm)
+        return None if key is None else self._groups.get(key)
+
+    def all(self) -> list[Group]:
+        """All groups, by project, scope and name."""
+        return [self._groups[key] for key in sorted(self._groups)]
+
+
+def maker(fleet: Fleet, vm: Vm) -> Key | None:
+    """Which group made a VM; the project is written by its id or its number."""
+    matched = MAKER.fullmatch(vm.created_by) if vm.created_by is not None else None
+    project = fleet.project(matched[1]) if matched else None
+    return None if matched is None or project is None else (project.project_id, matched[2], matched[3])
