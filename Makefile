@@ -48,7 +48,7 @@ bench: setup ## Measure how fast the product is and compare with its limits (ONL
 scan: ## Scan Terraform and the locked packages, and write a bill of materials to .local/sbom.json.
 	@infra/local/scan.sh
 
-catalog-check: setup ## Fail when the price catalogue sells what cannot be priced (CATALOG=FILE: a saved one, else Google's).
+catalog-check: setup ## Fail when the price catalog sells what cannot be priced (CATALOG=FILE: a saved one, else Google's).
 	@$(PYTHON_IN_VENV) -m spotkeeper catalog-check $(if $(CATALOG),--catalog '$(CATALOG)')
 
 lint: setup ## Check style and formatting.

@@ -19,7 +19,7 @@ from spotkeeper.enforcement.envelopes import event_data
 from spotkeeper.enforcement.notifications import BudgetNotification, read_notification
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.errors import RefusedRequestError, UnavailableError
-from spotkeeper.logs import event, follow_trace, write_json_lines
+from spotkeeper.logs import follow_trace, log_event, write_json_lines
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.settings import TrackerSettings
 
@@ -54,13 +54,13 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
         wanted = decode(dict(request.headers), query, request.get_data(), datetime.now(UTC), settings.clock)
         summary = track(settings, _tracker_ports(), run_id, wanted)
     except RefusedRequestError as error:
-        event("refused", logging.WARNING, run_id=run_id, reason=str(error))
+        log_event("refused", logging.WARNING, run_id=run_id, reason=str(error))
         return {"error": str(error)}, HTTPStatus.BAD_REQUEST
     except UnavailableError as error:
-        event("nothing recorded", logging.ERROR, run_id=run_id, reason=str(error))
+        log_event("nothing recorded", logging.ERROR, run_id=run_id, reason=str(error))
         return {"error": str(error)}, HTTPStatus.SERVICE_UNAVAILABLE
     told = answer(summary)
-    event("run recorded", **told)
+    log_event("run recorded", **told)
     return told, HTTPStatus.OK
 
 
@@ -81,7 +81,9 @@ def enforce_budget_limit(cloud_event: CloudEvent) -> None:
         enforce(settings, _enforcer_ports(), uuid.uuid4().hex, notification, received_at)
     except* UnavailableError as group:
         message_id = notification.message.message_id
-        event("to be delivered again", logging.ERROR, message_id=message_id, reasons=[str(e) for e in group.exceptions])
+        log_event(
+            "to be delivered again", logging.ERROR, message_id=message_id, reasons=[str(e) for e in group.exceptions]
+        )
         raise
 
 

@@ -293,7 +293,7 @@ variable "parallel_stops" {
 }
 
 variable "price_refresh_hours" {
-  description = "How many hours old a reading of the price catalogue may be."
+  description = "How many hours old a reading of the price catalog may be."
   type        = number
   default     = 6
 

@@ -12,7 +12,7 @@ _TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
 _FIELDS = "spotkeeper_fields"
 
 
-def event(message: str, severity: int = logging.INFO, /, **fields: object) -> None:
+def log_event(message: str, severity: int = logging.INFO, /, **fields: object) -> None:
     """Log one decision with the values it rests on."""
     logging.getLogger("spotkeeper").log(severity, message, extra={_FIELDS: fields})
 

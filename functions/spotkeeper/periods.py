@@ -65,7 +65,7 @@ def requested_hours(start: str, end: str, now: datetime) -> tuple[datetime, ...]
     if first >= last:
         message = f"start {start} must be before end {end}"
     elif last > closed:
-        message = f"end {end} is too late: the latest closed hour ends at {text(closed)}"
+        message = f"end {end} is too late: the latest closed hour ends at {rfc3339(closed)}"
     elif first < _floor(now - RETENTION) + HOUR:
         message = f"start {start} is too old: Cloud Monitoring keeps the uptime metric for six weeks"
     elif last - first > LONGEST_RANGE:
@@ -138,7 +138,7 @@ def parse_time(field: str, value: str) -> datetime:
 
 
 @lru_cache(maxsize=1024)
-def text(at: datetime) -> str:
+def rfc3339(at: datetime) -> str:
     """Return a time as RFC 3339 with Z: `2026-07-21T05:00:00Z`."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 

@@ -1,1 +1,1 @@
-"""The product's whole world on one machine: stand-ins for Google Cloud, and the launchers that start them."""
+"""The product's whole world on one machine: emulators for Google Cloud, and the launchers that start them."""

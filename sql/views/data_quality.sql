@@ -3,7 +3,7 @@
 --
 -- An hour is complete when any run completed it. unresolved is the most VMs that a complete run could not identify, or
 -- any run where none was complete. Stale and fallback prices are those of price_status; prices_age_hours is how old the
--- reading of the catalogue was at the end of the hour, for the oldest price used. 45 days reach past the six weeks in
+-- reading of the catalog was at the end of the hour, for the oldest price used. 45 days reach past the six weeks in
 -- which the tracker can still do an hour again; it reads all of them whatever the filter: a missing hour has no row to
 -- filter on.
 WITH recorded_hours AS (

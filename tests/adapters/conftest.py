@@ -101,7 +101,7 @@ def new_dataset(stack: Stack, name: str) -> Iterator[str]:
 
 @pytest.fixture
 def make_tracker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeTracker]:
-    """Make trackers with empty datasets, which are dropped afterwards; the stand-ins forget their faults."""
+    """Make trackers with empty datasets, which are dropped afterwards; the emulators forget their faults."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
     with ExitStack() as datasets:
 

@@ -145,7 +145,7 @@ def odd_fleet() -> Fleet:
 
 
 class OddMonitoring(Monitoring):
-    """The stand-in, which tells the odd uptimes as well."""
+    """The emulator, which tells the odd uptimes as well."""
 
     def _uptime(self, project: Project, wanted: metric_filters.Filter, query: Query, now: datetime) -> Iterator[Series]:
         yield from (Series(_written(each, query), list) for each in ODD_UPTIMES)
@@ -153,7 +153,7 @@ class OddMonitoring(Monitoring):
 
 
 def odd_cloud() -> Cloud:
-    """Return the stand-ins with the odd fleet and the odd uptimes."""
+    """Return the emulators with the odd fleet and the odd uptimes."""
     cloud = Cloud(odd_fleet())
     cloud.monitoring = OddMonitoring(cloud.world)
     return cloud

@@ -18,7 +18,7 @@ type Messages = Sequence[tuple[bytes, dict[str, str]]]
 
 @pytest.fixture
 def sent(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Messages]:
-    """What was published since the test began: pulled from Google's emulator, or as the stand-in kept it."""
+    """What was published since the test began: pulled from Google's emulator, or as the emulator kept it."""
     if stack.pubsub == stack.grpc:
         before = len(_kept(stack))
         return lambda: [(b64decode(each["data"]), each["attributes"]) for each in _kept(stack)[before:]]

@@ -1,4 +1,4 @@
-"""The commands that read the live catalogue, through Google's client, against the stand-in."""
+"""The commands that read the live catalog, through Google's client, against the emulator."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ def running() -> Iterator[Cloud]:
 
 @pytest.fixture
 def cloud(running: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    """The stand-in, where the commands look for the catalogue, and nothing else set."""
+    """The emulator, where the commands look for the catalog, and nothing else set."""
     monkeypatch.setenv("BILLING_ENDPOINT", running.rest_url)
     monkeypatch.setenv("CALL_PATIENCE_SECONDS", "1")
     monkeypatch.delenv("PROJECT_ID", raising=False)
@@ -38,7 +38,7 @@ def cloud(running: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
 
 @pytest.mark.usefixtures("cloud")
 @pytest.mark.parametrize("name", ["catalog.json", "catalog.json.gz"])
-def test_a_catalogue_that_was_saved_gives_the_prices_of_the_live_one(
+def test_a_catalog_that_was_saved_gives_the_prices_of_the_live_one(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
     path = str(tmp_path / name)
@@ -67,7 +67,7 @@ def test_a_saved_page_is_in_the_form_of_the_api(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("cloud")
-def test_the_live_catalogue_is_checked_as_the_saved_one_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_live_catalog_is_checked_as_the_saved_one_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = str(tmp_path / "catalog.json")
     main(["catalog-save", path])
     capsys.readouterr()
@@ -76,13 +76,13 @@ def test_the_live_catalogue_is_checked_as_the_saved_one_is(capsys: pytest.Captur
     lines = capsys.readouterr().out.splitlines()
 
     half = len(lines) // 2
-    assert codes == [1, 1]  # the stand-in sells some families by halves
+    assert codes == [1, 1]  # the emulator sells some families by halves
     assert lines[: half - 1] == lines[half:-1]
     assert lines[half - 1].replace("the Cloud Billing Catalog", path) == lines[-1]
 
 
 @pytest.mark.parametrize("command", [ASKED, ("catalog-check",), ("price", "--all"), ("catalog-save", "catalog.json")])
-def test_a_catalogue_that_is_down_is_told_in_one_sentence(
+def test_a_catalog_that_is_down_is_told_in_one_sentence(
     cloud: Cloud,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -110,7 +110,7 @@ def test_a_wrong_setting_is_named(
 
 
 class SomeCatalog:
-    """A catalogue of SKUs of which some cannot be read, and some collide."""
+    """A catalog of SKUs of which some cannot be read, and some collide."""
 
     def read(self) -> CatalogReading:
         odd = [replace(CORE, sku_id=f"ODD{n:02}", description=f"C{n} Instance Core") for n in range(50, 75)]
@@ -125,7 +125,7 @@ def test_a_run_logs_the_first_skus_that_it_could_not_read_and_those_that_collide
     caplog.set_level(logging.INFO, logger="spotkeeper")
     replace(tracker, ports=replace(tracker.ports, catalog=SomeCatalog())).run(0)
 
-    [record] = {id(each): each for each in caplog.records if each.getMessage() == "price catalogue read"}.values()
+    [record] = {id(each): each for each in caplog.records if each.getMessage() == "price catalog read"}.values()
     told = vars(record)["spotkeeper_fields"]
     assert (told["unclaimed"], len(told["unclaimed_skus"]), told["collisions"]) == (25, 20, 1)
     assert told["unclaimed_skus"][0] == "ODD50 (C50 Instance Core): no component is worded like this"

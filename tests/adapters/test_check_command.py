@@ -15,7 +15,7 @@ from spotkeeper.cli.check import promise_of
 from spotkeeper.cli.checkout import sql_files
 from spotkeeper.cli.main import main
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 from tests.adapters.conftest import Tracker, new_dataset, new_tracker
 
 LAST_HOUR = 1
@@ -52,7 +52,7 @@ def checked(stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
     def run(dataset: str, at: datetime) -> Told:
         project = stack.settings["PROJECT_ID"]
-        code = main(["check", "--project", project, "--dataset", dataset, "--at", text(at)])
+        code = main(["check", "--project", project, "--dataset", dataset, "--at", rfc3339(at)])
         told = capsys.readouterr()
         return code, told.out.splitlines(), told.err
 

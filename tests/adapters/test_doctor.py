@@ -1,4 +1,4 @@
-"""The command `doctor`, against the stand-in and the local BigQuery: a healthy deployment, and one fault each."""
+"""The command `doctor`, against the emulator and the local BigQuery: a healthy deployment, and one fault each."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from spotkeeper.doctor.diagnosis import diagnose
 from spotkeeper.doctor.facts import Records
 from spotkeeper.gcp.bigquery.deployment_tables import RecordsReader
 from spotkeeper.gcp.deployment import PlatformReader
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 from tests.adapters.conftest import new_dataset
 from tests.infra.terraform_files import ROOT
 from tests.infra.test_deploy_docs import needs_gcloud, unknown
@@ -69,14 +69,14 @@ type Doctor = Callable[..., Told]
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Platform]:
-    """The stand-in, for all tests."""
+    """The emulator, for all tests."""
     with Platform(HOME_PROJECT, REGION, DATASET, NOW) as platform:
         yield platform
 
 
 @pytest.fixture
 def platform(served: Platform) -> Platform:
-    """The stand-in, healthy."""
+    """The emulator, healthy."""
     served.restore()
     return served
 
@@ -84,10 +84,10 @@ def platform(served: Platform) -> Platform:
 def fill(client: bigquery.Client, dataset: str) -> None:
     """Record two days in a dataset, until a quarter past five."""
     hours = [NOW.replace(minute=0) - timedelta(hours=back) for back in range(1, 49)]
-    runs = [{"hour": text(hour), "run_id": f"run-{text(hour)}", "prices_as_of": text(NOW)} for hour in hours]
-    costs = [{"usage_start_time": text(hour), "instance_id": "1", "uptime_hours": "1"} for hour in hours]
+    runs = [{"hour": rfc3339(hour), "run_id": f"run-{rfc3339(hour)}", "prices_as_of": rfc3339(NOW)} for hour in hours]
+    costs = [{"usage_start_time": rfc3339(hour), "instance_id": "1", "uptime_hours": "1"} for hour in hours]
     priced = [{**row, "spot_price": "0.1", "ondemand_price": "0.4"} for row in costs]
-    message = {"delivery_id": "d1", "received_at": text(NOW - timedelta(minutes=30)), "budget_id": BUDGET_ID}
+    message = {"delivery_id": "d1", "received_at": rfc3339(NOW - timedelta(minutes=30)), "budget_id": BUDGET_ID}
     said = {"verdict": "under_threshold", "reason": "28 % of the budget is spent", "mode": "dry_run", "drill": False}
     loaded: dict[str, list[dict[str, Any]]] = {
         "tracker_runs": runs,
@@ -147,7 +147,9 @@ def doctor(
     monkeypatch.setenv("CALL_PATIENCE_SECONDS", "0")
 
     def run(name: str, *arguments: str) -> Told:
-        code = main(["doctor", "--project", HOME_PROJECT, "--dataset", name, "--at", text(NOW), "--json", *arguments])
+        code = main(
+            ["doctor", "--project", HOME_PROJECT, "--dataset", name, "--at", rfc3339(NOW), "--json", *arguments]
+        )
         told = capsys.readouterr()
         return Told(code, json.loads(told.out)["findings"] if told.out else [], told.err)
 
@@ -820,7 +822,7 @@ def test_a_person_reads_a_line_for_each_finding_and_the_command_below_it(
     change(JOB, state="PAUSED")(platform.resources)
     assert doctor is not None
 
-    code = main(["doctor", "--project", HOME_PROJECT, "--dataset", dataset, "--at", text(NOW)])
+    code = main(["doctor", "--project", HOME_PROJECT, "--dataset", dataset, "--at", rfc3339(NOW)])
 
     lines = capsys.readouterr().out.splitlines()
     place = lines.index("problem  schedule: spotkeeper-hourly is PAUSED: nothing calls the tracker.")

@@ -61,7 +61,7 @@ def test_a_gap_is_recorded_and_filled_by_the_next_run(
     assert [row["complete"] for row in hours] == [True, True]
 
 
-def test_a_catalogue_that_ends_in_the_middle_leaves_stale_prices_until_the_next_run(
+def test_a_catalog_that_ends_in_the_middle_leaves_stale_prices_until_the_next_run(
     make_tracker: MakeTracker, undisturbed: list[dict[str, Any]]
 ) -> None:
     tracker = make_tracker({**WITH_HISTORY, "PRICE_REFRESH_HOURS": "1"})
@@ -134,7 +134,7 @@ def test_only_the_project_that_lacked_is_read_again(tracker: Tracker) -> None:
     ]
 
 
-def test_without_any_catalogue_every_cost_is_unknown_and_none_is_zero(tracker: Tracker) -> None:
+def test_without_any_catalog_every_cost_is_unknown_and_none_is_zero(tracker: Tracker) -> None:
     tracker.stack.control("POST", "faults", [{"service": "catalog", "kind": "status", "status": 503}])
 
     summary = tracker.run(0)
@@ -142,7 +142,7 @@ def test_without_any_catalogue_every_cost_is_unknown_and_none_is_zero(tracker: T
     rows = tracker.rows(
         "SELECT DISTINCT cost, price_status, price_reason FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01'"
     )
-    assert [tuple(row.values()) for row in rows] == [(None, "unknown", "no price catalogue has been read yet")]
+    assert [tuple(row.values()) for row in rows] == [(None, "unknown", "no price catalog has been read yet")]
     assert summary.unpriced.total() == summary.rows > 0
 
 

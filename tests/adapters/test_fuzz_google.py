@@ -1,4 +1,4 @@
-"""Whatever Cloud Monitoring, the price catalogue, Asset Inventory and all others answer, it is read or refused."""
+"""Whatever Cloud Monitoring, the price catalog, Asset Inventory and all others answer, it is read or refused."""
 
 import json
 import math
@@ -65,7 +65,7 @@ INT32 = st.integers(-(2**31), 2**31 - 1)
 @given(INT64, INT32, st.floats(), st.sampled_from(("h", "GiBy.mo", "")), st.sampled_from(("USD", "EUR", "")))
 @example(2**63 - 1, 999_999_999, 0.0, "h", "USD")
 @example(0, 1, math.nan, "h", "USD")
-def test_any_price_of_the_live_catalogue_is_a_rate_or_reported(
+def test_any_price_of_the_live_catalog_is_a_rate_or_reported(
     units: int, nanos: int, start: float, unit: str, currency: str
 ) -> None:
     price = {"units": units, "nanos": nanos, "currency_code": currency}

@@ -11,7 +11,7 @@ from infra.local.emulators.cloud import Cloud
 from infra.local.fleet.clock import Clock
 from infra.local.fleet.fleet import Fleet, Run, Vm, instance_id
 from infra.local.stack.stack import HOME_PROJECT, Stack
-from spotkeeper.periods import HOUR, hours_between, text
+from spotkeeper.periods import HOUR, hours_between, rfc3339
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.run_summary import Summary
 from tests.adapters.conftest import Tracker, new_dataset, new_tracker
@@ -53,7 +53,7 @@ class Year:
 
 def told(summary: Summary) -> list[Told]:
     """Return the alerts of a run: the kind of period, its start, and the highest share."""
-    return [(alert.period.kind, text(alert.period.start), str(alert.thresholds[-1])) for alert in summary.alerts]
+    return [(alert.period.kind, rfc3339(alert.period.start), str(alert.thresholds[-1])) for alert in summary.alerts]
 
 
 def at(moment: str) -> datetime:
@@ -103,7 +103,7 @@ def test_a_day_has_the_hours_that_the_clocks_in_los_angeles_give_it(
     last = there.run(end + timedelta(minutes=7))
 
     assert [each for each in before if each[2] == share] == []
-    assert last == [("day", text(day), share)]
+    assert last == [("day", rfc3339(day), share)]
 
 
 def test_a_budget_that_is_passed_in_a_missed_hour_is_told_though_its_day_and_month_are_over(year: Year) -> None:
@@ -115,11 +115,11 @@ def test_a_budget_that_is_passed_in_a_missed_hour_is_told_though_its_day_and_mon
     caught_up = there.run(over + HOUR + seven)
     again = there.run(over + HOUR + 2 * seven)
 
-    assert [each for each in before if each[2] == "1.0"] == [("hour", text(over - 2 * HOUR), "1.0")]
+    assert [each for each in before if each[2] == "1.0"] == [("hour", rfc3339(over - 2 * HOUR), "1.0")]
     assert sorted(caught_up) == [
         ("day", "2026-12-31T08:00:00Z", "1.0"),
-        ("hour", text(over - HOUR), "1.0"),
-        ("hour", text(over), "1.0"),
+        ("hour", rfc3339(over - HOUR), "1.0"),
+        ("hour", rfc3339(over), "1.0"),
         ("month", "2026-12-01T08:00:00Z", "1.0"),
     ]
     assert again == []

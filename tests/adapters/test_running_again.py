@@ -114,7 +114,7 @@ def test_four_runs_at_the_same_time(make_tracker: MakeTracker, orderly: list[dic
     assert [name for name in first.tables() if name.startswith("staging")] == []
 
 
-def test_prices_are_recorded_once_however_often_the_catalogue_is_read(make_tracker: MakeTracker) -> None:
+def test_prices_are_recorded_once_however_often_the_catalog_is_read(make_tracker: MakeTracker) -> None:
     tracker = make_tracker({"PRICE_REFRESH_HOURS": "1"})
     for number in (0, 1):
         tracker.run(number)
@@ -127,7 +127,7 @@ def test_prices_are_recorded_once_however_often_the_catalogue_is_read(make_track
     assert row["all_rows"] == row["rates"] == row["held"] > 100
 
 
-def test_a_complete_hour_is_not_done_again_nor_is_the_catalogue_read_between_refreshes(tracker: Tracker) -> None:
+def test_a_complete_hour_is_not_done_again_nor_is_the_catalog_read_between_refreshes(tracker: Tracker) -> None:
     tracker.run(0)
     again = tracker.run(0)
     tracker.stack.control("DELETE", "requests")

@@ -49,7 +49,7 @@ def rows() -> Sequence[Row]:
         *_limited(found["under"], usual),
         _row("enforcer, under budget, restart on: looks for what to start", found["restart"]),
         _row("enforcer, over budget: history, prices, fleet, recorded plan (dry run)", found["over"]),
-        _row("tracker: first hour of the fleet of `make run`, catalogue read", found["tracker"]),
+        _row("tracker: first hour of the fleet of `make run`, catalog read", found["tracker"]),
     ]
 
 
@@ -91,7 +91,7 @@ def _told(source: Path, cost: float, settings: Mapping[str, str]) -> Call:
 
 
 def _tracked(stack: Stack, number: int) -> Call:
-    """The first run of all: into an empty dataset, so it reads the catalogue too."""
+    """The first run of all: into an empty dataset, so it reads the catalog too."""
     dataset = f"cold_{number}"
     create_dataset(stack.client(), dataset)
     at = {SCHEDULE_HEADER: "2026-07-21T08:07:00Z"}

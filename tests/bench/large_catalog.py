@@ -1,4 +1,4 @@
-"""A catalogue of the size of the real one, in pages as the API answers them: every component in many regions."""
+"""A catalog of the size of the real one, in pages as the API answers them: every component in many regions."""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ _DECOYS = (
 
 
 def pages() -> list[str]:
-    """Return the catalogue, page by page, as the texts that the API answers with."""
+    """Return the catalog, page by page, as the texts that the API answers with."""
     resources = [sku_resource(sku, _PUBLISHED) for sku in islice(chain(_components(), _decoys()), SKUS)]
     batches = list(batched(resources, SKUS_PER_PAGE, strict=False))
     return [

@@ -1,4 +1,4 @@
-"""How long it takes to read a large price catalogue and to price every machine type wherever it is sold."""
+"""How long it takes to read a large price catalog and to price every machine type wherever it is sold."""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -1,9 +1,9 @@
-"""The stand-ins as a process that answers every question once, and from memory when it is asked again.
+"""The emulators as a process that answers every question once, and from memory when it is asked again.
 
     python -m tests.bench.served --vms 100000 --projects 1
 
-A bench asks once before it measures; so it measures who asks, and not the stand-ins. With `--copies` each project after
-the first is served the pages of the first one under its own name: a million VMs do not fit one process of stand-ins.
+A bench asks once before it measures; so it measures who asks, and not the emulators. With `--copies` each project after
+the first is served the pages of the first one under its own name: a million VMs do not fit one process of emulators.
 """
 
 import argparse
@@ -49,7 +49,7 @@ class Memo:
 
 
 class RememberingApp:
-    """REST: GET requests, but for those that control the stand-ins."""
+    """REST: GET requests, but for those that control the emulators."""
 
     def __init__(self, app: ASGIApp, memo: Memo) -> None:
         self._app = app
@@ -78,7 +78,7 @@ class RememberingApp:
 
         await self._app(scope, receive, collect)
         if statuses[0] != 200:
-            message = f"the stand-in answered {statuses[0]} to {question!r}: {b''.join(parts)!r}"
+            message = f"the emulator answered {statuses[0]} to {question!r}: {b''.join(parts)!r}"
             raise RuntimeError(message)
         self._memo.keep(question, b"".join(parts))
         return b"".join(parts)
@@ -121,7 +121,7 @@ class RememberingMonitoring(Monitoring):
 
 
 class RememberingCloud(Cloud):
-    """The stand-ins with a memory."""
+    """The emulators with a memory."""
 
     def __init__(self, fleet: Fleet, clock: Clock, memo: Memo) -> None:
         """Prepare to serve a fleet."""

@@ -203,13 +203,13 @@ def _read_rates() -> _Rates:
         for row in csv.DictReader(line for line in file if not line.startswith("#")):
             since = row["valid_from"]
             start = datetime.fromisoformat(since) if since else datetime.min.replace(tzinfo=UTC)
-            rate = Fraction(Decimal(row["usd_per_unit"])) * _per_catalogue_unit(row["component"])
+            rate = Fraction(Decimal(row["usd_per_unit"])) * _per_catalog_unit(row["component"])
             known.setdefault((row["component"], row["region"], row["usage_type"]), []).append((start, rate))
     return _Rates({key: sorted(rates) for key, rates in known.items()})
 
 
-def _per_catalogue_unit(component: str) -> Fraction:
-    """The catalogue sells C4's memory by the GB-hour and local SSD by the GiB-month."""
+def _per_catalog_unit(component: str) -> Fraction:
+    """The catalog sells C4's memory by the GB-hour and local SSD by the GiB-month."""
     if component == "c4.ram":
         return GIB_PER_GB
     return Fraction(1, HOURS_PER_MONTH) if component == "local-ssd" else Fraction(1)

@@ -128,7 +128,7 @@ def test_every_hour_is_complete_and_every_price_exact(played: Stack) -> None:
     assert {row["price_status"] for row in statuses} == {"exact", "unknown"}
 
 
-def test_prices_changed_when_the_catalogue_did(played: Stack) -> None:
+def test_prices_changed_when_the_catalog_did(played: Stack) -> None:
     rows = rows_of(
         played,
         "SELECT region, valid_from, rate FROM DATASET.spot_prices WHERE component = 'n2:core' AND market = 'spot' "
@@ -154,7 +154,7 @@ def test_every_preemption_is_recorded_with_the_type_the_vm_had(played: Stack) ->
     assert {row["zone"].startswith(row["region"]) for row in rows} == {True}
 
 
-def test_the_price_list_is_what_the_latest_catalogue_makes_it(played: Stack) -> None:
+def test_the_price_list_is_what_the_latest_catalog_makes_it(played: Stack) -> None:
     rows = rows_of(played, "SELECT * FROM DATASET.machine_type_prices")
     columns = ("spot_price", "ondemand_price", "commitment_1yr_price", "commitment_3yr_price")
     listed = {(row["machine_type"], row["region"]): tuple(row[name] for name in columns) for row in rows}
@@ -163,7 +163,7 @@ def test_the_price_list_is_what_the_latest_catalogue_makes_it(played: Stack) -> 
 
     assert len(listed) == len(rows)
     assert {pair: listed[pair][:2] for pair in expected} == {pair: prices[:2] for pair, prices in expected.items()}
-    # The catalogue rounds the rate of each part of a commitment to a billionth of a dollar, and a VM has many of each.
+    # The catalog rounds the rate of each part of a commitment to a billionth of a dollar, and a VM has many of each.
     assert {pair: [None if price is None else round(price, 6) for price in listed[pair][2:]] for pair in expected} == {
         pair: [None if price is None else round(price, 6) for price in prices[2:]] for pair, prices in expected.items()
     }

@@ -42,7 +42,7 @@ _NAMES = {
     r"GET /compute/v1/projects/[^/]+/aggregated/instances\?": "instances of a project",
     r"GET /compute/v1/projects/[^/]+/aggregated/operations\?": "preemptions of a project",
     r"GET /compute/v1/.*/machineTypes/": "unknown machine type",
-    r"GET /v1/services/6F81-5844-456A/skus\?": "page of the price catalogue",
+    r"GET /v1/services/6F81-5844-456A/skus\?": "page of the price catalog",
 }
 HOURLY = {
     "job: statement": 4,
@@ -59,7 +59,7 @@ HOURLY = {
 }
 """All that a run asks of all services; more is slower, and costs more, in every hour of every user."""
 
-FIRST = {"schema of a table": 8, "page of the price catalogue": 1, "unknown machine type": 1}
+FIRST = {"schema of a table": 8, "page of the price catalog": 1, "unknown machine type": 1}
 """What the first run of a process asks for besides, at most."""
 
 _CODE = """

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from infra.local.emulators.cloud import Cloud
 from infra.local.fleet.clock import Clock
 from infra.local.stack.stack import HOME_PROJECT, SCHEDULE_HEADER, Stack
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 from tests.adapters.conftest import Tracker, new_dataset, new_tracker
 from tests.entry.descriptions import validate
 from tests.entry.served import served
@@ -47,7 +47,7 @@ def hasty(small: Stack) -> Iterator[Tracker]:
 
 
 def post(function: Flask, moment: datetime, body: object = None) -> TestResponse:
-    answer = function.test_client().post("/", json=body, headers={SCHEDULE_HEADER: text(moment)})
+    answer = function.test_client().post("/", json=body, headers={SCHEDULE_HEADER: rfc3339(moment)})
     validate(answer)
     return answer
 
@@ -65,7 +65,7 @@ def test_overlapping_hours_at_once_leave_what_one_run_leaves(orderly: Tracker, h
 
         def run(hours: tuple[int, int]) -> TestResponse:
             first, end = hours
-            return post(function, NOW, {"start": text(at(first)), "end": text(at(end))})
+            return post(function, NOW, {"start": rfc3339(at(first)), "end": rfc3339(at(end))})
 
         with ThreadPoolExecutor(len(OVERLAPPING)) as pool:
             answers = list(pool.map(run, OVERLAPPING))

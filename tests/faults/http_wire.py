@@ -1,4 +1,4 @@
-"""A wire to a REST service that breaks on demand: a proxy of this process, in front of a stand-in or of BigQuery."""
+"""A wire to a REST service that breaks on demand: a proxy of this process, in front of an emulator or of BigQuery."""
 
 import contextlib
 import http.client

@@ -1,4 +1,4 @@
-"""A place to fail in: the stand-ins of the cloud in this process, BigQuery elsewhere, and wires to them that break."""
+"""A place to fail in: the emulators of the cloud in this process, BigQuery elsewhere, and wires to them that break."""
 
 import contextlib
 import itertools
@@ -39,7 +39,7 @@ _numbers = itertools.count()
 
 
 def sort_rest(_: str, path: str, body: bytes) -> str:
-    """Say which operation a call of Compute Engine or the catalogue is."""
+    """Say which operation a call of Compute Engine or the catalog is."""
     del body
     for pattern, name in REST_OPERATIONS:
         if re.search(pattern, path):
@@ -138,7 +138,7 @@ class Place:
 
 @contextmanager
 def place(bigquery_address: str, fleet: Fleet | None = None) -> Iterator[Place]:
-    """Set up the stand-ins and the wires."""
+    """Set up the emulators and the wires."""
     trouble = Trouble()
     with contextlib.ExitStack() as stack:
         cloud = stack.enter_context(Cloud(fleet or small_fleet(), Clock(at(1, 7))))

@@ -1,4 +1,4 @@
-"""Trying cells: in this process, or in several at once, each with a BigQuery and stand-ins of its own."""
+"""Trying cells: in this process, or in several at once, each with a BigQuery and emulators of its own."""
 
 import contextlib
 import multiprocessing

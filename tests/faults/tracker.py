@@ -122,11 +122,11 @@ class Tracker:
         return self.place.function(TARGET, self.place.settings(self.dataset, SETTINGS | extra))
 
     def set_time(self, moment: datetime) -> None:
-        """Let the stand-ins be at a time, and forget the figures they were sent."""
+        """Let the emulators be at a time, and forget the figures they were sent."""
         self.place.cloud.world.clock.now = moment
         self.place.cloud.monitoring.written.clear()
 
 
 def _refresh(operation: str) -> str:
-    """How many hours a reading of the catalogue lasts: one where reading it is what is to fail."""
+    """How many hours a reading of the catalog lasts: one where reading it is what is to fail."""
     return "1" if operation == "skus" else "6"

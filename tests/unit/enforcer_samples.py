@@ -13,7 +13,7 @@ from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule, Policy, Priority, Signal, Step
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.periods import Period, PeriodKind, budget_period, text
+from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339
 from spotkeeper.pricing.price_history import DatedRate
 from spotkeeper.pricing.skus import Market, Rate, RateUnit
 
@@ -157,6 +157,6 @@ def envelope(body: object = BODY, attributes: object = ATTRIBUTES, **changes: ob
         "data": base64.b64encode(written).decode(),
         "attributes": attributes,
         "messageId": "message-1",
-        "publishTime": text(NOW),
+        "publishTime": rfc3339(NOW),
     }
     return {"message": message | changes}

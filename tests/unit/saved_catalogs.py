@@ -1,4 +1,4 @@
-"""The stand-in's price catalogue as a saved file, whole and with SKUs of our own in it."""
+"""The emulator's price catalog as a saved file, whole and with SKUs of our own in it."""
 
 import json
 from collections.abc import Iterable
@@ -19,18 +19,18 @@ LEFT_OUT = (
     ("Spot Preemptible Memory-optimized Instance Ram", "Preemptible"),
     ("Memory Optimized Upgrade Premium for Memory-optimized Instance Ram", "OnDemand"),
 )
-"""Components that the stand-in leaves out in the United States, though it sells others of the same machine types."""
+"""Components that the emulator leaves out in the United States, though it sells others of the same machine types."""
 
 
 @cache
 def resources() -> tuple[dict[str, Any], ...]:
-    """The stand-in's SKUs as the API words them, as they were at the fleet's first hours."""
+    """The emulator's SKUs as the API words them, as they were at the fleet's first hours."""
     return tuple(sku_resource(sku, published_at(AT)) for sku in catalog_at(AT))
 
 
 @cache
 def whole() -> tuple[dict[str, Any], ...]:
-    """The stand-in's SKUs and those that it leaves out, so that everything sold can be priced."""
+    """The emulator's SKUs and those that it leaves out, so that everything sold can be priced."""
     added = [
         resource(f"{words} running in Americas", usage_type=usage_type, regions=UNITED_STATES)
         for words, usage_type in LEFT_OUT

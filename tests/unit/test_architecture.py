@@ -17,7 +17,7 @@ CORE = [path for path in FUNCTIONS if path.parent.name in {"spotkeeper", *ROOMS}
 REPORT = [path for path in FUNCTIONS if "report" in path.parts]
 REPORT_ALONE = ("altair", "jinja2", "markupsafe", "vl_convert")
 READS_FOR_THE_REPORT = "report_views.py"
-STAND_INS = sorted(path for room in ("emulators", "fleet") for path in (ROOT / "infra" / "local" / room).rglob("*.py"))
+EMULATORS = sorted(path for room in ("emulators", "fleet") for path in (ROOT / "infra" / "local" / room).rglob("*.py"))
 IMPURE = {
     "os.environ": "settings come from a mapping",
     "os.getenv": "settings come from a mapping",
@@ -105,7 +105,7 @@ def test_the_files_that_are_walked_are_there() -> None:
     assert {"tracker_tables.py", "instances.py", "tracker.py"} <= {path.name for path in GCP}
     assert {"__main__.py", "main.py", "price.py", "catalog_check.py"} <= {path.name for path in CLI}
     assert {"page.py", "rows.py", "charts.py", "budgets.py"} <= {path.name for path in REPORT}
-    assert {"monitoring_api.py", "reads.py", "scenario.py"} <= {path.name for path in STAND_INS}
+    assert {"monitoring_api.py", "reads.py", "scenario.py"} <= {path.name for path in EMULATORS}
 
 
 @pytest.mark.parametrize("path", CORE, ids=named)
@@ -196,8 +196,8 @@ def test_what_is_deployed_names_no_address_of_this_machine(path: Path) -> None:
     assert addresses == []
 
 
-@pytest.mark.parametrize("path", STAND_INS, ids=named)
-def test_a_stand_in_knows_nothing_of_what_is_tested_against_it(path: Path) -> None:
+@pytest.mark.parametrize("path", EMULATORS, ids=named)
+def test_a_emulator_knows_nothing_of_what_is_tested_against_it(path: Path) -> None:
     assert [name for name in imported(path) if within(name, "spotkeeper", "functions", "main")] == []
 
 

@@ -159,7 +159,7 @@ def test_a_first_step_beyond_the_budget_leaves_what_is_over_it_alone() -> None:
             notification(start=at("2026-06-01T07:00:00")),
             policy(),
             EARLIER,
-            "it is about the month that began 2026-06-01T07:00:00Z, and the present one began 2026-07-01T07:00:00Z",
+            "notification for an earlier month (2026-06-01T07:00:00Z); the current month started 2026-07-01T07:00:00Z",
         ),
         (
             notification(start=JULY.end),

@@ -8,7 +8,7 @@ from tests.unit.saved_catalogs import resource, resources, saved, whole
 
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "catalog"
 real_catalog = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"THE REAL CATALOGUE PAGES ARE NOT CHECKED: there is no {SAMPLES}"
+    not SAMPLES.is_dir(), reason=f"THE REAL CATALOG PAGES ARE NOT CHECKED: there is no {SAMPLES}"
 )
 
 
@@ -18,7 +18,7 @@ def checked(capsys: pytest.CaptureFixture[str], path: str) -> tuple[int, list[st
     return code, capsys.readouterr().out.splitlines()
 
 
-def test_a_catalogue_all_of_which_is_claimed_passes_with_one_line_of_counts(
+def test_a_catalog_all_of_which_is_claimed_passes_with_one_line_of_counts(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", whole()))
@@ -103,7 +103,7 @@ def test_machine_types_that_are_sold_and_lack_a_part_fail_and_are_named_with_par
     assert told.endswith("; in us-central1, us-east1, us-west1")
 
 
-def test_the_stand_in_s_own_catalogue_sells_some_families_by_halves(
+def test_the_emulator_s_own_catalog_sells_some_families_by_halves(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", resources()))
@@ -141,7 +141,7 @@ def test_collisions_are_told_with_the_rule_and_do_not_fail(capsys: pytest.Captur
     assert lines[-1].endswith("1 collision")
 
 
-def test_a_catalogue_that_cannot_be_read_is_neither_passed_nor_failed(
+def test_a_catalog_that_cannot_be_read_is_neither_passed_nor_failed(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "catalog.json"
@@ -151,11 +151,11 @@ def test_a_catalogue_that_cannot_be_read_is_neither_passed_nor_failed(
     assert capsys.readouterr().out == ""
 
 
-def test_a_catalogue_that_sells_nothing_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_catalog_that_sells_nothing_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", [resource("Reserved N2 Core in Iowa")]))
 
     assert code == 1
-    assert lines[0] == "nothing at all is sold as Spot: is this the whole catalogue?"
+    assert lines[0] == "nothing at all is sold as Spot: is this the whole catalog?"
 
 
 @real_catalog

@@ -1,4 +1,4 @@
-"""Saved catalogues, as curl and as `catalog-save` write them."""
+"""Saved catalogs, as curl and as `catalog-save` write them."""
 
 import gzip
 import json
@@ -50,7 +50,7 @@ PACKINGS: dict[str, Callable[[bytes], bytes]] = {"plain": bytes, "gzipped": gzip
 
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("form", FORMS)
-def test_a_catalogue_is_read_in_every_form_that_the_api_s_answers_are_kept_in(
+def test_a_catalog_is_read_in_every_form_that_the_api_s_answers_are_kept_in(
     tmp_path: Path, form: str, packing: str
 ) -> None:
     path = tmp_path / "catalog"
@@ -64,7 +64,7 @@ def test_a_catalogue_is_read_in_every_form_that_the_api_s_answers_are_kept_in(
 
 
 @pytest.mark.parametrize("pages", [[FIRST], [SECOND, FIRST]])
-def test_a_catalogue_whose_last_page_names_another_is_not_complete(tmp_path: Path, pages: list[object]) -> None:
+def test_a_catalog_whose_last_page_names_another_is_not_complete(tmp_path: Path, pages: list[object]) -> None:
     path = tmp_path / "catalog.json"
     path.write_text(json.dumps(pages))
 
@@ -100,7 +100,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("what", UNREADABLE)
-def test_what_is_no_catalogue_is_refused_with_the_file_the_place_and_the_field(tmp_path: Path, what: str) -> None:
+def test_what_is_no_catalog_is_refused_with_the_file_the_place_and_the_field(tmp_path: Path, what: str) -> None:
     content, message = UNREADABLE[what]
     path = tmp_path / "catalog.json"
     path.write_bytes(content)
@@ -122,7 +122,7 @@ def test_what_is_written_is_read_again(tmp_path: Path, name: str) -> None:
     assert read_file(path).reading.skus_read == 2
 
 
-def test_a_catalogue_that_breaks_off_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+def test_a_catalog_that_breaks_off_leaves_the_file_that_was_there(tmp_path: Path) -> None:
     path = tmp_path / "catalog.json"
     path.write_text("the one of yesterday")
 

@@ -1,4 +1,4 @@
-"""From SKUs to prices: what must hold for every machine type whatever the catalogue."""
+"""From SKUs to prices: what must hold for every machine type whatever the catalog."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -102,7 +102,7 @@ ODD_SKUS = st.builds(
 
 @settings(max_examples=30)
 @given(st.lists(ODD_SKUS, max_size=30))
-def test_no_catalogue_whatever_makes_a_price_of_nothing_or_less(skus: list[Sku]) -> None:
+def test_no_catalog_whatever_makes_a_price_of_nothing_or_less(skus: list[Sku]) -> None:
     book = PriceBook(read_catalog([*skus, *catalog()[::2]]).rates)
 
     found = [

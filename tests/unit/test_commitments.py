@@ -52,7 +52,7 @@ def test_a_commitment_is_a_rate_of_its_own_market_in_all_of_its_regions() -> Non
         ("COMMITMENT V1:  n2 cpu in Salt Lake City for 1 year", "n2:core"),
     ],
 )
-def test_each_wording_of_the_catalogue_is_its_component(description: str, component: str) -> None:
+def test_each_wording_of_the_catalog_is_its_component(description: str, component: str) -> None:
     assert worded(description) == (component, Market.COMMITMENT_1YR)
 
 

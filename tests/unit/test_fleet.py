@@ -1,4 +1,4 @@
-"""The stand-in's fleet: everything a Spot VM can go through is in it, and its figures agree with each other."""
+"""The emulator's fleet: everything a Spot VM can go through is in it, and its figures agree with each other."""
 
 from collections import Counter
 from dataclasses import replace

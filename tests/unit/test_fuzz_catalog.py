@@ -1,4 +1,4 @@
-"""Whatever a saved catalogue holds, it is priced or refused with its place named; and so is what is asked of it."""
+"""Whatever a saved catalog holds, it is priced or refused with its place named; and so is what is asked of it."""
 
 import argparse
 import contextlib
@@ -116,7 +116,7 @@ def test_a_tier_that_starts_beyond_all_numbers_is_refused() -> None:
 
 @given(found=spoilt([PAGE]) | any_json)
 @example(found={"skus": [SKU | {"description": "\ud800 N1 Predefined Instance Core running in Americas"}]})
-def test_any_json_is_a_catalogue_or_refused(path: Path, found: object) -> None:
+def test_any_json_is_a_catalog_or_refused(path: Path, found: object) -> None:
     check_file(path, written(found))
 
 
@@ -128,7 +128,7 @@ def test_any_json_is_a_catalogue_or_refused(path: Path, found: object) -> None:
 @example(content=b'{"skus": [' + b"9" * 5000 + b"]}")
 @example(content=gzip.compress(written(PAGE))[:-5])
 @example(content=gzip.compress(written(PAGE)) + b"x")
-def test_a_file_of_any_bytes_is_a_catalogue_or_refused(path: Path, content: bytes) -> None:
+def test_a_file_of_any_bytes_is_a_catalog_or_refused(path: Path, content: bytes) -> None:
     check_file(path, content)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spotkeeper.logs import event, follow_trace, write_json_lines
+from spotkeeper.logs import follow_trace, log_event, write_json_lines
 from spotkeeper.periods import PeriodKind
 
 type ReadLines = Callable[[], list[dict[str, Any]]]
@@ -31,21 +31,21 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadLines]:
 
 
 def test_an_event_is_one_line_with_its_severity_message_and_values(lines: ReadLines) -> None:
-    event("incomplete", logging.WARNING, source="compute", detail="two\nlines")
+    log_event("incomplete", logging.WARNING, source="compute", detail="two\nlines")
 
     assert lines() == [{"severity": "WARNING", "message": "incomplete", "source": "compute", "detail": "two\nlines"}]
 
 
 @pytest.mark.parametrize(("severity", "told"), [(logging.INFO, "INFO"), (logging.ERROR, "ERROR")])
 def test_the_severity_is_worded_as_cloud_logging_words_it(lines: ReadLines, severity: int, told: str) -> None:
-    event("done", severity)
+    log_event("done", severity)
 
     assert [line["severity"] for line in lines()] == [told]
 
 
 def test_without_a_severity_an_event_is_for_information_and_debugging_is_not_written(lines: ReadLines) -> None:
-    event("done")
-    event("detail", logging.DEBUG)
+    log_event("done")
+    log_event("detail", logging.DEBUG)
 
     assert lines() == [{"severity": "INFO", "message": "done"}]
 
@@ -53,7 +53,7 @@ def test_without_a_severity_an_event_is_for_information_and_debugging_is_not_wri
 def test_a_decision_is_written_once_however_often_logging_is_set_up(lines: ReadLines) -> None:
     with redirect_stdout(io.StringIO()) as again:
         write_json_lines()
-    event("done")
+    log_event("done")
 
     assert (len(lines()), again.getvalue()) == (1, "")
 
@@ -74,7 +74,7 @@ def test_a_decision_is_written_once_however_often_logging_is_set_up(lines: ReadL
     ids=repr,
 )
 def test_every_value_is_readable(lines: ReadLines, value: object, written: object) -> None:
-    event("done", value=value)
+    log_event("done", value=value)
 
     assert lines()[0]["value"] == written
 
@@ -82,7 +82,7 @@ def test_every_value_is_readable(lines: ReadLines, value: object, written: objec
 @pytest.mark.parametrize("header", ["105445aa7843bc8bf206b12000100000/1;o=1", "105445aa7843bc8bf206b12000100000"])
 def test_events_join_the_trace_of_their_request(lines: ReadLines, header: str) -> None:
     follow_trace(header, "blue")
-    event("done")
+    log_event("done")
 
     [line] = lines()
     assert line["logging.googleapis.com/trace"] == "projects/blue/traces/105445aa7843bc8bf206b12000100000"
@@ -92,7 +92,7 @@ def test_events_join_the_trace_of_their_request(lines: ReadLines, header: str) -
 def test_a_request_without_a_trace_leaves_that_of_the_last_one(lines: ReadLines, header: str | None) -> None:
     follow_trace("105445aa7843bc8bf206b12000100000/1;o=1", "blue")
     follow_trace(header, "blue")
-    event("done")
+    log_event("done")
 
     assert lines() == [{"severity": "INFO", "message": "done"}]
 

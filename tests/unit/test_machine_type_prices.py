@@ -1,4 +1,4 @@
-"""The price list of one reading of the catalogue: which rows it has, and what is in them."""
+"""The price list of one reading of the catalog: which rows it has, and what is in them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

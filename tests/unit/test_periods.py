@@ -13,9 +13,9 @@ from spotkeeper.periods import (
     end_of_day,
     latest_closed_hour,
     requested_hours,
+    rfc3339,
     spans,
     start_of_day,
-    text,
 )
 
 NOW = datetime(2026, 7, 21, 14, 7, tzinfo=UTC)
@@ -78,9 +78,9 @@ def test_a_wrong_range_is_refused_with_its_value_named(start: str, end: str, tol
 def test_the_oldest_hour_still_kept_may_be_asked_for_and_the_one_before_not() -> None:
     oldest = at("2026-06-09T15:00:00")
 
-    assert requested_hours(text(oldest), text(oldest + HOUR), NOW) == (oldest,)
+    assert requested_hours(rfc3339(oldest), rfc3339(oldest + HOUR), NOW) == (oldest,)
     with pytest.raises(RefusedRequestError, match="too old"):
-        requested_hours(text(oldest - HOUR), text(oldest), NOW)
+        requested_hours(rfc3339(oldest - HOUR), rfc3339(oldest), NOW)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ MORE = (
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The stand-in's catalogue, with some families more."""
+    """The emulator's catalog, with some families more."""
     more = [
         resource(f"{words}{wording} running in Iowa", usage_type=usage_type, usd=usd)
         for wording, usd in MORE
@@ -186,12 +186,12 @@ def test_a_file_that_cannot_be_read_is_named(
     assert capsys.readouterr().err == f"spotkeeper: {path}: {message}\n"
 
 
-def test_an_incomplete_catalogue_is_told_beside_the_price(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_incomplete_catalog_is_told_beside_the_price(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "first-page.json"
     path.write_text(json.dumps({"skus": list(whole()), "nextPageToken": "next"}))
 
     assert main(["price", "n2-standard-8", "--region", IOWA, "--catalog", str(path)]) == 0
-    assert f"warning: {path} is not the whole catalogue" in capsys.readouterr().err
+    assert f"warning: {path} is not the whole catalog" in capsys.readouterr().err
 
 
 def test_the_price_list_has_every_type_where_it_is_sold_and_the_price_that_is_quoted(

@@ -20,7 +20,7 @@ NOTHING_KNOWN = PriceHistory((), ())
 THIRD = Decimal(1) / 3
 
 type Reading = Mapping[str, str]
-"""The rates of a catalogue: `n2:core` or, on demand, `n2:core on_demand`, with what they cost."""
+"""The rates of a catalog: `n2:core` or, on demand, `n2:core on_demand`, with what they cost."""
 
 FIRST = {"n2:core": "0.01", "n2:ram": "0.001", "n2:core on_demand": "0.03", "n2:ram on_demand": "0.004"}
 DEARER = {**FIRST, "n2:core": "0.02"}
@@ -31,7 +31,7 @@ def hour(number: int) -> datetime:
 
 
 def read_at(number: int) -> datetime:
-    """When the catalogue was read, so that the reading serves this hour."""
+    """When the catalog was read, so that the reading serves this hour."""
     return hour(number + 1) + timedelta(minutes=7)
 
 
@@ -131,7 +131,7 @@ def test_without_rates_a_price_is_unknown_and_says_why(history: PriceHistory) ->
     price = history.price(N2, REGION, hour(0))
 
     assert (price.spot, price.ondemand, price.status, price.as_of) == (None, None, PriceStatus.UNKNOWN, None)
-    assert price.reason == "no price catalogue has been read yet"
+    assert price.reason == "no price catalog has been read yet"
 
 
 def test_without_a_spot_rate_the_price_is_unknown_though_on_demand_is_told() -> None:
@@ -258,7 +258,7 @@ ALWAYS = {f"always{number}:core": "1" for number in range(4)}
 """Other components, so that no reading loses more than half."""
 
 usd = st.sampled_from(["0.01", "0.011", "0.02", "0.3"])
-catalogues = st.fixed_dictionaries(
+catalogs = st.fixed_dictionaries(
     {name: st.just(value) for name, value in ALWAYS.items()}, optional=dict.fromkeys(COMPONENTS, usd)
 )
 
@@ -271,7 +271,7 @@ def last_read(readings: Mapping[int, Reading], name: str, number: int) -> str | 
     return next((reading[name] for reading in readings.values() if name in reading), None)
 
 
-@given(st.dictionaries(st.integers(0, 40), catalogues, min_size=1, max_size=8), st.integers(-3, 45))
+@given(st.dictionaries(st.integers(0, 40), catalogs, min_size=1, max_size=8), st.integers(-3, 45))
 def test_every_hour_has_exactly_the_rates_last_read_at_or_before_it(
     unordered: Mapping[int, Reading], number: int
 ) -> None:
@@ -286,7 +286,7 @@ def test_every_hour_has_exactly_the_rates_last_read_at_or_before_it(
     assert status == ("unknown" if expected is None else "exact" if set(COMPONENTS) <= set(before) else "fallback")
 
 
-@given(st.dictionaries(st.integers(0, 40), catalogues, min_size=1, max_size=8))
+@given(st.dictionaries(st.integers(0, 40), catalogs, min_size=1, max_size=8))
 def test_a_sku_has_never_two_rates_in_one_hour(unordered: Mapping[int, Reading]) -> None:
     history, kept = NOTHING_KNOWN, dict[tuple[str, datetime], DatedRate]()
     for number, reading in sorted(unordered.items()):

@@ -1,4 +1,4 @@
-"""Real pages of the catalogue, read as a person reads them."""
+"""Real pages of the catalog, read as a person reads them."""
 
 import json
 from decimal import Decimal
@@ -12,7 +12,7 @@ from tests.unit.sku_samples import AMERICAS, IOWA
 
 CATALOG = Path(__file__).parents[2].parent / "shared" / "data" / "catalog"
 real_catalog = pytest.mark.skipif(
-    not CATALOG.is_dir(), reason=f"THE REAL CATALOGUE PAGES ARE NOT READ: there is no {CATALOG}"
+    not CATALOG.is_dir(), reason=f"THE REAL CATALOG PAGES ARE NOT READ: there is no {CATALOG}"
 )
 
 N4_PAGE = [

@@ -117,7 +117,7 @@ def test_a_component_that_names_no_region_is_reported() -> None:
         ("GBy.mo", Decimal("1.073741824") / 730),
     ],
 )
-def test_memory_is_priced_per_gibibyte_and_hour_whatever_the_catalogue_counts(usage_unit: str, factor: Decimal) -> None:
+def test_memory_is_priced_per_gibibyte_and_hour_whatever_the_catalog_counts(usage_unit: str, factor: Decimal) -> None:
     (rate,) = read_catalog([replace(RAM, usage_unit=usage_unit, tiers=priced("0.08"))]).rates
 
     assert rate.unit is RateUnit.GIB_HOUR
@@ -280,14 +280,14 @@ ANY_CATALOG = st.lists(ANY_SKU, max_size=12)
 
 
 @given(ANY_CATALOG.flatmap(lambda skus: st.tuples(st.just(skus), st.permutations(skus))))
-def test_the_order_of_the_catalogue_changes_nothing(catalogs: tuple[list[Sku], list[Sku]]) -> None:
+def test_the_order_of_the_catalog_changes_nothing(catalogs: tuple[list[Sku], list[Sku]]) -> None:
     one, other = catalogs
 
     assert read_catalog(one) == read_catalog(other)
 
 
 @given(ANY_CATALOG)
-def test_no_catalogue_gives_a_rate_of_nothing_or_two_rates_for_one_component(skus: list[Sku]) -> None:
+def test_no_catalog_gives_a_rate_of_nothing_or_two_rates_for_one_component(skus: list[Sku]) -> None:
     reading = read_catalog(skus)
 
     keys = [(rate.component, rate.market, rate.region) for rate in reading.rates]

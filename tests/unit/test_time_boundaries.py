@@ -7,7 +7,7 @@ import pytest
 
 from spotkeeper.enforcement.verdicts import VerdictName, first_verdict
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import HOUR, PeriodKind, budget_period, latest_closed_hour, periods_of, requested_hours, text
+from spotkeeper.periods import HOUR, PeriodKind, budget_period, latest_closed_hour, periods_of, requested_hours, rfc3339
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.backlog import HourState, missing_work
 from spotkeeper.tracking.http_api import SCHEDULE_HEADER, decode
@@ -86,7 +86,7 @@ def test_a_clock_that_is_off_by_more_is_refused_with_both_times(clock: str, head
     ],
 )
 def test_an_hour_may_be_asked_for_from_the_second_in_which_it_closes(now: str, hour: str, closed: bool) -> None:  # noqa: FBT001 (a table's column)
-    asked = (text(at(hour)), text(at(hour) + HOUR))
+    asked = (rfc3339(at(hour)), rfc3339(at(hour) + HOUR))
 
     if closed:
         assert requested_hours(*asked, at(now)) == (at(hour),)

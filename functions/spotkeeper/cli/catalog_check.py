@@ -1,4 +1,4 @@
-"""`catalog-check`: fail when the price catalogue sells something that our tables cannot read or price."""
+"""`catalog-check`: fail when the price catalog sells something that our tables cannot read or price."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -23,8 +23,8 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = subparsers.add_parser(
         "catalog-check",
-        help="whether the price catalogue sells anything that cannot be priced",
-        description="Compare the price catalogue with the tables in spotkeeper/data. Exit code 0: everything that is "
+        help="whether the price catalog sells anything that cannot be priced",
+        description="Compare the price catalog with the tables in spotkeeper/data. Exit code 0: everything that is "
         "sold on demand or as Spot is claimed and priced, known gaps apart; 1: something is not; 2: it was not read.",
     )
     add_catalog_argument(parser)
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _lines(found: "Drift") -> Iterator[str]:
     for market in found.unsold:
-        yield f"nothing at all is sold as {MARKET_WORDS[market]}: is this the whole catalogue?"
+        yield f"nothing at all is sold as {MARKET_WORDS[market]}: is this the whole catalog?"
     for sku in found.unclaimed:
         yield (
             f"UNCLAIMED: {sku.sku_id} {sku.description!r} ({sku.usage_type}, {_count(len(sku.regions), 'region')}): "

@@ -1,4 +1,4 @@
-"""Saved catalogues: files with what the Cloud Billing Catalog's API answered, page after page."""
+"""Saved catalogs: files with what the Cloud Billing Catalog's API answered, page after page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ _MOST_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """A catalogue that was read: where, when, and whether to its end.
+    """A catalog that was read: where, when, and whether to its end.
 
     The time is that of the reading; of a file it is the latest time at which one of its prices came into effect.
     """
@@ -48,7 +48,7 @@ class SavedPage:
 
 
 def read_file(path: Path) -> Catalog:
-    """Return the catalogue in a file: pages or bare SKUs, as one document, a list or one after another, gzipped or not.
+    """Return the catalog in a file: pages or bare SKUs, as one document, a list or one after another, gzipped or not.
 
     Raises RefusedRequestError naming the file, the place and the field that is wrong.
     """

@@ -1,4 +1,4 @@
-"""`catalog-save FILE`: keep the live price catalogue in a file."""
+"""`catalog-save FILE`: keep the live price catalog in a file."""
 
 import argparse
 from pathlib import Path
@@ -11,15 +11,15 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = subparsers.add_parser(
         "catalog-save",
-        help="download the price catalogue into a file",
-        description="Download the price catalogue of Compute Engine into a file for --catalog, a page to a line.",
+        help="download the price catalog into a file",
+        description="Download the price catalog of Compute Engine into a file for --catalog, a page to a line.",
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="where to; gzipped when it ends in .gz")
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the file; it is there when all of the catalogue is in it, or not at all."""
+    """Write the file; it is there when all of the catalog is in it, or not at all."""
     from spotkeeper.cli.catalog_files import write_file
 
     pages = write_file(arguments.file, live_catalog().pages_as_json())

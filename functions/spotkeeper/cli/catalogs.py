@@ -1,4 +1,4 @@
-"""The price catalogue of a command: a saved file, or Google's own."""
+"""The price catalog of a command: a saved file, or Google's own."""
 
 import argparse
 import os
@@ -22,12 +22,12 @@ def add_catalog_argument(parser: argparse.ArgumentParser) -> None:
         "--catalog",
         metavar="FILE",
         type=Path,
-        help="a saved catalogue (JSON as the API writes it, .gz too) in place of the live one",
+        help="a saved catalog (JSON as the API writes it, .gz too) in place of the live one",
     )
 
 
 def read(path: Path | None) -> Catalog:
-    """Return the catalogue in a file, or the live one; warns when a file is not all of it."""
+    """Return the catalog in a file, or the live one; warns when a file is not all of it."""
     if path is None:
         return Catalog(LIVE, datetime.now(UTC), live_catalog().read())
     from spotkeeper.cli.catalog_files import read_file
@@ -35,7 +35,7 @@ def read(path: Path | None) -> Catalog:
     catalog = read_file(path)
     if not catalog.complete:
         print(
-            f"spotkeeper: warning: {path} is not the whole catalogue: its last page says that another follows. "
+            f"spotkeeper: warning: {path} is not the whole catalog: its last page says that another follows. "
             "What lacks has no price, and a continent's price may stand for a region's own.",
             file=sys.stderr,
         )
@@ -43,10 +43,10 @@ def read(path: Path | None) -> Catalog:
 
 
 def live_catalog() -> "BillingCatalog":
-    """Connect to the catalogue where BILLING_ENDPOINT says, or else to Google's."""
+    """Connect to the catalog where BILLING_ENDPOINT says, or else to Google's."""
     from spotkeeper.gcp.billing_catalog import BillingCatalog
 
     names = ("BILLING_ENDPOINT", "CALL_PATIENCE_SECONDS")
     relevant = {name: os.environ[name] for name in names if name in os.environ}
-    settings = TrackerSettings.from_mapping({"PROJECT_ID": "no-project", **relevant})  # the catalogue is of no project
+    settings = TrackerSettings.from_mapping({"PROJECT_ID": "no-project", **relevant})  # the catalog is of no project
     return BillingCatalog(settings.endpoints.billing, timedelta(seconds=settings.call_patience_seconds))

@@ -16,7 +16,7 @@ from spotkeeper.cli.dataset_arguments import (
     chosen_project,
     dataset_settings,
 )
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 
 if TYPE_CHECKING:
     from spotkeeper.gcp.bigquery.check_queries import Found
@@ -63,7 +63,7 @@ def run_checks(variables: Mapping[str, str], now: datetime) -> list[Check]:
     settings = dataset_settings(variables)
     texts = sql_files("checks")
     dataset = f"{settings.project_id}.{settings.dataset}"
-    queries = {name: filled(query, dataset=dataset, now=f"TIMESTAMP '{text(now)}'") for name, query in texts.items()}
+    queries = {name: filled(query, dataset=dataset, now=f"TIMESTAMP '{rfc3339(now)}'") for name, query in texts.items()}
     patience = timedelta(seconds=settings.call_patience_seconds)
     found = CheckQueries(settings.project_id, settings.endpoints.bigquery, patience).run(queries)
     return [Check(name, promise_of(query), found[name]) for name, query in texts.items()]
@@ -100,5 +100,5 @@ def _rows(count: int) -> str:
 
 def _shown(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
     if isinstance(value, datetime):
-        return text(value)
+        return rfc3339(value)
     return value.isoformat() if isinstance(value, date) else str(value)

@@ -111,7 +111,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _endpoint(variables: Mapping[str, str]) -> str | None:
-    """Where all of Google's services but BigQuery are reached: a stand-in serves them at one address."""
+    """Where all of Google's services but BigQuery are reached: an emulator serves them at one address."""
     address = variables.get("PLATFORM_ENDPOINT", "").strip() or None
     if address and not re.fullmatch(r"(https?://)?[^/\s:]+(:\d+)?", address):
         message = f"PLATFORM_ENDPOINT is {address!r}, but must be an address such as http://127.0.0.1:9050"

@@ -17,7 +17,7 @@ from spotkeeper.cli.enforcer_arguments import (
 from spotkeeper.cli.text_tables import aligned
 from spotkeeper.enforcement.notifications import DRILL, REPLAYED_AT
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         message = "--topic is missing: say projects/PROJECT/topics/TOPIC, or set BUDGET_TOPIC"
         raise RefusedRequestError(message)
     at = time_of(arguments)
-    marks = {**attributes(settings, rule), DRILL: "true", REPLAYED_AT: text(at)}
+    marks = {**attributes(settings, rule), DRILL: "true", REPLAYED_AT: rfc3339(at)}
     message_id = publish(arguments.topic, body(arguments, rule, at), marks)
     print(f"Published test message {message_id}; waiting for the function ...")
     records = enforcement_records(settings)

@@ -12,7 +12,7 @@ from spotkeeper.cli.dataset_arguments import add_time_argument
 from spotkeeper.enforcement.policies import BudgetRule
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 
 
 def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def body(arguments: argparse.Namespace, rule: BudgetRule, at: datetime) -> bytes
     fields = {
         "budgetDisplayName": "made up at the command line",
         "costAmount": float(arguments.cost),
-        "costIntervalStart": text(rule.period_at(at).start),
+        "costIntervalStart": rfc3339(rule.period_at(at).start),
         "budgetAmount": float(arguments.budget),
         "budgetAmountType": "SPECIFIED_AMOUNT",
         "currencyCode": rule.currency,

@@ -18,7 +18,7 @@ from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.notifications import Malformed, read_notification
 from spotkeeper.enforcement.plans import Decision
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         "data": base64.b64encode(body(arguments, rule, at)).decode(),
         "attributes": dict(attributes(settings, rule)),
         "messageId": "plan",
-        "publishTime": text(at),
+        "publishTime": rfc3339(at),
     }
     notification = read_notification({"message": message})
     if isinstance(notification, Malformed):

@@ -9,7 +9,7 @@ from spotkeeper.cli.amounts import HOURS_PER_MONTH, cents, exact
 from spotkeeper.cli.catalog_files import Catalog
 from spotkeeper.cli.text_tables import aligned
 from spotkeeper.instances import Shape
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.price_book import MARKET_WORDS, Price, PriceBook, PricedComponent, PriceStatus
 from spotkeeper.pricing.skus import CURRENCY, PAID_BY_USE, Market, RateUnit
 
@@ -48,7 +48,7 @@ def quote(shape: Shape, region: str, book: PriceBook, catalog: Catalog) -> Quote
 
 
 def status(price: Price) -> PriceStatus:
-    """Return how sure a price is that was just read from a catalogue."""
+    """Return how sure a price is that was just read from a catalog."""
     return PriceStatus.UNKNOWN if price.usd_per_hour is None else PriceStatus.EXACT
 
 
@@ -66,7 +66,7 @@ def as_json(asked: Quote) -> str:
             "local_ssd_gib": shape.local_ssd_gib,
             "currency": CURRENCY,
             "catalog": catalog.source,
-            "as_of": text(catalog.as_of) if catalog.as_of else None,
+            "as_of": rfc3339(catalog.as_of) if catalog.as_of else None,
             "catalog_complete": catalog.complete,
             "prices": {market.value: _price_json(price) for market, price in asked.prices.items()},
             "saving_percent": None if saving is None else cents(saving),

@@ -105,10 +105,10 @@ def _hours(records: Records, read_log: str) -> Iterator[Finding]:
 def _prices(records: Records, now: datetime, read_log: str) -> Iterator[Finding]:
     run, prices = records.run, records.prices
     if isinstance(run, Run) and run.prices_as_of and now - run.prices_as_of > LATEST_PRICES:
-        said = f"The price catalogue was last read {ago(now - run.prices_as_of)}"
+        said = f"The price catalog was last read {ago(now - run.prices_as_of)}"
         yield problem("price list", f"{said}: prices are stale.", read_log)
     elif isinstance(run, Run) and run.prices_as_of:
-        yield ok("price list", f"The price catalogue was read {ago(now - run.prices_as_of)}.")
+        yield ok("price list", f"The price catalog was read {ago(now - run.prices_as_of)}.")
     if isinstance(prices, Unread):
         yield unknown("prices", prices, _MAY_LOOK)
     elif prices.rows:

@@ -23,7 +23,7 @@ from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, first_verdict, verdict_with
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey
-from spotkeeper.logs import event
+from spotkeeper.logs import log_event
 from spotkeeper.pricing.price_book import PriceBook
 from spotkeeper.pricing.price_history import DatedRate
 from spotkeeper.pricing.skus import Market
@@ -202,7 +202,7 @@ class _Enforcement:
     def _may_act_without_records(self, delivery: Delivery, error: UnavailableError) -> bool:
         may = self.settings.policy.without_records is WithoutRecords.ACT
         if may and delivery.mode is Mode.ENFORCE and delivery.verdict.may_stop:
-            event("acting without records", logging.ERROR, message_id=delivery.message_id, error=str(error))
+            log_event("acting without records", logging.ERROR, message_id=delivery.message_id, error=str(error))
             return True
         return False
 
@@ -321,7 +321,7 @@ def _order(delivery: Delivery, instance: Instance) -> Order:
 
 def _tell(delivery: Delivery) -> None:
     verdict, made = delivery.verdict, delivery.plan
-    event(
+    log_event(
         f"budget notification: {verdict.name}",
         logging.WARNING if verdict.may_stop or verdict.name is VerdictName.MALFORMED else logging.INFO,
         message_id=delivery.message_id,

@@ -12,7 +12,7 @@ from spotkeeper.enforcement.actions import Event, Order, Outcome, Verb
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
-from spotkeeper.logs import event
+from spotkeeper.logs import log_event
 
 type Settled = tuple[Event, str]
 """What has become of an instance without anything being done to it now, and the reason in a sentence."""
@@ -86,7 +86,9 @@ class Crew:
         fault = _fault(future)
         if fault is None:
             return future.result()
-        event("guest not warned", logging.WARNING, instance=each.name, instance_id=each.key.instance_id, error=fault)
+        log_event(
+            "guest not warned", logging.WARNING, instance=each.name, instance_id=each.key.instance_id, error=fault
+        )
         return self.clock.time()
 
     def _outcome(self, verb: Verb, each: Order, future: Future[Outcome]) -> Outcome:
@@ -129,7 +131,7 @@ def _fault[Result](future: Future[Result]) -> Exception | None:
 
 
 def _tell(outcome: Outcome) -> None:
-    event(
+    log_event(
         f"instance {outcome.event}",
         logging.ERROR if outcome.event.may_be_repeated else logging.WARNING,
         project_id=outcome.order.key.project_id,

@@ -9,7 +9,7 @@ from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
 from spotkeeper.enforcement.protection import importance, protection
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from spotkeeper.instances import Instance
-from spotkeeper.periods import HOUR, Period, text
+from spotkeeper.periods import HOUR, Period, rfc3339
 
 RUNNING = "RUNNING"
 _AT_REST = frozenset({"TERMINATED", "STOPPED", "SUSPENDED"})
@@ -144,7 +144,7 @@ def why_not(vm: SpotVm, policy: Policy, now: datetime) -> str | None:
         return protected
     if now - vm.started < timedelta(minutes=policy.minimum_age_minutes):
         least = policy.minimum_age_minutes
-        return f"it runs since {text(vm.started)} only, and the policy's minimum age is {least} minutes"
+        return f"it runs since {rfc3339(vm.started)} only, and the policy's minimum age is {least} minutes"
     return None
 
 
@@ -218,7 +218,7 @@ def _stop(each: _Eligible, place: int, count: int) -> Decision:
     saves = "what it saves is not known" if cost is None else f"it saves {cost:.4f} USD an hour"
     reason = (
         f"place {place} of {count} in the order of stopping: {each.priority} priority ({each.source}), {saves}, "
-        f"running since {text(each.vm.started)}"
+        f"running since {rfc3339(each.vm.started)}"
     )
     return Decision(each.vm, each.priority, reason, place)
 

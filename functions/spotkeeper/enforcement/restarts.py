@@ -8,7 +8,7 @@ from decimal import Decimal
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Priority
 from spotkeeper.instances import Instance
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 
 _AT_REST = frozenset({"TERMINATED", "STOPPED"})
 
@@ -45,7 +45,7 @@ def why_not_restart(vm: SpotVm, stopped: StoppedVm) -> str | None:
     if vm.status not in _AT_REST:
         return f"its status is {vm.status} already"
     if vm.started > stopped.stopped_at:
-        return f"somebody started it at {text(vm.started)}, and it was stopped again since"
+        return f"somebody started it at {rfc3339(vm.started)}, and it was stopped again since"
     if vm.instance.provisioning_model is not stopped.instance.provisioning_model:
         return f"it is {vm.instance.provisioning_model} now, and was {stopped.instance.provisioning_model} when stopped"
     if vm.instance.shape.machine_type != stopped.instance.shape.machine_type:
@@ -62,6 +62,6 @@ def _order(vm: StoppedVm) -> tuple[object, ...]:
 def _restart(vm: StoppedVm, place: int, ordered: Sequence[StoppedVm]) -> Restart:
     reason = (
         f"place {place} of {len(ordered)} in the order of starting: {vm.priority} priority, "
-        f"stopped at {text(vm.stopped_at)} in an earlier budget period"
+        f"stopped at {rfc3339(vm.stopped_at)} in an earlier budget period"
     )
     return Restart(vm, reason, place)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from spotkeeper.enforcement.history import History
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
 from spotkeeper.enforcement.policies import BudgetRule, Policy, Priority, Response
-from spotkeeper.periods import Period, PeriodKind, budget_period, latest_closed_hour, text
+from spotkeeper.periods import Period, PeriodKind, budget_period, latest_closed_hour, rfc3339
 
 _ONE_DAY = timedelta(days=1)
 
@@ -70,7 +70,7 @@ def verdict_with(history: History, verdict: Verdict, notification: BudgetNotific
     if history.received_before:
         return replace(verdict, name=VerdictName.REDELIVERED, reason="this message was received before")
     if history.latest is not None and history.latest > notification.published_at:
-        newer = f"a newer notification of this budget, of {text(history.latest)}, was received already"
+        newer = f"a newer notification of this budget, of {rfc3339(history.latest)}, was received already"
         return replace(verdict, name=VerdictName.SUPERSEDED, reason=newer)
     return verdict
 
@@ -79,18 +79,19 @@ def _of_period(notification: BudgetNotification, policy: Policy, rule: BudgetRul
     period = current_period(notification.period, rule, now)
     start = notification.interval_start
     if start < period.start:
-        earlier = (
-            f"it is about the {period.kind} that began {text(start)}, and the present one began {text(period.start)}"
-        )
+        began = f"{rfc3339(start)}); the current {period.kind} started {rfc3339(period.start)}"
+        earlier = f"notification for an earlier {period.kind} ({began}"
         return Verdict(VerdictName.EARLIER_PERIOD, earlier, rule, period)
     if period.kind is PeriodKind.CUSTOM and now >= period.end:
-        over = f"the last day of this budget ended {text(period.end)}"
+        over = f"the last day of this budget ended {rfc3339(period.end)}"
         return Verdict(VerdictName.EARLIER_PERIOD, over, rule, period)
     if start - period.start >= _ONE_DAY and start < period.end:
-        other = f"it is about a period that began {text(start)}, but the {period.kind} of the policy began "
-        return Verdict(VerdictName.MALFORMED, f"{other}{text(period.start)}: set the budget's period", rule, period)
+        other = f"it is about a period that began {rfc3339(start)}, but the {period.kind} of the policy began "
+        return Verdict(VerdictName.MALFORMED, f"{other}{rfc3339(period.start)}: set the budget's period", rule, period)
     if start >= period.end:
-        later = f"costIntervalStart {text(start)} is after the end of the present {period.kind}, {text(period.end)}"
+        later = (
+            f"costIntervalStart {rfc3339(start)} is after the end of the present {period.kind}, {rfc3339(period.end)}"
+        )
         return Verdict(VerdictName.MALFORMED, later, rule, period)
     return _of_amounts(notification, policy, rule, period, now)
 
@@ -107,7 +108,7 @@ def _of_amounts(
         lowest = rule.steps[0].share
         return Verdict(VerdictName.UNDER_BUDGET, f"{spent}; the first step is at {lowest:.1%}", rule, period)
     if policy.snooze_until is not None and now < policy.snooze_until:
-        snoozed = f"{spent}, but the policy snoozes until {text(policy.snooze_until)}"
+        snoozed = f"{spent}, but the policy snoozes until {rfc3339(policy.snooze_until)}"
         return Verdict(VerdictName.SNOOZED, snoozed, rule, period)
     if rule.responses[notification.signal] is Response.WARN:
         warned = f"{spent}, but the policy lets the {notification.signal} signal only warn"

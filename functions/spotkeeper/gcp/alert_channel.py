@@ -15,7 +15,7 @@ from google.cloud.monitoring_v3 import (
 )
 
 from spotkeeper.gcp.client_calls import TIMEOUT, failing_as_unavailable, retry
-from spotkeeper.logs import event
+from spotkeeper.logs import log_event
 from spotkeeper.tracking.alerts import Alert, Spend, notification_attributes, notification_body
 from spotkeeper.tracking.run_summary import HourRun
 from spotkeeper.tracking.settings import Budgets
@@ -38,7 +38,7 @@ class Channel:
     def publish(self, alert: Alert) -> str:
         """Send an alert to the budget topic and return its message id; without a topic it is only logged."""
         body, attributes = notification_body(alert, self._budgets), notification_attributes(alert, self._budgets)
-        event("budget threshold passed", budget_usd=alert.budget_usd, cost_usd=alert.cost_usd, **attributes)
+        log_event("budget threshold passed", budget_usd=alert.budget_usd, cost_usd=alert.cost_usd, **attributes)
         if self._budgets.topic is None:
             return f"not-sent-{alert.period.kind}-{alert.period.start:%Y%m%dT%H}"
         from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # noqa: PLC0415 (most runs send no alert, and it takes half a second)
@@ -78,7 +78,7 @@ class Channel:
                 )
             except InvalidArgument as error:
                 # A point that is not newer than the last one is refused; the run that wrote that one has told it all.
-                event("metrics refused", detail=str(error))
+                log_event("metrics refused", detail=str(error))
 
     def _series(self, name: str, labels: dict[str, str], value: float, at: datetime) -> TimeSeries:
         return TimeSeries(

@@ -35,7 +35,7 @@ from spotkeeper.doctor.rights import needed_roles
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.answer_values import amount
 from spotkeeper.gcp.http_calls import CallError, PlainCalls, Turning
-from spotkeeper.periods import parse_time, text
+from spotkeeper.periods import parse_time, rfc3339
 
 HOSTS = {
     "Cloud Billing": "cloudbilling.googleapis.com",
@@ -234,8 +234,8 @@ class PlatformReader:
                 'metric.type="pubsub.googleapis.com/subscription/num_undelivered_messages" '
                 f'AND resource.labels.subscription_id="{DEAD_LETTER}"'
             ),
-            "interval.startTime": text(now - timedelta(minutes=30)),
-            "interval.endTime": text(now),
+            "interval.startTime": rfc3339(now - timedelta(minutes=30)),
+            "interval.endTime": rfc3339(now),
         }
         answer = self._call("Cloud Monitoring", "GET", f"/v3/projects/{self._at.project_id}/timeSeries", query=query)
         for series in answer["timeSeries"] if answer else ():

@@ -14,7 +14,7 @@ type _Offer = tuple[tuple[bool, int, Decimal, str, str], Rate]
 
 
 def read_catalog(skus: Iterable[Sku]) -> CatalogReading:
-    """Return the rates that a complete catalogue holds, whatever the order of its SKUs.
+    """Return the rates that a complete catalog holds, whatever the order of its SKUs.
 
     Where two SKUs price the same, one whose usage type names the market beats one that only words it; then the one of
     fewer regions counts, so that a region's own SKU beats one of a continent; of two that reach equally far the dearer

@@ -1,4 +1,4 @@
-"""How far a catalogue has moved away from our tables: what it sells that we cannot read, or cannot price."""
+"""How far a catalog has moved away from our tables: what it sells that we cannot read, or cannot price."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class Collided:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What there is to know of a catalogue; `gaps` are sentences on what is not priced on purpose."""
+    """What there is to know of a catalog; `gaps` are sentences on what is not priced on purpose."""
 
     unsold: tuple[Market, ...]
     unclaimed: tuple[Unclaimed, ...]
@@ -54,7 +54,7 @@ class Drift:
 
 
 def drift_of(reading: CatalogReading) -> Drift:
-    """Compare a catalogue with our tables."""
+    """Compare a catalog with our tables."""
     book = PriceBook(reading.rates)
     lacking: dict[tuple[Market, tuple[str, ...]], set[tuple[str, str]]] = defaultdict(set)
     gaps = Counter[str]()

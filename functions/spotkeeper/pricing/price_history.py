@@ -1,8 +1,8 @@
-"""Component rates over time: which rate held in which hour, and what a new reading of the catalogue changes.
+"""Component rates over time: which rate held in which hour, and what a new reading of the catalog changes.
 
-A change is known by its value alone. The catalogue's `effectiveTime` is when it was published, which moves daily
+A change is known by its value alone. The catalog's `effectiveTime` is when it was published, which moves daily
 whether or not a price did. A rate holds from the hour that the reading which first showed it served: the latest hour
-that was closed when the catalogue was read.
+that was closed when the catalog was read.
 """
 
 from bisect import bisect_right
@@ -25,7 +25,7 @@ _STORED_CONTEXT = Context(prec=76, rounding=ROUND_HALF_UP)
 """Rates per GiB-hour that come from a price per month or per GB do not end; eighteen decimals are kept of them."""
 
 _LARGEST_SHARE_GONE = 0.5
-"""A reading in which more than half of the rates are gone is a broken reading, not a sale of half the catalogue."""
+"""A reading in which more than half of the rates are gone is a broken reading, not a sale of half the catalog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _HourBook:
 class PriceHistory:
     """All rates known, with the hours they held in.
 
-    `readings` are the times at which the catalogue was read; `refresh_failed` says that a newer reading was due and
+    `readings` are the times at which the catalog was read; `refresh_failed` says that a newer reading was due and
     could not be had.
     """
 
@@ -64,14 +64,14 @@ class PriceHistory:
 
     @property
     def last_served(self) -> datetime | None:
-        """The latest hour that a reading served; None when the catalogue was never read."""
+        """The latest hour that a reading served; None when the catalog was never read."""
         return self._served[-1] if self._served else None
 
     def price(self, shape: Shape, region: str, hour: datetime) -> InstancePrice:
         """Return what an instance of this shape cost an hour in this hour, and how sure that is.
 
         `exact`: the rates that held in the hour. `fallback`: no rate is known for so early an hour, and the earliest
-        known is taken. `stale`: the catalogue could not be read when it was due, so a newer rate may exist. `unknown`:
+        known is taken. `stale`: the catalog could not be read when it was due, so a newer rate may exist. `unknown`:
         a component has no rate, and then there is no Spot price at all.
         """
         hour_book = self._book(hour)
@@ -83,17 +83,17 @@ class PriceHistory:
             ondemand=ondemand.usd_per_hour,
             status=self._status(hour_book, spot, region, hour) if known else PriceStatus.UNKNOWN,
             as_of=self.as_of(hour) if known else None,
-            reason=_reason(spot, ondemand) if self._rates else "no price catalogue has been read yet",
+            reason=_reason(spot, ondemand) if self._rates else "no price catalog has been read yet",
         )
 
     def as_of(self, hour: datetime) -> datetime | None:
-        """Return when the catalogue was read that serves this hour; None when it was never read."""
+        """Return when the catalog was read that serves this hour; None when it was never read."""
         if not self._readings:
             return None
         return self._readings[max(bisect_right(self._served, hour) - 1, 0)]
 
     def observe(self, reading: Iterable[Rate], hour: datetime) -> list[DatedRate]:
-        """Return what a complete reading of the catalogue changes: rates that ended, and rates that hold from `hour`.
+        """Return what a complete reading of the catalog changes: rates that ended, and rates that hold from `hour`.
 
         Raises UnavailableError for a reading that lost more than half of the known rates.
         """
@@ -123,7 +123,7 @@ class PriceHistory:
         return PriceHistory(dated_rates.values(), [*self._readings, read_at])
 
     def without_refresh(self) -> "PriceHistory":
-        """Return the history as it is when the catalogue was due to be read and could not be."""
+        """Return the history as it is when the catalog was due to be read and could not be."""
         return PriceHistory(self._rates, self._readings, refresh_failed=True)
 
     def _status(self, hour_book: _HourBook, spot: Price, region: str, hour: datetime) -> PriceStatus:

@@ -1,4 +1,4 @@
-"""The form of a SKU in the catalogue's JSON: which field of one is not as the API describes it.
+"""The form of a SKU in the catalog's JSON: which field of one is not as the API describes it.
 
 https://cloud.google.com/billing/docs/reference/rest/v1/services.skus
 """

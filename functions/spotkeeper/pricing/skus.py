@@ -12,11 +12,11 @@ CURRENCY = "USD"
 
 
 class ForeignCurrencyError(ValueError):
-    """The catalogue is not in US dollars; a conversion would be a guess."""
+    """The catalog is not in US dollars; a conversion would be a guess."""
 
 
 class MalformedSkuError(ValueError):
-    """A SKU is not as the catalogue's API describes it."""
+    """A SKU is not as the catalog's API describes it."""
 
 
 class Market(StrEnum):
@@ -43,7 +43,7 @@ class RateUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sku:
-    """What the catalogue says of a SKU now; `tiers` are pairs of the amount a tier starts at and its unit price."""
+    """What the catalog says of a SKU now; `tiers` are pairs of the amount a tier starts at and its unit price."""
 
     sku_id: str
     description: str
@@ -100,7 +100,7 @@ class Collision:
 
 @dataclass(frozen=True, slots=True)
 class CatalogReading:
-    """A whole catalogue, as far as it is about instances; `commitments` are the rates of resource-based commitments."""
+    """A whole catalog, as far as it is about instances; `commitments` are the rates of resource-based commitments."""
 
     rates: tuple[Rate, ...]
     unclaimed: tuple[Unclaimed, ...] = ()
@@ -110,15 +110,15 @@ class CatalogReading:
 
 
 def money(units: str | int, nanos: int) -> Decimal:
-    """Return a catalogue price in full.
+    """Return a catalog price in full.
 
-    The catalogue splits a price in two fields; reading only the nanos makes a price of a dollar look almost free.
+    The catalog splits a price in two fields; reading only the nanos makes a price of a dollar look almost free.
     """
     return Decimal(int(units) * _NANOS + nanos).scaleb(-9)
 
 
 def sku_from_json(resource: Mapping[str, Any]) -> Sku:
-    """Read a SKU in the catalogue's JSON form; its last pricing info is the present one.
+    """Read a SKU in the catalog's JSON form; its last pricing info is the present one.
 
     Raises MalformedSkuError naming the SKU and the field that is wrong.
     """

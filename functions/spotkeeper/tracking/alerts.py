@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from spotkeeper.budget_messages import SOURCE
-from spotkeeper.periods import Period, text
+from spotkeeper.periods import Period, rfc3339
 from spotkeeper.tracking.settings import Budgets
 
 
@@ -51,7 +51,7 @@ def notification_body(alert: Alert, budgets: Budgets) -> bytes:
         "budgetDisplayName": f"{budgets.display_name} ({alert.period.kind})",
         "alertThresholdExceeded": float(alert.thresholds[-1]),
         "costAmount": float(alert.cost_usd),
-        "costIntervalStart": text(alert.period.start),
+        "costIntervalStart": rfc3339(alert.period.start),
         "budgetAmount": float(alert.budget_usd),
         "budgetAmountType": "SPECIFIED_AMOUNT",
         "currencyCode": "USD",

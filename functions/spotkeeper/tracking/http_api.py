@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from reprlib import Repr
 
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import RETENTION, YEARS, parse_time, requested_hours, text
+from spotkeeper.periods import RETENTION, YEARS, parse_time, requested_hours, rfc3339
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.run import TrackRequest
 from spotkeeper.tracking.run_summary import Summary
@@ -35,7 +35,7 @@ def decode(
         raise RefusedRequestError(message)
     now = scheduled if clock is Clock.SCHEDULE else system_time
     if scheduled > now + _CLOCK_SKEW:
-        message = f"{SCHEDULE_HEADER} {header} is in the future: it is {text(now)}"
+        message = f"{SCHEDULE_HEADER} {header} is in the future: it is {rfc3339(now)}"
         raise RefusedRequestError(message)
     if scheduled < now - RETENTION:
         message = f"{SCHEDULE_HEADER} {header} is too old: Cloud Monitoring keeps the uptime metric for six weeks"
@@ -56,7 +56,7 @@ def answer(summary: Summary) -> dict[str, object]:
     return {
         "status": status,
         "run_id": summary.run_id,
-        "hours": [text(hour.hour) for hour in summary.hours],
+        "hours": [rfc3339(hour.hour) for hour in summary.hours],
         "rows": summary.rows,
         "total_cost": format(summary.cost, "f"),
         "ondemand_cost": format(summary.ondemand_cost, "f"),
@@ -76,7 +76,7 @@ def answer(summary: Summary) -> dict[str, object]:
         "alerts": [
             {
                 "period": alert.period.kind,
-                "period_start": text(alert.period.start),
+                "period_start": rfc3339(alert.period.start),
                 "threshold": str(alert.thresholds[-1]),
             }
             for alert in summary.alerts

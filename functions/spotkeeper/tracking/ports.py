@@ -60,7 +60,7 @@ class CatalogReader(Protocol):
     """The Cloud Billing Catalog."""
 
     def read(self) -> CatalogReading:
-        """Return all rates of the catalogue; raises UnavailableError when it cannot be read to its end."""
+        """Return all rates of the catalog; raises UnavailableError when it cannot be read to its end."""
         ...
 
 
@@ -68,7 +68,7 @@ class Ledger(Protocol):
     """What earlier runs recorded; every verb raises UnavailableError."""
 
     def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
-        """Return what is recorded of each hour since then, and when the catalogue was read."""
+        """Return what is recorded of each hour since then, and when the catalog was read."""
         ...
 
     def rates(self, since: datetime) -> list[DatedRate]:

@@ -10,8 +10,8 @@ from itertools import groupby
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.logs import event
-from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of, spans, text
+from spotkeeper.logs import log_event
+from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of, rfc3339, spans
 from spotkeeper.ports import Report
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_history import PriceHistory
@@ -54,7 +54,7 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
         due = latest_closed_hour(request.due)
         work = missing_work(states, due, timedelta(hours=settings.catch_up_hours), settings.projects)
     if not work:
-        event("nothing to do: every closed hour is complete", run_id=run_id, latest_hour=latest)
+        log_event("nothing to do: every closed hour is complete", run_id=run_id, latest_hour=latest)
         return Summary(run_id)
     seen_before = work.keys() != {latest} or latest in {state.hour for state in states}
     with ports.ledger.stage(run_id, request.now) as stage:
@@ -86,7 +86,7 @@ class _Run:
     running_since: dict[str, datetime] = field(default_factory=dict)
 
     def prices(self, history: PriceHistory, latest: datetime) -> PriceHistory:
-        """Read the catalogue when it is due, stage what it changes, and return the history with that in it."""
+        """Read the catalog when it is due, stage what it changes, and return the history with that in it."""
         refresh = timedelta(hours=self.settings.price_refresh_hours)
         if history.last_served is not None and latest - history.last_served < refresh:
             return history
@@ -96,8 +96,8 @@ class _Run:
         except UnavailableError as error:
             self._miss(self.hours, Gap("billing catalog", str(error)))
             return history.without_refresh()
-        event(
-            "price catalogue read",
+        log_event(
+            "price catalog read",
             rates=len(reading.rates),
             changes=len(changes),
             unclaimed=len(reading.unclaimed),
@@ -225,7 +225,7 @@ class _Run:
         since = self.running_since.get(project_id)
         for hour in sorted(silent):
             if since is not None and since <= hour:
-                detail = f"Cloud Monitoring: no uptime at all, though an instance has run since {text(since)}"
+                detail = f"Cloud Monitoring: no uptime at all, though an instance has run since {rfc3339(since)}"
                 self._miss([hour], Gap("monitoring", detail, project_id))
 
     def _believed(self, uptime: Uptime) -> float:
@@ -293,7 +293,7 @@ class _Run:
         return lambda detail: self._miss(concerned, Gap(source, detail, project_id))
 
     def _miss(self, hours: Iterable[datetime], gap: Gap) -> None:
-        event("incomplete", logging.WARNING, source=gap.source, project_id=gap.project_id, detail=gap.detail)
+        log_event("incomplete", logging.WARNING, source=gap.source, project_id=gap.project_id, detail=gap.detail)
         for hour in hours:
             if gap not in self.hours[hour].gaps:
                 self.hours[hour].gaps.append(gap)

@@ -48,7 +48,7 @@ def _history(world: World, call: Call) -> bytes:
     if project is None:
         raise ApiError(403, "The caller does not have permission")
     if call.query.get("contentType") not in RESOURCE:
-        raise ApiError(400, "The stand-in knows contentType RESOURCE only.")
+        raise ApiError(400, "The emulator knows contentType RESOURCE only.")
     names = call.lists.get("assetNames", [])
     if len(names) > MOST_NAMES:
         raise ApiError(400, f"At most {MOST_NAMES} asset names may be given, not {len(names)}.")

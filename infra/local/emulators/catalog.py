@@ -1,7 +1,7 @@
-"""The price catalogue: SKUs of Compute Engine as the Cloud Billing Catalog lists them at a moment.
+"""The price catalog: SKUs of Compute Engine as the Cloud Billing Catalog lists them at a moment.
 
 The figures are in `data/component_rates.csv`, the wording in `data/components.csv`; `data/unrelated_skus.csv` and the
-families below add what a reader of the real catalogue has to step over.
+families below add what a reader of the real catalog has to step over.
 """
 
 import functools
@@ -87,7 +87,7 @@ def catalog_at(at: datetime) -> tuple[Sku, ...]:
 
 
 def published_at(at: datetime) -> datetime:
-    """When the catalogue of a moment was published: daily, and whenever a price changes."""
+    """When the catalog of a moment was published: daily, and whenever a price changes."""
     midnight = datetime.combine(at, time(), UTC)
     return max([midnight, *(change for change in price_changes() if change <= at)])
 

@@ -1,4 +1,4 @@
-"""Google Cloud on this machine, in one process: Compute Engine, Monitoring, the price catalogue, assets and Pub/Sub.
+"""Google Cloud on this machine, in one process: Compute Engine, Monitoring, the price catalog, assets and Pub/Sub.
 
     python -m infra.local.cloud --rest-port 8080 --grpc-port 8081
 
@@ -36,7 +36,7 @@ FIRST_LOOK = FLEET_START + timedelta(hours=1, minutes=7)
 
 
 class Cloud:
-    """The stand-ins, running between `start` and `stop` or inside a `with` block; `world` is what they serve."""
+    """The emulators, running between `start` and `stop` or inside a `with` block; `world` is what they serve."""
 
     def __init__(self, fleet: Fleet | None = None, clock: Clock | None = None) -> None:
         """Prepare to serve a fleet, the living one unless told otherwise."""

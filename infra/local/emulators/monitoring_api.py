@@ -1,6 +1,6 @@
 """Cloud Monitoring's gRPC service: the uptime metric of the fleet, and custom metrics that are written.
 
-Where the real service is known to refuse, this one refuses; a form of request that only this stand-in does not know is
+Where the real service is known to refuse, this one refuses; a form of request that only this emulator does not know is
 UNIMPLEMENTED, so that nobody takes it for Google's word.
 """
 
@@ -185,7 +185,7 @@ class Monitoring:
 
     def _custom(self, project: Project, wanted: metric_filters.Filter, query: Query) -> Iterator[Series]:
         if query.period is not None:
-            raise CallError(501, "The stand-in reads custom metrics unaligned only.")
+            raise CallError(501, "The emulator reads custom metrics unaligned only.")
         found = [
             series
             for series in self.written.get(project.project_id, {}).values()
@@ -299,7 +299,7 @@ def _query(request: Any) -> Query:  # noqa: ANN401 (a message)
     if request.order_by:
         raise CallError(400, "Field orderBy must be left blank.")
     if request.HasField("secondary_aggregation"):
-        raise CallError(501, "The stand-in knows no secondary aggregation.")
+        raise CallError(501, "The emulator knows no secondary aggregation.")
     if not request.interval.HasField("end_time"):
         raise CallError(400, "Field interval.endTime had an invalid value: it is required.")
     end = _moment(request.interval.end_time)
@@ -310,14 +310,14 @@ def _query(request: Any) -> Query:  # noqa: ANN401 (a message)
     if aggregation.cross_series_reducer != Reducer.REDUCE_NONE:
         if aggregation.per_series_aligner == Aligner.ALIGN_NONE:
             raise CallError(400, "Field aggregation had an invalid value: a reducer needs an aligner.")
-        raise CallError(501, "The stand-in does not reduce across series.")
+        raise CallError(501, "The emulator does not reduce across series.")
     if aggregation.per_series_aligner == Aligner.ALIGN_NONE:
         return Query(start, end, None, interpolate=False)
     period = timedelta(seconds=aggregation.alignment_period.seconds)
     if period < SHORTEST_PERIOD:
         raise CallError(400, "Field aggregation.alignmentPeriod had an invalid value: it must be at least 60 seconds.")
     if aggregation.per_series_aligner not in (Aligner.ALIGN_SUM, Aligner.ALIGN_DELTA):
-        raise CallError(501, "The stand-in aligns by ALIGN_SUM and ALIGN_DELTA only.")
+        raise CallError(501, "The emulator aligns by ALIGN_SUM and ALIGN_DELTA only.")
     return Query(start, end, period, interpolate=aggregation.per_series_aligner == Aligner.ALIGN_DELTA)
 
 

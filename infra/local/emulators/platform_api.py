@@ -34,7 +34,7 @@ MAY_NOT = "The caller does not have permission"
 
 
 class Platform:
-    """The stand-in, running between `start` and `stop` or inside a `with` block."""
+    """The emulator, running between `start` and `stop` or inside a `with` block."""
 
     def __init__(self, project: str, region: str, dataset: str, now: datetime) -> None:
         """Prepare to serve a healthy deployment."""
@@ -220,7 +220,7 @@ def _waiting(platform: Platform, call: Call) -> object:
     call.only("filter", "interval.startTime", "interval.endTime")
     _known_project(platform, call)
     if "num_undelivered_messages" not in call.query.get("filter", ""):
-        raise ApiError(400, "The stand-in has one metric only.")
+        raise ApiError(400, "The emulator has one metric only.")
     if parse(call.query["interval.startTime"]) > parse(call.query["interval.endTime"]):
         raise ApiError(400, "Field interval.startTime must not be later than interval.endTime.")
     waiting = platform.resources["waiting"]["messages"]

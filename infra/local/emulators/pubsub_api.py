@@ -112,7 +112,7 @@ class PubSub:
         if subscription.name in self._subscriptions:
             raise CallError(409, f"Subscription already exists: {subscription.name}")
         if not subscription.push_config.push_endpoint:
-            raise CallError(501, "The stand-in pushes only: push_config.push_endpoint is missing.")
+            raise CallError(501, "The emulator pushes only: push_config.push_endpoint is missing.")
         self._subscriptions[subscription.name] = subscription
         created: Message = subscription
         return created

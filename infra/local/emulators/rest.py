@@ -70,10 +70,10 @@ class Call:
     faults: Sequence[Rule] = ()
 
     def only(self, *known: str) -> None:
-        """Refuse query parameters that the stand-in does not act on: none is ever ignored."""
+        """Refuse query parameters that the emulator does not act on: none is ever ignored."""
         unknown = self.query.keys() - {*known, "$alt", "alt", "prettyPrint", "key", "quotaUser", "$userProject"}
         if unknown:
-            message = f"the stand-in does not know the query parameter {sorted(unknown)}"
+            message = f"the emulator does not know the query parameter {sorted(unknown)}"
             raise ApiError(400, message, "badRequest")
 
     def json(self) -> dict[str, Any]:

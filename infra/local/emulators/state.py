@@ -1,4 +1,4 @@
-"""What all stand-ins share: the fleet, the clock, the faults, and a record of what was asked and sent."""
+"""What all emulators share: the fleet, the clock, the faults, and a record of what was asked and sent."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The stand-ins' time: it stands still until told to move."""
+"""The emulators' time: it stands still until told to move."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(slots=True)
 class Clock:
-    """One moment that all stand-ins agree on."""
+    """One moment that all emulators agree on."""
 
     now: datetime
 

@@ -1,4 +1,4 @@
-"""The machine types of the stand-in, as Compute Engine knows them and as they are billed."""
+"""The machine types of the emulator, as Compute Engine knows them and as they are billed."""
 
 import csv
 import functools

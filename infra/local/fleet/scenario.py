@@ -1,4 +1,4 @@
-"""The fleets the stand-ins serve: the small one in which everything happens, and big ones for load tests.
+"""The fleets the emulators serve: the small one in which everything happens, and big ones for load tests.
 
 The small one spans two days. Its VMs are looked at in minute 7 of every hour; its special cases stand below by name,
 the rest is drawn from the seed.

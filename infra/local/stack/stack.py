@@ -1,4 +1,4 @@
-"""The product on one machine: stand-ins for the cloud, BigQuery, Pub/Sub, and the functions under functions-framework.
+"""The product on one machine: emulators for the cloud, BigQuery, Pub/Sub, and the functions under functions-framework.
 
 The functions are told where everything is by their settings alone; their code does not know that this is no cloud.
 """
@@ -61,11 +61,11 @@ class Stack:
     functions: dict[str, str] = field(default_factory=dict)
 
     def set_time(self, now: datetime) -> None:
-        """Move the time of the cloud's stand-ins."""
+        """Move the time of the cloud's emulators."""
         self.control("POST", "clock", {"now": now.isoformat()})
 
     def control(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        """Call the stand-ins' control interface."""
+        """Call the emulators' control interface."""
         answer = _call(method, f"{self.rest}/_control/{path}", body)
         return answer.body
 
@@ -157,11 +157,11 @@ def serve_bigquery(processes: Processes, state: Path, *, kept: bool = False) -> 
     return processes.announced("bigquery", [*command, *named, *place])["bigquery"]
 
 
-def _serve_pubsub(processes: Processes, stand_in: str) -> str:
-    """Start Google's emulator where it is installed; elsewhere the stand-in serves."""
+def _serve_pubsub(processes: Processes, own: str) -> str:
+    """Start Google's emulator where it is installed; elsewhere our own serves."""
     emulator = find_pubsub_emulator()
     if emulator is None:
-        return stand_in
+        return own
     port = free_port()
     processes.listening("pubsub", [str(emulator), "--host=127.0.0.1", f"--port={port}"], {}, port)
     return f"127.0.0.1:{port}"

@@ -31,8 +31,8 @@ from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.tracker_rows import dated_rate_from
 from spotkeeper.gcp.client_calls import failing_as_unavailable
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.logs import event
-from spotkeeper.periods import PeriodKind, budget_period, text
+from spotkeeper.logs import log_event
+from spotkeeper.periods import PeriodKind, budget_period, rfc3339
 from spotkeeper.pricing.price_history import DatedRate
 
 LONGEST_STOP = timedelta(days=400)
@@ -144,7 +144,7 @@ class EnforcementRecords:
         try:
             self._jobs.drop(table)
         except UnavailableError as error:
-            event("staging table left to expire", table=table, detail=str(error))
+            log_event("staging table left to expire", table=table, detail=str(error))
 
 
 def _delivery(delivery: Delivery) -> list[Parameter]:
@@ -172,8 +172,8 @@ def _planned(delivery: Delivery, each: PlannedEvent) -> dict[str, object]:
         "message_id": delivery.message_id,
         "delivery_id": delivery.delivery_id,
         "budget_id": _budget_id(delivery),
-        "period_end": text(_stopped_until(delivery)),
-        "happened_at": text(delivery.received_at),
+        "period_end": rfc3339(_stopped_until(delivery)),
+        "happened_at": rfc3339(delivery.received_at),
         "project_id": instance.key.project_id,
         "zone": instance.key.zone,
         "instance_id": instance.key.instance_id,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.http_calls import PlainCalls
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 
 HOST = "bigquery.googleapis.com"
 _WAIT_MILLISECONDS = 50_000
@@ -79,7 +79,7 @@ def _text(value: str | bool | Decimal | datetime | None) -> str | None:  # noqa:
         case bool():
             return str(value).lower()
         case datetime():
-            return text(value)
+            return rfc3339(value)
         case Decimal():
             return format(value, "f")
         case _:

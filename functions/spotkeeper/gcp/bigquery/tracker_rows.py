@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.periods import HOUR, text
+from spotkeeper.periods import HOUR, rfc3339
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_history import DatedRate
 from spotkeeper.pricing.price_list import MachineTypePrice
@@ -44,7 +44,7 @@ def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
         case Preemption():
             column, row = "preemption", _preemption(record) | at_run
         case HourReading():
-            column, row = "reading", {"project_id": record.project_id, "hour": text(record.hour)}
+            column, row = "reading", {"project_id": record.project_id, "hour": rfc3339(record.hour)}
         case HourRun():
             column, row = "run", _run(record)
     return {column: row}
@@ -87,8 +87,8 @@ def dated_rate_from(row: Mapping[str, Any]) -> DatedRate:
 
 def _cost(row: CostRow) -> dict[str, object]:
     return {
-        "usage_start_time": text(row.hour),
-        "usage_end_time": text(row.hour + HOUR),
+        "usage_start_time": rfc3339(row.hour),
+        "usage_end_time": rfc3339(row.hour + HOUR),
         **_instance(row.instance),
         "uptime_hours": _plain(row.uptime_hours),
         "spot_price": _plain(row.price.spot),
@@ -98,7 +98,7 @@ def _cost(row: CostRow) -> dict[str, object]:
         "currency": "USD",
         "price_status": row.price.status,
         "price_reason": row.price.reason or None,
-        "price_as_of": text(row.price.as_of) if row.price.as_of else None,
+        "price_as_of": rfc3339(row.price.as_of) if row.price.as_of else None,
     }
 
 
@@ -107,8 +107,8 @@ def _look(look: Look) -> dict[str, object]:
     fingerprint = hashlib.blake2b(json.dumps(instance, sort_keys=True).encode(), digest_size=16).hexdigest()
     return {
         **instance,
-        "first_seen": text(look.first_seen),
-        "last_seen": text(look.last_seen),
+        "first_seen": rfc3339(look.first_seen),
+        "last_seen": rfc3339(look.last_seen),
         "fingerprint": fingerprint,
     }
 
@@ -141,8 +141,8 @@ def _price(dated: DatedRate) -> dict[str, object]:
         "rate": _plain(dated.rate.usd),
         "currency": "USD",
         "description": dated.rate.description,
-        "valid_from": text(dated.valid_from),
-        "valid_to": text(dated.valid_to) if dated.valid_to else None,
+        "valid_from": rfc3339(dated.valid_from),
+        "valid_to": rfc3339(dated.valid_to) if dated.valid_to else None,
     }
 
 
@@ -172,13 +172,13 @@ def _machine_type_price(record: MachineTypePrice) -> dict[str, object]:
         "ondemand_price": _plain(record.prices[Market.ON_DEMAND]),
         "commitment_1yr_price": _plain(record.prices[Market.COMMITMENT_1YR]),
         "commitment_3yr_price": _plain(record.prices[Market.COMMITMENT_3YR]),
-        "as_of": text(record.as_of),
+        "as_of": rfc3339(record.as_of),
     }
 
 
 def _preemption(record: Preemption) -> dict[str, object]:
     return {
-        "preempted_at": text(record.preempted_at),
+        "preempted_at": rfc3339(record.preempted_at),
         **record.key._asdict(),
         "region": record.key.region,
         "instance_name": record.instance_name,
@@ -190,11 +190,11 @@ def _preemption(record: Preemption) -> dict[str, object]:
 def _run(run: HourRun) -> dict[str, object]:
     return {
         "run_id": run.run_id,
-        "hour": text(run.hour),
-        "recorded_at": text(run.recorded_at),
+        "hour": rfc3339(run.hour),
+        "recorded_at": rfc3339(run.recorded_at),
         "complete": run.complete,
         "projects": sorted(run.projects),
-        "prices_as_of": text(run.prices_as_of) if run.prices_as_of else None,
+        "prices_as_of": rfc3339(run.prices_as_of) if run.prices_as_of else None,
         "row_count": run.rows,
         "cost": _plain(run.cost),
         "ondemand_cost": _plain(run.ondemand_cost),

@@ -28,8 +28,8 @@ from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.tracker_rows import dated_rate_from, look_from, staged
 from spotkeeper.gcp.client_calls import failing_as_unavailable
 from spotkeeper.instances import InstanceKey
-from spotkeeper.logs import event
-from spotkeeper.periods import Period, text
+from spotkeeper.logs import log_event
+from spotkeeper.periods import Period, rfc3339
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_history import DatedRate
 from spotkeeper.pricing.price_list import MachineTypePrice
@@ -90,7 +90,7 @@ class Warehouse:
         self._jobs = jobs
 
     def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
-        """Return what is recorded of each hour since then, and when the catalogue was read."""
+        """Return what is recorded of each hour since then, and when the catalog was read."""
         with failing_as_unavailable("BigQuery"):
             rows = list(self._jobs.query("hour_states", [_time("since", since)]))
             states = [HourState(row["hour"], row["complete"], frozenset(row["projects"])) for row in rows]
@@ -148,7 +148,7 @@ class WarehouseStage:
     def add(self, record: Record) -> None:
         """Take one more record."""
         self._kinds.add(type(record))
-        row = staged(record, self._run_id, text(self._recorded_at))
+        row = staged(record, self._run_id, rfc3339(self._recorded_at))
         self._lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
     def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:
@@ -227,7 +227,7 @@ class WarehouseStage:
         try:
             self._jobs.drop(self._table)
         except UnavailableError as error:
-            event("staging table left to expire", table=self._table, detail=str(error))
+            log_event("staging table left to expire", table=self._table, detail=str(error))
 
 
 def _looks(rows: Iterator[Any]) -> Iterator[Look]:

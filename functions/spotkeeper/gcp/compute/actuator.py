@@ -17,7 +17,7 @@ from spotkeeper.gcp.compute.operations import Operations, Place, widen
 from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.compute.spot_fleet import to_spot_vm
 from spotkeeper.instances import InstanceKey
-from spotkeeper.periods import text
+from spotkeeper.periods import rfc3339
 
 STOP_AT = "spotkeeper-stop-at"
 """The metadata key that tells a guest when it will be stopped: a time such as 2026-07-21T05:00:00Z."""
@@ -54,7 +54,7 @@ class ComputeActuator:
         told = _time(items.get(STOP_AT, ""))
         if told is not None and told >= since:
             return told
-        items[STOP_AT] = text(stop_at.replace(microsecond=0))
+        items[STOP_AT] = rfc3339(stop_at.replace(microsecond=0))
         metadata = compute_v1.Metadata(
             fingerprint=found.metadata.fingerprint,
             items=[compute_v1.Items(key=name, value=value) for name, value in items.items()],

@@ -20,7 +20,7 @@ def limits() -> Section:
                 "Uptime in minutes, from Cloud Monitoring: Google bills seconds, and at least one minute. Minutes that "
                 "never reached Monitoring are missing for good."
             ),
-            "Catalogue prices are read every few hours: a change may count some hours late.",
+            "Catalog prices are read every few hours: a change may count some hours late.",
             "Labels are those that a VM had in the hour in question, as the first look after it found them.",
             (
                 "On-demand cost is what the same VMs would have cost for the same hours. Whether they would have run "

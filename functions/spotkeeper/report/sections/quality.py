@@ -115,7 +115,7 @@ def _about_prices(quality_rows: Sequence[HourQuality]) -> list[str]:
     stale, fallback = (sum(getattr(row, name) for row in quality_rows) for name in ("stale", "fallback"))
     if stale:
         share = wording.percent(Decimal(stale) / vm_hours * 100) if vm_hours else wording.NOTHING
-        said.append(f"{share} of the rows have a stale price: a newer catalogue was due and could not be read.")
+        said.append(f"{share} of the rows have a stale price: a newer catalog was due and could not be read.")
     if fallback:
         share = wording.percent(Decimal(fallback) / vm_hours * 100) if vm_hours else wording.NOTHING
         said.append(f"{share} of the rows have a price that was read after their hour: the earliest one known.")

@@ -43,7 +43,7 @@ type Json = dict[str, object]
 
 
 def routes(world: World) -> list[Route]:
-    """All of Compute Engine that this stand-in knows."""
+    """All of Compute Engine that this emulator knows."""
     parts = (ComputeEngine(world), ComputeInstances(world), ComputeOperations(world), ComputeGroups(world))
     return [route for part in parts for route in part.routes()]
 

@@ -1,4 +1,4 @@
--- A reading of the catalogue is the whole price list.
+-- A reading of the catalog is the whole price list.
 DELETE FROM machine_type_prices
 WHERE TRUE;
 

@@ -1,4 +1,4 @@
-"""The Pub/Sub stand-in, as Google's client library sees it, and what it pushes."""
+"""The Pub/Sub emulator, as Google's client library sees it, and what it pushes."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The stand-ins for the contract tests, one process' worth for all of them, as they were at first in each test."""
+"""The emulators for the contract tests, one process' worth for all of them, as they were at first in each test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,14 +19,14 @@ type Finished = Callable[[compute_v1.Operation], compute_v1.Operation]
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Cloud]:
-    """The stand-ins, started once."""
+    """The emulators, started once."""
     with Cloud() as cloud:
         yield cloud
 
 
 @pytest.fixture
 def cloud(running: Cloud) -> Cloud:
-    """The stand-ins as they were at first."""
+    """The emulators as they were at first."""
     running.world.clock.now = FIRST_LOOK
     running.world.reset()
     running.monitoring.written.clear()
@@ -45,7 +45,7 @@ def control(cloud: Cloud) -> Control:
 
 @pytest.fixture
 def make_client(cloud: Cloud) -> Iterator[Callable[..., Any]]:
-    """Google's clients of Compute Engine, talking to the stand-in."""
+    """Google's clients of Compute Engine, talking to the emulator."""
     with ExitStack() as stack:
         options = {"api_endpoint": cloud.rest_url}
         yield lambda kind: stack.enter_context(kind(transport="rest", credentials=ANYBODY, client_options=options))

@@ -1,4 +1,4 @@
-"""Operations on the Compute Engine stand-in, as Google's client library sees them."""
+"""Operations on the Compute Engine emulator, as Google's client library sees them."""
 
 import time
 from collections.abc import Callable

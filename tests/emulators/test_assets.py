@@ -1,4 +1,4 @@
-"""The Cloud Asset Inventory stand-in, as Google's client library sees it."""
+"""The Cloud Asset Inventory emulator, as Google's client library sees it."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The control interface of the stand-ins, and the process that serves them."""
+"""The control interface of the emulators, and the process that serves them."""
 
 import json
 import signal

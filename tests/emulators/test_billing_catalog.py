@@ -1,4 +1,4 @@
-"""The price catalogue's stand-in, as Google's client library sees it."""
+"""The price catalog's emulator, as Google's client library sees it."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -47,7 +47,7 @@ def test_every_sku_is_listed_once_over_all_pages(catalog: billing_v1.CloudCatalo
     assert set(ids) == {sku.sku_id for sku in catalog.list_skus(parent=SERVICE)}
 
 
-def test_a_sku_has_the_real_catalogues_shape(cloud: Cloud) -> None:
+def test_a_sku_has_the_real_catalogs_shape(cloud: Cloud) -> None:
     skus = requests.get(f"{cloud.rest_url}/v1/{SERVICE}/skus", timeout=5).json()["skus"]
     (core,) = [sku for sku in skus if sku["skuId"] == "A03E-E620-7389"]
     assert core == {
@@ -139,7 +139,7 @@ def test_n2_spot_prices_change_twice(
     assert found["N2 Instance Core running in Iowa"] == Decimal("0.031611")
 
 
-def test_the_catalogue_holds_what_a_reader_has_to_step_over(catalog: billing_v1.CloudCatalogClient) -> None:
+def test_the_catalog_holds_what_a_reader_has_to_step_over(catalog: billing_v1.CloudCatalogClient) -> None:
     skus = list(catalog.list_skus(parent=SERVICE))
     usage_types = {sku.category.usage_type for sku in skus}
     units = {sku.pricing_info[0].pricing_expression.usage_unit for sku in skus}
@@ -176,7 +176,7 @@ def test_an_unknown_service_is_not_found(catalog: billing_v1.CloudCatalogClient)
         catalog.list_skus(parent="services/0000-0000-0000")
 
 
-def test_the_catalogue_can_be_out_of_order(cloud: Cloud, catalog: billing_v1.CloudCatalogClient) -> None:
+def test_the_catalog_can_be_out_of_order(cloud: Cloud, catalog: billing_v1.CloudCatalogClient) -> None:
     cloud.world.faults.replace([Rule("catalog", Kind.STATUS, status=503)])
     with pytest.raises(exceptions.ServiceUnavailable):
         catalog.list_skus(request={"parent": SERVICE}, retry=None)

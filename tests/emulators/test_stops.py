@@ -1,4 +1,4 @@
-"""Stopping, starting and describing VMs on the Compute Engine stand-in, as Google's client library sees it."""
+"""Stopping, starting and describing VMs on the Compute Engine emulator, as Google's client library sees it."""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""Managed instance groups on the Compute Engine stand-in, as Google's client library sees them."""
+"""Managed instance groups on the Compute Engine emulator, as Google's client library sees them."""
 
 import uuid
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The control interface of the Compute Engine stand-in: what tests see, set and undo."""
+"""The control interface of the Compute Engine emulator: what tests see, set and undo."""
 
 import uuid
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The Compute Engine stand-in, as Google's client library and plain HTTP see it."""
+"""The Compute Engine emulator, as Google's client library and plain HTTP see it."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
