@@ -10,7 +10,7 @@ from google.auth.transport.urllib3 import AuthorizedHttp
 from urllib3 import BaseHTTPResponse, HTTPResponse
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.http_calls import PlainCalls
+from spotkeeper.gcp.http_calls import HttpCalls
 
 
 class Wire(AuthorizedHttp):
@@ -23,7 +23,7 @@ class Wire(AuthorizedHttp):
         return HTTPResponse(BytesIO(self.body), status=self.status, reason="Some reason", preload_content=True)
 
 
-class Answers(PlainCalls):
+class Answers(HttpCalls):
     """Answers every call with what a function says of its path."""
 
     def __init__(self, told: Callable[[str], Any]) -> None:
@@ -38,9 +38,9 @@ class Answers(PlainCalls):
         return found
 
 
-def calls(body: bytes, status: int = HTTPStatus.OK) -> PlainCalls:
+def calls(body: bytes, status: int = HTTPStatus.OK) -> HttpCalls:
     """Return the way to a service that answers so."""
-    found = PlainCalls("Compute Engine", "compute.example", "http://127.0.0.1:9", timedelta(0))
+    found = HttpCalls("Compute Engine", "compute.example", "http://127.0.0.1:9", timedelta(0))
     found._http = Wire(body, status)  # noqa: SLF001 (there is no other way in)
     return found
 

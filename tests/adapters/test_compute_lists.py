@@ -12,7 +12,7 @@ from spotkeeper.gcp.compute.instances import to_instance
 from spotkeeper.gcp.compute.lists import InstanceList
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.compute.spot_fleet import SpotFleet
-from spotkeeper.gcp.http_calls import PlainCalls
+from spotkeeper.gcp.http_calls import HttpCalls
 from spotkeeper.instances import Instance, ProvisioningModel
 
 ZONE = "https://www.googleapis.com/compute/v1/projects/p/zones/us-central1-a"
@@ -24,7 +24,7 @@ FOUND = {
 }
 
 
-class Answers(PlainCalls):
+class Answers(HttpCalls):
     """Answers in turn, and keeps the queries."""
 
     def __init__(self, *answers: dict[str, Any]) -> None:

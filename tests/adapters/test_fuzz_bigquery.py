@@ -19,7 +19,7 @@ from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rest_query import RestQuery
 from spotkeeper.gcp.bigquery.tracker_tables import Warehouse
-from spotkeeper.gcp.client_calls import failing_as_unavailable
+from spotkeeper.gcp.client_calls import translate_errors
 from tests.adapters.fuzz_answers import Answers, or_unavailable
 from tests.unit.any_json import any_json, places, spoilt, written
 from tests.unit.test_fuzz_messages import BODY, envelope
@@ -176,7 +176,7 @@ def rows_of(body: bytes) -> list[Any] | None:
 
 def _rows() -> list[Any]:
     """The rows, read as every verb does."""
-    with failing_as_unavailable("BigQuery"):
+    with translate_errors("BigQuery"):
         return [dict(row) for row in JOBS.query("rates", [])]
 
 
@@ -211,12 +211,12 @@ def test_any_answer_to_the_client_library_is_rows_or_out_of_order(found: Any) ->
 @pytest.mark.parametrize("error", [IndexError("x"), RecursionError("x"), OverflowError("x"), Decimal])
 def test_whatever_a_client_library_stumbles_over_the_service_is_out_of_order(error: Any) -> None:  # noqa: ANN401 (as above)
     def read() -> None:
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             if error is Decimal:
                 Decimal("abc")
             raise error
 
-    with pytest.raises(UnavailableError, match="BigQuery: an answer of another form than promised"):
+    with pytest.raises(UnavailableError, match="BigQuery: unexpected response"):
         read()
 
 

@@ -21,7 +21,7 @@ from spotkeeper.doctor.facts import Prices, Records
 from spotkeeper.gcp.assets import InstanceHistory
 from spotkeeper.gcp.billing_catalog import skus_of
 from spotkeeper.gcp.deployment import HOSTS, PlatformReader
-from spotkeeper.gcp.http_calls import PlainCalls
+from spotkeeper.gcp.http_calls import HttpCalls
 from spotkeeper.gcp.monitoring import _uptimes
 from spotkeeper.instances import InstanceKey
 from spotkeeper.pricing.catalog import read_catalog
@@ -133,13 +133,13 @@ def answers() -> dict[str, Any]:
     return told
 
 
-class Recorded(PlainCalls):
+class Recorded(HttpCalls):
     """Keeps what a service answers."""
 
-    def __init__(self, calls: PlainCalls, told: dict[str, Any]) -> None:
+    def __init__(self, calls: HttpCalls, told: dict[str, Any]) -> None:
         self.calls, self.told = calls, told
 
-    def call(self, method: str, path: str, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 (as PlainCalls takes it)
+    def call(self, method: str, path: str, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 (as HttpCalls takes it)
         self.told[path] = self.calls.call(method, path, **asked)
         found: dict[str, Any] = self.told[path]
         return found

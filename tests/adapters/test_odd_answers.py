@@ -19,7 +19,7 @@ from spotkeeper.gcp.compute.lists import compute_calls
 from spotkeeper.gcp.compute.preemptions import _preemption
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.compute.spot_fleet import _request, to_spot_vm
-from spotkeeper.gcp.http_calls import MOST_UNREADABLE, _writable, readable
+from spotkeeper.gcp.http_calls import MAX_UNREADABLE, _writable, parse_each
 from spotkeeper.gcp.monitoring import _uptimes
 from spotkeeper.instances import Instance
 from spotkeeper.tracking.inventory import Look
@@ -192,7 +192,7 @@ def halves(number: int) -> float:
 def test_an_item_that_cannot_be_read_hides_no_other() -> None:
     told: list[str] = []
 
-    assert list(readable([2, 4, -1, 6], halves, told.append)) == [1, 2, 3]
+    assert list(parse_each([2, 4, -1, 6], halves, told.append)) == [1, 2, 3]
     assert told == ["-1 is refused"]
 
 
@@ -200,9 +200,9 @@ def test_a_list_of_which_nothing_can_be_read_is_refused_as_a_whole() -> None:
     told: list[str] = []
 
     with pytest.raises(UnavailableError, match="-21 is refused"):
-        list(readable(range(-1, -50, -1), halves, told.append))
+        list(parse_each(range(-1, -50, -1), halves, told.append))
 
-    assert len(told) == MOST_UNREADABLE
+    assert len(told) == MAX_UNREADABLE
 
 
 def some(good: int, bad: int) -> list[int]:
@@ -213,7 +213,7 @@ def some(good: int, bad: int) -> list[int]:
 def test_a_single_item_or_a_tenth_that_cannot_be_read_is_left_out(good: int, bad: int) -> None:
     told: list[str] = []
 
-    assert len(list(readable(some(good, bad), halves, told.append))) == good
+    assert len(list(parse_each(some(good, bad), halves, told.append))) == good
 
     assert len(told) == bad
 
@@ -223,6 +223,6 @@ def test_a_list_of_which_more_than_a_tenth_cannot_be_read_is_refused_as_a_whole(
     told: list[str] = []
 
     with pytest.raises(UnavailableError, match=f"-{bad} is refused"):
-        list(readable(some(good, bad), halves, told.append))
+        list(parse_each(some(good, bad), halves, told.append))
 
     assert len(told) == bad

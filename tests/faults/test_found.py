@@ -9,11 +9,11 @@ from google.cloud.monitoring_v3 import ListTimeSeriesResponse
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.assets import _merged
-from spotkeeper.gcp.client_calls import failing_as_unavailable
+from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.compute.lists import InstanceList
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
-from spotkeeper.gcp.http_calls import CallError, PlainCalls, Turning
+from spotkeeper.gcp.http_calls import CallError, HttpCalls, PageTokens
 from spotkeeper.gcp.monitoring import _uptimes
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.tracking.inventory import Look
@@ -22,7 +22,7 @@ ZONE = "https://www.googleapis.com/compute/v1/projects/p/zones/us-central1-a"
 NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
 
 
-class Answers(PlainCalls):
+class Answers(HttpCalls):
     """Answers lists in turn, and says of no machine type what it is."""
 
     def __init__(self, *answers: dict[str, Any]) -> None:
@@ -48,18 +48,18 @@ def ignored(_: str) -> None:
 def test_a_list_that_comes_back_to_a_page_it_had_is_refused() -> None:
     answers = Answers({"items": {}, "nextPageToken": "t"}, {"items": {}, "nextPageToken": "t"})
 
-    with pytest.raises(UnavailableError, match="follow itself"):
+    with pytest.raises(UnavailableError, match="was returned twice"):
         list(InstanceList(answers, "id").items("p", ignored))
 
 
-def test_pages_that_follow_each_other_are_turned() -> None:
-    turned = Turning("somewhere")
+def test_pages_are_followed_by_their_tokens() -> None:
+    page_tokens = PageTokens("somewhere")
 
-    assert [turned.to(token) for token in "abc"] == ["a", "b", "c"]
+    assert [page_tokens.follow(token) for token in "abc"] == ["a", "b", "c"]
 
 
 def test_an_answer_that_does_not_say_it_is_a_list_is_no_empty_fleet() -> None:
-    with pytest.raises(UnavailableError, match="where a compute#instanceAggregatedList was promised"):
+    with pytest.raises(UnavailableError, match="is not a compute#instanceAggregatedList"):
         list(InstanceList(Answers({"kind": None}), "id").items("p", ignored))
 
 
@@ -113,9 +113,9 @@ def test_versions_of_an_instance_that_are_the_same_to_us_are_one_look() -> None:
 
 def test_what_a_client_library_stumbles_over_names_the_service() -> None:
     def read_an_answer_of_nothing() -> None:
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             answer: dict[str, str] = {}
             answer["jobReference"].upper()
 
-    with pytest.raises(UnavailableError, match="BigQuery: an answer of another form than promised: KeyError"):
+    with pytest.raises(UnavailableError, match="BigQuery: unexpected response: KeyError"):
         read_an_answer_of_nothing()

@@ -132,7 +132,7 @@ def test_the_roles_of_a_function_hold_what_its_calls_need_and_no_more(entry: str
 
 def test_plain_calls_are_made_by_the_clients_of_our_own_alone() -> None:
     product = (ROOT / "functions" / "spotkeeper").rglob("*.py")
-    users = {path.stem for path in product if "PlainCalls" in path.read_text()}
+    users = {path.stem for path in product if "HttpCalls" in path.read_text()}
 
     assert users == {"deployment", "http_calls", "lists", "rest_query", "shapes"}
 

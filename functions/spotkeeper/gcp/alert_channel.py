@@ -14,7 +14,7 @@ from google.cloud.monitoring_v3 import (
     TypedValue,
 )
 
-from spotkeeper.gcp.client_calls import TIMEOUT, failing_as_unavailable, retry
+from spotkeeper.gcp.client_calls import TIMEOUT, retry, translate_errors
 from spotkeeper.logs import log_event
 from spotkeeper.tracking.alerts import Alert, Spend, notification_attributes, notification_body
 from spotkeeper.tracking.run_summary import HourRun
@@ -43,7 +43,7 @@ class Channel:
             return f"not-sent-{alert.period.kind}-{alert.period.start:%Y%m%dT%H}"
         from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # noqa: PLC0415 (most runs send no alert, and it takes half a second)
 
-        with failing_as_unavailable("Pub/Sub"):
+        with translate_errors("Pub/Sub"):
             client = pubsub_v1.PublisherClient()
             future = client.publish(
                 self._budgets.topic, body, retry=self._retry, timeout=self._patience.total_seconds(), **attributes
@@ -69,7 +69,7 @@ class Channel:
             ("incomplete_hours", {}, float(sum(not hour.complete for hour in hours))),
         ]
         series = [self._series(name, labels, value, at) for name, labels, value in figures]
-        with failing_as_unavailable("Cloud Monitoring"):
+        with translate_errors("Cloud Monitoring"):
             try:
                 self._metrics.create_time_series(
                     request=CreateTimeSeriesRequest(name=f"projects/{self._project_id}", time_series=series),

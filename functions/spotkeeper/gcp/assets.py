@@ -9,10 +9,10 @@ from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import asset_v1
 from google.protobuf.json_format import MessageToDict
 
-from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, is_local, retry
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, is_local, retry, translate_errors
 from spotkeeper.gcp.compute.instances import to_instance
 from spotkeeper.gcp.compute.shapes import Shapes
-from spotkeeper.gcp.http_calls import readable
+from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.periods import HOUR
 from spotkeeper.ports import Report
 from spotkeeper.tracking.costs import Uptime
@@ -44,7 +44,7 @@ class InstanceHistory:
         for some in batched(names, ASSETS_PER_CALL, strict=False):
             versions = self._versions(project_id, some, window)
             there = (version for version in versions if not version.deleted)
-            found = readable(there, lambda version: self._look(project_id, version, report), report)
+            found = parse_each(there, lambda version: self._look(project_id, version, report), report)
             yield from _merged(
                 look
                 for look in found
@@ -61,7 +61,7 @@ class InstanceHistory:
             content_type=asset_v1.ContentType.RESOURCE,
             read_time_window=window,
         )
-        with failing_as_unavailable("Cloud Asset Inventory"):
+        with translate_errors("Cloud Asset Inventory"):
             try:
                 answer = self._client.batch_get_assets_history(request=request, retry=self._retry, timeout=TIMEOUT)
             except (BadRequest, NotFound):
@@ -74,7 +74,7 @@ class InstanceHistory:
             yield from self._versions(project_id, names[middle:], window)
 
     def _look(self, project_id: str, version: asset_v1.TemporalAsset, report: Report) -> Look:
-        with failing_as_unavailable("Cloud Asset Inventory"):
+        with translate_errors("Cloud Asset Inventory"):
             found = MessageToDict(asset_v1.Resource.pb(version.asset.resource).data)
             window: Any = version.window  # its times are datetimes, whatever their annotations say
             instance = to_instance(project_id, found, self._shapes, report)

@@ -9,8 +9,8 @@ from typing import Any
 from google.cloud import billing_v1
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, is_local, retry
-from spotkeeper.gcp.http_calls import Turning
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, is_local, retry, translate_errors
+from spotkeeper.gcp.http_calls import PageTokens
 from spotkeeper.pricing.catalog import read_catalog
 from spotkeeper.pricing.skus import CatalogReading, ForeignCurrencyError, Sku, money
 
@@ -33,7 +33,7 @@ class BillingCatalog:
 
     def read(self) -> CatalogReading:
         """Return all rates; raises UnavailableError when a page is missing or the prices are not in US dollars."""
-        with failing_as_unavailable(_SERVICE):
+        with translate_errors(_SERVICE):
             try:
                 return read_catalog(sku for page in self._pages() for sku in skus_of(page))
             except ForeignCurrencyError as error:
@@ -41,7 +41,7 @@ class BillingCatalog:
 
     def pages_as_json(self) -> Iterator[str]:
         """Yield every page as the API writes it, each in one line; raises UnavailableError when one is missing."""
-        with failing_as_unavailable(_SERVICE):
+        with translate_errors(_SERVICE):
             for page in self._pages():
                 form = billing_v1.ListSkusResponse.to_dict(
                     page, preserving_proto_field_name=False, use_integers_for_enums=False
@@ -50,7 +50,7 @@ class BillingCatalog:
 
     def _pages(self) -> Iterator[billing_v1.ListSkusResponse]:
         request = billing_v1.ListSkusRequest(parent=COMPUTE_ENGINE, currency_code="USD", page_size=SKUS_PER_PAGE)
-        turned = Turning(_SERVICE)
+        page_tokens = PageTokens(_SERVICE)
         while True:
             page = self._page(request)
             if not page.next_page_token and not billing_v1.ListSkusResponse.pb(page).skus:
@@ -58,7 +58,7 @@ class BillingCatalog:
             yield page
             if not page.next_page_token:
                 return
-            request.page_token = turned.to(page.next_page_token)
+            request.page_token = page_tokens.follow(page.next_page_token)
 
     def _page(self, request: billing_v1.ListSkusRequest) -> billing_v1.ListSkusResponse:
         pages: Iterator[billing_v1.ListSkusResponse] = self._client.list_skus(

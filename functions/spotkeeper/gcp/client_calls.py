@@ -1,4 +1,4 @@
-"""What calls by Google's client libraries share: how they connect, how long they try, and what a failure becomes."""
+"""Connection options, retries and error translation for calls through Google's client libraries."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,13 +28,13 @@ __all__ = [
     "TIMEOUT",
     "client_options",
     "credentials",
-    "failing_as_unavailable",
     "insecure_channel",
     "is_local",
     "retry",
+    "translate_errors",
 ]
 
-_TYPES_PASSING = if_exception_type(
+_TRANSIENT_TYPES = if_exception_type(
     *map(exception_class_for_http_status, PASSING_STATUSES),
     TransportError,
     requests.ConnectionError,
@@ -43,11 +43,11 @@ _TYPES_PASSING = if_exception_type(
 )
 
 
-def _passing(error: Exception) -> bool:
-    """Whether a failure may pass by itself; Compute Engine says with 403 as well that calls came too fast."""
+def _transient(error: Exception) -> bool:
+    """Whether a failure is retried; Compute Engine reports rate limits with 403 as well."""
     if isinstance(error, Forbidden):
         return any(isinstance(each, dict) and each.get("reason") in RATE_LIMITS for each in error.errors)
-    return bool(_TYPES_PASSING(error))
+    return bool(_TRANSIENT_TYPES(error))
 
 
 _FAILURES = (
@@ -60,14 +60,14 @@ _FAILURES = (
     TimeoutError,
 )
 
-_MISREADINGS = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
-"""What the client libraries raise when an answer lacks what every answer has, or holds what none should."""
+_PARSE_ERRORS = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+"""Raised by the client libraries when a response lacks a required field or holds an unexpected value."""
 
 
 def retry(patience: timedelta) -> Retry:
-    """Return the way in which a call that may be repeated is repeated: with growing pauses, for so long in all."""
+    """Return the retry policy of idempotent calls: exponential backoff, until the timeout has passed."""
     return Retry(
-        predicate=_passing,
+        predicate=_transient,
         initial=FIRST_PAUSE,
         maximum=LONGEST_PAUSE,
         multiplier=PAUSE_GROWTH,
@@ -76,25 +76,25 @@ def retry(patience: timedelta) -> Retry:
 
 
 @contextmanager
-def failing_as_unavailable(service: str) -> Iterator[None]:
-    """Turn every way in which a call can fail into an UnavailableError that names the service and the cause."""
+def translate_errors(service: str) -> Iterator[None]:
+    """Translate the errors of the client libraries into an UnavailableError that names the service and the cause."""
     try:
         yield
     except _FAILURES as error:
         cause = error.__cause__ if isinstance(error.__cause__, _FAILURES) else error
         message = f"{service}: {type(cause).__name__}: {' '.join(str(cause).split())[:500]}"
         raise UnavailableError(message) from error
-    except _MISREADINGS as error:
-        message = f"{service}: an answer of another form than promised: {type(error).__name__}: {error}"
+    except _PARSE_ERRORS as error:
+        message = f"{service}: unexpected response: {type(error).__name__}: {error}"
         raise UnavailableError(message) from error
 
 
 def client_options(endpoint: str | None) -> ClientOptions | None:
-    """Return the options of a client that talks HTTP to this endpoint; None is Google's own."""
+    """Return the client options for an HTTP endpoint; None for Google's own."""
     return ClientOptions(api_endpoint=endpoint) if endpoint else None
 
 
 def insecure_channel(endpoint: str) -> grpc.Channel:
-    """Open a gRPC channel to a plain-text server, without the 4 MB limit, as Google's own transports do."""
+    """Open a gRPC channel to a plain-text server, without the 4 MB message limit, as Google's transports do."""
     unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
     return grpc.insecure_channel(endpoint.removeprefix("http://"), options=unlimited)

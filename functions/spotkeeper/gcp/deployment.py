@@ -34,7 +34,7 @@ from spotkeeper.doctor.functions import enforcer_settings, tracker_settings
 from spotkeeper.doctor.rights import needed_roles
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.answer_values import amount
-from spotkeeper.gcp.http_calls import CallError, PlainCalls, Turning
+from spotkeeper.gcp.http_calls import CallError, HttpCalls, PageTokens
 from spotkeeper.periods import parse_time, rfc3339
 
 HOSTS = {
@@ -64,7 +64,7 @@ class PlatformReader:
 
     def __init__(self, installation: Installation, endpoint: str | None, patience: timedelta) -> None:
         self._at = installation
-        self._services = {name: PlainCalls(name, host, endpoint, patience) for name, host in HOSTS.items()}
+        self._services = {name: HttpCalls(name, host, endpoint, patience) for name, host in HOSTS.items()}
 
     def read(self, now: datetime) -> Platform:
         """Return all that can be found out; raises UnavailableError when not even the project can be asked for."""
@@ -107,7 +107,7 @@ class PlatformReader:
             }
         )
 
-    def _call(self, service: str, method: str, path: str, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 (as PlainCalls takes it)
+    def _call(self, service: str, method: str, path: str, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 (as HttpCalls takes it)
         return self._services[service].call(method, path, **asked)
 
     def _found[Fact](self, read: Callable[[], Fact | None]) -> Found[Fact]:
@@ -174,7 +174,7 @@ class PlatformReader:
     def _pages(self, service: str, path: str, items: str) -> list[dict[str, Any]]:
         """All items of a list; one of which a part cannot be reached, or that turns in a circle, is none."""
         found: list[dict[str, Any]] = []
-        turned, query = Turning(service), {"pageSize": _PAGE}
+        page_tokens, query = PageTokens(service), {"pageSize": _PAGE}
         while True:
             answer = self._call(service, "GET", path, query=query)
             if answer.get("unreachable"):
@@ -184,7 +184,7 @@ class PlatformReader:
             found += answer.get(items, []) if token or not answer else answer[items]
             if not token:
                 return found
-            query["pageToken"] = turned.to(token)
+            query["pageToken"] = page_tokens.follow(token)
 
     def _invokers(self, name: str, region: str) -> Policy:
         """https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/getIamPolicy."""

@@ -1,8 +1,8 @@
-"""Calls by HTTP alone, and the rules that all calls share.
+"""JSON calls over HTTP without a client library, and the retry rules that all calls share.
 
-Most budget messages need one call, and Google's client libraries take longer to import than such a message takes in
-all; and most of an hour's run was spent on turning pages of JSON into their messages. So nothing here may import one,
-nor gRPC, nor requests: docs/speed.md has the figures.
+Most budget messages need one call, and importing a Google client library takes longer than handling such a message;
+parsing pages of JSON into protobuf messages took most of an hourly run. So this module imports no client library, no
+gRPC and no requests: docs/speed.md has the figures.
 """
 
 import json
@@ -26,23 +26,23 @@ from urllib3.exceptions import TimeoutError as LateError
 from spotkeeper.errors import UnavailableError
 
 TIMEOUT = 60.0
-"""Seconds that one attempt of one call may take."""
+"""Timeout of one attempt of one call, in seconds."""
 
 PASSING_STATUSES = (429, 500, 502, 503, 504)
-"""HTTP statuses of failures that may pass by themselves."""
+"""HTTP statuses that are retried."""
 
 RATE_LIMITS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"})
-"""Reasons with which calls that came too fast are refused, under statuses that mean something else too."""
+"""Error reasons of rate limits; they are retried under any status."""
 
 FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH = 0.2, 10.0, 2.0
-"""Seconds, at most, between the first attempts and between the last ones, and by how much they grow."""
+"""Exponential backoff: the longest first pause and the longest pause, in seconds, and the multiplier."""
 
-MOST_UNREADABLE, TOLERATED = 20, 10
-"""So many items of one list may be of another form than promised, and one in so many, before the whole list is."""
+MAX_UNREADABLE, MAX_UNREADABLE_SHARE = 20, 0.1
+"""The most items of one list that may fail to parse, by number and by share; beyond either the list is refused."""
 
-_PASSING_ERRORS = (TransportError, NewConnectionError, ProtocolError, LateError)
+_TRANSIENT_ERRORS = (TransportError, NewConnectionError, ProtocolError, LateError)
 _HEADERS = {"Accept-Encoding": "gzip", "User-Agent": "spotkeeper (gzip)"}
-"""Google compresses what is asked for in both ways: https://cloud.google.com/compute/docs/api/best-practices#use-gzip"""
+"""Google compresses a response only when both headers ask for gzip: https://cloud.google.com/compute/docs/api/best-practices#use-gzip"""
 
 _HALF = re.compile(rb"\\u[dD]")
 _JOB_FAILURES = frozenset({"backendError", "internalError", "jobBackendError", "jobInternalError"})
@@ -50,14 +50,14 @@ _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
 def is_local(endpoint: str | None) -> bool:
-    """Whether the endpoint is a plain-text server, which takes no credentials."""
+    """Whether the endpoint is a plain-text server, called without credentials."""
     return endpoint is not None and endpoint.startswith("http://")
 
 
 def credentials(endpoint: str | None) -> Credentials:
-    """Return what to sign calls with: the function's own service account, or whoever is logged in at a terminal.
+    """Return the credentials for calls: the function's service account, or application-default credentials.
 
-    Raises UnavailableError where neither is.
+    Raises UnavailableError when there are none.
     """
     return AnonymousCredentials() if is_local(endpoint) else _own_credentials()
 
@@ -73,19 +73,19 @@ def _own_credentials() -> Credentials:
 
 
 class CallError(UnavailableError):
-    """A call that failed for good; `status` is what the service answered, 0 when it did not."""
+    """A call that failed after its retries; `status` is the HTTP status, 0 without a response."""
 
     def __init__(self, message: str, status: int) -> None:
-        """Say what went wrong."""
+        """Keep the status beside the message."""
         super().__init__(message)
         self.status = status
 
 
-class PlainCalls:
-    """Calls a service that speaks JSON; a failure that may pass is tried again, any other is a CallError."""
+class HttpCalls:
+    """Calls a JSON API; transient failures are retried, all others raise CallError."""
 
     def __init__(self, service: str, host: str, endpoint: str | None, patience: timedelta) -> None:
-        """Prepare to call a host of Google's, or the endpoint instead."""
+        """Connect to a Google host, or to the endpoint when one is set."""
         self._service = service
         address = endpoint or host
         self._address = address if "://" in address else f"https://{address}"
@@ -95,7 +95,7 @@ class PlainCalls:
     def call(
         self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Return the object that a call with a body of JSON, or with a query, is answered with."""
+        """Return the JSON object of the response; raises CallError."""
         deadline = time.monotonic() + self._patience
         longest = FIRST_PAUSE
         while True:
@@ -103,8 +103,8 @@ class PlainCalls:
             if found is not None:
                 return found
             pause = random.uniform(0, longest)  # noqa: S311 (jitter needs no secrecy)
-            if not failure.may_pass or time.monotonic() + pause > deadline:
-                message = f"{self._service}: {' '.join(failure.told.split())[:500]}"
+            if not failure.transient or time.monotonic() + pause > deadline:
+                message = f"{self._service}: {' '.join(failure.detail.split())[:500]}"
                 raise CallError(message, failure.status)
             time.sleep(pause)
             longest = min(longest * PAUSE_GROWTH, LONGEST_PAUSE)
@@ -112,79 +112,81 @@ class PlainCalls:
     def _attempt(
         self, method: str, url: str, body: object, query: Mapping[str, str] | None
     ) -> tuple[dict[str, Any] | None, "_Failure"]:
-        """The answer, or why there is none."""
+        """The response, or the failure."""
         try:
             response = self._http.request(
                 method, url, timeout=TIMEOUT, retries=False, json=body, fields=query, headers=_HEADERS
             )
             if response.status != HTTPStatus.OK:
-                told = f"{response.status} {response.reason}: {response.data.decode(errors='replace')}"
-                return None, _Failure(told, response.status, may_pass=_may_pass(response))
+                detail = f"{response.status} {response.reason}: {response.data.decode(errors='replace')}"
+                return None, _Failure(detail, response.status, transient=_transient(response))
             found = _writable(response.json(), response.data)
         except (HTTPError, GoogleAuthError, ValueError, RecursionError) as error:
-            return None, _Failure(f"{type(error).__name__}: {error}", may_pass=isinstance(error, _PASSING_ERRORS))
-        return (found if isinstance(found, dict) else None), _Failure(f"the answer {str(found)[:200]} is no object")
+            return None, _Failure(f"{type(error).__name__}: {error}", transient=isinstance(error, _TRANSIENT_ERRORS))
+        return (found if isinstance(found, dict) else None), _Failure(
+            f"unexpected response: {str(found)[:200]} is not a JSON object"
+        )
 
 
 def _writable(found: Any, body: bytes) -> Any:  # noqa: ANN401 (whatever JSON holds)
-    """Return what was read, with what no UTF-8 can hold replaced: JSON lets half of a surrogate pair stand alone."""
+    """Return the value with lone surrogates replaced: JSON allows them, UTF-8 does not."""
     if not _HALF.search(body):
         return found
     return json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
 
 
-class Turning:
-    """The pages of one list that were asked for; to come back to one is to turn in a circle, without end."""
+class PageTokens:
+    """The page tokens of one list; a token that comes twice would make the paging endless."""
 
     def __init__(self, service: str) -> None:
-        """Begin with the first page, which has no token."""
+        """Start at the first page, which has no token."""
         self._service = service
         self._tokens = {""}
 
-    def to(self, token: str) -> str:
-        """Return the token of the next page; raises CallError when that was asked for before."""
+    def follow(self, token: str) -> str:
+        """Return the token of the next page; raises CallError when it was returned before."""
         if token in self._tokens:
-            message = f"{self._service}: the page {token[:50]!r} was to follow itself"
+            message = f"{self._service}: page token {token[:50]!r} was returned twice"
             raise CallError(message, 0)
         self._tokens.add(token)
         return token
 
 
-def readable[Item, Result](
-    items: Iterable[Item], read: Callable[[Item], Result], report: Callable[[str], None]
+def parse_each[Item, Result](
+    items: Iterable[Item], parse: Callable[[Item], Result], report: Callable[[str], None]
 ) -> Iterator[Result]:
-    """Yield what is read of each item of a list; one that cannot be read is reported, and hides no other.
+    """Yield each parsed item of a list; an item that cannot be parsed is reported and skipped.
 
-    When there are many of them, or more than a tenth, the service is out of order: then that is raised, at the end at
-    the latest. A plan made without a page of instances would stop others in their place.
+    Raises UnavailableError when more than MAX_UNREADABLE items, or more than MAX_UNREADABLE_SHARE of the list, fail to
+    parse: a plan made without a page of instances would stop other instances instead.
     """
-    count, refusals = 0, list[UnavailableError]()
-    for count, item in enumerate(items, 1):  # noqa: B007 (used when all are read)
+    count, failures = 0, list[UnavailableError]()
+    for count, item in enumerate(items, 1):  # noqa: B007 (used after the loop)
         try:
-            result = read(item)
+            result = parse(item)
         except UnavailableError as error:
-            refusals.append(error)
-            if len(refusals) > MOST_UNREADABLE:
+            failures.append(error)
+            if len(failures) > MAX_UNREADABLE:
                 raise
             report(str(error))
         else:
             yield result
-    if len(refusals) > max(1, count // TOLERATED):
-        raise refusals[-1]
+    if len(failures) > max(1, int(count * MAX_UNREADABLE_SHARE)):
+        raise failures[-1]
 
 
 class _Failure(NamedTuple):
-    told: str
+    detail: str
     status: int = 0
-    may_pass: bool = False
+    transient: bool = False
 
 
-def _may_pass(response: BaseHTTPResponse) -> bool:
+def _transient(response: BaseHTTPResponse) -> bool:
     return response.status in PASSING_STATUSES or not (RATE_LIMITS | _JOB_FAILURES).isdisjoint(_reasons(response))
 
 
 def _reasons(response: BaseHTTPResponse) -> set[str]:
-    """Why a call was refused: `{"error": {"errors": [{"reason": …}]}}`, whatever else may come instead."""
+    """The reasons of an error response, `{"error": {"errors": [{"reason": …}]}}`; none in any other form."""
     try:
         errors = response.json()["error"]["errors"]
         return {str(error["reason"]) for error in errors}

@@ -18,12 +18,12 @@ from spotkeeper.gcp.client_calls import (
     TIMEOUT,
     client_options,
     credentials,
-    failing_as_unavailable,
     insecure_channel,
     is_local,
     retry,
+    translate_errors,
 )
-from spotkeeper.gcp.http_calls import Turning, readable
+from spotkeeper.gcp.http_calls import PageTokens, parse_each
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR
 from spotkeeper.ports import Report
@@ -56,19 +56,19 @@ class MonitoringUptime:
         """Yield the uptime of every instance of the project in these consecutive hours, as far as it is not zero."""
         wanted = {int((hour + HOUR).timestamp()): hour for hour in hours}
         request = uptime_request(project_id, hours)
-        with failing_as_unavailable("Cloud Monitoring"):
-            turned = Turning("Cloud Monitoring")
+        with translate_errors("Cloud Monitoring"):
+            page_tokens = PageTokens("Cloud Monitoring")
             while True:
                 decoded = self._page(request)
                 if request.page_token and not decoded.time_series and not decoded.next_page_token:
                     decoded = self._page(request)  # A page that was promised and is empty may have lost what was on it.
                 for error in decoded.execution_errors:
                     report(f"Cloud Monitoring: {error.message or 'an incomplete answer'}")
-                for uptimes in readable(decoded.time_series, lambda series: _uptimes(series, wanted), report):
+                for uptimes in parse_each(decoded.time_series, lambda series: _uptimes(series, wanted), report):
                     yield from uptimes
                 if not decoded.next_page_token:
                     return
-                request.page_token = turned.to(decoded.next_page_token)
+                request.page_token = page_tokens.follow(decoded.next_page_token)
 
     def _page(self, request: ListTimeSeriesRequest) -> Any:  # noqa: ANN401 (protobuf of ListTimeSeriesResponse)
         pager = self._client.list_time_series(request=request, retry=self._retry, timeout=TIMEOUT)

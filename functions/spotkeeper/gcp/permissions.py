@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from google.auth.transport.requests import AuthorizedSession
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.client_calls import TIMEOUT, credentials, failing_as_unavailable
+from spotkeeper.gcp.client_calls import TIMEOUT, credentials, translate_errors
 
 ADDRESS = "https://cloudresourcemanager.googleapis.com"
 
@@ -44,7 +44,7 @@ class ProjectPermissions:
 
     def _granted(self, project_id: str) -> set[str]:
         address = f"{self._address}/v3/projects/{project_id}:testIamPermissions"
-        with failing_as_unavailable("Resource Manager"):
+        with translate_errors("Resource Manager"):
             answer = self._session.post(address, json={"permissions": list(NEEDED)}, timeout=TIMEOUT)
             answer.raise_for_status()
             granted = answer.json().get("permissions", [])

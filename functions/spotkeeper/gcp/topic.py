@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from google.cloud import pubsub_v1  # type: ignore[attr-defined]
 
-from spotkeeper.gcp.client_calls import TIMEOUT, failing_as_unavailable
+from spotkeeper.gcp.client_calls import TIMEOUT, translate_errors
 
 
 def publish(topic: str, body: bytes, attributes: Mapping[str, str]) -> str:
     """Send a message and return its id; raises UnavailableError."""
-    with failing_as_unavailable("Pub/Sub"):
+    with translate_errors("Pub/Sub"):
         publisher = pubsub_v1.PublisherClient()
         message_id = publisher.publish(topic, body, **attributes).result(timeout=TIMEOUT)
         publisher.stop()

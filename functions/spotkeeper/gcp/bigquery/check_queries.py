@@ -9,7 +9,7 @@ from google.cloud import bigquery
 from google.cloud.bigquery import QueryJob
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 
 QUERY_SECONDS = 300.0
 """Seconds that one check may take."""
@@ -40,11 +40,11 @@ class CheckQueries:
         return {name: self._answer(name, job) for name, job in asked.items()}
 
     def _ask(self, name: str, query: str) -> QueryJob:
-        with failing_as_unavailable(f"BigQuery, check {name}"):
+        with translate_errors(f"BigQuery, check {name}"):
             return self._client.query(query, retry=self._retry, job_retry=None, timeout=TIMEOUT)
 
     def _answer(self, name: str, job: QueryJob) -> Found:
-        with failing_as_unavailable(f"BigQuery, check {name}"):
+        with translate_errors(f"BigQuery, check {name}"):
             rows = job.result(retry=self._retry, timeout=QUERY_SECONDS, max_results=MOST_SHOWN)
             first = tuple(dict(row.items()) for row in rows)
         if not rows.schema:

@@ -13,7 +13,7 @@ from google.cloud.bigquery.table import Row
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.doctor.facts import Found, Notification, Plan, Prices, Records, Run, Table, Unread
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 
 QUERY_SECONDS = 120.0
 """Seconds that one question may take."""
@@ -95,7 +95,7 @@ class RecordsReader:
 
     def _found[Fact](self, read: Callable[[], Fact | None]) -> Found[Fact]:
         try:
-            with failing_as_unavailable("BigQuery"):
+            with translate_errors("BigQuery"):
                 return read()
         except UnavailableError as error:
             match error.__cause__:

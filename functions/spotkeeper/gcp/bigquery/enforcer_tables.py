@@ -29,7 +29,7 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY, amount, delivery_parameters, rounded
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.tracker_rows import dated_rate_from
-from spotkeeper.gcp.client_calls import failing_as_unavailable
+from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
 from spotkeeper.periods import PeriodKind, budget_period, rfc3339
@@ -72,7 +72,7 @@ class EnforcementRecords:
             ArrayQueryParameter("labels", "STRING", labels),
             ScalarQueryParameter("label_keys", "INT64", len(rule.labels)),
         ]
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             [row] = self._jobs.query("enforcement_history", parameters)
             return History(
                 received_before=row["received_before"],
@@ -89,7 +89,7 @@ class EnforcementRecords:
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
 
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
@@ -99,7 +99,7 @@ class EnforcementRecords:
         self._load(staging, schema, (_planned(delivery, each) for each in events))
         try:
             parameters = [*_delivery(delivery), *_plan(delivery), ScalarQueryParameter("plans", "INT64", plans)]
-            with failing_as_unavailable("BigQuery"):
+            with translate_errors("BigQuery"):
                 [row] = self._jobs.transaction("plan", parameters, staging)
         finally:
             self._sweep(staging)
@@ -124,7 +124,7 @@ class EnforcementRecords:
             _time("now", now),
             _time("day_start", budget_period(PeriodKind.DAY, now).start),
         ]
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             rows = list(self._jobs.query("stopped", parameters))
             return [_stopped(row) for row in rows], max((row["starts_today"] for row in rows), default=0)
 

@@ -14,8 +14,8 @@ from google.cloud.bigquery.table import RowIterator
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.rest_query import statement_text
-from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
-from spotkeeper.gcp.http_calls import Turning
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
+from spotkeeper.gcp.http_calls import PageTokens
 
 JOB_SECONDS = 300.0
 """Seconds that one job may take."""
@@ -41,7 +41,7 @@ class Jobs:
 
     def query(self, statement: str, parameters: Sequence[Parameter]) -> Iterator[Any]:
         """Run one of the statements of this package, all of which have columns, and return its rows."""
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             rows = self._run(statement_text(statement), parameters)
         if not rows.schema:
             message = f"BigQuery: the statement {statement} was answered without its columns"
@@ -58,7 +58,7 @@ class Jobs:
         """
         within = "\n".join(map(statement_text, parts))
         script = statement_text(statement).replace("-- {parts}", within).replace("{staging}", f"`{staging}`")
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             for collisions in range(_MOST_COLLISIONS):
                 try:
                     return list(self._run(script, parameters))
@@ -71,7 +71,7 @@ class Jobs:
     def fields(self, table: str) -> tuple[SchemaField, ...]:
         """Return the columns of a table, none of them required."""
         if table not in self._fields:
-            with failing_as_unavailable("BigQuery"):
+            with translate_errors("BigQuery"):
                 found = self._client.get_table(self._dataset.table(table), retry=self._retry, timeout=TIMEOUT)
             self._fields[table] = tuple(_optional(field) for field in found.schema)
         return self._fields[table]
@@ -85,7 +85,7 @@ class Jobs:
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
         )
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             self._client.create_table(new, exists_ok=True, retry=self._retry, timeout=TIMEOUT)
             job = self._client.load_table_from_file(
                 lines,
@@ -100,7 +100,7 @@ class Jobs:
 
     def drop(self, table: str) -> None:
         """Delete a table, if it is there."""
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             self._client.delete_table(self._dataset.table(table), not_found_ok=True, retry=self._retry, timeout=TIMEOUT)
 
     def _run(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
@@ -114,14 +114,14 @@ class Jobs:
 
 def _all_rows(rows: RowIterator) -> Iterator[Any]:
     """Yield the rows of all pages; raises UnavailableError when they are not as many as BigQuery said."""
-    read, turned = 0, Turning("BigQuery")
-    with failing_as_unavailable("BigQuery"):
+    read, page_tokens = 0, PageTokens("BigQuery")
+    with translate_errors("BigQuery"):
         for page in rows.pages:
             for row in page:
                 read += 1
                 yield row
             if rows.next_page_token:
-                turned.to(rows.next_page_token)
+                page_tokens.follow(rows.next_page_token)
     if rows.total_rows is not None and read != rows.total_rows:
         message = f"BigQuery: {read} rows were read, not {rows.total_rows}"
         raise UnavailableError(message)

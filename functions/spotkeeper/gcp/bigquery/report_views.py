@@ -9,7 +9,7 @@ from typing import Any
 from google.cloud import bigquery
 from google.cloud.bigquery import QueryJob, ScalarQueryParameter
 
-from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 from spotkeeper.report.rows import (
     BudgetState,
     CheaperPlace,
@@ -99,13 +99,13 @@ class ReportViews:
             ScalarQueryParameter("end_time", "TIMESTAMP", datetime.combine(end_day, time(), UTC)),
         ]
         configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=parameters)
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             return self._client.query(
                 statement(kind), job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT
             )
 
     def _answer[Row: ViewRow](self, kind: type[Row], job: QueryJob) -> list[Row]:
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             return list(_typed(kind, job.result(retry=self._retry, timeout=QUERY_SECONDS)))
 
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.http_calls import PlainCalls
+from spotkeeper.gcp.http_calls import HttpCalls
 from spotkeeper.periods import rfc3339
 
 HOST = "bigquery.googleapis.com"
@@ -33,7 +33,7 @@ class RestQuery:
     """Runs statements in one dataset; raises UnavailableError."""
 
     def __init__(self, project_id: str, dataset: str, endpoint: str | None, patience: timedelta) -> None:
-        self._calls = PlainCalls("BigQuery", HOST, endpoint, patience)
+        self._calls = HttpCalls("BigQuery", HOST, endpoint, patience)
         self._queries = f"/bigquery/v2/projects/{project_id}/queries"
         self._dataset = {"projectId": project_id, "datasetId": dataset}
 

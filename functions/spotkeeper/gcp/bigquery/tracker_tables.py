@@ -26,7 +26,7 @@ from google.cloud.bigquery import (
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.tracker_rows import dated_rate_from, look_from, staged
-from spotkeeper.gcp.client_calls import failing_as_unavailable
+from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import InstanceKey
 from spotkeeper.logs import log_event
 from spotkeeper.periods import Period, rfc3339
@@ -91,14 +91,14 @@ class Warehouse:
 
     def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
         """Return what is recorded of each hour since then, and when the catalog was read."""
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             rows = list(self._jobs.query("hour_states", [_time("since", since)]))
             states = [HourState(row["hour"], row["complete"], frozenset(row["projects"])) for row in rows]
             return states, sorted({reading for row in rows for reading in row["readings"]})
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
 
     def looks_since(self, projects: Sequence[str], since: datetime) -> Iterator[Look]:
@@ -163,7 +163,7 @@ class WarehouseStage:
             _time("periods_end", max(period.end for period in periods)),
         ]
         parts = [part for kind, part in _PARTS.items() if kind in self._kinds]
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             [row] = self._jobs.transaction("commit", parameters, self._table, parts)
         costs = [(each["hour"], each["cost"]) for each in row["costs"]]
         told = [(each["period"], each["period_start"], each["threshold"]) for each in row["told"]]
@@ -232,7 +232,7 @@ class WarehouseStage:
 
 def _looks(rows: Iterator[Any]) -> Iterator[Look]:
     for row in rows:
-        with failing_as_unavailable("BigQuery"):
+        with translate_errors("BigQuery"):
             look = look_from(row)
         yield look
 

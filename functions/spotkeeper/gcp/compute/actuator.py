@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from spotkeeper.enforcement.actions import Verb
 from spotkeeper.enforcement.plans import RUNNING, SpotVm
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, failing_as_unavailable, retry
+from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 from spotkeeper.gcp.compute.groups import Groups, group_of
 from spotkeeper.gcp.compute.operations import Operations, Place, widen
 from spotkeeper.gcp.compute.shapes import Shapes
@@ -59,7 +59,7 @@ class ComputeActuator:
             fingerprint=found.metadata.fingerprint,
             items=[compute_v1.Items(key=name, value=value) for name, value in items.items()],
         )
-        with failing_as_unavailable("Compute Engine"):
+        with translate_errors("Compute Engine"):
             self._instances.set_metadata_unary(
                 project=key.project_id,
                 zone=key.zone,
@@ -122,7 +122,7 @@ class ComputeActuator:
             time.sleep(_PAUSE)
 
     def _get(self, key: InstanceKey) -> Any | None:  # noqa: ANN401 (protobuf of compute_v1.Instance)
-        with failing_as_unavailable("Compute Engine"):
+        with translate_errors("Compute Engine"):
             try:
                 found = self._instances.get(
                     project=key.project_id,

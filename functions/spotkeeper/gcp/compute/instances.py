@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from spotkeeper.gcp.answer_values import count, moment, number_as_text, optional_text, text, truth
-from spotkeeper.gcp.compute.lists import InstanceList, Json, compute_calls, last_part, read_as_expected
+from spotkeeper.gcp.compute.lists import InstanceList, Json, compute_calls, last_part, translate_parse_errors
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
-from spotkeeper.gcp.http_calls import readable
+from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
 from spotkeeper.ports import Report
 
@@ -37,7 +37,7 @@ class ComputeInstances:
         def read(found: Json) -> Sighting:
             return Sighting(to_instance(project_id, found, self.shapes, report), _running_since(found))
 
-        for sighting in readable(self.found(project_id, report), read, report):
+        for sighting in parse_each(self.found(project_id, report), read, report):
             if sighting.instance.shape.machine_type not in self.shapes.unread:
                 yield sighting
 
@@ -54,7 +54,7 @@ class ComputeInstances:
 
 def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
     """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
-    with read_as_expected(_called(found)):
+    with translate_parse_errors(_called(found)):
         zone = text(last_part(found["zone"]))
         machine_type = text(last_part(found["machineType"]))
         sizes = shapes.sizes(project_id, zone, machine_type, report)
@@ -102,7 +102,7 @@ def _running_since(found: Json) -> datetime | None:
     """Since when an instance has run; a resumed one does not say."""
     if found.get("status") != "RUNNING" or found.get("lastSuspendedTimestamp"):
         return None
-    with read_as_expected(_called(found)):
+    with translate_parse_errors(_called(found)):
         return time_from(found.get("lastStartTimestamp"))
 
 

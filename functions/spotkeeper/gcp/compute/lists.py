@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.http_calls import PlainCalls, Turning
+from spotkeeper.gcp.http_calls import HttpCalls, PageTokens
 from spotkeeper.ports import Report
 
 HOST = "compute.googleapis.com"
@@ -14,16 +14,16 @@ HOST = "compute.googleapis.com"
 PROJECTS = "/compute/v1/projects"
 
 ITEMS_PER_PAGE = 500
-"""The most that aggregatedList gives."""
+"""The largest page size of aggregatedList."""
 
 type Json = dict[str, Any]
 
 _HARMLESS_WARNINGS = {"NO_RESULTS_ON_PAGE", ""}
 
 
-def compute_calls(endpoint: str | None, patience: timedelta) -> PlainCalls:
-    """Return the way to Compute Engine, or to a server that speaks its protocol."""
-    return PlainCalls("Compute Engine", HOST, endpoint, patience)
+def compute_calls(endpoint: str | None, patience: timedelta) -> HttpCalls:
+    """Return the caller of Compute Engine, or of the endpoint when one is set."""
+    return HttpCalls("Compute Engine", HOST, endpoint, patience)
 
 
 class AggregatedList:
@@ -35,8 +35,8 @@ class AggregatedList:
     collection = ""
     kind = ""
 
-    def __init__(self, calls: PlainCalls, fields: str) -> None:
-        """Prepare to read some fields of what is listed."""
+    def __init__(self, calls: HttpCalls, fields: str) -> None:
+        """Request only these fields of each item."""
         self._calls = calls
         self.query = {
             "maxResults": str(ITEMS_PER_PAGE),
@@ -48,16 +48,16 @@ class AggregatedList:
         }
 
     def items(self, project_id: str, report: Report, **more: str) -> Iterator[Json]:
-        """Yield all that is listed, for a query with more parameters; a zone that does not answer is reported.
+        """Yield all items, with more query parameters; a zone that does not answer is reported.
 
-        Every page says that it is one: an answer that does not is no list of nothing.
+        A response without the kind of the list is refused: it must not count as an empty list.
         """
         query = {**self.query, **more}
-        turned = Turning("Compute Engine")
+        page_tokens = PageTokens("Compute Engine")
         while True:
             page = self._calls.call("GET", f"{PROJECTS}/{project_id}/aggregated/{self.collection}", query=query)
             if page.get("kind") != self.kind:
-                message = f"Compute Engine: {str(page)[:200]} was answered where a {self.kind} was promised"
+                message = f"Compute Engine: unexpected response: {str(page)[:200]} is not a {self.kind}"
                 raise UnavailableError(message)
             scopes = list(_expected(page.get("items", {}), dict).values())
             _report_missing(page, scopes, report)
@@ -66,7 +66,7 @@ class AggregatedList:
                     yield _expected(item, dict)
             if not page.get("nextPageToken"):
                 return
-            query["pageToken"] = turned.to(_expected(page["nextPageToken"], str))
+            query["pageToken"] = page_tokens.follow(_expected(page["nextPageToken"], str))
 
 
 class InstanceList(AggregatedList):
@@ -92,7 +92,7 @@ def last_part(url: str) -> str:
 
 
 def _report_missing(page: Json, scopes: Iterable[Json], report: Report) -> None:
-    """Report what a page of an aggregated list says is not in it."""
+    """Report the zones and warnings that a page of an aggregated list names as missing."""
     for scope in _expected(page.get("unreachables", []), list):
         report(f"Compute Engine: {last_part(str(scope))} does not answer")
     for part in (page, *scopes):
@@ -102,18 +102,18 @@ def _report_missing(page: Json, scopes: Iterable[Json], report: Report) -> None:
 
 
 def _expected[Kind](value: object, kind: type[Kind]) -> Kind:
-    """Return a part of an answer that is of the promised kind."""
+    """Return a part of a response, checked to be of the expected type."""
     if not isinstance(value, kind):
-        message = f"Compute Engine: {str(value)[:200]!r} was answered where a {kind.__name__} was promised"
+        message = f"Compute Engine: unexpected response: {str(value)[:200]!r} is not a {kind.__name__}"
         raise UnavailableError(message)
     return value
 
 
 @contextmanager
-def read_as_expected(what: str = "an answer") -> Iterator[None]:
-    """Take what does not fit into a description for a service that is out of order."""
+def translate_parse_errors(what: str = "response") -> Iterator[None]:
+    """Translate the errors of parsing one resource into an UnavailableError that names it."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        message = f"Compute Engine: {what} is of another form than promised: {type(error).__name__}: {error}"
+        message = f"Compute Engine: unexpected response: {what}: {type(error).__name__}: {error}"
         raise UnavailableError(message) from error

@@ -12,7 +12,7 @@ from google.cloud import compute_v1
 from requests.adapters import HTTPAdapter
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.client_calls import TIMEOUT, failing_as_unavailable, retry
+from spotkeeper.gcp.client_calls import TIMEOUT, retry, translate_errors
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
@@ -54,7 +54,7 @@ class Operations:
         """
         name = problem = ""
         for _ in range(_MOST_REQUESTS):
-            with failing_as_unavailable("Compute Engine"):
+            with translate_errors("Compute Engine"):
                 operation = request(request_id)
             name, ended_at_once = str(operation.name), _is_done(operation)
             if not name:
@@ -79,7 +79,7 @@ class Operations:
                 raise UnavailableError(message)
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
-            with failing_as_unavailable("Compute Engine"):
+            with translate_errors("Compute Engine"):
                 operation = self._get(place, name)
         return operation
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from spotkeeper.gcp.answer_values import moment, number_as_text, text
-from spotkeeper.gcp.compute.lists import Json, OperationList, compute_calls, last_part, read_as_expected
-from spotkeeper.gcp.http_calls import readable
+from spotkeeper.gcp.compute.lists import Json, OperationList, compute_calls, last_part, translate_parse_errors
+from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import InstanceKey
 from spotkeeper.ports import Report
 from spotkeeper.tracking.preemptions import Preemption
@@ -30,13 +30,13 @@ class ComputePreemptions:
         def read(operation: Json) -> Preemption:
             return _preemption(project_id, operation)
 
-        for found in readable(self._operations.items(project_id, report, filter=_FILTER), read, report):
+        for found in parse_each(self._operations.items(project_id, report, filter=_FILTER), read, report):
             if start <= found.preempted_at < end:
                 yield found
 
 
 def _preemption(project_id: str, operation: Json) -> Preemption:
-    with read_as_expected("an operation"):
+    with translate_parse_errors("an operation"):
         return Preemption(
             key=InstanceKey(project_id, text(last_part(operation["zone"])), number_as_text(operation["targetId"])),
             instance_name=text(last_part(operation["targetLink"])),

@@ -5,8 +5,8 @@ from http import HTTPStatus
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.answer_values import count, size, text_or_none
-from spotkeeper.gcp.compute.lists import PROJECTS, Json, read_as_expected
-from spotkeeper.gcp.http_calls import CallError, PlainCalls
+from spotkeeper.gcp.compute.lists import PROJECTS, Json, translate_parse_errors
+from spotkeeper.gcp.http_calls import CallError, HttpCalls
 from spotkeeper.instances import Shape
 from spotkeeper.ports import Report
 from spotkeeper.pricing import machine_types
@@ -18,7 +18,7 @@ _MIB_PER_GIB = Decimal(1024)
 class MachineTypes:
     """What Compute Engine says of machine types."""
 
-    def __init__(self, calls: PlainCalls) -> None:
+    def __init__(self, calls: HttpCalls) -> None:
         """Prepare to ask."""
         self._calls = calls
 
@@ -63,7 +63,7 @@ class Shapes:
         found = self._described.get(project_id, zone, machine_type)
         if found is None:
             return None
-        with read_as_expected():
+        with translate_parse_errors():
             if found.get("bundledLocalSsds", {}).get("partitionCount"):
                 return None  # How large its disks are is not said here, and differs between families.
             accelerator = (found.get("accelerators") or [{}])[0]

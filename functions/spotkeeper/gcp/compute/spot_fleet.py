@@ -7,9 +7,9 @@ from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.answer_values import optional_text
 from spotkeeper.gcp.compute.instances import ComputeInstances, time_from, to_instance
-from spotkeeper.gcp.compute.lists import Json, OperationList, compute_calls, read_as_expected
+from spotkeeper.gcp.compute.lists import Json, OperationList, compute_calls, translate_parse_errors
 from spotkeeper.gcp.compute.shapes import Shapes
-from spotkeeper.gcp.http_calls import readable
+from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import ProvisioningModel
 from spotkeeper.ports import Report
 
@@ -35,7 +35,7 @@ class SpotFleet:
         def read(found: Json) -> SpotVm:
             return to_spot_vm(project_id, found, self.shapes, report)
 
-        for vm in readable(self._instances.found(project_id, report), read, report):
+        for vm in parse_each(self._instances.found(project_id, report), read, report):
             if vm.instance.provisioning_model is ProvisioningModel.SPOT:
                 yield vm
 
@@ -52,14 +52,14 @@ class SpotFleet:
 def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> SpotVm:
     """Return an instance with what it does now; one that never started counts from its creation."""
     instance = to_instance(project_id, found, shapes, report)
-    with read_as_expected(f"instance {instance.name}"):
+    with translate_parse_errors(f"instance {instance.name}"):
         started = time_from(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
         return SpotVm(instance, optional_text(found.get("status")), started or _LONG_AGO)
 
 
 def _request(operation: Json) -> tuple[datetime, str]:
     """When an operation was asked for, and by which request."""
-    with read_as_expected("an operation"):
+    with translate_parse_errors("an operation"):
         begun = time_from(operation.get("insertTime")) or _LONG_AGO
         return begun, optional_text(operation.get("clientOperationId"))
 
