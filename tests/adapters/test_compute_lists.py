@@ -1,4 +1,4 @@
-"""What Compute Engine's lists say, page by page and zone by zone, and what becomes of answers of another form."""
+"""Compute Engine's lists, page by page and zone by zone, and malformed responses."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -73,15 +73,15 @@ def test_what_is_missing_from_a_list_is_reported_once_each() -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        {"items": ["not what was promised", 1, None]},
+        {"items": ["not a scope", 1, None]},
         {"items": {"zones/a": "closed"}},
         {"items": {"zones/a": {"instances": {"id": "1"}}}},
         {"items": {"zones/a": {"instances": ["1"]}}},
         {"warning": "lost"},
     ],
 )
-def test_a_list_of_another_form_is_an_answer_that_cannot_be_used(page: dict[str, Any]) -> None:
-    with pytest.raises(UnavailableError, match=r"Compute Engine: .* was answered where a"):
+def test_a_malformed_list_is_an_unexpected_response(page: dict[str, Any]) -> None:
+    with pytest.raises(UnavailableError, match=r"Compute Engine: unexpected response: .* is not a"):
         listed(Answers(page))
 
 
@@ -98,8 +98,8 @@ def test_a_list_of_another_form_is_an_answer_that_cannot_be_used(page: dict[str,
         {"metadata": {"items": [{"value": "no key"}]}},
     ],
 )
-def test_an_instance_of_another_form_is_an_answer_that_cannot_be_used(odd: dict[str, object]) -> None:
-    with pytest.raises(UnavailableError, match="Compute Engine: instance vm-1 is of another form"):
+def test_a_malformed_instance_is_an_unexpected_response_that_names_it(odd: dict[str, object]) -> None:
+    with pytest.raises(UnavailableError, match="Compute Engine: unexpected response: instance vm-1: "):
         read(**odd)
 
 
