@@ -1,1 +1,1 @@
-"""The product's whole world on one machine: emulators for Google Cloud, and the launchers that start them."""
+"""The product on one machine: emulators of Google Cloud, a local BigQuery, and the commands that start them."""

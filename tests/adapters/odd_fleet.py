@@ -155,7 +155,7 @@ class OddMonitoring(Monitoring):
 def odd_cloud() -> Cloud:
     """Return the emulators with the odd fleet and the odd uptimes."""
     cloud = Cloud(odd_fleet())
-    cloud.monitoring = OddMonitoring(cloud.world)
+    cloud.monitoring = OddMonitoring(cloud.state)
     return cloud
 
 

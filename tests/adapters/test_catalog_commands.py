@@ -32,7 +32,7 @@ def cloud(running: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     monkeypatch.setenv("BILLING_ENDPOINT", running.rest_url)
     monkeypatch.setenv("CALL_PATIENCE_SECONDS", "1")
     monkeypatch.delenv("PROJECT_ID", raising=False)
-    running.world.faults.replace(())
+    running.state.faults.replace(())
     return running
 
 
@@ -90,7 +90,7 @@ def test_a_catalog_that_is_down_is_told_in_one_sentence(
     command: tuple[str, ...],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    cloud.world.faults.replace([Rule("catalog", Kind.STATUS, status=403)])
+    cloud.state.faults.replace([Rule("catalog", Kind.STATUS, status=403)])
 
     code = main(command)
 

@@ -729,7 +729,7 @@ def test_what_one_may_not_look_at_is_unknown_with_the_role_to_ask_for(
 ) -> None:
     parts, asked = SERVICES[service]
     refused = f"Permission '{service}.get' denied on resource (or it may not exist)."
-    platform.world.faults.replace([Rule(service, Kind.STATUS, status=403, message=refused)])
+    platform.state.faults.replace([Rule(service, Kind.STATUS, status=403, message=refused)])
 
     told = doctor(dataset)
 
@@ -745,7 +745,7 @@ def test_what_one_may_not_look_at_is_unknown_with_the_role_to_ask_for(
 def test_an_answer_that_cannot_be_read_is_unknown_and_no_problem(
     platform: Platform, records: Records, service: str, kind: Kind
 ) -> None:
-    platform.world.faults.replace([Rule(service, kind)])
+    platform.state.faults.replace([Rule(service, kind)])
     installation = Installation(HOME_PROJECT, DATASET)
 
     found = PlatformReader(installation, platform.url, timedelta(0)).read(NOW)
@@ -768,7 +768,7 @@ def test_a_region_that_cannot_be_reached_is_no_function_that_is_missing(platform
 
 
 def test_a_service_that_is_down_leaves_the_rest_known(doctor: Doctor, dataset: str, platform: Platform) -> None:
-    platform.world.faults.replace([Rule("scheduler", Kind.STATUS, status=503, message="It is away.")])
+    platform.state.faults.replace([Rule("scheduler", Kind.STATUS, status=503, message="It is away.")])
 
     told = doctor(dataset)
 
@@ -837,7 +837,7 @@ def test_nothing_is_changed_by_looking(doctor: Doctor, dataset: str, platform: P
     doctor(dataset)
 
     assert json.dumps(platform.resources, sort_keys=True) == before
-    assert platform.world.calls == []
+    assert platform.state.calls == []
 
 
 @pytest.mark.parametrize(

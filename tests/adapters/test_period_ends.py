@@ -42,7 +42,7 @@ class Year:
 
     def run(self, moment: datetime, start: datetime | None = None, end: datetime | None = None) -> list[Told]:
         """Run at a moment, for all that is due or for some hours, and return what was told."""
-        self.cloud.world.clock.now = moment
+        self.cloud.state.clock.now = moment
         hours = hours_between(start, end) if start and end else ()
         summary = track(
             self.tracker.settings, self.tracker.ports, f"run-{moment:%Y%m%d%H%M%S}", TrackRequest(moment, moment, hours)

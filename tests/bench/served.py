@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.local.emulators.cloud import Cloud
 from infra.local.emulators.monitoring_api import Monitoring
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import Clock, parse
 from infra.local.fleet.fleet import Fleet
 from infra.local.fleet.scenario import synthetic_fleet
@@ -110,9 +110,9 @@ class _RememberingHandler(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # 
 class RememberingMonitoring(Monitoring):
     """Cloud Monitoring with a memory."""
 
-    def __init__(self, world: World, memo: Memo) -> None:
-        """Answer for a world."""
-        super().__init__(world)
+    def __init__(self, state: CloudState, memo: Memo) -> None:
+        """Answer for a state."""
+        super().__init__(state)
         self._memo = memo
 
     def grpc_service(self) -> Any:  # noqa: ANN401 (a gRPC handler)
@@ -127,7 +127,7 @@ class RememberingCloud(Cloud):
         """Prepare to serve a fleet."""
         super().__init__(fleet, clock)
         self._memo = memo
-        self.monitoring = RememberingMonitoring(self.world, memo)
+        self.monitoring = RememberingMonitoring(self.state, memo)
 
     def _application(self) -> Any:  # noqa: ANN401 (an ASGI application)
         return RememberingApp(super()._application(), self._memo)

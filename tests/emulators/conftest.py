@@ -27,8 +27,8 @@ def running() -> Iterator[Cloud]:
 @pytest.fixture
 def cloud(running: Cloud) -> Cloud:
     """The emulators as they were at first."""
-    running.world.clock.now = FIRST_LOOK
-    running.world.reset()
+    running.state.clock.now = FIRST_LOOK
+    running.state.reset()
     running.monitoring.written.clear()
     return running
 

@@ -26,7 +26,7 @@ ANYBODY = AnonymousCredentials()  # as google-auth ships it
 
 @pytest.fixture
 def assets(cloud: Cloud) -> Iterator[asset_v1.AssetServiceClient]:
-    cloud.world.clock.now = NOW
+    cloud.state.clock.now = NOW
     with asset_v1.AssetServiceClient(
         transport="rest", credentials=ANYBODY, client_options={"api_endpoint": cloud.rest_url}
     ) as client:
@@ -46,7 +46,7 @@ def history(client: asset_v1.AssetServiceClient, *names: str, **changes: object)
 
 
 def test_a_short_lived_vm_is_known_with_its_shape_and_end(cloud: Cloud, assets: asset_v1.AssetServiceClient) -> None:
-    (vm,) = [vm for vm in cloud.world.fleet.vms if vm.name == "probe-20min"]
+    (vm,) = [vm for vm in cloud.state.fleet.vms if vm.name == "probe-20min"]
     found = history(assets, PROBE)
     data = dict(found[-2].asset.resource.data)
     assert [temporal.deleted for temporal in found][-2:] == [False, True]

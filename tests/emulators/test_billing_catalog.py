@@ -132,7 +132,7 @@ def test_prices_over_a_dollar_and_below_nothing_use_both_fields(cloud: Cloud) ->
 def test_n2_spot_prices_change_twice(
     cloud: Cloud, catalog: billing_v1.CloudCatalogClient, now: datetime, iowa: str, netherlands: str
 ) -> None:
-    cloud.world.clock.now = now
+    cloud.state.clock.now = now
     found = prices(catalog)
     assert found["Spot Preemptible N2 Instance Core running in Iowa"] == Decimal(iowa)
     assert found["Spot Preemptible N2 Instance Core running in Netherlands"] == Decimal(netherlands)
@@ -177,6 +177,6 @@ def test_an_unknown_service_is_not_found(catalog: billing_v1.CloudCatalogClient)
 
 
 def test_the_catalog_can_be_out_of_order(cloud: Cloud, catalog: billing_v1.CloudCatalogClient) -> None:
-    cloud.world.faults.replace([Rule("catalog", Kind.STATUS, status=503)])
+    cloud.state.faults.replace([Rule("catalog", Kind.STATUS, status=503)])
     with pytest.raises(exceptions.ServiceUnavailable):
         catalog.list_skus(request={"parent": SERVICE}, retry=None)

@@ -54,10 +54,10 @@ def test_pages_span_zones_and_together_hold_every_instance_once(
         for _, scope in instances.aggregated_list(request={"project": "research-ml", "max_results": 5})
         for instance in scope.instances
     ]
-    expected = {str(vm.instance_id) for vm in cloud.world.fleet.listed("research-ml", FIRST_LOOK)}
+    expected = {str(vm.instance_id) for vm in cloud.state.fleet.listed("research-ml", FIRST_LOOK)}
     assert len(found) == len(expected)
     assert set(found) == expected
-    assert cloud.world.requests["compute", "instances.aggregatedList"] == -(-len(expected) // 5)
+    assert cloud.state.requests["compute", "instances.aggregatedList"] == -(-len(expected) // 5)
 
 
 def test_a_page_names_every_zone_and_says_where_it_shows_nothing(cloud: Cloud) -> None:
@@ -70,7 +70,7 @@ def test_a_page_names_every_zone_and_says_where_it_shows_nothing(cloud: Cloud) -
 
 def test_a_list_follows_the_fleet_between_its_pages(cloud: Cloud) -> None:
     first = fetched(cloud, "research-ml", maxResults="5")
-    cloud.world.clock.advance(3600)
+    cloud.state.clock.advance(3600)
     second = fetched(cloud, "research-ml", maxResults="500", pageToken=first["nextPageToken"])
     names = [
         [instance["name"] for scope in page["items"].values() for instance in scope.get("instances", ())]
@@ -141,14 +141,14 @@ def test_a_partial_response_holds_the_fields_asked_for_and_no_more(cloud: Cloud)
     page = fetched(cloud, "data-platform", fields=fields, maxResults="500")
     found = [instance for scope in page["items"].values() for instance in scope["instances"]]
     assert page.keys() == {"items"}
-    assert len(found) == len(list(cloud.world.fleet.listed("data-platform", FIRST_LOOK)))
+    assert len(found) == len(list(cloud.state.fleet.listed("data-platform", FIRST_LOOK)))
     assert all(instance.keys() <= {"id", "labels", "scheduling", "disks"} for instance in found)
     assert all(instance["scheduling"].keys() == {"preemptible"} for instance in found)
     assert {disk["diskSizeGb"] for instance in found for disk in instance["disks"]} == {"50", "375"}
 
 
 def test_a_zone_that_cannot_be_reached_is_named_when_partial_success_is_wanted(cloud: Cloud) -> None:
-    cloud.world.faults.replace([Rule("compute", Kind.UNREACHABLE_ZONE, zone="us-central1-a")])
+    cloud.state.faults.replace([Rule("compute", Kind.UNREACHABLE_ZONE, zone="us-central1-a")])
     page = fetched(cloud, "research-ml", returnPartialSuccess="true", maxResults="500")
     assert page["unreachables"] == ["projects/research-ml/zones/us-central1-a"]
     assert page["warning"]["code"] == "UNREACHABLE"
@@ -158,7 +158,7 @@ def test_a_zone_that_cannot_be_reached_is_named_when_partial_success_is_wanted(c
 
 @pytest.mark.parametrize("wanted", [{}, {"returnPartialSuccess": "false"}])
 def test_a_zone_that_cannot_be_reached_fails_the_list_otherwise(cloud: Cloud, wanted: dict[str, str]) -> None:
-    cloud.world.faults.replace([Rule("compute", Kind.UNREACHABLE_ZONE, zone="us-central1-a")])
+    cloud.state.faults.replace([Rule("compute", Kind.UNREACHABLE_ZONE, zone="us-central1-a")])
     assert fetched(cloud, "research-ml", **wanted)["error"]["code"] == 503
 
 
@@ -196,7 +196,7 @@ def test_members_of_groups_say_who_made_them(instances: compute_v1.InstancesClie
 def test_a_legacy_preemptible_instance_has_no_provisioning_model(
     cloud: Cloud, instances: compute_v1.InstancesClient
 ) -> None:
-    cloud.world.clock.now = at(21, 7)
+    cloud.state.clock.now = at(21, 7)
     scheduling = named(instances, "data-platform", "legacy-preemptible").scheduling
     assert scheduling.preemptible
     assert not scheduling.provisioning_model
@@ -206,7 +206,7 @@ def test_a_recreated_instance_has_its_old_name_and_a_new_id(
     cloud: Cloud, instances: compute_v1.InstancesClient
 ) -> None:
     before = named(instances, "research-ml", "trainer-a100")
-    cloud.world.clock.now = at(21, 15)
+    cloud.state.clock.now = at(21, 15)
     after = named(instances, "research-ml", "trainer-a100")
     assert before.id != after.id
 
@@ -214,7 +214,7 @@ def test_a_recreated_instance_has_its_old_name_and_a_new_id(
 def test_a_stopped_instance_stays_in_the_list(cloud: Cloud, instances: compute_v1.InstancesClient) -> None:
     statuses = []
     for moment in (at(21, 11), at(21, 12, 0) + timedelta(seconds=10), at(21, 13), at(22, 10)):
-        cloud.world.clock.now = moment
+        cloud.state.clock.now = moment
         statuses.append(named(instances, "web-frontend", "stopped-at-noon").status)
     assert statuses == ["RUNNING", "STOPPING", "TERMINATED", "RUNNING"]
 
@@ -222,7 +222,7 @@ def test_a_stopped_instance_stays_in_the_list(cloud: Cloud, instances: compute_v
 def test_an_instance_can_live_and_die_between_two_looks(cloud: Cloud, instances: compute_v1.InstancesClient) -> None:
     seen = []
     for moment in (at(21, 10), at(21, 10, 20), at(21, 11)):
-        cloud.world.clock.now = moment
+        cloud.state.clock.now = moment
         seen.append(any(instance.name == "probe-20min" for instance in listed(instances, "research-ml").values()))
     assert seen == [False, True, False]
 
@@ -232,7 +232,7 @@ def test_a_machine_type_changes_while_its_instance_is_stopped(
 ) -> None:
     seen = []
     for hour in (12, 13, 14):
-        cloud.world.clock.now = at(21, hour)
+        cloud.state.clock.now = at(21, hour)
         resized = named(instances, "data-platform", "etl-resized")
         seen.append((resized.status, resized.machine_type.rpartition("/")[2]))
     assert seen == [("RUNNING", "n2-standard-8"), ("TERMINATED", "n2-standard-8"), ("RUNNING", "n2-highmem-8")]
@@ -287,40 +287,40 @@ def test_an_unknown_zone_is_a_bad_request(machine_types: compute_v1.MachineTypes
 def test_a_call_fails_with_the_status_asked_for(
     cloud: Cloud, instances: compute_v1.InstancesClient, status: int, raised: type[Exception]
 ) -> None:
-    cloud.world.faults.replace([Rule("compute", Kind.STATUS, status=status)])
+    cloud.state.faults.replace([Rule("compute", Kind.STATUS, status=status)])
     with pytest.raises(raised, match="on demand"):
         instances.aggregated_list(request={"project": "research-ml"}, retry=None)
 
 
 def test_credentials_can_be_refused(cloud: Cloud) -> None:
-    cloud.world.faults.replace([Rule("compute", Kind.STATUS, status=401)])
+    cloud.state.faults.replace([Rule("compute", Kind.STATUS, status=401)])
     assert fetched(cloud, "research-ml")["error"]["status"] == "UNAUTHENTICATED"
 
 
 def test_a_fault_strikes_the_calls_it_names(cloud: Cloud) -> None:
     fault = Rule("compute", Kind.STATUS, project="research-ml", first=2, last=3)
-    cloud.world.faults.replace([fault])
+    cloud.state.faults.replace([fault])
     assert ["error" in fetched(cloud, "research-ml") for _ in range(4)] == [False, True, True, False]
     assert "error" not in fetched(cloud, "web-frontend")
 
 
 @pytest.mark.parametrize("kind", [Kind.RESET, Kind.TRUNCATED])
 def test_a_connection_breaks(cloud: Cloud, kind: Kind) -> None:
-    cloud.world.faults.replace([Rule("compute", kind, last=1)])
+    cloud.state.faults.replace([Rule("compute", kind, last=1)])
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         fetched(cloud, "research-ml")
     assert "items" in fetched(cloud, "research-ml")
 
 
 def test_a_body_is_empty_or_not_what_was_promised(cloud: Cloud) -> None:
-    cloud.world.faults.replace([Rule("compute", Kind.EMPTY, last=1), Rule("compute", Kind.WRONG_JSON, first=2)])
+    cloud.state.faults.replace([Rule("compute", Kind.EMPTY, last=1), Rule("compute", Kind.WRONG_JSON, first=2)])
     with pytest.raises(requests.exceptions.JSONDecodeError):
         fetched(cloud, "research-ml")
     assert isinstance(fetched(cloud, "research-ml")["items"], list)
 
 
 def test_a_slow_call_takes_its_time(cloud: Cloud) -> None:
-    cloud.world.faults.replace([Rule("compute", Kind.SLOW, seconds=5)])
+    cloud.state.faults.replace([Rule("compute", Kind.SLOW, seconds=5)])
     url = f"{cloud.rest_url}/compute/v1/projects/research-ml/aggregated/instances"
     with pytest.raises(requests.exceptions.ReadTimeout):
         requests.get(url, timeout=0.2)

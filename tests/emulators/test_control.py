@@ -45,7 +45,7 @@ def test_the_clock_stands_still_until_it_is_moved(cloud: Cloud) -> None:
 @pytest.mark.parametrize("wrong", [{"now": "yesterday"}, {"now": "2026-07-22T08:00:00"}, {}, []])
 def test_a_wrong_clock_is_refused_and_changes_nothing(cloud: Cloud, wrong: object) -> None:
     assert "error" in control(cloud, "clock", body=wrong)
-    assert cloud.world.clock.now == FIRST_LOOK
+    assert cloud.state.clock.now == FIRST_LOOK
 
 
 def test_faults_come_and_go(cloud: Cloud) -> None:
@@ -69,7 +69,7 @@ def test_faults_come_and_go(cloud: Cloud) -> None:
 def test_a_fault_that_nobody_knows_is_refused(cloud: Cloud, wrong: object) -> None:
     answer = requests.post(f"{cloud.rest_url}/_control/faults", json=wrong, timeout=5)
     assert answer.status_code == (200 if wrong == {} else 400)
-    assert not cloud.world.faults.rules
+    assert not cloud.state.faults.rules
 
 
 def test_requests_are_counted_by_service_and_method(cloud: Cloud) -> None:

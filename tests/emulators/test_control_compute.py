@@ -48,7 +48,7 @@ def test_operations_take_the_time_that_is_set(cloud: Cloud, instances: Instances
     assert told["name"] == begun.name
     assert "endTime" not in told
     assert control("GET", "operations?project=web-frontend") == []
-    assert cloud.world.operations.wait_seconds == 0
+    assert cloud.state.operations.wait_seconds == 0
 
 
 def test_groups_can_be_looked_at(control: Control) -> None:
@@ -66,13 +66,13 @@ def test_a_reset_undoes_everything_but_the_clock(cloud: Cloud, instances: Instan
     instances.stop_unary(request=TRAINER)
     control("POST", "clock", {"advance_seconds": 60})
     control("POST", "reset")
-    assert cloud.world.fleet == cloud.world.original
-    assert cloud.world.operations.seconds == DEFAULT_SECONDS
+    assert cloud.state.fleet == cloud.state.original
+    assert cloud.state.operations.seconds == DEFAULT_SECONDS
     assert instances.get(request=TRAINER).status == "RUNNING"
     assert control("GET", "operations") == control("GET", "calls") == []
     assert {one["default_action_on_failure"] for one in control("GET", "groups")} == {"REPAIR"}
     assert instances.stop_unary(request={**TRAINER, "project": "research-ml"}).operation_type == "stop"
-    assert not cloud.world.permissions.denials
+    assert not cloud.state.permissions.denials
     assert control("GET", "state")["now"] == "2026-07-21T01:08:00.000Z"
 
 
@@ -96,12 +96,12 @@ def test_a_reset_undoes_everything_but_the_clock(cloud: Cloud, instances: Instan
 )
 def test_what_control_does_not_understand_is_refused(cloud: Cloud, control: Control, path: str, wrong: object) -> None:
     assert "error" in control("POST", path, wrong)
-    assert cloud.world.fleet is cloud.world.original
-    assert not cloud.world.permissions.denials
+    assert cloud.state.fleet is cloud.state.original
+    assert not cloud.state.permissions.denials
 
 
 def test_a_twin_s_status_is_set_by_its_zone(cloud: Cloud, control: Control) -> None:
     told = {"project": "data-platform", "name": "twin", "zone": "europe-west1-b", "status": "HOVERING"}
     control("POST", "instances", told)
-    shown = {vm.zone: vm.status(cloud.world.clock.now) for vm in cloud.world.fleet.vms if vm.name == "twin"}
+    shown = {vm.zone: vm.status(cloud.state.clock.now) for vm in cloud.state.fleet.vms if vm.name == "twin"}
     assert shown == {"us-central1-a": "RUNNING", "europe-west1-b": "HOVERING"}

@@ -109,14 +109,14 @@ def test_a_group_says_how_large_it_is_and_what_it_does_about_failures(zonal: Zon
 def test_a_member_that_its_group_stops_stays_stopped(
     cloud: Cloud, zonal: Zonal, instances: Instances, finished: Finished, members_rest: Callable[[], list[Any]]
 ) -> None:
-    cloud.world.operations.seconds = LIVE_LONG
+    cloud.state.operations.seconds = LIVE_LONG
     before = life(instances)
     begun = zonal.stop_instances_unary(request=stopping(FULL_URL))
-    by_type = {one.task.operation_type: one.due for one in cloud.world.operations.of_project("web-frontend")}
-    cloud.world.clock.advance(1)
+    by_type = {one.task.operation_type: one.due for one in cloud.state.operations.of_project("web-frontend")}
+    cloud.state.clock.advance(1)
     flagged = finished(begun)
     in_between = life(instances)[0]
-    cloud.world.clock.advance(3600)
+    cloud.state.clock.advance(3600)
     (member,) = members_rest()
     group = zonal.get(request=ZONAL)
     assert flagged.operation_type == "compute.instanceGroupManagers.stopInstances"
@@ -171,7 +171,7 @@ def test_a_member_stopped_behind_its_group_s_back_is_made_again_with_another_id(
     finished(instances.stop_unary(request=MEMBER))
     seen = [life(instances)]
     for seconds in (59, 1, 20):
-        cloud.world.clock.advance(seconds)
+        cloud.state.clock.advance(seconds)
         seen.append(life(instances))
     assert [status for status, _ in seen] == ["TERMINATED", "TERMINATED", "PROVISIONING", "RUNNING"]
     assert [number == before[1] for _, number in seen] == [True, True, False, False]
@@ -183,10 +183,10 @@ def test_a_member_stopped_behind_its_group_s_back_is_made_again_with_another_id(
 def test_a_member_started_in_time_is_not_made_again(cloud: Cloud, instances: Instances, finished: Finished) -> None:
     before = life(instances)
     finished(instances.stop_unary(request=MEMBER))
-    cloud.world.clock.advance(10)
+    cloud.state.clock.advance(10)
     finished(instances.start_unary(request=MEMBER))
-    cloud.world.clock.advance(3600)
-    lives = cloud.world.fleet.named("web-frontend", "us-east1-b", "api-mig-4r7t")
+    cloud.state.clock.advance(3600)
+    lives = cloud.state.fleet.named("web-frontend", "us-east1-b", "api-mig-4r7t")
     assert life(instances) == before
     assert len(lives) == 1
 
@@ -197,7 +197,7 @@ def test_a_group_that_does_nothing_about_failures_leaves_a_member_stopped(
     named = {"project": "web-frontend", "scope": "zones/us-east1-b", "name": "api-mig"}
     control("POST", "groups", {**named, "default_action_on_failure": "DO_NOTHING"})
     finished(instances.stop_unary(request=MEMBER))
-    cloud.world.clock.advance(3600)
+    cloud.state.clock.advance(3600)
     assert life(instances)[0] == "TERMINATED"
     assert zonal.get(request=ZONAL).instance_lifecycle_policy.default_action_on_failure == "DO_NOTHING"
 
@@ -211,7 +211,7 @@ def test_an_autoscaler_starts_again_what_its_group_was_told_to_stop(
     zonal.stop_instances_unary(request=stopping(URL))
     members_rest()
     stopped = life(instances)
-    cloud.world.clock.advance(60)
+    cloud.state.clock.advance(60)
     assert stopped == ("TERMINATED", before[1])
     assert life(instances) == before
     assert sizes(zonal.get(request=ZONAL)) == (2, 0)
@@ -236,7 +236,7 @@ def test_a_group_stops_its_members_and_nobody_else(
     with pytest.raises(exceptions.BadRequest, match=complaint):
         zonal.stop_instances_unary(request=stopping(*urls))
     assert life(instances)[0] == "RUNNING"
-    assert not cloud.world.operations.of_project("web-frontend")
+    assert not cloud.state.operations.of_project("web-frontend")
 
 
 def test_only_running_members_are_stopped_and_only_stopped_ones_started(
@@ -266,7 +266,7 @@ def test_a_group_is_not_where_it_was_not_made(zonal: Zonal, regional: Regional) 
 
 
 def test_without_the_permission_a_group_stops_nothing(cloud: Cloud, zonal: Zonal, instances: Instances) -> None:
-    cloud.world.permissions.denials = (Denial(denied=("compute.instanceGroupManagers.update",)),)
+    cloud.state.permissions.denials = (Denial(denied=("compute.instanceGroupManagers.update",)),)
     where = "projects/web-frontend/zones/us-east1-b/instanceGroupManagers/api-mig"
     with pytest.raises(exceptions.Forbidden, match=f"'compute.instanceGroupManagers.update' permission for '{where}'"):
         zonal.stop_instances_unary(request=stopping(URL))
@@ -277,7 +277,7 @@ def test_one_member_can_fail_to_stop_while_its_group_reports_success(
     cloud: Cloud, zonal: Zonal, instances: Instances, finished: Finished, members_rest: Callable[[], list[Any]]
 ) -> None:
     failing = Rule("compute", Kind.OPERATION_ERROR, "instances.stop", instance="api-mig-4r7t")
-    cloud.world.faults.replace([failing])
+    cloud.state.faults.replace([failing])
     done = finished(zonal.stop_instances_unary(request=stopping(URL, URL.replace("4r7t", "9bcd"))))
     failed = [one["targetLink"].rpartition("/")[2] for one in members_rest() if "error" in one]
     assert not done.error.errors
@@ -290,7 +290,7 @@ def test_a_group_s_own_operation_can_fail_and_stops_nothing(
     cloud: Cloud, zonal: Zonal, instances: Instances, finished: Finished
 ) -> None:
     failing = Rule("compute", Kind.OPERATION_ERROR, "instanceGroupManagers.stopInstances", message="no")
-    cloud.world.faults.replace([failing])
+    cloud.state.faults.replace([failing])
     done = finished(zonal.stop_instances_unary(request=stopping(URL)))
     assert [error.message for error in done.error.errors] == ["no"]
     assert life(instances)[0] == "RUNNING"

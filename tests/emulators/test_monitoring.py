@@ -64,7 +64,7 @@ def uptime(client: monitoring_v3.MetricServiceClient, **wanted: Any) -> Uptime: 
 
 def the(cloud: Cloud, name: str) -> Vm:
     """The first VM of this name."""
-    return next(vm for vm in cloud.world.fleet.vms if vm.name == name)
+    return next(vm for vm in cloud.state.fleet.vms if vm.name == name)
 
 
 def test_an_hours_uptime_is_one_point_per_instance_stamped_at_its_end(
@@ -72,7 +72,7 @@ def test_an_hours_uptime_is_one_point_per_instance_stamped_at_its_end(
 ) -> None:
     expected = {
         (str(vm.instance_id), FLEET_START + HOUR): float(vm.uptime_seconds(FLEET_START, FLEET_START + HOUR))
-        for vm in cloud.world.fleet.of_project("research-ml")
+        for vm in cloud.state.fleet.of_project("research-ml")
     }
     assert uptime(client) == {key: seconds for key, seconds in expected.items() if seconds}
 
@@ -110,13 +110,13 @@ def test_points_younger_than_four_minutes_are_not_there_yet(
     key = (str(the(cloud, "gappy").instance_id), FLEET_START + HOUR)
     seen = []
     for seconds in (0, 239, 240):
-        cloud.world.clock.now = FLEET_START + HOUR + timedelta(seconds=seconds)
+        cloud.state.clock.now = FLEET_START + HOUR + timedelta(seconds=seconds)
         seen.append(uptime(client)[key])
     assert seen == [3600 - 240, 3600 - 60, 3600]
 
 
 def test_gaps_are_lost_from_the_sum(cloud: Cloud, client: monitoring_v3.MetricServiceClient) -> None:
-    cloud.world.clock.now = FLEET_START + timedelta(days=1)
+    cloud.state.clock.now = FLEET_START + timedelta(days=1)
     key = str(the(cloud, "gappy").instance_id)
     sums = [
         uptime(client, start=FLEET_START + hour * HOUR, end=FLEET_START + (hour + 1) * HOUR)[
@@ -130,7 +130,7 @@ def test_gaps_are_lost_from_the_sum(cloud: Cloud, client: monitoring_v3.MetricSe
 def test_align_delta_invents_uptime_where_align_sum_does_not(
     cloud: Cloud, client: monitoring_v3.MetricServiceClient
 ) -> None:
-    cloud.world.clock.now = FLEET_START + timedelta(days=2)
+    cloud.state.clock.now = FLEET_START + timedelta(days=2)
     wanted = {
         "project": "web-frontend",
         "text": f'{UPTIME} AND metric.labels.instance_name = "stopped-at-noon"',
@@ -148,7 +148,7 @@ def test_align_delta_invents_uptime_where_align_sum_does_not(
 def test_pages_count_points_and_may_cut_a_series_in_two(
     cloud: Cloud, client: monitoring_v3.MetricServiceClient, size: int
 ) -> None:
-    cloud.world.clock.now = FLEET_START + timedelta(hours=8)
+    cloud.state.clock.now = FLEET_START + timedelta(hours=8)
     wanted = request(end=FLEET_START + 3 * HOUR, page_size=size)
     pages = list(client.list_time_series(request=wanted).pages)
     counts = [sum(len(series.points) for series in page.time_series) for page in pages]
@@ -169,7 +169,7 @@ def test_later_pages_show_the_moment_of_the_first(cloud: Cloud, client: monitori
     early = {page.next_page_token: page for page in client.list_time_series(request=wanted).pages}
     pager = iter(client.list_time_series(request=wanted).pages)
     next(pager)
-    cloud.world.clock.advance(7200)
+    cloud.state.clock.advance(7200)
     assert [page.time_series for page in pager] == [page.time_series for page in list(early.values())[1:]]
 
 
@@ -238,9 +238,9 @@ def test_an_unknown_project_is_denied(client: monitoring_v3.MetricServiceClient,
 
 
 def test_points_older_than_six_weeks_are_gone(cloud: Cloud, client: monitoring_v3.MetricServiceClient) -> None:
-    cloud.world.clock.now = FLEET_START + timedelta(weeks=6, minutes=30)
+    cloud.state.clock.now = FLEET_START + timedelta(weeks=6, minutes=30)
     assert set(uptime(client).values()) == {1800.0}
-    cloud.world.clock.advance(3600)
+    cloud.state.clock.advance(3600)
     assert uptime(client) == {}
 
 
@@ -248,7 +248,7 @@ def test_a_metrics_scope_shows_other_projects_too_unless_filtered(
     cloud: Cloud, client: monitoring_v3.MetricServiceClient
 ) -> None:
     own = uptime(client)
-    cloud.world.metrics_scopes = {"research-ml": ("web-frontend",)}
+    cloud.state.metrics_scopes = {"research-ml": ("web-frontend",)}
     assert uptime(client) == own | uptime(client, project="web-frontend")
     assert uptime(client, text=f'{UPTIME} AND resource.labels.project_id = "research-ml"') == own
 
@@ -266,20 +266,20 @@ def test_a_metrics_scope_shows_other_projects_too_unless_filtered(
 def test_a_read_fails_with_the_status_asked_for(
     cloud: Cloud, client: monitoring_v3.MetricServiceClient, status: int, raised: type[Exception]
 ) -> None:
-    cloud.world.faults.replace([Rule("monitoring", Kind.STATUS, method="ListTimeSeries", status=status)])
+    cloud.state.faults.replace([Rule("monitoring", Kind.STATUS, method="ListTimeSeries", status=status)])
     with pytest.raises(raised, match="on demand"):
         uptime(client)
 
 
 def test_an_answer_may_be_incomplete_and_say_so(cloud: Cloud, client: monitoring_v3.MetricServiceClient) -> None:
-    cloud.world.faults.replace([Rule("monitoring", Kind.EXECUTION_ERRORS, first=2, last=2)])
+    cloud.state.faults.replace([Rule("monitoring", Kind.EXECUTION_ERRORS, first=2, last=2)])
     pages = client.list_time_series(request=request(page_size=5)).pages
     assert [bool(page.execution_errors) for page in pages][:3] == [False, True, False]
 
 
 def test_an_answer_may_be_garbage_or_empty_or_reset(cloud: Cloud, client: monitoring_v3.MetricServiceClient) -> None:
     kinds = (Kind.TRUNCATED, Kind.EMPTY, Kind.RESET)
-    cloud.world.faults.replace(
+    cloud.state.faults.replace(
         [Rule("monitoring", kind, first=1, last=1) for kind in kinds[:1]]
         + [Rule("monitoring", kind, first=number + 2, last=number + 2) for number, kind in enumerate(kinds[1:])]
     )

@@ -42,13 +42,13 @@ def fetched(cloud: Cloud, **query: str) -> Any:  # noqa: ANN401 (JSON)
 
 
 def test_preemptions_are_operations_of_the_system(cloud: Cloud, zone_operations: Zonal) -> None:
-    cloud.world.clock.now = datetime(2026, 7, 21, 12, 7, tzinfo=UTC)
+    cloud.state.clock.now = datetime(2026, 7, 21, 12, 7, tzinfo=UTC)
     found = [
         one
         for one in zone_operations.list(request={**ZONE, "filter": PREEMPTED})
         if one.target_link.endswith("/instances/sweep-worker-1")
     ]
-    lives = cloud.world.fleet.named("research-ml", "us-central1-a", "sweep-worker-1")
+    lives = cloud.state.fleet.named("research-ml", "us-central1-a", "sweep-worker-1")
     assert {one.target_id for one in found} == {vm.instance_id for vm in lives[:2]}
     assert {datetime.fromisoformat(one.end_time) for one in found} == {vm.runs[-1].end for vm in lives[:2]}
     assert {(one.user, one.status_message, one.status.name, one.progress) for one in found} == {
@@ -61,15 +61,15 @@ def test_preemptions_are_operations_of_the_system(cloud: Cloud, zone_operations:
 def test_no_preemption_is_listed_before_it_happens(cloud: Cloud, everywhere: Global) -> None:
     expected = {}
     for now in (FIRST_LOOK, FLEET_END):
-        cloud.world.clock.now = now
-        expected[now] = {one.vm.instance_id for one in cloud.world.fleet.preemptions("research-ml", now)}
+        cloud.state.clock.now = now
+        expected[now] = {one.vm.instance_id for one in cloud.state.fleet.preemptions("research-ml", now)}
         assert {one.target_id for one in aggregated(everywhere, filter=PREEMPTED)} == expected[now]
     assert len(expected[FLEET_END]) > len(expected[FIRST_LOOK])
 
 
 @pytest.mark.parametrize("order", ["name", "creationTimestamp desc"])
 def test_pages_together_hold_every_operation_once(cloud: Cloud, everywhere: Global, order: str) -> None:
-    cloud.world.clock.now = FLEET_END
+    cloud.state.clock.now = FLEET_END
     whole = [one.name for one in aggregated(everywhere, order_by=order)]
     paged = [one.name for one in aggregated(everywhere, order_by=order, max_results=3)]
     assert len(whole) == len(set(whole)) > 6
@@ -77,7 +77,7 @@ def test_pages_together_hold_every_operation_once(cloud: Cloud, everywhere: Glob
 
 
 def test_the_newest_operations_can_come_first(cloud: Cloud, zone_operations: Zonal) -> None:
-    cloud.world.clock.now = FLEET_END
+    cloud.state.clock.now = FLEET_END
     request = {**ZONE, "order_by": "creationTimestamp desc", "max_results": 2}
     times = [one.insert_time for one in zone_operations.list(request=request)]
     assert len(times) > 3
@@ -94,8 +94,8 @@ def test_every_scope_is_named_and_says_when_it_has_nothing(cloud: Cloud, instanc
 
 
 def test_a_zone_that_does_not_answer_is_named_when_a_partial_list_will_do(cloud: Cloud) -> None:
-    cloud.world.clock.now = FLEET_END
-    cloud.world.faults.replace([Rule("compute", Kind.UNREACHABLE_ZONE, zone="us-central1-a")])
+    cloud.state.clock.now = FLEET_END
+    cloud.state.faults.replace([Rule("compute", Kind.UNREACHABLE_ZONE, zone="us-central1-a")])
     page = fetched(cloud, returnPartialSuccess="true")
     assert page["unreachables"] == ["projects/research-ml/zones/us-central1-a"]
     assert page["items"]["zones/us-central1-a"]["warning"]["code"] == "UNREACHABLE"
@@ -104,7 +104,7 @@ def test_a_zone_that_does_not_answer_is_named_when_a_partial_list_will_do(cloud:
 
 
 def test_operations_are_found_by_when_and_what(cloud: Cloud, instances: Instances, zone_operations: Zonal) -> None:
-    cloud.world.clock.now = datetime(2026, 7, 21, 12, 7, tzinfo=UTC)
+    cloud.state.clock.now = datetime(2026, 7, 21, 12, 7, tzinfo=UTC)
     instances.stop_unary(request={**ZONE, "instance": "trainer-t4"})
 
     def names(text: str) -> list[str]:
@@ -134,7 +134,7 @@ def test_a_list_refuses_what_it_does_not_understand(cloud: Cloud, query: dict[st
 
 
 def test_a_partial_response_holds_the_fields_asked_for(cloud: Cloud) -> None:
-    cloud.world.clock.now = FLEET_END
+    cloud.state.clock.now = FLEET_END
     page = fetched(cloud, fields="items/*/operations(targetId,endTime),nextPageToken")
     found = [one for scope in page["items"].values() for one in scope["operations"]]
     assert found
@@ -142,7 +142,7 @@ def test_a_partial_response_holds_the_fields_asked_for(cloud: Cloud) -> None:
 
 
 def test_waiting_ends_with_the_operation(cloud: Cloud, instances: Instances, zone_operations: Zonal) -> None:
-    cloud.world.operations.seconds = 0.3
+    cloud.state.operations.seconds = 0.3
     begun = instances.stop_unary(request={**ZONE, "instance": "trainer-t4"})
     started = time.monotonic()
     done = zone_operations.wait(request={**ZONE, "operation": begun.name})
@@ -153,11 +153,11 @@ def test_waiting_ends_with_the_operation(cloud: Cloud, instances: Instances, zon
 def test_an_operation_is_pending_then_running_then_done(
     cloud: Cloud, instances: Instances, zone_operations: Zonal
 ) -> None:
-    cloud.world.operations.seconds = 3600.0
+    cloud.state.operations.seconds = 3600.0
     seen = [instances.stop_unary(request={**ZONE, "instance": "trainer-t4"})]
     while seen[-1].status.name == "PENDING":
         seen.append(zone_operations.get(request={**ZONE, "operation": seen[0].name}))
-    cloud.world.clock.advance(30)
+    cloud.state.clock.advance(30)
     seen.append(zone_operations.get(request={**ZONE, "operation": seen[0].name}))
     told = [(one.status.name, bool(one.start_time), bool(one.end_time)) for one in seen]
     assert told[0] == ("PENDING", False, False)
@@ -173,7 +173,7 @@ def test_an_operation_nobody_began_is_not_found(zone_operations: Zonal) -> None:
 def test_without_the_permission_operations_are_not_shown(
     cloud: Cloud, everywhere: Global, zone_operations: Zonal
 ) -> None:
-    cloud.world.permissions.denials = (Denial(denied=("compute.zoneOperations.get", "compute.globalOperations.list")),)
+    cloud.state.permissions.denials = (Denial(denied=("compute.zoneOperations.get", "compute.globalOperations.list")),)
     with pytest.raises(exceptions.Forbidden, match=r"compute\.zoneOperations\.get"):
         zone_operations.get(request={**ZONE, "operation": "operation-7"})
     with pytest.raises(exceptions.Forbidden, match=r"compute\.globalOperations\.list"):

@@ -77,17 +77,17 @@ def test_a_stop_is_an_operation_on_a_vm_that_is_terminated_when_it_is_done(
     assert not done.error.errors
     stopped = instances.get(request=TRAINER)
     assert (stopped.status, stopped.id) == ("TERMINATED", begun.target_id)
-    assert datetime.fromisoformat(stopped.last_stop_timestamp) == cloud.world.clock.now
+    assert datetime.fromisoformat(stopped.last_stop_timestamp) == cloud.state.clock.now
 
 
 def test_a_vm_is_stopping_for_thirty_seconds_of_the_world_unless_its_operation_ends_before(
     cloud: Cloud, instances: Client, zone_operations: compute_v1.ZoneOperationsClient
 ) -> None:
-    cloud.world.operations.seconds = LIVE_LONG
+    cloud.state.operations.seconds = LIVE_LONG
     begun = instances.stop_unary(request=TRAINER)
     seen = []
     for seconds in (29, 1):
-        cloud.world.clock.advance(seconds)
+        cloud.state.clock.advance(seconds)
         found = zone_operations.get(project="research-ml", zone="us-central1-a", operation=str(begun.id))
         seen.append((found.status.name == "DONE", status(instances, TRAINER)))
     assert seen == [(False, "STOPPING"), (True, "TERMINATED")]
@@ -96,10 +96,10 @@ def test_a_vm_is_stopping_for_thirty_seconds_of_the_world_unless_its_operation_e
 def test_uptime_ends_with_a_stop_and_goes_on_after_a_start(cloud: Cloud, instances: Client, finished: Finished) -> None:
     number = instances.get(request=TRAINER).id
     finished(instances.stop_unary(request=TRAINER))
-    cloud.world.clock.now = FIRST_LOOK + HOUR
+    cloud.state.clock.now = FIRST_LOOK + HOUR
     stopped_for_an_hour = uptime(cloud, number)
     finished(instances.start_unary(request=TRAINER))
-    cloud.world.clock.now = FIRST_LOOK + 2 * HOUR
+    cloud.state.clock.now = FIRST_LOOK + 2 * HOUR
     started = instances.get(request=TRAINER)
     assert stopped_for_an_hour == 67 * 60
     assert uptime(cloud, number) == (67 + 56) * 60  # four minutes are not visible yet
@@ -113,10 +113,10 @@ def test_what_the_scenario_had_in_store_for_a_vm_ends_with_its_stop(
     number = instances.get(request=SWEEP).id
     action = instances.get(request=SWEEP).scheduling.instance_termination_action
     finished(instances.stop_unary(request=SWEEP))
-    cloud.world.clock.advance(40 * 3600)
+    cloud.state.clock.advance(40 * 3600)
     found = instances.get(request=SWEEP)
     listed = [
-        vm.instance_id for vm in cloud.world.fleet.listed("research-ml", cloud.world.clock.now) if vm.name == found.name
+        vm.instance_id for vm in cloud.state.fleet.listed("research-ml", cloud.state.clock.now) if vm.name == found.name
     ]
     assert listed == [number]
     assert (found.id, found.status) == (number, "TERMINATED")
@@ -142,11 +142,11 @@ def test_local_ssd_needs_a_word_about_its_data(instances: Client, finished: Fini
 def test_to_stop_a_vm_at_rest_is_no_error_and_changes_nothing(
     cloud: Cloud, instances: Client, where: dict[str, str], now: datetime, before: str
 ) -> None:
-    cloud.world.clock.now = now
-    fleet = cloud.world.fleet
+    cloud.state.clock.now = now
+    fleet = cloud.state.fleet
     assert status(instances, where) == before
     assert instances.stop_unary(request=where).status.name == "DONE"
-    assert cloud.world.fleet is fleet
+    assert cloud.state.fleet is fleet
 
 
 @pytest.mark.parametrize("second", [12, 20])
@@ -154,17 +154,17 @@ def test_a_vm_that_is_about_to_run_can_be_stopped(
     cloud: Cloud, instances: Client, finished: Finished, second: int
 ) -> None:
     where = {"project": "research-ml", "zone": "us-central1-a", "instance": "midnight-starter"}
-    cloud.world.clock.now = july(21, 23, 59, second)
+    cloud.state.clock.now = july(21, 23, 59, second)
     assert status(instances, where) in ("PROVISIONING", "STAGING")
     finished(instances.stop_unary(request=where))
-    cloud.world.clock.advance(4 * 3600)
-    (vm,) = cloud.world.fleet.named("research-ml", "us-central1-a", "midnight-starter")
+    cloud.state.clock.advance(4 * 3600)
+    (vm,) = cloud.state.fleet.named("research-ml", "us-central1-a", "midnight-starter")
     assert status(instances, where) == "TERMINATED"
     assert vm.running_seconds(july(21, 0), july(23, 0)) == 0
 
 
 def test_a_suspended_vm_can_be_stopped_but_not_started(cloud: Cloud, instances: Client, finished: Finished) -> None:
-    cloud.world.clock.now = july(21, 23)
+    cloud.state.clock.now = july(21, 23)
     with pytest.raises(exceptions.BadRequest, match="is not ready"):
         instances.start_unary(request=ASLEEP)
     finished(instances.stop_unary(request=ASLEEP))
@@ -176,17 +176,17 @@ def test_a_running_vm_is_started_by_an_operation_that_is_done(instances: Client)
 
 
 def test_a_vm_on_its_way_to_rest_cannot_be_started(cloud: Cloud, instances: Client) -> None:
-    cloud.world.operations.seconds = LIVE_LONG
+    cloud.state.operations.seconds = LIVE_LONG
     instances.stop_unary(request=TRAINER)
     with pytest.raises(exceptions.BadRequest, match="trainer-t4' is not ready"):
         instances.start_unary(request=TRAINER)
 
 
 def test_a_vm_is_staging_while_it_is_started(cloud: Cloud, instances: Client) -> None:
-    cloud.world.operations.seconds = LIVE_LONG
+    cloud.state.operations.seconds = LIVE_LONG
     instances.start_unary(request=PARKED)
     assert status(instances, PARKED) == "STAGING"
-    cloud.world.clock.advance(20)
+    cloud.state.clock.advance(20)
     assert status(instances, PARKED) == "RUNNING"
 
 
@@ -194,7 +194,7 @@ def test_without_capacity_a_start_ends_in_an_error(cloud: Cloud, instances: Clie
     exhausted = Rule(
         "compute", Kind.OPERATION_ERROR, "instances.start", instance="parked", code="ZONE_RESOURCE_POOL_EXHAUSTED"
     )
-    cloud.world.faults.replace([exhausted])
+    cloud.state.faults.replace([exhausted])
     failed = finished(instances.start_unary(request=PARKED))
     (error,) = failed.error.errors
     assert (error.code, failed.http_error_status_code) == ("ZONE_RESOURCE_POOL_EXHAUSTED", 503)
@@ -214,16 +214,16 @@ def test_the_same_request_twice_is_one_operation_with_one_effect(
     assert first.client_operation_id == request["request_id"]
     assert (again.name, again.status.name) == (done.name, "DONE")
     assert status(instances, TRAINER) == "RUNNING"
-    assert len(cloud.world.operations.of_project("research-ml")) == 2
+    assert len(cloud.state.operations.of_project("research-ml")) == 2
 
 
 def test_a_request_whose_answer_was_lost_can_be_repeated(cloud: Cloud, instances: Client, finished: Finished) -> None:
-    cloud.world.faults.replace([Rule("compute", Kind.TRUNCATED, "instances.stop", last=1)])
+    cloud.state.faults.replace([Rule("compute", Kind.TRUNCATED, "instances.stop", last=1)])
     request = {**TRAINER, "request_id": str(uuid.uuid4())}
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         instances.stop_unary(request=request)
     finished(instances.stop_unary(request=request))
-    assert len(cloud.world.operations.of_project("research-ml")) == 1
+    assert len(cloud.state.operations.of_project("research-ml")) == 1
 
 
 def test_a_request_id_belongs_to_one_request(instances: Client) -> None:
@@ -275,7 +275,7 @@ def test_a_vm_can_be_stopped_by_its_id_and_its_project_s_number(instances: Clien
     ],
 )
 def test_without_the_permission_a_stop_is_forbidden(cloud: Cloud, instances: Client, denial: Denial) -> None:
-    cloud.world.permissions.denials = (denial,)
+    cloud.state.permissions.denials = (denial,)
     where = "projects/research-ml/zones/us-central1-a/instances/trainer-t4"
     with pytest.raises(exceptions.Forbidden, match=f"Required 'compute.instances.stop' permission for '{where}'"):
         instances.stop_unary(request=TRAINER)
@@ -283,12 +283,12 @@ def test_without_the_permission_a_stop_is_forbidden(cloud: Cloud, instances: Cli
 
 
 def test_what_one_vm_is_denied_others_may(cloud: Cloud, instances: Client) -> None:
-    cloud.world.permissions.denials = (Denial(instance="trainer-t4", denied=("compute.instances.stop",)),)
+    cloud.state.permissions.denials = (Denial(instance="trainer-t4", denied=("compute.instances.stop",)),)
     assert instances.stop_unary(request=SWEEP).operation_type == "stop"
 
 
 def test_permissions_can_be_asked_for(cloud: Cloud, instances: Client) -> None:
-    cloud.world.permissions.denials = (Denial("research-ml", "trainer-t4", denied=("compute.instances.stop",)),)
+    cloud.state.permissions.denials = (Denial("research-ml", "trainer-t4", denied=("compute.instances.stop",)),)
     asked = ["compute.instances.stop", "compute.instances.start"]
 
     def granted(name: str) -> list[str]:
@@ -310,7 +310,7 @@ def test_permissions_on_a_project_can_be_asked_for(cloud: Cloud) -> None:
         url = f"{cloud.rest_url}/v3/projects/{project}:testIamPermissions"
         return requests.post(url, json={"permissions": permissions}, timeout=5)
 
-    cloud.world.permissions.denials = (
+    cloud.state.permissions.denials = (
         Denial("research-ml", denied=("compute.instances.stop",)),
         Denial("web-frontend", "bastion", denied=("compute.instances.start",)),
     )
@@ -354,17 +354,17 @@ def test_a_stop_fails_with_the_status_asked_for(
     cloud: Cloud, instances: Client, code: int, raised: type[Exception]
 ) -> None:
     by_id = {**TRAINER, "instance": str(instances.get(request=TRAINER).id)}
-    cloud.world.faults.replace([Rule("compute", Kind.STATUS, "instances.stop", status=code, instance="trainer-t4")])
+    cloud.state.faults.replace([Rule("compute", Kind.STATUS, "instances.stop", status=code, instance="trainer-t4")])
     for where in (TRAINER, by_id):
         with pytest.raises(raised, match="on demand"):
             instances.stop_unary(request=where)
-    assert {call["instance"] for call in cloud.world.calls} == {"trainer-t4"}
+    assert {call["instance"] for call in cloud.state.calls} == {"trainer-t4"}
     assert instances.stop_unary(request=SWEEP).operation_type == "stop"
 
 
 @pytest.mark.parametrize(("code", "reason"), [(429, ""), (403, "rateLimitExceeded")])
 def test_a_quota_that_is_used_up_is_named(cloud: Cloud, instances: Client, code: int, reason: str) -> None:
-    cloud.world.faults.replace([Rule("compute", Kind.STATUS, status=code, reason=reason)])
+    cloud.state.faults.replace([Rule("compute", Kind.STATUS, status=code, reason=reason)])
     with pytest.raises(exceptions.GoogleAPICallError, match="Quota exceeded for quota metric 'Queries'") as caught:
         instances.stop_unary(request=TRAINER)
     assert caught.value.code == code
@@ -374,15 +374,15 @@ def test_a_quota_that_is_used_up_is_named(cloud: Cloud, instances: Client, code:
 
 
 def test_a_stop_can_be_cut_off_before_it_is_heard(cloud: Cloud, instances: Client) -> None:
-    cloud.world.faults.replace([Rule("compute", Kind.RESET, "instances.stop", zone="us-central1-a")])
+    cloud.state.faults.replace([Rule("compute", Kind.RESET, "instances.stop", zone="us-central1-a")])
     with pytest.raises(requests.ConnectionError):
         instances.stop_unary(request=TRAINER)
     assert status(instances, TRAINER) == "RUNNING"
-    assert [call["status"] for call in cloud.world.calls] == [None]
+    assert [call["status"] for call in cloud.state.calls] == [None]
 
 
 def test_a_stop_can_end_in_an_error_and_the_vm_runs_on(cloud: Cloud, instances: Client, finished: Finished) -> None:
-    cloud.world.faults.replace(
+    cloud.state.faults.replace(
         [Rule("compute", Kind.OPERATION_ERROR, "instances.stop", instance="trainer-t4", code="INTERNAL_ERROR", last=1)]
     )
     failed = finished(instances.stop_unary(request=TRAINER))
@@ -395,12 +395,12 @@ def test_a_stop_can_end_in_an_error_and_the_vm_runs_on(cloud: Cloud, instances: 
 def test_a_stop_can_go_on_for_ever(
     cloud: Cloud, instances: Client, zone_operations: compute_v1.ZoneOperationsClient
 ) -> None:
-    cloud.world.operations.wait_seconds = 0.1
-    cloud.world.faults.replace([Rule("compute", Kind.OPERATION_NEVER_ENDS, "instances.stop", zone="us-central1-a")])
+    cloud.state.operations.wait_seconds = 0.1
+    cloud.state.faults.replace([Rule("compute", Kind.OPERATION_NEVER_ENDS, "instances.stop", zone="us-central1-a")])
     begun = instances.stop_unary(request=TRAINER)
-    cloud.world.clock.advance(3600)
+    cloud.state.clock.advance(3600)
     waited = zone_operations.wait(project="research-ml", zone="us-central1-a", operation=begun.name)
-    (vm,) = cloud.world.fleet.named("research-ml", "us-central1-a", "trainer-t4")
+    (vm,) = cloud.state.fleet.named("research-ml", "us-central1-a", "trainer-t4")
     assert waited.status.name == "RUNNING"
     assert status(instances, TRAINER) == "STOPPING"
     assert vm.running_seconds(FIRST_LOOK, FIRST_LOOK + HOUR) == Decimal(3600)
@@ -431,9 +431,9 @@ def test_three_hundred_vms_of_fifty_thousand_are_stopped_at_once() -> None:
         began = time.monotonic()
         answers = list(pool.map(stop, names))
         taken = time.monotonic() - began
-        cloud.world.clock.advance(60)
-        now = cloud.world.clock.now
-        resting = [(vm.zone, vm.name) for vm in cloud.world.fleet.vms if vm.status(now) == "TERMINATED"]
+        cloud.state.clock.advance(60)
+        now = cloud.state.clock.now
+        resting = [(vm.zone, vm.name) for vm in cloud.state.fleet.vms if vm.status(now) == "TERMINATED"]
     assert answers == [200] * 300
     assert sorted(resting) == sorted(names)
     assert taken < 5, taken

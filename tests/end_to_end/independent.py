@@ -14,7 +14,7 @@ from pathlib import Path
 
 from infra.local.fleet.fleet import Fleet, Vm
 
-RATES = Path(__file__).parents[2] / "infra" / "local" / "data" / "component_rates.csv"
+RATES = Path(__file__).parents[2] / "infra" / "local" / "emulators" / "catalog_data" / "component_rates.csv"
 HOUR = timedelta(hours=1)
 MINUTE_OF_LOOK = timedelta(minutes=7)
 GIB_PER_GB = Fraction(1024**3, 1000**3)

@@ -92,8 +92,8 @@ def _lived(place: Place, days: int, chance: random.Random, share: float) -> Life
 
 
 def _run(place: Place, function: "Connection", moment: datetime) -> tuple[int, float]:
-    place.cloud.world.clock.now = moment
-    place.cloud.world.requests.clear()
+    place.cloud.state.clock.now = moment
+    place.cloud.state.requests.clear()
     function.send(moment)
     status, used = function.recv()
     return int(status), float(used)

@@ -130,12 +130,12 @@ class Enforcer:
 
     def begin(self) -> None:
         """Let the dataset hold four undisturbed hours, and Compute Engine be as it was."""
-        self.place.cloud.world.reset()
+        self.place.cloud.state.reset()
         self.place.trouble.replace()
         if not self._kept:
             self._kept = True
             for moment in (tracker.FIRST, tracker.DISTURBED):
-                self.place.cloud.world.clock.now = moment
+                self.place.cloud.state.clock.now = moment
                 settings = self.place.settings(self.dataset, tracker.SETTINGS)
                 schedule(self.place.function(tracker.TARGET, settings), moment)
             keep(self.place.client, self.dataset, KEPT)
@@ -146,7 +146,7 @@ class Enforcer:
 
     def look(self, function: Client, message_id: str, moment: datetime, cost: int) -> Seen:
         """Deliver a message, and look what came of it."""
-        self.place.cloud.world.clock.now = moment
+        self.place.cloud.state.clock.now = moment
         log = _Reasons()
         logging.getLogger("spotkeeper").addHandler(log)
         published = moment - timedelta(seconds=5)
@@ -154,7 +154,7 @@ class Enforcer:
         logging.getLogger("spotkeeper").removeHandler(log)
         stops = Counter(
             operation.task.target.rpartition("/")[2]
-            for operation in self.place.cloud.world.operations.of_project(HOME_PROJECT)
+            for operation in self.place.cloud.state.operations.of_project(HOME_PROJECT)
             if operation.task.operation_type == "stop"
         )
         return Seen(status, log.reasons, snapshot(self.place.client, self.dataset), stops)

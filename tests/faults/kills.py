@@ -81,8 +81,8 @@ def enforcer_target(victim: Enforcer) -> Target:
 
     def begin() -> None:
         victim.begin()
-        place.cloud.world.operations.seconds = OPERATION_SECONDS
-        place.cloud.world.clock.now = enforcer.NOW
+        place.cloud.state.operations.seconds = OPERATION_SECONDS
+        place.cloud.state.clock.now = enforcer.NOW
 
     def again() -> Sequence[str]:
         seen = victim.look(place.function(enforcer.TARGET, settings), "1", enforcer.AGAIN, OVER)

@@ -61,18 +61,18 @@ class Watch:
             return found
 
     def _vms(self, found: re.Match[str], body: bytes) -> list[Vm]:
-        world = self.place.cloud.world
+        state = self.place.cloud.state
         if found[2]:
-            vm = world.fleet.by_id(int(found[2]))
+            vm = state.fleet.by_id(int(found[2]))
             return [vm] if vm else []
         named = [_MEMBER.search(url) for url in json.loads(body)["instances"]]
-        lives = [vm for each in named if each for vm in world.fleet.named(found[1], each[1], each[2])]
-        return [vm for vm in lives if vm.exists(world.clock.now)]
+        lives = [vm for each in named if each for vm in state.fleet.named(found[1], each[1], each[2])]
+        return [vm for vm in lives if vm.exists(state.clock.now)]
 
     def _take_down(self, verb: str, vm: Vm, request_id: str) -> None:
         with self._lock:
             if (request_id, vm.instance_id) not in self._orders:
-                status = vm.status(self.place.cloud.world.clock.now)
+                status = vm.status(self.place.cloud.state.clock.now)
                 order = Order(verb, vm, status, request_id, self._plans(verb, vm))
                 self._orders[request_id, vm.instance_id] = order
 

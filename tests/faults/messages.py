@@ -133,7 +133,7 @@ class _Run:
     def record_prices(self) -> None:
         """Let the tracker do so, in its only run."""
         settings = self.place.settings(self._dataset, tracker.SETTINGS | {"CUSTOM_METRICS": "false"})
-        self.place.cloud.world.clock.now = at(1, 7)
+        self.place.cloud.state.clock.now = at(1, 7)
         schedule(self.place.function(tracker.TARGET, settings), at(1, 7))
 
     @contextlib.contextmanager
@@ -155,7 +155,7 @@ class _Run:
         """Let some time pass and deliver something, until it is acknowledged."""
         chance = self.chance
         self._now += timedelta(minutes=chance.choice(_PAUSES) if chance.random() < 0.5 else 2)
-        self.place.cloud.world.clock.now = self._now
+        self.place.cloud.state.clock.now = self._now
         if chance.random() < 0.03:
             self._mode = chance.choice(("enforce", "enforce", "dry_run"))
             self._policy = policy(chance, self._now)
@@ -193,8 +193,8 @@ class _Run:
 
     def _delivered(self, sent: Sequence[Sent], fault: Fault | None) -> Step:
         ids = sorted({each.message_id for each in sent})
-        world = self.place.cloud.world
-        running = [vm for vm in world.fleet.vms if vm.status(self._now) == "RUNNING"]
+        state = self.place.cloud.state
+        running = [vm for vm in state.fleet.vms if vm.status(self._now) == "RUNNING"]
         self._watch.message_ids = ids
         self.place.trouble.replace(*([fault] if fault else []))
         self._calls.send([Push(each.envelope, each.as_event) for each in sent])
@@ -221,11 +221,11 @@ class _Run:
 
     def _start_vms(self) -> None:
         """Start what is stopped, as somebody does who needs it."""
-        world = self.place.cloud.world
-        for vm in [vm for vm in world.fleet.vms if vm.status(self._now) == "TERMINATED"]:
-            group = world.groups.owner(world.fleet, vm)
-            order = effects.Order("somebody", group=group)
-            effects.start(world, OWNER if vm.project_id == OWNER.project_id else OTHER, vm, (), order)
+        state = self.place.cloud.state
+        for vm in [vm for vm in state.fleet.vms if vm.status(self._now) == "TERMINATED"]:
+            group = state.groups.owner(state.fleet, vm)
+            request = effects.VmRequest("somebody", group=group)
+            effects.start(state, OWNER if vm.project_id == OWNER.project_id else OTHER, vm, (), request)
 
 
 def policy(chance: random.Random, now: datetime) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def here(stack: Stack) -> Iterator[Place]:
 
 
 def run(here: Place, dataset: str, moment: datetime, body: object = None) -> Answer:
-    here.cloud.world.clock.now = moment
+    here.cloud.state.clock.now = moment
     settings = here.settings(dataset, tracker.SETTINGS | {"CUSTOM_METRICS": "false"})
     return schedule(here.function(tracker.TARGET, settings), moment, body)
 

@@ -106,7 +106,7 @@ class Tracker:
 
     def begin(self) -> Snapshot:
         """Let the dataset hold one undisturbed hour, no VM be stopped by the enforcer, and return what it holds."""
-        self.place.cloud.world.reset()
+        self.place.cloud.state.reset()
         if self._begun is None:
             empty(self.place.client, self.dataset)
             self.place.trouble.replace()
@@ -123,7 +123,7 @@ class Tracker:
 
     def set_time(self, moment: datetime) -> None:
         """Let the emulators be at a time, and forget the figures they were sent."""
-        self.place.cloud.world.clock.now = moment
+        self.place.cloud.state.clock.now = moment
         self.place.cloud.monitoring.written.clear()
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.local.emulators.catalog import DATA
 from infra.local.fleet.fleet import FLEET_END, FLEET_START, STOPPING_TIME, Fleet, Vm
 from infra.local.fleet.lifecycle import started, stopped
 from infra.local.fleet.machine_types import machine_types, read_csv
@@ -138,7 +139,7 @@ def test_every_spot_vm_but_the_one_too_new_has_its_core_priced_where_it_is() -> 
             return machine_type
         return "n1-custom.core" if family == "custom" else f"{family}{'-custom' * size.startswith('custom')}.core"
 
-    sold = {(row["component"], row["region"]) for row in read_csv("component_rates.csv")}
+    sold = {(row["component"], row["region"]) for row in read_csv(DATA / "component_rates.csv")}
     unsold = {
         vm.name
         for vm in FLEET.vms

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from infra.local.emulators.compute import resources
 from infra.local.emulators.rest import ApiError, Call, Method
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import parse, rfc3339
 from infra.local.fleet.fleet import Project, Vm
 
@@ -36,15 +36,15 @@ class Window:
         return start < self.end and self.start < end
 
 
-def routes(world: World) -> list[Route]:
+def routes(state: CloudState) -> list[Route]:
     """The paths it answers."""
-    method = Method(world, "assets", "batchGetAssetsHistory", functools.partial(_history, world))
+    method = Method(state, "assets", "batchGetAssetsHistory", functools.partial(_history, state))
     return [Route("/v1/projects/{project}:batchGetAssetsHistory", method.answer)]
 
 
-def _history(world: World, call: Call) -> bytes:
+def _history(state: CloudState, call: Call) -> bytes:
     call.only("assetNames", "contentType", "readTimeWindow.startTime", "readTimeWindow.endTime")
-    project = world.fleet.project(call.path["project"])
+    project = state.fleet.project(call.path["project"])
     if project is None:
         raise ApiError(403, "The caller does not have permission")
     if call.query.get("contentType") not in RESOURCE:
@@ -52,8 +52,8 @@ def _history(world: World, call: Call) -> bytes:
     names = call.lists.get("assetNames", [])
     if len(names) > MOST_NAMES:
         raise ApiError(400, f"At most {MOST_NAMES} asset names may be given, not {len(names)}.")
-    window = _window(call, world.clock.now)
-    assets = [asset for name in names for asset in _of_name(world, project, name, window)]
+    window = _window(call, state.clock.now)
+    assets = [asset for name in names for asset in _of_name(state, project, name, window)]
     return json.dumps({"assets": assets}, separators=(",", ":")).encode()
 
 
@@ -70,20 +70,20 @@ def _window(call: Call, now: datetime) -> Window:
     return Window(start, max(min(end, now), start + timedelta(microseconds=1)))
 
 
-def _of_name(world: World, project: Project, name: str, window: Window) -> Iterator[Json]:
+def _of_name(state: CloudState, project: Project, name: str, window: Window) -> Iterator[Json]:
     matched = NAME.fullmatch(name)
-    owner = world.fleet.project(matched[1]) if matched else None
+    owner = state.fleet.project(matched[1]) if matched else None
     if matched is None or owner != project:
         raise ApiError(400, f"Invalid asset name, or not of this project: {name}")
     vms = [
         vm
-        for vm in world.fleet.of_project(project.project_id)
-        if vm.zone == matched[2] and vm.name == matched[3] and vm.has_history and vm.created <= world.clock.now
+        for vm in state.fleet.of_project(project.project_id)
+        if vm.zone == matched[2] and vm.name == matched[3] and vm.has_history and vm.created <= state.clock.now
     ]
     if not vms:
         raise ApiError(400, f"The asset does not exist: {name}")
     for vm in vms:
-        yield from _of_vm(vm, project, name, window, world.clock.now)
+        yield from _of_vm(vm, project, name, window, state.clock.now)
 
 
 def _of_vm(vm: Vm, project: Project, name: str, window: Window, now: datetime) -> Iterator[Json]:

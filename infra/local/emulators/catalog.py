@@ -1,7 +1,7 @@
 """The price catalog: SKUs of Compute Engine as the Cloud Billing Catalog lists them at a moment.
 
-The figures are in `data/component_rates.csv`, the wording in `data/components.csv`; `data/unrelated_skus.csv` and the
-families below add what a reader of the real catalog has to step over.
+`catalog_data/` holds the rates (`component_rates.csv`), the descriptions (`components.csv`) and, like the families below,
+SKUs that a reader of the real catalog must ignore (`unrelated_skus.csv`).
 """
 
 import functools
@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from pathlib import Path
 
 from infra.local.fleet.clock import parse, rfc3339
 from infra.local.fleet.machine_types import read_csv
 
+DATA = Path(__file__).with_name("catalog_data")
 SERVICE = "services/6F81-5844-456A"
 NANO = Decimal("0.000000001")
 BILLIONTHS = 1_000_000_000
@@ -95,7 +97,9 @@ def published_at(at: datetime) -> datetime:
 @functools.cache
 def price_changes() -> tuple[datetime, ...]:
     """The moments at which a price changes, in order."""
-    return tuple(sorted({parse(row["valid_from"]) for row in read_csv("component_rates.csv") if row["valid_from"]}))
+    return tuple(
+        sorted({parse(row["valid_from"]) for row in read_csv(DATA / "component_rates.csv") if row["valid_from"]})
+    )
 
 
 def sku_resource(sku: Sku, published: datetime, currency: str = "USD") -> Json:
@@ -147,7 +151,7 @@ def _catalog(changes_made: int) -> tuple[Sku, ...]:
 
 def _components(at: datetime) -> Iterator[Sku]:
     prices = _prices_at(at)
-    for row in read_csv("components.csv"):
+    for row in read_csv(DATA / "components.csv"):
         component = row["component"]
         for usage_type, words in (("OnDemand", row["on_demand"]), ("Preemptible", row["spot"])):
             regions = [region for key, region, usage in prices if key == component and usage == usage_type]
@@ -161,7 +165,7 @@ def _components(at: datetime) -> Iterator[Sku]:
 def _commitments(at: datetime) -> Iterator[Sku]:
     """What a component costs that is committed to, at the discounts that Google gives for most families."""
     prices = _prices_at(at)
-    for row in read_csv("components.csv"):
+    for row in read_csv(DATA / "components.csv"):
         regions = [region for key, region, usage in prices if key == row["component"] and usage == "OnDemand"]
         for place, members in _sold_as(row["spread"], regions) if row["commitment"] else ():
             for term, usage_type, percent in (("1 Year", "Commit1Yr", 63), ("3 Years", "Commit3Yr", 45)):
@@ -176,7 +180,7 @@ def _prices_at(at: datetime) -> dict[tuple[str, str, str], Decimal]:
     """Prices per component, region and usage type; the file has later ones after earlier ones."""
     return {
         (row["component"], row["region"], row["usage_type"]): Decimal(row["usd_per_unit"])
-        for row in read_csv("component_rates.csv")
+        for row in read_csv(DATA / "component_rates.csv")
         if not row["valid_from"] or parse(row["valid_from"]) <= at
     }
 
@@ -196,7 +200,7 @@ def _sold_as(spread: str, regions: Sequence[str]) -> Iterator[tuple[str, tuple[s
 
 
 def _unrelated() -> Iterator[Sku]:
-    for row in read_csv("unrelated_skus.csv"):
+    for row in read_csv(DATA / "unrelated_skus.csv"):
         tiers = tuple(_tier(text) for text in row["tiers"].split())
         regions = tuple(row["regions"].split())
         yield Sku(row["description"], row["family"], row["group"], row["usage_type"], regions, row["unit"], tiers)
@@ -235,7 +239,7 @@ def _money(amount: Decimal, currency: str) -> Json:
 
 @functools.cache
 def _known_ids() -> dict[str, str]:
-    return {row["description"]: row["sku_id"] for row in read_csv("known_sku_ids.csv")}
+    return {row["description"]: row["sku_id"] for row in read_csv(DATA / "known_sku_ids.csv")}
 
 
 def _made_up_id(*parts: str) -> str:

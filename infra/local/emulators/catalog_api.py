@@ -8,21 +8,21 @@ from starlette.routing import Route
 
 from infra.local.emulators.catalog import CURRENCIES, SERVICE, catalog_at, published_at, sku_resource
 from infra.local.emulators.rest import ApiError, Call, Method
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 
 LARGEST_PAGE = 5000
 
 
-def routes(world: World) -> list[Route]:
+def routes(state: CloudState) -> list[Route]:
     """The paths it answers."""
     return [
         Route(
-            "/v1/services/{service}/skus", Method(world, "catalog", "skus.list", functools.partial(_list, world)).answer
+            "/v1/services/{service}/skus", Method(state, "catalog", "skus.list", functools.partial(_list, state)).answer
         )
     ]
 
 
-def _list(world: World, call: Call) -> bytes:
+def _list(state: CloudState, call: Call) -> bytes:
     call.only("pageSize", "pageToken", "currencyCode")
     service = f"services/{call.path['service']}"
     if service != SERVICE:
@@ -33,7 +33,7 @@ def _list(world: World, call: Call) -> bytes:
     size = int(call.query.get("pageSize", "0")) or LARGEST_PAGE
     if not 0 < size <= LARGEST_PAGE:
         raise ApiError(400, f"page_size must be at most {LARGEST_PAGE}: {size}")
-    skus = _resources(world.clock.now, currency)
+    skus = _resources(state.clock.now, currency)
     start = _offset(call.query.get("pageToken", ""))
     more = start + size < len(skus)
     token = f"skus-{start + size}" if more else ""

@@ -1,6 +1,6 @@
 """Google Cloud on this machine, in one process: Compute Engine, Monitoring, the price catalog, assets and Pub/Sub.
 
-    python -m infra.local.cloud --rest-port 8080 --grpc-port 8081
+    python -m infra.local.emulators.cloud --rest-port 8080 --grpc-port 8081
 
 The first line printed is the addresses, as JSON. `/_control/…` on the REST port sets the clock and makes calls fail.
 """
@@ -27,7 +27,7 @@ from infra.local.emulators.monitoring_api import Monitoring
 from infra.local.emulators.pubsub_api import PubSub
 from infra.local.emulators.rest import BreakableProtocol
 from infra.local.emulators.sockets import HOST, listening
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import Clock, parse, rfc3339
 from infra.local.fleet.fleet import FLEET_START, Fleet
 from infra.local.fleet.scenario import living_fleet, synthetic_fleet
@@ -36,13 +36,13 @@ FIRST_LOOK = FLEET_START + timedelta(hours=1, minutes=7)
 
 
 class Cloud:
-    """The emulators, running between `start` and `stop` or inside a `with` block; `world` is what they serve."""
+    """The emulators, running between `start` and `stop` or inside a `with` block; `state` is what they serve."""
 
     def __init__(self, fleet: Fleet | None = None, clock: Clock | None = None) -> None:
         """Prepare to serve a fleet, the living one unless told otherwise."""
-        self.world = World(fleet or living_fleet(), clock or Clock(FIRST_LOOK))
-        self.monitoring = Monitoring(self.world)
-        self.pubsub = PubSub(self.world)
+        self.state = CloudState(fleet or living_fleet(), clock or Clock(FIRST_LOOK))
+        self.monitoring = Monitoring(self.state)
+        self.pubsub = PubSub(self.state)
         self.rest_url = ""
         self.grpc_target = ""
 
@@ -81,11 +81,11 @@ class Cloud:
     def _application(self) -> Starlette:
         return Starlette(
             routes=[
-                *reads.routes(self.world),
-                *catalog_api.routes(self.world),
-                *assets_api.routes(self.world),
-                *resource_manager_api.routes(self.world),
-                *control_api.routes(self.world, self.monitoring, self.pubsub),
+                *reads.routes(self.state),
+                *catalog_api.routes(self.state),
+                *assets_api.routes(self.state),
+                *resource_manager_api.routes(self.state),
+                *control_api.routes(self.state, self.monitoring, self.pubsub),
             ]
         )
 

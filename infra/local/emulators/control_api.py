@@ -1,4 +1,4 @@
-"""The control interface: what a test or a person does to this world from outside."""
+"""The control interface: how a test or a person changes the state of the emulators."""
 
 from typing import Any
 
@@ -10,51 +10,51 @@ from infra.local.emulators.control_routes import Action, acting, reading
 from infra.local.emulators.faults import rule
 from infra.local.emulators.monitoring_api import Monitoring
 from infra.local.emulators.pubsub_api import PubSub
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import parse, rfc3339
 
 
-def routes(world: World, monitoring: Monitoring, pubsub: PubSub) -> list[Route]:
+def routes(state: CloudState, monitoring: Monitoring, pubsub: PubSub) -> list[Route]:
     """Everything under `/_control`; every answer is the state afterwards."""
 
-    def state() -> dict[str, object]:
+    def summary() -> dict[str, object]:
         counted: dict[str, dict[str, int]] = {}
-        for (service, method), number in sorted(world.requests.items()):
+        for (service, method), number in sorted(state.requests.items()):
             counted.setdefault(service, {})[method] = number
         return {
-            "now": rfc3339(world.clock.now),
-            "projects": [{"project_id": p.project_id, "number": p.number} for p in world.fleet.projects],
-            "vms": len(world.fleet.vms),
-            "faults": [{"service": r.service, "method": r.method, "kind": r.kind} for r in world.faults.rules],
-            "metrics_scopes": world.metrics_scopes,
+            "now": rfc3339(state.clock.now),
+            "projects": [{"project_id": p.project_id, "number": p.number} for p in state.fleet.projects],
+            "vms": len(state.fleet.vms),
+            "faults": [{"service": r.service, "method": r.method, "kind": r.kind} for r in state.faults.rules],
+            "metrics_scopes": state.metrics_scopes,
             "requests": counted,
             "messages": len(pubsub.published),
             "metrics": {project: len(series) for project, series in monitoring.written.items()},
         }
 
     def route(path: str, **actions: Action) -> Route:
-        return acting(path, state, **actions)
+        return acting(path, summary, **actions)
 
     def set_clock(wanted: Any) -> None:  # noqa: ANN401 (JSON)
         if "now" in wanted:
-            world.clock.now = parse(wanted["now"])
+            state.clock.now = parse(wanted["now"])
         else:
-            world.clock.advance(float(wanted["advance_seconds"]))
+            state.clock.advance(float(wanted["advance_seconds"]))
 
     def set_scopes(wanted: Any) -> None:  # noqa: ANN401 (JSON)
-        world.metrics_scopes = {str(project): tuple(others) for project, others in wanted.items()}
+        state.metrics_scopes = {str(project): tuple(others) for project, others in wanted.items()}
 
     def forget(_: Any) -> None:  # noqa: ANN401 (JSON)
-        world.requests.clear()
+        state.requests.clear()
 
     return [
-        *control_compute.routes(world, state),
+        *control_compute.routes(state, summary),
         route("state", GET=lambda _: None),
         route("clock", POST=set_clock, GET=lambda _: None),
         route(
             "faults",
-            POST=lambda wanted: world.faults.replace([rule(one) for one in wanted]),
-            DELETE=lambda _: world.faults.replace(()),
+            POST=lambda wanted: state.faults.replace([rule(one) for one in wanted]),
+            DELETE=lambda _: state.faults.replace(()),
         ),
         route("requests", GET=lambda _: None, DELETE=forget),
         route("metrics-scopes", POST=set_scopes),

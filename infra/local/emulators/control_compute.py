@@ -9,7 +9,7 @@ from starlette.routing import Route
 from infra.local.emulators.compute.operations_api import described
 from infra.local.emulators.control_routes import acting, reading
 from infra.local.emulators.permissions import denial
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import rfc3339
 from infra.local.fleet.fleet import Vm
 from infra.local.fleet.groups import Group
@@ -20,7 +20,7 @@ GROUP_SETTINGS = {"project", "scope", "name", "default_action_on_failure", "auto
 type Json = dict[str, object]
 
 
-def routes(world: World, state: Callable[[], Json]) -> list[Route]:
+def routes(state: CloudState, summary: Callable[[], Json]) -> list[Route]:
     """The paths under `/_control` that are about Compute Engine."""
 
     def set_seconds(wanted: Any) -> None:  # noqa: ANN401 (JSON)
@@ -29,41 +29,41 @@ def routes(world: World, state: Callable[[], Json]) -> list[Route]:
             message = f"operations have {sorted(known)}"
             raise ValueError(message)
         numbers = {name: float(number) for name, number in wanted.items()}
-        world.operations.seconds = numbers.get("seconds", world.operations.seconds)
-        world.operations.wait_seconds = numbers.get("wait_seconds", world.operations.wait_seconds)
+        state.operations.seconds = numbers.get("seconds", state.operations.seconds)
+        state.operations.wait_seconds = numbers.get("wait_seconds", state.operations.wait_seconds)
 
     def set_denials(wanted: Any) -> None:  # noqa: ANN401 (JSON)
-        world.permissions.denials = tuple(denial(one) for one in wanted)
+        state.permissions.denials = tuple(denial(one) for one in wanted)
 
     return [
-        acting("reset", state, POST=lambda _: world.reset()),
-        reading("calls", lambda _: world.calls),
-        acting("calls", state, DELETE=lambda _: world.calls.clear()),
-        reading("operations", lambda query: _operations(world, query)),
-        acting("operations", state, POST=set_seconds),
-        acting("permissions", state, POST=set_denials, DELETE=lambda _: set_denials(())),
-        reading("instances", lambda query: _instances(world, query)),
-        acting("instances", state, POST=lambda wanted: _set_status(world, wanted)),
-        reading("groups", lambda _: [_group(world, group) for group in world.groups.all()]),
-        acting("groups", state, POST=lambda wanted: _set_group(world, wanted)),
+        acting("reset", summary, POST=lambda _: state.reset()),
+        reading("calls", lambda _: state.calls),
+        acting("calls", summary, DELETE=lambda _: state.calls.clear()),
+        reading("operations", lambda query: _operations(state, query)),
+        acting("operations", summary, POST=set_seconds),
+        acting("permissions", summary, POST=set_denials, DELETE=lambda _: set_denials(())),
+        reading("instances", lambda query: _instances(state, query)),
+        acting("instances", summary, POST=lambda wanted: _set_status(state, wanted)),
+        reading("groups", lambda _: [_group(state, group) for group in state.groups.all()]),
+        acting("groups", summary, POST=lambda wanted: _set_group(state, wanted)),
     ]
 
 
-def _operations(world: World, query: Mapping[str, str]) -> list[Json]:
-    world.settle()
-    projects = [project.project_id for project in world.fleet.projects]
-    told = [one for project in projects for one in world.operations.of_project(project)]
+def _operations(state: CloudState, query: Mapping[str, str]) -> list[Json]:
+    state.settle()
+    projects = [project.project_id for project in state.fleet.projects]
+    told = [one for project in projects for one in state.operations.of_project(project)]
     return [described(one) for one in told if query.get("project") in (None, one.task.project.project_id)]
 
 
-def _instances(world: World, query: Mapping[str, str]) -> list[Json]:
-    now = world.clock.now
-    shown = [_instance(world, vm) for vm in world.fleet.vms if vm.exists(now)]
+def _instances(state: CloudState, query: Mapping[str, str]) -> list[Json]:
+    now = state.clock.now
+    shown = [_instance(state, vm) for vm in state.fleet.vms if vm.exists(now)]
     return [one for one in shown if all(one.get(name) == value for name, value in query.items())]
 
 
-def _instance(world: World, vm: Vm) -> Json:
-    now = world.clock.now
+def _instance(state: CloudState, vm: Vm) -> Json:
+    now = state.clock.now
     started, stopped = vm.started(now), vm.stopped(now)
     return {
         "project": vm.project_id,
@@ -77,28 +77,28 @@ def _instance(world: World, vm: Vm) -> Json:
     }
 
 
-def _set_status(world: World, wanted: Any) -> None:  # noqa: ANN401 (JSON)
+def _set_status(state: CloudState, wanted: Any) -> None:  # noqa: ANN401 (JSON)
     """Let a VM show any status, also one that nobody knows; None is what its runs say."""
-    status, now = wanted["status"], world.clock.now
+    status, now = wanted["status"], state.clock.now
     if wanted.keys() - {"project", "zone", "name", "status"} or not (status is None or isinstance(status, str)):
         message = "an instance has project, zone, name and status"
         raise ValueError(message)
     found = [
         vm
-        for vm in world.fleet.listed(wanted["project"], now)
+        for vm in state.fleet.listed(wanted["project"], now)
         if vm.name == wanted["name"] and wanted.get("zone") in (None, vm.zone)
     ]
     if len(found) != 1:
         message = f"{len(found)} instances are called {wanted['name']!r} there, not one"
         raise ValueError(message)
-    world.change([replace(found[0], shown_status=status)])
+    state.change([replace(found[0], shown_status=status)])
 
 
-def _set_group(world: World, wanted: Any) -> None:  # noqa: ANN401 (JSON)
+def _set_group(state: CloudState, wanted: Any) -> None:  # noqa: ANN401 (JSON)
     if wanted.keys() - GROUP_SETTINGS:
         message = f"a group has {sorted(GROUP_SETTINGS)}"
         raise ValueError(message)
-    group = world.groups.get((wanted["project"], wanted["scope"], wanted["name"]))
+    group = state.groups.get((wanted["project"], wanted["scope"], wanted["name"]))
     if group is None:
         message = f"no group is called {wanted['name']!r} in {wanted['scope']!r} of {wanted['project']!r}"
         raise ValueError(message)
@@ -106,8 +106,8 @@ def _set_group(world: World, wanted: Any) -> None:  # noqa: ANN401 (JSON)
     group.repairs, group.autoscaled = ACTIONS_ON_FAILURE[action], bool(wanted.get("autoscaled", group.autoscaled))
 
 
-def _group(world: World, group: Group) -> Json:
-    stopped = group.stopped_size(world.fleet, world.clock.now)
+def _group(state: CloudState, group: Group) -> Json:
+    stopped = group.stopped_size(state.fleet, state.clock.now)
     return {
         "project": group.project_id,
         "scope": group.scope,

@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import Message
 
 from infra.local.emulators.faults import Kind, Rule
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -48,14 +48,14 @@ class GrpcMethod:
 
 
 def service(
-    world: World, short_name: str, full_name: str, methods: Mapping[str, GrpcMethod]
+    state: CloudState, short_name: str, full_name: str, methods: Mapping[str, GrpcMethod]
 ) -> "grpc.GenericRpcHandler[Any, Any]":
     """Make a service that counts its calls and goes wrong when a rule says so."""
     return grpc.method_handlers_generic_handler(
         full_name,
         {
             name: grpc.unary_unary_rpc_method_handler(
-                _answering(world, short_name, name, method),
+                _answering(state, short_name, name, method),
                 request_deserializer=method.request.FromString,
                 response_serializer=bytes,
             )
@@ -65,11 +65,11 @@ def service(
 
 
 def _answering(
-    world: World, service_name: str, name: str, method: GrpcMethod
+    state: CloudState, service_name: str, name: str, method: GrpcMethod
 ) -> Callable[[Any, grpc.ServicerContext], bytes]:
     def answer(request: Any, context: grpc.ServicerContext) -> bytes:  # noqa: ANN401 (a message of any kind)
-        world.requests[service_name, name] += 1
-        due = world.faults.due(service_name, name, method.project(request))
+        state.requests[service_name, name] += 1
+        due = state.faults.due(service_name, name, method.project(request))
         for rule in due:
             if rule.kind is Kind.SLOW:
                 time.sleep(rule.seconds)

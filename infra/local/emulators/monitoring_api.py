@@ -25,7 +25,7 @@ from google.protobuf.message import Message
 from infra.local.emulators import metric_filters
 from infra.local.emulators.faults import Kind, Rule
 from infra.local.emulators.grpc_calls import CallError, GrpcMethod, service
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import parse, rfc3339
 from infra.local.fleet.fleet import VISIBLE_AFTER, Project, Vm
 
@@ -91,14 +91,14 @@ class Query:
 class Monitoring:
     """The service, and the custom metrics it has been sent."""
 
-    world: World
+    state: CloudState
     written: dict[str, dict[str, Any]] = field(default_factory=dict)
     _heads: dict[int, bytes] = field(default_factory=dict)
 
     def grpc_service(self) -> "grpc.GenericRpcHandler[Any, Any]":
         """The service as gRPC serves it."""
         return service(
-            self.world,
+            self.state,
             "monitoring",
             "google.monitoring.v3.MetricService",
             {
@@ -111,7 +111,7 @@ class Monitoring:
         """`ListTimeSeries`."""
         project = self._project(request.name, "monitoring.timeSeries.list")
         wanted = _filter(request.filter)
-        token = _token(request, self.world.clock.now)
+        token = _token(request, self.state.clock.now)
         query = _query(request)
         if wanted.metric_type == UPTIME:
             series = self._uptime(project, wanted, query, token.now)
@@ -154,17 +154,17 @@ class Monitoring:
         return empty_pb2.Empty()
 
     def _project(self, name: str, permission: str) -> Project:
-        project = self.world.fleet.project(name.removeprefix("projects/")) if name.startswith("projects/") else None
+        project = self.state.fleet.project(name.removeprefix("projects/")) if name.startswith("projects/") else None
         if project is None:
             raise CallError(403, f"Permission {permission} denied (or the resource may not exist).")
         return project
 
     def _uptime(self, project: Project, wanted: metric_filters.Filter, query: Query, now: datetime) -> Iterator[Series]:
-        scoped = (project.project_id, *self.world.metrics_scopes.get(project.project_id, ()))
+        scoped = (project.project_id, *self.state.metrics_scopes.get(project.project_id, ()))
         start = max(query.start, now - KEPT)
         end = min(query.end, now - VISIBLE_AFTER)
         for project_id in scoped:
-            for vm in self.world.fleet.of_project(project_id):
+            for vm in self.state.fleet.of_project(project_id):
                 if wanted.tests and not wanted.accepts(_labels(vm)):
                     continue
                 if vm.uptime_seconds(start, end):
@@ -208,7 +208,7 @@ class Monitoring:
                     yield Series(kept.SerializeToString(), list)
 
     def _problem(self, series: Any, earlier: Any) -> str | None:  # noqa: ANN401, PLR0911 (one reason each)
-        now = self.world.clock.now
+        now = self.state.clock.now
         if not series.metric.type.startswith(CUSTOM):
             return f"only metrics of {CUSTOM} can be written"
         if series.resource.type not in WRITABLE_RESOURCES:

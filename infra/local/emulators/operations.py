@@ -1,7 +1,7 @@
 """Operations: what Compute Engine was told to do, and how far it has come.
 
-An operation takes real time, because the world's clock stands still, and is over too once the clock has moved past the
-time it takes in the world: a test may wait or move the clock.
+An operation takes real time, because the emulated clock stands still. It also ends once that clock has moved past its
+time it takes in the state: a test may wait or move the clock.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be done: to which resource, how long it takes in the world, and what has come of it at the end."""
+    """What is to be done: to which resource, how long it takes in the state, and what has come of it at the end."""
 
     operation_type: str
     project: Project
@@ -58,7 +58,7 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class Operation:
-    """One operation; times are the world's, but `pending_until` and `due`, which are this machine's."""
+    """One operation; times are of the emulated clock, except `pending_until` and `due`, which are this machine's."""
 
     number: int
     name: str
@@ -77,7 +77,7 @@ class Operation:
 
     @property
     def over(self) -> datetime:
-        """When it is over in the world, if nothing ended it before."""
+        """When it is over in the state, if nothing ended it before."""
         return self.inserted + self.task.lasts
 
 
@@ -115,7 +115,7 @@ class Operations:
         return operation
 
     def due(self, now: datetime) -> list[Operation]:
-        """Take out the operations that are over by this machine's time or the world's, oldest first."""
+        """Take out the operations that are over by this machine's clock or the emulated one, oldest first."""
         if not self._open:
             return []
         with self._lock:

@@ -1,6 +1,6 @@
 """The services that a deployment is made with, as far as one can look at it: functions, roles, topics, budgets, a job.
 
-    python -m infra.local.platform_api --project data-platform --region us-central1
+    python -m infra.local.emulators.platform_api --project data-platform --region us-central1
 
 `Platform.resources` is what is deployed, each resource under the path at which the real service has it, in its shape;
 `healthy` makes that of a deployment as Terraform leaves it. All services are served at one address, and change nothing.
@@ -25,7 +25,7 @@ from starlette.routing import Route
 from infra.local.emulators.platform_resources import ACCOUNT, NUMBER, Resources, healthy
 from infra.local.emulators.rest import ApiError, BreakableProtocol, Call, Method
 from infra.local.emulators.sockets import listening
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import Clock, parse, rfc3339
 from infra.local.fleet.fleet import FLEET_START, Fleet
 
@@ -39,7 +39,7 @@ class Platform:
     def __init__(self, project: str, region: str, dataset: str, now: datetime) -> None:
         """Prepare to serve a healthy deployment."""
         self.project, self.region, self.dataset, self.now = project, region, dataset, now
-        self.world = World(Fleet((), ()), Clock(now))
+        self.state = CloudState(Fleet((), ()), Clock(now))
         self.resources: Resources = {}
         self.unreachable: Sequence[str] = ()
         self.restore()
@@ -49,7 +49,7 @@ class Platform:
         """Be healthy again."""
         self.resources = healthy(self.project, self.region, self.dataset, self.now)
         self.unreachable = ()
-        self.world.faults.replace(())
+        self.state.faults.replace(())
 
     def start(self, port: int = 0) -> None:
         """Listen on the port, or on a free one."""
@@ -90,7 +90,7 @@ def routes(platform: Platform) -> list[Route]:
 
     def route(path: str, service: str, method: str, handler: Callable[[Platform, Call], object], verb: str) -> Route:
         answer = functools.partial(_answer, platform, handler)
-        return Route(path, Method(platform.world, service, method, answer).answer, methods=[verb])
+        return Route(path, Method(platform.state, service, method, answer).answer, methods=[verb])
 
     at = "/v1/projects/{project}"
     return [

@@ -15,7 +15,7 @@ from google.pubsub_v1 import types
 
 from infra.local.emulators.faults import Rule
 from infra.local.emulators.grpc_calls import CallError, GrpcMethod, service
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import rfc3339
 
 MOST_MESSAGES = 1000
@@ -31,7 +31,7 @@ type Json = dict[str, Any]
 class PubSub:
     """The service: what was published, and who is pushed to."""
 
-    world: World
+    state: CloudState
     published: list[Json] = field(default_factory=list)
     _topics: dict[str, Message] = field(default_factory=dict)
     _subscriptions: dict[str, Any] = field(default_factory=dict)
@@ -51,8 +51,8 @@ class PubSub:
             "DeleteSubscription": _method(types.DeleteSubscriptionRequest, empty_pb2.Empty, self.delete_subscription),
         }
         return [
-            service(self.world, "pubsub", "google.pubsub.v1.Publisher", publisher),
-            service(self.world, "pubsub", "google.pubsub.v1.Subscriber", subscriber),
+            service(self.state, "pubsub", "google.pubsub.v1.Publisher", publisher),
+            service(self.state, "pubsub", "google.pubsub.v1.Subscriber", subscriber),
         ]
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class PubSub:
         for message in request.messages:
             number = f"{len(self.published) + 1}"
             message_id = str(int(hashlib.sha256(number.encode()).hexdigest()[:13], 16))
-            pushed = _pushed(message, message_id, rfc3339(self.world.clock.now))
+            pushed = _pushed(message, message_id, rfc3339(self.state.clock.now))
             self.published.append({"topic": request.topic, **pushed})
             for subscription in self._subscriptions.values():
                 if subscription.topic == request.topic and subscription.push_config.push_endpoint:

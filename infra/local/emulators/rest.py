@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from infra.local.emulators.faults import Kind, Rule
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import rfc3339
 
 type Mask = dict[str, Mask]
@@ -94,7 +94,7 @@ class Method:
     Calls that are meant to change something are kept, those that are refused or go wrong too.
     """
 
-    world: World
+    state: CloudState
     service: str
     name: str
     handler: Handler = field(repr=False)
@@ -103,9 +103,9 @@ class Method:
     async def answer(self, request: Request) -> Response:
         """Answer one HTTP request."""
         path = {key: str(value) for key, value in request.path_params.items()}
-        self.world.requests[self.service, self.name] += 1
+        self.state.requests[self.service, self.name] += 1
         place, instance = path.get("zone", path.get("region", "")), self._instance_name(path)
-        due = self.world.faults.due(self.service, self.name, path.get("project", ""), place, instance)
+        due = self.state.faults.due(self.service, self.name, path.get("project", ""), place, instance)
         lists = {key: request.query_params.getlist(key) for key in request.query_params}
         call = Call(path, dict(request.query_params), lists, await request.body(), due)
         kept = self._kept(call)
@@ -140,13 +140,13 @@ class Method:
     def _instance_name(self, path: Mapping[str, str]) -> str:
         """The name of the VM that a path names, whether by its name or by its id."""
         told = path.get("instance", "")
-        found = self.world.fleet.by_id(int(told)) if told.isdecimal() else None
+        found = self.state.fleet.by_id(int(told)) if told.isdecimal() else None
         return found.name if found else told
 
     def _on_demand(self, rule: Rule, call: Call) -> ApiError:
         """The refusal a rule asks for; Compute Engine says which quota is used up, with 403 or 429."""
         if self.service == "compute" and (rule.status == HTTPStatus.TOO_MANY_REQUESTS or rule.reason == RATE_LIMIT):
-            project = self.world.fleet.project(call.path.get("project", ""))
+            project = self.state.fleet.project(call.path.get("project", ""))
             return _quota_exceeded(rule.status, project.number if project else "0")
         return ApiError(rule.status, rule.message or f"{self.service}.{self.name} fails on demand", rule.reason or None)
 
@@ -154,7 +154,7 @@ class Method:
         described: dict[str, object] = {
             "service": self.service,
             "method": self.name,
-            "at": rfc3339(self.world.clock.now),
+            "at": rfc3339(self.state.clock.now),
             **call.path,
             **({"instance": self._instance_name(call.path)} if "instance" in call.path else {}),
             "query": dict(call.query),
@@ -162,7 +162,7 @@ class Method:
             "body": call.body.decode(errors="replace"),
         }
         if self.changes:
-            self.world.calls.append(described)
+            self.state.calls.append(described)
         return described
 
 

@@ -14,8 +14,8 @@ from infra.local.fleet.groups import Groups
 
 
 @dataclass(slots=True)
-class World:
-    """One world, changed through its control interface and by what Compute Engine is told to do.
+class CloudState:
+    """The state of the emulated cloud, changed through the control interface and by calls of Compute Engine.
 
     `original` is the fleet as the scenario has it. `metrics_scopes` names the projects whose metrics a project also
     reads, as a Cloud Monitoring metrics scope does. `calls` are those that were meant to change something.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-DATA = Path(__file__).parents[1] / "data"
+MACHINE_TYPES = Path(__file__).with_name("machine_types.csv")
 LOCAL_SSD_GIB = 375
 
 
@@ -37,16 +37,16 @@ class MachineType:
         return self.local_ssd_partitions * LOCAL_SSD_GIB
 
 
-def read_csv(name: str) -> Iterator[dict[str, str]]:
+def read_csv(path: Path) -> Iterator[dict[str, str]]:
     """Yield the rows of a data file, without the comment that heads it."""
-    with (DATA / name).open(newline="", encoding="utf-8") as lines:
+    with path.open(newline="", encoding="utf-8") as lines:
         yield from csv.DictReader(line for line in lines if not line.startswith("#"))
 
 
 @functools.cache
 def machine_types() -> dict[str, MachineType]:
     """All machine types by name."""
-    return {row["name"]: _from_row(row) for row in read_csv("machine_types.csv")}
+    return {row["name"]: _from_row(row) for row in read_csv(MACHINE_TYPES)}
 
 
 def _from_row(row: dict[str, str]) -> MachineType:

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from infra.local.emulators.faults import Kind
 from infra.local.emulators.rest import ApiError, Call, Handler, Method
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.fleet import Project, Vm
 from infra.local.fleet.scenario import ZONES
 
@@ -29,18 +29,18 @@ VISIBLE_REGIONS = tuple(sorted({zone.rpartition("-")[0] for zone in VISIBLE_ZONE
 class Access:
     """Finds what a call names, and refuses what the caller may not see or do."""
 
-    world: World
+    state: CloudState
 
     def route(self, path: str, name: str, handler: Handler, http: str = "GET", *, changes: bool = False) -> Route:
         """One method of the service under its path."""
-        return Route(path, Method(self.world, "compute", name, handler, changes=changes).answer, methods=[http])
+        return Route(path, Method(self.state, "compute", name, handler, changes=changes).answer, methods=[http])
 
     def project(self, call: Call, permission: str, resource: str = "", instance: str = "") -> Project:
         """The project of a call; `resource` is what the permission is needed on when it is not the project itself."""
         name = call.path["project"]
-        project = self.world.fleet.project(name)
+        project = self.state.fleet.project(name)
         known = project.project_id if project else name
-        if project is None or not self.world.permissions.allow(permission, known, instance):
+        if project is None or not self.state.permissions.allow(permission, known, instance):
             where = f"projects/{known}{resource and f'/{resource}'}"
             message = f"Required '{permission}' permission for '{where}'"
             raise ApiError(403, message)
@@ -60,7 +60,7 @@ class Access:
 
     def vm(self, project_name: str, zone: str, name: str) -> Vm | None:
         """The VM with this name or id that exists now."""
-        fleet, now = self.world.fleet, self.world.clock.now
+        fleet, now = self.state.fleet, self.state.clock.now
         project = fleet.project(project_name)
         if project is None:
             return None

@@ -7,7 +7,7 @@ from datetime import datetime
 from infra.local.emulators.faults import Rule
 from infra.local.emulators.operations import Effect, Operation, Task, endless, failure
 from infra.local.emulators.rest import ApiError
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.fleet import STAGING_TIME, STOPPING_TIME, Project, Vm
 from infra.local.fleet.groups import Group
 from infra.local.fleet.lifecycle import (
@@ -41,7 +41,7 @@ def path(vm: Vm) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class VmRequest:
     """Who wants it, under which request id, for which group, and how much longer than usual it takes."""
 
     user: str
@@ -50,77 +50,77 @@ class Order:
     times: float = 1.0
 
 
-def stop(world: World, project: Project, vm: Vm, rules: Sequence[Rule], order: Order) -> Operation:
+def stop(state: CloudState, project: Project, vm: Vm, rules: Sequence[Rule], request: VmRequest) -> Operation:
     """Stop a VM; for one that is stopped, or about to be, there is nothing to do."""
-    now = world.clock.now
-    task = replace(_task("stop", project, vm, order), lasts=STOPPING_TIME)
+    now = state.clock.now
+    task = replace(_task("stop", project, vm, request), lasts=STOPPING_TIME)
     if vm.status(now) in AT_REST | GOING_TO_REST:
-        return world.operations.begin(task, now, at_once=True)
-    return _begin(world, replace(task, effect=_stopping(world, vm, now, order.group)), vm, rules, "STOPPING", order)
+        return state.operations.begin(task, now, at_once=True)
+    return _begin(state, replace(task, effect=_stopping(state, vm, now, request.group)), vm, rules, "STOPPING", request)
 
 
-def start(world: World, project: Project, vm: Vm, rules: Sequence[Rule], order: Order) -> Operation:
+def start(state: CloudState, project: Project, vm: Vm, rules: Sequence[Rule], request: VmRequest) -> Operation:
     """Start a VM; for one that runs there is nothing to do, and one that is on its way to rest cannot be started."""
-    now = world.clock.now
-    task = replace(_task("start", project, vm, order), lasts=STAGING_TIME)
+    now = state.clock.now
+    task = replace(_task("start", project, vm, request), lasts=STAGING_TIME)
     status = vm.status(now)
     if status in COMING_UP | {"RUNNING"}:
-        return world.operations.begin(task, now, at_once=True)
+        return state.operations.begin(task, now, at_once=True)
     if status in NEEDS_ANOTHER_CALL:
         message = f"The resource '{path(vm)}' is not ready"
         raise ApiError(400, message, "resourceNotReady")
-    return _begin(world, replace(task, effect=_starting(world, vm)), vm, rules, "STAGING", order)
+    return _begin(state, replace(task, effect=_starting(state, vm)), vm, rules, "STAGING", request)
 
 
-def _task(operation_type: str, project: Project, vm: Vm, order: Order) -> Task:
+def _task(operation_type: str, project: Project, vm: Vm, request: VmRequest) -> Task:
     return Task(
         operation_type=operation_type,
         project=project,
         scope=f"zones/{vm.zone}",
         target=path(vm),
         target_id=vm.instance_id,
-        user=order.user,
-        request_id=order.request_id,
+        user=request.user,
+        request_id=request.request_id,
     )
 
 
 def _begin(  # noqa: PLR0913, PLR0917 (all of it is what an operation needs)
-    world: World, task: Task, vm: Vm, rules: Sequence[Rule], status: str, order: Order
+    state: CloudState, task: Task, vm: Vm, rules: Sequence[Rule], status: str, request: VmRequest
 ) -> Operation:
     """Begin an operation that shows in the VM's status; one that is going to fail leaves the VM as it is."""
     zone = f"projects/{vm.project_id}/zones/{vm.zone}"
     task = replace(task, failure=failure(rules, zone), endless=endless(rules))
     if task.failure is None:
-        world.change([replace(vm, shown_status=status)])
-        owner = world.groups.owner(world.fleet, vm)
+        state.change([replace(vm, shown_status=status)])
+        owner = state.groups.owner(state.fleet, vm)
         if owner is not None:
-            owner.hold(vm.instance_id, kept=status == "STOPPING" and order.group is owner)
-    return world.operations.begin(task, world.clock.now, times=order.times)
+            owner.hold(vm.instance_id, kept=status == "STOPPING" and request.group is owner)
+    return state.operations.begin(task, state.clock.now, times=request.times)
 
 
-def _stopping(world: World, vm: Vm, told: datetime, told_by: Group | None) -> Effect:
+def _stopping(state: CloudState, vm: Vm, told: datetime, told_by: Group | None) -> Effect:
     """End the VM's uptime when it was told to stop; its group may make it again, or start it, a minute later."""
 
     def effect(moment: datetime) -> None:
-        fleet = world.fleet
+        fleet = state.fleet
         present = fleet.by_id(vm.instance_id) or vm
         rested = stopped(present, min(told, moment), moment)
         changed: tuple[Vm, ...] = (rested,)
-        group = world.groups.owner(fleet, present)
+        group = state.groups.owner(fleet, present)
         if group is not None and group is told_by and group.autoscaled:
             changed = (_started_later(rested, moment),)
         elif group is not None and group is not told_by and group.repairs:
             changed = made_again(rested, moment + REPAIRED_AFTER)
-        world.change(changed, still_to_come(fleet, present, moment))
+        state.change(changed, still_to_come(fleet, present, moment))
 
     return effect
 
 
-def _starting(world: World, vm: Vm) -> Effect:
+def _starting(state: CloudState, vm: Vm) -> Effect:
     def effect(moment: datetime) -> None:
-        fleet = world.fleet
+        fleet = state.fleet
         present = fleet.by_id(vm.instance_id) or vm
-        world.change([started(present, moment)], still_to_come(fleet, present, moment))
+        state.change([started(present, moment)], still_to_come(fleet, present, moment))
 
     return effect
 

@@ -17,7 +17,7 @@ from infra.local.emulators.compute.resources import ROOT, fingerprint, pacific
 from infra.local.emulators.faults import OF_OPERATIONS, Rule
 from infra.local.emulators.operations import Operation, Task, endless, failure
 from infra.local.emulators.rest import ApiError, Call, mask, select
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.fleet import FLEET_START, Project, Vm, instance_id
 from infra.local.fleet.groups import Group
 from infra.local.fleet.lifecycle import AT_REST
@@ -49,14 +49,14 @@ type Act = Callable[[Group, Project, Vm], None]
 
 
 @dataclass(slots=True)
-class ComputeGroups:
+class GroupsApi:
     """`instanceGroupManagers` and `regionInstanceGroupManagers`."""
 
-    world: World
+    state: CloudState
 
     def routes(self) -> list[Route]:
         """The paths it answers."""
-        route = Access(self.world).route
+        route = Access(self.state).route
         found = []
         for scope, service in ((ZONE, "instanceGroupManagers"), (REGION, "regionInstanceGroupManagers")):
             every = f"{scope}/instanceGroupManagers"
@@ -79,12 +79,12 @@ class ComputeGroups:
     def list_groups(self, call: Call) -> bytes:
         """`list`, zonal or regional."""
         call.only("maxResults", "pageToken", "filter", "fields", "returnPartialSuccess")
-        project = Access(self.world).project(call, "compute.instanceGroupManagers.list")
+        project = Access(self.state).project(call, "compute.instanceGroupManagers.list")
         scope = _scope(call)
         size = page_size(call.query.get("maxResults", str(LARGEST_PAGE)))
         test = filters.read(call.query["filter"], GROUP_FIELDS) if call.query.get("filter") else None
         after = place(call.query.get("pageToken", ""))
-        groups = [one for one in self.world.groups.all() if one.key[:2] == (project.project_id, scope)]
+        groups = [one for one in self.state.groups.all() if one.key[:2] == (project.project_id, scope)]
         rows = [self._described(project, one) for one in groups if (one.scope, one.name) > after]
         rows = [row for row in rows if test is None or test(row)]
         where = f"projects/{project.project_id}/{scope}/instanceGroupManagers"
@@ -123,21 +123,21 @@ class ComputeGroups:
             if task.failure is None:
                 for vm in vms:
                     act(group, project, vm)
-            return self.world.operations.begin(task, self.world.clock.now)
+            return self.state.operations.begin(task, self.state.clock.now)
 
-        return once(self.world, call, project, (method, group.key, call.body), begin)
+        return once(self.state, call, project, (method, group.key, call.body), begin)
 
     def _stop_member(self, group: Group, project: Project, vm: Vm) -> None:
         rules = self._faults("instances.stop", vm)
-        effects.stop(self.world, project, vm, rules, _order(project, group))
+        effects.stop(self.state, project, vm, rules, _group_request(project, group))
 
     def _start_member(self, group: Group, project: Project, vm: Vm) -> None:
         rules = self._faults("instances.start", vm)
-        effects.start(self.world, project, vm, rules, _order(project, group))
+        effects.start(self.state, project, vm, rules, _group_request(project, group))
 
     def _faults(self, method: str, vm: Vm) -> Sequence[Rule]:
         """What goes wrong with the operation of one member."""
-        return self.world.faults.due("compute", method, vm.project_id, vm.zone, vm.name, OF_OPERATIONS)
+        return self.state.faults.due("compute", method, vm.project_id, vm.zone, vm.name, OF_OPERATIONS)
 
     def _members(self, group: Group, urls: object, statuses: frozenset[str]) -> Sequence[Vm]:
         """The members that a body names; strangers, and those in another status, are refused."""
@@ -149,7 +149,7 @@ class ComputeGroups:
             )
             raise ApiError(400, message)
         found = {vm.instance_id: vm for number, url in enumerate(urls) for vm in [self._member(group, number, url)]}
-        now = self.world.clock.now
+        now = self.state.clock.now
         for vm in found.values():
             if vm.status(now) not in statuses:
                 message = (
@@ -166,8 +166,8 @@ class ComputeGroups:
             message = f"{field} The URL is malformed."
             raise ApiError(400, message)
         owner, zone, name = matched[1] or group.project_id, matched[2], matched[3]
-        vm = Access(self.world).vm(owner, zone, name)
-        if vm is None or self.world.groups.owner(self.world.fleet, vm) is not group:
+        vm = Access(self.state).vm(owner, zone, name)
+        if vm is None or self.state.groups.owner(self.state.fleet, vm) is not group:
             message = f"{field} The instance is not a member of the instance group manager '{group.name}'."
             raise ApiError(400, message)
         return vm
@@ -189,16 +189,16 @@ class ComputeGroups:
     def _group(self, call: Call, permission: str) -> tuple[Project, Group]:
         scope, name = _scope(call), call.path["instance_group_manager"]
         resource = f"{scope}/instanceGroupManagers/{name}"
-        project = Access(self.world).project(call, permission, resource)
-        self.world.settle()
-        group = self.world.groups.get((project.project_id, scope, name))
+        project = Access(self.state).project(call, permission, resource)
+        self.state.settle()
+        group = self.state.groups.get((project.project_id, scope, name))
         if group is None:
             raise not_found(project.project_id, resource)
         return project, group
 
     def _described(self, project: Project, group: Group) -> Json:
         """A group as the API shows it."""
-        fleet, now = self.world.fleet, self.world.clock.now
+        fleet, now = self.state.fleet, self.state.clock.now
         stopped = group.stopped_size(fleet, now)
         where = f"{ROOT}/projects/{project.project_id}/{group.scope}"
         template = f"{ROOT}/projects/{project.project_id}/global/instanceTemplates/{group.name}-v3"
@@ -243,14 +243,14 @@ class ComputeGroups:
         """How many members are being changed in which way; one that is not there is about to be made again."""
         counted = dict.fromkeys(ACTIONS, 0)
         for zone, name in group.members:
-            vm = Access(self.world).vm(group.project_id, zone, name)
-            status = vm.status(self.world.clock.now) if vm else None
+            vm = Access(self.state).vm(group.project_id, zone, name)
+            status = vm.status(self.state.clock.now) if vm else None
             counted[IN_MOTION.get(status or "PROVISIONING", "none")] += 1
         return counted
 
 
-def _order(project: Project, group: Group) -> effects.Order:
-    return effects.Order(effects.agent(project), group=group, times=MEMBERS_TAKE)
+def _group_request(project: Project, group: Group) -> effects.VmRequest:
+    return effects.VmRequest(effects.agent(project), group=group, times=MEMBERS_TAKE)
 
 
 def _scope(call: Call) -> str:

@@ -14,7 +14,7 @@ from infra.local.emulators.compute.resources import metadata_fingerprint
 from infra.local.emulators.operations import Operation, Task, endless, failure
 from infra.local.emulators.permissions import INSTANCE_PERMISSIONS
 from infra.local.emulators.rest import ApiError, Call
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.fleet import Project, Vm
 from infra.local.fleet.lifecycle import AT_REST, GOING_TO_REST, has_local_ssd
 
@@ -29,14 +29,14 @@ type Items = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
-class ComputeInstances:
+class InstanceActions:
     """The acting side of `instances`."""
 
-    world: World
+    state: CloudState
 
     def routes(self) -> list[Route]:
         """The paths it answers."""
-        route = Access(self.world).route
+        route = Access(self.state).route
         return [
             route(f"{INSTANCE}/stop", "instances.stop", self.stop, "POST", changes=True),
             route(f"{INSTANCE}/start", "instances.start", self.start, "POST", changes=True),
@@ -47,33 +47,33 @@ class ComputeInstances:
     def stop(self, call: Call) -> bytes:
         """`instances.stop`; a VM with local SSD needs `discardLocalSsd`, whatever it says."""
         call.only("discardLocalSsd", "requestId")
-        project, vm = Access(self.world).instance(call, "compute.instances.stop")
+        project, vm = Access(self.state).instance(call, "compute.instances.stop")
         discard = _boolean(call, "discardLocalSsd")
 
         def begin(request_id: str) -> Operation:
-            now = self.world.clock.now
+            now = self.state.clock.now
             if discard is None and has_local_ssd(vm, now) and vm.status(now) not in AT_REST | GOING_TO_REST:
                 raise ApiError(400, LOCAL_SSD, "badRequest")
-            order = effects.Order(effects.caller(project), request_id)
-            return effects.stop(self.world, project, vm, call.faults, order)
+            request = effects.VmRequest(effects.caller(project), request_id)
+            return effects.stop(self.state, project, vm, call.faults, request)
 
-        return once(self.world, call, project, ("stop", vm.zone, vm.name, discard), begin)
+        return once(self.state, call, project, ("stop", vm.zone, vm.name, discard), begin)
 
     def start(self, call: Call) -> bytes:
         """`instances.start`."""
         call.only("requestId")
-        project, vm = Access(self.world).instance(call, "compute.instances.start")
+        project, vm = Access(self.state).instance(call, "compute.instances.start")
 
         def begin(request_id: str) -> Operation:
-            order = effects.Order(effects.caller(project), request_id)
-            return effects.start(self.world, project, vm, call.faults, order)
+            request = effects.VmRequest(effects.caller(project), request_id)
+            return effects.start(self.state, project, vm, call.faults, request)
 
-        return once(self.world, call, project, ("start", vm.zone, vm.name), begin)
+        return once(self.state, call, project, ("start", vm.zone, vm.name), begin)
 
     def set_metadata(self, call: Call) -> bytes:
         """`instances.setMetadata`: all items at once, by a caller who knows those that were there."""
         call.only("requestId")
-        project, vm = Access(self.world).instance(call, "compute.instances.setMetadata")
+        project, vm = Access(self.state).instance(call, "compute.instances.setMetadata")
         body = call.json()
         items = _items(body)
 
@@ -82,10 +82,10 @@ class ComputeInstances:
                 raise ApiError(412, "Supplied fingerprint does not match current metadata fingerprint.")
             task = self._set_metadata(call, project, vm, request_id)
             if task.failure is None:
-                self.world.change([replace(vm, metadata=items)])
-            return self.world.operations.begin(task, self.world.clock.now)
+                self.state.change([replace(vm, metadata=items)])
+            return self.state.operations.begin(task, self.state.clock.now)
 
-        return once(self.world, call, project, ("setMetadata", vm.zone, vm.name, call.body), begin)
+        return once(self.state, call, project, ("setMetadata", vm.zone, vm.name, call.body), begin)
 
     def test_permissions(self, call: Call) -> bytes:
         """`instances.testIamPermissions`: those of the permissions that the caller has."""
@@ -93,10 +93,10 @@ class ComputeInstances:
         zone, name = call.path["zone"], call.path["instance"]
         resource = f"zones/{zone}/instances/{name}"
         known_zone(zone)
-        vm = Access(self.world).vm(call.path["project"], zone, name)
+        vm = Access(self.state).vm(call.path["project"], zone, name)
         if vm is None:
             raise not_found(call.path["project"], resource)
-        allow = self.world.permissions.allow
+        allow = self.state.permissions.allow
         granted = [permission for permission in asked if allow(permission, vm.project_id, vm.name)]
         return json.dumps({"permissions": granted} if granted else {}).encode()
 

@@ -27,7 +27,7 @@ from infra.local.emulators.compute.lists import LARGEST_PAGE, aggregated_mask, e
 from infra.local.emulators.compute.resources import ROOT, pacific
 from infra.local.emulators.operations import Operation
 from infra.local.emulators.rest import ApiError, Call, mask, select
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.fleet import Operation as SystemEvent
 from infra.local.fleet.fleet import Project
 
@@ -50,14 +50,14 @@ type Json = dict[str, object]
 
 
 @dataclass(slots=True)
-class ComputeOperations:
+class OperationsApi:
     """Zonal and regional operations, and the list of all."""
 
-    world: World
+    state: CloudState
 
     def routes(self) -> list[Route]:
         """The paths it answers."""
-        route = Access(self.world).route
+        route = Access(self.state).route
         one = "/operations/{operation}"
         return [
             route(f"{ZONE}{one}", "zoneOperations.get", self.get),
@@ -78,7 +78,7 @@ class ComputeOperations:
         """`zoneOperations.wait` and `regionOperations.wait`: after two minutes it answers, done or not."""
         call.only("fields")
         # The clock may be moved at any time, which ends operations too: nothing tells when to look.
-        until = time.monotonic() + self.world.operations.wait_seconds
+        until = time.monotonic() + self.state.operations.wait_seconds
         while (found := self._named(call))["status"] != "DONE" and time.monotonic() < until:  # noqa: ASYNC110 (see above)
             await asyncio.sleep(LOOKS_AGAIN)
         return _written(found, call)
@@ -87,7 +87,7 @@ class ComputeOperations:
         """`zoneOperations.list` and `regionOperations.list`."""
         call.only("maxResults", "pageToken", "filter", "fields", "returnPartialSuccess", "orderBy")
         scope, service = _scope(call)
-        project = Access(self.world).project(call, f"compute.{service}.list")
+        project = Access(self.state).project(call, f"compute.{service}.list")
         _known(scope)
         shown, more = self._page(call, [one for one in self._all(project) if one[0] == scope])
         page: Json = {
@@ -105,7 +105,7 @@ class ComputeOperations:
     def aggregated_list(self, call: Call) -> bytes:
         """`globalOperations.aggregatedList`: a page of the operations of all scopes; each is named on every page."""
         call.only("maxResults", "pageToken", "filter", "fields", "returnPartialSuccess", "orderBy", "includeAllScopes")
-        project = Access(self.world).project(call, "compute.globalOperations.list")
+        project = Access(self.state).project(call, "compute.globalOperations.list")
         missing = unreachable(call)
         wanted = aggregated_mask(call.query.get("fields", ""), "operations", OPERATION_FIELDS)
         reached = [one for one in self._all(project) if one[0].rpartition("/")[2] not in missing]
@@ -149,10 +149,10 @@ class ComputeOperations:
         scope, service = _scope(call)
         name = call.path["operation"]
         resource = f"{scope}/operations/{name}"
-        project = Access(self.world).project(call, f"compute.{service}.get", resource)
+        project = Access(self.state).project(call, f"compute.{service}.get", resource)
         _known(scope)
-        self.world.settle()
-        found = self.world.operations.find(project.project_id, scope, name)
+        self.state.settle()
+        found = self.state.operations.find(project.project_id, scope, name)
         if found is not None:
             return described(found)
         events = (_event(project, one) for one in self._events(project) if f"zones/{one.vm.zone}" == scope)
@@ -162,21 +162,21 @@ class ComputeOperations:
         return event
 
     def _all(self, project: Project) -> list[tuple[str, Json]]:
-        self.world.settle()
-        told = [(one.task.scope, described(one)) for one in self.world.operations.of_project(project.project_id)]
+        self.state.settle()
+        told = [(one.task.scope, described(one)) for one in self.state.operations.of_project(project.project_id)]
         return [*told, *((f"zones/{one.vm.zone}", _event(project, one)) for one in self._events(project))]
 
     def _events(self, project: Project) -> Iterator[SystemEvent]:
-        return self.world.fleet.preemptions(project.project_id, self.world.clock.now)
+        return self.state.fleet.preemptions(project.project_id, self.state.clock.now)
 
 
-def once(world: World, call: Call, project: Project, request: object, begin: Callable[[str], Operation]) -> bytes:
+def once(state: CloudState, call: Call, project: Project, request: object, begin: Callable[[str], Operation]) -> bytes:
     """Begin an operation, or answer the one that the same request began; another request with its id is refused."""
     number = request_id(call)
-    known = world.operations.begun_by(project.project_id, number)
+    known = state.operations.begun_by(project.project_id, number)
     if known is None:
         operation = begin(number)
-        world.operations.remember(operation, request)
+        state.operations.remember(operation, request)
     else:
         earlier, operation = known
         if earlier != request:

@@ -16,12 +16,12 @@ from starlette.routing import Route
 
 from infra.local.emulators.compute import filters, resources
 from infra.local.emulators.compute.access import INSTANCE, PROJECT, ZONE, Access, known_zone, not_found, unreachable
-from infra.local.emulators.compute.groups_api import ComputeGroups
-from infra.local.emulators.compute.instance_actions import ComputeInstances
+from infra.local.emulators.compute.groups_api import GroupsApi
+from infra.local.emulators.compute.instance_actions import InstanceActions
 from infra.local.emulators.compute.lists import LARGEST_PAGE, aggregated_mask, envelope, page_size, place, token
-from infra.local.emulators.compute.operations_api import ComputeOperations
+from infra.local.emulators.compute.operations_api import OperationsApi
 from infra.local.emulators.rest import Call, Mask, mask, select
-from infra.local.emulators.state import World
+from infra.local.emulators.state import CloudState
 from infra.local.fleet.fleet import Project, Vm
 from infra.local.fleet.machine_types import machine_types
 
@@ -42,22 +42,22 @@ INSTANCE_FIELDS = frozenset({
 type Json = dict[str, object]
 
 
-def routes(world: World) -> list[Route]:
+def routes(state: CloudState) -> list[Route]:
     """All of Compute Engine that this emulator knows."""
-    parts = (ComputeEngine(world), ComputeInstances(world), ComputeOperations(world), ComputeGroups(world))
+    parts = (ComputeReads(state), InstanceActions(state), OperationsApi(state), GroupsApi(state))
     return [route for part in parts for route in part.routes()]
 
 
 @dataclass(slots=True)
-class ComputeEngine:
+class ComputeReads:
     """VMs and machine types to be read, and the VMs already written as JSON."""
 
-    world: World
+    state: CloudState
     _written: dict[tuple[int, str], tuple[Vm, datetime, bytes]] = field(default_factory=dict)
 
     def routes(self) -> list[Route]:
         """The paths it answers."""
-        route = Access(self.world).route
+        route = Access(self.state).route
         return [
             route(f"{PROJECT}/aggregated/instances", "instances.aggregatedList", self.aggregated_list),
             route(INSTANCE, "instances.get", self.get_instance),
@@ -67,14 +67,14 @@ class ComputeEngine:
     def aggregated_list(self, call: Call) -> bytes:
         """`instances.aggregatedList`: a page of all zones' instances; every zone is named on every page."""
         call.only("maxResults", "pageToken", "filter", "fields", "returnPartialSuccess", "orderBy", "includeAllScopes")
-        project = Access(self.world).project(call, "compute.instances.list")
+        project = Access(self.state).project(call, "compute.instances.list")
         size = page_size(call.query.get("maxResults", str(LARGEST_PAGE)))
         missing = unreachable(call)
         wanted = aggregated_mask(call.query.get("fields", ""), "instances", INSTANCE_FIELDS)
         test = filters.read(call.query["filter"], INSTANCE_FIELDS) if call.query.get("filter") else None
         after = place(call.query.get("pageToken", ""))
-        now = self.world.clock.now
-        owned = self.world.fleet.of_project(project.project_id)
+        now = self.state.clock.now
+        owned = self.state.fleet.of_project(project.project_id)
         remaining = islice(owned, bisect_right(owned, after, key=lambda vm: (vm.zone, vm.name)), None)
         candidates = (vm for vm in remaining if vm.exists(now) and vm.zone not in missing)
         matching = (vm for vm in candidates if test is None or test(resources.instance(vm, project.number, now)))
@@ -97,16 +97,16 @@ class ComputeEngine:
     def get_instance(self, call: Call) -> bytes:
         """`instances.get`, by name or by id."""
         call.only("fields")
-        project, vm = Access(self.world).instance(call, "compute.instances.get")
+        project, vm = Access(self.state).instance(call, "compute.instances.get")
         wanted = mask(call.query["fields"]) if "fields" in call.query else {}
-        return self._write(vm, project, self.world.clock.now, wanted)
+        return self._write(vm, project, self.state.clock.now, wanted)
 
     def get_machine_type(self, call: Call) -> bytes:
         """`machineTypes.get`, for custom types too."""
         call.only("fields")
         zone, name = call.path["zone"], call.path["machine_type"]
         resource = f"zones/{zone}/machineTypes/{name}"
-        project = Access(self.world).project(call, "compute.machineTypes.get", resource)
+        project = Access(self.state).project(call, "compute.machineTypes.get", resource)
         known_zone(zone)
         shape = machine_types().get(name)
         if shape is None:
