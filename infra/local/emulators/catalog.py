@@ -1,7 +1,7 @@
 """The price catalog: SKUs of Compute Engine as the Cloud Billing Catalog lists them at a moment.
 
-`catalog_data/` holds the rates (`component_rates.csv`), the descriptions (`components.csv`) and, like the families below,
-SKUs that a reader of the real catalog must ignore (`unrelated_skus.csv`).
+`catalog_data/` holds the rates (`component_rates.csv`), the descriptions (`components.csv`) and, like the families
+below, SKUs that a reader of the real catalog must ignore (`unrelated_skus.csv`).
 """
 
 import functools
