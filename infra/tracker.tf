@@ -8,7 +8,6 @@ locals {
     BUDGET_DISPLAY_NAME   = var.budget_display_name
     BUDGET_ID             = var.budget_id
     BUDGET_TOPIC          = google_pubsub_topic.budget.id
-    CALL_PATIENCE_SECONDS = tostring(var.call_patience_seconds)
     CATCH_UP_HOURS        = tostring(var.catch_up_hours)
     CUSTOM_METRICS        = tostring(var.custom_metrics)
     DAILY_BUDGET_USD      = try(tostring(var.daily_budget_usd), null)
@@ -19,6 +18,7 @@ locals {
     PROJECTS              = join(",", sort(local.projects))
     PROJECT_ID            = var.project_id
     READING_SECONDS       = tostring(var.reading_seconds)
+    RETRY_TIMEOUT_SECONDS = tostring(var.retry_timeout_seconds)
   }
 
   # What is not set is left out: the function has its own default then.

@@ -7,8 +7,8 @@ variable "acting_seconds" {
   default     = 480
 
   validation {
-    condition     = var.acting_seconds >= 10 && var.acting_seconds + var.call_patience_seconds <= 540 && floor(var.acting_seconds) == var.acting_seconds
-    error_message = "The function has 540 seconds: set acting_seconds to a whole number from 10 on that leaves room for call_patience_seconds, such as 480 and 60."
+    condition     = var.acting_seconds >= 10 && var.acting_seconds + var.retry_timeout_seconds <= 540 && floor(var.acting_seconds) == var.acting_seconds
+    error_message = "The function has 540 seconds: set acting_seconds to a whole number from 10 on that leaves room for retry_timeout_seconds, such as 480 and 60."
   }
 }
 
@@ -126,17 +126,6 @@ variable "budget_publisher" {
   validation {
     condition     = var.budget_publisher == null || can(regex("^serviceAccount:.+@.+", var.budget_publisher))
     error_message = "Only a service account may publish budget notifications: who can publish can have VMs stopped."
-  }
-}
-
-variable "call_patience_seconds" {
-  description = "For how many seconds a failing call to Google Cloud is tried again."
-  type        = number
-  default     = 60
-
-  validation {
-    condition     = var.call_patience_seconds >= 0 && var.call_patience_seconds <= 300 && floor(var.call_patience_seconds) == var.call_patience_seconds
-    error_message = "Set call_patience_seconds to a whole number from 0 to 300."
   }
 }
 
@@ -342,6 +331,17 @@ variable "region" {
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
     error_message = "Write a region such as us-central1, not a zone."
+  }
+}
+
+variable "retry_timeout_seconds" {
+  description = "For how many seconds a failing call to Google Cloud is tried again."
+  type        = number
+  default     = 60
+
+  validation {
+    condition     = var.retry_timeout_seconds >= 0 && var.retry_timeout_seconds <= 300 && floor(var.retry_timeout_seconds) == var.retry_timeout_seconds
+    error_message = "Set retry_timeout_seconds to a whole number from 0 to 300."
   }
 }
 

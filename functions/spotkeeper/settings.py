@@ -1,21 +1,26 @@
-"""What the operator decides: read from a mapping, checked once, all faults told at once."""
+"""The settings that both functions share: how environment variables are read, and which are renamed or removed."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from ipaddress import ip_address
+from typing import override
 
-from spotkeeper.errors import SettingsError
-from spotkeeper.instances import PROJECT_ID
+from spotkeeper.values import Fields, choice, from_text, integer, matching
+
+RENAMED = {"CALL_PATIENCE_SECONDS": "RETRY_TIMEOUT_SECONDS"}
+"""Old names of settings, each with the one to use."""
+
+REMOVED = {
+    "ACTING_SECONDS": "it is fixed, below the deadline of the function",
+    "PARALLEL_STOPS": "it is fixed",
+    "READING_SECONDS": "it is fixed, below the deadline of the function",
+}
+"""Settings that exist no more, each with the reason."""
 
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
-_TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
-_ENDPOINT = re.compile(r"(https?://)?[^/\s:]+(:\d+)?")
-_SHORT_WHOLE = re.compile(r"\d{1,9}")
-_LARGEST_AMOUNT = Decimal(10) ** 18
-_DECIMALS = 9
-"""As many as NUMERIC keeps, which refuses more; it also refuses what is far above the largest amount."""
+_ENDPOINT = re.compile(r"(https?://)?(?P<host>[^/\s:]+)(:\d+)?")
 
 
 class Clock(StrEnum):
@@ -37,110 +42,85 @@ class Endpoints:
     assets: str | None = None
     resource_manager: str | None = None
 
-
-def _dataset(reader: "_Reader") -> str:
-    return reader.optional("DATASET", _matching(_DATASET, "letters, digits and underscores"), "cost_tracking")
-
-
-def _patience(reader: "_Reader") -> int:
-    return reader.optional("CALL_PATIENCE_SECONDS", _whole(0, 300), 60)
+    def addresses(self) -> Mapping[str, str]:
+        """Return every address that is set, by the name of its setting."""
+        named = {f"{each.name.upper()}_ENDPOINT": getattr(self, each.name) for each in fields(self)}
+        return {name: address for name, address in named.items() if address is not None}
 
 
-def _endpoints(reader: "_Reader") -> Endpoints:
-    address = _matching(_ENDPOINT, "an address such as http://127.0.0.1:9050")
+def setting_fields(variables: Mapping[str, str]) -> Fields:
+    """Return a reader of environment variables; an empty variable counts as unset."""
+    return Fields(_NotEmpty(variables), absent="is not set")
+
+
+def raise_problems(settings: Fields) -> None:
+    """Raise SettingsError naming every variable that is wrong, renamed or removed; call it after all are read."""
+    settings.refuse_renamed(RENAMED)
+    settings.refuse_removed(REMOVED)
+    settings.raise_problems()
+
+
+def read_dataset(settings: Fields) -> str:
+    """Return the BigQuery dataset."""
+    return settings.read("DATASET", matching(_DATASET, "letters, digits and underscores"), "cost_tracking")
+
+
+def read_retry_timeout_seconds(settings: Fields) -> int:
+    """Return how long a failing call is tried again."""
+    return settings.read("RETRY_TIMEOUT_SECONDS", from_text(integer(0, 300)), 60)
+
+
+def read_endpoints(settings: Fields) -> Endpoints:
+    """Return where each service is reached."""
+    address = matching(_ENDPOINT, "an address such as http://127.0.0.1:9050")
     return Endpoints(
-        bigquery=reader.optional("BIGQUERY_ENDPOINT", address, None),
-        compute=reader.optional("COMPUTE_ENDPOINT", address, None),
-        monitoring=reader.optional("MONITORING_ENDPOINT", address, None),
-        billing=reader.optional("BILLING_ENDPOINT", address, None),
-        assets=reader.optional("ASSETS_ENDPOINT", address, None),
-        resource_manager=reader.optional("RESOURCE_MANAGER_ENDPOINT", address, None),
+        bigquery=settings.read("BIGQUERY_ENDPOINT", address, None),
+        compute=settings.read("COMPUTE_ENDPOINT", address, None),
+        monitoring=settings.read("MONITORING_ENDPOINT", address, None),
+        billing=settings.read("BILLING_ENDPOINT", address, None),
+        assets=settings.read("ASSETS_ENDPOINT", address, None),
+        resource_manager=settings.read("RESOURCE_MANAGER_ENDPOINT", address, None),
     )
 
 
-class _Reader:
-    """Reads one variable at a time and remembers every fault; an empty variable counts as unset."""
+def read_clock(settings: Fields, endpoints: Endpoints) -> Clock:
+    """Return where the time comes from; whoever calls can choose it in a replay, so that needs local endpoints."""
+    clock = settings.read("CLOCK", choice(Clock), Clock.SYSTEM)
+    if clock is Clock.SCHEDULE:
+        addresses = endpoints.addresses()
+        remote = [name for name, address in addresses.items() if not _is_loopback(address)]
+        if remote or not addresses:
+            problem = f"{', '.join(remote)} is not on this machine" if remote else "no endpoint is set"
+            settings.problems.append(f"CLOCK is schedule, but {problem}: a replay reads local endpoints only")
+    return clock
+
+
+class _NotEmpty(Mapping[str, str]):
+    """The variables that are not empty, without the white space around them."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
-        self.faults: list[str] = []
 
-    def is_set(self, name: str) -> bool:
-        return bool(self._variables.get(name, "").strip())
-
-    def required[Value](self, name: str, parse: Callable[[str], Value], default: Value) -> Value:
-        if not self.is_set(name):
-            self.faults.append(f"{name} is not set")
-        return self.optional(name, parse, default)
-
-    def optional[Value, Default](self, name: str, parse: Callable[[str], Value], default: Default) -> Value | Default:
-        if not self.is_set(name):
-            return default
+    @override
+    def __getitem__(self, name: str) -> str:
         value = self._variables[name].strip()
-        try:
-            return parse(value)
-        except SettingsError as fault:
-            self.faults.append(f"{name}: {fault}")
-            return default
-        except ValueError as fault:
-            self.faults.append(f"{name} is {value!r}, but must be {fault}")
-            return default
-
-    def raise_faults(self) -> None:
-        if self.faults:
-            raise SettingsError("; ".join(self.faults))
-
-
-def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if not pattern.fullmatch(value):
-            raise ValueError(expected)
+        if not value:
+            raise KeyError(name)
         return value
 
-    return parse
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._variables if name in self)
+
+    @override
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
-_project = _matching(PROJECT_ID, "a project id such as my-project-1")
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not _SHORT_WHOLE.fullmatch(value) or not least <= int(value) <= most:
-            expected = f"a whole number from {least} to {most}"
-            raise ValueError(expected)
-        return int(value)
-
-    return parse
-
-
-def _truth(value: str) -> bool:
-    if value.lower() not in {"true", "false"}:
-        expected = "true or false"
-        raise ValueError(expected)
-    return value.lower() == "true"
-
-
-def _one_of[Choice: StrEnum](choices: type[Choice]) -> Callable[[str], Choice]:
-    def parse(value: str) -> Choice:
-        if value not in choices:
-            expected = " or ".join(choices)
-            raise ValueError(expected)
-        return choices(value)
-
-    return parse
-
-
-def _amount(value: str) -> Decimal:
-    expected = "an amount above 0 such as 250 or 99.50, with nine decimals at most"
+def _is_loopback(address: str) -> bool:
+    found = _ENDPOINT.fullmatch(address)
+    host = found["host"] if found else ""
     try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise ValueError(expected) from None
-    if not _fits(amount, _LARGEST_AMOUNT):
-        raise ValueError(expected)
-    return amount
-
-
-def _fits(number: Decimal, most: Decimal) -> bool:
-    """Whether a number is above 0, at most this, and can be recorded as it is."""
-    return number.is_finite() and 0 < number <= most and number == round(number, _DECIMALS)
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

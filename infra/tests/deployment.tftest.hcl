@@ -83,7 +83,6 @@ run "the_least_that_can_be_set" {
       BUDGET_DISPLAY_NAME   = "spotkeeper"
       BUDGET_ID             = "spotkeeper"
       BUDGET_TOPIC          = google_pubsub_topic.budget.id
-      CALL_PATIENCE_SECONDS = "60"
       CATCH_UP_HOURS        = "48"
       CUSTOM_METRICS        = "true"
       DATASET               = "cost_tracking"
@@ -91,6 +90,7 @@ run "the_least_that_can_be_set" {
       PROJECTS              = "home-project-1"
       PROJECT_ID            = "home-project-1"
       READING_SECONDS       = "540"
+      RETRY_TIMEOUT_SECONDS = "60"
     })
     error_message = "The tracker must get its settings, and none that is not set."
   }
@@ -98,12 +98,12 @@ run "the_least_that_can_be_set" {
   assert {
     condition = google_cloudfunctions2_function.enforcer.service_config[0].environment_variables == tomap({
       ACTING_SECONDS        = "480"
-      CALL_PATIENCE_SECONDS = "60"
       DATASET               = "cost_tracking"
       ENFORCEMENT_MODE      = "dry_run"
       ENFORCEMENT_POLICY    = "{\"budgets\":{\"spotkeeper\":{\"projects\":[\"home-project-1\"]}}}"
       PARALLEL_STOPS        = "32"
       PROJECT_ID            = "home-project-1"
+      RETRY_TIMEOUT_SECONDS = "60"
     })
     error_message = "The enforcer must get its settings; a policy field that is not set must not be there."
   }

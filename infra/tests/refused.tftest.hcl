@@ -67,7 +67,7 @@ run "one_without_the_other" {
 
   variables {
     acting_seconds        = 540
-    call_patience_seconds = 60
+    retry_timeout_seconds = 60
     billing_budgets       = { compute = { amount = 100, projects = ["home-project-1"] } }
     billing_export_table  = "billing-project.export.gcp_billing_export_v1_012345_6789AB_CDEF01"
     folder_id             = "111111111111"

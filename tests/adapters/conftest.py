@@ -86,7 +86,7 @@ type MakeTracker = Callable[..., Tracker]
 def new_tracker(stack: Stack, dataset: str, variables: Mapping[str, str] | None = None) -> Tracker:
     """Return a tracker that writes to a dataset."""
     settings = TrackerSettings.from_mapping(
-        {**stack.settings, "DATASET": dataset, "CALL_PATIENCE_SECONDS": "1", **(variables or {})}
+        {**stack.settings, "DATASET": dataset, "RETRY_TIMEOUT_SECONDS": "1", **(variables or {})}
     )
     return Tracker(stack, settings, tracker_ports(settings), dataset)
 
@@ -219,7 +219,7 @@ def make_enforcer(stack: Stack, enforcer_dataset: str) -> Iterator[MakeEnforcer]
         budget_id = f"budget-{next(_numbers)}"
         scope = {"projects": [project_id], "labels": labels, "steps": ALL_PRIORITIES, "most_stops_per_alert": 20}
         policy = {"budgets": {budget_id: {**scope, **rule}}, **(shared or {})}
-        told = {"DATASET": enforcer_dataset, "CALL_PATIENCE_SECONDS": "2", "ENFORCEMENT_POLICY": json.dumps(policy)}
+        told = {"DATASET": enforcer_dataset, "RETRY_TIMEOUT_SECONDS": "2", "ENFORCEMENT_POLICY": json.dumps(policy)}
         settings = EnforcerSettings.from_mapping({**stack.settings, **told, **(variables or {})})
         return Enforcer(stack, settings, enforcer_ports(settings), budget_id)
 

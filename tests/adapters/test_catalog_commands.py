@@ -30,7 +30,7 @@ def running() -> Iterator[Cloud]:
 def cloud(running: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """The emulator, where the commands look for the catalog, and nothing else set."""
     monkeypatch.setenv("BILLING_ENDPOINT", running.rest_url)
-    monkeypatch.setenv("CALL_PATIENCE_SECONDS", "1")
+    monkeypatch.setenv("RETRY_TIMEOUT_SECONDS", "1")
     monkeypatch.delenv("PROJECT_ID", raising=False)
     running.state.faults.replace(())
     return running

@@ -48,7 +48,7 @@ def changed(tracker: Tracker, assignment: str, back: str, condition: str = "TRUE
 def checked(stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Checked:
     """Run the command on a dataset, and return its exit code, its lines and what it said of an error."""
     monkeypatch.setenv("BIGQUERY_ENDPOINT", stack.bigquery)
-    monkeypatch.setenv("CALL_PATIENCE_SECONDS", "1")
+    monkeypatch.setenv("RETRY_TIMEOUT_SECONDS", "1")
 
     def run(dataset: str, at: datetime) -> Told:
         project = stack.settings["PROJECT_ID"]
@@ -120,7 +120,7 @@ def test_a_bigquery_that_is_not_there_is_told_in_one_sentence(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BIGQUERY_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv("CALL_PATIENCE_SECONDS", "0")
+    monkeypatch.setenv("RETRY_TIMEOUT_SECONDS", "0")
 
     assert main(["check", "--project", "some-project"]) == 2
     told = capsys.readouterr()

@@ -144,7 +144,7 @@ def doctor(
     """Run the command for a program to read."""
     monkeypatch.setenv("PLATFORM_ENDPOINT", platform.url)
     monkeypatch.setenv("BIGQUERY_ENDPOINT", stack.bigquery)
-    monkeypatch.setenv("CALL_PATIENCE_SECONDS", "0")
+    monkeypatch.setenv("RETRY_TIMEOUT_SECONDS", "0")
 
     def run(name: str, *arguments: str) -> Told:
         code = main(
@@ -355,7 +355,7 @@ FAULTS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
     "a setting is wrong": (
         settings(TRACKER, CATCH_UP_HOURS="many"),
         "track-spot-costs settings",
-        "It refuses to start: CATCH_UP_HOURS is 'many', but must be a whole number from 0 to ",
+        'It refuses to start: CATCH_UP_HOURS is "many", but must be a whole number from 0 to ',
         DEPLOY,
     ),
     "another dataset": (

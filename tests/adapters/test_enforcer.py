@@ -198,7 +198,7 @@ def test_a_vm_that_was_made_again_under_its_name_is_left_alone(stack: Stack, mak
 
 
 def test_without_bigquery_nothing_is_stopped(make_enforcer: MakeEnforcer) -> None:
-    nowhere = {"BIGQUERY_ENDPOINT": "http://127.0.0.1:9", "CALL_PATIENCE_SECONDS": "0"}
+    nowhere = {"BIGQUERY_ENDPOINT": "http://127.0.0.1:9", "RETRY_TIMEOUT_SECONDS": "0"}
     enforcer = make_enforcer("research-ml", DISTILL, variables=nowhere)
 
     with pytest.raises(UnavailableError, match="BigQuery: "):

@@ -15,7 +15,7 @@ from tests.entry.served import served
 NOWHERE = "http://127.0.0.1:9"
 SETTINGS = {
     "PROJECT_ID": "data-platform",
-    "CALL_PATIENCE_SECONDS": "0",
+    "RETRY_TIMEOUT_SECONDS": "0",
     "CLOCK": "schedule",
     **{f"{name}_ENDPOINT": NOWHERE for name in ("BIGQUERY", "COMPUTE", "MONITORING", "BILLING", "ASSETS")},
 }

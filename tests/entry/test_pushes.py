@@ -101,7 +101,7 @@ def records() -> Iterator[Kept]:
 @pytest.fixture(scope="module")
 def function(records: Kept) -> Iterator[Flask]:
     """The function, which can reach nothing but its records."""
-    nowhere = {"PROJECT_ID": "data-platform", "COMPUTE_ENDPOINT": "http://127.0.0.1:9", "CALL_PATIENCE_SECONDS": "1"}
+    nowhere = {"PROJECT_ID": "data-platform", "COMPUTE_ENDPOINT": "http://127.0.0.1:9", "RETRY_TIMEOUT_SECONDS": "1"}
     address = {"BIGQUERY_ENDPOINT": f"http://127.0.0.1:{records.server_port}"}
     told = {"ENFORCEMENT_MODE": "enforce", "ENFORCEMENT_POLICY": POLICY, "CLOCK": "schedule"}
     with served(TARGET, {**nowhere, **address, **told}) as application:

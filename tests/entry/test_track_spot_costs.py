@@ -211,8 +211,8 @@ def test_a_body_of_rubbish_is_refused_and_the_process_lives_on(tracker: Caller, 
     ("wrong", "told"),
     [
         ({"PROJECT_ID": ""}, "PROJECT_ID is not set"),
-        ({"DAILY_BUDGET_USD": "-1"}, "DAILY_BUDGET_USD is '-1', but must be an amount above 0"),
-        ({"DATASET": "a-b", "CLOCK": "mine"}, "CLOCK is 'mine', but must be system or schedule"),
+        ({"DAILY_BUDGET_USD": "-1"}, 'DAILY_BUDGET_USD is "-1", but must be an amount above 0'),
+        ({"DATASET": "a-b", "CLOCK": "mine"}, 'CLOCK is "mine", but must be system or schedule'),
     ],
     ids=str,
 )
@@ -228,7 +228,7 @@ def test_with_wrong_settings_the_function_does_not_start_and_says_why(
 def test_without_bigquery_the_answer_is_that_trying_again_can_help(
     stack: Stack, processes: Processes, tmp_path: Path
 ) -> None:
-    nowhere = {"BIGQUERY_ENDPOINT": "http://127.0.0.1:9", "CALL_PATIENCE_SECONDS": "1"}
+    nowhere = {"BIGQUERY_ENDPOINT": "http://127.0.0.1:9", "RETRY_TIMEOUT_SECONDS": "1"}
     tracker = serve(processes, {**stack.settings, **nowhere})
 
     answer = tracker.call(headers={"X-Cloud-Trace-Context": "0af7651916cd43dd8448eb211c80319c/1;o=1"})

@@ -27,7 +27,7 @@ NOW, AGAIN, NEXT = at(4, 20), at(4, 21), at(4, 50)
 BUDGET = "budget-under-fire"
 RULE = {"projects": [HOME_PROJECT], "most_stops_per_alert": 4}
 SETTINGS = {
-    "CALL_PATIENCE_SECONDS": "2",
+    "RETRY_TIMEOUT_SECONDS": "2",
     "ACTING_SECONDS": "10",
     "PARALLEL_STOPS": "2",
     "ENFORCEMENT_MODE": "enforce",

@@ -210,7 +210,7 @@ class _Run:
 
     def _start(self) -> None:
         extra = {
-            "CALL_PATIENCE_SECONDS": "1",
+            "RETRY_TIMEOUT_SECONDS": "1",
             "ACTING_SECONDS": "100",
             "PARALLEL_STOPS": "4",
             "RESOURCE_MANAGER_ENDPOINT": self.place.rest.address,

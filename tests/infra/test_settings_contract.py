@@ -106,7 +106,7 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
         "asset_history": tracker.asset_history,
         "budget_display_name": tracker.budgets.display_name,
         "budget_id": tracker.budgets.budget_id,
-        "call_patience_seconds": tracker.call_patience_seconds,
+        "retry_timeout_seconds": tracker.retry_timeout_seconds,
         "catch_up_hours": tracker.catch_up_hours,
         "custom_metrics": tracker.custom_metrics,
         "dataset": tracker.dataset,
@@ -116,7 +116,7 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
     }
 
     assert {name: _plain(variables()[name]["default"]) for name in expected} == expected
-    assert enforcer.call_patience_seconds == tracker.call_patience_seconds
+    assert enforcer.retry_timeout_seconds == tracker.retry_timeout_seconds
 
 
 def test_what_the_operator_must_decide_has_no_default() -> None:

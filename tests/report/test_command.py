@@ -96,7 +96,7 @@ def test_a_dataset_that_cannot_be_read_is_told_in_one_sentence_and_leaves_no_fil
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("BIGQUERY_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv("CALL_PATIENCE_SECONDS", "0")
+    monkeypatch.setenv("RETRY_TIMEOUT_SECONDS", "0")
 
     code = main(["report", "--project", "some-project", "--output", str(tmp_path / "report.html")])
 

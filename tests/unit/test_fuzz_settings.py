@@ -55,7 +55,7 @@ TRACKER = {
     "PRICE_REFRESH_HOURS": "6",
     "ASSET_HISTORY": "true",
     "CUSTOM_METRICS": "false",
-    "CALL_PATIENCE_SECONDS": "60",
+    "RETRY_TIMEOUT_SECONDS": "60",
     "CLOCK": "schedule",
     "MONTHLY_BUDGET_USD": "250",
     "DAILY_BUDGET_USD": "99.50",
@@ -64,6 +64,7 @@ TRACKER = {
     "BUDGET_TOPIC": "projects/p/topics/t",
     "BUDGET_ID": "spotkeeper",
     "BIGQUERY_ENDPOINT": "http://127.0.0.1:9050",
+    "COMPUTE_ENDPOINT": "http://localhost:9051",
 }
 ENFORCER = {
     "PROJECT_ID": "my-project-1",

@@ -31,7 +31,7 @@ def test_every_setting_is_read() -> None:
             "PRICE_REFRESH_HOURS": "24",
             "ASSET_HISTORY": "true",
             "CUSTOM_METRICS": "false",
-            "CALL_PATIENCE_SECONDS": "5",
+            "RETRY_TIMEOUT_SECONDS": "5",
             "READING_SECONDS": "90",
             "CLOCK": "schedule",
             "HOURLY_BUDGET_USD": "2.50",
@@ -48,7 +48,7 @@ def test_every_setting_is_read() -> None:
 
     assert settings.projects == ("team-a-prod", "team-b-prod")
     assert (settings.dataset, settings.catch_up_hours, settings.price_refresh_hours) == ("costs", 12, 24)
-    assert (settings.asset_history, settings.custom_metrics, settings.call_patience_seconds) == (True, False, 5)
+    assert (settings.asset_history, settings.custom_metrics, settings.retry_timeout_seconds) == (True, False, 5)
     assert (settings.reading_seconds, settings.clock) == (90, Clock.SCHEDULE)
     assert settings.budgets.amounts_usd == {
         PeriodKind.HOUR: Decimal("2.50"),
@@ -71,24 +71,24 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("PROJECT_ID", "My Project", "PROJECT_ID is 'My Project', but must be a project id"),
-        ("PROJECTS", "team-a-prod;team-b-prod", "PROJECTS is 'team-a-prod;team-b-prod'"),
-        ("DATASET", "cost-tracking", "DATASET is 'cost-tracking', but must be letters"),
-        ("CATCH_UP_HOURS", "a day", "CATCH_UP_HOURS is 'a day', but must be a whole number from 0 to 168"),
-        ("CATCH_UP_HOURS", "169", "CATCH_UP_HOURS is '169'"),
-        ("CATCH_UP_HOURS", "-1", "CATCH_UP_HOURS is '-1'"),
-        ("PRICE_REFRESH_HOURS", "0", "PRICE_REFRESH_HOURS is '0', but must be a whole number from 1 to 168"),
-        ("ASSET_HISTORY", "yes", "ASSET_HISTORY is 'yes', but must be true or false"),
-        ("CLOCK", "mine", "CLOCK is 'mine', but must be system or schedule"),
-        ("DAILY_BUDGET_USD", "0", "DAILY_BUDGET_USD is '0', but must be an amount above 0"),
-        ("DAILY_BUDGET_USD", "NaN", "DAILY_BUDGET_USD is 'NaN'"),
-        ("MONTHLY_BUDGET_USD", "$100", "MONTHLY_BUDGET_USD is '$100'"),
-        ("ALERT_THRESHOLDS", "80", "ALERT_THRESHOLDS is '80', but must be shares of the budget"),
-        ("ALERT_THRESHOLDS", "0.5,", "ALERT_THRESHOLDS is '0.5,'"),
-        ("ALERT_THRESHOLDS", "0", "ALERT_THRESHOLDS is '0'"),
-        ("BUDGET_TOPIC", "budget", "BUDGET_TOPIC is 'budget', but must be projects/PROJECT/topics/TOPIC"),
+        ("PROJECT_ID", "My Project", 'PROJECT_ID is "My Project", but must be a project id'),
+        ("PROJECTS", "team-a-prod;team-b-prod", 'PROJECTS is "team-a-prod;team-b-prod"'),
+        ("DATASET", "cost-tracking", 'DATASET is "cost-tracking", but must be letters'),
+        ("CATCH_UP_HOURS", "a day", 'CATCH_UP_HOURS is "a day", but must be a whole number from 0 to 168'),
+        ("CATCH_UP_HOURS", "169", 'CATCH_UP_HOURS is "169"'),
+        ("CATCH_UP_HOURS", "-1", 'CATCH_UP_HOURS is "-1"'),
+        ("PRICE_REFRESH_HOURS", "0", 'PRICE_REFRESH_HOURS is "0", but must be a whole number from 1 to 168'),
+        ("ASSET_HISTORY", "yes", 'ASSET_HISTORY is "yes", but must be true or false'),
+        ("CLOCK", "mine", 'CLOCK is "mine", but must be system or schedule'),
+        ("DAILY_BUDGET_USD", "0", 'DAILY_BUDGET_USD is "0", but must be an amount above 0'),
+        ("DAILY_BUDGET_USD", "NaN", 'DAILY_BUDGET_USD is "NaN"'),
+        ("MONTHLY_BUDGET_USD", "$100", 'MONTHLY_BUDGET_USD is "$100"'),
+        ("ALERT_THRESHOLDS", "80", 'ALERT_THRESHOLDS is "80", but must be shares of the budget'),
+        ("ALERT_THRESHOLDS", "0.5,", 'ALERT_THRESHOLDS is "0.5,"'),
+        ("ALERT_THRESHOLDS", "0", 'ALERT_THRESHOLDS is "0"'),
+        ("BUDGET_TOPIC", "budget", 'BUDGET_TOPIC is "budget", but must be projects/PROJECT/topics/TOPIC'),
         ("BUDGET_ID", "b-1", "BUDGET_ID is set without BUDGET_TOPIC"),
-        ("BIGQUERY_ENDPOINT", "not an address", "BIGQUERY_ENDPOINT is 'not an address'"),
+        ("BIGQUERY_ENDPOINT", "not an address", 'BIGQUERY_ENDPOINT is "not an address"'),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value_and_what_it_should_be(name: str, value: str, told: str) -> None:
@@ -106,6 +106,7 @@ def test_all_wrong_settings_are_named_at_once() -> None:
 
 
 POLICY = '{"budgets": {"budget-1": {"projects": ["team-a-prod"]}}}'
+TRACKER: Mapping[str, str] = {"PROJECT_ID": "my-project-1"}
 ENFORCER: Mapping[str, str] = {
     "PROJECT_ID": "my-project-1",
     "ENFORCEMENT_MODE": "dry_run",
@@ -118,7 +119,7 @@ def test_the_enforcer_must_be_told_its_project_its_mode_and_its_policy() -> None
 
     assert (settings.project_id, settings.mode, settings.dataset) == ("my-project-1", Mode.DRY_RUN, "cost_tracking")
     assert settings.policy == Policy.from_json(POLICY)
-    assert (settings.acting_seconds, settings.parallel_stops, settings.call_patience_seconds) == (480, 32, 60)
+    assert (settings.acting_seconds, settings.parallel_stops, settings.retry_timeout_seconds) == (480, 32, 60)
     assert (settings.clock, settings.endpoints) == (Clock.SYSTEM, Endpoints())
 
 
@@ -130,14 +131,14 @@ def test_every_setting_of_the_enforcer_is_read() -> None:
             "DATASET": "costs",
             "ACTING_SECONDS": "540",
             "PARALLEL_STOPS": "100",
-            "CALL_PATIENCE_SECONDS": "0",
+            "RETRY_TIMEOUT_SECONDS": "0",
             "CLOCK": "schedule",
             "RESOURCE_MANAGER_ENDPOINT": "http://127.0.0.1:8080",
         }
     )
 
     assert (settings.mode, settings.dataset, settings.clock) == (Mode.ENFORCE, "costs", Clock.SCHEDULE)
-    assert (settings.acting_seconds, settings.parallel_stops, settings.call_patience_seconds) == (540, 100, 0)
+    assert (settings.acting_seconds, settings.parallel_stops, settings.retry_timeout_seconds) == (540, 100, 0)
     assert settings.endpoints == Endpoints(resource_manager="http://127.0.0.1:8080")
 
 
@@ -146,20 +147,20 @@ def test_every_setting_of_the_enforcer_is_read() -> None:
     [
         ("PROJECT_ID", "", "PROJECT_ID is not set"),
         ("ENFORCEMENT_MODE", "", "ENFORCEMENT_MODE is not set"),
-        ("ENFORCEMENT_MODE", "on", "ENFORCEMENT_MODE is 'on', but must be dry_run or enforce"),
-        ("ENFORCEMENT_MODE", "ENFORCE", "ENFORCEMENT_MODE is 'ENFORCE', but must be dry_run or enforce"),
+        ("ENFORCEMENT_MODE", "on", 'ENFORCEMENT_MODE is "on", but must be dry_run or enforce'),
+        ("ENFORCEMENT_MODE", "ENFORCE", 'ENFORCEMENT_MODE is "ENFORCE", but must be dry_run or enforce'),
         ("ENFORCEMENT_POLICY", "", "ENFORCEMENT_POLICY is not set"),
         ("ENFORCEMENT_POLICY", "low", "ENFORCEMENT_POLICY: it is not JSON"),
         ("ENFORCEMENT_POLICY", "[]", "ENFORCEMENT_POLICY: it is not a JSON object, but list"),
         ("ENFORCEMENT_POLICY", "{}", "ENFORCEMENT_POLICY: budgets is empty"),
         ("ENFORCEMENT_POLICY", '{"grace_seconds": 1e999999}', "grace_seconds is Infinity"),
-        ("ACTING_SECONDS", "9", "ACTING_SECONDS is '9', but must be a whole number from 10 to 540"),
-        ("ACTING_SECONDS", "541", "ACTING_SECONDS is '541'"),
-        ("PARALLEL_STOPS", "0", "PARALLEL_STOPS is '0', but must be a whole number from 1 to 100"),
-        ("PARALLEL_STOPS", "101", "PARALLEL_STOPS is '101'"),
-        ("PARALLEL_STOPS", "9" * 5000, "PARALLEL_STOPS is '999"),
-        ("CLOCK", "mine", "CLOCK is 'mine', but must be system or schedule"),
-        ("RESOURCE_MANAGER_ENDPOINT", "not an address", "RESOURCE_MANAGER_ENDPOINT is 'not an address'"),
+        ("ACTING_SECONDS", "9", 'ACTING_SECONDS is "9", but must be a whole number from 10 to 540'),
+        ("ACTING_SECONDS", "541", 'ACTING_SECONDS is "541"'),
+        ("PARALLEL_STOPS", "0", 'PARALLEL_STOPS is "0", but must be a whole number from 1 to 100'),
+        ("PARALLEL_STOPS", "101", 'PARALLEL_STOPS is "101"'),
+        ("PARALLEL_STOPS", "9" * 5000, 'PARALLEL_STOPS is "999'),
+        ("CLOCK", "mine", 'CLOCK is "mine", but must be system or schedule'),
+        ("RESOURCE_MANAGER_ENDPOINT", "not an address", 'RESOURCE_MANAGER_ENDPOINT is "not an address"'),
     ],
 )
 def test_a_wrong_setting_of_the_enforcer_is_named(name: str, value: str, told: str) -> None:
@@ -177,3 +178,38 @@ def test_all_wrong_settings_of_the_enforcer_are_named_at_once_those_within_the_p
     named = ("PROJECT_ID is not set", "ENFORCEMENT_MODE is not set", "CLOCK", "most_stops_per_alert is 0", "write 0.8")
     assert all(fault in str(refusal.value) for fault in named)
     assert "budgets is empty" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "said"),
+    [
+        ({}, "CLOCK is schedule, but no endpoint is set"),
+        ({"COMPUTE_ENDPOINT": "compute.example.com"}, "COMPUTE_ENDPOINT is not on this machine"),
+        (
+            {"BIGQUERY_ENDPOINT": "http://127.0.0.1:9050", "COMPUTE_ENDPOINT": "https://127.0.0.1.example.com"},
+            "CLOCK is schedule, but COMPUTE_ENDPOINT is not on this machine",
+        ),
+    ],
+)
+def test_a_replay_is_refused_unless_every_endpoint_is_local(endpoints: Mapping[str, str], said: str) -> None:
+    for read, variables in ((TrackerSettings.from_mapping, TRACKER), (EnforcerSettings.from_mapping, ENFORCER)):
+        with pytest.raises(SettingsError, match=said):
+            read({**variables, "CLOCK": "schedule", **endpoints})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "http://localhost:9050", "127.8.8.8:80"])
+def test_a_replay_takes_the_addresses_of_this_machine(host: str) -> None:
+    settings = TrackerSettings.from_mapping({**TRACKER, "CLOCK": "schedule", "BIGQUERY_ENDPOINT": host})
+
+    assert settings.clock is Clock.SCHEDULE
+
+
+def test_a_setting_with_an_old_name_is_refused_with_the_new_one() -> None:
+    for read, variables in ((TrackerSettings.from_mapping, TRACKER), (EnforcerSettings.from_mapping, ENFORCER)):
+        with pytest.raises(SettingsError, match="CALL_PATIENCE_SECONDS was renamed: use RETRY_TIMEOUT_SECONDS"):
+            read({**variables, "CALL_PATIENCE_SECONDS": "60"})
+
+
+def test_a_setting_that_was_removed_is_refused_with_the_reason() -> None:
+    with pytest.raises(SettingsError, match="PARALLEL_STOPS was removed: it is fixed"):
+        TrackerSettings.from_mapping({**TRACKER, "PARALLEL_STOPS": "32"})

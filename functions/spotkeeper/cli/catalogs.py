@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spotkeeper.cli.catalog_files import Catalog
+from spotkeeper.settings import RENAMED
 from spotkeeper.tracking.settings import TrackerSettings
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def live_catalog() -> "BillingCatalog":
     """Connect to the catalog where BILLING_ENDPOINT says, or else to Google's."""
     from spotkeeper.gcp.billing_catalog import BillingCatalog
 
-    names = ("BILLING_ENDPOINT", "CALL_PATIENCE_SECONDS")
+    names = ("BILLING_ENDPOINT", "RETRY_TIMEOUT_SECONDS", *RENAMED)
     relevant = {name: os.environ[name] for name in names if name in os.environ}
     settings = TrackerSettings.from_mapping({"PROJECT_ID": "no-project", **relevant})  # the catalog is of no project
-    return BillingCatalog(settings.endpoints.billing, timedelta(seconds=settings.call_patience_seconds))
+    return BillingCatalog(settings.endpoints.billing, timedelta(seconds=settings.retry_timeout_seconds))

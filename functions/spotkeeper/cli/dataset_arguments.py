@@ -7,10 +7,11 @@ from datetime import datetime
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import YEARS, parse_time
+from spotkeeper.settings import RENAMED
 from spotkeeper.tracking.settings import TrackerSettings
 
 _DATASET = "cost_tracking"
-_READ = ("PROJECT_ID", "DATASET", "BIGQUERY_ENDPOINT", "CALL_PATIENCE_SECONDS")
+_READ = ("PROJECT_ID", "DATASET", "BIGQUERY_ENDPOINT", "RETRY_TIMEOUT_SECONDS", *RENAMED)
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")
 _PATIENCE_SECONDS = "10"
-"""How long a failing call is tried again unless CALL_PATIENCE_SECONDS says otherwise: a person waits."""
+"""How long a failing call is tried again unless RETRY_TIMEOUT_SECONDS says otherwise: a person waits."""
 
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -63,9 +63,9 @@ def examine(installation: Installation, variables: Mapping[str, str], now: datet
     from spotkeeper.gcp.deployment import PlatformReader
 
     asked = {"PROJECT_ID": installation.project_id, "DATASET": installation.dataset}
-    patience_seconds = variables.get("CALL_PATIENCE_SECONDS") or _PATIENCE_SECONDS
-    settings = dataset_settings({**variables, **asked, "CALL_PATIENCE_SECONDS": patience_seconds})
-    patience = timedelta(seconds=settings.call_patience_seconds)
+    patience_seconds = variables.get("RETRY_TIMEOUT_SECONDS") or _PATIENCE_SECONDS
+    settings = dataset_settings({**variables, **asked, "RETRY_TIMEOUT_SECONDS": patience_seconds})
+    patience = timedelta(seconds=settings.retry_timeout_seconds)
     tables, views = expected_tables(), expected_views()
     platform = PlatformReader(installation, _endpoint(variables), patience).read(now)
     records = RecordsReader(installation, settings.endpoints.bigquery, patience).read(tables, now)

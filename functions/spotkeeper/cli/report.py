@@ -64,7 +64,7 @@ def write_report(variables: dict[str, str], days: int, now: datetime, output: Pa
     from spotkeeper.report.page import page
 
     settings = dataset_settings(variables)
-    patience = timedelta(seconds=settings.call_patience_seconds)
+    patience = timedelta(seconds=settings.retry_timeout_seconds)
     views = ReportViews(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience)
     scope, rows = views.read(days, now)
     unfinished = output.with_name(f".{output.name}.unfinished")

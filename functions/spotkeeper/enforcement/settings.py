@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from spotkeeper.enforcement.policies import Policy
-from spotkeeper.settings import Clock, Endpoints, _dataset, _endpoints, _one_of, _patience, _project, _Reader, _whole
+from spotkeeper.settings import (
+    Clock,
+    Endpoints,
+    raise_problems,
+    read_clock,
+    read_dataset,
+    read_endpoints,
+    read_retry_timeout_seconds,
+    setting_fields,
+)
+from spotkeeper.values import choice, from_text, integer, project_id
 
 
 class Mode(StrEnum):
@@ -25,24 +35,25 @@ class EnforcerSettings:
     dataset: str = "cost_tracking"
     acting_seconds: int = 480
     parallel_stops: int = 32
-    call_patience_seconds: int = 60
+    retry_timeout_seconds: int = 60
     clock: Clock = Clock.SYSTEM
     endpoints: Endpoints = field(default_factory=Endpoints)
 
     @classmethod
     def from_mapping(cls, variables: Mapping[str, str]) -> "EnforcerSettings":
         """Read the settings; raises SettingsError naming every variable that is wrong, and what it should be."""
-        reader = _Reader(variables)
+        found = setting_fields(variables)
+        endpoints = read_endpoints(found)
         settings = cls(
-            project_id=reader.required("PROJECT_ID", _project, ""),
-            mode=reader.required("ENFORCEMENT_MODE", _one_of(Mode), Mode.DRY_RUN),
-            policy=reader.required("ENFORCEMENT_POLICY", Policy.from_json, Policy({})),
-            dataset=_dataset(reader),
-            acting_seconds=reader.optional("ACTING_SECONDS", _whole(10, 540), 480),
-            parallel_stops=reader.optional("PARALLEL_STOPS", _whole(1, 100), 32),
-            call_patience_seconds=_patience(reader),
-            clock=reader.optional("CLOCK", _one_of(Clock), Clock.SYSTEM),
-            endpoints=_endpoints(reader),
+            project_id=found.required("PROJECT_ID", project_id, ""),
+            mode=found.required("ENFORCEMENT_MODE", choice(Mode), Mode.DRY_RUN),
+            policy=found.required("ENFORCEMENT_POLICY", lambda text: Policy.from_json(str(text)), Policy({})),
+            dataset=read_dataset(found),
+            acting_seconds=found.read("ACTING_SECONDS", from_text(integer(10, 540)), 480),
+            parallel_stops=found.read("PARALLEL_STOPS", from_text(integer(1, 100)), 32),
+            retry_timeout_seconds=read_retry_timeout_seconds(found),
+            clock=read_clock(found, endpoints),
+            endpoints=endpoints,
         )
-        reader.raise_faults()
+        raise_problems(found)
         return settings

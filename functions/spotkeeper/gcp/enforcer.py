@@ -49,7 +49,7 @@ def enforcement_records(settings: EnforcerSettings) -> "EnforcementRecords":
     from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords  # noqa: PLC0415 (see above)
     from spotkeeper.gcp.bigquery.jobs import Jobs  # noqa: PLC0415 (see above)
 
-    patience = timedelta(seconds=settings.call_patience_seconds)
+    patience = timedelta(seconds=settings.retry_timeout_seconds)
     return EnforcementRecords(Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience))
 
 
@@ -78,7 +78,7 @@ class _RecordsWhenNeeded:
     @cached_property
     def _deliveries(self) -> DeliveryRecords:
         settings = self._settings
-        patience = timedelta(seconds=settings.call_patience_seconds)
+        patience = timedelta(seconds=settings.retry_timeout_seconds)
         return DeliveryRecords(RestQuery(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience))
 
     @cached_property
@@ -89,7 +89,7 @@ class _RecordsWhenNeeded:
 class _ComputeWhenNeeded:
     def __init__(self, settings: EnforcerSettings) -> None:
         self._settings = settings
-        self._patience = timedelta(seconds=settings.call_patience_seconds)
+        self._patience = timedelta(seconds=settings.retry_timeout_seconds)
 
     def spot_vms(self, project_id: str, report: Report) -> Iterator[SpotVm]:
         return self._fleet.spot_vms(project_id, report)

@@ -21,7 +21,7 @@ from spotkeeper.tracking.settings import TrackerSettings
 def tracker_ports(settings: TrackerSettings) -> Ports:
     """Connect to the services; those that few runs need are connected to when they are needed."""
     endpoints = settings.endpoints
-    patience = timedelta(seconds=settings.call_patience_seconds)
+    patience = timedelta(seconds=settings.retry_timeout_seconds)
     metrics = metric_client(endpoints.monitoring)
     instances = ComputeInstances(endpoints.compute, patience)
     warehouse = Warehouse(Jobs(settings.project_id, settings.dataset, endpoints.bigquery, patience))

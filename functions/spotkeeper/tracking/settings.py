@@ -1,34 +1,32 @@
 """The settings of `track_spot_costs`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from spotkeeper.periods import LONGEST_RANGE, PeriodKind
 from spotkeeper.settings import (
-    _TOPIC,
     Clock,
     Endpoints,
-    _amount,
-    _dataset,
-    _endpoints,
-    _fits,
-    _matching,
-    _one_of,
-    _patience,
-    _project,
-    _Reader,
-    _truth,
-    _whole,
+    raise_problems,
+    read_clock,
+    read_dataset,
+    read_endpoints,
+    read_retry_timeout_seconds,
+    setting_fields,
 )
+from spotkeeper.values import Fields, amount, boolean, from_text, integer, matching, project_id, string
 
+_TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
+_LARGEST_AMOUNT = Decimal(10) ** 18
 _BUDGET_VARIABLES = {
     PeriodKind.HOUR: "HOURLY_BUDGET_USD",
     PeriodKind.DAY: "DAILY_BUDGET_USD",
     PeriodKind.MONTH: "MONTHLY_BUDGET_USD",
 }
 
-_HIGHEST_SHARE = 10
+_HIGHEST_SHARE = Decimal(10)
 
 _MOST_CATCH_UP_HOURS = LONGEST_RANGE.days * 24
 
@@ -56,7 +54,7 @@ class TrackerSettings:
     price_refresh_hours: int = 6
     asset_history: bool = False
     custom_metrics: bool = True
-    call_patience_seconds: int = 60
+    retry_timeout_seconds: int = 60
     reading_seconds: int = 540
     clock: Clock = Clock.SYSTEM
     budgets: Budgets = field(default_factory=Budgets)
@@ -65,55 +63,51 @@ class TrackerSettings:
     @classmethod
     def from_mapping(cls, variables: Mapping[str, str]) -> "TrackerSettings":
         """Read the settings; raises SettingsError naming every variable that is wrong, and what it should be."""
-        reader = _Reader(variables)
-        project_id = reader.required("PROJECT_ID", _project, "")
+        found = setting_fields(variables)
+        home = found.required("PROJECT_ID", project_id, "")
+        endpoints = read_endpoints(found)
         settings = cls(
-            project_id=project_id,
-            projects=reader.optional("PROJECTS", _projects, (project_id,)),
-            dataset=_dataset(reader),
-            catch_up_hours=reader.optional("CATCH_UP_HOURS", _whole(0, _MOST_CATCH_UP_HOURS), 48),
-            price_refresh_hours=reader.optional("PRICE_REFRESH_HOURS", _whole(1, 168), 6),
-            asset_history=reader.optional("ASSET_HISTORY", _truth, default=False),
-            custom_metrics=reader.optional("CUSTOM_METRICS", _truth, default=True),
-            call_patience_seconds=_patience(reader),
-            reading_seconds=reader.optional("READING_SECONDS", _whole(10, 3000), 540),
-            clock=reader.optional("CLOCK", _one_of(Clock), Clock.SYSTEM),
-            budgets=_budgets(reader),
-            endpoints=_endpoints(reader),
+            project_id=home,
+            projects=found.read("PROJECTS", _projects, (home,)),
+            dataset=read_dataset(found),
+            catch_up_hours=found.read("CATCH_UP_HOURS", from_text(integer(0, _MOST_CATCH_UP_HOURS)), 48),
+            price_refresh_hours=found.read("PRICE_REFRESH_HOURS", from_text(integer(1, 168)), 6),
+            asset_history=found.read("ASSET_HISTORY", from_text(boolean), default=False),
+            custom_metrics=found.read("CUSTOM_METRICS", from_text(boolean), default=True),
+            retry_timeout_seconds=read_retry_timeout_seconds(found),
+            reading_seconds=found.read("READING_SECONDS", from_text(integer(10, 3000)), 540),
+            clock=read_clock(found, endpoints),
+            budgets=_budgets(found),
+            endpoints=endpoints,
         )
-        if settings.budgets.topic is None and reader.is_set("BUDGET_ID"):
-            reader.faults.append("BUDGET_ID is set without BUDGET_TOPIC: say where its alerts go")
-        reader.raise_faults()
+        if settings.budgets.topic is None and found.has("BUDGET_ID"):
+            found.problems.append("BUDGET_ID is set without BUDGET_TOPIC: say where its alerts go")
+        raise_problems(found)
         return settings
 
 
-def _budgets(reader: "_Reader") -> Budgets:
+def _budgets(found: Fields) -> Budgets:
     unset = Budgets()
-    amounts = {kind: reader.optional(name, _amount, None) for kind, name in _BUDGET_VARIABLES.items()}
+    of_money = from_text(amount(_LARGEST_AMOUNT, "an amount above 0 such as 250 or 99.50, with nine decimals at most"))
+    amounts = {kind: found.read(name, of_money, None) for kind, name in _BUDGET_VARIABLES.items()}
     return Budgets(
-        amounts_usd={kind: amount for kind, amount in amounts.items() if amount is not None},
-        thresholds=reader.optional("ALERT_THRESHOLDS", _thresholds, unset.thresholds),
-        topic=reader.optional("BUDGET_TOPIC", _matching(_TOPIC, "projects/PROJECT/topics/TOPIC"), None),
-        budget_id=reader.optional("BUDGET_ID", str, unset.budget_id),
-        billing_account_id=reader.optional("BILLING_ACCOUNT_ID", str, unset.billing_account_id),
-        display_name=reader.optional("BUDGET_DISPLAY_NAME", str, unset.display_name),
+        amounts_usd={kind: amount_usd for kind, amount_usd in amounts.items() if amount_usd is not None},
+        thresholds=found.read("ALERT_THRESHOLDS", _thresholds, unset.thresholds),
+        topic=found.read("BUDGET_TOPIC", matching(_TOPIC, "projects/PROJECT/topics/TOPIC"), None),
+        budget_id=found.read("BUDGET_ID", string, unset.budget_id),
+        billing_account_id=found.read("BILLING_ACCOUNT_ID", string, unset.billing_account_id),
+        display_name=found.read("BUDGET_DISPLAY_NAME", string, unset.display_name),
     )
 
 
-def _projects(value: str) -> tuple[str, ...]:
-    found = {_project(name.strip()) for name in value.split(",") if name.strip()}
+def _projects(value: object) -> tuple[str, ...]:
+    found = {project_id(name.strip()) for name in string(value).split(",") if name.strip()}
     if not found:
         expected = "project ids such as my-project-1,my-project-2"
         raise ValueError(expected)
     return tuple(sorted(found))
 
 
-def _thresholds(value: str) -> tuple[Decimal, ...]:
-    expected = "shares of the budget such as 0.5,0.8,1.0 (1.0 is all of it)"
-    try:
-        shares = [Decimal(share.strip()) for share in value.split(",")]
-    except InvalidOperation:
-        raise ValueError(expected) from None
-    if not all(_fits(share, Decimal(_HIGHEST_SHARE)) for share in shares):
-        raise ValueError(expected)
-    return tuple(sorted(set(shares)))
+def _thresholds(value: object) -> tuple[Decimal, ...]:
+    share = from_text(amount(_HIGHEST_SHARE, "shares of the budget such as 0.5,0.8,1.0 (1.0 is all of it)"))
+    return tuple(sorted({share(each.strip()) for each in string(value).split(",")}))

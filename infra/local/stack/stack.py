@@ -201,7 +201,7 @@ def _settings(
         "ENFORCEMENT_MODE": "enforce",
         "ENFORCEMENT_POLICY": json.dumps(POLICY),
         "BUDGET_DISPLAY_NAME": "Spot fleet",
-        "CALL_PATIENCE_SECONDS": "5",
+        "RETRY_TIMEOUT_SECONDS": "5",
         "BIGQUERY_ENDPOINT": warehouse,
         "COMPUTE_ENDPOINT": cloud["rest"],
         "MONITORING_ENDPOINT": f"http://{cloud['grpc']}",
