@@ -2,7 +2,7 @@
 
 python -m tests.faults                     every fault at every place, and exit code 1 if one ends in a fourth way
 python -m tests.faults --only 'stop.*500'  those cells whose names match
-python -m tests.faults --markdown          the same as tables in README.md and docs/faults.md
+python -m tests.faults --markdown          the same as tables in docs/faults.md
 python -m tests.faults --kills 200         the functions' processes killed at random moments
 python -m tests.faults --kills calls       the same at every call they make, before it is heard and after
 python -m tests.faults --days 60           weeks of hourly runs of the tracker, a tenth of them disturbed
@@ -29,8 +29,7 @@ from tests.faults.tracker import Tracker
 
 CALLS = "calls"
 MOST_GROWTH = 1.1
-README = Path(__file__).parents[2] / "README.md"
-DOCS = README.parent / "docs" / "faults.md"
+DOCS = Path(__file__).parents[2] / "docs" / "faults.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +66,7 @@ def _matrix(options: argparse.Namespace) -> int:
     if options.markdown:
         tried.sort(key=lambda each: wanted.index(each.cell))
         DOCS.write_text(written_between_marks(DOCS.read_text(), "matrix", tables(tried)))
-        README.write_text(written_between_marks(README.read_text(), "faults", overview(tried)))
+        DOCS.write_text(written_between_marks(DOCS.read_text(), "overview", overview(tried)))
     return 1 if counts[Outcome.WRONG] else 0
 
 

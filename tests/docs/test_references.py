@@ -1,0 +1,53 @@
+"""Whatever the documents name exists."""
+
+from tests.docs.references import CREATED, DOCUMENTS, ROOT, broken_references, tracked_paths
+
+WRONG = """
+[a page](docs/none.md), [a heading](README.md#none) and `functions/spotkeeper/none.py`, `gcp/none.sql`, `none.csv`,
+`sql/tables/*.none`, `.ci/none.sh`, `make none`, `.venv/bin/python -m tests.none`
+
+```sh
+make run NONE=1
+.venv/bin/python -m spotkeeper none
+.venv/bin/python -m spotkeeper doctor --none
+```
+"""
+RIGHT = """
+[a page](docs/faults.md#the-matrix), `functions/spotkeeper/errors.py`, `gcp/enforcer.py`, `sql/views/`, `.ci/run`,
+`sql/tables/TABLE.json`, `infra/*.tf`, `us-central1/n2-standard-8`, `.local/report.html`, `make run DRY_RUN=1 KEEP=1`,
+`.venv/bin/python -m tests.bench`, `.venv/bin/python -m spotkeeper price n2-standard-8 --region us-central1`
+"""
+
+
+def test_every_link_path_make_target_and_command_that_a_document_names_exists() -> None:
+    broken = {
+        str(document.relative_to(ROOT)): list(broken_references(document, document.read_text(encoding="utf-8")))
+        for document in DOCUMENTS
+    }
+
+    assert {name: references for name, references in broken.items() if references} == {}
+
+
+def test_a_broken_reference_of_each_kind_is_listed() -> None:
+    assert list(broken_references(ROOT / "README.md", WRONG)) == [
+        "link docs/none.md: no such file",
+        "link README.md#none: no such heading",
+        "path .ci/none.sh: no such file or folder",
+        "path functions/spotkeeper/none.py: no such file or folder",
+        "path gcp/none.sql: no such file or folder",
+        "path none.csv: no such file or folder",
+        "path sql/tables/*.none: no such file or folder",
+        "make none: no such target",
+        "make run NONE=: no such variable",
+        "spotkeeper none: no such command",
+        "spotkeeper doctor --none: no such option",
+        "python -m tests.none: no such module",
+    ]
+
+
+def test_a_reference_that_holds_is_not_listed() -> None:
+    assert list(broken_references(ROOT / "README.md", RIGHT)) == []
+
+
+def test_what_is_created_later_is_no_part_of_the_checkout() -> None:
+    assert CREATED.keys() & tracked_paths() <= {"infra/terraform.tfvars", "infra/terraform.tfstate"}
