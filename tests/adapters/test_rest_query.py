@@ -141,7 +141,7 @@ def test_a_failure_that_may_pass_is_tried_again(server: Server, passing: tuple[i
         ((401, b"not JSON"), "Anonymous credentials cannot be refreshed"),
         ((403, ["not", "an", "object"]), "403"),
         ((200, b'{"jobComplete": tr'), "JSONDecodeError"),
-        ((200, ["not", "an", "object"]), "no object"),
+        ((200, ["not", "an", "object"]), "not a JSON object"),
         ((200, {"items": []}), "notification has not ended"),
         ((200, {"jobComplete": False, "jobReference": {}}), "notification has not ended"),
     ],
