@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve report plan deploy destroy test faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup run serve report plan deploy destroy test test-emulators faults bench scan catalog-check lint types format lock clean
 
-# Dozens of processes import the same files: without compiled ones a quarter of the tests' time goes into compiling.
+# Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON_IN_VENV := .venv/bin/python
@@ -13,42 +13,45 @@ PROJECT ?=
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --no-header --no-emit-index-url
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Make .venv with Python 3.13 and the locked packages; every other target does it by itself.
+setup: ## Create .venv with Python 3.13 and the locked packages; the other targets do so when it is missing.
 	@infra/local/setup.sh
 
-run: setup ## Play two days of a Spot fleet on this machine, no cloud account needed (KEEP=1: leave it running; DRY_RUN=1: stop nothing).
+run: setup ## Demo: two days of a Spot fleet on this machine, without a cloud account (KEEP=1: keep it running; DRY_RUN=1: stop no VM).
 	@exec $(PYTHON_IN_VENV) -m infra.local run $(if $(KEEP),--keep) $(if $(DRY_RUN),--dry-run)
 
-serve: setup ## Serve the tables of the last run, to query them with bq.
+serve: setup ## Serve the tables of the last demo for queries with bq.
 	@exec $(PYTHON_IN_VENV) -m infra.local serve
 
-report: setup ## Write the report over the tables of the last run to .local/report.html.
+report: setup ## Write the report of the last demo to .local/report.html.
 	@exec $(PYTHON_IN_VENV) -m infra.local report
 
-plan: ## Show what deploying would change (PROJECT=my-project-1, else that of infra/terraform.tfvars).
+plan: ## Show what a deployment would change (PROJECT=my-project-1; default: the project in infra/terraform.tfvars).
 	@infra/deploy.sh plan $(PROJECT)
 
-deploy: ## Deploy to a project, or upgrade what is there.
+deploy: ## Deploy to a project, or upgrade an existing deployment.
 	@infra/deploy.sh deploy $(PROJECT)
 
-destroy: ## Take spotkeeper out of a project; its data stays unless delete_data is set.
+destroy: ## Remove spotkeeper from a project; its data stays unless delete_data is set.
 	@infra/deploy.sh destroy $(PROJECT)
 
-test: setup ## Run all tests.
-	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+test: setup ## Run the tests of the product (ARGS: options of pytest).
+	@$(PYTHON_IN_VENV) -m pytest $(or $(ARGS),--ignore=tests/emulators)
 
-faults: setup ## Let every call of both functions fail in every way, and tell how it ends (ARGS=--help: what else).
+test-emulators: setup ## Run the tests of the emulators and of the local BigQuery.
+	@$(PYTHON_IN_VENV) -m pytest tests/emulators $(ARGS)
+
+faults: setup ## Inject every fault into every call of both functions and print the results (ARGS=--help: kills, weeks of runs, random messages).
 	@$(PYTHON_IN_VENV) -m tests.faults $(ARGS)
 
-bench: setup ## Measure how fast the product is and compare with its limits (ONLY=prices: one bench).
+bench: setup ## Measure speed and memory and compare them with the limits (ONLY=prices: one bench).
 	@$(PYTHON_IN_VENV) -m tests.bench $(ONLY)
 
-scan: ## Scan Terraform and the locked packages, and write a bill of materials to .local/sbom.json.
+scan: ## Scan Terraform and the locked packages; write a bill of materials to .local/sbom.json.
 	@infra/local/scan.sh
 
-catalog-check: setup ## Fail when the price catalog sells what cannot be priced (CATALOG=FILE: a saved one, else Google's).
+catalog-check: setup ## Fail when the price catalog has machine families without a price rule (CATALOG=FILE: a saved catalog; default: Google's).
 	@$(PYTHON_IN_VENV) -m spotkeeper catalog-check $(if $(CATALOG),--catalog '$(CATALOG)')
 
 lint: setup ## Check style and formatting.
@@ -67,6 +70,6 @@ lock: ## Pin the newest allowed versions of all packages (needs uv).
 	$(COMPILE) --constraint functions/requirements.txt requirements/development.in --output-file requirements/development.txt
 	$(COMPILE) requirements/scanners.in --output-file requirements/scanners.txt
 
-clean: ## Delete what the other targets made: .venv, .local and caches.
+clean: ## Delete generated files: .venv, .local and caches.
 	rm -rf .venv .venv-scanners .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""What this machine's BigQuery must not get wrong although it keeps its translations."""
+"""The patched local BigQuery: its cache of translations gives no wrong result, and no other version is patched."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -7,6 +7,7 @@ import pytest
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
+from infra.local.bigquery.patches import VersionError, check_version
 from infra.local.stack.stack import Stack
 
 STATEMENT = "SELECT amount / 2 AS half, (SELECT COUNT(*) FROM {staging}) AS staged FROM payments WHERE day = @day"
@@ -90,3 +91,10 @@ def test_a_parameter_of_another_type_is_another_statement(datasets: list[Dataset
     text = dataset.run(statement, bigquery.ScalarQueryParameter("value", "STRING", "2"))
 
     assert (whole, text) == ([(2,)], [("2",)])
+
+
+def test_another_version_of_the_package_is_refused_with_the_file_to_review() -> None:
+    check_version()
+
+    with pytest.raises(VersionError, match=r"local-bigquery 0\.5\.0 is installed.*patches\.py was written for 0\.4\.0"):
+        check_version("0.5.0")

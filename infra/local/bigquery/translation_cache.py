@@ -1,4 +1,4 @@
-"""The local BigQuery's translations into DuckDB's SQL, kept: half of its time goes into making the same ones again."""
+"""A cache of the local BigQuery's translations into DuckDB's SQL."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ type Translate = Callable[[exp.Expression, Context], tuple[str, dict[str, object
 
 _STAGING = re.compile(r"\bstaging_\w+")
 _ANY_STAGING = "staging_0"
-_REMEMBERED = (exp.Query, exp.Insert, exp.Update, exp.Delete)
+_CACHED = (exp.Query, exp.Insert, exp.Update, exp.Delete)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class _Translation:
     referenced: frozenset[tuple[str, str, str]]
 
 
-def remembering(translate: Translate) -> Translate:
-    """Return a translation that knows what it translated before.
+def cached(translate: Translate) -> Translate:
+    """Return the same translation with a cache.
 
-    A statement is the same when its words, the types of its parameters, and the columns of its tables are; one staging
-    table counts as another, and so does one default dataset.
+    The key is the text of a statement, the types of its parameters and the columns of its tables; placeholders stand for
+    the names of staging tables and of the default dataset.
     """
     known: dict[tuple[object, ...], _Translation] = {}
 
@@ -60,8 +60,8 @@ def remembering(translate: Translate) -> Translate:
 
 
 def _key(tree: exp.Expression, context: Context) -> tuple[object, ...] | None:
-    """What a translation depends on; None for what is not worth or not safe to keep."""
-    if not isinstance(tree, _REMEMBERED) or context.dataset_id is None:
+    """Return the key of a statement; None when its translation is not cached."""
+    if not isinstance(tree, _CACHED) or context.dataset_id is None:
         return None
     if context.variables or context.temporary or context.functions or context.position:
         return None
