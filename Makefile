@@ -27,7 +27,7 @@ serve: setup ## Serve the tables of the last demo for queries with bq.
 report: setup ## Write the report of the last demo to .local/report.html.
 	@exec $(PYTHON_IN_VENV) -m infra.local report
 
-plan: ## Show what a deployment would change (PROJECT=my-project-1; default: the project in infra/terraform.tfvars).
+plan: ## Show what a deployment would change (PROJECT=my-project-1; default: that of infra/terraform.tfvars).
 	@infra/deploy.sh plan $(PROJECT)
 
 deploy: ## Deploy to a project, or upgrade an existing deployment.
@@ -37,12 +37,12 @@ destroy: ## Remove spotkeeper from a project; its data stays unless delete_data 
 	@infra/deploy.sh destroy $(PROJECT)
 
 test: setup ## Run the tests of the product (ARGS: options of pytest).
-	@$(PYTHON_IN_VENV) -m pytest $(or $(ARGS),--ignore=tests/emulators)
+	@$(PYTHON_IN_VENV) -m pytest --ignore=tests/emulators $(ARGS)
 
 test-emulators: setup ## Run the tests of the emulators and of the local BigQuery.
 	@$(PYTHON_IN_VENV) -m pytest tests/emulators $(ARGS)
 
-faults: setup ## Inject every fault into every call of both functions and print the results (ARGS=--help: kills, weeks of runs, random messages).
+faults: setup ## Inject every fault into every call of both functions and print the results (ARGS=--help: more ways).
 	@$(PYTHON_IN_VENV) -m tests.faults $(ARGS)
 
 bench: setup ## Measure speed and memory and compare them with the limits (ONLY=prices: one bench).
@@ -51,7 +51,7 @@ bench: setup ## Measure speed and memory and compare them with the limits (ONLY=
 scan: ## Scan Terraform and the locked packages; write a bill of materials to .local/sbom.json.
 	@infra/local/scan.sh
 
-catalog-check: setup ## Fail when the price catalog has machine families without a price rule (CATALOG=FILE: a saved catalog; default: Google's).
+catalog-check: setup ## Fail when the price catalog sells what cannot be priced (CATALOG=FILE: a saved catalog).
 	@$(PYTHON_IN_VENV) -m spotkeeper catalog-check $(if $(CATALOG),--catalog '$(CATALOG)')
 
 lint: setup ## Check style and formatting.

@@ -26,8 +26,8 @@ class _Translation:
 def cached(translate: Translate) -> Translate:
     """Return the same translation with a cache.
 
-    The key is the text of a statement, the types of its parameters and the columns of its tables; placeholders stand for
-    the names of staging tables and of the default dataset.
+    The key is the text of a statement, the types of its parameters and the columns of its tables; placeholders stand
+    for the names of staging tables and of the default dataset.
     """
     known: dict[tuple[object, ...], _Translation] = {}
 
