@@ -95,17 +95,18 @@ def _make_targets(code: str) -> Iterator[str]:
 
 def _commands(code: str) -> Iterator[str]:
     for name, rest in re.findall(r"-m spotkeeper ([a-z][a-z-]*)([^\n|>#]*)", code):
-        if name not in _parsers():
+        if name not in command_parsers():
             yield f"spotkeeper {name}: no such command"
             continue
-        known = _parsers()[name].format_help()
+        known = command_parsers()[name].format_help()
         for option in re.findall(r"(?<= )--[a-z-]+", rest):
             if not re.search(rf"{option}\b", known):
                 yield f"spotkeeper {name} {option}: no such option"
 
 
 @cache
-def _parsers() -> dict[str, argparse.ArgumentParser]:
+def command_parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command of the command line by its name."""
     subparsers = argparse.ArgumentParser().add_subparsers()
     for command in COMMANDS:
         command.add_to(subparsers)

@@ -1,0 +1,111 @@
+"""What the README says of functions, tables, settings, defaults and costs is what the code says."""
+
+import ast
+import json
+import re
+from decimal import Decimal
+
+from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.tracking.settings import TrackerSettings
+from tests.docs.references import DOCUMENTS, ROOT, command_parsers
+from tests.infra.test_settings_contract import LOCAL_ONLY, read_by
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WORDS = re.sub(r"\s+", " ", README)
+TRACKER, ENFORCER = "track_spot_costs", "enforce_budget_limit"
+PROJECT = "home-project-1"
+
+
+def function_rows() -> dict[str, str]:
+    """Return the rows of the table of functions by the function's name."""
+    table = README.partition("| function |")[2].partition("\n\n")[0]
+    return {re.findall(r"`(\w+)`", row)[0]: row for row in table.splitlines()[2:]}
+
+
+def test_the_table_of_functions_has_the_entry_points() -> None:
+    tree = ast.parse((ROOT / "functions" / "main.py").read_text(encoding="utf-8"))
+    entry_points = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+
+    assert [name for name in function_rows() if name not in entry_points] == []
+    assert {TRACKER, ENFORCER} == set(function_rows())
+
+
+def test_the_functions_write_all_tables_but_the_locks() -> None:
+    tables = {path.stem for path in (ROOT / "sql" / "tables").glob("*.json")}
+    written = [name for row in function_rows().values() for name in re.findall(r"`(\w+)`", row)[1:]]
+
+    assert sorted(written) == sorted(name for name in tables if not name.endswith("_lock"))
+
+
+def test_the_readme_repeats_the_defaults_of_the_code() -> None:
+    tracker = TrackerSettings.from_mapping({"PROJECT_ID": PROJECT})
+    policy = Policy.from_json(json.dumps({"budgets": {"b": {"projects": [PROJECT]}}}))
+    rule = policy.budgets["b"]
+    [step] = rule.steps
+    *early, last = (f"{share:.0%}".replace("%", "") for share in tracker.budgets.thresholds)
+    [minute] = re.findall(r'schedule += "(\d+) \* \* \* \*"', (ROOT / "infra" / "schedule.tf").read_text())
+    expected = [
+        f"minute {minute} of every hour",
+        f"alerts at {', '.join(early)} and {last} % of a budget",
+        f"stops at most {rule.caps.per_alert} VMs per alert",
+        f"at most {rule.caps.per_alert} per alert and {rule.caps.per_day} per day",
+        f"only VMs with {' and '.join(step.priorities)} priority, from {step.share:.0%}".replace("%", " %"),
+        f"(`{policy.protect_label}=true`)",
+        f"**Prices are read every {tracker.price_refresh_hours} hours**",
+        f"at most {tracker.price_refresh_hours} hours carry the old one",
+        f"up to {tracker.catch_up_hours} hours back (`CATCH_UP_HOURS`)",
+        f"Python {(ROOT / '.python-version').read_text().strip()}",
+    ]
+
+    assert [sentence for sentence in expected if sentence not in WORDS] == []
+
+
+def test_a_month_of_local_ssd_is_as_wrong_as_the_readme_says() -> None:
+    [hours] = re.findall(r"divides by (\d+) hours", WORDS)
+    high, low = (round((24 * days / Decimal(hours) - 1) * 100, 1) for days in (31, 28))
+
+    [converted] = re.findall(r"_HOURS_PER_MONTH = Decimal\((\d+)\)", _source("pricing/sku_rates.py"))
+    assert hours == converted
+    assert f"{high} % too high in a month of 31 days and {-low} % too low in February" in WORDS
+
+
+def test_the_readme_repeats_the_monthly_sums_of_the_deployment_page() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    [used_up, free] = [re.findall(r"\*\*([\d.]+)\*\*", row) for row in re.findall(r"^\| \*\*sum.*", page, re.MULTILINE)]
+
+    assert f"USD {used_up[0]}, {used_up[1]} or {used_up[2]} a month" in WORDS
+    assert f"USD {free[0]}, {free[1]} or {free[2]} where" in WORDS
+
+
+def test_the_readme_repeats_the_memory_of_the_speed_page() -> None:
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    [memory, limit] = re.findall(r"100,000 VMs: peak memory \| (\d+ MiB)[^|]*\| (\d+ MiB)", page)[0]
+    [jobs] = re.findall(r"100,000 VMs: BigQuery jobs \| (\d+),", page)
+
+    assert f"take {memory} of the function's {limit} and {jobs} BigQuery jobs" in WORDS
+    assert f'available_memory = "{limit.replace(" MiB", "Mi")}"' in re.sub(r" +", " ", _terraform("tracker.tf"))
+
+
+def test_the_readme_lists_the_commands_and_every_page_of_the_documentation() -> None:
+    [listed] = re.findall(r"the command line: ([^|]+) \|", README)
+    pages = {str(path.relative_to(ROOT)) for path in DOCUMENTS} - {"README.md", "CHANGELOG.md"}
+
+    assert sorted(re.findall(r"`([a-z-]+)`", listed)) == sorted(command_parsers())
+    assert pages <= set(re.findall(r"\]\(([^)#]+)", README))
+
+
+def test_every_setting_that_the_readme_names_is_read_by_a_function() -> None:
+    read = read_by(TrackerSettings) | read_by(EnforcerSettings) | LOCAL_ONLY.keys()
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", README))
+
+    assert named
+    assert sorted(named - read) == []
+
+
+def _source(path: str) -> str:
+    return (ROOT / "functions" / "spotkeeper" / path).read_text(encoding="utf-8")
+
+
+def _terraform(name: str) -> str:
+    return (ROOT / "infra" / name).read_text(encoding="utf-8")
