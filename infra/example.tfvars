@@ -8,17 +8,17 @@ enforcement_policy = {
   # `compute` is the budget made below. The id of a budget that you have already does as well.
   budgets = {
     compute = {
-      projects             = ["my-project-1", "my-project-2"]
-      currency             = "USD"
-      period               = "month"
-      labels               = { env = ["dev", "test"] }
-      most_stops_per_alert = 3
-      most_stops_per_day   = 30
-      most_share_of_fleet  = 0.5
-      signals              = { billing = "stop", tracker = "warn" }
+      projects            = ["my-project-1", "my-project-2"]
+      currency            = "USD"
+      period              = "month"
+      labels              = { env = ["dev", "test"] }
+      max_stops_per_alert = 3
+      max_stops_per_day   = 30
+      max_fleet_share     = 0.5
+      sources             = { billing = "stop", tracker = "warn" }
       steps = [
-        { share = 1.0, priorities = ["low"] },
-        { share = 1.2, priorities = ["medium"] },
+        { threshold = 1.0, priorities = ["low"] },
+        { threshold = 1.2, priorities = ["medium"] },
       ]
     }
     # The tracker's own budget, by its budget_id: it warns within the hour.
@@ -30,7 +30,6 @@ enforcement_policy = {
   minimum_age_minutes = 30
   grace_seconds       = 0
   restart             = false
-  without_records     = "refuse"
 }
 
 # Where the VMs are, and who pays for them.

@@ -11,8 +11,7 @@ locals {
   # The enforcer may act only where its policy has something to stop.
   enforced_projects = toset(flatten([for rule in values(var.enforcement_policy.budgets) : rule.projects]))
 
-  guests_are_warned    = coalesce(var.enforcement_policy.grace_seconds, 0) > 0
-  acts_without_records = coalesce(var.enforcement_policy.without_records, "refuse") == "act"
+  guests_are_warned = coalesce(var.enforcement_policy.grace_seconds, 0) > 0
 }
 
 data "google_projects" "in_folder" {
@@ -101,7 +100,6 @@ resource "google_project_iam_custom_role" "enforcer_instances" {
   permissions = concat(
     local.enforcer_instance_permissions,
     local.guests_are_warned ? local.warning_permissions : [],
-    local.acts_without_records ? local.without_records_permissions : [],
   )
   depends_on = [google_project_service.used]
 }

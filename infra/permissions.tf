@@ -25,9 +25,6 @@ locals {
   # A startup script is metadata too: who may set it can run code on a VM. So only where guests are to be warned.
   warning_permissions = ["compute.instances.setMetadata"]
 
-  # While BigQuery is away, Compute Engine's own operations tell what was asked for already.
-  without_records_permissions = ["compute.globalOperations.list"]
-
   tracker_home_permissions  = ["bigquery.jobs.create"]
   metrics_permissions       = ["monitoring.timeSeries.create"]
   enforcer_home_permissions = ["bigquery.jobs.create"]

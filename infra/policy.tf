@@ -3,34 +3,44 @@
 variable "enforcement_policy" {
   description = "What the enforcer may do, for each budget by its id or by its name in billing_budgets. What is left out has the default in docs/enforcer.md."
   type = object({
-    billing_account_id   = optional(string)
-    grace_seconds        = optional(number)
-    minimum_age_minutes  = optional(number)
-    most_share_of_fleet  = optional(number)
-    most_stops_per_alert = optional(number)
-    most_stops_per_day   = optional(number)
-    priority_label       = optional(string)
-    protect_label        = optional(string)
-    restart              = optional(bool)
-    signals              = optional(map(string))
-    snooze_until         = optional(string)
+    billing_account_id  = optional(string)
+    grace_seconds       = optional(number)
+    minimum_age_minutes = optional(number)
+    max_fleet_share     = optional(number)
+    max_stops_per_alert = optional(number)
+    max_stops_per_day   = optional(number)
+    priority_label      = optional(string)
+    protect_label       = optional(string)
+    restart             = optional(bool)
+    sources             = optional(map(string))
+    snooze_until        = optional(string)
     steps = optional(list(object({
-      share      = number
+      threshold  = number
       priorities = list(string)
     })))
     unlabelled_priority = optional(string)
-    without_records     = optional(string)
+    # Names of earlier versions, refused below: Terraform drops an attribute that the type does not name.
+    max_fleet_share  = optional(number)
+    max_stops_per_alert = optional(number)
+    max_stops_per_day   = optional(number)
+    sources              = optional(map(string))
+    without_records      = optional(string)
     budgets = map(object({
-      currency             = optional(string)
-      labels               = optional(map(list(string)))
-      most_share_of_fleet  = optional(number)
-      most_stops_per_alert = optional(number)
-      most_stops_per_day   = optional(number)
-      period               = optional(string)
-      projects             = list(string)
-      signals              = optional(map(string))
+      currency            = optional(string)
+      labels              = optional(map(list(string)))
+      max_fleet_share     = optional(number)
+      max_stops_per_alert = optional(number)
+      max_stops_per_day   = optional(number)
+      period              = optional(string)
+      projects            = list(string)
+      sources             = optional(map(string))
+      # As above.
+      max_fleet_share  = optional(number)
+      max_stops_per_alert = optional(number)
+      max_stops_per_day   = optional(number)
+      sources              = optional(map(string))
       steps = optional(list(object({
-        share      = number
+        threshold  = number
         priorities = list(string)
       })))
     }))
@@ -58,19 +68,19 @@ variable "enforcement_policy" {
   validation {
     condition = alltrue([
       for caps in concat([var.enforcement_policy], values(var.enforcement_policy.budgets)) : alltrue([
-        for stops in [coalesce(caps.most_stops_per_alert, 3), coalesce(caps.most_stops_per_day, 30)] :
+        for stops in [coalesce(caps.max_stops_per_alert, 3), coalesce(caps.max_stops_per_day, 30)] :
         stops >= 1 && stops <= 1000 && floor(stops) == stops
       ])
     ])
-    error_message = "most_stops_per_alert and most_stops_per_day are whole numbers from 1 to 1000; to stop nothing, set enforcement_mode to dry_run."
+    error_message = "max_stops_per_alert and max_stops_per_day are whole numbers from 1 to 1000; to stop nothing, set enforcement_mode to dry_run."
   }
 
   validation {
     condition = alltrue([
       for caps in concat([var.enforcement_policy], values(var.enforcement_policy.budgets)) :
-      coalesce(caps.most_share_of_fleet, 1) > 0 && coalesce(caps.most_share_of_fleet, 1) <= 1
+      coalesce(caps.max_fleet_share, 1) > 0 && coalesce(caps.max_fleet_share, 1) <= 1
     ])
-    error_message = "most_share_of_fleet is a share above 0 and at most 1: for 50 % write 0.5."
+    error_message = "max_fleet_share is a share above 0 and at most 1: for 50 % write 0.5."
   }
 
   validation {
@@ -96,9 +106,9 @@ variable "enforcement_policy" {
       for step in flatten(concat(
         [coalesce(var.enforcement_policy.steps, [])],
         [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.steps, [])],
-      )) : step.share > 0 && step.share <= 10
+      )) : step.threshold > 0 && step.threshold <= 10
     ])
-    error_message = "The share of a step is a share of the budget, above 0 and at most 10: for 80 % write 0.8."
+    error_message = "A threshold is a share of the budget, above 0 and at most 10: for 80 % write 0.8."
   }
 
   validation {
@@ -150,17 +160,25 @@ variable "enforcement_policy" {
   }
 
   validation {
-    condition     = contains(["refuse", "act"], coalesce(var.enforcement_policy.without_records, "refuse"))
-    error_message = "without_records is refuse or act."
+    condition     = var.enforcement_policy.without_records == null
+    error_message = "without_records is removed: the enforcer waits for BigQuery."
   }
 
   validation {
     condition = alltrue([
-      for signals in concat(
-        [coalesce(var.enforcement_policy.signals, {})],
-        [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.signals, {})],
-      ) : alltrue([for signal, response in signals : contains(["billing", "tracker"], signal) && contains(["stop", "warn"], response)])
+      for rule in concat([var.enforcement_policy], values(var.enforcement_policy.budgets)) :
+      rule.max_fleet_share == null && rule.max_stops_per_alert == null && rule.max_stops_per_day == null && rule.sources == null
     ])
-    error_message = "signals says for billing and tracker whether they stop or warn, such as { billing = \"stop\", tracker = \"warn\" }."
+    error_message = "Renamed: max_fleet_share to max_fleet_share, max_stops_per_alert to max_stops_per_alert, max_stops_per_day to max_stops_per_day, sources to sources."
+  }
+
+  validation {
+    condition = alltrue([
+      for sources in concat(
+        [coalesce(var.enforcement_policy.sources, {})],
+        [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.sources, {})],
+      ) : alltrue([for source, response in sources : contains(["billing", "tracker"], source) && contains(["stop", "warn"], response)])
+    ])
+    error_message = "sources says for billing and tracker whether they stop or warn, such as { billing = \"stop\", tracker = \"warn\" }."
   }
 }

@@ -31,6 +31,7 @@ class Fields:
         self._values = values
         self._path = path
         self._read: set[str] = set()
+        self._refused: set[str] = set()
         self.faults = faults
 
     def names(self) -> tuple[str, ...]:
@@ -60,13 +61,19 @@ class Fields:
         found = self.read(name, mapping, {})
         return Fields(found, f"{self._path}{name}.", self.faults)
 
+    def refuse(self, changed: Mapping[str, str]) -> None:
+        """Record a problem for every field of an earlier version that is there: by its name, what became of it."""
+        found = {name: change for name, change in changed.items() if name in self._values}
+        self._refused |= found.keys()
+        self.faults.extend(f"{self._path}{name} is {change}" for name, change in found.items())
+
     def refuse_others(self) -> None:
         """Remember every field as a fault that nobody has read."""
         known = ", ".join(sorted(self._read))
         self.faults.extend(
             f"{self._path}{name} is not a field of the policy: here it takes {known}"
             for name in self._values
-            if name not in self._read
+            if name not in self._read | self._refused
         )
 
 

@@ -249,7 +249,6 @@ run "the_least_that_can_be_set" {
   assert {
     condition = alltrue([
       !contains(google_project_iam_custom_role.enforcer_instances["home-project-1"].permissions, "compute.instances.setMetadata"),
-      !contains(google_project_iam_custom_role.enforcer_instances["home-project-1"].permissions, "compute.globalOperations.list"),
       !contains(google_project_iam_custom_role.tracker_instances["home-project-1"].permissions, "cloudasset.assets.exportResource"),
     ])
     error_message = "A permission that only an option needs is not given without it."
@@ -267,15 +266,14 @@ run "everything_at_once" {
           projects = ["vm-project-1", "vm-project-2"]
           period   = "quarter"
           labels   = { env = ["dev", "test"] }
-          steps    = [{ share = 1.2, priorities = ["low", "medium"] }]
-          signals  = { billing = "warn" }
+          steps    = [{ threshold = 1.2, priorities = ["low", "medium"] }]
+          sources  = { billing = "warn" }
         }
         spotkeeper                             = { projects = ["vm-project-1"] }
         "3c1a5d9e-0000-4000-8000-000000000002" = { projects = ["vm-project-3"], period = "2026-11-01/2026-12-31" }
       }
-      grace_seconds   = 60
-      restart         = true
-      without_records = "act"
+      grace_seconds = 60
+      restart       = true
     }
     projects           = ["vm-project-1", "vm-project-2"]
     billing_account_id = "012345-6789AB-CDEF01"
@@ -304,8 +302,8 @@ run "everything_at_once" {
           labels   = { env = ["dev", "test"] }
           period   = "quarter"
           projects = ["vm-project-1", "vm-project-2"]
-          signals  = { billing = "warn" }
-          steps    = [{ priorities = ["low", "medium"], share = 1.2 }]
+          sources  = { billing = "warn" }
+          steps    = [{ priorities = ["low", "medium"], threshold = 1.2 }]
         }
         "3c1a5d9e-0000-4000-8000-000000000002" = {
           period   = { first_day = "2026-11-01", last_day = "2026-12-31" }
@@ -313,9 +311,8 @@ run "everything_at_once" {
         }
         spotkeeper = { projects = ["vm-project-1"] }
       }
-      grace_seconds   = 60
-      restart         = true
-      without_records = "act"
+      grace_seconds = 60
+      restart       = true
     }
     error_message = "The policy must reach the function, a budget that is made here by its id, another account refused."
   }
@@ -354,7 +351,6 @@ run "everything_at_once" {
       google_project_iam_member.enforcer_instances["vm-project-3"].member == google_service_account.enforcer.member,
       google_project_iam_member.tracker_instances["vm-project-1"].member == google_service_account.tracker.member,
       contains(google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions, "compute.instances.setMetadata"),
-      contains(google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions, "compute.globalOperations.list"),
       contains(google_project_iam_custom_role.tracker_instances["vm-project-1"].permissions, "cloudasset.assets.exportResource"),
     ])
     error_message = "Rights are given where the VMs are: reading where they are tracked, stopping where the policy says so."

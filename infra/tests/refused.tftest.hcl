@@ -24,7 +24,7 @@ run "percents_for_shares_and_the_public_for_people" {
     region               = "us-central1-a"
     unpriced_share_limit = 2
     enforcement_policy = {
-      budgets = { spotkeeper = { projects = ["home-project-1"], steps = [{ share = 80, priorities = ["low"] }] } }
+      budgets = { spotkeeper = { projects = ["home-project-1"], steps = [{ threshold = 80, priorities = ["low"] }] } }
     }
   }
 
@@ -93,7 +93,7 @@ run "words_nobody_knows" {
     daily_budget_usd   = 0
     dataset            = "cost-tracking"
     enforcement_policy = {
-      steps   = [{ share = 1, priorities = ["urgent"] }]
+      steps   = [{ threshold = 1, priorities = ["urgent"] }]
       budgets = { spotkeeper = { projects = ["home-project-1"] } }
     }
   }
@@ -105,7 +105,7 @@ run "a_signal_nobody_sends" {
   command = plan
 
   variables {
-    enforcement_policy = { budgets = { spotkeeper = { projects = ["home-project-1"], signals = { guess = "stop" } } } }
+    enforcement_policy = { budgets = { spotkeeper = { projects = ["home-project-1"], sources = { guess = "stop" } } } }
   }
 
   expect_failures = [var.enforcement_policy]

@@ -23,7 +23,7 @@ stops AS (
     actions.instance_id,
     actions.instance_name,
     actions.machine_type,
-    actions.saved_per_hour,
+    actions.hourly_savings,
     LEAD(actions.happened_at) OVER (
       PARTITION BY actions.project_id, actions.zone, actions.instance_id ORDER BY actions.happened_at
     ) AS next_stopped_at
@@ -73,7 +73,7 @@ stopped_times AS (
     stops.instance_id,
     stops.instance_name,
     stops.machine_type,
-    stops.saved_per_hour
+    stops.hourly_savings
   FROM stops
   CROSS JOIN present
   LEFT JOIN restarts
@@ -117,15 +117,15 @@ SELECT
   stopped.instance_id,
   stopped.instance_name,
   stopped.machine_type,
-  stopped.saved_per_hour,
+  stopped.hourly_savings,
   ROUND(TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 4) AS hours_stopped,
   ROUND(
-    stopped.saved_per_hour * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 6
+    stopped.hourly_savings * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 6
   ) AS avoided,
   COALESCE(after.vm_hours, 0) AS vm_hours_after_stop,
   IF(after.vm_hours > 0, after.cost, 0) AS cost_after_stop,
   ROUND(
-    stopped.saved_per_hour * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600
+    stopped.hourly_savings * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600
     - IF(after.vm_hours > 0, after.cost, 0), 6
   ) AS net_avoided
 FROM stopped_times AS stopped

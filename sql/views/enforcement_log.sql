@@ -22,7 +22,7 @@ WITH plans AS (
     actions.mode,
     actions.event,
     actions.reason,
-    actions.saved_per_hour
+    actions.hourly_savings
   FROM `${dataset}.enforcement_actions` AS actions
   WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
     -- The other events are what came of these.
@@ -93,7 +93,7 @@ SELECT
   outcomes.reason AS outcome_reason,
   outcomes.operation,
   outcomes.error,
-  plans.saved_per_hour,
+  plans.hourly_savings,
   IF(plans.event = 'planned', plans.period_end, NULL) AS until
 FROM plans
 LEFT JOIN outcomes

@@ -120,7 +120,7 @@ def tracker(make_tracker: MakeTracker) -> Tracker:
 
 
 ENFORCER_DATASET = "enforcer"
-ALL_PRIORITIES = [{"share": 1.0, "priorities": ["low", "medium", "high"]}]
+ALL_PRIORITIES = [{"threshold": 1.0, "priorities": ["low", "medium", "high"]}]
 STOPS = frozenset(
     {"instances.stop", "instanceGroupManagers.stopInstances", "regionInstanceGroupManagers.stopInstances"}
 )
@@ -217,7 +217,7 @@ def make_enforcer(stack: Stack, enforcer_dataset: str) -> Iterator[MakeEnforcer]
         **rule: object,
     ) -> Enforcer:
         budget_id = f"budget-{next(_numbers)}"
-        scope = {"projects": [project_id], "labels": labels, "steps": ALL_PRIORITIES, "most_stops_per_alert": 20}
+        scope = {"projects": [project_id], "labels": labels, "steps": ALL_PRIORITIES, "max_stops_per_alert": 20}
         policy = {"budgets": {budget_id: {**scope, **rule}}, **(shared or {})}
         told = {"DATASET": enforcer_dataset, "RETRY_TIMEOUT_SECONDS": "2", "ENFORCEMENT_POLICY": json.dumps(policy)}
         settings = EnforcerSettings.from_mapping({**stack.settings, **told, **(variables or {})})

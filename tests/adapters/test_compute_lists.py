@@ -1,17 +1,14 @@
 """Compute Engine's lists, page by page and zone by zone, and malformed responses."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from infra.local.stack.stack import Stack
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute.instances import to_instance
 from spotkeeper.gcp.compute.lists import InstanceList
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
-from spotkeeper.gcp.compute.spot_fleet import SpotFleet
 from spotkeeper.gcp.http_calls import HttpCalls
 from spotkeeper.instances import Instance, ProvisioningModel
 
@@ -127,16 +124,3 @@ def test_an_instance_is_read_with_its_parts() -> None:
     assert (found.key.zone, found.key.instance_id, found.name) == ("us-central1-a", "18446744073709551615", "vm-1")
     assert (found.shape.local_ssd_gib, found.shape.gpu_type, found.shape.gpu_count) == (750, "nvidia-tesla-t4", 2)
     assert (found.labels, found.managed_by) == ((("a", "1"), ("b", "2")), "projects/1/zones/z/g")
-
-
-def test_requests_that_may_have_been_taken_are_not_told_from_a_list_that_lacks_a_zone(stack: Stack) -> None:
-    fleet = SpotFleet(stack.rest, timedelta(seconds=1))
-    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
-    stack.control("POST", "faults", [{"service": "compute", "kind": "unreachable_zone", "zone": "us-east1-b"}])
-    try:
-        with pytest.raises(UnavailableError, match="us-east1-b"):
-            fleet.taken(["research-ml"], long_ago)
-    finally:
-        stack.control("DELETE", "faults")
-
-    assert fleet.taken(["research-ml"], long_ago) <= {""}  # The fleet's own operations were asked for by nobody.

@@ -37,7 +37,7 @@ def let_fail(stack: Stack, **fault: object) -> None:
 def test_an_alert_stops_its_recorded_plan_and_the_same_message_nothing_more(
     stack: Stack, make_enforcer: MakeEnforcer
 ) -> None:
-    enforcer = make_enforcer("web-frontend", {"project": "index"}, most_stops_per_alert=3)
+    enforcer = make_enforcer("web-frontend", {"project": "index"}, max_stops_per_alert=3)
 
     first = enforcer.deliver("1", NOW)
     stopped = enforcer.stopped()

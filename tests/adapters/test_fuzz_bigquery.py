@@ -42,7 +42,7 @@ STOPPED = {
     "priority": "low",
     "machine_type": "n2-standard-2",
     "managed_by": None,
-    "saved_per_hour": Decimal(1),
+    "hourly_savings": Decimal(1),
     "stopped_at": NOON,
     "tried": None,
     "starts_today": 1,

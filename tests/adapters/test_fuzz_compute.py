@@ -17,7 +17,7 @@ from spotkeeper.gcp.compute.groups import group_of
 from spotkeeper.gcp.compute.lists import InstanceList, OperationList
 from spotkeeper.gcp.compute.preemptions import ComputePreemptions
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
-from spotkeeper.gcp.compute.spot_fleet import SpotFleet, to_spot_vm
+from spotkeeper.gcp.compute.spot_fleet import to_spot_vm
 from spotkeeper.instances import Instance
 from spotkeeper.periods import PeriodKind, budget_period
 from spotkeeper.tracking.inventory import Look
@@ -160,30 +160,27 @@ def test_any_page_of_instances_is_listed_or_refused(found: dict[str, Any]) -> No
 
 
 @given(spoilt(OPERATIONS) | st.dictionaries(st.sampled_from(sorted(OPERATION)), any_json))
-def test_any_page_of_operations_tells_preemptions_and_requests_or_is_refused(found: dict[str, Any]) -> None:
+def test_any_page_of_operations_tells_preemptions_or_is_refused(found: dict[str, Any]) -> None:
     answer = found if "kind" in found else page(OperationList.kind, "operations", OPERATION | found)
     reader = ComputePreemptions("http://127.0.0.1:9", timedelta(0))
     reader._operations = OperationList(Answers(lambda _: answer), "id")  # noqa: SLF001 (the list alone is answered here)
-    fleet = SpotFleet("http://127.0.0.1:9", timedelta(0))
-    fleet._operations = reader._operations  # noqa: SLF001 (as above)
     since = NOW - timedelta(days=9)
 
     preempted = or_unavailable("Compute Engine", lambda: list(reader.preemptions("p", since, NOW, nothing)))
-    taken = or_unavailable("Compute Engine", lambda: fleet.taken(["p"], since))
 
     for each in preempted or ():
         assert since <= each.preempted_at < NOW
         assert all(isinstance(part, str) and part for part in (*each.key, each.instance_name, each.operation_id))
         assert json.dumps(staged(each, "run", "now"), ensure_ascii=False).encode()
-    assert all(isinstance(each, str) for each in taken or ())
 
 
 def test_the_sample_of_operations_is_understood() -> None:
-    fleet = SpotFleet("http://127.0.0.1:9", timedelta(0))
+    reader = ComputePreemptions("http://127.0.0.1:9", timedelta(0))
     whole = {name: value for name, value in OPERATIONS.items() if name not in {"unreachables", "warning"}}
-    fleet._operations = OperationList(Answers(lambda _: whole), "id")  # noqa: SLF001 (the list alone is answered here)
+    reader._operations = OperationList(Answers(lambda _: whole), "id")  # noqa: SLF001 (the list alone is answered here)
 
-    assert fleet.taken(["p"], NOW - timedelta(days=1)) == {OPERATION["clientOperationId"]}
+    [preempted] = reader.preemptions("p", NOW - timedelta(days=9), NOW, nothing)
+    assert preempted.operation_id == OPERATION["id"]
 
 
 BODIES = st.binary(max_size=60) | any_json.map(written) | st.sampled_from((b"", b"[", b"{}", b'{"a": "\\ud800"}'))

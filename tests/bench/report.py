@@ -63,7 +63,7 @@ WHERE MOD(vm, 10) = MOD({number}, 10)
 PLANS = """
 INSERT INTO enforcement_actions
   (happened_at, message_id, delivery_id, budget_id, period_end, project_id, zone, instance_id, instance_name, event,
-   reason, mode, priority, machine_type, saved_per_hour)
+   reason, mode, priority, machine_type, hourly_savings)
 SELECT
   TIMESTAMP '{day} 12:00:00+00', '{day}', '{day}', 'b', TIMESTAMP '2026-08-01 07:00:00+00',
   CONCAT('load-', CAST(MOD(vm, 40) AS STRING)), 'region-0-a', CAST(vm AS STRING), CONCAT('worker-', CAST(vm AS STRING)),

@@ -57,7 +57,7 @@ FROM UNNEST(GENERATE_TIMESTAMP_ARRAY('2025-07-21 00:00:00+00', '2026-07-20 23:30
 
 INSERT INTO enforcement_actions (
   message_id, delivery_id, budget_id, period_end, happened_at, project_id, zone, instance_id, instance_name, event,
-  reason, mode, rank, priority, machine_type, saved_per_hour
+  reason, mode, rank, priority, machine_type, hourly_savings
 )
 SELECT
   FORMAT_TIMESTAMP('%F', day), FORMAT_TIMESTAMP('%F', day), 'budget', TIMESTAMP_ADD(day, INTERVAL 20 DAY),

@@ -172,9 +172,9 @@ def test_one_instance_that_cannot_be_stopped_shields_no_other_and_is_stopped_by_
 
 
 def test_members_of_groups_are_stopped_through_their_group_and_local_ssds_with_the_flag(stack: Stack) -> None:
-    extra = policy("groups", ["web-frontend"], steps=[{"share": 1.0, "priorities": ["low", "medium", "high"]}])
-    budget = json.loads(extra["ENFORCEMENT_POLICY"])["budgets"]["groups"] | {"most_stops_per_alert": 1000}
-    budget |= {"most_stops_per_day": 1000}
+    extra = policy("groups", ["web-frontend"], steps=[{"threshold": 1.0, "priorities": ["low", "medium", "high"]}])
+    budget = json.loads(extra["ENFORCEMENT_POLICY"])["budgets"]["groups"] | {"max_stops_per_alert": 1000}
+    budget |= {"max_stops_per_day": 1000}
     settings = {"ENFORCEMENT_POLICY": json.dumps({"budgets": {"groups": budget}})}
     stack.serve_function(TARGET, settings)
     try:

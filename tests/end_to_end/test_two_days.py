@@ -45,7 +45,7 @@ WINDOW = "usage_start_time >= '2026-07-21' AND usage_start_time < '2026-07-23'"
 STOP = {
     "instance_name": "made-up",
     "happened_at": "2026-07-22T12:30:00Z",
-    "saved_per_hour": "0.5",
+    "hourly_savings": "0.5",
     "reason": "place 1 of 1 in the order of stopping",
 }
 """A VM that was stopped eleven hours and a half before the end of the two days."""

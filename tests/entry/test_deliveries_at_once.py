@@ -19,7 +19,7 @@ from tests.faults.deliveries import envelope
 TARGET = "enforce_budget_limit"
 NOW = FLEET_START + timedelta(hours=8, minutes=7)
 PER_ALERT = 2
-SCOPE = {"projects": ["web-frontend"], "labels": {"project": "index"}, "most_stops_per_alert": PER_ALERT}
+SCOPE = {"projects": ["web-frontend"], "labels": {"project": "index"}, "max_stops_per_alert": PER_ALERT}
 REPEATED, FOLLOWED, ONE, OTHER = "repeated", "followed", "one-of-two", "other-of-two"
 POLICY = json.dumps({"budgets": dict.fromkeys((REPEATED, FOLLOWED, ONE, OTHER), SCOPE)})
 

@@ -21,7 +21,7 @@ from infra.local.stack.stack import DATASET, ROOT, Answer, Stack
 TARGET = "enforce_budget_limit"
 NOW = FLEET_START + timedelta(hours=8, minutes=7)
 BUDGET = "budget-of-a-process"
-SCOPE = {"projects": ["web-frontend"], "labels": {"project": "index"}, "most_stops_per_alert": 6}
+SCOPE = {"projects": ["web-frontend"], "labels": {"project": "index"}, "max_stops_per_alert": 6}
 PATIENCE_SECONDS = 20.0
 
 
@@ -109,7 +109,7 @@ def test_a_process_that_is_killed_amid_its_stops_leaves_the_rest_to_the_next_and
 
 def test_with_a_wrong_policy_the_function_does_not_start_and_names_the_field(stack: Stack, tmp_path: Path) -> None:
     port = free_port()
-    wrong = json.dumps({"budgets": {BUDGET: {**SCOPE, "most_stops_per_alert": 0}}, "restrat": True})
+    wrong = json.dumps({"budgets": {BUDGET: {**SCOPE, "max_stops_per_alert": 0}}, "restrat": True})
     command = [sys.executable, "-m", "functions_framework", "--target", TARGET, "--port", str(port)]
     source = ["--source", str(ROOT / "functions" / "main.py")]
     variables = {**stack.settings, "ENFORCEMENT_POLICY": wrong, "FUNCTION_TARGET": TARGET}
@@ -118,7 +118,7 @@ def test_with_a_wrong_policy_the_function_does_not_start_and_names_the_field(sta
         processes.listening(TARGET, [*command, *source], variables, port)
 
     told = (tmp_path / f"{TARGET}.log").read_text()
-    assert f"ENFORCEMENT_POLICY: budgets.{BUDGET}.most_stops_per_alert" in told
+    assert f"ENFORCEMENT_POLICY: budgets.{BUDGET}.max_stops_per_alert" in told
     assert "restrat" in told
 
 

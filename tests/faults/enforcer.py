@@ -25,7 +25,7 @@ NOW, AGAIN, NEXT = at(4, 20), at(4, 21), at(4, 50)
 """When the message comes that a fault strikes, when it comes again, and when the next one does."""
 
 BUDGET = "budget-under-fire"
-RULE = {"projects": [HOME_PROJECT], "most_stops_per_alert": 4}
+RULE = {"projects": [HOME_PROJECT], "max_stops_per_alert": 4}
 SETTINGS = {
     "RETRY_TIMEOUT_SECONDS": "2",
     "ACTING_SECONDS": "10",

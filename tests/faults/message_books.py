@@ -147,7 +147,7 @@ class Books:
     def _of_new_plan(self, step: Step, message_id: str, said: Said, plan: frozenset[tuple[str, str]]) -> Iterator[str]:
         verdict, rule = meaning_of(said, step.policy).verdict, step.policy["budgets"][said.budget_id]
         stops = sum(event == "planned" for event, _ in plan)
-        if len(plan) > rule.get("most_stops_per_alert", MOST_PER_ALERT):
+        if len(plan) > rule.get("max_stops_per_alert", MOST_PER_ALERT):
             yield f"the plan of {message_id} has {len(plan)} VMs"
         if stops and verdict not in MAY_STOP:
             yield f"the plan of {message_id}, which is {verdict}, stops {stops}"
@@ -159,7 +159,7 @@ class Books:
     def _of_day(self, step: Step, message_id: str, said: Said, plan: frozenset[tuple[str, str]]) -> Iterator[str]:
         today = self._planned[said.budget_id, day_of(said.published)]
         today |= {(message_id, number) for event, number in plan if event == "planned"}
-        most = step.policy["budgets"][said.budget_id].get("most_stops_per_day", MOST_PER_DAY)
+        most = step.policy["budgets"][said.budget_id].get("max_stops_per_day", MOST_PER_DAY)
         if len(today) > most:
             yield f"{len(today)} stops of {said.budget_id} were planned on {day_of(said.published)}"
 
@@ -171,8 +171,8 @@ class Books:
             len(each) for (budget, day), each in self._planned.items()
             if budget == said.budget_id and day >= day_of(said.published)
         ]  # fmt: skip
-        left: int = rule.get("most_stops_per_day", MOST_PER_DAY) - sum(planned)
-        most: int = rule.get("most_stops_per_alert", MOST_PER_ALERT)
+        left: int = rule.get("max_stops_per_day", MOST_PER_DAY) - sum(planned)
+        most: int = rule.get("max_stops_per_alert", MOST_PER_ALERT)
         return max(min(fit, most, left), 0)
 
     def _of_order(self, step: Step, order: Order) -> Iterator[str]:

@@ -51,7 +51,7 @@ class Said:
     drill: bool = False
 
     @property
-    def signal(self) -> str:
+    def source(self) -> str:
         """Whose message it is."""
         return "tracker" if self.period else "billing"
 

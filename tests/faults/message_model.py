@@ -26,7 +26,7 @@ class Meaning:
 
 @dataclass(slots=True)
 class Memory:
-    """Which messages are on record, and the newest of each budget, signal and period; drills count for nobody."""
+    """Which messages are on record, and the newest of each budget, source and period; drills count for nobody."""
 
     messages: set[str] = field(default_factory=set)
     newest: dict[Key, datetime] = field(default_factory=dict)
@@ -134,7 +134,7 @@ def _of_amounts(said: Said, policy: Policy, rule: Mapping[str, Any]) -> str:
 
 def _response(said: Said, rule: Mapping[str, Any]) -> str:
     return str(
-        {"billing": "stop", "tracker": "warn"}[said.signal] if "signals" not in rule else rule["signals"][said.signal]
+        {"billing": "stop", "tracker": "warn"}[said.source] if "sources" not in rule else rule["sources"][said.source]
     )
 
 
@@ -144,7 +144,7 @@ def _is_snoozed(said: Said, policy: Policy) -> bool:
 
 
 def _key(said: Said, meaning: Meaning) -> Key:
-    return said.budget_id, said.signal, said.interval_start, meaning.period_end
+    return said.budget_id, said.source, said.interval_start, meaning.period_end
 
 
 def _looks_back(meaning: Meaning, said: Said, policy: Policy) -> bool:
@@ -155,7 +155,7 @@ def _looks_back(meaning: Meaning, said: Said, policy: Policy) -> bool:
 def _newer(other: Said | None, said: Said) -> bool:
     if other is None or other.drill:
         return False
-    return (other.budget_id, other.signal) == (said.budget_id, said.signal) and other.published > said.published
+    return (other.budget_id, other.source) == (said.budget_id, said.source) and other.published > said.published
 
 
 def _is_protected(value: str | None, now: datetime) -> bool:

@@ -231,14 +231,14 @@ class _Run:
 def policy(chance: random.Random, now: datetime) -> dict[str, Any]:
     """Return a policy at random, in which all known budgets are."""
     two = [OWNER.project_id, OTHER.project_id]
-    low, medium = {"share": 1.0, "priorities": ["low"]}, {"share": 1.2, "priorities": ["medium"]}
-    early = {"share": 0.8, "priorities": ["low"]}
+    low, medium = {"threshold": 1.0, "priorities": ["low"]}, {"threshold": 1.2, "priorities": ["medium"]}
+    early = {"threshold": 0.8, "priorities": ["low"]}
     rules: dict[str, dict[str, Any]] = {name: {"projects": [OWNER.project_id]} for name in KNOWN_BUDGETS}
     rules["all"] |= {"projects": two, "steps": chance.choice(([low, medium], [low], [early, medium]))}
-    rules["etl"] |= {"labels": {"team": ["etl"]}, "most_stops_per_alert": 2, "most_stops_per_day": 4, "steps": [early]}
-    rules["etl"]["signals"] = {"billing": "stop", "tracker": chance.choice(("stop", "warn"))}
-    rules["euro"] |= {"currency": "EUR", "steps": [{"share": 1.0, "priorities": ["low", "medium", "high"]}]}
-    rules["quarter"] |= {"period": "quarter", "most_stops_per_alert": chance.choice((1, 5))}
+    rules["etl"] |= {"labels": {"team": ["etl"]}, "max_stops_per_alert": 2, "max_stops_per_day": 4, "steps": [early]}
+    rules["etl"]["sources"] = {"billing": "stop", "tracker": chance.choice(("stop", "warn"))}
+    rules["euro"] |= {"currency": "EUR", "steps": [{"threshold": 1.0, "priorities": ["low", "medium", "high"]}]}
+    rules["quarter"] |= {"period": "quarter", "max_stops_per_alert": chance.choice((1, 5))}
     found: dict[str, Any] = {"budgets": rules, "restart": chance.random() < 0.8}
     if chance.random() < 0.15:
         found["snooze_until"] = (now + timedelta(days=chance.choice((1, 5)))).isoformat()

@@ -65,7 +65,6 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     ENFORCER: (
         "enforcer_instance_permissions",
         "warning_permissions",
-        "without_records_permissions",
         "enforcer_home_permissions",
         "records_permissions",
         "staging_permissions",

@@ -87,7 +87,7 @@ def action(name: str, number: int = 1, **fields: object) -> EnforcedAction:
         reason=f"place {number} of 3 in the order of stopping: low priority",
         outcome="stopped",
         error=None,
-        saved_per_hour=money("0.5"),
+        hourly_savings=money("0.5"),
         until=datetime(2026, 8, 1, 7, tzinfo=UTC),
     )
     return replace(usual, **fields)  # type: ignore[arg-type] # fields of an action

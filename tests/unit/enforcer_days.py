@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import SpotVm
-from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Response, Signal
+from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Response, Source
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import PeriodKind, budget_period
@@ -23,11 +23,11 @@ STEPS = (
     steps(("0.8", "low"), ("1.0", "low medium")),
     steps(("0.5", "low"), ("0.8", "low medium"), ("1.2", "high")),
 )
-SIGNALS = (
-    {Signal.BILLING: Response.STOP, Signal.TRACKER: Response.WARN},
-    {Signal.BILLING: Response.WARN, Signal.TRACKER: Response.STOP},
+SOURCES = (
+    {Source.BILLING: Response.STOP, Source.TRACKER: Response.WARN},
+    {Source.BILLING: Response.WARN, Source.TRACKER: Response.STOP},
 )
-BOTH_STOP = {Signal.BILLING: Response.STOP, Signal.TRACKER: Response.STOP}
+BOTH_STOP = {Source.BILLING: Response.STOP, Source.TRACKER: Response.STOP}
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Day:
         return {each.instance.key for each in self.fleet if used.covers(each.instance)}
 
 
-def random_day(chance: random.Random, signals: Sequence[dict[Signal, Response]] = SIGNALS) -> Day:
+def random_day(chance: random.Random, sources: Sequence[dict[Source, Response]] = SOURCES) -> Day:
     """Return a day of one to three budgets that share no instance; what a label or the age says holds all day."""
-    rules = [_rule(number, chance, signals) for number in range(chance.randint(1, 3))]
+    rules = [_rule(number, chance, sources) for number in range(chance.randint(1, 3))]
     fleet = tuple(_vm(number, chance) for number in range(chance.randint(4, 14)))
     times = sorted(DAY.start + chance.randrange(1, 23 * 60) * MINUTE for _ in range(chance.randint(3, 9)))
     news = tuple(_news(number, at, chance) for number, at in enumerate(times))
@@ -115,14 +115,14 @@ def _delivery(cloud: Cloud, day: Day, said: BudgetNotification) -> Callable[[Gat
     return run
 
 
-def _rule(number: int, chance: random.Random, signals: Sequence[dict[Signal, Response]]) -> BudgetRule:
+def _rule(number: int, chance: random.Random, sources: Sequence[dict[Source, Response]]) -> BudgetRule:
     return rule(
         budget_id=f"budget-{number}",
         projects=("team-a-prod", "team-b-prod"),
         labels={"team": frozenset({f"team-{number}"})},
         steps=chance.choice(STEPS),
         caps=Caps(chance.randint(1, 4), chance.randint(1, 9), Decimal(chance.choice(["1", "0.7", "0.4"]))),
-        responses=chance.choice(signals),
+        responses=chance.choice(sources),
     )
 
 
@@ -151,7 +151,7 @@ def _news(number: int, at: datetime, chance: random.Random) -> BudgetNotificatio
         chance.choice(["20", "55", "85", "95", "99.9", "100", "115", "130", "-5"]),
         message_id=f"message-{number}",
         published=at,
-        signal=Signal.TRACKER if tracker else Signal.BILLING,
+        source=Source.TRACKER if tracker else Source.BILLING,
         start=DAY.start if tracker else of_july,
         period=PeriodKind.DAY if tracker else None,
         budget_id=f"budget-{chance.randrange(3)}",

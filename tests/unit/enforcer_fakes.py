@@ -158,7 +158,7 @@ class FakeWait:
 
 @dataclass
 class FakeFleet:
-    """The fleet, project by project, and the requests that led to operations."""
+    """The fleet, project by project."""
 
     cloud: Cloud
     gates: _Gates
@@ -175,11 +175,6 @@ class FakeFleet:
             if project_id in self.cloud.unreadable:
                 message = "no page any more"
                 raise UnavailableError(message)
-
-    def taken(self, projects: Iterable[str], since: datetime) -> frozenset[str]:
-        """Return the ids of requests since then."""
-        with self.gates("taken", *projects):
-            return frozenset(number for number, (_, begun) in self.cloud.operations.items() if begun >= since)
 
 
 @dataclass

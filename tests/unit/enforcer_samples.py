@@ -10,7 +10,7 @@ from decimal import Decimal
 from spotkeeper.budget_messages import SOURCE
 from spotkeeper.enforcement.notifications import BudgetNotification, Message
 from spotkeeper.enforcement.plans import SpotVm
-from spotkeeper.enforcement.policies import BudgetRule, Policy, Priority, Signal, Step
+from spotkeeper.enforcement.policies import BudgetRule, Policy, Priority, Source, Step
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339
@@ -106,7 +106,7 @@ def notification(  # noqa: PLR0913 (every test names only what it is about)
     *,
     message_id: str = "message-1",
     published: datetime = NOW,
-    signal: Signal = Signal.BILLING,
+    source: Source = Source.BILLING,
     start: datetime = JULY.start,
     period: PeriodKind | None = None,
     currency: str = "USD",
@@ -118,7 +118,7 @@ def notification(  # noqa: PLR0913 (every test names only what it is about)
     return BudgetNotification(
         message=Message(message_id, published, {}, ""),
         published_at=published,
-        signal=signal,
+        source=source,
         billing_account_id=account,
         budget_id=budget_id,
         display_name="Spot fleet",
@@ -133,7 +133,7 @@ def notification(  # noqa: PLR0913 (every test names only what it is about)
 
 def tracker_alert(kind: PeriodKind, period: Period, cost: str = "120", **changes: object) -> BudgetNotification:
     """Return the tracker's alert about a period of its own."""
-    told = notification(cost, signal=Signal.TRACKER, start=period.start, period=kind)
+    told = notification(cost, source=Source.TRACKER, start=period.start, period=kind)
     return replace(told, **changes)  # type: ignore[arg-type]
 
 

@@ -170,7 +170,7 @@ class Tables:
 
 
 def _subject(said: BudgetNotification) -> tuple[object, ...]:
-    return said.budget_id, said.signal, said.period, said.interval_start
+    return said.budget_id, said.source, said.period, said.interval_start
 
 
 def _planned(delivery: Delivery, rule: BudgetRule, planned: PlannedEvent) -> Action:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.enforcement.actions import Event, Order, Verb, order, requests_of
+from spotkeeper.enforcement.actions import Event, Order, Verb, order
 from spotkeeper.enforcement.executor import Clockwork, Crew
 from spotkeeper.enforcement.preconditions import StopChecks
 from spotkeeper.errors import UnavailableError
@@ -206,15 +206,6 @@ def test_one_message_gives_one_request_for_an_instance_however_often_it_is_deliv
     assert len(numbers) == 12
     assert order(Verb.STOP, "message-1", key, "one") == order(Verb.STOP, "message-1", key, "one")
     assert order(Verb.STOP, "message-1", key, "other").request_id == order(Verb.STOP, "message-1", key, "x").request_id
-
-
-def test_the_requests_of_one_message_are_known_without_its_instances() -> None:
-    mine = {each.request_id for each in orders("a", "b", "c")}
-    start = order(Verb.START, "message-1", vm("a").instance.key, "a").request_id
-    other = order(Verb.STOP, "message-2", vm("a").instance.key, "a").request_id
-
-    assert requests_of(Verb.STOP, "message-1", [*mine, start, other, "", "by hand"]) == mine
-    assert requests_of(Verb.START, "message-1", [*mine, start, other]) == {start}
 
 
 def test_a_request_id_is_a_uuid_as_compute_engine_wants_it() -> None:

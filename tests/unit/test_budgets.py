@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spotkeeper.enforcement.history import History
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, Message
-from spotkeeper.enforcement.policies import CustomPeriod, Policy, Priority, Response, Signal
+from spotkeeper.enforcement.policies import CustomPeriod, Policy, Priority, Response, Source
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, first_verdict, verdict_with
 from spotkeeper.periods import PeriodKind, budget_period
 from tests.unit.enforcer_samples import (
@@ -28,7 +28,7 @@ from tests.unit.enforcer_samples import (
 
 SECOND = timedelta(seconds=1)
 STEPS = steps(("0.8", "low"), ("1.0", "medium"), ("1.2", "high"))
-TRACKER_STOPS = policy(rule(responses={Signal.BILLING: Response.WARN, Signal.TRACKER: Response.STOP}))
+TRACKER_STOPS = policy(rule(responses={Source.BILLING: Response.WARN, Source.TRACKER: Response.STOP}))
 OVER, NEARING, UNDER = VerdictName.OVER_BUDGET, VerdictName.NEARING_BUDGET, VerdictName.UNDER_BUDGET
 EARLIER = VerdictName.EARLIER_PERIOD
 
@@ -145,15 +145,15 @@ def test_a_first_step_beyond_the_budget_leaves_what_is_over_it_alone() -> None:
         ),
         (
             notification(),
-            policy(rule(responses={Signal.BILLING: Response.WARN, Signal.TRACKER: Response.STOP})),
+            policy(rule(responses={Source.BILLING: Response.WARN, Source.TRACKER: Response.STOP})),
             VerdictName.WARN_ONLY,
-            "120.00 USD of 100.00 USD is spent (120.0%), but the policy lets the billing signal only warn",
+            "120.00 USD of 100.00 USD is spent (120.0%), but the policy lets the billing source only warn",
         ),
         (
             tracker_alert(PeriodKind.DAY, budget_period(PeriodKind.DAY, NOW)),
             policy(),
             VerdictName.WARN_ONLY,
-            "120.00 USD of 100.00 USD is spent (120.0%), but the policy lets the tracker signal only warn",
+            "120.00 USD of 100.00 USD is spent (120.0%), but the policy lets the tracker source only warn",
         ),
         (
             notification(start=at("2026-06-01T07:00:00")),

@@ -228,7 +228,7 @@ def test_dead_letters_of_which_there_is_no_figure_are_unknown() -> None:
 
 
 def test_the_settings_decide_what_a_role_has_to_hold() -> None:
-    policy = '{"budgets": {"b": {"projects": ["p-one-1"]}}, "grace_seconds": 30, "without_records": "act"}'
+    policy = '{"budgets": {"b": {"projects": ["p-one-1"]}}, "grace_seconds": 30}'
     plain = needed_roles(HERE, tracker(CUSTOM_METRICS="false"), None)
     full = needed_roles(HERE, tracker(ASSET_HISTORY="true"), enforcer(policy))
 
@@ -239,7 +239,6 @@ def test_the_settings_decide_what_a_role_has_to_hold() -> None:
     assert set(full["p-one-1", deployment.ENFORCER_INSTANCES]) == {
         *ROLES[deployment.ENFORCER_INSTANCES],
         "compute.instances.setMetadata",
-        "compute.globalOperations.list",
     }
 
 
@@ -335,7 +334,6 @@ PERMISSION_LISTS: Mapping[str, tuple[str, ...]] = {
     "asset_history_permissions": deployment.ASSET_HISTORY_PERMISSIONS,
     "metrics_permissions": deployment.METRICS_PERMISSIONS,
     "warning_permissions": deployment.WARNING_PERMISSIONS,
-    "without_records_permissions": deployment.WITHOUT_RECORDS_PERMISSIONS,
 }
 
 

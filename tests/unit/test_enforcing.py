@@ -40,7 +40,7 @@ def test_an_exceeded_budget_stops_what_one_alert_may_and_records_why() -> None:
     [delivery] = cloud.tables.deliveries
     assert (delivery.mode, delivery.received_at, delivery.gaps) == (Mode.ENFORCE, NOW, ())
     assert delivery.plan is not None
-    assert (delivery.plan.hourly_cost_usd, delivery.plan.hourly_savings_usd) == (Decimal(5), Decimal(3))
+    assert (delivery.plan.hourly_cost_usd, delivery.plan.hourly_savings) == (Decimal(5), Decimal(3))
     assert delivery.plan.left == 2
 
 

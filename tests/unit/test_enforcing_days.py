@@ -49,10 +49,10 @@ def stops_of(cloud: Cloud, day: Day, used: BudgetRule) -> list[str]:
 def may_stop(said: BudgetNotification, vm: SpotVm, day: Day) -> bool:
     """Whether a message may stop an instance, by what each of them says and the policy."""
     used = day.policy.budgets[said.budget_id]
-    reached = [step.priorities for step in used.steps if said.cost >= said.budget * step.share]
+    reached = [step.priorities for step in used.steps if said.cost >= said.budget * step.threshold]
     return (
         not said.drill
-        and used.responses[said.signal] is Response.STOP
+        and used.responses[said.source] is Response.STOP
         and used.covers(vm.instance)
         and importance(vm.instance.labels, day.policy).priority in frozenset().union(*reached)
         and why_not(vm, day.policy, DAY.end) is None
@@ -77,7 +77,7 @@ def assert_kept(cloud: Cloud, day: Day, seed: int) -> None:
             assert may_stop(said_by[row.message_id], vms[row.instance.name], day), seed
     for used in day.policy.budgets.values():
         running = sum(each.status == RUNNING and used.covers(each.instance) for each in day.fleet)
-        of_fleet = int((used.caps.share_of_fleet * running).to_integral_value(ROUND_FLOOR))
+        of_fleet = int((used.caps.fleet_share * running).to_integral_value(ROUND_FLOOR))
         assert len(stops_of(cloud, day, used)) <= min(used.caps.per_day, of_fleet), seed
         for said in day.news:
             planned = [
@@ -149,7 +149,7 @@ NEXT = DAY.start + 60 * MINUTE
 
 
 def test_a_late_message_may_stop_more_after_another_signal_than_before_it() -> None:
-    """Each keeps to its caps, but what good order spares is promised for one signal that may stop, not for two."""
+    """Each keeps to its caps, but what good order spares is promised for one source that may stop, not for two."""
     both = rule(steps=steps(("0.8", "low"), ("1.0", "low medium")), responses=BOTH_STOP)
     billing = notification(message_id="billing", published=DAY.start)
     tracker = tracker_alert(DAY.kind, DAY, "85", published_at=NEXT)

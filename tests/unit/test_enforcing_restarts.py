@@ -10,7 +10,7 @@ import pytest
 from spotkeeper.enforcement.actions import Event, Verb, order
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import SpotVm
-from spotkeeper.enforcement.policies import Caps, Response, Signal
+from spotkeeper.enforcement.policies import Caps, Response, Source
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
@@ -315,7 +315,7 @@ def test_a_plan_of_stops_is_never_finished_by_restarts_when_the_policy_has_chang
 def test_what_an_hour_stopped_stays_so_for_the_rest_of_the_day() -> None:
     hour = budget_period(PeriodKind.HOUR, NOW - timedelta(hours=1))
     used = policy(
-        rule(steps=ALL, responses={Signal.BILLING: Response.STOP, Signal.TRACKER: Response.STOP}), restart=True
+        rule(steps=ALL, responses={Source.BILLING: Response.STOP, Source.TRACKER: Response.STOP}), restart=True
     )
     cloud = Cloud().has(*FLEET)
     cloud.deliver(tracker_alert(PeriodKind.HOUR, hour), used)

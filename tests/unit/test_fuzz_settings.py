@@ -28,22 +28,21 @@ POLICY = {
             "labels": {"team": ["vision"]},
             "currency": "USD",
             "period": {"first_day": "2026-11-01", "last_day": "2026-12-31"},
-            "steps": [{"share": 1.0, "priorities": ["low"]}, {"share": 1.2, "priorities": ["medium"]}],
-            "signals": {"billing": "stop"},
-            "most_stops_per_alert": 3,
+            "steps": [{"threshold": 1.0, "priorities": ["low"]}, {"threshold": 1.2, "priorities": ["medium"]}],
+            "sources": {"billing": "stop"},
+            "max_stops_per_alert": 3,
         }
     },
-    "steps": [{"share": 0.8, "priorities": ["low"]}],
-    "signals": {"tracker": "warn"},
-    "most_stops_per_day": 30,
-    "most_share_of_fleet": 0.5,
+    "steps": [{"threshold": 0.8, "priorities": ["low"]}],
+    "sources": {"tracker": "warn"},
+    "max_stops_per_day": 30,
+    "max_fleet_share": 0.5,
     "priority_label": "priority",
     "unlabelled_priority": "low",
     "protect_label": "spotkeeper-protect",
     "minimum_age_minutes": 10,
     "snooze_until": "2026-07-21T05:00:00Z",
     "restart": True,
-    "without_records": "refuse",
     "grace_seconds": 30,
     "billing_account_id": "account",
 }
@@ -85,7 +84,7 @@ def check_policy(text: str) -> None:
         for rule in policy.budgets.values():
             assert rule.projects
             assert rule.steps
-            assert 0 < min(step.share for step in rule.steps) <= max(step.share for step in rule.steps) <= 10
+            assert 0 < min(step.threshold for step in rule.steps) <= max(step.threshold for step in rule.steps) <= 10
             assert rule.caps.per_alert >= 1
             period = rule.period_at(NOW)
             assert period.start < period.end
@@ -109,7 +108,7 @@ def test_a_policy_of_any_text_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["1e9999999", "-1e9999999", "1" * 4000, "1e999999999999999999999"])
-@pytest.mark.parametrize("name", ["grace_seconds", "most_share_of_fleet", "restart", "steps", "budgets"])
+@pytest.mark.parametrize("name", ["grace_seconds", "max_fleet_share", "restart", "steps", "budgets"])
 def test_no_number_is_too_large_to_be_refused_by_its_name(name: str, number: str) -> None:
     rest = {key: value for key, value in POLICY.items() if key != name}
     text = f'{json.dumps(rest)[:-1]}, "{name}": {number}}}'

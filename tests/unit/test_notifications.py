@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, read_notification
-from spotkeeper.enforcement.policies import Signal
+from spotkeeper.enforcement.policies import Source
 from spotkeeper.enforcement.verdicts import first_verdict
 from spotkeeper.periods import PeriodKind
 from spotkeeper.tracking.alerts import Alert, notification_attributes, notification_body
@@ -54,7 +54,7 @@ def test_a_notification_of_cloud_billing_is_read_as_it_is() -> None:
     assert (found.message.message_id, found.message.published_at, found.published_at) == ("message-1", NOW, NOW)
     assert found.message.attributes == ATTRIBUTES
     assert json.loads(found.message.body) == BODY
-    assert (found.signal, found.period, found.drill) == (Signal.BILLING, None, False)
+    assert (found.source, found.period, found.drill) == (Source.BILLING, None, False)
     assert (found.billing_account_id, found.budget_id) == (ACCOUNT, BUDGET_ID)
     assert (found.display_name, found.currency) == ("Spot fleet", "USD")
     assert (found.cost, found.budget) == (Decimal("120.5"), Decimal(100))
@@ -66,7 +66,7 @@ def test_what_the_tracker_sends_is_what_the_enforcer_reads() -> None:
     alert = Alert(JULY, Decimal("81.25"), Decimal(100), (Decimal("0.5"), Decimal("0.8")))
     found = read(envelope(notification_body(alert, budgets), notification_attributes(alert, budgets)))
 
-    assert (found.signal, found.period) == (Signal.TRACKER, PeriodKind.MONTH)
+    assert (found.source, found.period) == (Source.TRACKER, PeriodKind.MONTH)
     assert (found.cost, found.budget, found.currency) == (Decimal("81.25"), Decimal(100), "USD")
     assert (found.interval_start, found.budget_id, found.billing_account_id) == (JULY.start, BUDGET_ID, ACCOUNT)
     assert found.display_name == "Spot fleet (month)"
@@ -93,7 +93,7 @@ def test_the_tracker_must_say_which_period_it_means() -> None:
 def test_a_period_in_a_message_of_cloud_billing_means_nothing() -> None:
     found = read(envelope(attributes={**ATTRIBUTES, "period": "hour", "source": "somebody"}))
 
-    assert (found.signal, found.period) == (Signal.BILLING, None)
+    assert (found.source, found.period) == (Source.BILLING, None)
 
 
 def test_a_threshold_that_is_missing_or_not_changes_nothing() -> None:

@@ -15,9 +15,8 @@ from spotkeeper.enforcement.policies import (
     Policy,
     Priority,
     Response,
-    Signal,
+    Source,
     Step,
-    WithoutRecords,
 )
 from spotkeeper.errors import SettingsError
 from spotkeeper.periods import PeriodKind
@@ -50,12 +49,12 @@ def test_what_a_policy_does_not_say_is_as_careful_as_can_be() -> None:
     assert rule.budget_id == BUDGET_ID
     assert (rule.projects, rule.labels, rule.currency, rule.period) == ((PROJECT,), {}, "USD", PeriodKind.MONTH)
     assert rule.steps == (Step(Decimal(1), frozenset({Priority.LOW})),)
-    assert rule.caps == Caps(per_alert=3, per_day=30, share_of_fleet=Decimal(1))
-    assert rule.responses == {Signal.BILLING: Response.STOP, Signal.TRACKER: Response.WARN}
+    assert rule.caps == Caps(per_alert=3, per_day=30, fleet_share=Decimal(1))
+    assert rule.responses == {Source.BILLING: Response.STOP, Source.TRACKER: Response.WARN}
     assert (policy.priority_label, policy.unlabelled_priority) == ("priority", LOW)
     assert (policy.protect_label, policy.minimum_age_minutes) == ("spotkeeper-protect", 0)
     assert (policy.snooze_until, policy.restart, policy.grace_seconds) == (None, False, 0)
-    assert (policy.without_records, policy.billing_account_id) == (WithoutRecords.REFUSE, None)
+    assert policy.billing_account_id is None
 
 
 def test_every_field_is_read() -> None:
@@ -66,11 +65,14 @@ def test_every_field_is_read() -> None:
                 "labels": {"team": ["ml", "web"], "env": "dev"},
                 "currency": "EUR",
                 "period": "quarter",
-                "steps": [{"share": 1.2, "priorities": ["high", "low"]}, {"share": 0.8, "priorities": ["medium"]}],
-                "most_stops_per_alert": 5,
-                "most_stops_per_day": 1000,
-                "most_share_of_fleet": 0.25,
-                "signals": {"billing": "warn", "tracker": "stop"},
+                "steps": [
+                    {"threshold": 1.2, "priorities": ["high", "low"]},
+                    {"threshold": 0.8, "priorities": ["medium"]},
+                ],
+                "max_stops_per_alert": 5,
+                "max_stops_per_day": 1000,
+                "max_fleet_share": 0.25,
+                "sources": {"billing": "warn", "tracker": "stop"},
             }
         },
         billing_account_id="000000-AAAAAA-111111",
@@ -80,7 +82,6 @@ def test_every_field_is_read() -> None:
         minimum_age_minutes=10080,
         snooze_until="2026-07-22T02:00:00+02:00",
         restart=True,
-        without_records="act",
         grace_seconds=300,
     )
     rule = policy.budgets[BUDGET_ID]
@@ -93,31 +94,30 @@ def test_every_field_is_read() -> None:
         Step(Decimal("1.2"), frozenset({LOW, HIGH})),
     )
     assert rule.caps == Caps(5, 1000, Decimal("0.25"))
-    assert rule.responses == {Signal.BILLING: Response.WARN, Signal.TRACKER: Response.STOP}
+    assert rule.responses == {Source.BILLING: Response.WARN, Source.TRACKER: Response.STOP}
     assert policy.billing_account_id == "000000-AAAAAA-111111"
     assert (policy.priority_label, policy.unlabelled_priority, policy.protect_label) == ("importance", HIGH, "keep")
     assert (policy.minimum_age_minutes, policy.grace_seconds, policy.restart) == (10080, 300, True)
     assert policy.snooze_until == at("2026-07-22T00:00:00")
-    assert policy.without_records is WithoutRecords.ACT
 
 
 def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -> None:
     policy = read(
-        steps=[{"share": 0.5, "priorities": ["low"]}],
-        most_stops_per_alert=7,
-        most_stops_per_day=8,
-        signals={"tracker": "stop"},
+        steps=[{"threshold": 0.5, "priorities": ["low"]}],
+        max_stops_per_alert=7,
+        max_stops_per_day=8,
+        sources={"tracker": "stop"},
         budgets={
             "plain": {"projects": [PROJECT]},
-            "own": {"projects": [PROJECT], "most_stops_per_alert": 1, "signals": {"tracker": "warn"}},
+            "own": {"projects": [PROJECT], "max_stops_per_alert": 1, "sources": {"tracker": "warn"}},
         },
     )
     plain, own = policy.budgets["plain"], policy.budgets["own"]
 
     assert plain.steps == own.steps == (Step(Decimal("0.5"), frozenset({LOW})),)
     assert (plain.caps, own.caps) == (Caps(7, 8), Caps(1, 8))
-    assert plain.responses == {Signal.BILLING: Response.STOP, Signal.TRACKER: Response.STOP}
-    assert own.responses == {Signal.BILLING: Response.STOP, Signal.TRACKER: Response.WARN}
+    assert plain.responses == {Source.BILLING: Response.STOP, Source.TRACKER: Response.STOP}
+    assert own.responses == {Source.BILLING: Response.STOP, Source.TRACKER: Response.WARN}
 
 
 @pytest.mark.parametrize(
@@ -126,29 +126,33 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("steps", [], "steps is [], but must be a list such as"),
         ("steps", 0.8, "steps is 0.8, but must be a list such as"),
         ("steps", [{"share": 1.0}], "but must be a list such as"),
-        ("steps", [{"share": 1.0, "priorities": ["low"], "more": 1}], "but must be a list such as"),
-        ("steps", [{"share": 1.0, "priorities": ["lowest"]}], "but must be low or medium or high"),
-        ("steps", [{"share": 1.0, "priorities": []}], "but must be a list of at least one name"),
-        ("steps", [{"share": 80, "priorities": ["low"]}], "where 1.0 is all of it: write 0.8"),
-        ("steps", [{"share": 10.01, "priorities": ["low"]}], "up to 10, where 1.0 is all of it: write 0.1001"),
-        ("steps", [{"share": 0, "priorities": ["low"]}], "each share is a share above 0"),
-        ("steps", [{"share": -1, "priorities": ["low"]}], "each share is a share above 0"),
-        ("steps", [{"share": "1.0", "priorities": ["low"]}], "each share is a share above 0"),
-        ("steps", [{"share": True, "priorities": ["low"]}], "each share is a share above 0"),
-        ("steps", [{"share": 1, "priorities": ["low"]}] * 2, "but must be a list in which every share is named once"),
-        ("most_stops_per_alert", 0, "most_stops_per_alert is 0, but must be a whole number from 1 to 1000"),
-        ("most_stops_per_alert", 1001, "most_stops_per_alert is 1001"),
-        ("most_stops_per_alert", 2.5, "most_stops_per_alert is 2.5"),
-        ("most_stops_per_alert", "3", 'most_stops_per_alert is "3"'),
-        ("most_stops_per_alert", True, "most_stops_per_alert is true"),
-        ("most_stops_per_alert", None, "most_stops_per_alert is null"),
-        ("most_stops_per_day", 0, "most_stops_per_day is 0, but must be a whole number from 1 to 1000"),
-        ("most_share_of_fleet", 80, "most_share_of_fleet is 80, but must be a share above 0 and up to 1"),
-        ("most_share_of_fleet", 80, "write 0.8"),
-        ("most_share_of_fleet", 0, "most_share_of_fleet is 0"),
-        ("most_share_of_fleet", 101, "most_share_of_fleet is 101"),
-        ("signals", {"billing": "halt"}, 'signals.billing is "halt", but must be stop or warn'),
-        ("signals", {"alarm": "stop"}, "signals.alarm is not a field of the policy: here it takes billing, tracker"),
+        ("steps", [{"threshold": 1.0, "priorities": ["low"], "more": 1}], "but must be a list such as"),
+        ("steps", [{"threshold": 1.0, "priorities": ["lowest"]}], "but must be low or medium or high"),
+        ("steps", [{"threshold": 1.0, "priorities": []}], "but must be a list of at least one name"),
+        ("steps", [{"threshold": 80, "priorities": ["low"]}], "where 1.0 is all of it: write 0.8"),
+        ("steps", [{"threshold": 10.01, "priorities": ["low"]}], "up to 10, where 1.0 is all of it: write 0.1001"),
+        ("steps", [{"threshold": 0, "priorities": ["low"]}], "each threshold is a share above 0"),
+        ("steps", [{"threshold": -1, "priorities": ["low"]}], "each threshold is a share above 0"),
+        ("steps", [{"threshold": "1.0", "priorities": ["low"]}], "each threshold is a share above 0"),
+        ("steps", [{"threshold": True, "priorities": ["low"]}], "each threshold is a share above 0"),
+        (
+            "steps",
+            [{"threshold": 1, "priorities": ["low"]}] * 2,
+            "but must be a list in which every threshold is named once",
+        ),
+        ("max_stops_per_alert", 0, "max_stops_per_alert is 0, but must be a whole number from 1 to 1000"),
+        ("max_stops_per_alert", 1001, "max_stops_per_alert is 1001"),
+        ("max_stops_per_alert", 2.5, "max_stops_per_alert is 2.5"),
+        ("max_stops_per_alert", "3", 'max_stops_per_alert is "3"'),
+        ("max_stops_per_alert", True, "max_stops_per_alert is true"),
+        ("max_stops_per_alert", None, "max_stops_per_alert is null"),
+        ("max_stops_per_day", 0, "max_stops_per_day is 0, but must be a whole number from 1 to 1000"),
+        ("max_fleet_share", 80, "max_fleet_share is 80, but must be a share above 0 and up to 1"),
+        ("max_fleet_share", 80, "write 0.8"),
+        ("max_fleet_share", 0, "max_fleet_share is 0"),
+        ("max_fleet_share", 101, "max_fleet_share is 101"),
+        ("sources", {"billing": "halt"}, 'sources.billing is "halt", but must be stop or warn'),
+        ("sources", {"alarm": "stop"}, "sources.alarm is not a field of the policy: here it takes billing, tracker"),
         ("priority_label", "Priority", 'priority_label is "Priority", but must be a label key in small letters'),
         ("priority_label", "", 'priority_label is ""'),
         ("protect_label", "KEEP", 'protect_label is "KEEP", but must be a label key in small letters'),
@@ -160,7 +164,12 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("snooze_until", "2026-07-21", "but must be a time such as"),
         ("snooze_until", 20260721, "but must be a time such as|snooze_until is 20260721, but must be a text"),
         ("restart", "yes", 'restart is "yes", but must be true or false'),
-        ("without_records", "stop", "without_records is"),
+        ("without_records", "refuse", "without_records is removed: the enforcer waits for BigQuery"),
+        ("max_stops_per_alert", 3, "max_stops_per_alert is renamed: write max_stops_per_alert"),
+        ("max_stops_per_day", 3, "max_stops_per_day is renamed: write max_stops_per_day"),
+        ("max_fleet_share", 1, "max_fleet_share is renamed: write max_fleet_share"),
+        ("sources", {}, "sources is renamed: write sources"),
+        ("steps", [{"threshold": 1, "priorities": ["low"]}], "instead of share, write threshold"),
         ("billing_account_id", "", "billing_account_id is"),
         ("budgets", [], "budgets is [], but must be an object"),
         ("budgets", {}, "budgets is empty, but must name at least one budget"),
@@ -193,9 +202,11 @@ def test_a_wrong_field_is_named_with_its_value_and_what_it_should_be(field: str,
         ("period", {"first_day": "2026-11-02", "last_day": "2026-11-01"}, "but must be month, quarter, year or"),
         ("period", {"first_day": "2026-02-30", "last_day": "2026-11-01"}, "but must be month, quarter, year or"),
         ("period", {"first_day": 1, "last_day": 2}, "but must be month, quarter, year or"),
-        ("steps", [{"share": 90, "priorities": ["low"]}], "write 0.9"),
-        ("most_stops_per_day", 0, "budgets.budget-1.most_stops_per_day is 0"),
-        ("signals", {"tracker": 1}, "budgets.budget-1.signals.tracker is 1"),
+        ("steps", [{"threshold": 90, "priorities": ["low"]}], "write 0.9"),
+        ("sources", {}, "budgets.budget-1.sources is renamed: write sources"),
+        ("without_records", "act", "budgets.budget-1.without_records is not a field"),
+        ("max_stops_per_day", 0, "budgets.budget-1.max_stops_per_day is 0"),
+        ("sources", {"tracker": 1}, "budgets.budget-1.sources.tracker is 1"),
         ("project", PROJECT, "budgets.budget-1.project is not a field of the policy: here it takes currency, labels,"),
     ],
 )
@@ -208,12 +219,12 @@ def test_a_budget_must_name_its_projects() -> None:
 
 
 def test_all_faults_are_told_at_once_a_missing_budget_too() -> None:
-    told = refusal({"most_stops_per_alert": 0, "restart": 1, "grace": 5})
+    told = refusal({"max_stops_per_alert": 0, "restart": 1, "grace": 5})
 
     assert all(
         fault in told
         for fault in (
-            "most_stops_per_alert is 0",
+            "max_stops_per_alert is 0",
             "restart is 1",
             "grace is not a field",
             "budgets is empty, but must name at least one budget by its id",
@@ -241,8 +252,8 @@ def test_budgets_of_the_wrong_type_are_not_told_to_be_empty_as_well() -> None:
         ('{"grace_seconds": [1.5, 2, 1e400]}', "grace_seconds is [1.5, 2, Infinity], but must be"),
         ('{"grace_seconds": NaN}', "grace_seconds is NaN"),
         (f'{{"grace_seconds": {"9" * 10_000}}}', "grace_seconds is Infinity"),
-        ('{"steps": [{"share": NaN, "priorities": ["low"]}]}', "each share is a share above 0"),
-        ('{"steps": [{"share": Infinity, "priorities": ["low"]}]}', "each share is a share above 0"),
+        ('{"steps": [{"threshold": NaN, "priorities": ["low"]}]}', "each threshold is a share above 0"),
+        ('{"steps": [{"threshold": Infinity, "priorities": ["low"]}]}', "each threshold is a share above 0"),
     ],
 )
 def test_a_policy_that_no_person_would_write_is_refused_like_any_other(written: str, told: str) -> None:
@@ -261,7 +272,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.sampled_from(
-    ["budgets", "steps", "signals", "restart", "grace_seconds", "snooze_until", "most_share_of_fleet", "labels", "x"]
+    ["budgets", "steps", "sources", "restart", "grace_seconds", "snooze_until", "max_fleet_share", "labels", "x"]
 )
 
 

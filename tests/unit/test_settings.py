@@ -171,11 +171,11 @@ def test_a_wrong_setting_of_the_enforcer_is_named(name: str, value: str, told: s
 
 
 def test_all_wrong_settings_of_the_enforcer_are_named_at_once_those_within_the_policy_too() -> None:
-    policy = '{"most_stops_per_alert": 0, "steps": [{"share": 80, "priorities": ["low"]}]}'
+    policy = '{"max_stops_per_alert": 0, "steps": [{"threshold": 80, "priorities": ["low"]}]}'
     with pytest.raises(SettingsError) as refusal:
         EnforcerSettings.from_mapping({"ENFORCEMENT_POLICY": policy, "CLOCK": "mine"})
 
-    named = ("PROJECT_ID is not set", "ENFORCEMENT_MODE is not set", "CLOCK", "most_stops_per_alert is 0", "write 0.8")
+    named = ("PROJECT_ID is not set", "ENFORCEMENT_MODE is not set", "CLOCK", "max_stops_per_alert is 0", "write 0.8")
     assert all(fault in str(refusal.value) for fault in named)
     assert "budgets is empty" in str(refusal.value)
 

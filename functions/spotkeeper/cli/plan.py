@@ -64,7 +64,7 @@ def plan_lines(delivery: Delivery) -> Iterator[str]:
     yield (
         f"The running Spot VMs cost {made.hourly_cost_usd:.4f} USD an hour"
         f"{f' ({made.unpriced} without a known price)' if made.unpriced else ''}; "
-        f"the plan saves {made.hourly_savings_usd:.4f}."
+        f"the plan saves {made.hourly_savings:.4f}."
     )
     for gap in delivery.gaps:
         yield f"not read: {gap}"

@@ -82,7 +82,6 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 ASSET_HISTORY_PERMISSIONS = ("cloudasset.assets.exportResource",)
 METRICS_PERMISSIONS = ("monitoring.timeSeries.create",)
 WARNING_PERMISSIONS = ("compute.instances.setMetadata",)
-WITHOUT_RECORDS_PERMISSIONS = ("compute.globalOperations.list",)
 
 
 @dataclass(frozen=True, slots=True)

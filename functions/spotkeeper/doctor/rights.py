@@ -16,12 +16,10 @@ from spotkeeper.doctor.deployment import (
     TRACKER_HOME,
     TRACKER_INSTANCES,
     WARNING_PERMISSIONS,
-    WITHOUT_RECORDS_PERMISSIONS,
     Installation,
 )
 from spotkeeper.doctor.facts import Binding, Found, Platform, Policy, Records, Unread
 from spotkeeper.doctor.findings import Finding, ok, problem, unknown
-from spotkeeper.enforcement.policies import WithoutRecords
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.tracking.settings import TrackerSettings
 
@@ -39,9 +37,7 @@ def needed_roles(
     if tracker and tracker.custom_metrics:
         extra[TRACKER_HOME] = METRICS_PERMISSIONS
     if enforcer:
-        warned = WARNING_PERMISSIONS if enforcer.policy.grace_seconds else ()
-        acts = enforcer.policy.without_records is WithoutRecords.ACT
-        extra[ENFORCER_INSTANCES] = (*warned, *(WITHOUT_RECORDS_PERMISSIONS if acts else ()))
+        extra[ENFORCER_INSTANCES] = WARNING_PERMISSIONS if enforcer.policy.grace_seconds else ()
     places = [(home, role) for role in (TRACKER_HOME, ENFORCER_HOME, RECORDS, STAGING, ALERTS)]
     places += [(project, TRACKER_INSTANCES) for project in (tracker.projects if tracker else ())]
     places += [(project, ENFORCER_INSTANCES) for project in enforced_projects(enforcer)]

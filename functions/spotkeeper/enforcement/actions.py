@@ -1,7 +1,6 @@
 """What is to be done to an instance, and what came of it."""
 
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +12,6 @@ from spotkeeper.enforcement.restarts import Restart
 from spotkeeper.instances import Instance, InstanceKey
 
 _NAMESPACE = uuid.UUID("6b0c4c1e-4a4b-4b0e-9a57-5d0f0f2f6c11")
-_FIRST_HALF = len("6b0c4c1e-4a4b-4b0e")
 
 
 class Verb(StrEnum):
@@ -50,7 +48,7 @@ class PlannedEvent:
     event: Event
     reason: str
     priority: Priority
-    hourly_savings_usd: Decimal | None = None
+    hourly_savings: Decimal | None = None
     rank: int | None = None
 
 
@@ -78,15 +76,7 @@ class Outcome:
 
 def order(verb: Verb, message_id: str, key: InstanceKey, name: str) -> Order:
     """Return the order that one message gives for one instance: the same one however often it is delivered."""
-    first_half = _of_message(verb, message_id)
-    second_half = uuid.uuid5(first_half, "/".join(key))
-    return Order(key, name, str(uuid.UUID(bytes=first_half.bytes[:8] + second_half.bytes[8:])))
-
-
-def requests_of(verb: Verb, message_id: str, request_ids: Iterable[str]) -> frozenset[str]:
-    """Return those requests that one message has led to: they begin alike, also when their instances are gone."""
-    beginning = str(_of_message(verb, message_id))[:_FIRST_HALF]
-    return frozenset(each for each in request_ids if each.startswith(beginning))
+    return Order(key, name, str(uuid.uuid5(_NAMESPACE, "/".join((verb, message_id, *key)))))
 
 
 def stop_events(made: Plan | None) -> list[PlannedEvent]:
@@ -111,7 +101,3 @@ def restart_event(restart: Restart) -> PlannedEvent:
     return PlannedEvent(
         stopped.instance, Event.RESTART_PLANNED, restart.reason, stopped.priority, stopped.hourly_cost_usd, restart.rank
     )
-
-
-def _of_message(verb: Verb, message_id: str) -> uuid.UUID:
-    return uuid.uuid5(_NAMESPACE, f"{verb}/{message_id}")

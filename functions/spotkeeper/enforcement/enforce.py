@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from spotkeeper.enforcement.actions import Event, Order, Outcome, Verb, order, requests_of, restart_event, stop_events
+from spotkeeper.enforcement.actions import Event, Order, Outcome, Verb, order, restart_event, stop_events
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Check, Clockwork, Crew
 from spotkeeper.enforcement.history import History, RecordedStop
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
-from spotkeeper.enforcement.plans import Situation, SpotVm, plan, plan_of
-from spotkeeper.enforcement.policies import BudgetRule, Policy, Response, WithoutRecords
+from spotkeeper.enforcement.plans import Situation, SpotVm, plan
+from spotkeeper.enforcement.policies import BudgetRule, Policy, Response
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.preconditions import StopChecks, start_check
 from spotkeeper.enforcement.restarts import StoppedVm, restarts
@@ -96,26 +96,19 @@ class _Enforcement:
     def stop(self, delivery: Delivery, notification: BudgetNotification, rule: BudgetRule) -> Verdict:
         """Plan and stop; or finish the plan that an earlier delivery of the message recorded."""
         for _ in range(_MOST_PLANS_AT_ONCE):
-            try:
-                history = self.ports.records.history(notification, rule, delivery.received_at)
-                delivery = _with_history(delivery, notification, history)
-                if delivery.verdict.name is VerdictName.REDELIVERED:
-                    verdict = self.leave(delivery)
-                    self._finish(delivery, rule, history.plan)
-                    return verdict
-                if not delivery.verdict.may_stop:
-                    return self.leave(delivery)
-                rates = self.ports.records.rates(delivery.received_at)
-            except UnavailableError as error:
-                self._act_without_records(delivery, notification, rule, error)
-                raise
+            history = self.ports.records.history(notification, rule, delivery.received_at)
+            delivery = _with_history(delivery, notification, history)
+            if delivery.verdict.name is VerdictName.REDELIVERED:
+                verdict = self.leave(delivery)
+                self._finish(delivery, history.plan)
+                return verdict
+            if not delivery.verdict.may_stop:
+                return self.leave(delivery)
+            rates = self.ports.records.rates(delivery.received_at)
             planned = self.planned(delivery, notification, rule, rates, history)
             if self._recorded(planned, history.plans):
                 _tell(planned)
-                unrecorded = self.settings.policy.without_records is WithoutRecords.ACT
-                self._carry_out(
-                    planned, _orders(planned), self._checks.resumed_stop if unrecorded else self._checks.stop
-                )
+                self._carry_out(planned, _orders(planned), self._checks.stop)
                 return planned.verdict
         message = f"{_MOST_PLANS_AT_ONCE} times, another notification was planned for at the same time"
         raise UnavailableError(message)
@@ -151,7 +144,7 @@ class _Enforcement:
         rates: Sequence[DatedRate],
         history: History,
     ) -> Delivery:
-        """Return the delivery with its plan; what was stopped for this message without a record is all of it then."""
+        """Return the delivery with its plan."""
         vms, gaps = self._fleet(rule)
         book = PriceBook(dated.rate for dated in rates)
         priced = [
@@ -162,9 +155,6 @@ class _Enforcement:
             )
             for vm in vms
         ]
-        if requests := self._taken(delivery, rule):
-            taken = [vm for vm in priced if _order(delivery, vm.instance).request_id in requests]
-            return replace(delivery, plan=plan_of(taken, self.settings.policy), gaps=tuple(gaps))
         made = plan(
             delivery.verdict, _situation(delivery, notification), priced, self.settings.policy, history.stops_today
         )
@@ -172,53 +162,8 @@ class _Enforcement:
         return replace(delivery, plan=made, gaps=tuple(gaps), missing_permissions=missing)
 
     def _recorded(self, planned: Delivery, plans: int) -> bool:
-        """Record a plan; False when it has to be made again. While that cannot be done, the policy may let it act."""
-        try:
-            return self.ports.records.record_plan(planned, stop_events(planned.plan), plans)
-        except UnavailableError as error:
-            if self._may_act_without_records(planned, error):
-                self._try_all(planned, _orders(planned))
-            raise
-
-    def _act_without_records(
-        self, delivery: Delivery, notification: BudgetNotification, rule: BudgetRule, error: UnavailableError
-    ) -> None:
-        """Stop what one alert may, when nothing can be looked up: no prices, no earlier alerts, no daily cap.
-
-        Compute Engine's own operations tell what earlier deliveries of this message have stopped.
-        """
-        if not self._may_act_without_records(delivery, error):
-            return
-        vms, gaps = self._fleet(rule)
-        left = rule.caps.per_alert - len(self._taken(delivery, rule))
-        if left > 0:
-            capped = replace(rule, caps=replace(rule.caps, per_alert=left))
-            verdict = replace(delivery.verdict, rule=capped)
-            made = plan(verdict, _situation(delivery, notification), vms, self.settings.policy, 0)
-            planned = replace(delivery, plan=made, gaps=tuple(gaps))
-            _tell(planned)
-            self._try_all(planned, _orders(planned))
-
-    def _may_act_without_records(self, delivery: Delivery, error: UnavailableError) -> bool:
-        may = self.settings.policy.without_records is WithoutRecords.ACT
-        if may and delivery.mode is Mode.ENFORCE and delivery.verdict.may_stop:
-            log_event("acting without records", logging.ERROR, message_id=delivery.message_id, error=str(error))
-            return True
-        return False
-
-    def _taken(self, delivery: Delivery, rule: BudgetRule) -> frozenset[str]:
-        """The stops that were asked for because of this message already, by what Compute Engine has on record."""
-        if self.settings.policy.without_records is WithoutRecords.REFUSE or delivery.mode is Mode.DRY_RUN:
-            return frozenset()
-        requests = self.ports.fleet.taken(rule.projects, self._begun(delivery))
-        return requests_of(Verb.STOP, delivery.message_id, requests)
-
-    def _begun(self, delivery: Delivery) -> datetime:
-        """When this message may first have been acted on: an earlier delivery may have left no record of that."""
-        published_at = delivery.notification.message.published_at
-        if self.settings.policy.without_records is WithoutRecords.REFUSE or published_at is None:
-            return delivery.received_at
-        return min(published_at, delivery.received_at)
+        """Record a plan; False when it has to be made again."""
+        return self.ports.records.record_plan(planned, stop_events(planned.plan), plans)
 
     def _fleet(self, rule: BudgetRule) -> tuple[list[SpotVm], list[str]]:
         """All Spot instances of the rule's projects; raises UnavailableError when not one project could be read."""
@@ -237,15 +182,11 @@ class _Enforcement:
             raise UnavailableError("; ".join(gaps))
         return vms, list(dict.fromkeys(gaps))
 
-    def _finish(self, delivery: Delivery, rule: BudgetRule, recorded: Sequence[RecordedStop]) -> None:
-        stops = [each for each in recorded if not each.restart]
-        left = [each for each in stops if not each.done]
-        if not left or delivery.mode is not Mode.ENFORCE:
-            return
-        orders = {each: order(Verb.STOP, delivery.message_id, each.key, each.name) for each in stops}
-        others = len(self._taken(delivery, rule) - {each.request_id for each in orders.values()})
-        turn = [orders[each] for each in left][: max(rule.caps.per_alert - others, 0)]
-        self._carry_out(delivery, turn, self._checks.resumed_stop, min(each.planned_at for each in left))
+    def _finish(self, delivery: Delivery, recorded: Sequence[RecordedStop]) -> None:
+        left = [each for each in recorded if not each.restart and not each.done]
+        if left:
+            orders = [order(Verb.STOP, delivery.message_id, each.key, each.name) for each in left]
+            self._carry_out(delivery, orders, self._checks.resumed_stop, min(each.planned_at for each in left))
 
     def _carry_out(
         self, delivery: Delivery, orders: Sequence[Order], check: Check, since: datetime | None = None
@@ -253,17 +194,12 @@ class _Enforcement:
         if delivery.mode is Mode.ENFORCE and orders:
             self._conclude(delivery, self._outcomes(delivery, orders, check, since))
 
-    def _try_all(self, delivery: Delivery, orders: Sequence[Order]) -> None:
-        """Stop without a record but the log; what comes of it is recorded with the plan, by a later delivery."""
-        if orders:
-            self._outcomes(delivery, orders, self._checks.resumed_stop)
-
     def _outcomes(
         self, delivery: Delivery, orders: Sequence[Order], check: Check, since: datetime | None = None
     ) -> list[Outcome]:
         if self.settings.policy.grace_seconds:
             grace = timedelta(seconds=self.settings.policy.grace_seconds)
-            self.crew.warn(orders, grace, since or self._begun(delivery))
+            self.crew.warn(orders, grace, since or delivery.received_at)
         return self.crew.carry_out(Verb.STOP, dict.fromkeys(orders, check))
 
     def _start(self, delivery: Delivery, stopped: dict[InstanceKey, StoppedVm], *, resumed: bool) -> None:
@@ -294,7 +230,7 @@ class _Enforcement:
 def _may_restart(policy: Policy, rule: BudgetRule, notification: BudgetNotification, now: datetime) -> bool:
     """Whether this notification may start anything: not one that may only warn, and not in a snooze."""
     snoozed = policy.snooze_until is not None and now < policy.snooze_until
-    return policy.restart and not snoozed and rule.responses[notification.signal] is Response.STOP
+    return policy.restart and not snoozed and rule.responses[notification.source] is Response.STOP
 
 
 def _with_history(delivery: Delivery, notification: BudgetNotification, history: History) -> Delivery:
@@ -329,5 +265,5 @@ def _tell(delivery: Delivery) -> None:
         mode=delivery.mode,
         gaps=delivery.gaps,
         stops=[decision.vm.instance.name for decision in made.stops] if made else [],
-        hourly_savings_usd=made.hourly_savings_usd if made else None,
+        hourly_savings=made.hourly_savings if made else None,
     )

@@ -31,7 +31,7 @@ class RecordedStop:
 class History:
     """What is on record when a notification arrives.
 
-    `latest` is when the newest other notification of the same budget, signal and period was published; `stops_today`
+    `latest` is when the newest other notification of the same budget, source and period was published; `stops_today`
     counts what was planned for this budget today, and `plans` all plans made for any: it changes with every plan.
     `plan` is the recorded plan of this very message; `in_hand` are the instances that other messages are having stopped
     at this moment, each with the message. `tracker_cost` is what our own rows say was spent in the period.

@@ -14,7 +14,7 @@ from decimal import Decimal
 from reprlib import Repr
 
 from spotkeeper.budget_messages import SCHEMA_VERSION, SOURCE
-from spotkeeper.enforcement.policies import Signal
+from spotkeeper.enforcement.policies import Source
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import YEARS, PeriodKind, parse_time
 
@@ -50,7 +50,7 @@ class BudgetNotification:
 
     message: Message
     published_at: datetime
-    signal: Signal
+    source: Source
     billing_account_id: str
     budget_id: str
     display_name: str
@@ -116,11 +116,11 @@ def _notification(message: Message, fields: Mapping[str, object], *, replay: boo
     if not attributes.get("budgetId"):
         refusal = "attribute budgetId is missing"
         raise RefusedRequestError(refusal)
-    signal = Signal.TRACKER if attributes.get("source") == SOURCE else Signal.BILLING
+    source = Source.TRACKER if attributes.get("source") == SOURCE else Source.BILLING
     return BudgetNotification(
         message=message,
         published_at=published_at,
-        signal=signal,
+        source=source,
         billing_account_id=attributes.get("billingAccountId", ""),
         budget_id=attributes["budgetId"],
         display_name=_optional_text(fields, "budgetDisplayName"),
@@ -128,7 +128,7 @@ def _notification(message: Message, fields: Mapping[str, object], *, replay: boo
         budget=_amount(fields, "budgetAmount"),
         currency=_text(fields, "currencyCode"),
         interval_start=_time("costIntervalStart", fields.get("costIntervalStart")),
-        period=_period(attributes) if signal is Signal.TRACKER else None,
+        period=_period(attributes) if source is Source.TRACKER else None,
         drill=DRILL in attributes,
     )
 

@@ -64,7 +64,7 @@ class Plan:
     stops: tuple[Decision, ...] = ()
     spared: tuple[Decision, ...] = ()
     hourly_cost_usd: Decimal = Decimal(0)
-    hourly_savings_usd: Decimal = Decimal(0)
+    hourly_savings: Decimal = Decimal(0)
     unpriced: int = 0
     runs_out: datetime | None = None
     runs_out_with_plan: datetime | None = None
@@ -110,27 +110,12 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
         stops=stops,
         spared=tuple(spared),
         hourly_cost_usd=hourly_cost,
-        hourly_savings_usd=savings,
+        hourly_savings=savings,
         unpriced=sum(vm.hourly_cost_usd is None for vm in running),
         runs_out=_runs_out(situation, hourly_cost) if known else None,
         runs_out_with_plan=_runs_out(situation, hourly_cost - savings) if known else None,
         left=enough - count,
     )
-
-
-def plan_of(stopped: Iterable[SpotVm], policy: Policy) -> Plan:
-    """Return the plan that names what was stopped while no plan could be recorded."""
-    stops = tuple(
-        Decision(
-            vm,
-            importance(vm.instance.labels, policy).priority,
-            "it was stopped for this message while no plan could be recorded",
-            place,
-        )
-        for place, vm in enumerate(stopped, 1)
-    )
-    savings = _hourly_cost(decision.vm for decision in stops)
-    return Plan(stops=stops, hourly_cost_usd=savings, hourly_savings_usd=savings)
 
 
 def why_not(vm: SpotVm, policy: Policy, now: datetime) -> str | None:
@@ -201,9 +186,9 @@ def _smallest_prefix(eligible: Sequence[_Eligible], situation: Situation, hourly
 
 def _allowance(caps: Caps, running: int, stops_today: int) -> tuple[int, str]:
     """How many may be stopped now, and the cap that says so."""
-    of_fleet = int((caps.share_of_fleet * (running + stops_today)).to_integral_value(ROUND_FLOOR))
+    of_fleet = int((caps.fleet_share * (running + stops_today)).to_integral_value(ROUND_FLOOR))
     used = f"and {stops_today} were planned today"
-    share = f"{caps.share_of_fleet:.0%} of the fleet, which is {of_fleet}"
+    share = f"{caps.fleet_share:.0%} of the fleet, which is {of_fleet}"
     allowances = (
         (caps.per_alert, f"one alert stops at most {caps.per_alert}"),
         (caps.per_day - stops_today, f"one day stops at most {caps.per_day}, {used}"),

@@ -1,4 +1,4 @@
-"""What the operator allows the enforcer to do: read from JSON, checked once, all faults told at once."""
+"""The policy: what the operator allows the enforcer to do, read from JSON, every problem reported at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,20 @@ from spotkeeper.instances import PROJECT_ID, Instance
 from spotkeeper.json_fields import Fields, choice, json_object, names, share, string, truth, whole
 from spotkeeper.periods import Period, PeriodKind, budget_period, end_of_day, parse_time, start_of_day
 
-LONGEST_GRACE_SECONDS = 300
-_HIGHEST_SHARE = Decimal(10)
-_MOST_STOPS = 1000
-_MOST_MINUTES = 7 * 24 * 60
+MAX_GRACE_SECONDS = 300
+_MAX_THRESHOLD = Decimal(10)
+_MAX_STOPS = 1000
+_MAX_AGE_MINUTES = 7 * 24 * 60
+
+_RENAMED = {
+    "max_stops_per_alert": "renamed: write max_stops_per_alert",
+    "max_stops_per_day": "renamed: write max_stops_per_day",
+    "max_fleet_share": "renamed: write max_fleet_share",
+    "sources": "renamed: write sources",
+}
+"""Fields of a policy and of its budgets under their names of earlier versions, and what to write instead."""
+
+_REMOVED = {"without_records": "removed: the enforcer waits for BigQuery"}
 
 
 class Priority(StrEnum):
@@ -26,51 +36,44 @@ class Priority(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Its place in the order of stopping."""
+        """Its position in the order of stopping, from 0."""
         return tuple(Priority).index(self)
 
 
-class Signal(StrEnum):
-    """Who says that money was spent: Cloud Billing, up to a day late, or our own tracker, within the hour."""
+class Source(StrEnum):
+    """Who reports spending: Cloud Billing, up to a day late, or our own tracker, within the hour."""
 
     BILLING = "billing"
     TRACKER = "tracker"
 
 
 class Response(StrEnum):
-    """What a signal may lead to."""
+    """What a source may lead to."""
 
     STOP = "stop"
     WARN = "warn"
 
 
-class WithoutRecords(StrEnum):
-    """What to do while BigQuery cannot be reached, so that nothing can be looked up or written down."""
-
-    REFUSE = "refuse"
-    ACT = "act"
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From this share of the budget on, instances of these priorities may be stopped."""
+    """From this share of the budget on, instances of these priorities may be stopped; 1 is all of the budget."""
 
-    share: Decimal
+    threshold: Decimal
     priorities: frozenset[Priority]
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The most that may be stopped: by one alert, on one day, and of all running Spot VMs in scope on one day."""
+    """Limits on stops: per alert, per day, and per day as a share of the running Spot VMs in scope."""
 
     per_alert: int = 3
     per_day: int = 30
-    share_of_fleet: Decimal = Decimal(1)
+    fleet_share: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
 class CustomPeriod:
-    """The period of a budget that is not for every month: its first and its last day."""
+    """The first and the last day of a budget with fixed dates."""
 
     first_day: date
     last_day: date
@@ -78,7 +81,7 @@ class CustomPeriod:
 
 @dataclass(frozen=True, slots=True)
 class BudgetRule:
-    """What one budget covers and leads to. Of `labels`, an instance has every key with one of its values."""
+    """What one budget covers and allows. An instance matches `labels` if it has every key with one of its values."""
 
     budget_id: str
     projects: tuple[str, ...]
@@ -87,8 +90,8 @@ class BudgetRule:
     period: PeriodKind | CustomPeriod = PeriodKind.MONTH
     steps: tuple[Step, ...] = (Step(Decimal(1), frozenset({Priority.LOW})),)
     caps: Caps = field(default_factory=Caps)
-    responses: Mapping[Signal, Response] = field(
-        default_factory=lambda: {Signal.BILLING: Response.STOP, Signal.TRACKER: Response.WARN}
+    responses: Mapping[Source, Response] = field(
+        default_factory=lambda: {Source.BILLING: Response.STOP, Source.TRACKER: Response.WARN}
     )
 
     def covers(self, instance: Instance) -> bool:
@@ -108,7 +111,7 @@ class BudgetRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the enforcer may do, for each budget by its id, and what is the same for all of them."""
+    """What the enforcer may do: a rule per budget id, and what all budgets share."""
 
     budgets: Mapping[str, BudgetRule]
     billing_account_id: str | None = None
@@ -118,17 +121,20 @@ class Policy:
     minimum_age_minutes: int = 0
     snooze_until: datetime | None = None
     restart: bool = False
-    without_records: WithoutRecords = WithoutRecords.REFUSE
     grace_seconds: int = 0
 
     @classmethod
     def from_json(cls, text: str) -> "Policy":
-        """Read a policy; raises SettingsError naming every field that is wrong, and what it should be."""
-        faults: list[str] = []
-        policy = _policy(Fields(json_object(text), "", faults))
-        if faults:
-            raise SettingsError("; ".join(faults))
+        """Read a policy; raises SettingsError naming every wrong field and what it should be."""
+        problems: list[str] = []
+        policy = _policy(Fields(json_object(text), "", problems))
+        if problems:
+            raise SettingsError("; ".join(problems))
         return policy
+
+    def snoozed(self, now: datetime) -> bool:
+        """Whether nothing may be stopped or started yet."""
+        return self.snooze_until is not None and now < self.snooze_until
 
 
 def _policy(fields: Fields) -> Policy:
@@ -136,7 +142,7 @@ def _policy(fields: Fields) -> Policy:
     shared = _Shared(
         steps=fields.read("steps", _steps, unset.steps),
         caps=_caps(fields, unset.caps),
-        responses=_responses(fields.inner("signals"), unset.responses),
+        responses=_responses(fields.inner("sources"), unset.responses),
     )
     budgets = fields.inner("budgets")
     rules = {budget_id: _rule(budget_id, budgets.inner(budget_id), shared) for budget_id in budgets.names()}
@@ -149,23 +155,23 @@ def _policy(fields: Fields) -> Policy:
         priority_label=fields.read("priority_label", _label_key, without.priority_label),
         unlabelled_priority=fields.read("unlabelled_priority", choice(Priority), without.unlabelled_priority),
         protect_label=fields.read("protect_label", _label_key, without.protect_label),
-        minimum_age_minutes=fields.read("minimum_age_minutes", whole(0, _MOST_MINUTES), without.minimum_age_minutes),
+        minimum_age_minutes=fields.read("minimum_age_minutes", whole(0, _MAX_AGE_MINUTES), without.minimum_age_minutes),
         snooze_until=fields.read("snooze_until", _time, None),
         restart=fields.read("restart", truth, without.restart),
-        without_records=fields.read("without_records", choice(WithoutRecords), without.without_records),
-        grace_seconds=fields.read("grace_seconds", whole(0, LONGEST_GRACE_SECONDS), without.grace_seconds),
+        grace_seconds=fields.read("grace_seconds", whole(0, MAX_GRACE_SECONDS), without.grace_seconds),
     )
+    fields.refuse({**_RENAMED, **_REMOVED})
     fields.refuse_others()
     return policy
 
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What holds for every budget that does not say otherwise."""
+    """The defaults of every budget."""
 
     steps: tuple[Step, ...]
     caps: Caps
-    responses: Mapping[Signal, Response]
+    responses: Mapping[Source, Response]
 
 
 def _rule(budget_id: str, fields: Fields, shared: _Shared) -> BudgetRule:
@@ -178,22 +184,23 @@ def _rule(budget_id: str, fields: Fields, shared: _Shared) -> BudgetRule:
         period=fields.read("period", _period, PeriodKind.MONTH),
         steps=fields.read("steps", _steps, shared.steps),
         caps=_caps(fields, shared.caps),
-        responses=_responses(fields.inner("signals"), shared.responses),
+        responses=_responses(fields.inner("sources"), shared.responses),
     )
+    fields.refuse(_RENAMED)
     fields.refuse_others()
     return rule
 
 
 def _caps(fields: Fields, unset: Caps) -> Caps:
     return Caps(
-        per_alert=fields.read("most_stops_per_alert", whole(1, _MOST_STOPS), unset.per_alert),
-        per_day=fields.read("most_stops_per_day", whole(1, _MOST_STOPS), unset.per_day),
-        share_of_fleet=fields.read("most_share_of_fleet", share(Decimal(1)), unset.share_of_fleet),
+        per_alert=fields.read("max_stops_per_alert", whole(1, _MAX_STOPS), unset.per_alert),
+        per_day=fields.read("max_stops_per_day", whole(1, _MAX_STOPS), unset.per_day),
+        fleet_share=fields.read("max_fleet_share", share(Decimal(1)), unset.fleet_share),
     )
 
 
-def _responses(fields: Fields, unset: Mapping[Signal, Response]) -> Mapping[Signal, Response]:
-    responses = {signal: fields.read(signal.value, choice(Response), unset[signal]) for signal in Signal}
+def _responses(fields: Fields, unset: Mapping[Source, Response]) -> Mapping[Source, Response]:
+    responses = {source: fields.read(source.value, choice(Response), unset[source]) for source in Source}
     fields.refuse_others()
     return responses
 
@@ -247,22 +254,25 @@ def _period(value: object) -> PeriodKind | CustomPeriod:
 
 
 def _steps(value: object) -> tuple[Step, ...]:
-    expected = 'a list such as [{"share": 1.0, "priorities": ["low"]}]'
+    expected = 'a list such as [{"threshold": 1.0, "priorities": ["low"]}]'
     if not isinstance(value, list) or not value:
         raise ValueError(expected)
-    steps = sorted((_step(each, expected) for each in value), key=lambda step: step.share)
-    if len({step.share for step in steps}) < len(steps):
-        expected = "a list in which every share is named once"
+    steps = sorted((_step(each, expected) for each in value), key=lambda step: step.threshold)
+    if len({step.threshold for step in steps}) < len(steps):
+        expected = "a list in which every threshold is named once"
         raise ValueError(expected)
     return tuple(steps)
 
 
 def _step(value: object, expected: str) -> Step:
-    if not isinstance(value, dict) or value.keys() != {"share", "priorities"}:
+    if isinstance(value, dict) and "share" in value:
+        renamed = f"{expected}: instead of share, write threshold"
+        raise ValueError(renamed)
+    if not isinstance(value, dict) or value.keys() != {"threshold", "priorities"}:
         raise ValueError(expected)
     try:
-        reached = share(_HIGHEST_SHARE)(value["share"])
-    except ValueError as fault:
-        message = f"{expected}, and each share is {fault}"
+        reached = share(_MAX_THRESHOLD)(value["threshold"])
+    except ValueError as problem:
+        message = f"{expected}, and each threshold is {problem}"
         raise ValueError(message) from None
     return Step(reached, frozenset(choice(Priority)(name) for name in names(value["priorities"])))

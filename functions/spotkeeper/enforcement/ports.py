@@ -24,10 +24,6 @@ class FleetReader(Protocol):
         """Yield all Spot instances of a project, without their price; raises UnavailableError."""
         ...
 
-    def taken(self, projects: Iterable[str], since: datetime) -> frozenset[str]:
-        """Return the ids of the requests that were taken since then; raises UnavailableError."""
-        ...
-
 
 class PermissionReader(Protocol):
     """Identity and Access Management."""

@@ -103,20 +103,20 @@ def _of_amounts(
         f"{_money(notification.cost, rule)} of {_money(notification.budget, rule)} is spent "
         f"({notification.cost / notification.budget:.1%})"
     )
-    reached = [step for step in rule.steps if notification.cost >= notification.budget * step.share]
+    reached = [step for step in rule.steps if notification.cost >= notification.budget * step.threshold]
     if not reached:
-        lowest = rule.steps[0].share
+        lowest = rule.steps[0].threshold
         return Verdict(VerdictName.UNDER_BUDGET, f"{spent}; the first step is at {lowest:.1%}", rule, period)
     if policy.snooze_until is not None and now < policy.snooze_until:
         snoozed = f"{spent}, but the policy snoozes until {rfc3339(policy.snooze_until)}"
         return Verdict(VerdictName.SNOOZED, snoozed, rule, period)
-    if rule.responses[notification.signal] is Response.WARN:
-        warned = f"{spent}, but the policy lets the {notification.signal} signal only warn"
+    if rule.responses[notification.source] is Response.WARN:
+        warned = f"{spent}, but the policy lets the {notification.source} source only warn"
         return Verdict(VerdictName.WARN_ONLY, warned, rule, period)
     name = VerdictName.OVER_BUDGET if notification.cost >= notification.budget else VerdictName.NEARING_BUDGET
     priorities = frozenset[Priority]().union(*(step.priorities for step in reached))
     allowed = " and ".join(priority for priority in Priority if priority in priorities)
-    reason = f"{spent}; from {reached[-1].share:.1%} on, {allowed} priority may be stopped"
+    reason = f"{spent}; from {reached[-1].threshold:.1%} on, {allowed} priority may be stopped"
     return Verdict(name, reason, rule, period, priorities)
 
 

@@ -94,9 +94,6 @@ class _ComputeWhenNeeded:
     def spot_vms(self, project_id: str, report: Report) -> Iterator[SpotVm]:
         return self._fleet.spot_vms(project_id, report)
 
-    def taken(self, projects: Iterable[str], since: datetime) -> frozenset[str]:
-        return self._fleet.taken(projects, since)
-
     def find(self, key: InstanceKey) -> SpotVm | None:
         return self._actuator.find(key)
 

@@ -220,7 +220,7 @@ class EnforcedAction:
     reason: str
     outcome: str
     error: str | None
-    saved_per_hour: Decimal | None
+    hourly_savings: Decimal | None
     until: datetime | None
 
 
@@ -237,7 +237,7 @@ class Spared:
         limit=MOST_SPARED,
         # The place of each VM in the order would make a reason of its own for each of them.
         computed={"spared_because": "REGEXP_REPLACE(reason, r'place [0-9]+', 'further on')"},
-        summed={"instances": "COUNT(*)", "example": "MIN(instance_name)", "hourly_cost": "SUM(saved_per_hour)"},
+        summed={"instances": "COUNT(*)", "example": "MIN(instance_name)", "hourly_cost": "SUM(hourly_savings)"},
     )
 
     planned_at: datetime

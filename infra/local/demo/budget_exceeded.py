@@ -20,19 +20,19 @@ LONGEST_WAIT = 60.0
 REPLAYED_AT = "spotkeeper-replayed-at"
 
 NOTIFICATIONS = """
-SELECT message_id, verdict, reason, stops, left_for_next, hourly_cost, hourly_savings
+SELECT message_id, verdict, reason, stops, deferred, hourly_cost, hourly_savings
 FROM budget_notifications
 WHERE received_at >= @since
 ORDER BY received_at
 """
 STOPS = """
-SELECT instance_name, project_id, zone, event, reason, saved_per_hour
+SELECT instance_name, project_id, zone, event, reason, hourly_savings
 FROM enforcement_actions
 WHERE event IN ('stopped', 'failed', 'changed') AND happened_at >= @since
 ORDER BY rank
 """
 PLANNED = """
-SELECT planned.instance_name, planned.project_id, planned.zone, planned.saved_per_hour, planned.reason
+SELECT planned.instance_name, planned.project_id, planned.zone, planned.hourly_savings, planned.reason
 FROM enforcement_actions AS planned
 WHERE planned.event = 'planned' AND planned.happened_at >= @since
 ORDER BY planned.rank
@@ -135,7 +135,7 @@ def _notifications(stack: Stack, told: Mapping[str, str]) -> Table:
     for row in _rows(stack, NOTIFICATIONS):
         again = " (delivered again)" if row["message_id"] in seen else ""
         seen.add(row["message_id"])
-        stops, left = ("" if row[name] is None else str(row[name]) for name in ("stops", "left_for_next"))
+        stops, left = ("" if row[name] is None else str(row[name]) for name in ("stops", "deferred"))
         table.add_row(told.get(row["message_id"], "") + again, row["verdict"], row["reason"], stops, left)
     return table
 
@@ -148,7 +148,7 @@ def _stops(stack: Stack) -> Table:
     done = {row["instance_name"]: row["event"] for row in _rows(stack, STOPS)}
     for row in _rows(stack, PLANNED):
         where = f"{row['project_id']}/{row['zone']}"
-        saved = "unknown" if row["saved_per_hour"] is None else f"{row['saved_per_hour']:.4f}"
+        saved = "unknown" if row["hourly_savings"] is None else f"{row['hourly_savings']:.4f}"
         table.add_row(row["instance_name"], where, done.get(row["instance_name"], "planned"), saved, row["reason"])
     return table
 

@@ -30,7 +30,7 @@ DATASET = "cost_tracking"
 BUDGET_ID = "11111111-2222-3333-4444-555555555555"
 POLICY = {
     "budgets": {BUDGET_ID: {"projects": [project.project_id for project in PROJECTS]}},
-    "steps": [{"share": 1.0, "priorities": ["low"]}, {"share": 1.2, "priorities": ["medium"]}],
+    "steps": [{"threshold": 1.0, "priorities": ["low"]}, {"threshold": 1.2, "priorities": ["medium"]}],
     "restart": True,
 }
 SUBSCRIPTION = f"projects/{HOME_PROJECT}/subscriptions/enforcer"

@@ -34,7 +34,7 @@ def delivery_parameters(delivery: Delivery) -> list[Scalar]:
         _time("received_at", delivery.received_at),
         _time("since", delivery.received_at - REDELIVERY),
         _time("published_at", said.published_at if said else message.published_at),
-        _string("source", said.signal if said else None),
+        _string("source", said.source if said else None),
         _string("billing_account_id", said.billing_account_id if said else message.attributes.get("billingAccountId")),
         _string("budget_id", said.budget_id if said else message.attributes.get("budgetId")),
         _string("budget_display_name", said.display_name if said else None),

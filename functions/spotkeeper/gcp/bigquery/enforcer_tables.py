@@ -62,7 +62,7 @@ class EnforcementRecords:
         parameters: list[Parameter] = [
             _string("message_id", notification.message.message_id),
             _string("budget_id", notification.budget_id),
-            _string("source", notification.signal),
+            _string("source", notification.source),
             _time("cost_interval_start", notification.interval_start),
             _time("period_end", current_period(notification.period, rule, max(now, notification.published_at)).end),
             _time("since", now - REDELIVERY),
@@ -155,9 +155,9 @@ def _plan(delivery: Delivery) -> list[Parameter]:
     made = delivery.plan
     return [
         ScalarQueryParameter("stops", "INT64", len(made.stops) if made else None),
-        ScalarQueryParameter("left_for_next", "INT64", made.left if made else None),
+        ScalarQueryParameter("deferred", "INT64", made.left if made else None),
         _amount("hourly_cost", made.hourly_cost_usd if made else None),
-        _amount("hourly_savings", made.hourly_savings_usd if made else None),
+        _amount("hourly_savings", made.hourly_savings if made else None),
         ScalarQueryParameter("unpriced", "INT64", made.unpriced if made else None),
         _time("runs_out_at", made.runs_out if made else None),
         _time("runs_out_at_with_plan", made.runs_out_with_plan if made else None),
@@ -167,7 +167,7 @@ def _plan(delivery: Delivery) -> list[Parameter]:
 
 
 def _planned(delivery: Delivery, each: PlannedEvent) -> dict[str, object]:
-    instance, saved = each.instance, each.hourly_savings_usd
+    instance, saved = each.instance, each.hourly_savings
     return {
         "message_id": delivery.message_id,
         "delivery_id": delivery.delivery_id,
@@ -185,7 +185,7 @@ def _planned(delivery: Delivery, each: PlannedEvent) -> dict[str, object]:
         "priority": each.priority,
         "machine_type": instance.shape.machine_type,
         "managed_by": instance.managed_by,
-        "saved_per_hour": None if saved is None else format(rounded(saved), "f"),
+        "hourly_savings": None if saved is None else format(rounded(saved), "f"),
     }
 
 
@@ -223,7 +223,7 @@ def _stopped(row: Mapping[str, Any]) -> StoppedVm:
         managed_by=row["managed_by"],
     )
     priority, tried = Priority(row["priority"]), bool(row["tried"])
-    return StoppedVm(instance, priority, row["stopped_at"], row["saved_per_hour"], tried)
+    return StoppedVm(instance, priority, row["stopped_at"], row["hourly_savings"], tried)
 
 
 def _key(row: Mapping[str, Any]) -> InstanceKey:

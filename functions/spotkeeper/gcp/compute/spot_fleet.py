@@ -1,28 +1,25 @@
-"""Compute Engine: the Spot instances that run now, and the requests it has taken."""
+"""Compute Engine: the Spot instances of a project as they are now."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from spotkeeper.enforcement.plans import SpotVm
-from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.answer_values import optional_text
 from spotkeeper.gcp.compute.instances import ComputeInstances, time_from, to_instance
-from spotkeeper.gcp.compute.lists import Json, OperationList, compute_calls, translate_parse_errors
+from spotkeeper.gcp.compute.lists import Json, translate_parse_errors
 from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import ProvisioningModel
 from spotkeeper.ports import Report
 
-_OPERATION_FIELDS = "clientOperationId,insertTime"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class SpotFleet:
-    """Reads the fleet; both verbs raise UnavailableError."""
+    """Reads the fleet; raises UnavailableError."""
 
     def __init__(self, endpoint: str | None, patience: timedelta) -> None:
         self._instances = ComputeInstances(endpoint, patience)
-        self._operations = OperationList(compute_calls(endpoint, patience), _OPERATION_FIELDS)
 
     @property
     def shapes(self) -> Shapes:
@@ -39,15 +36,6 @@ class SpotFleet:
             if vm.instance.provisioning_model is ProvisioningModel.SPOT:
                 yield vm
 
-    def taken(self, projects: Iterable[str], since: datetime) -> frozenset[str]:
-        """Return the ids of the requests that were taken since then: operations bear them as `clientOperationId`."""
-        return frozenset(
-            client_id
-            for project_id in projects
-            for begun, client_id in map(_request, self._operations.items(project_id, _refused))
-            if begun >= since
-        )
-
 
 def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> SpotVm:
     """Return an instance with what it does now; one that never started counts from its creation."""
@@ -55,15 +43,3 @@ def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> 
     with translate_parse_errors(f"instance {instance.name}"):
         started = time_from(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
         return SpotVm(instance, optional_text(found.get("status")), started or _LONG_AGO)
-
-
-def _request(operation: Json) -> tuple[datetime, str]:
-    """When an operation was asked for, and by which request."""
-    with translate_parse_errors("an operation"):
-        begun = time_from(operation.get("insertTime")) or _LONG_AGO
-        return begun, optional_text(operation.get("clientOperationId"))
-
-
-def _refused(detail: str) -> None:
-    """Refuse an answer that lacks something: a request that is not in it may have been taken all the same."""
-    raise UnavailableError(detail)

@@ -12,7 +12,7 @@ _ACTION_COLUMNS = (
     Column("planned_at", "When (UTC)"),
     Column("instance", "VM"),
     Column("outcome", "Outcome"),
-    Column("saved_per_hour", "USD per hour", is_number=True),
+    Column("hourly_savings", "USD per hour", is_number=True),
     Column("reason", "Why", is_long=True),
 )
 _SPARED_COLUMNS = (
@@ -98,7 +98,7 @@ def _action(row: EnforcedAction) -> list[Cell]:
         cell(row.planned_at, wording.short_moment),
         cell(row.instance_name, detail=f"{row.project_id} / {row.zone}"),
         cell(outcome, tone=_TONES.get(row.outcome, Tone.PLAIN), detail=until),
-        cell(row.saved_per_hour, wording.price),
+        cell(row.hourly_savings, wording.price),
         cell(reason),
     ]
 

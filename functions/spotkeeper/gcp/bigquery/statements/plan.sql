@@ -7,13 +7,13 @@ WHERE TRUE;
 
 INSERT INTO budget_notifications (
   delivery_id, message_id, received_at, published_at, source, billing_account_id, budget_id, budget_display_name, cost,
-  budget, currency, cost_interval_start, verdict, reason, mode, drill, period_end, tracker_cost, stops, left_for_next,
+  budget, currency, cost_interval_start, verdict, reason, mode, drill, period_end, tracker_cost, stops, deferred,
   hourly_cost, hourly_savings, unpriced, runs_out_at, runs_out_at_with_plan, gaps, missing_permissions, body
 )
 SELECT
   @delivery_id, @message_id, @received_at, @published_at, @source, @billing_account_id, @budget_id, @budget_display_name,
   @cost, @budget, @currency, @cost_interval_start, @verdict, @reason, @mode, @drill, @period_end, @tracker_cost, @stops,
-  @left_for_next, @hourly_cost, @hourly_savings, @unpriced, @runs_out_at, @runs_out_at_with_plan, @unread,
+  @deferred, @hourly_cost, @hourly_savings, @unpriced, @runs_out_at, @runs_out_at_with_plan, @unread,
   @missing_permissions, @body
 FROM UNNEST([1])
 WHERE NOT EXISTS (
@@ -31,12 +31,12 @@ WHERE NOT EXISTS (
 
 INSERT INTO enforcement_actions (
   message_id, delivery_id, budget_id, period_end, happened_at, project_id, zone, instance_id, instance_name, event,
-  reason, mode, rank, priority, machine_type, managed_by, saved_per_hour
+  reason, mode, rank, priority, machine_type, managed_by, hourly_savings
 )
 SELECT
   staged.message_id, staged.delivery_id, staged.budget_id, staged.period_end, staged.happened_at, staged.project_id,
   staged.zone, staged.instance_id, staged.instance_name, staged.event, staged.reason, staged.mode, staged.rank,
-  staged.priority, staged.machine_type, staged.managed_by, staged.saved_per_hour
+  staged.priority, staged.machine_type, staged.managed_by, staged.hourly_savings
 FROM {staging} AS staged
 WHERE EXISTS (
     SELECT 1

@@ -3,7 +3,7 @@
 WITH ends AS (
   SELECT
     project_id, zone, instance_id, instance_name, event, happened_at, period_end, priority, machine_type, managed_by,
-    saved_per_hour
+    hourly_savings
   FROM enforcement_actions
   WHERE budget_id = @budget_id
     AND mode = 'enforce'
@@ -33,7 +33,7 @@ SELECT
   latest.priority,
   latest.machine_type,
   latest.managed_by,
-  latest.saved_per_hour,
+  latest.hourly_savings,
   latest.happened_at AS stopped_at,
   failures.failed_at > latest.happened_at AS tried,
   (
