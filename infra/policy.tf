@@ -5,25 +5,25 @@ variable "enforcement_policy" {
   type = object({
     billing_account_id  = optional(string)
     grace_seconds       = optional(number)
-    minimum_age_minutes = optional(number)
     max_fleet_share     = optional(number)
     max_stops_per_alert = optional(number)
     max_stops_per_day   = optional(number)
+    minimum_age_minutes = optional(number)
     priority_label      = optional(string)
     protect_label       = optional(string)
     restart             = optional(bool)
-    sources             = optional(map(string))
     snooze_until        = optional(string)
+    sources             = optional(map(string))
     steps = optional(list(object({
       threshold  = number
       priorities = list(string)
     })))
     unlabelled_priority = optional(string)
     # Names of earlier versions, refused below: Terraform drops an attribute that the type does not name.
-    max_fleet_share  = optional(number)
-    max_stops_per_alert = optional(number)
-    max_stops_per_day   = optional(number)
-    sources              = optional(map(string))
+    most_share_of_fleet  = optional(number)
+    most_stops_per_alert = optional(number)
+    most_stops_per_day   = optional(number)
+    signals              = optional(map(string))
     without_records      = optional(string)
     budgets = map(object({
       currency            = optional(string)
@@ -35,10 +35,10 @@ variable "enforcement_policy" {
       projects            = list(string)
       sources             = optional(map(string))
       # As above.
-      max_fleet_share  = optional(number)
-      max_stops_per_alert = optional(number)
-      max_stops_per_day   = optional(number)
-      sources              = optional(map(string))
+      most_share_of_fleet  = optional(number)
+      most_stops_per_alert = optional(number)
+      most_stops_per_day   = optional(number)
+      signals              = optional(map(string))
       steps = optional(list(object({
         threshold  = number
         priorities = list(string)
@@ -167,9 +167,9 @@ variable "enforcement_policy" {
   validation {
     condition = alltrue([
       for rule in concat([var.enforcement_policy], values(var.enforcement_policy.budgets)) :
-      rule.max_fleet_share == null && rule.max_stops_per_alert == null && rule.max_stops_per_day == null && rule.sources == null
+      rule.most_share_of_fleet == null && rule.most_stops_per_alert == null && rule.most_stops_per_day == null && rule.signals == null
     ])
-    error_message = "Renamed: max_fleet_share to max_fleet_share, max_stops_per_alert to max_stops_per_alert, max_stops_per_day to max_stops_per_day, sources to sources."
+    error_message = "Renamed: most_share_of_fleet to max_fleet_share, most_stops_per_alert to max_stops_per_alert, most_stops_per_day to max_stops_per_day, signals to sources."
   }
 
   validation {

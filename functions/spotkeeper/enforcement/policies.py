@@ -17,10 +17,10 @@ _MAX_STOPS = 1000
 _MAX_AGE_MINUTES = 7 * 24 * 60
 
 _RENAMED = {
-    "max_stops_per_alert": "renamed: write max_stops_per_alert",
-    "max_stops_per_day": "renamed: write max_stops_per_day",
-    "max_fleet_share": "renamed: write max_fleet_share",
-    "sources": "renamed: write sources",
+    "most_stops_per_alert": "renamed: write max_stops_per_alert",
+    "most_stops_per_day": "renamed: write max_stops_per_day",
+    "most_share_of_fleet": "renamed: write max_fleet_share",
+    "signals": "renamed: write sources",
 }
 """Fields of a policy and of its budgets under their names of earlier versions, and what to write instead."""
 
