@@ -17,7 +17,6 @@ locals {
     PRICE_REFRESH_HOURS   = tostring(var.price_refresh_hours)
     PROJECTS              = join(",", sort(local.projects))
     PROJECT_ID            = var.project_id
-    READING_SECONDS       = tostring(var.reading_seconds)
     RETRY_TIMEOUT_SECONDS = tostring(var.retry_timeout_seconds)
   }
 

@@ -313,17 +313,6 @@ variable "projects" {
   }
 }
 
-variable "reading_seconds" {
-  description = "For how many seconds a run of the tracker goes on reading; what is left is done by the next one."
-  type        = number
-  default     = 540
-
-  validation {
-    condition     = var.reading_seconds >= 10 && var.reading_seconds <= 600 && floor(var.reading_seconds) == var.reading_seconds
-    error_message = "The function has 900 seconds, and 300 of them for recording: set reading_seconds to a whole number from 10 to 600."
-  }
-}
-
 variable "region" {
   description = "The region of the functions and the scheduler, such as us-central1; VMs are tracked wherever they are."
   type        = string

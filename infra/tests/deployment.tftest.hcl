@@ -89,7 +89,6 @@ run "the_least_that_can_be_set" {
       PRICE_REFRESH_HOURS   = "6"
       PROJECTS              = "home-project-1"
       PROJECT_ID            = "home-project-1"
-      READING_SECONDS       = "540"
       RETRY_TIMEOUT_SECONDS = "60"
     })
     error_message = "The tracker must get its settings, and none that is not set."

@@ -18,7 +18,7 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rest_query import RestQuery
-from spotkeeper.gcp.bigquery.tracker_tables import Warehouse
+from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.gcp.client_calls import translate_errors
 from tests.adapters.fuzz_answers import Answers, or_unavailable
 from tests.unit.any_json import any_json, places, spoilt, written
@@ -58,7 +58,7 @@ RATE = {
     "valid_from": NOON,
     "valid_to": None,
 }
-LOOK = {
+OBSERVATION = {
     **KEY,
     "provisioning_model": "SPOT",
     "machine_type": "n2-standard-2",
@@ -97,10 +97,10 @@ READERS: list[tuple[dict[str, Any], Callable[[Any], object]]] = [
     (HISTORY, history),
     (STOPPED, lambda row: EnforcementRecords(Rows(row)).stopped(RULE, NOON)),
     (RATE, lambda row: EnforcementRecords(Rows(row)).rates(NOON)),
-    (RATE, lambda row: Warehouse(Rows(row)).rates(NOON)),
-    (LOOK, lambda row: list(Warehouse(Rows(row)).looks_since(["p"], NOON))),
-    (LOOK, lambda row: list(Warehouse(Rows(row)).looks_at([]))),
-    (HOUR, lambda row: Warehouse(Rows(row)).hour_states(NOON)),
+    (RATE, lambda row: TrackerTables(Rows(row)).rates(NOON)),
+    (OBSERVATION, lambda row: list(TrackerTables(Rows(row)).observations_since(["p"], NOON))),
+    (OBSERVATION, lambda row: list(TrackerTables(Rows(row)).observations_of([]))),
+    (HOUR, lambda row: TrackerTables(Rows(row)).hour_states(NOON)),
 ]
 
 

@@ -20,7 +20,7 @@ from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.compute.spot_fleet import to_spot_vm
 from spotkeeper.instances import Instance
 from spotkeeper.periods import PeriodKind, budget_period
-from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.inventory import Observation
 from tests.adapters.fuzz_answers import Answers, calls, nothing, or_unavailable
 from tests.unit.any_json import any_json, nested, spoilt, written
 
@@ -96,7 +96,7 @@ def check_instance(instance: Instance) -> None:
     assert all(size is None or 0 < size < 10**9 for size in (shape.vcpus, shape.memory_gib))
     assert 0 <= shape.gpu_count < 10**9
     assert 0 <= shape.local_ssd_gib < 2**63
-    assert json.dumps(staged(Look(instance, NOW, NOW), "run", "now"), ensure_ascii=False).encode()
+    assert json.dumps(staged(Observation(instance, NOW, NOW), "run", "now"), ensure_ascii=False).encode()
     group_of(instance)
 
 

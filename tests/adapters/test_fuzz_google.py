@@ -26,7 +26,7 @@ from spotkeeper.gcp.monitoring import _uptimes
 from spotkeeper.instances import InstanceKey
 from spotkeeper.pricing.catalog import read_catalog
 from spotkeeper.pricing.skus import ForeignCurrencyError
-from spotkeeper.tracking.costs import Uptime
+from spotkeeper.tracking.uptime import Uptime
 from tests.adapters.fuzz_answers import Answers, nothing, or_unavailable
 from tests.adapters.test_fuzz_compute import INSTANCE, shapes
 from tests.unit.any_json import any_json, spoilt
@@ -92,16 +92,16 @@ HISTORY = InstanceHistory("http://127.0.0.1:9", shapes(), timedelta(0))
 WINDOW = {"start_time": NOON, "end_time": NOON + timedelta(hours=1)}
 
 
-def looks(data: Any, window: dict[str, Any]) -> None:  # noqa: ANN401 (anything is the point)
+def observations(data: Any, window: dict[str, Any]) -> None:  # noqa: ANN401 (anything is the point)
     struct = Struct()
     struct.update(data)
     version = asset_v1.TemporalAsset(window=window)
     asset_v1.TemporalAsset.pb(version).asset.resource.data.CopyFrom(struct)
     HISTORY._versions = lambda *_: iter([version])  # type: ignore[method-assign]  # noqa: SLF001 (there is no other way in)
     uptime = Uptime(KEY, "trainer", NOON, 60.0)
-    for look in or_unavailable("C", lambda: list(HISTORY.looks(KEY.project_id, [uptime], nothing))) or ():
-        assert look.first_seen.tzinfo is UTC
-        assert look.instance.name
+    for observation in or_unavailable("C", lambda: list(HISTORY.observations(KEY.project_id, [uptime], nothing))) or ():
+        assert observation.first_seen.tzinfo is UTC
+        assert observation.instance.name
 
 
 FIELDS = st.dictionaries(
@@ -113,8 +113,10 @@ FIELDS = st.dictionaries(
 @given(FIELDS, st.sampled_from((WINDOW, {}, {"start_time": NOON})))
 @example({}, WINDOW)
 @example({"id": math.nan}, WINDOW)
-def test_any_version_of_an_asset_is_a_look_or_out_of_order(data: dict[str, Any], window: dict[str, Any]) -> None:
-    looks({**INSTANCE, **data}, window)
+def test_any_version_of_an_asset_is_an_observation_or_an_unexpected_response(
+    data: dict[str, Any], window: dict[str, Any]
+) -> None:
+    observations({**INSTANCE, **data}, window)
 
 
 HERE = Installation("home-project", "cost_tracking", "us-central1")

@@ -22,7 +22,7 @@ from spotkeeper.gcp.compute.spot_fleet import _request, to_spot_vm
 from spotkeeper.gcp.http_calls import MAX_UNREADABLE, _writable, parse_each
 from spotkeeper.gcp.monitoring import _uptimes
 from spotkeeper.instances import Instance
-from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.inventory import Observation
 
 ZONE = "https://www.googleapis.com/compute/v1/projects/p/zones/us-central1-a"
 INSTANCE = {
@@ -82,8 +82,10 @@ def spoilt(whole: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 def stageable(instance: Instance) -> dict[str, Any]:
     """Return an instance as BigQuery is to load it, whose columns take texts and numbers and nothing else."""
-    line = json.dumps(staged(Look(instance, FLEET_START, FLEET_START), "run", "now"), ensure_ascii=False).encode()
-    row: dict[str, Any] = json.loads(line)["look"]
+    line = json.dumps(
+        staged(Observation(instance, FLEET_START, FLEET_START), "run", "now"), ensure_ascii=False
+    ).encode()
+    row: dict[str, Any] = json.loads(line)["observation"]
     return row
 
 

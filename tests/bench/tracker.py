@@ -16,7 +16,7 @@ from google.cloud.bigquery import SchemaField
 from requests.adapters import HTTPAdapter
 
 from spotkeeper.gcp.bigquery.jobs import Jobs
-from spotkeeper.gcp.bigquery.tracker_tables import Warehouse
+from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.gcp.tracker import tracker_ports
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.settings import TrackerSettings
@@ -119,7 +119,7 @@ class _Tracker:
         self.waiting = _Timed()
         jobs = Jobs(PROJECT, DATASET, self._settings.endpoints.bigquery, PATIENCE)
         jobs._client._http.mount("http://", self.waiting)  # noqa: SLF001 (there is no public way)
-        warehouse = Warehouse(jobs)
+        warehouse = TrackerTables(jobs)
         self._ports = replace(tracker_ports(self._settings), ledger=warehouse, inventory=warehouse)
 
     def run(self, number: int) -> None:

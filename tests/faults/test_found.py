@@ -16,7 +16,7 @@ from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import CallError, HttpCalls, PageTokens
 from spotkeeper.gcp.monitoring import _uptimes
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.inventory import Observation
 
 ZONE = "https://www.googleapis.com/compute/v1/projects/p/zones/us-central1-a"
 NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
@@ -63,7 +63,7 @@ def test_an_answer_that_does_not_say_it_is_a_list_is_no_empty_fleet() -> None:
         list(InstanceList(Answers({"kind": None}), "id").items("p", ignored))
 
 
-def test_an_instance_whose_size_cannot_be_read_now_is_left_for_a_later_look() -> None:
+def test_an_instance_whose_size_cannot_be_read_now_is_left_for_a_later_scan() -> None:
     odd = {"zone": ZONE, "machineType": f"{ZONE}/machineTypes/n9-standard-4"}
     known = {"zone": ZONE, "machineType": f"{ZONE}/machineTypes/e2-standard-4"}
     found = [{"id": "1", "name": "a", **odd}, {"id": "2", "name": "b", **odd}, {"id": "3", "name": "c", **known}]
@@ -96,18 +96,20 @@ def test_uptime_that_cannot_be_read_is_not_none(spoilt: dict[str, object]) -> No
         _uptimes(page.time_series[0], {int(NOON.timestamp()): NOON})
 
 
-def test_versions_of_an_instance_that_are_the_same_to_us_are_one_look() -> None:
+def test_versions_of_an_instance_that_differ_in_no_recorded_field_are_one_observation() -> None:
     small, large = (
         Instance(InstanceKey("p", "z", "1"), "a", ProvisioningModel.SPOT, Shape(name, None, None))
         for name in ("small", "large")
     )
     hours = [NOON + timedelta(hours=number) for number in range(5)]
-    looks = [Look(which, *hours[place : place + 2]) for place, which in enumerate((small, small, large, small))]
+    observations = [
+        Observation(which, *hours[place : place + 2]) for place, which in enumerate((small, small, large, small))
+    ]
 
-    assert list(_merged(looks)) == [
-        Look(small, hours[0], hours[2]),
-        Look(large, hours[2], hours[3]),
-        Look(small, hours[3], hours[4]),
+    assert list(_merged(observations)) == [
+        Observation(small, hours[0], hours[2]),
+        Observation(large, hours[2], hours[3]),
+        Observation(small, hours[3], hours[4]),
     ]
 
 

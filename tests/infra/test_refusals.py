@@ -80,7 +80,6 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "price_refresh_hours": [0, 169],
     "project_id": ["My Project", "123456789012"],
     "projects": [["123456789012"]],
-    "reading_seconds": [9, 601, 30.5],
     "region": ["us-central1-a", "US"],
     "unpriced_share_limit": [2, -0.1],
 }

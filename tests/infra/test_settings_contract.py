@@ -112,7 +112,6 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
         "dataset": tracker.dataset,
         "parallel_stops": enforcer.parallel_stops,
         "price_refresh_hours": tracker.price_refresh_hours,
-        "reading_seconds": tracker.reading_seconds,
     }
 
     assert {name: _plain(variables()[name]["default"]) for name in expected} == expected

@@ -9,25 +9,17 @@ from zetasql.api import TypeFactory
 from zetasql.core.exceptions import ZetaSQLError
 from zetasql.types import Type
 
+from spotkeeper.gcp.bigquery.tracker_tables import RECORD_TABLES
 from tests.sql.googlesql import analyze, simple, table, table_fields
 
 STATEMENTS = Path(__file__).parents[2] / "functions" / "spotkeeper" / "gcp" / "bigquery" / "statements"
-STAGED = {
-    "cost": "spot_vm_costs",
-    "look": "vm_inventory",
-    "price": "spot_prices",
-    "run": "tracker_runs",
-    "component": "shape_components",
-    "machine_type_price": "machine_type_prices",
-    "preemption": "spot_preemptions",
-}
 
 
 def staging_fields() -> list[dict[str, object]]:
-    """The staging table as the warehouse makes it: a record for each kind."""
+    """The columns of the staging table: a record for each table."""
     reading = [{"name": "project_id", "type": "STRING"}, {"name": "hour", "type": "TIMESTAMP"}]
     columns: list[dict[str, object]] = [
-        {"name": column, "type": "RECORD", "fields": table_fields(name)} for column, name in STAGED.items()
+        {"name": column, "type": "RECORD", "fields": table_fields(name)} for column, name in RECORD_TABLES.items()
     ]
     return [*columns, {"name": "reading", "type": "RECORD", "fields": reading}]
 
@@ -91,24 +83,17 @@ def test_the_analyzer_refuses_a_column_that_is_not_there() -> None:
         analyze("SELECT price_today FROM spot_prices", {})
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "spot_vm_costs",
-        "vm_inventory",
-        "spot_prices",
-        "tracker_runs",
-        "shape_components",
-        "machine_type_prices",
-        "spot_preemptions",
-        "budgets",
-    ],
-)
+@pytest.mark.parametrize("name", [*RECORD_TABLES.values(), "budgets", "budget_alerts"])
 def test_every_column_of_a_table_is_written(name: str) -> None:
+    """An INSERT without a list of columns takes all of them, from the record that is staged for the table."""
     statements = "".join(path.read_text() for path in STATEMENTS.glob("*.sql"))
-    [columns] = re.findall(rf"INSERT INTO {name} \(([^)]*)\)", statements)
+    [(columns, selected)] = re.findall(rf"INSERT INTO {name}(?: \(([^)]*)\))?\nSELECT\s+(\S+)", statements)
 
-    assert {column.strip() for column in columns.split(",")} == {field["name"] for field in table_fields(name)}
+    if columns:
+        assert {column.strip() for column in columns.split(",")} == {field["name"] for field in table_fields(name)}
+    else:
+        record = next(record for record, table in RECORD_TABLES.items() if table == name)
+        assert selected == f"{record}.*" or (name, selected) == ("shape_components", "staged.*")
 
 
 def test_every_column_says_what_it_holds() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
-from spotkeeper.tracking.costs import CostRow, Uptime, cost_row
+from spotkeeper.tracking.costs import CostRow, cost_row
+from spotkeeper.tracking.uptime import Uptime
 
 HOUR = datetime(2026, 7, 21, 5, tzinfo=UTC)
 READ_AT = datetime(2026, 7, 21, 6, 7, tzinfo=UTC)

@@ -9,7 +9,7 @@ from spotkeeper.enforcement.verdicts import VerdictName, first_verdict
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import HOUR, PeriodKind, budget_period, latest_closed_hour, periods_of, requested_hours, rfc3339
 from spotkeeper.settings import Clock
-from spotkeeper.tracking.backlog import HourState, missing_work
+from spotkeeper.tracking.backlog import HourState, pending_hours
 from spotkeeper.tracking.http_api import SCHEDULE_HEADER, decode
 from tests.unit.enforcer_samples import notification, policy, rule
 
@@ -27,7 +27,7 @@ def due_hours(clock: str, header: str, *recorded: str) -> list[str]:
     states = [
         HourState(at(f"2026-07-21T{hour}:00:00Z"), complete=True, projects=frozenset(PROJECTS)) for hour in recorded
     ]
-    work = missing_work(states, latest_closed_hour(asked.due), timedelta(hours=48), PROJECTS)
+    work = pending_hours(states, latest_closed_hour(asked.due), timedelta(hours=48), PROJECTS)
     return [f"{hour:%H}" for hour in work]
 
 

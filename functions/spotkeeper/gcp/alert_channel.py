@@ -1,4 +1,4 @@
-"""Where alerts and figures go: Pub/Sub, and custom metrics in Cloud Monitoring."""
+"""The alert channel: Pub/Sub for alerts, and custom metrics in Cloud Monitoring."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ METRIC_PREFIX = "custom.googleapis.com/spotkeeper/"
 
 
 class Channel:
-    """Publishes alerts as budget notifications and writes the run's figures; both raise UnavailableError."""
+    """Publishes alerts as budget notifications and writes the metrics of a run; both raise UnavailableError."""
 
     def __init__(
         self, metrics: MetricServiceClient | None, project_id: str, budgets: Budgets, patience: timedelta
@@ -53,22 +53,22 @@ class Channel:
             return str(message_id)
 
     def write_metrics(self, spends: Sequence[Spend], hours: Sequence[HourRun], at: datetime) -> None:
-        """Write what the periods cost so far, and what the run could not find out."""
+        """Write the cost of each period so far, and the counts of rows and gaps of the run."""
         if self._metrics is None:
             return
-        figures = [("cost_usd", {"period": str(spend.period.kind)}, float(spend.cost_usd)) for spend in spends]
-        figures += [
+        values = [("cost_usd", {"period": str(spend.period.kind)}, float(spend.cost_usd)) for spend in spends]
+        values += [
             ("budget_share", {"period": str(spend.period.kind)}, float(spend.cost_usd / budget))
             for spend in spends
             if (budget := self._budgets.amounts_usd.get(spend.period.kind))
         ]
-        figures += [
+        values += [
             ("rows", {}, float(sum(hour.rows for hour in hours))),
             ("unpriced_rows", {}, float(sum(hour.unpriced.total() for hour in hours))),
             ("unresolved_instances", {}, float(sum(len(hour.unresolved) for hour in hours))),
             ("incomplete_hours", {}, float(sum(not hour.complete for hour in hours))),
         ]
-        series = [self._series(name, labels, value, at) for name, labels, value in figures]
+        series = [self._series(name, labels, value, at) for name, labels, value in values]
         with translate_errors("Cloud Monitoring"):
             try:
                 self._metrics.create_time_series(
@@ -77,7 +77,7 @@ class Channel:
                     timeout=TIMEOUT,
                 )
             except InvalidArgument as error:
-                # A point that is not newer than the last one is refused; the run that wrote that one has told it all.
+                # Monitoring rejects a point that is not newer than the last one; that one was written by a later run.
                 log_event("metrics refused", detail=str(error))
 
     def _series(self, name: str, labels: dict[str, str], value: float, at: datetime) -> TimeSeries:

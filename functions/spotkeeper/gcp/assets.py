@@ -1,4 +1,4 @@
-"""Cloud Asset Inventory: how instances were that lived and died between two looks; it keeps 35 days."""
+"""Cloud Asset Inventory: instances that were created and deleted between two scans; it keeps 35 days."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, timedelta
@@ -15,11 +15,11 @@ from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.periods import HOUR
 from spotkeeper.ports import Report
-from spotkeeper.tracking.costs import Uptime
-from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.inventory import Observation
+from spotkeeper.tracking.uptime import Uptime
 
 ASSETS_PER_CALL = 100
-"""The most names that batchGetAssetsHistory takes."""
+"""The limit of batchGetAssetsHistory on names per call."""
 
 
 class InstanceHistory:
@@ -34,8 +34,8 @@ class InstanceHistory:
         self._shapes = shapes
         self._retry = retry(patience)
 
-    def looks(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Look]:
-        """Yield each version of these instances that held in their hours, as a look that lasted as long as it did."""
+    def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
+        """Yield each version of these instances in their hours, as an observation over the time it held."""
         names = sorted({_asset_name(uptime) for uptime in uptimes})
         keys = {uptime.key for uptime in uptimes}
         window = asset_v1.TimeWindow(
@@ -43,18 +43,19 @@ class InstanceHistory:
         )
         for some in batched(names, ASSETS_PER_CALL, strict=False):
             versions = self._versions(project_id, some, window)
-            there = (version for version in versions if not version.deleted)
-            found = parse_each(there, lambda version: self._look(project_id, version, report), report)
+            existing = (version for version in versions if not version.deleted)
+            found = parse_each(existing, lambda version: self._observation(project_id, version, report), report)
             yield from _merged(
-                look
-                for look in found
-                if look.instance.key in keys and look.instance.shape.machine_type not in self._shapes.unread
+                observation
+                for observation in found
+                if observation.instance.key in keys
+                and observation.instance.shape.machine_type not in self._shapes.unread
             )
 
     def _versions(
         self, project_id: str, names: Sequence[str], window: asset_v1.TimeWindow
     ) -> Iterator[asset_v1.TemporalAsset]:
-        """The history of these assets. One that is not on record fails the whole call; then each half is asked for."""
+        """The history of these assets. An unknown asset fails the whole call; then each half is requested."""
         request = asset_v1.BatchGetAssetsHistoryRequest(
             parent=f"projects/{project_id}",
             asset_names=names,
@@ -63,29 +64,29 @@ class InstanceHistory:
         )
         with translate_errors("Cloud Asset Inventory"):
             try:
-                answer = self._client.batch_get_assets_history(request=request, retry=self._retry, timeout=TIMEOUT)
+                response = self._client.batch_get_assets_history(request=request, retry=self._retry, timeout=TIMEOUT)
             except (BadRequest, NotFound):
-                answer = None
-        if answer is not None:
-            yield from answer.assets
+                response = None
+        if response is not None:
+            yield from response.assets
         elif len(names) > 1:
             middle = len(names) // 2
             yield from self._versions(project_id, names[:middle], window)
             yield from self._versions(project_id, names[middle:], window)
 
-    def _look(self, project_id: str, version: asset_v1.TemporalAsset, report: Report) -> Look:
+    def _observation(self, project_id: str, version: asset_v1.TemporalAsset, report: Report) -> Observation:
         with translate_errors("Cloud Asset Inventory"):
             found = MessageToDict(asset_v1.Resource.pb(version.asset.resource).data)
             window: Any = version.window  # its times are datetimes, whatever their annotations say
             instance = to_instance(project_id, found, self._shapes, report)
-            return Look(instance, *(moment.astimezone(UTC) for moment in (window.start_time, window.end_time)))
+            return Observation(instance, *(moment.astimezone(UTC) for moment in (window.start_time, window.end_time)))
 
 
-def _merged(looks: Iterable[Look]) -> Iterator[Look]:
-    """Join the versions of an instance that differ only in what is not kept of it, such as its status."""
-    for instance, same in groupby(looks, key=lambda look: look.instance):
+def _merged(observations: Iterable[Observation]) -> Iterator[Observation]:
+    """Join the versions of an instance that differ only in fields that are not recorded, such as its status."""
+    for instance, same in groupby(observations, key=lambda observation: observation.instance):
         versions = list(same)
-        yield Look(instance, min(each.first_seen for each in versions), max(each.last_seen for each in versions))
+        yield Observation(instance, min(each.first_seen for each in versions), max(each.last_seen for each in versions))
 
 
 def _asset_name(uptime: Uptime) -> str:

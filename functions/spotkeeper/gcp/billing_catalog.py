@@ -40,7 +40,7 @@ class BillingCatalog:
                 raise UnavailableError(str(error)) from error
 
     def pages_as_json(self) -> Iterator[str]:
-        """Yield every page as the API writes it, each in one line; raises UnavailableError when one is missing."""
+        """Yield every page as the API's JSON, each on one line; raises UnavailableError when one is missing."""
         with translate_errors(_SERVICE):
             for page in self._pages():
                 form = billing_v1.ListSkusResponse.to_dict(
@@ -54,7 +54,7 @@ class BillingCatalog:
         while True:
             page = self._page(request)
             if not page.next_page_token and not billing_v1.ListSkusResponse.pb(page).skus:
-                page = self._page(request)  # A page that was promised and is empty may have lost what was on it.
+                page = self._page(request)  # A page that a token announced should not be empty.
             yield page
             if not page.next_page_token:
                 return
@@ -68,13 +68,13 @@ class BillingCatalog:
 
 
 def skus_of(page: billing_v1.ListSkusResponse) -> Iterator[Sku]:
-    """Yield the SKUs of a page, read from its raw protobufs: the wrapped ones take ten times as long."""
+    """Yield the SKUs of a page from its raw protobufs: proto-plus wrappers take ten times as long."""
     for sku in billing_v1.ListSkusResponse.pb(page).skus:
         yield _to_sku(sku)
 
 
 def _to_sku(sku: Any) -> Sku:  # noqa: ANN401 (protobuf of billing_v1.Sku)
-    """Return what is kept of a SKU; its last pricing info is the present one."""
+    """Return the SKU as a value; its last pricing info is the current one."""
     expression = sku.pricing_info[-1].pricing_expression if sku.pricing_info else None
     rates = expression.tiered_rates if expression else ()
     return Sku(

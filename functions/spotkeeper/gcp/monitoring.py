@@ -1,4 +1,4 @@
-"""Cloud Monitoring: the uptime of instances, and our own metrics."""
+"""Cloud Monitoring: the uptime of instances."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from spotkeeper.gcp.http_calls import PageTokens, parse_each
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR
 from spotkeeper.ports import Report
-from spotkeeper.tracking.costs import Uptime
+from spotkeeper.tracking.uptime import Uptime
 
 POINTS_PER_PAGE = 10_000
 """Few enough to keep a page of decoded series below some 20 MB; the service allows 100,000."""
@@ -53,7 +53,7 @@ class MonitoringUptime:
         self._retry = retry(patience)
 
     def uptime(self, project_id: str, hours: Sequence[datetime], report: Report) -> Iterator[Uptime]:
-        """Yield the uptime of every instance of the project in these consecutive hours, as far as it is not zero."""
+        """Yield the uptime of every instance of the project in these consecutive hours; zeros are left out."""
         wanted = {int((hour + HOUR).timestamp()): hour for hour in hours}
         request = uptime_request(project_id, hours)
         with translate_errors("Cloud Monitoring"):
@@ -61,9 +61,9 @@ class MonitoringUptime:
             while True:
                 decoded = self._page(request)
                 if request.page_token and not decoded.time_series and not decoded.next_page_token:
-                    decoded = self._page(request)  # A page that was promised and is empty may have lost what was on it.
+                    decoded = self._page(request)  # A page that a token announced should not be empty.
                 for error in decoded.execution_errors:
-                    report(f"Cloud Monitoring: {error.message or 'an incomplete answer'}")
+                    report(f"Cloud Monitoring: {error.message or 'an incomplete response'}")
                 for uptimes in parse_each(decoded.time_series, lambda series: _uptimes(series, wanted), report):
                     yield from uptimes
                 if not decoded.next_page_token:
@@ -76,7 +76,7 @@ class MonitoringUptime:
 
 
 def uptime_request(project_id: str, hours: Sequence[datetime]) -> ListTimeSeriesRequest:
-    """Return what asks for the uptime of every instance of the project in these consecutive hours."""
+    """Return the request for the uptime of every instance of the project in these consecutive hours."""
     return ListTimeSeriesRequest(
         name=f"projects/{project_id}",
         filter=(
@@ -94,7 +94,7 @@ def _uptimes(series: Any, wanted: dict[int, datetime]) -> list[Uptime]:  # noqa:
     key = InstanceKey(labels["project_id"], labels["zone"], labels["instance_id"])
     name = series.metric.labels["instance_name"]
     if not all(key):
-        message = f"Cloud Monitoring: a time series of {name!r} whose resource lacks a label: {str(labels)[:200]}"
+        message = f"Cloud Monitoring: the time series of {name!r} lacks a resource label: {str(labels)[:200]}"
         raise UnavailableError(message)
     return [
         Uptime(key, name, wanted[point.interval.end_time.seconds], seconds)
@@ -104,7 +104,7 @@ def _uptimes(series: Any, wanted: dict[int, datetime]) -> list[Uptime]:  # noqa:
 
 
 def _seconds(value: Any, name: str) -> float:  # noqa: ANN401 (protobuf of monitoring_v3.TypedValue)
-    """Return an uptime; one that is no number must not count as none."""
+    """Return an uptime in seconds; raises UnavailableError for a value that is not a number."""
     match value.WhichOneof("value"):
         case "double_value":
             return float(value.double_value)

@@ -1,4 +1,4 @@
-"""The tracker's ports, made of the real services."""
+"""The composition root of the tracker: its ports on the real services."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -6,32 +6,32 @@ from datetime import timedelta
 
 from spotkeeper.gcp.alert_channel import Channel
 from spotkeeper.gcp.bigquery.jobs import Jobs
-from spotkeeper.gcp.bigquery.tracker_tables import Warehouse
+from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.compute.preemptions import ComputePreemptions
 from spotkeeper.gcp.monitoring import MonitoringUptime, metric_client
 from spotkeeper.ports import Report
 from spotkeeper.pricing.skus import CatalogReading
-from spotkeeper.tracking.costs import Uptime
-from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Ports
 from spotkeeper.tracking.settings import TrackerSettings
+from spotkeeper.tracking.uptime import Uptime
 
 
 def tracker_ports(settings: TrackerSettings) -> Ports:
-    """Connect to the services; those that few runs need are connected to when they are needed."""
+    """Connect to the services; those that few runs need are connected on first use."""
     endpoints = settings.endpoints
     patience = timedelta(seconds=settings.retry_timeout_seconds)
     metrics = metric_client(endpoints.monitoring)
     instances = ComputeInstances(endpoints.compute, patience)
-    warehouse = Warehouse(Jobs(settings.project_id, settings.dataset, endpoints.bigquery, patience))
+    tables = TrackerTables(Jobs(settings.project_id, settings.dataset, endpoints.bigquery, patience))
     return Ports(
         uptime=MonitoringUptime(metrics, patience),
         instances=instances,
         preemptions=ComputePreemptions(endpoints.compute, patience),
         catalog=_CatalogWhenDue(endpoints.billing, patience),
-        ledger=warehouse,
-        inventory=warehouse,
+        ledger=tables,
+        inventory=tables,
         alerts=Channel(metrics if settings.custom_metrics else None, settings.project_id, settings.budgets, patience),
         assets=_AssetsWhenMissing(endpoints.assets, instances, patience) if settings.asset_history else None,
         stopwatch=lambda: timedelta(seconds=time.monotonic()),
@@ -55,8 +55,8 @@ class _AssetsWhenMissing:
         self._instances = instances
         self._patience = patience
 
-    def looks(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Look]:
+    def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
         from spotkeeper.gcp.assets import InstanceHistory  # noqa: PLC0415 (a second that most runs do not need)
 
         history = InstanceHistory(self._endpoint, self._instances.shapes, self._patience)
-        return history.looks(project_id, uptimes, report)
+        return history.observations(project_id, uptimes, report)

@@ -1,4 +1,4 @@
-"""When spend passes a share of a budget, and what is then said, in the form of a Cloud Billing budget notification."""
+"""Alerts for spend that passes a threshold of a budget, in the format of a Cloud Billing budget notification."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,16 +12,16 @@ from spotkeeper.tracking.settings import Budgets
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What Spot VMs cost in a period so far, in USD, and the shares of the budget that were already told."""
+    """What Spot VMs cost in a period so far, in USD, and the budget thresholds that were notified already."""
 
     period: Period
     cost_usd: Decimal
-    told: frozenset[Decimal] = frozenset()
+    notified: frozenset[Decimal] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A period whose spend passed one or more shares of its budget for the first time; `thresholds` ascend."""
+    """A period whose spend passed one or more thresholds of its budget for the first time; `thresholds` ascend."""
 
     period: Period
     cost_usd: Decimal
@@ -30,14 +30,14 @@ class Alert:
 
 
 def due_alerts(spends: Iterable[Spend], budgets: Budgets) -> list[Alert]:
-    """Return one alert for each period whose spend reached shares of its budget that nobody was told of."""
+    """Return one alert for each period whose spend reached thresholds that were not notified yet."""
     alerts = []
     for spend in spends:
         budget = budgets.amounts_usd.get(spend.period.kind)
         if budget is None:
             continue
-        reached = (share for share in budgets.thresholds if spend.cost_usd >= budget * share)
-        if new := tuple(share for share in reached if share not in spend.told):
+        reached = (threshold for threshold in budgets.thresholds if spend.cost_usd >= budget * threshold)
+        if new := tuple(threshold for threshold in reached if threshold not in spend.notified):
             alerts.append(Alert(spend.period, spend.cost_usd, budget, new))
     return alerts
 
@@ -60,7 +60,7 @@ def notification_body(alert: Alert, budgets: Budgets) -> bytes:
 
 
 def notification_attributes(alert: Alert, budgets: Budgets) -> Mapping[str, str]:
-    """Return the attributes of the notification: those of Cloud Billing, and who says so about which period."""
+    """Return the attributes of the notification: those of Cloud Billing, its source and the period."""
     return {
         "billingAccountId": budgets.billing_account_id,
         "budgetId": budgets.budget_id,

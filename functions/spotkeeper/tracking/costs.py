@@ -1,25 +1,16 @@
-"""Uptime and a price make a cost row: what one Spot VM cost in one hour."""
+"""The cost of one Spot VM in one hour: uptime times price."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from spotkeeper.instances import Instance, InstanceKey
+from spotkeeper.instances import Instance
 from spotkeeper.pricing.price_book import InstancePrice
+from spotkeeper.tracking.uptime import Uptime
 
 _NUMERIC = Decimal("1e-9")
 _EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
 _SECONDS_PER_HOUR = Decimal(3600)
-
-
-@dataclass(frozen=True, slots=True)
-class Uptime:
-    """How long one instance ran in one hour, as Cloud Monitoring counted it."""
-
-    key: InstanceKey
-    instance_name: str
-    hour: datetime
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +28,7 @@ class CostRow:
 def cost_row(instance: Instance, uptime: Uptime, price: InstancePrice) -> CostRow:
     """Return the cost of one instance in one hour.
 
-    Prices, hours and costs are each rounded once, half up, to nine decimals; a cost is worked out from the unrounded
+    Prices, hours and costs are each rounded once, half up, to nine decimals; a cost is computed from the unrounded
     hours and the rounded price, which is the price that the row shows.
     """
     seconds = Decimal(repr(uptime.seconds))
@@ -57,7 +48,7 @@ def _cost(seconds: Decimal, price: Decimal | None) -> Decimal | None:
 
 
 def _per_hour(amount: Decimal) -> Decimal:
-    """Divide, last: 75 s are an endless fraction of an hour, and 24 times its digits end just below a half."""
+    """Divide last: 75 s are a repeating fraction of an hour, and rounding it first would round the cost twice."""
     return _EXACT.divide(amount, _SECONDS_PER_HOUR).quantize(_NUMERIC, context=_EXACT)
 
 

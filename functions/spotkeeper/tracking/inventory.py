@@ -1,4 +1,4 @@
-"""Who an instance was in an hour: its shape, labels and provisioning model, from the looks taken at it."""
+"""Who an instance was in an hour: its shape, labels and provisioning model, from the observations of it."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,30 +10,30 @@ from spotkeeper.periods import HOUR
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """An instance that was seen unchanged at `first_seen`, at `last_seen`, and at every look between."""
+class Observation:
+    """An instance that was the same at `first_seen`, at `last_seen`, and at every scan between."""
 
     instance: Instance
     first_seen: datetime
     last_seen: datetime
 
 
-class Roster:
-    """The instances of one project: as they are now, and as earlier looks found them."""
+class Inventory:
+    """The instances of one project: as they are listed now, and as they were observed earlier."""
 
-    def __init__(self, now: Iterable[Instance], earlier: Iterable[Look] = ()) -> None:
-        self._now = {instance.key: instance for instance in now}
-        self._earlier: dict[InstanceKey, list[Look]] = defaultdict(list)
-        for look in sorted(earlier, key=lambda look: look.last_seen):
-            self._earlier[look.instance.key].append(look)
+    def __init__(self, listed: Iterable[Instance], observations: Iterable[Observation] = ()) -> None:
+        self._listed = {instance.key: instance for instance in listed}
+        self._observations: dict[InstanceKey, list[Observation]] = defaultdict(list)
+        for observation in sorted(observations, key=lambda each: each.last_seen):
+            self._observations[observation.instance.key].append(observation)
 
     def find(self, key: InstanceKey, hour: datetime) -> Instance | None:
-        """Return the instance as the first look after the hour found it, else as the last look before; else None.
+        """Return the instance as first observed after the hour, else as last observed before it; None when never.
 
-        A change between two looks so counts from the hour in which it was first seen, whether that hour is worked out
-        at once or days later.
+        A change between two scans so counts from the hour of the scan that first saw it, whether the hour is worked
+        out at once or days later.
         """
-        looks = self._earlier.get(key, [])
-        after = next((look.instance for look in looks if look.last_seen >= hour + HOUR), None)
-        before = looks[-1].instance if looks else None
-        return after or self._now.get(key) or before
+        observations = self._observations.get(key, [])
+        after = next((each.instance for each in observations if each.last_seen >= hour + HOUR), None)
+        before = observations[-1].instance if observations else None
+        return after or self._listed.get(key) or before

@@ -1,4 +1,4 @@
-"""What the tracker reads from and writes to."""
+"""The ports of the tracker: the sources it reads, the ledger it writes, and the alert channel."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,13 +15,14 @@ from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
-from spotkeeper.tracking.costs import CostRow, Uptime
-from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun
 from spotkeeper.tracking.settings import Budgets
+from spotkeeper.tracking.uptime import Uptime
 
-type Record = CostRow | Look | DatedRate | HourReading | HourRun | ShapeComponent | MachineTypePrice | Preemption
+type Record = CostRow | Observation | DatedRate | HourReading | HourRun | ShapeComponent | MachineTypePrice | Preemption
 
 
 class UptimeReader(Protocol):
@@ -41,7 +42,7 @@ class InstanceReader(Protocol):
 
 
 class PreemptionReader(Protocol):
-    """Compute Engine's record of what it took back."""
+    """Compute Engine's operations, which record each preemption."""
 
     def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:
         """Yield the preemptions from `start` up to, but without, `end`; raises UnavailableError."""
@@ -49,10 +50,10 @@ class PreemptionReader(Protocol):
 
 
 class AssetHistory(Protocol):
-    """Cloud Asset Inventory: how instances were that lived and died between two looks."""
+    """Cloud Asset Inventory: instances that were created and deleted between two scans."""
 
-    def looks(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Look]:
-        """Yield what is on record of these instances; raises UnavailableError."""
+    def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
+        """Yield the recorded versions of these instances; raises UnavailableError."""
         ...
 
 
@@ -60,15 +61,15 @@ class CatalogReader(Protocol):
     """The Cloud Billing Catalog."""
 
     def read(self) -> CatalogReading:
-        """Return all rates of the catalog; raises UnavailableError when it cannot be read to its end."""
+        """Return all rates of the catalog; raises UnavailableError unless all pages are read."""
         ...
 
 
 class Ledger(Protocol):
-    """What earlier runs recorded; every verb raises UnavailableError."""
+    """The records of earlier runs; every verb raises UnavailableError."""
 
     def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
-        """Return what is recorded of each hour since then, and when the catalog was read."""
+        """Return the recorded state of each hour since then, and the times at which the catalog was read."""
         ...
 
     def rates(self, since: datetime) -> list[DatedRate]:
@@ -81,55 +82,55 @@ class Ledger(Protocol):
 
 
 class Stage(Protocol):
-    """What one run is about to record: nobody sees any of it before `commit`; every verb raises UnavailableError."""
+    """The records of one run, invisible to readers before `commit`; every verb raises UnavailableError."""
 
     def add(self, record: Record) -> None:
-        """Take one more record."""
+        """Stage a record."""
         ...
 
     def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:
-        """Put costs, looks and rates into their tables, all or nothing, and return what the periods cost then."""
+        """Write the staged records to their tables in one transaction, and return the spend of each period after it."""
         ...
 
     def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
-        """Record the run itself, its alerts by message id, the gaps met since the commit, and the budgets there are."""
+        """Record the run, its alerts by message id, the gaps since the commit, and the budgets in force."""
         ...
 
 
-class Inventory(Protocol):
-    """The instances that earlier runs saw; every verb raises UnavailableError."""
+class InventoryReader(Protocol):
+    """The observations that earlier runs recorded; every verb raises UnavailableError."""
 
-    def looks_since(self, projects: Sequence[str], since: datetime) -> Iterator[Look]:
-        """Yield the looks that were still true at that time or later, in order of project id."""
+    def observations_since(self, projects: Sequence[str], since: datetime) -> Iterator[Observation]:
+        """Yield the observations that still held at that time or later, in order of project id."""
         ...
 
-    def looks_at(self, keys: Sequence[InstanceKey]) -> Iterator[Look]:
-        """Yield all looks at these instances."""
+    def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
+        """Yield all observations of these instances."""
         ...
 
 
 class AlertChannel(Protocol):
-    """Pub/Sub for alerts, and Cloud Monitoring for figures."""
+    """Pub/Sub for alerts, and Cloud Monitoring for metrics."""
 
     def publish(self, alert: Alert) -> str:
         """Send an alert and return its message id; raises UnavailableError."""
         ...
 
     def write_metrics(self, spends: Sequence[Spend], hours: Sequence[HourRun], at: datetime) -> None:
-        """Write the figures as custom metrics; raises UnavailableError."""
+        """Write the custom metrics; raises UnavailableError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the tracker reads from and writes to."""
+    """All ports of the tracker; `stopwatch` is monotonic."""
 
     uptime: UptimeReader
     instances: InstanceReader
     preemptions: PreemptionReader
     catalog: CatalogReader
     ledger: Ledger
-    inventory: Inventory
+    inventory: InventoryReader
     alerts: AlertChannel
     assets: AssetHistory | None
     stopwatch: Callable[[], timedelta]

@@ -1,4 +1,4 @@
-"""Preemptions: Compute Engine takes a Spot VM back when it needs the capacity."""
+"""Preemptions: Compute Engine stops a Spot VM when it needs the capacity."""
 
 from dataclasses import dataclass
 from datetime import datetime

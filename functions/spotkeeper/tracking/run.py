@@ -1,28 +1,31 @@
-"""The hourly use case: read how long Spot VMs ran, price it, record it, and tell when a budget is passed."""
+"""The hourly use case: read how long Spot VMs ran, price it, record it, and alert when a budget is passed."""
 
-import logging
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.instances import Instance, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
 from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of, rfc3339, spans
-from spotkeeper.ports import Report
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_history import PriceHistory
 from spotkeeper.pricing.price_list import machine_type_prices
+from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend, due_alerts
-from spotkeeper.tracking.backlog import Work, missing_work, work_of
-from spotkeeper.tracking.costs import Uptime, cost_row
-from spotkeeper.tracking.inventory import Look, Roster
+from spotkeeper.tracking.backlog import Backlog, HourState, full_backlog, hours_of, pending_hours, projects_of
+from spotkeeper.tracking.costs import cost_row
+from spotkeeper.tracking.identify import identify
+from spotkeeper.tracking.inventory import Inventory, Observation
 from spotkeeper.tracking.ports import Ports, Stage
-from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun, Summary
+from spotkeeper.tracking.run_summary import Gap, HourReading, HourRuns, Summary
 from spotkeeper.tracking.settings import TrackerSettings
+from spotkeeper.tracking.uptime import Totals, Uptime, add_series, capped, silent_hours, valid_seconds
+
+READ_DEADLINE_SECONDS = 540
+"""After so long a run starts to read no further project or hours: the function has 900 seconds, and needs up to 300 to
+record what it read."""
 
 HOURS_IN_MEMORY = 4
 """The most hours of one project that are held at once while a run catches up; more would only cost memory."""
@@ -42,51 +45,55 @@ class TrackRequest:
 def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRequest) -> Summary:
     """Record what Spot VMs cost in the requested hours, or else in all hours that are due and not complete yet.
 
-    What cannot be read is recorded as a gap of the hours it concerns, and a later run fills it. Raises UnavailableError
-    when nothing could be recorded; then nothing has changed, and the same call may be made again.
+    A source that cannot be read is recorded as a gap of the hours concerned, and a later run fills it. Raises
+    UnavailableError when nothing could be recorded; then nothing has changed, and the call may be repeated.
     """
     started = ports.stopwatch()
     latest = latest_closed_hour(request.now)
-    states, readings = ports.ledger.hour_states(latest - RETENTION)
-    if request.hours:
-        work = work_of(request.hours, settings.projects)
-    else:
-        due = latest_closed_hour(request.due)
-        work = missing_work(states, due, timedelta(hours=settings.catch_up_hours), settings.projects)
-    if not work:
+    states, catalog_readings = ports.ledger.hour_states(latest - RETENTION)
+    backlog = _backlog(settings, request, states)
+    if not backlog:
         log_event("nothing to do: every closed hour is complete", run_id=run_id, latest_hour=latest)
         return Summary(run_id)
-    seen_before = work.keys() != {latest} or latest in {state.hour for state in states}
+    hours = HourRuns(run_id, backlog, request.now)
+    # Without a later scan there is no later observation: a first or punctual run needs none of the inventory.
+    scanned_later = backlog.keys() != {latest} or latest in {state.hour for state in states}
+    # A budget that was passed in an hour that is caught up on is notified, though its day or month may be over.
+    caught_up = () if request.hours else periods_of(backlog)
     with ports.ledger.stage(run_id, request.now) as stage:
-        hours = {hour: HourRun(run_id, hour, request.now) for hour in sorted(work)}
-        run = _Run(settings, ports, stage, work, hours, request.now, started)
-        history = run.prices(PriceHistory(ports.ledger.rates(min(work)), readings), latest)
-        run.costs(history, seen_before=seen_before)
-        # A budget that was passed in an hour which is caught up with is told, though its day or month may be over.
-        caught_up = () if request.hours else periods_of(work)
-        alerts = run.conclude(history, budget_periods(latest), caught_up)
-    return Summary(run_id, tuple(run.hours.values()), alerts)
+        run = _Run(settings, ports, stage, backlog, hours, request.now, started)
+        history = run.refresh_prices(PriceHistory(ports.ledger.rates(min(backlog)), catalog_readings), latest)
+        run.record_usage(history, scanned_later=scanned_later)
+        alerts = run.finish(history, budget_periods(latest), caught_up)
+    return Summary(run_id, hours.all(), alerts)
 
 
-@dataclass(frozen=True, slots=True)
+def _backlog(settings: TrackerSettings, request: TrackRequest, states: Iterable[HourState]) -> Backlog:
+    if request.hours:
+        return full_backlog(request.hours, settings.projects)
+    catch_up = timedelta(hours=settings.catch_up_hours)
+    return pending_hours(states, latest_closed_hour(request.due), catch_up, settings.projects)
+
+
+@dataclass(slots=True)
 class _Run:
     """The steps of one run.
 
-    `hours` collects what each hour came to, and `running_since` from when on something ran in each project.
+    `shapes` collects the shapes of all cost rows, and `running_since` from when on something ran in each project.
     """
 
     settings: TrackerSettings
     ports: Ports
     stage: Stage
-    work: Work
-    hours: dict[datetime, HourRun]
+    backlog: Backlog
+    hours: HourRuns
     now: datetime
     started: timedelta
     shapes: set[Shape] = field(default_factory=set)
     running_since: dict[str, datetime] = field(default_factory=dict)
 
-    def prices(self, history: PriceHistory, latest: datetime) -> PriceHistory:
-        """Read the catalog when it is due, stage what it changes, and return the history with that in it."""
+    def refresh_prices(self, history: PriceHistory, latest: datetime) -> PriceHistory:
+        """Read the catalog when it is due, stage the changes, and return the history with them."""
         refresh = timedelta(hours=self.settings.price_refresh_hours)
         if history.last_served is not None and latest - history.last_served < refresh:
             return history
@@ -94,178 +101,117 @@ class _Run:
             reading = self.ports.catalog.read()
             changes = history.observe(reading.rates, latest)
         except UnavailableError as error:
-            self._miss(self.hours, Gap("billing catalog", str(error)))
+            self.hours.record_gap(self.backlog, Gap("billing catalog", str(error)))
             return history.without_refresh()
-        log_event(
-            "price catalog read",
-            rates=len(reading.rates),
-            changes=len(changes),
-            unclaimed=len(reading.unclaimed),
-            unclaimed_skus=[str(each) for each in reading.unclaimed[:_MOST_NAMED]],
-            collisions=len(reading.collisions),
-            collided_skus=[str(each) for each in reading.collisions[:_MOST_NAMED]],
-        )
+        _log_catalog(reading, len(changes))
         for change in changes:
             self.stage.add(change)
         for price in machine_type_prices(reading, self.now):
             self.stage.add(price)
         return history.after(changes, self.now)
 
-    def costs(self, history: PriceHistory, *, seen_before: bool) -> None:
-        """Stage the cost rows of all hours and projects, and every instance as it was found now."""
+    def record_usage(self, history: PriceHistory, *, scanned_later: bool) -> None:
+        """Stage the cost rows of all hours and projects, and every instance as it is listed now."""
         unknown: list[Uptime] = []
-        for project_id, looks in self._projects(seen_before=seen_before):
-            hours = [hour for hour, left in self.work.items() if project_id in left]
+        for project_id, observations in self._projects(scanned_later=scanned_later):
+            hours = hours_of(self.backlog, project_id)
             if self._is_late(project_id, hours):
                 continue
-            roster = Roster(self._look(project_id), looks)
-            for uptime in self._uptimes(project_id, hours):
-                instance = roster.find(uptime.key, uptime.hour)
+            inventory = Inventory(self._list_instances(project_id, hours), observations)
+            for uptime in self._read_uptime(project_id, hours):
+                instance = inventory.find(uptime.key, uptime.hour)
                 if instance is None:
                     unknown.append(uptime)
                 else:
-                    self._record(instance, uptime, history)
-            self._preemptions(project_id, hours)
-        for uptime, instance in self._identify(unknown):
+                    self._record_cost(instance, uptime, history)
+            self._record_preemptions(project_id, hours)
+        for uptime, instance in identify(unknown, self.ports.inventory, self.ports.assets, self.hours, self.stage.add):
             if instance is None:
                 self.hours[uptime.hour].unresolved.append(uptime)
             else:
-                self._record(instance, uptime, history)
+                self._record_cost(instance, uptime, history)
 
-    def conclude(
+    def finish(
         self, history: PriceHistory, present: Sequence[Period], caught_up: Sequence[Period]
     ) -> tuple[Alert, ...]:
-        """Make it all visible at once, tell of budgets that are passed, and record the run."""
-        for part in (part for shape in self.shapes for part in components_of(shape)):
-            self.stage.add(part)
-        for hour, wanted in self.work.items():
-            run = self.hours[hour]
-            run.projects = run.done(wanted)
-            run.prices_as_of = history.as_of(hour)
-            run.duration = self.ports.stopwatch() - self.started
-            for project_id in run.projects:
-                self.stage.add(HourReading(project_id, hour))
-            self.stage.add(run)
-        spends = self.stage.commit(tuple(self.hours), tuple(dict.fromkeys((*caught_up, *present))))
-        alerts, gaps = self._tell(spends, present)
+        """Commit what is staged, alert on budgets that are passed, and record the run."""
+        self._stage_run(history)
+        spends = self.stage.commit(tuple(self.backlog), tuple(dict.fromkeys((*caught_up, *present))))
+        alerts, gaps = self._notify(spends, present)
         self.stage.close(alerts, gaps, self.settings.budgets)
         for gap in gaps:
-            self._miss(self.hours, gap)
+            self.hours.record_gap(self.backlog, gap)
         return tuple(alerts.values())
 
-    def _projects(self, *, seen_before: bool) -> Iterator[tuple[str, Iterable[Look]]]:
-        """Every project of the work, with the earlier looks that its hours need: none when nobody looked after them."""
-        projects = sorted(frozenset[str]().union(*self.work.values()))
-        looks: Iterator[Look] = iter(())
-        if seen_before and projects:
-            looks = self.ports.inventory.looks_since(projects, min(self.work) + HOUR)
-        found = groupby(looks, key=lambda look: look.instance.key.project_id)
-        project_looks = next(found, None)
+    def _projects(self, *, scanned_later: bool) -> Iterator[tuple[str, Iterable[Observation]]]:
+        """Every project with pending hours, and the observations that these need; none without a later scan."""
+        projects = projects_of(self.backlog)
+        observations: Iterator[Observation] = iter(())
+        if scanned_later and projects:
+            observations = self.ports.inventory.observations_since(projects, min(self.backlog) + HOUR)
+        groups = groupby(observations, key=lambda each: each.instance.key.project_id)
+        group = next(groups, None)
         for project_id in projects:
-            if project_looks is not None and project_looks[0] == project_id:
-                yield project_id, project_looks[1]
-                project_looks = next(found, None)
+            if group is not None and group[0] == project_id:
+                yield project_id, group[1]
+                group = next(groups, None)
             else:
                 yield project_id, ()
 
-    def _look(self, project_id: str) -> Iterator[Instance]:
-        hours = [hour for hour, left in self.work.items() if project_id in left]
+    def _list_instances(self, project_id: str, hours: Sequence[datetime]) -> list[Instance]:
+        """List the instances of a project and stage an observation of each."""
+        listed = []
+        report = self.hours.reporter(hours, "compute", project_id)
         try:
-            for instance, since in self.ports.instances.instances(
-                project_id, self._reporter(hours, "compute", project_id)
-            ):
-                self.stage.add(Look(instance, self.now, self.now))
+            for instance, since in self.ports.instances.instances(project_id, report):
+                self.stage.add(Observation(instance, self.now, self.now))
+                listed.append(instance)
                 if since is not None:
                     self.running_since[project_id] = min(since, self.running_since.get(project_id, since))
-                yield instance
         except UnavailableError as error:
-            self._miss(hours, Gap("compute", str(error), project_id))
+            report(str(error))
+        return listed
 
-    def _preemptions(self, project_id: str, hours: Sequence[datetime]) -> None:
-        """Stage what was taken back from the first hour to the last; between them nothing is lost by a second look."""
-        report = self._reporter(hours, "preemptions", project_id)
+    def _read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Uptime]:
+        """Yield the uptime of every instance and hour once, as far as it is known, a few hours at a time."""
+        for span in spans(hours, HOURS_IN_MEMORY):
+            remaining = [hour for hour in hours if hour >= span[0]]
+            if self._is_late(project_id, remaining):
+                return
+            totals: Totals = {}
+            report = self.hours.reporter(span, "monitoring", project_id)
+            try:
+                for series in self.ports.uptime.uptime(project_id, span, report):
+                    self._flag_invalid(series)
+                    add_series(totals, series)
+            except UnavailableError as error:
+                self.hours.record_gap(remaining, Gap("monitoring", str(error), project_id))
+                yield from capped(totals.values())
+                return
+            self._flag_silent_hours(project_id, span, totals)
+            yield from capped(totals.values())
+
+    def _flag_invalid(self, series: Uptime) -> None:
+        if not valid_seconds(series.seconds):
+            detail = f"uptime of {series.instance_name} is {series.seconds} seconds"
+            self.hours.record_gap([series.hour], Gap("monitoring", detail, series.key.project_id))
+
+    def _flag_silent_hours(self, project_id: str, hours: Sequence[datetime], totals: Totals) -> None:
+        since = self.running_since.get(project_id)
+        for hour in silent_hours(hours, totals, since):
+            detail = f"Cloud Monitoring: no uptime at all, though an instance has run since {rfc3339(since or hour)}"
+            self.hours.record_gap([hour], Gap("monitoring", detail, project_id))
+
+    def _record_preemptions(self, project_id: str, hours: Sequence[datetime]) -> None:
+        """Stage the preemptions from the first hour to the last; reading an hour between them again loses nothing."""
+        report = self.hours.reporter(hours, "preemptions", project_id)
         try:
             for preemption in self.ports.preemptions.preemptions(project_id, min(hours), max(hours) + HOUR, report):
                 self.stage.add(preemption)
         except UnavailableError as error:
             report(str(error))
 
-    def _uptimes(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Uptime]:
-        """The uptime of every instance and hour, once; an instance that was renamed within an hour has two series."""
-        for span in spans(hours, HOURS_IN_MEMORY):
-            later = [hour for hour in hours if hour >= span[0]]
-            if self._is_late(project_id, later):
-                return
-            found: dict[tuple[InstanceKey, datetime], Uptime] = {}
-            try:
-                for uptime in self.ports.uptime.uptime(
-                    project_id, span, self._reporter(span, "monitoring", project_id)
-                ):
-                    same = found.get((uptime.key, uptime.hour))
-                    seconds = self._believed(uptime) + (same.seconds if same else 0)
-                    known = uptime.seconds == seconds
-                    found[uptime.key, uptime.hour] = uptime if known else replace(uptime, seconds=seconds)
-            except UnavailableError as error:
-                self._miss(later, Gap("monitoring", str(error), project_id))
-                yield from _known(found.values())
-                return
-            self._doubt(project_id, set(span) - {hour for _, hour in found})
-            yield from _known(found.values())
-
-    def _is_late(self, project_id: str, hours: Iterable[datetime]) -> bool:
-        """Whether a run has read for so long that it leaves these hours to the next one: it has to end in time."""
-        limit = timedelta(seconds=self.settings.reading_seconds)
-        late = self.ports.stopwatch() - self.started >= limit
-        if late:
-            self._miss(hours, Gap("time", f"not read: the run had read for {limit.total_seconds():.0f} s", project_id))
-        return late
-
-    def _doubt(self, project_id: str, silent: Iterable[datetime]) -> None:
-        """Take an hour without any uptime, through which an instance ran, for one that was not read."""
-        since = self.running_since.get(project_id)
-        for hour in sorted(silent):
-            if since is not None and since <= hour:
-                detail = f"Cloud Monitoring: no uptime at all, though an instance has run since {rfc3339(since)}"
-                self._miss([hour], Gap("monitoring", detail, project_id))
-
-    def _believed(self, uptime: Uptime) -> float:
-        """The seconds of one series; where they can be no uptime, no number, so that no sum with them is one either."""
-        if math.isfinite(uptime.seconds) and uptime.seconds >= 0:
-            return uptime.seconds
-        detail = f"uptime of {uptime.instance_name} is {uptime.seconds} seconds"
-        self._miss([uptime.hour], Gap("monitoring", detail, uptime.key.project_id))
-        return math.nan
-
-    def _identify(self, unknown: Sequence[Uptime]) -> Iterator[tuple[Uptime, Instance | None]]:
-        """Who the instances were that are neither there any more nor among the looks read so far."""
-        if not unknown:
-            return
-        keys = list(dict.fromkeys(uptime.key for uptime in unknown))
-        roster = Roster((), self.ports.inventory.looks_at(keys))
-        gone: dict[str, list[Uptime]] = defaultdict(list)
-        for uptime in unknown:
-            if instance := roster.find(uptime.key, uptime.hour):
-                yield uptime, instance
-            else:
-                gone[uptime.key.project_id].append(uptime)
-        for project_id, uptimes in gone.items():
-            roster = Roster((), self._asset_looks(project_id, uptimes))
-            yield from ((uptime, roster.find(uptime.key, uptime.hour)) for uptime in uptimes)
-
-    def _asset_looks(self, project_id: str, uptimes: Sequence[Uptime]) -> Iterator[Look]:
-        if self.ports.assets is None:
-            return
-        hours = {uptime.hour for uptime in uptimes}
-        try:
-            for look in self.ports.assets.looks(
-                project_id, uptimes, self._reporter(hours, "asset history", project_id)
-            ):
-                self.stage.add(look)
-                yield look
-        except UnavailableError as error:
-            self._miss(hours, Gap("asset history", str(error), project_id))
-
-    def _record(self, instance: Instance, uptime: Uptime, history: PriceHistory) -> None:
+    def _record_cost(self, instance: Instance, uptime: Uptime, history: PriceHistory) -> None:
         if instance.provisioning_model is not ProvisioningModel.SPOT:
             return
         row = cost_row(instance, uptime, history.price(instance.shape, instance.region, uptime.hour))
@@ -273,7 +219,21 @@ class _Run:
         self.hours[uptime.hour].count(row)
         self.shapes.add(instance.shape)
 
-    def _tell(self, spends: Sequence[Spend], present: Sequence[Period]) -> tuple[dict[str, Alert], list[Gap]]:
+    def _stage_run(self, history: PriceHistory) -> None:
+        """Stage the components of all shapes, which projects are recorded in full, and the run of each hour."""
+        for part in (part for shape in self.shapes for part in components_of(shape)):
+            self.stage.add(part)
+        for hour, projects in self.backlog.items():
+            run = self.hours[hour]
+            run.projects = run.without_gaps(projects)
+            run.prices_as_of = history.as_of(hour)
+            run.duration = self.ports.stopwatch() - self.started
+            for project_id in run.projects:
+                self.stage.add(HourReading(project_id, hour))
+            self.stage.add(run)
+
+    def _notify(self, spends: Sequence[Spend], present: Sequence[Period]) -> tuple[dict[str, Alert], list[Gap]]:
+        """Publish the alerts that are due and write the metrics; return the alerts by message id, and what failed."""
         sent: dict[str, Alert] = {}
         gaps = []
         try:
@@ -282,27 +242,28 @@ class _Run:
         except UnavailableError as error:
             gaps.append(Gap("alerts", str(error)))
         try:
-            of_now = [spend for spend in spends if spend.period in present]
-            self.ports.alerts.write_metrics(of_now, tuple(self.hours.values()), self.now)
+            current = [spend for spend in spends if spend.period in present]
+            self.ports.alerts.write_metrics(current, self.hours.all(), self.now)
         except UnavailableError as error:
             gaps.append(Gap("metrics", str(error)))
         return sent, gaps
 
-    def _reporter(self, hours: Iterable[datetime], source: str, project_id: str) -> Report:
-        concerned = list(hours)
-        return lambda detail: self._miss(concerned, Gap(source, detail, project_id))
-
-    def _miss(self, hours: Iterable[datetime], gap: Gap) -> None:
-        log_event("incomplete", logging.WARNING, source=gap.source, project_id=gap.project_id, detail=gap.detail)
-        for hour in hours:
-            if gap not in self.hours[hour].gaps:
-                self.hours[hour].gaps.append(gap)
+    def _is_late(self, project_id: str, hours: Iterable[datetime]) -> bool:
+        """Whether the read deadline has passed, so that these hours are left to the next run."""
+        late = self.ports.stopwatch() - self.started >= timedelta(seconds=READ_DEADLINE_SECONDS)
+        if late:
+            detail = f"not read: the run had read for {READ_DEADLINE_SECONDS} s"
+            self.hours.record_gap(hours, Gap("time", detail, project_id))
+        return late
 
 
-def _known(uptimes: Iterable[Uptime]) -> Iterator[Uptime]:
-    """The uptimes that are known, none of them longer than its hour."""
-    for uptime in uptimes:
-        if uptime.seconds > HOUR.total_seconds():
-            yield replace(uptime, seconds=HOUR.total_seconds())
-        elif uptime.seconds > 0:
-            yield uptime
+def _log_catalog(reading: CatalogReading, changes: int) -> None:
+    log_event(
+        "price catalog read",
+        rates=len(reading.rates),
+        changes=changes,
+        unclaimed=len(reading.unclaimed),
+        unclaimed_skus=[str(each) for each in reading.unclaimed[:_MOST_NAMED]],
+        collisions=len(reading.collisions),
+        collided_skus=[str(each) for each in reading.collisions[:_MOST_NAMED]],
+    )

@@ -1,18 +1,23 @@
-"""What a run of the tracker did: hour by hour, and in sum."""
+"""The results of a run of the tracker: hour by hour, and in sum."""
 
+import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from spotkeeper.logs import log_event
+from spotkeeper.ports import Report
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.tracking.alerts import Alert
-from spotkeeper.tracking.costs import CostRow, Uptime
+from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.uptime import Uptime
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that was asked for and not had. Without a project it concerns all of them."""
+    """Something that a source did not return. Without a project it concerns all of them."""
 
     source: str
     detail: str
@@ -21,7 +26,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class HourReading:
-    """The usage of one project in one hour was read in full: it replaces what was recorded of it before."""
+    """The usage of one project in one hour was read in full: its rows replace all earlier ones."""
 
     project_id: str
     hour: datetime
@@ -38,7 +43,7 @@ class Unpriced:
 
 @dataclass(slots=True)
 class HourRun:
-    """One hour of one run, as it is recorded in `tracker_runs`; `projects` are those done in full."""
+    """One hour of one run, as it is recorded in `tracker_runs`; `projects` are those recorded in full."""
 
     run_id: str
     hour: datetime
@@ -56,7 +61,7 @@ class HourRun:
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was asked for was had."""
+        """Whether all sources were read."""
         return not self.gaps
 
     def count(self, row: CostRow) -> None:
@@ -68,15 +73,42 @@ class HourRun:
         if row.cost is None:
             self.unpriced[Unpriced(row.instance.shape.machine_type, row.instance.region, row.price.reason)] += 1
 
-    def done(self, wanted: frozenset[str]) -> frozenset[str]:
-        """Return the projects of `wanted` that have no gap in this hour."""
-        lacking = {gap.project_id for gap in self.gaps}
-        return frozenset() if "" in lacking else wanted - lacking
+    def without_gaps(self, projects: frozenset[str]) -> frozenset[str]:
+        """Return those of the projects that have no gap in this hour."""
+        with_gaps = {gap.project_id for gap in self.gaps}
+        return frozenset() if "" in with_gaps else projects - with_gaps
+
+
+class HourRuns:
+    """The hours of one run, in order, and the gaps met while they are read."""
+
+    def __init__(self, run_id: str, hours: Iterable[datetime], recorded_at: datetime) -> None:
+        self._hours = {hour: HourRun(run_id, hour, recorded_at) for hour in sorted(hours)}
+
+    def __getitem__(self, hour: datetime) -> HourRun:
+        """Return the run of one hour."""
+        return self._hours[hour]
+
+    def all(self) -> tuple[HourRun, ...]:
+        """Return every hour's run, in order."""
+        return tuple(self._hours.values())
+
+    def record_gap(self, hours: Iterable[datetime], gap: Gap) -> None:
+        """Log a gap and record it once in each of the hours."""
+        log_event("incomplete", logging.WARNING, source=gap.source, project_id=gap.project_id, detail=gap.detail)
+        for hour in hours:
+            if gap not in self._hours[hour].gaps:
+                self._hours[hour].gaps.append(gap)
+
+    def reporter(self, hours: Iterable[datetime], source: str, project_id: str) -> Report:
+        """Return a function that records a sentence as a gap of these hours."""
+        concerned = list(hours)
+        return lambda detail: self.record_gap(concerned, Gap(source, detail, project_id))
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did, over all its hours; no hours when there was nothing to do."""
+    """The result of a run over all its hours; without hours when nothing was pending."""
 
     run_id: str
     hours: tuple[HourRun, ...] = ()
@@ -109,15 +141,15 @@ class Summary:
 
     @property
     def statuses(self) -> Counter[PriceStatus]:
-        """The rows by how sure their price is."""
+        """The rows by price status."""
         return sum((hour.statuses for hour in self.hours), Counter[PriceStatus]())
 
     @property
     def unresolved(self) -> list[Uptime]:
-        """The uptime of instances that nobody knows anything else of."""
+        """The uptime of instances that no source could identify."""
         return [uptime for hour in self.hours for uptime in hour.unresolved]
 
     @property
     def gaps(self) -> list[Gap]:
-        """All different gaps, in the order in which they were met."""
+        """All distinct gaps, in the order they were met."""
         return list(dict.fromkeys(gap for hour in self.hours for gap in hour.gaps))

@@ -33,7 +33,7 @@ _MOST_CATCH_UP_HOURS = LONGEST_RANGE.days * 24
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """The amounts that the tracker compares its own figures with, and how it tells when one is passed."""
+    """The budgets in USD by period, and the thresholds, topic and identity of their alerts."""
 
     amounts_usd: Mapping[PeriodKind, Decimal] = field(default_factory=dict)
     thresholds: tuple[Decimal, ...] = (Decimal("0.5"), Decimal("0.8"), Decimal("1.0"))
@@ -45,7 +45,7 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """Everything `track_spot_costs` is told by its environment."""
+    """The settings of `track_spot_costs`."""
 
     project_id: str
     projects: tuple[str, ...]
@@ -55,14 +55,13 @@ class TrackerSettings:
     asset_history: bool = False
     custom_metrics: bool = True
     retry_timeout_seconds: int = 60
-    reading_seconds: int = 540
     clock: Clock = Clock.SYSTEM
     budgets: Budgets = field(default_factory=Budgets)
     endpoints: Endpoints = field(default_factory=Endpoints)
 
     @classmethod
     def from_mapping(cls, variables: Mapping[str, str]) -> "TrackerSettings":
-        """Read the settings; raises SettingsError naming every variable that is wrong, and what it should be."""
+        """Read the settings; raises SettingsError naming every variable that is wrong, and what is expected."""
         found = setting_fields(variables)
         home = found.required("PROJECT_ID", project_id, "")
         endpoints = read_endpoints(found)
@@ -75,7 +74,6 @@ class TrackerSettings:
             asset_history=found.read("ASSET_HISTORY", from_text(boolean), default=False),
             custom_metrics=found.read("CUSTOM_METRICS", from_text(boolean), default=True),
             retry_timeout_seconds=read_retry_timeout_seconds(found),
-            reading_seconds=found.read("READING_SECONDS", from_text(integer(10, 3000)), 540),
             clock=read_clock(found, endpoints),
             budgets=_budgets(found),
             endpoints=endpoints,

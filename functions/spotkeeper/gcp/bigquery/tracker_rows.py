@@ -1,4 +1,4 @@
-"""The JSON form in which records are loaded into BigQuery, and back from its rows."""
+"""Records of the tracker as rows of BigQuery, and rows as records."""
 
 import hashlib
 import json
@@ -12,14 +12,15 @@ from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_history import DatedRate
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market, Rate, RateUnit
-from spotkeeper.tracking.costs import CostRow, Uptime
-from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import HourReading, HourRun
+from spotkeeper.tracking.uptime import Uptime
 
 UNRESOLVED_SHOWN = 100
-"""The most instances that one row of tracker_runs names; the count next to them is of all."""
+"""The most instances that one row of tracker_runs names; the count beside them covers all."""
 
 _SECONDS_PER_HOUR = Decimal(3600)
 
@@ -33,8 +34,8 @@ def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
     match record:
         case CostRow():
             column, row = "cost", _cost(record) | at_run
-        case Look():
-            column, row = "look", _look(record)
+        case Observation():
+            column, row = "observation", _observation(record)
         case DatedRate():
             column, row = "price", _price(record) | by_run
         case ShapeComponent():
@@ -50,8 +51,8 @@ def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
     return {column: row}
 
 
-def look_from(row: Mapping[str, Any]) -> Look:
-    """Return a row of vm_inventory as a look."""
+def observation_from(row: Mapping[str, Any]) -> Observation:
+    """Return a row of vm_inventory as an observation."""
     shape = Shape(
         machine_type=row["machine_type"],
         vcpus=row["vcpus"],
@@ -68,7 +69,7 @@ def look_from(row: Mapping[str, Any]) -> Look:
         labels=tuple((label["key"], label["value"]) for label in row["labels"]),
         managed_by=row["managed_by"],
     )
-    return Look(instance, row["first_seen"], row["last_seen"])
+    return Observation(instance, row["first_seen"], row["last_seen"])
 
 
 def dated_rate_from(row: Mapping[str, Any]) -> DatedRate:
@@ -102,13 +103,13 @@ def _cost(row: CostRow) -> dict[str, object]:
     }
 
 
-def _look(look: Look) -> dict[str, object]:
-    instance = _instance(look.instance)
+def _observation(observation: Observation) -> dict[str, object]:
+    instance = _instance(observation.instance)
     fingerprint = hashlib.blake2b(json.dumps(instance, sort_keys=True).encode(), digest_size=16).hexdigest()
     return {
         **instance,
-        "first_seen": rfc3339(look.first_seen),
-        "last_seen": rfc3339(look.last_seen),
+        "first_seen": rfc3339(observation.first_seen),
+        "last_seen": rfc3339(observation.last_seen),
         "fingerprint": fingerprint,
     }
 

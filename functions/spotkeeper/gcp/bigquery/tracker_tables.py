@@ -1,8 +1,8 @@
-"""BigQuery: the tables that runs read from and write to.
+"""The tables of the tracker in BigQuery.
 
-A run makes the same few jobs whatever the size of the fleet: it reads the states of the hours and the rates (and, when
-it catches up or misses an instance, earlier looks), loads one staging table, commits it in one transaction, and records
-itself in another.
+A run needs the same few jobs whatever the size of the fleet: it reads the states of the hours and the rates (and, when
+it catches up or misses an instance, earlier observations), loads one staging table, commits it in one transaction, and
+records itself in another.
 """
 
 import gzip
@@ -25,7 +25,7 @@ from google.cloud.bigquery import (
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
-from spotkeeper.gcp.bigquery.tracker_rows import dated_rate_from, look_from, staged
+from spotkeeper.gcp.bigquery.tracker_rows import dated_rate_from, observation_from, staged
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import InstanceKey
 from spotkeeper.logs import log_event
@@ -35,31 +35,33 @@ from spotkeeper.pricing.price_history import DatedRate
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
-from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap
 from spotkeeper.tracking.settings import Budgets
 
 STAGING_LIFE = timedelta(days=1)
-"""A staging table that a killed run left behind is deleted by BigQuery after this time."""
+"""BigQuery deletes the staging table of a killed run after this time."""
 
-_COLUMNS = {
+RECORD_TABLES = {
     "cost": "spot_vm_costs",
-    "look": "vm_inventory",
+    "observation": "vm_inventory",
     "price": "spot_prices",
     "run": "tracker_runs",
     "component": "shape_components",
     "machine_type_price": "machine_type_prices",
     "preemption": "spot_preemptions",
 }
+"""The records of the staging table; each has the columns of its table, as they are deployed."""
+
 _PARTS: Mapping[type, str] = {
     DatedRate: "commit_rates",
     ShapeComponent: "commit_components",
     MachineTypePrice: "commit_price_list",
     Preemption: "commit_preemptions",
 }
-"""What the transaction has to do for some records only: each of its statements takes BigQuery about a second."""
+"""Statements that the transaction needs for some records only: each takes BigQuery about a second."""
 
 _READING = SchemaField(
     "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
@@ -83,14 +85,14 @@ _BUDGET = StructQueryParameterType(
 )
 
 
-class Warehouse:
+class TrackerTables:
     """The dataset of the tracker; every verb raises UnavailableError."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
     def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
-        """Return what is recorded of each hour since then, and when the catalog was read."""
+        """Return the recorded state of each hour since then, and the times at which the catalog was read."""
         with translate_errors("BigQuery"):
             rows = list(self._jobs.query("hour_states", [_time("since", since)]))
             states = [HourState(row["hour"], row["complete"], frozenset(row["projects"])) for row in rows]
@@ -101,16 +103,16 @@ class Warehouse:
         with translate_errors("BigQuery"):
             return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
 
-    def looks_since(self, projects: Sequence[str], since: datetime) -> Iterator[Look]:
-        """Yield the looks that were still true at that time or later, in order of project id."""
+    def observations_since(self, projects: Sequence[str], since: datetime) -> Iterator[Observation]:
+        """Yield the observations that still held at that time or later, in order of project id."""
         parameters: list[Parameter] = [
             ArrayQueryParameter("projects", "STRING", list(projects)),
             _time("since", since),
         ]
-        return _looks(self._jobs.query("looks_since", parameters))
+        return _observations(self._jobs.query("observations_since", parameters))
 
-    def looks_at(self, keys: Sequence[InstanceKey]) -> Iterator[Look]:
-        """Yield all looks at these instances."""
+    def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
+        """Yield all observations of these instances."""
         projects = sorted({key.project_id for key in keys})
         instance_ids = sorted({key.instance_id for key in keys})
         parameters = [
@@ -118,22 +120,22 @@ class Warehouse:
             ArrayQueryParameter("instance_ids", "STRING", instance_ids),
         ]
         wanted = frozenset(keys)
-        looks = _looks(self._jobs.query("looks_at", parameters))
-        return (look for look in looks if look.instance.key in wanted)
+        observations = _observations(self._jobs.query("observations_of", parameters))
+        return (observation for observation in observations if observation.instance.key in wanted)
 
     @contextmanager
-    def stage(self, run_id: str, recorded_at: datetime) -> Iterator["WarehouseStage"]:
-        """Open the stage of a run: a compressed file here, and a staging table from `commit` on."""
+    def stage(self, run_id: str, recorded_at: datetime) -> Iterator["StagingTable"]:
+        """Open the stage of a run: a compressed local file, and a staging table from `commit` on."""
         with tempfile.TemporaryFile() as file:
-            stage = WarehouseStage(self._jobs, run_id, recorded_at, file)
+            stage = StagingTable(self._jobs, run_id, recorded_at, file)
             try:
                 yield stage
             finally:
                 stage.sweep()
 
 
-class WarehouseStage:
-    """What one run is about to record."""
+class StagingTable:
+    """The staged records of one run."""
 
     def __init__(self, jobs: Jobs, run_id: str, recorded_at: datetime, file: IO[bytes]) -> None:
         self._jobs = jobs
@@ -146,15 +148,17 @@ class WarehouseStage:
         self._kinds = set[type]()
 
     def add(self, record: Record) -> None:
-        """Take one more record."""
+        """Stage a record."""
         self._kinds.add(type(record))
         row = staged(record, self._run_id, rfc3339(self._recorded_at))
         self._lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
     def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:
-        """Load the staging table, put it into the tables in one transaction, and return what the periods cost then."""
+        """Load the staging table, write it to the tables in one transaction, and return the spend of each period."""
         self._lines.close()
-        columns = [SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in _COLUMNS.items()]
+        columns = [
+            SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in RECORD_TABLES.items()
+        ]
         self._jobs.load(self._table, [*columns, _READING], self._file, STAGING_LIFE)
         self._hours = hours
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
@@ -166,19 +170,19 @@ class WarehouseStage:
         with translate_errors("BigQuery"):
             [row] = self._jobs.transaction("commit", parameters, self._table, parts)
         costs = [(each["hour"], each["cost"]) for each in row["costs"]]
-        told = [(each["period"], each["period_start"], each["threshold"]) for each in row["told"]]
+        notified = [(each["period"], each["period_start"], each["threshold"]) for each in row["notified"]]
         return [
             Spend(
                 period,
                 sum((cost for hour, cost in costs if period.start <= hour < period.end), Decimal(0)),
-                frozenset(share for kind, start, share in told if (kind, start) == (period.kind, period.start)),
+                frozenset(share for kind, start, share in notified if (kind, start) == (period.kind, period.start)),
             )
             for period in periods
         ]
 
     def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
-        """Record the run itself, its alerts by message id, the gaps met since the commit, and the budgets there are."""
-        told = [
+        """Record the run, its alerts by message id, the gaps since the commit, and the budgets in force."""
+        sent = [
             StructQueryParameter(
                 None,
                 ScalarQueryParameter("period", "STRING", alert.period.kind),
@@ -206,7 +210,7 @@ class WarehouseStage:
         ]
         parameters = [
             *self._run_parameters(),
-            ArrayQueryParameter("alerts", _ALERT, told),
+            ArrayQueryParameter("alerts", _ALERT, sent),
             ArrayQueryParameter("gaps", _GAP, missed),
             ArrayQueryParameter("budgets", _BUDGET, amounts),
             ScalarQueryParameter("budget_id", "STRING", budgets.budget_id),
@@ -222,7 +226,7 @@ class WarehouseStage:
         ]
 
     def sweep(self) -> None:
-        """Delete the staging table; what cannot be deleted now expires by itself."""
+        """Delete the staging table; when that fails it expires."""
         self._lines.close()
         try:
             self._jobs.drop(self._table)
@@ -230,11 +234,11 @@ class WarehouseStage:
             log_event("staging table left to expire", table=self._table, detail=str(error))
 
 
-def _looks(rows: Iterator[Any]) -> Iterator[Look]:
+def _observations(rows: Iterator[Any]) -> Iterator[Observation]:
     for row in rows:
         with translate_errors("BigQuery"):
-            look = look_from(row)
-        yield look
+            observation = observation_from(row)
+        yield observation
 
 
 def _time(name: str, value: datetime) -> ScalarQueryParameter:

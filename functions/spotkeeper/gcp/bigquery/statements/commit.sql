@@ -1,14 +1,17 @@
--- Put one run's costs and looks into their tables, all or nothing, and say what each hour of the periods cost then.
--- Running it again changes nothing. What only some runs have to record stands in files of its own: commit_….sql.
+-- Write one run's costs and observations to their tables in one transaction, and return the cost of each hour of the
+-- periods after it. Idempotent. Statements that only some runs need are in files of their own: commit_….sql.
+--
+-- The records of the staging table have the columns of their tables in the same order, so that every INSERT takes all of
+-- them: the tables' definitions, sql/tables/*.json, are the one list of columns.
 
 BEGIN TRANSACTION;
 
--- BigQuery lets two transactions that only insert pass side by side; one that updates the same row has to wait.
+-- BigQuery lets transactions that only insert run concurrently; those that update the same row are serialized.
 UPDATE tracker_lock
 SET run_id = @run_id, locked_at = @recorded_at
 WHERE TRUE;
 
--- A project and hour that was read in full replaces what was recorded of it.
+-- A project and hour that was read in full replaces all its recorded rows.
 DELETE FROM spot_vm_costs AS recorded
 WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= @last_hour
   AND EXISTS (
@@ -18,7 +21,7 @@ WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= 
       AND staged.reading.hour = recorded.usage_start_time
   );
 
--- One that was read in part replaces only what it knows anew.
+-- One that was read in part replaces only the rows that it has.
 DELETE FROM spot_vm_costs AS recorded
 WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= @last_hour
   AND EXISTS (
@@ -30,27 +33,16 @@ WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= 
       AND staged.cost.usage_start_time = recorded.usage_start_time
   );
 
-INSERT INTO spot_vm_costs (
-  usage_start_time, usage_end_time, project_id, zone, region, instance_id, instance_name, machine_type,
-  provisioning_model, vcpus, memory_gib, gpu_type, gpu_count, local_ssd_gib, uptime_hours, spot_price, ondemand_price,
-  cost, ondemand_cost, currency, price_status, price_reason, price_as_of, labels, managed_by, run_id, recorded_at
-)
-SELECT
-  staged.cost.usage_start_time, staged.cost.usage_end_time, staged.cost.project_id, staged.cost.zone,
-  staged.cost.region, staged.cost.instance_id, staged.cost.instance_name, staged.cost.machine_type,
-  staged.cost.provisioning_model, staged.cost.vcpus, staged.cost.memory_gib, staged.cost.gpu_type,
-  staged.cost.gpu_count, staged.cost.local_ssd_gib, staged.cost.uptime_hours, staged.cost.spot_price,
-  staged.cost.ondemand_price, staged.cost.cost, staged.cost.ondemand_cost, staged.cost.currency,
-  staged.cost.price_status, staged.cost.price_reason, staged.cost.price_as_of, staged.cost.labels,
-  staged.cost.managed_by, staged.cost.run_id, staged.cost.recorded_at
-FROM {staging} AS staged
-WHERE staged.cost.instance_id IS NOT NULL;
+INSERT INTO spot_vm_costs
+SELECT cost.*
+FROM {staging}
+WHERE cost.instance_id IS NOT NULL;
 
--- An instance that is still as it was last seen is seen longer.
+-- An instance that is unchanged since the latest observation extends it.
 UPDATE vm_inventory AS known
 SET last_seen = seen.last_seen
 FROM (
-  SELECT latest.project_id, latest.zone, latest.instance_id, latest.first_seen, MAX(staged.look.last_seen) AS last_seen
+  SELECT latest.project_id, latest.zone, latest.instance_id, latest.first_seen, MAX(staged.observation.last_seen) AS last_seen
   FROM {staging} AS staged
   INNER JOIN (
     SELECT project_id, zone, instance_id, first_seen, last_seen, fingerprint
@@ -58,11 +50,11 @@ FROM (
     WHERE TRUE
     QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, zone, instance_id ORDER BY last_seen DESC) = 1
   ) AS latest
-    ON latest.project_id = staged.look.project_id
-    AND latest.zone = staged.look.zone
-    AND latest.instance_id = staged.look.instance_id
-    AND latest.fingerprint = staged.look.fingerprint
-    AND latest.last_seen < staged.look.last_seen
+    ON latest.project_id = staged.observation.project_id
+    AND latest.zone = staged.observation.zone
+    AND latest.instance_id = staged.observation.instance_id
+    AND latest.fingerprint = staged.observation.fingerprint
+    AND latest.last_seen < staged.observation.last_seen
   GROUP BY latest.project_id, latest.zone, latest.instance_id, latest.first_seen
 ) AS seen
 WHERE known.project_id = seen.project_id
@@ -70,30 +62,23 @@ WHERE known.project_id = seen.project_id
   AND known.instance_id = seen.instance_id
   AND known.first_seen = seen.first_seen;
 
--- One that is new, or no longer as it was last seen, begins a row. An older look than the last one tells nothing.
-INSERT INTO vm_inventory (
-  project_id, zone, region, instance_id, first_seen, last_seen, instance_name, machine_type, provisioning_model, vcpus,
-  memory_gib, gpu_type, gpu_count, local_ssd_gib, labels, managed_by, fingerprint
-)
-SELECT
-  staged.look.project_id, staged.look.zone, staged.look.region, staged.look.instance_id, staged.look.first_seen,
-  staged.look.last_seen, staged.look.instance_name, staged.look.machine_type, staged.look.provisioning_model,
-  staged.look.vcpus, staged.look.memory_gib, staged.look.gpu_type, staged.look.gpu_count, staged.look.local_ssd_gib,
-  staged.look.labels, staged.look.managed_by, staged.look.fingerprint
-FROM {staging} AS staged
+-- A new or changed instance starts a row. An observation older than the latest one is ignored.
+INSERT INTO vm_inventory
+SELECT observation.*
+FROM {staging}
 LEFT JOIN (
   SELECT project_id, zone, instance_id, last_seen, fingerprint
   FROM vm_inventory
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, zone, instance_id ORDER BY last_seen DESC) = 1
 ) AS latest
-  ON latest.project_id = staged.look.project_id
-  AND latest.zone = staged.look.zone
-  AND latest.instance_id = staged.look.instance_id
-WHERE staged.look.instance_id IS NOT NULL
+  ON latest.project_id = observation.project_id
+  AND latest.zone = observation.zone
+  AND latest.instance_id = observation.instance_id
+WHERE observation.instance_id IS NOT NULL
   AND (
     latest.instance_id IS NULL
-    OR (latest.fingerprint != staged.look.fingerprint AND latest.last_seen < staged.look.last_seen)
+    OR (latest.fingerprint != observation.fingerprint AND latest.last_seen < observation.last_seen)
   );
 
 -- {parts}
@@ -111,4 +96,4 @@ SELECT
     SELECT AS STRUCT period, period_start, threshold
     FROM budget_alerts
     WHERE period_start >= @periods_start AND period_start < @periods_end
-  ) AS told;
+  ) AS notified;

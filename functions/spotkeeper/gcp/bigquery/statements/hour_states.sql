@@ -1,10 +1,10 @@
--- Make sure of the row that transactions meet at, long before the first one of this run.
+-- Create the row that transactions are serialized by, long before the first one of this run.
 INSERT INTO tracker_lock (run_id, locked_at)
 SELECT 'none', @since
 FROM UNNEST([1])
 WHERE NOT EXISTS (SELECT 1 FROM tracker_lock);
 
--- What is recorded of each hour since a time, over all runs. One row is one hour.
+-- The recorded state of each hour since a time, over all runs. Grain: one hour.
 SELECT
   runs.hour,
   LOGICAL_OR(runs.complete) AS complete,

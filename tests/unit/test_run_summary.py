@@ -6,8 +6,9 @@ import pytest
 
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
-from spotkeeper.tracking.costs import CostRow, Uptime, cost_row
+from spotkeeper.tracking.costs import CostRow, cost_row
 from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
+from spotkeeper.tracking.uptime import Uptime
 
 HOUR = datetime(2026, 7, 21, 5, tzinfo=UTC)
 NOW = HOUR + timedelta(hours=1, minutes=7)
@@ -34,7 +35,7 @@ def run(*rows: CostRow, gaps: tuple[Gap, ...] = (), hour: datetime = HOUR) -> Ho
 
 
 @pytest.mark.parametrize(
-    ("gaps", "done"),
+    ("gaps", "recorded"),
     [
         ((), {"blue", "green", "red"}),
         ((Gap("monitoring", "403", "green"),), {"blue", "red"}),
@@ -45,15 +46,17 @@ def run(*rows: CostRow, gaps: tuple[Gap, ...] = (), hour: datetime = HOUR) -> Ho
         ((Gap("monitoring", "403", "green"), Gap("billing catalog", "503")), set()),
     ],
 )
-def test_a_project_is_done_when_neither_it_nor_all_projects_have_a_gap(gaps: tuple[Gap, ...], done: set[str]) -> None:
+def test_a_project_is_recorded_in_full_when_neither_it_nor_all_projects_have_a_gap(
+    gaps: tuple[Gap, ...], recorded: set[str]
+) -> None:
     found = run(gaps=gaps)
 
-    assert found.done(PROJECTS) == done
+    assert found.without_gaps(PROJECTS) == recorded
     assert found.complete == (not gaps)
 
 
-def test_no_project_is_done_that_was_not_asked_for() -> None:
-    assert run().done(frozenset()) == frozenset()
+def test_no_project_is_recorded_that_was_not_requested() -> None:
+    assert run().without_gaps(frozenset()) == frozenset()
 
 
 def test_an_hour_sums_its_rows() -> None:

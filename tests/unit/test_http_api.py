@@ -14,10 +14,10 @@ from spotkeeper.periods import Period, PeriodKind
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.alerts import Alert
-from spotkeeper.tracking.costs import Uptime
 from spotkeeper.tracking.http_api import SCHEDULE_HEADER, answer, decode
 from spotkeeper.tracking.run import TrackRequest
 from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
+from spotkeeper.tracking.uptime import Uptime
 
 NOW = datetime(2026, 7, 21, 14, 7, 12, tzinfo=UTC)
 START, END = "2026-07-21T05:00:00Z", "2026-07-21T07:00:00Z"

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from spotkeeper.tracking.backlog import HourState, missing_work, work_of
+from spotkeeper.tracking.backlog import HourState, full_backlog, pending_hours
 
 LATEST = datetime(2026, 7, 21, 13, tzinfo=UTC)
 PROJECTS = ("blue", "green")
@@ -13,7 +13,7 @@ def state(hours_ago: int, *, complete: bool = True, projects: tuple[str, ...] = 
 
 def due(*states: HourState, catch_up: timedelta = DAY) -> dict[int, set[str]]:
     """The work, by how many hours ago it is."""
-    work = missing_work(states, LATEST, catch_up, PROJECTS)
+    work = pending_hours(states, LATEST, catch_up, PROJECTS)
     return {(LATEST - hour) // timedelta(hours=1): set(projects) for hour, projects in work.items()}
 
 
@@ -59,4 +59,4 @@ def test_a_call_that_comes_late_does_nothing_for_later_hours() -> None:
 
 
 def test_requested_hours_are_done_whatever_is_recorded() -> None:
-    assert work_of([LATEST], PROJECTS) == {LATEST: frozenset(PROJECTS)}
+    assert full_backlog([LATEST], PROJECTS) == {LATEST: frozenset(PROJECTS)}

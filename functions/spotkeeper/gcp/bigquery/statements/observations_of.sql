@@ -1,0 +1,4 @@
+-- All observations of some instances. Grain: one instance while it was unchanged.
+SELECT * EXCEPT (region, fingerprint)
+FROM vm_inventory
+WHERE project_id IN UNNEST(@projects) AND instance_id IN UNNEST(@instance_ids)
