@@ -20,7 +20,7 @@ CREATED = {
 """Paths that are no part of a checkout, and what they are; what a command or test writes is below .local and .venv."""
 
 _FILE = re.compile(r"(?:[\w.*-]+/)*[\w*-][\w.*-]*\.(?:csv|hcl|html|in|json|md|png|py|sh|sql|tf|toml|tfvars|txt)")
-_SKIPPED = {"__pycache__", ".git", ".local", ".venv", ".venv-scanners"}
+_SKIPPED = {"__pycache__", ".git", ".hypothesis", ".local", ".terraform", ".venv", ".venv-scanners"}
 _IN_CODE = re.compile(r"```[^\n]*\n.*?```|`[^`\n]+`", re.DOTALL)
 
 
@@ -35,18 +35,19 @@ def broken_references(document: Path, text: str) -> Iterator[str]:
 
 
 @cache
-def tracked_paths() -> frozenset[str]:
-    """Return every file and folder of the checkout, relative to its root, without what tools and runs create."""
+def files() -> frozenset[str]:
+    """Return every file of the checkout, relative to its root, without what tools and runs create."""
     found = set[str]()
-    waiting = [ROOT]
-    while waiting:
-        for path in waiting.pop().iterdir():
-            if path.name in _SKIPPED or path.name.endswith("_cache"):
-                continue
-            found.add(str(path.relative_to(ROOT)))
-            if path.is_dir():
-                waiting.append(path)
+    for folder, folders, names in ROOT.walk():
+        folders[:] = [name for name in folders if name not in _SKIPPED and not name.endswith("_cache")]
+        found |= {str((folder / name).relative_to(ROOT)) for name in names}
     return frozenset(found)
+
+
+@cache
+def folders() -> frozenset[str]:
+    """Return every folder that has a file in it or below, relative to the root."""
+    return frozenset(str(parent) for name in files() for parent in Path(name).parents) - {"."}
 
 
 def _links(document: Path, text: str) -> Iterator[str]:
@@ -72,7 +73,7 @@ def _paths(text: str) -> Iterator[str]:
         if name in CREATED or name.startswith((".local", ".venv")) or not _is_path(name):
             continue
         pattern = re.compile(rf"(?:.*/)?{re.sub(r'\\\*|[A-Z][A-Z_]+', '[^/]+', re.escape(name))}")
-        if not any(pattern.fullmatch(path) for path in tracked_paths()):
+        if not any(pattern.fullmatch(path) for path in files() | folders()):
             yield f"path {name}: no such file or folder"
 
 
@@ -116,5 +117,5 @@ def command_parsers() -> dict[str, argparse.ArgumentParser]:
 def _modules(code: str) -> Iterator[str]:
     for module in re.findall(r"-m ((?:infra|tests|dashboards)[\w.]*)", code):
         path = module.replace(".", "/")
-        if not {f"{path}.py", f"{path}/__main__.py"} & tracked_paths():
+        if not {f"{path}.py", f"{path}/__main__.py"} & files():
             yield f"python -m {module}: no such module"

@@ -50,7 +50,7 @@ def test_the_readme_repeats_the_defaults_of_the_code() -> None:
         f"alerts at {', '.join(early)} and {last} % of a budget",
         f"stops at most {rule.caps.per_alert} VMs per alert",
         f"at most {rule.caps.per_alert} per alert and {rule.caps.per_day} per day",
-        f"only VMs with {' and '.join(step.priorities)} priority, from {step.share:.0%}".replace("%", " %"),
+        f"only VMs with {' and '.join(step.priorities)} priority, from {step.threshold:.0%}".replace("%", " %"),
         f"(`{policy.protect_label}=true`)",
         f"**Prices are read every {tracker.price_refresh_hours} hours**",
         f"at most {tracker.price_refresh_hours} hours carry the old one",

@@ -1,6 +1,6 @@
 """Whatever the documents name exists."""
 
-from tests.docs.references import CREATED, DOCUMENTS, ROOT, broken_references, tracked_paths
+from tests.docs.references import DOCUMENTS, ROOT, broken_references
 
 WRONG = """
 [a page](docs/none.md), [a heading](README.md#none) and `functions/spotkeeper/none.py`, `gcp/none.sql`, `none.csv`,
@@ -47,7 +47,3 @@ def test_a_broken_reference_of_each_kind_is_listed() -> None:
 
 def test_a_reference_that_holds_is_not_listed() -> None:
     assert list(broken_references(ROOT / "README.md", RIGHT)) == []
-
-
-def test_what_is_created_later_is_no_part_of_the_checkout() -> None:
-    assert CREATED.keys() & tracked_paths() <= {"infra/terraform.tfvars", "infra/terraform.tfstate"}
