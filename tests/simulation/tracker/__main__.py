@@ -1,0 +1,83 @@
+"""Let the tracker live through a world of any size, and print how far its records are from the truth.
+
+python -m tests.simulation.tracker --world 'points late' --vms 500 --hours 72 --mean-life 15 --seed 7
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from fractions import Fraction
+from time import process_time
+
+from tests.simulation.tracker.judgements import JUDGEMENTS, Outcome
+from tests.simulation.tracker.parameters import Parameters
+from tests.simulation.tracker.play import outcome_of
+from tests.simulation.tracker.worlds import WORLDS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 1 when a judgement that is not pending has findings."""
+    logging.getLogger("spotkeeper").setLevel(logging.CRITICAL)
+    options = _parser().parse_args(arguments)
+    failed = False
+    for name in [options.world] if options.world else WORLDS:
+        world = WORLDS[name]
+        parameters = _sized(world.parameters, options)
+        started = process_time()
+        outcome = outcome_of(parameters)
+        _print(f"\n{name}: {_summary(outcome)}, {process_time() - started:.1f} CPU s")
+        failed |= _judge(outcome, world.pending)
+    return int(failed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.tracker", description=main.__doc__)
+    parser.add_argument("--world", choices=WORLDS, help="one of the worlds; all when it is not given")
+    parser.add_argument("--vms", type=int, default=500, help="ephemeral VMs; a twentieth as many live for days")
+    parser.add_argument("--hours", type=int, default=72)
+    parser.add_argument("--mean-life", type=int, help="minutes that an ephemeral VM lives on average")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--asset-delay", type=int, help="minutes by which Cloud Asset Inventory is late")
+    return parser
+
+
+def _sized(parameters: Parameters, options: argparse.Namespace) -> Parameters:
+    sized = replace(parameters, vms=options.vms, hours=options.hours, seed=options.seed)
+    if options.mean_life is not None:
+        sized = replace(sized, mean_life=timedelta(minutes=options.mean_life))
+    if options.asset_delay is not None:
+        sized = replace(sized, asset_delay=timedelta(minutes=options.asset_delay))
+    return sized
+
+
+def _summary(outcome: Outcome) -> str:
+    vm_hours = len(outcome.spot_truth)
+    return f"{len(outcome.world.vms)} VMs, {vm_hours} Spot VM-hours, {len(outcome.records.rows)} rows"
+
+
+def _judge(outcome: Outcome, pending: frozenset[str]) -> bool:
+    metered = sum((segment.metered for every in outcome.truth.values() for segment in every), Fraction(0))
+    failed = False
+    for name, judgement in JUDGEMENTS.items():
+        findings = list(judgement(outcome))
+        failed |= bool(findings) and name not in pending
+        if findings or name in pending:
+            state = "pending" if name in pending else "FAILED"
+            share = sum((abs(finding.seconds) for finding in findings), Fraction(0)) / metered
+            usd = sum((finding.usd for finding in findings), Fraction(0))
+            first = findings[0].what if findings else "no finding"
+            _print(
+                f"  {state:8}{name:40}{len(findings):6}{float(share):9.3%} of seconds{float(usd):11.4f} USD  {first}"
+            )
+    return failed
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

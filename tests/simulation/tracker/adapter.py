@@ -1,0 +1,341 @@
+"""The one place where the world meets the product: the tracker's ports, made of a world, and tables in memory.
+
+The tables behave as the statements of the BigQuery adapter do; a commit is all or nothing.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.compute.instances import to_instance
+from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
+from spotkeeper.gcp.http_calls import parse_each
+from spotkeeper.instances import Instance, InstanceKey, Sighting
+from spotkeeper.periods import HOUR, Period, PeriodKind
+from spotkeeper.ports import Report
+from spotkeeper.pricing.catalog import read_catalog
+from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.skus import CatalogReading, sku_from_json
+from spotkeeper.tracking.alerts import Alert, Spend
+from spotkeeper.tracking.backlog import HourState
+from spotkeeper.tracking.costs import CostRow as TrackedRow
+from spotkeeper.tracking.costs import Uptime
+from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.ports import Ports, Record
+from spotkeeper.tracking.preemptions import Preemption
+from spotkeeper.tracking.run import TrackRequest, track
+from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun
+from spotkeeper.tracking.settings import Budgets, TrackerSettings
+from tests.simulation.tracker.calls import Call, Kill
+from tests.simulation.tracker.lives import Vm
+from tests.simulation.tracker.prices import catalog
+from tests.simulation.tracker.records import CostRow, ProjectHour, Records, SentAlert
+from tests.simulation.tracker.world import Access, Service, Version, World, resource
+
+BUDGETS = Budgets({PeriodKind.DAY: Decimal(2), PeriodKind.MONTH: Decimal(5)})
+
+
+class ProcessKilledError(Exception):
+    """The process of the run has ended."""
+
+
+class _NoMachineTypes(MachineTypes):
+    """Compute Engine knows no machine type that the product does not know."""
+
+    def __init__(self) -> None:
+        """Ask nobody."""
+
+    def get(self, project_id: str, zone: str, machine_type: str) -> None:  # noqa: ARG002 (as the class it stands for)
+        """Return None: there is none of this name."""
+        return
+
+
+@dataclass(slots=True)
+class _Services:
+    """Google's services as the ports show them, at the moment of a run."""
+
+    world: World
+    now: datetime
+    _shapes: Shapes = field(default_factory=lambda: Shapes(_NoMachineTypes()))
+
+    def uptime(self, project_id: str, hours: Sequence[datetime], report: Report) -> Iterator[Uptime]:  # noqa: ARG002 (the port's)
+        """Yield the uptime that Cloud Monitoring shows now."""
+        self._open(project_id, Service.MONITORING)
+        for hour in hours:
+            for (zone, instance_id, name), seconds in self.world.uptimes(project_id, hour, self.now).items():
+                yield Uptime(InstanceKey(project_id, zone, instance_id), name, hour, float(seconds))
+
+    def instances(self, project_id: str, report: Report) -> Iterator[Sighting]:
+        """Yield the VMs that Compute Engine lists now; a zone out of order is reported."""
+        if self.world.projects[project_id] is Access.API_OFF:
+            return iter(())
+        self._open(project_id, Service.COMPUTE)
+        zones = {outage.zone for outage in self.world.out_of_order(Service.COMPUTE, self.now, project_id)}
+        for zone in zones:
+            report(f"Compute Engine: {zone} does not answer")
+        listed = (vm for vm in self.world.listed(project_id, self.now) if vm.zone not in zones)
+        return parse_each(listed, lambda vm: self._sighting(vm, report), report)
+
+    def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:  # noqa: ARG002 (the port's)
+        """Yield the preemptions of a period."""
+        self._open(project_id, Service.COMPUTE)
+        for vm in self.world.vms:
+            for number, run in enumerate(vm.runs):
+                if vm.project_id == project_id and run.preempted and start <= run.end < end and run.end <= self.now:
+                    key = InstanceKey(project_id, vm.zone, vm.instance_id)
+                    operation = f"{vm.instance_id}-{number}"
+                    yield Preemption(key, vm.name, operation, operation, run.end)
+
+    def looks(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Look]:
+        """Yield the versions that Cloud Asset Inventory has of these VMs."""
+        self._open(project_id, Service.ASSETS)
+        wanted = {uptime.key for uptime in uptimes}
+        names = dict.fromkeys((uptime.instance_name, uptime.key.zone) for uptime in uptimes)
+        versions = (each for name, zone in names for each in self.world.history(project_id, name, zone, self.now))
+        looks = parse_each(versions, lambda version: self._look(version, report), report)
+        return (look for look in looks if look.instance.key in wanted)
+
+    def read(self) -> CatalogReading:
+        """Return the catalog as it stands now."""
+        self._fail(self.world.out_of_order(Service.CATALOG, self.now), "Cloud Billing Catalog")
+        return read_catalog([sku_from_json(sku) for sku in catalog(self.now, self.world.moves)])
+
+    def _sighting(self, vm: Vm, report: Report) -> Sighting:
+        run = vm.run_at(self.now)
+        instance = to_instance(vm.project_id, resource(vm, self.now), self._shapes, report)
+        return Sighting(instance, run.start if run else None)
+
+    def _look(self, version: Version, report: Report) -> Look:
+        """A version that still holds was seen now."""
+        described = resource(version.vm, version.start)
+        instance = to_instance(version.vm.project_id, described, self._shapes, report)
+        return Look(instance, version.start, version.end or self.now)
+
+    def _open(self, project_id: str, service: Service) -> None:
+        """Fail for a project that may not be read, and for a service that is out of order there."""
+        if self.world.projects[project_id] is Access.DENIED:
+            message = f"{service}: 403: permission denied on project {project_id}"
+            raise UnavailableError(message)
+        whole = [each for each in self.world.out_of_order(service, self.now, project_id) if not each.zone]
+        self._fail(whole, service)
+
+    def _fail(self, outages: Sequence[object], service: str) -> None:
+        if outages:
+            message = f"{service}: 503: the service is currently unavailable"
+            raise UnavailableError(message)
+
+
+@dataclass(slots=True)
+class Tables:
+    """The dataset and the budget topic."""
+
+    costs: dict[tuple[InstanceKey, datetime], TrackedRow] = field(default_factory=dict)
+    inventory: dict[InstanceKey, list[Look]] = field(default_factory=lambda: defaultdict(list))
+    dated_rates: dict[tuple[str, str, datetime], DatedRate] = field(default_factory=dict)
+    runs: list[HourRun] = field(default_factory=list)
+    told: set[tuple[PeriodKind, datetime, Decimal]] = field(default_factory=set)
+    sent: list[SentAlert] = field(default_factory=list)
+    reads: Counter[tuple[str, datetime]] = field(default_factory=Counter)
+    kill: Kill | None = None
+
+    def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
+        """Return what is recorded of each hour."""
+        by_hour: dict[datetime, list[HourRun]] = defaultdict(list)
+        for run in self.runs:
+            if run.hour >= since:
+                by_hour[run.hour].append(run)
+        states = [
+            HourState(hour, any(run.complete for run in runs), frozenset[str]().union(*(run.projects for run in runs)))
+            for hour, runs in by_hour.items()
+        ]
+        return states, sorted({run.prices_as_of for run in self.runs if run.prices_as_of and run.hour >= since})
+
+    def rates(self, since: datetime) -> list[DatedRate]:
+        """Return the rates that held at that time or later."""
+        return [dated for dated in self.dated_rates.values() if dated.valid_to is None or dated.valid_to > since]
+
+    def looks_since(self, projects: Sequence[str], since: datetime) -> Iterator[Look]:
+        """Yield the observations that were still true at that time, in order of project."""
+        looks = [look for versions in self.inventory.values() for look in versions if look.last_seen >= since]
+        looks.sort(key=lambda look: look.instance.key.project_id)
+        return (look for look in looks if look.instance.key.project_id in projects)
+
+    def looks_at(self, keys: Sequence[InstanceKey]) -> Iterator[Look]:
+        """Yield all observations of these instances."""
+        return (look for key in keys for look in self.inventory.get(key, ()))
+
+    @contextmanager
+    def stage(self, run_id: str, recorded_at: datetime) -> Iterator["_Stage"]:  # noqa: ARG002 (the port's)
+        """Open the stage of a run."""
+        yield _Stage(self)
+
+    def publish(self, alert: Alert) -> str:
+        """Send an alert."""
+        period = alert.period
+        self.sent += [SentAlert(period.kind, period.start, threshold, alert.cost_usd) for threshold in alert.thresholds]
+        self.end_if(Kill.AFTER_PUBLISH)
+        return f"message-{len(self.sent)}"
+
+    def write_metrics(self, spends: Sequence[Spend], hours: Sequence[HourRun], at: datetime) -> None:
+        """Keep no metrics."""
+
+    def end_if(self, kill: Kill) -> None:
+        """End the process when this is its moment."""
+        if self.kill is kill:
+            raise ProcessKilledError(kill)
+
+    def project_hours(self, projects: Iterable[str]) -> dict[tuple[str, datetime], ProjectHour]:
+        """Return what is recorded of each project and hour: by the last run that read it in full, else by the last."""
+        found: dict[tuple[str, datetime], ProjectHour] = {}
+        for run in self.runs:
+            for project_id in projects:
+                before = found.get((project_id, run.hour))
+                if project_id in run.projects or before is None or not before.complete:
+                    found[project_id, run.hour] = _project_hour(run, project_id)
+        return found
+
+
+class _Stage:
+    """What one run is about to record."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._records: dict[type, list[Record]] = defaultdict(list)
+
+    def add(self, record: Record) -> None:
+        """Take one more record."""
+        self._records[type(record)].append(record)
+
+    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:  # noqa: ARG002 (the port's)
+        """Put everything into the tables, and return what the periods cost then."""
+        tables = self._tables
+        tables.end_if(Kill.BEFORE_COMMIT)
+        readings = {(each.project_id, each.hour) for each in self._of(HourReading)}
+        tables.reads.update(readings)
+        for key, hour in [key for key in tables.costs if (key[0].project_id, key[1]) in readings]:
+            del tables.costs[key, hour]
+        for row in self._of(TrackedRow):
+            tables.costs[row.instance.key, row.hour] = row
+        latest = {key: versions[-1] for key, versions in tables.inventory.items()}
+        for look in self._of(Look):
+            self._observe(look, latest.get(look.instance.key))
+        for dated in self._of(DatedRate):
+            tables.dated_rates[dated.rate.sku_id, dated.rate.region, dated.valid_from] = dated
+        tables.end_if(Kill.AFTER_COMMIT)
+        return [self._spend(period) for period in periods]
+
+    def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:  # noqa: ARG002 (the port's)
+        """Record the run and its alerts."""
+        self._tables.end_if(Kill.BEFORE_CLOSE)
+        for run in self._of(HourRun):
+            self._tables.runs.append(replace(run, gaps=[*run.gaps, *gaps]))
+        for alert in alerts.values():
+            period = alert.period
+            self._tables.told |= {(period.kind, period.start, threshold) for threshold in alert.thresholds}
+
+    def _of[Kind: Record](self, kind: type[Kind]) -> Iterator[Kind]:
+        return (record for record in self._records[kind] if isinstance(record, kind))
+
+    def _observe(self, look: Look, latest: Look | None) -> None:
+        """Extend the latest row of an instance that has not changed, or begin one; an older observation is dropped."""
+        versions = self._tables.inventory[look.instance.key]
+        if latest is None:
+            versions.append(look)
+        elif latest.last_seen < look.last_seen and latest.instance == look.instance:
+            position = versions.index(latest)
+            versions[position] = replace(latest, last_seen=max(versions[position].last_seen, look.last_seen))
+        elif latest.last_seen < look.last_seen:
+            versions.append(look)
+        versions.sort(key=lambda version: version.last_seen)
+
+    def _spend(self, period: Period) -> Spend:
+        rows = self._tables.costs.values()
+        cost = sum((row.cost or Decimal(0) for row in rows if period.start <= row.hour < period.end), Decimal(0))
+        told = {share for kind, start, share in self._tables.told if (kind, start) == (period.kind, period.start)}
+        return Spend(period, cost, frozenset(told))
+
+
+def _project_hour(run: HourRun, project_id: str) -> ProjectHour:
+    """What one run recorded of a project; a gap without a project concerns all."""
+    unresolved: dict[str, Fraction] = defaultdict(Fraction)
+    for uptime in run.unresolved:
+        if uptime.key.project_id == project_id:
+            unresolved[uptime.key.instance_id] += Fraction(Decimal(repr(uptime.seconds)))
+    return ProjectHour(
+        complete=project_id in run.projects,
+        gaps=tuple(f"{gap.source}: {gap.detail}" for gap in run.gaps if gap.project_id in {"", project_id}),
+        unresolved=dict(unresolved),
+    )
+
+
+def _row(row: TrackedRow) -> CostRow:
+    instance: Instance = row.instance
+    shape = instance.shape
+    return CostRow(
+        project_id=instance.key.project_id,
+        zone=instance.key.zone,
+        instance_id=instance.key.instance_id,
+        hour=row.hour,
+        start=row.hour,
+        end=row.hour + HOUR,
+        machine_type=shape.machine_type,
+        gpus=(shape.gpu_type, shape.gpu_count) if shape.gpu_type else None,
+        local_ssd_gib=shape.local_ssd_gib,
+        labels=dict(instance.labels),
+        uptime_hours=row.uptime_hours,
+        billed_hours=row.uptime_hours,
+        price=row.price.spot,
+        price_status=row.price.status,
+        cost=row.cost,
+    )
+
+
+@dataclass(slots=True)
+class Tracker:
+    """The tracker in a world: every call runs the use case; its records stay."""
+
+    world: World
+    asset_history: bool = True
+    budgets: Budgets = field(default_factory=Budgets)
+    tables: Tables = field(default_factory=Tables)
+    _runs: int = 0
+
+    def call(self, call: Call) -> None:
+        """Run once; a killed run leaves behind what it had committed."""
+        settings = TrackerSettings(
+            project_id="home-project",
+            projects=tuple(sorted(self.world.projects)),
+            budgets=self.budgets,
+        )
+        services = _Services(self.world, call.at)
+        self.tables.kill = call.kill
+        self._runs += 1
+        ports = Ports(
+            uptime=services,
+            instances=services,
+            preemptions=services,
+            catalog=services,
+            ledger=self.tables,
+            inventory=self.tables,
+            alerts=self.tables,
+            assets=services if self.asset_history else None,
+            stopwatch=lambda: timedelta(0),
+        )
+        try:
+            track(settings, ports, f"run-{self._runs}", TrackRequest(call.at, call.due, call.hours))
+        except ProcessKilledError:
+            self.tables.kill = None
+
+    def records(self) -> Records:
+        """Return what is recorded by now."""
+        return Records(
+            rows=[_row(row) for row in self.tables.costs.values()],
+            hours=self.tables.project_hours(self.world.projects),
+            alerts=self.tables.sent,
+            reads=self.tables.reads,
+        )

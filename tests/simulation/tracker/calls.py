@@ -1,0 +1,82 @@
+"""How the tracker is called: on time, late, twice, killed, or not at all for days."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tests.simulation.tracker.lives import HOUR
+from tests.simulation.tracker.world import World
+
+MINUTE_OF_CALL = timedelta(minutes=7)
+
+
+class Kill(StrEnum):
+    """The moment at which the process of a run ends."""
+
+    BEFORE_COMMIT = "before commit"
+    AFTER_COMMIT = "after commit"
+    AFTER_PUBLISH = "after publish"
+    BEFORE_CLOSE = "before close"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the tracker: when it runs, when it was due, the hours asked for, and when it is killed."""
+
+    at: datetime
+    due: datetime
+    hours: tuple[datetime, ...] = ()
+    kill: Kill | None = None
+
+
+def hourly(world: World) -> Iterator[Call]:
+    """Call in minute 7 after each hour."""
+    for number in range(len(world.hours)):
+        at = world.start + HOUR * (number + 1) + MINUTE_OF_CALL
+        yield Call(at, at)
+
+
+def irregular(world: World) -> Iterator[Call]:
+    """Call twice, late, out of order for one hour, and not at all for a day."""
+    for number, call in enumerate(hourly(world)):
+        if 30 <= number < 54:
+            continue
+        match number % 9:
+            case 2:
+                yield call
+                yield Call(call.at + timedelta(minutes=1), call.due)
+            case 4:
+                yield Call(call.at + timedelta(minutes=35), call.due)
+            case 6:
+                yield Call(call.at + timedelta(minutes=2), call.due - 2 * HOUR)
+                yield call
+            case 7:
+                yield call
+                yield Call(call.at + timedelta(minutes=3), call.due, world.hours[3:5])
+            case _:
+                yield call
+
+
+def interrupted(world: World) -> Iterator[Call]:
+    """Kill every third run, each time at another moment; the scheduler calls again a minute later."""
+    kills = tuple(Kill)
+    for number, call in enumerate(hourly(world)):
+        if number % 3 == 1:
+            yield Call(call.at, call.due, kill=kills[number // 3 % len(kills)])
+            yield Call(call.at + timedelta(minutes=1), call.due)
+        else:
+            yield call
+
+
+def silent_for_days(world: World) -> Iterator[Call]:
+    """Do not call for 62 hours, which is longer than the tracker catches up with by default."""
+    return (call for number, call in enumerate(hourly(world)) if not 4 <= number < 66)
+
+
+SCHEDULES: Mapping[str, Callable[[World], Iterator[Call]]] = {
+    "hourly": hourly,
+    "irregular": irregular,
+    "interrupted": interrupted,
+    "silent": silent_for_days,
+}

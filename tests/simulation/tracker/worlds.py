@@ -1,0 +1,62 @@
+"""The worlds that are lived through: one for each thing that happens, one for all, and what is not promised yet.
+
+A world is small in the suite; `python -m tests.simulation.tracker` makes it as large as wanted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from tests.simulation.tracker.parameters import Parameters
+
+SMALL = Parameters(vms=40, hours=24, mean_life=timedelta(minutes=30))
+
+
+@dataclass(frozen=True, slots=True)
+class NamedWorld:
+    """Parameters, and the judgements that the tracker does not pass there yet; they are measured all the same."""
+
+    parameters: Parameters
+    pending: frozenset[str] = frozenset()
+
+
+def _world(parameters: Parameters, *pending: str) -> NamedWorld:
+    return NamedWorld(parameters, frozenset(pending))
+
+
+WORLDS: Mapping[str, NamedWorld] = {
+    "nothing special": _world(SMALL),
+    "lives of 5 minutes": _world(replace(SMALL, mean_life=timedelta(minutes=5))),
+    "lives of 4 hours": _world(replace(SMALL, mean_life=timedelta(hours=4))),
+    "no asset history": _world(replace(SMALL, asset_history=False), "vms_are_identified"),
+    "asset inventory 20 minutes late": _world(replace(SMALL, asset_delay=timedelta(minutes=20)), "vms_are_identified"),
+    "machines changed while stopped": _world(
+        replace(SMALL, changes=True), "rows_have_uptime", "seconds_are_accounted_for", "machines_are_as_they_ran"
+    ),
+    "labels changed": _world(replace(SMALL, relabels=True)),
+    "prices moved": _world(replace(SMALL, moves=True), "prices_are_true_or_marked"),
+    "outages": _world(replace(SMALL, outages=True)),
+    "prices moved in an outage": _world(replace(SMALL, moves=True, outages=True), "prices_are_true_or_marked"),
+    "points late": _world(replace(SMALL, late_points=True), "rows_hold_what_was_metered", "seconds_are_accounted_for"),
+    "points lost": _world(replace(SMALL, lost_points=True)),
+    "projects that cannot be read": _world(replace(SMALL, unreadable_projects=True)),
+    "local SSD, 28 days": _world(
+        replace(SMALL, local_ssd=True, start=datetime(2026, 2, 10, tzinfo=UTC)), "local_ssd_is_priced_by_the_month"
+    ),
+    "local SSD, 30 days": _world(
+        replace(SMALL, local_ssd=True, start=datetime(2026, 6, 10, tzinfo=UTC)), "local_ssd_is_priced_by_the_month"
+    ),
+    "local SSD, into a month of 31 days": _world(
+        replace(SMALL, local_ssd=True, start=datetime(2026, 6, 30, 12, tzinfo=UTC)), "local_ssd_is_priced_by_the_month"
+    ),
+    "virtual workstations": _world(replace(SMALL, workstations=True), "all_machines_are_priced"),
+    "preempted in the first minute": _world(replace(SMALL, first_minute=True), "first_minute_is_billed_as_google_does"),
+    "metadata without key or value": _world(
+        replace(SMALL, odd_metadata=True), "vms_are_identified", "hours_are_filled"
+    ),
+    "runs late, doubled and out of order": _world(replace(SMALL, runs="irregular", relabels=True, hours=60)),
+    "runs killed": _world(replace(SMALL, runs="interrupted", budgets=True)),
+    "no run for 62 hours": _world(
+        replace(SMALL, runs="silent", hours=72), "seconds_are_accounted_for", "hours_are_filled"
+    ),
+}
