@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.tracker", description=main.__doc__)
     parser.add_argument("--world", choices=WORLDS, help="one of the worlds; all when it is not given")
-    parser.add_argument("--vms", type=int, default=500, help="ephemeral VMs; a twentieth as many live for days")
+    parser.add_argument("--vms", type=int, default=500, help="ephemeral VMs")
+    parser.add_argument("--long-lived", type=int, default=25, help="VMs that live for days")
     parser.add_argument("--hours", type=int, default=72)
     parser.add_argument("--mean-life", type=int, help="minutes that an ephemeral VM lives on average")
     parser.add_argument("--seed", type=int, default=1)
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sized(parameters: Parameters, options: argparse.Namespace) -> Parameters:
-    sized = replace(parameters, vms=options.vms, hours=options.hours, seed=options.seed)
+    sized = replace(parameters, vms=options.vms, long_lived=options.long_lived, hours=options.hours, seed=options.seed)
     if options.mean_life is not None:
         sized = replace(sized, mean_life=timedelta(minutes=options.mean_life))
     if options.asset_delay is not None:

@@ -24,13 +24,13 @@ from spotkeeper.pricing.skus import CatalogReading, sku_from_json
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow as TrackedRow
-from spotkeeper.tracking.costs import Uptime
-from spotkeeper.tracking.inventory import Look
+from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Ports, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun
 from spotkeeper.tracking.settings import Budgets, TrackerSettings
+from spotkeeper.tracking.uptime import Uptime
 from tests.simulation.tracker.calls import Call, Kill
 from tests.simulation.tracker.lives import Vm
 from tests.simulation.tracker.prices import catalog
@@ -91,14 +91,14 @@ class _Services:
                     operation = f"{vm.instance_id}-{number}"
                     yield Preemption(key, vm.name, operation, operation, run.end)
 
-    def looks(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Look]:
+    def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
         """Yield the versions that Cloud Asset Inventory has of these VMs."""
         self._open(project_id, Service.ASSETS)
         wanted = {uptime.key for uptime in uptimes}
         names = dict.fromkeys((uptime.instance_name, uptime.key.zone) for uptime in uptimes)
         versions = (each for name, zone in names for each in self.world.history(project_id, name, zone, self.now))
-        looks = parse_each(versions, lambda version: self._look(version, report), report)
-        return (look for look in looks if look.instance.key in wanted)
+        observations = parse_each(versions, lambda version: self._observation(version, report), report)
+        return (observation for observation in observations if observation.instance.key in wanted)
 
     def read(self) -> CatalogReading:
         """Return the catalog as it stands now."""
@@ -110,11 +110,11 @@ class _Services:
         instance = to_instance(vm.project_id, resource(vm, self.now), self._shapes, report)
         return Sighting(instance, run.start if run else None)
 
-    def _look(self, version: Version, report: Report) -> Look:
+    def _observation(self, version: Version, report: Report) -> Observation:
         """A version that still holds was seen now."""
         described = resource(version.vm, version.start)
         instance = to_instance(version.vm.project_id, described, self._shapes, report)
-        return Look(instance, version.start, version.end or self.now)
+        return Observation(instance, version.start, version.end or self.now)
 
     def _open(self, project_id: str, service: Service) -> None:
         """Fail for a project that may not be read, and for a service that is out of order there."""
@@ -135,7 +135,7 @@ class Tables:
     """The dataset and the budget topic."""
 
     costs: dict[tuple[InstanceKey, datetime], TrackedRow] = field(default_factory=dict)
-    inventory: dict[InstanceKey, list[Look]] = field(default_factory=lambda: defaultdict(list))
+    inventory: dict[InstanceKey, list[Observation]] = field(default_factory=lambda: defaultdict(list))
     dated_rates: dict[tuple[str, str, datetime], DatedRate] = field(default_factory=dict)
     runs: list[HourRun] = field(default_factory=list)
     told: set[tuple[PeriodKind, datetime, Decimal]] = field(default_factory=set)
@@ -159,15 +159,20 @@ class Tables:
         """Return the rates that held at that time or later."""
         return [dated for dated in self.dated_rates.values() if dated.valid_to is None or dated.valid_to > since]
 
-    def looks_since(self, projects: Sequence[str], since: datetime) -> Iterator[Look]:
+    def observations_since(self, projects: Sequence[str], since: datetime) -> Iterator[Observation]:
         """Yield the observations that were still true at that time, in order of project."""
-        looks = [look for versions in self.inventory.values() for look in versions if look.last_seen >= since]
-        looks.sort(key=lambda look: look.instance.key.project_id)
-        return (look for look in looks if look.instance.key.project_id in projects)
+        observations = [
+            observation
+            for versions in self.inventory.values()
+            for observation in versions
+            if observation.last_seen >= since
+        ]
+        observations.sort(key=lambda observation: observation.instance.key.project_id)
+        return (observation for observation in observations if observation.instance.key.project_id in projects)
 
-    def looks_at(self, keys: Sequence[InstanceKey]) -> Iterator[Look]:
+    def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
         """Yield all observations of these instances."""
-        return (look for key in keys for look in self.inventory.get(key, ()))
+        return (observation for key in keys for observation in self.inventory.get(key, ()))
 
     @contextmanager
     def stage(self, run_id: str, recorded_at: datetime) -> Iterator["_Stage"]:  # noqa: ARG002 (the port's)
@@ -222,8 +227,8 @@ class _Stage:
         for row in self._of(TrackedRow):
             tables.costs[row.instance.key, row.hour] = row
         latest = {key: versions[-1] for key, versions in tables.inventory.items()}
-        for look in self._of(Look):
-            self._observe(look, latest.get(look.instance.key))
+        for observation in self._of(Observation):
+            self._observe(observation, latest.get(observation.instance.key))
         for dated in self._of(DatedRate):
             tables.dated_rates[dated.rate.sku_id, dated.rate.region, dated.valid_from] = dated
         tables.end_if(Kill.AFTER_COMMIT)
@@ -241,16 +246,16 @@ class _Stage:
     def _of[Kind: Record](self, kind: type[Kind]) -> Iterator[Kind]:
         return (record for record in self._records[kind] if isinstance(record, kind))
 
-    def _observe(self, look: Look, latest: Look | None) -> None:
+    def _observe(self, observation: Observation, latest: Observation | None) -> None:
         """Extend the latest row of an instance that has not changed, or begin one; an older observation is dropped."""
-        versions = self._tables.inventory[look.instance.key]
+        versions = self._tables.inventory[observation.instance.key]
         if latest is None:
-            versions.append(look)
-        elif latest.last_seen < look.last_seen and latest.instance == look.instance:
+            versions.append(observation)
+        elif latest.last_seen < observation.last_seen and latest.instance == observation.instance:
             position = versions.index(latest)
-            versions[position] = replace(latest, last_seen=max(versions[position].last_seen, look.last_seen))
-        elif latest.last_seen < look.last_seen:
-            versions.append(look)
+            versions[position] = replace(latest, last_seen=max(versions[position].last_seen, observation.last_seen))
+        elif latest.last_seen < observation.last_seen:
+            versions.append(observation)
         versions.sort(key=lambda version: version.last_seen)
 
     def _spend(self, period: Period) -> Spend:

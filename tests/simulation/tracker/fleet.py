@@ -16,9 +16,6 @@ PROJECTS = ("ci-runners", "batch-jobs", "render-farm")
 UNREADABLE = {"denied-project": Access.DENIED, "no-compute": Access.API_OFF}
 ZONES = ("us-central1-a", "us-central1-b", "europe-west4-a")
 SHORTEST_LIFE = timedelta(minutes=3)
-LONG_LIVED_SHARE = 20
-"""One VM in so many lives for days."""
-
 QUIET_HOURS = 4
 """Before the end of a world no VM is created, so that what is learned late is learned before it is over."""
 
@@ -59,7 +56,7 @@ class _Draw:
             yield vm
             if vm.runs[0].preempted and self.random.random() < 0.5:
                 yield self._successor(vm)
-        for number in range(self.parameters.vms // LONG_LIVED_SHARE):
+        for number in range(self.parameters.long_lived):
             yield self._long_lived(f"server-{number}")
 
     def _ephemeral(self, name: str) -> Vm:
@@ -113,8 +110,8 @@ class _Draw:
 
     def _machine(self) -> Machine:
         kinds = [*ORDINARY, *ACCELERATED]
-        kinds += WITH_LOCAL_SSD if self.parameters.local_ssd else ()
-        kinds += WORKSTATIONS if self.parameters.workstations else ()
+        kinds += 3 * WITH_LOCAL_SSD if self.parameters.local_ssd else ()
+        kinds += 5 * WORKSTATIONS if self.parameters.workstations else ()
         return self.random.choice(kinds).bought(spot=self.random.random() < 0.75)
 
     def _vm(self, name: str, created: datetime, deleted: datetime, runs: tuple[Run, ...]) -> Vm:

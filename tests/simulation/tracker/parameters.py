@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 class Parameters:
     """The size of a world and what happens in it; each happening can be left out, so that its effect can be measured.
 
-    `mean_life` is that of ephemeral VMs, of which there are `vms`; a twentieth as many live for days. `runs` names a
-    schedule of `calls.py`.
+    `mean_life` is that of ephemeral VMs, of which there are `vms`; `long_lived` ones live for days beside them. `runs`
+    names a schedule of `calls.py`.
     """
 
     vms: int = 500
+    long_lived: int = 25
     hours: int = 72
     mean_life: timedelta = timedelta(minutes=30)
     seed: int = 1

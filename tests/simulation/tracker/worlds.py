@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.simulation.tracker.parameters import Parameters
 
-SMALL = Parameters(vms=40, hours=24, mean_life=timedelta(minutes=30))
+SMALL = Parameters(vms=40, long_lived=5, hours=24, mean_life=timedelta(minutes=30))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,10 @@ WORLDS: Mapping[str, NamedWorld] = {
     "no asset history": _world(replace(SMALL, asset_history=False), "vms_are_identified"),
     "asset inventory 20 minutes late": _world(replace(SMALL, asset_delay=timedelta(minutes=20)), "vms_are_identified"),
     "machines changed while stopped": _world(
-        replace(SMALL, changes=True), "rows_have_uptime", "seconds_are_accounted_for", "machines_are_as_they_ran"
+        replace(SMALL, changes=True, long_lived=20),
+        "rows_have_uptime",
+        "seconds_are_accounted_for",
+        "machines_are_as_they_ran",
     ),
     "labels changed": _world(replace(SMALL, relabels=True)),
     "prices moved": _world(replace(SMALL, moves=True), "prices_are_true_or_marked"),
