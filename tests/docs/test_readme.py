@@ -3,9 +3,10 @@
 import ast
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
-from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.policies import Policy, Response, Source
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.tracking.settings import TrackerSettings
 from tests.docs.references import DOCUMENTS, ROOT, command_parsers
@@ -15,12 +16,17 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 WORDS = re.sub(r"\s+", " ", README)
 TRACKER, ENFORCER = "track_spot_costs", "enforce_budget_limit"
 PROJECT = "home-project-1"
+SOURCES = {Source.BILLING: "Cloud Billing", Source.TRACKER: "the tracker"}
 
 
 def function_rows() -> dict[str, str]:
     """Return the rows of the table of functions by the function's name."""
     table = README.partition("| function |")[2].partition("\n\n")[0]
     return {re.findall(r"`(\w+)`", row)[0]: row for row in table.splitlines()[2:]}
+
+
+def names_of(responses: Mapping[Source, Response], response: Response) -> str:
+    return " and ".join(SOURCES[source] for source in Source if responses[source] is response)
 
 
 def test_the_table_of_functions_has_the_entry_points() -> None:
@@ -51,6 +57,8 @@ def test_the_readme_repeats_the_defaults_of_the_code() -> None:
         f"stops at most {rule.caps.per_alert} VMs per alert",
         f"at most {rule.caps.per_alert} per alert and {rule.caps.per_day} per day",
         f"only VMs with {' and '.join(step.priorities)} priority, from {step.threshold:.0%}".replace("%", " %"),
+        f"only for notifications of {names_of(rule.responses, Response.STOP)}",
+        f"alerts of {names_of(rule.responses, Response.WARN)} warn",
         f"(`{policy.protect_label}=true`)",
         f"**Prices are read every {tracker.price_refresh_hours} hours**",
         f"at most {tracker.price_refresh_hours} hours carry the old one",
