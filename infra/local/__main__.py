@@ -1,4 +1,4 @@
-"""Run the product on this machine: `run` plays two days of a Spot fleet, `serve` serves the tables of the last run.
+"""Run the product on this machine: `run` is a demo of two days of a Spot fleet, `serve` serves the tables it left.
 
 `report` writes the report over these tables.
 """
@@ -13,9 +13,9 @@ from types import FrameType
 
 from rich.console import Console
 
-from infra.local.demo.budget_exceeded import AFTERNOON, play_budget
+from infra.local.demo.budget_exceeded import AFTERNOON, exceed_budget
 from infra.local.demo.report import NOW, report
-from infra.local.demo.two_days import check, play, show
+from infra.local.demo.two_days import check, run_hours, show
 from infra.local.stack.processes import Processes, StartError
 from infra.local.stack.stack import HOME_PROJECT, STATE, Stack, running_stack, serve_bigquery
 
@@ -55,14 +55,14 @@ def main() -> int:
 
 def _run(console: Console, state: Path, *, keep: bool, dry_run: bool) -> None:
     with running_stack(state, extra={"ENFORCEMENT_MODE": "dry_run"} if dry_run else None, kept=True) as stack:
-        play(stack, console)
+        run_hours(stack, console)
         show(stack, console)
-        play_budget(stack, console)
+        exceed_budget(stack, console)
         report(stack.bigquery, state, console)
         check(stack.bigquery, console, NOW)
         console.print(f"\nThe data lies in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True)
         if keep:
-            _tell_what_to_try(stack, state, console)
+            _print_next_steps(stack, state, console)
             _wait(console)
         else:
             console.print(
@@ -71,7 +71,7 @@ def _run(console: Console, state: Path, *, keep: bool, dry_run: bool) -> None:
             )
 
 
-def _tell_what_to_try(stack: Stack, state: Path, console: Console) -> None:
+def _print_next_steps(stack: Stack, state: Path, console: Console) -> None:
     settings = state / "settings.env"
     settings.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in stack.settings.items()))
     amounts = f"--cost 600 --budget 500 --at {AFTERNOON[-1].at:%Y-%m-%dT%H:%M:%SZ}"

@@ -740,7 +740,7 @@ def test_what_one_may_not_look_at_is_unknown_with_the_role_to_ask_for(
     assert all(refused in sentence and f"Ask for {asked}" in sentence for sentence in denied)
 
 
-@pytest.mark.parametrize("kind", [Kind.WRONG_JSON, Kind.EMPTY, Kind.TRUNCATED, Kind.RESET])
+@pytest.mark.parametrize("kind", [Kind.WRONG_JSON, Kind.NO_BODY, Kind.TRUNCATED, Kind.RESET])
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_answer_that_cannot_be_read_is_unknown_and_no_problem(
     platform: Platform, records: Records, service: str, kind: Kind

@@ -9,7 +9,7 @@ import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import compute_v1
 
-from infra.local.emulators.cloud import FIRST_LOOK, Cloud
+from infra.local.emulators.cloud import FIRST_SCAN, Cloud
 
 ANYBODY = AnonymousCredentials()  # as google-auth ships it
 
@@ -27,7 +27,7 @@ def running() -> Iterator[Cloud]:
 @pytest.fixture
 def cloud(running: Cloud) -> Cloud:
     """The emulators as they were at first."""
-    running.state.clock.now = FIRST_LOOK
+    running.state.clock.now = FIRST_SCAN
     running.state.reset()
     running.monitoring.written.clear()
     return running

@@ -10,7 +10,7 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import compute_v1
 
-from infra.local.emulators.cloud import FIRST_LOOK, Cloud
+from infra.local.emulators.cloud import FIRST_SCAN, Cloud
 from infra.local.emulators.faults import Kind, Rule
 
 ANYBODY = AnonymousCredentials()  # as google-auth ships it
@@ -54,7 +54,7 @@ def test_pages_span_zones_and_together_hold_every_instance_once(
         for _, scope in instances.aggregated_list(request={"project": "research-ml", "max_results": 5})
         for instance in scope.instances
     ]
-    expected = {str(vm.instance_id) for vm in cloud.state.fleet.listed("research-ml", FIRST_LOOK)}
+    expected = {str(vm.instance_id) for vm in cloud.state.fleet.listed("research-ml", FIRST_SCAN)}
     assert len(found) == len(expected)
     assert set(found) == expected
     assert cloud.state.requests["compute", "instances.aggregatedList"] == -(-len(expected) // 5)
@@ -141,7 +141,7 @@ def test_a_partial_response_holds_the_fields_asked_for_and_no_more(cloud: Cloud)
     page = fetched(cloud, "data-platform", fields=fields, maxResults="500")
     found = [instance for scope in page["items"].values() for instance in scope["instances"]]
     assert page.keys() == {"items"}
-    assert len(found) == len(list(cloud.state.fleet.listed("data-platform", FIRST_LOOK)))
+    assert len(found) == len(list(cloud.state.fleet.listed("data-platform", FIRST_SCAN)))
     assert all(instance.keys() <= {"id", "labels", "scheduling", "disks"} for instance in found)
     assert all(instance["scheduling"].keys() == {"preemptible"} for instance in found)
     assert {disk["diskSizeGb"] for instance in found for disk in instance["disks"]} == {"50", "375"}
@@ -313,7 +313,7 @@ def test_a_connection_breaks(cloud: Cloud, kind: Kind) -> None:
 
 
 def test_a_body_is_empty_or_not_what_was_promised(cloud: Cloud) -> None:
-    cloud.state.faults.replace([Rule("compute", Kind.EMPTY, last=1), Rule("compute", Kind.WRONG_JSON, first=2)])
+    cloud.state.faults.replace([Rule("compute", Kind.NO_BODY, last=1), Rule("compute", Kind.WRONG_JSON, first=2)])
     with pytest.raises(requests.exceptions.JSONDecodeError):
         fetched(cloud, "research-ml")
     assert isinstance(fetched(cloud, "research-ml")["items"], list)

@@ -9,7 +9,7 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import monitoring_v3
 
-from infra.local.emulators.cloud import FIRST_LOOK, Cloud
+from infra.local.emulators.cloud import FIRST_SCAN, Cloud
 from infra.local.emulators.faults import Kind, Rule
 from infra.local.fleet.fleet import FLEET_START, Vm
 
@@ -277,17 +277,36 @@ def test_an_answer_may_be_incomplete_and_say_so(cloud: Cloud, client: monitoring
     assert [bool(page.execution_errors) for page in pages][:3] == [False, True, False]
 
 
-def test_an_answer_may_be_garbage_or_empty_or_reset(cloud: Cloud, client: monitoring_v3.MetricServiceClient) -> None:
-    kinds = (Kind.TRUNCATED, Kind.EMPTY, Kind.RESET)
+def test_an_answer_may_be_no_message_or_empty_or_break_off(
+    cloud: Cloud, client: monitoring_v3.MetricServiceClient
+) -> None:
+    outcomes: dict[Kind, type[Exception] | None] = {
+        Kind.NOT_JSON: exceptions.InternalServerError,
+        Kind.EMPTY: None,
+        Kind.RESET: exceptions.ServiceUnavailable,
+        Kind.LOST: exceptions.ServiceUnavailable,
+        Kind.TRUNCATED: exceptions.ServiceUnavailable,
+    }
+    for kind, raised in outcomes.items():
+        cloud.state.faults.replace([Rule("monitoring", kind)])
+        if raised is None:
+            assert uptime(client) == {}
+        else:
+            with pytest.raises(raised):
+                uptime(client)
+    cloud.state.faults.replace([])
+    assert uptime(client)
+
+
+def test_a_page_may_be_of_wrong_types_or_come_again(cloud: Cloud, client: monitoring_v3.MetricServiceClient) -> None:
     cloud.state.faults.replace(
-        [Rule("monitoring", kind, first=1, last=1) for kind in kinds[:1]]
-        + [Rule("monitoring", kind, first=number + 2, last=number + 2) for number, kind in enumerate(kinds[1:])]
+        [Rule("monitoring", Kind.BAD_PAGE, last=1), Rule("monitoring", Kind.PAGE_AGAIN, first=2)]
     )
-    with pytest.raises(exceptions.InternalServerError):
-        uptime(client)
-    assert uptime(client) == {}
-    with pytest.raises(exceptions.ServiceUnavailable, match="reset by peer"):
-        uptime(client)
+    [bad] = client.list_time_series(request=request()).pages
+    pages = client.list_time_series(request=request(page_size=5)).pages
+    first, second = next(pages), next(pages)
+    assert {series.points[0].value.string_value for series in bad.time_series} == {"a while"}
+    assert (first.time_series, first.next_page_token) == (second.time_series, second.next_page_token)
 
 
 def gauge(metric: str = "custom.googleapis.com/spotkeeper/hourly_cost", **changes: object) -> dict[str, Any]:
@@ -295,7 +314,7 @@ def gauge(metric: str = "custom.googleapis.com/spotkeeper/hourly_cost", **change
     return {
         "metric": {"type": metric, "labels": {"project": "research-ml"}},
         "resource": {"type": "global", "labels": {"project_id": "research-ml"}},
-        "points": [{"interval": {"end_time": FIRST_LOOK}, "value": {"double_value": 12.5}}],
+        "points": [{"interval": {"end_time": FIRST_SCAN}, "value": {"double_value": 12.5}}],
         **changes,
     }
 
@@ -312,9 +331,9 @@ def write(client: monitoring_v3.MetricServiceClient, *series: dict[str, Any]) ->
 
 def test_what_is_written_can_be_read(client: monitoring_v3.MetricServiceClient) -> None:
     write(client, gauge())
-    write(client, gauge(points=[point(FIRST_LOOK + timedelta(minutes=1))]))
+    write(client, gauge(points=[point(FIRST_SCAN + timedelta(minutes=1))]))
     text = 'metric.type = "custom.googleapis.com/spotkeeper/hourly_cost" AND metric.labels.project = "research-ml"'
-    (series,) = client.list_time_series(request=request(text=text, end=FIRST_LOOK + HOUR, aligner=Aligner.ALIGN_NONE))
+    (series,) = client.list_time_series(request=request(text=text, end=FIRST_SCAN + HOUR, aligner=Aligner.ALIGN_NONE))
     assert [found.value.double_value for found in series.points] == [1.0, 12.5]
 
 
@@ -325,10 +344,10 @@ def test_what_is_written_can_be_read(client: monitoring_v3.MetricServiceClient) 
         (gauge(resource={"type": "moon_base"}), "moon_base"),
         (gauge(metric_kind="DELTA"), "GAUGE or CUMULATIVE"),
         (gauge(points=[]), "one point"),
-        (gauge(points=[point(FIRST_LOOK), point(FIRST_LOOK - HOUR)]), "one point"),
-        (gauge(points=[point(FIRST_LOOK - timedelta(hours=25, seconds=1))]), "25h in the past"),
-        (gauge(points=[point(FIRST_LOOK + timedelta(minutes=5, seconds=1))]), "5 minutes in the future"),
-        (gauge(points=[point(FIRST_LOOK, FIRST_LOOK - HOUR)]), "start time of a GAUGE"),
+        (gauge(points=[point(FIRST_SCAN), point(FIRST_SCAN - HOUR)]), "one point"),
+        (gauge(points=[point(FIRST_SCAN - timedelta(hours=25, seconds=1))]), "25h in the past"),
+        (gauge(points=[point(FIRST_SCAN + timedelta(minutes=5, seconds=1))]), "5 minutes in the future"),
+        (gauge(points=[point(FIRST_SCAN, FIRST_SCAN - HOUR)]), "start time of a GAUGE"),
     ],
 )
 def test_a_series_that_the_real_one_refuses_is_not_written(

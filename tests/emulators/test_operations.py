@@ -10,7 +10,7 @@ import requests
 from google.api_core import exceptions
 from google.cloud import compute_v1
 
-from infra.local.emulators.cloud import FIRST_LOOK, Cloud
+from infra.local.emulators.cloud import FIRST_SCAN, Cloud
 from infra.local.emulators.faults import Kind, Rule
 from infra.local.emulators.permissions import Denial
 from infra.local.fleet.fleet import FLEET_END
@@ -60,11 +60,11 @@ def test_preemptions_are_operations_of_the_system(cloud: Cloud, zone_operations:
 
 def test_no_preemption_is_listed_before_it_happens(cloud: Cloud, everywhere: Global) -> None:
     expected = {}
-    for now in (FIRST_LOOK, FLEET_END):
+    for now in (FIRST_SCAN, FLEET_END):
         cloud.state.clock.now = now
         expected[now] = {one.vm.instance_id for one in cloud.state.fleet.preemptions("research-ml", now)}
         assert {one.target_id for one in aggregated(everywhere, filter=PREEMPTED)} == expected[now]
-    assert len(expected[FLEET_END]) > len(expected[FIRST_LOOK])
+    assert len(expected[FLEET_END]) > len(expected[FIRST_SCAN])
 
 
 @pytest.mark.parametrize("order", ["name", "creationTimestamp desc"])

@@ -48,31 +48,31 @@ class Expected:
     ondemand_cost: Decimal | None
 
 
-def expected_rows(fleet: Fleet, hours: Sequence[datetime], looks: Sequence[datetime]) -> Iterator[Expected]:
-    """Yield a row for each Spot VM and hour in which it ran, if any look found the VM."""
+def expected_rows(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]) -> Iterator[Expected]:
+    """Yield a row for each Spot VM and hour in which it ran, if any scan found the VM."""
     rates = _read_rates()
     for vm in fleet.vms:
-        if not vm.is_spot or not any(vm.exists(look) for look in looks):
+        if not vm.is_spot or not any(vm.exists(scan) for scan in scans):
             continue
         for hour in hours:
             seconds = Fraction(vm.uptime_seconds(hour, hour + HOUR))
             if seconds:
-                yield _row(vm, hour, seconds, _found_at(vm, hour, looks), rates)
+                yield _row(vm, hour, seconds, _found_at(vm, hour, scans), rates)
 
 
-def expected_unresolved(fleet: Fleet, hours: Sequence[datetime], looks: Sequence[datetime]) -> set[str]:
-    """Return the names of the VMs that ran and that no look found."""
+def expected_unresolved(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]) -> set[str]:
+    """Return the names of the VMs that ran and that no scan found."""
     return {
         vm.name
         for vm in fleet.vms
-        if not any(vm.exists(look) for look in looks) and any(vm.uptime_seconds(hour, hour + HOUR) for hour in hours)
+        if not any(vm.exists(scan) for scan in scans) and any(vm.uptime_seconds(hour, hour + HOUR) for hour in hours)
     }
 
 
-def expected_preemptions(fleet: Fleet, hours: Sequence[datetime], looks: Sequence[datetime]) -> set[Preempted]:
-    """Return when each VM was taken back in these hours, and its type as the last look before that found it."""
+def expected_preemptions(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]) -> set[Preempted]:
+    """Return when each VM was preempted in these hours, and its type as the last scan before that found it."""
     return {
-        (run.end, vm.project_id, vm.zone, str(vm.instance_id), vm.name, _type_before(vm, run.end, looks))
+        (run.end, vm.project_id, vm.zone, str(vm.instance_id), vm.name, _type_before(vm, run.end, scans))
         for vm in fleet.vms
         for run in vm.runs
         if run.preempted and run.end is not None and hours[0] <= run.end < hours[-1] + HOUR
@@ -102,13 +102,13 @@ def expected_type_prices(fleet: Fleet, hour: datetime) -> dict[tuple[str, str], 
     return found
 
 
-def spot_price_at(vm: Vm, look: datetime, hour: datetime) -> Decimal | None:
-    """Return what a VM, as a look finds it, costs at the rates of an hour."""
-    return _price(vm, look, hour, SPOT, _read_rates())
+def spot_price_at(vm: Vm, scan: datetime, hour: datetime) -> Decimal | None:
+    """Return what a VM, as a scan finds it, costs at the rates of an hour."""
+    return _price(vm, scan, hour, SPOT, _read_rates())
 
 
-def looks_after(hours: Iterable[datetime]) -> list[datetime]:
-    """Return when an orderly schedule looks at the fleet: in minute 7 after each hour."""
+def scans_after(hours: Iterable[datetime]) -> list[datetime]:
+    """Return when the schedule scans the fleet: in minute 7 after each hour."""
     return [hour + HOUR + MINUTE_OF_LOOK for hour in hours]
 
 
@@ -118,22 +118,22 @@ def rounded(amount: Fraction) -> Decimal:
     return Decimal(billionths).scaleb(-9)
 
 
-def _found_at(vm: Vm, hour: datetime, looks: Sequence[datetime]) -> datetime:
-    """The first look after the hour that found the VM, else the last one before."""
-    found = [look for look in looks if vm.exists(look)]
-    return next((look for look in found if look >= hour + HOUR), found[-1])
+def _found_at(vm: Vm, hour: datetime, scans: Sequence[datetime]) -> datetime:
+    """The first scan after the hour that found the VM, else the last one before."""
+    found = [scan for scan in scans if vm.exists(scan)]
+    return next((scan for scan in found if scan >= hour + HOUR), found[-1])
 
 
-def _row(vm: Vm, hour: datetime, seconds: Fraction, look: datetime, rates: "_Rates") -> Expected:
-    spot, ondemand = (_price(vm, look, hour, market, rates) for market in (SPOT, ON_DEMAND))
+def _row(vm: Vm, hour: datetime, seconds: Fraction, scan: datetime, rates: "_Rates") -> Expected:
+    spot, ondemand = (_price(vm, scan, hour, market, rates) for market in (SPOT, ON_DEMAND))
     return Expected(
         hour=hour,
         project_id=vm.project_id,
         zone=vm.zone,
         instance_id=str(vm.instance_id),
         instance_name=vm.name,
-        machine_type=vm.machine_type(look),
-        labels=tuple(sorted(vm.labels_at(look).items())),
+        machine_type=vm.machine_type(scan),
+        labels=tuple(sorted(vm.labels_at(scan).items())),
         uptime_hours=rounded(seconds / 3600),
         spot_price=spot,
         ondemand_price=ondemand,
@@ -142,24 +142,24 @@ def _row(vm: Vm, hour: datetime, seconds: Fraction, look: datetime, rates: "_Rat
     )
 
 
-def _type_before(vm: Vm, moment: datetime, looks: Sequence[datetime]) -> str | None:
-    """The machine type that was on record when the VM was taken back; what only later looks know counts then."""
-    found = [look for look in looks if vm.exists(look)]
+def _type_before(vm: Vm, moment: datetime, scans: Sequence[datetime]) -> str | None:
+    """The machine type that was on record when the VM was preempted; what only later scans know counts then."""
+    found = [scan for scan in scans if vm.exists(scan)]
     if not found:
         return None
-    return vm.machine_type(max((look for look in found if look <= moment), default=found[-1]))
+    return vm.machine_type(max((scan for scan in found if scan <= moment), default=found[-1]))
 
 
-def _unrounded(vm: Vm, look: datetime, hour: datetime, rates: "_Rates") -> Fraction:
+def _unrounded(vm: Vm, scan: datetime, hour: datetime, rates: "_Rates") -> Fraction:
     """The on-demand price with all its digits: a commitment's parts are each a share of it."""
-    parts = _parts(vm, look).items()
+    parts = _parts(vm, scan).items()
     known = [(rates.at(component, vm.region, ON_DEMAND, hour), quantity) for component, quantity in parts]
     return sum((rate * quantity for rate, quantity in known if rate is not None), Fraction(0))
 
 
-def _price(vm: Vm, look: datetime, hour: datetime, market: str, rates: "_Rates") -> Decimal | None:
+def _price(vm: Vm, scan: datetime, hour: datetime, market: str, rates: "_Rates") -> Decimal | None:
     parts = [
-        (rates.at(component, vm.region, market, hour), quantity) for component, quantity in _parts(vm, look).items()
+        (rates.at(component, vm.region, market, hour), quantity) for component, quantity in _parts(vm, scan).items()
     ]
     total = Fraction(0)
     for rate, quantity in parts:
@@ -169,9 +169,9 @@ def _price(vm: Vm, look: datetime, hour: datetime, market: str, rates: "_Rates")
     return rounded(total)
 
 
-def _parts(vm: Vm, look: datetime) -> Mapping[str, Fraction]:
+def _parts(vm: Vm, scan: datetime) -> Mapping[str, Fraction]:
     """What the VM is billed for, in the fixture's own names."""
-    machine_type, shape = vm.machine_type(look), vm.shape(look)
+    machine_type, shape = vm.machine_type(scan), vm.shape(scan)
     if machine_type in FLAT:
         return {machine_type: Fraction(1)}
     family = CUSTOM.get(machine_type) or machine_type.partition("-")[0]
@@ -179,9 +179,9 @@ def _parts(vm: Vm, look: datetime) -> Mapping[str, Fraction]:
         f"{family}.core": Fraction(shape.billed_vcpus),
         f"{family}.ram": Fraction(shape.memory_mb, 1024),
     }
-    if gpus := vm.gpus(look):
+    if gpus := vm.gpus(scan):
         parts[GPUS[gpus.gpu_type]] = Fraction(gpus.count)
-    if gib := vm.local_ssd_gib(look):
+    if gib := vm.local_ssd_gib(scan):
         parts["local-ssd"] = Fraction(gib)
     return parts
 

@@ -70,7 +70,7 @@ def budgets(rows: Sequence[Expected]) -> Mapping[str, Budget]:
 
 
 def cost_of_price_changes(
-    fleet: Fleet, rows: Iterable[Expected], looks: Sequence[datetime], first_hour: datetime
+    fleet: Fleet, rows: Iterable[Expected], scans: Sequence[datetime], first_hour: datetime
 ) -> Decimal:
     """Return what the VMs of the last hour cost more a month than at the rates of the first hour."""
     known = list(rows)
@@ -80,8 +80,8 @@ def cost_of_price_changes(
         if row.hour == last_hour and row.spot_price is not None:
             vm = fleet.by_id(int(row.instance_id))
             assert vm is not None
-            look = max(look for look in looks if vm.exists(look))
-            before = spot_price_at(vm, look, first_hour)
+            scan = max(scan for scan in scans if vm.exists(scan))
+            before = spot_price_at(vm, scan, first_hour)
             assert before is not None
             change += (row.spot_price - before) * row.uptime_hours * MONTH_HOURS
     return change
@@ -101,13 +101,13 @@ def running_vms(fleet: Fleet, rows: Iterable[Expected]) -> dict[tuple[str, str],
 
 
 def preemptions_by_type(preempted: Iterable[Preempted]) -> Counter[str]:
-    """Return how often each machine type was taken back."""
+    """Return how often each machine type was preempted."""
     return Counter(machine_type or "(never identified)" for *_, machine_type in preempted)
 
 
-def unresolved_hours(fleet: Fleet, looks: Sequence[datetime], hours: Iterable[datetime]) -> int:
-    """Return in how many hours VMs ran that no look found, each VM counted for itself."""
-    unseen = [vm for vm in fleet.vms if not any(vm.exists(look) for look in looks)]
+def unresolved_hours(fleet: Fleet, scans: Sequence[datetime], hours: Iterable[datetime]) -> int:
+    """Return in how many hours VMs ran that no scan found, each VM counted for itself."""
+    unseen = [vm for vm in fleet.vms if not any(vm.exists(scan) for scan in scans)]
     return sum(bool(vm.uptime_seconds(hour, hour + HOUR)) for hour in hours for vm in unseen)
 
 

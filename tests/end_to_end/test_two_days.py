@@ -1,4 +1,4 @@
-"""Two days of the fleet, played as `make run` plays them, against an independent calculation."""
+"""Two days of the fleet, run as `make run` does, against an independent calculation."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from google.cloud import bigquery
 from rich.console import Console
 
 from infra.local.bigquery.tables import create_views
-from infra.local.demo.two_days import play, show
+from infra.local.demo.two_days import run_hours, show
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.fleet.scenario import living_fleet
 from infra.local.stack.stack import DATASET, HOME_PROJECT, Stack, running_stack
@@ -29,7 +29,7 @@ from tests.end_to_end.independent import (
     expected_rows,
     expected_type_prices,
     expected_unresolved,
-    looks_after,
+    scans_after,
 )
 from tests.report.browsers import needs_chromium, opened, running_browser
 from tests.report.reading import read
@@ -38,9 +38,9 @@ from tests.sql.usual_rows import complete
 type Rows = dict[tuple[datetime, str, str, str], Expected]
 
 HOURS = [FLEET_START + timedelta(hours=number) for number in range(48)]
-CALLS = [*range(1, 7), *range(7, 48, 3), 48]
-"""The first hours are played one by one, the others with two calls of three left out, as when something is down."""
-LOOKS = looks_after(HOURS[number - 1] for number in CALLS)
+CALLS = [1, 2, 3, *range(7, 48, 6), 48]
+"""The first calls are hourly; then five of six are left out, as in an outage, and the next call catches up."""
+SCANS = scans_after(HOURS[number - 1] for number in CALLS)
 WINDOW = "usage_start_time >= '2026-07-21' AND usage_start_time < '2026-07-23'"
 STOP = {
     "instance_name": "made-up",
@@ -52,15 +52,15 @@ STOP = {
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("played")) as stack:
-        play(stack, Console(file=io.StringIO()), CALLS)
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("demo")) as stack:
+        run_hours(stack, Console(file=io.StringIO()), CALLS)
         yield stack
 
 
 @pytest.fixture(scope="module")
 def expected() -> Rows:
-    rows = expected_rows(living_fleet(), HOURS, LOOKS)
+    rows = expected_rows(living_fleet(), HOURS, SCANS)
     return {(row.hour, row.project_id, row.zone, row.instance_id): row for row in rows}
 
 
@@ -68,14 +68,14 @@ def rows_of(stack: Stack, sql: str) -> list[dict[str, Any]]:
     return [dict(row) for row in stack.client().query(sql.replace("DATASET", DATASET)).result()]
 
 
-def test_every_row_is_what_the_scenario_and_the_list_prices_make_it(played: Stack, expected: Rows) -> None:
+def test_every_row_is_what_the_scenario_and_the_list_prices_make_it(demo: Stack, expected: Rows) -> None:
     found = {
         (row["usage_start_time"], row["project_id"], row["zone"], row["instance_id"]): Expected(
             hour=row["usage_start_time"],
             labels=tuple(sorted((label["key"], label["value"]) for label in row["labels"])),
             **{name: row[name] for name in Expected.__slots__ if name not in {"hour", "labels"}},
         )
-        for row in rows_of(played, f"SELECT * FROM DATASET.spot_vm_costs WHERE {WINDOW}")
+        for row in rows_of(demo, f"SELECT * FROM DATASET.spot_vm_costs WHERE {WINDOW}")
     }
 
     assert found.keys() == expected.keys()
@@ -84,9 +84,9 @@ def test_every_row_is_what_the_scenario_and_the_list_prices_make_it(played: Stac
     assert len(expected) > 2000
 
 
-def test_every_row_has_its_key_alone(played: Stack) -> None:
+def test_every_row_has_its_key_alone(demo: Stack) -> None:
     [row] = rows_of(
-        played,
+        demo,
         "SELECT COUNT(*) AS all_rows, "
         "COUNT(DISTINCT FORMAT('%t/%s/%s/%s', usage_start_time, project_id, zone, instance_id)) "
         f"AS keys FROM DATASET.spot_vm_costs WHERE {WINDOW}",
@@ -95,21 +95,21 @@ def test_every_row_has_its_key_alone(played: Stack) -> None:
     assert row["all_rows"] == row["keys"]
 
 
-def test_vms_that_no_look_found_are_named_and_not_guessed(played: Stack) -> None:
+def test_vms_that_no_scan_found_are_named_and_not_guessed(demo: Stack) -> None:
     rows = rows_of(
-        played,
+        demo,
         "SELECT DISTINCT instance.instance_name "
         "FROM DATASET.tracker_runs AS runs, UNNEST(runs.unresolved_instances) AS instance "
         "WHERE runs.hour >= '2026-07-21'",
     )
 
-    assert {row["instance_name"] for row in rows} == expected_unresolved(living_fleet(), HOURS, LOOKS)
+    assert {row["instance_name"] for row in rows} == expected_unresolved(living_fleet(), HOURS, SCANS)
     assert {"probe-20min", "twenty-minutes"} <= {row["instance_name"] for row in rows}
 
 
-def test_only_the_machine_type_without_a_list_price_has_no_cost(played: Stack) -> None:
+def test_only_the_machine_type_without_a_list_price_has_no_cost(demo: Stack) -> None:
     rows = rows_of(
-        played,
+        demo,
         "SELECT DISTINCT machine_type, spot_price, cost, price_status, price_reason FROM DATASET.spot_vm_costs "
         f"WHERE {WINDOW} AND cost IS NULL",
     )
@@ -119,18 +119,18 @@ def test_only_the_machine_type_without_a_list_price_has_no_cost(played: Stack) -
     assert "n9" in rows[0]["price_reason"]
 
 
-def test_every_hour_is_complete_and_every_price_exact(played: Stack) -> None:
-    hours = rows_of(played, "SELECT hour, complete, gaps FROM DATASET.tracker_runs WHERE hour >= '2026-07-21'")
-    statuses = rows_of(played, f"SELECT DISTINCT price_status FROM DATASET.spot_vm_costs WHERE {WINDOW}")
+def test_every_hour_is_complete_and_every_price_exact(demo: Stack) -> None:
+    hours = rows_of(demo, "SELECT hour, complete, gaps FROM DATASET.tracker_runs WHERE hour >= '2026-07-21'")
+    statuses = rows_of(demo, f"SELECT DISTINCT price_status FROM DATASET.spot_vm_costs WHERE {WINDOW}")
 
     assert sorted(row["hour"] for row in hours) == HOURS
     assert [row for row in hours if not row["complete"]] == []
     assert {row["price_status"] for row in statuses} == {"exact", "unknown"}
 
 
-def test_prices_changed_when_the_catalog_did(played: Stack) -> None:
+def test_prices_changed_when_the_catalog_did(demo: Stack) -> None:
     rows = rows_of(
-        played,
+        demo,
         "SELECT region, valid_from, rate FROM DATASET.spot_prices WHERE component = 'n2:core' AND market = 'spot' "
         "AND region IN ('us-central1', 'europe-west4') ORDER BY region, valid_from",
     )
@@ -143,19 +143,19 @@ def test_prices_changed_when_the_catalog_did(played: Stack) -> None:
     ]
 
 
-def test_every_preemption_is_recorded_with_the_type_the_vm_had(played: Stack) -> None:
-    rows = rows_of(played, "SELECT * FROM DATASET.spot_preemptions WHERE preempted_at >= '2026-07-01'")
+def test_every_preemption_is_recorded_with_the_type_the_vm_had(demo: Stack) -> None:
+    rows = rows_of(demo, "SELECT * FROM DATASET.spot_preemptions WHERE preempted_at >= '2026-07-01'")
     names = ("preempted_at", "project_id", "zone", "instance_id", "instance_name", "machine_type")
 
     found = [tuple(row[name] for name in names) for row in rows]
 
-    assert set(found) == expected_preemptions(living_fleet(), HOURS, LOOKS)
+    assert set(found) == expected_preemptions(living_fleet(), HOURS, SCANS)
     assert len(found) == len(set(found)) > 40
     assert {row["zone"].startswith(row["region"]) for row in rows} == {True}
 
 
-def test_the_price_list_is_what_the_latest_catalog_makes_it(played: Stack) -> None:
-    rows = rows_of(played, "SELECT * FROM DATASET.machine_type_prices")
+def test_the_price_list_is_what_the_latest_catalog_makes_it(demo: Stack) -> None:
+    rows = rows_of(demo, "SELECT * FROM DATASET.machine_type_prices")
     columns = ("spot_price", "ondemand_price", "commitment_1yr_price", "commitment_3yr_price")
     listed = {(row["machine_type"], row["region"]): tuple(row[name] for name in columns) for row in rows}
 
@@ -171,18 +171,18 @@ def test_the_price_list_is_what_the_latest_catalog_makes_it(played: Stack) -> No
     assert {row["architecture"] for row in rows if row["machine_type"].startswith("t2a")} == {"ARM64"}
 
 
-def test_the_budgets_are_those_of_the_settings(played: Stack) -> None:
-    rows = rows_of(played, "SELECT period, budget, budget_id FROM DATASET.budgets")
+def test_the_budgets_are_those_of_the_settings(demo: Stack) -> None:
+    rows = rows_of(demo, "SELECT period, budget, budget_id FROM DATASET.budgets")
 
     named = {"hour": "HOURLY_BUDGET_USD", "day": "DAILY_BUDGET_USD", "month": "MONTHLY_BUDGET_USD"}
-    expected = {period: Decimal(played.settings[name]) for period, name in named.items() if name in played.settings}
+    expected = {period: Decimal(demo.settings[name]) for period, name in named.items() if name in demo.settings}
     assert {row["period"]: row["budget"] for row in rows} == expected != {}
-    assert {row["budget_id"] for row in rows} == {played.settings["BUDGET_ID"]}
+    assert {row["budget_id"] for row in rows} == {demo.settings["BUDGET_ID"]}
 
 
-def test_each_share_of_each_budget_is_told_once(played: Stack) -> None:
+def test_each_share_of_each_budget_is_alerted_once(demo: Stack) -> None:
     rows = rows_of(
-        played,
+        demo,
         "SELECT period, period_start, threshold, COUNT(*) AS times FROM DATASET.budget_alerts "
         "WHERE period_start >= '2026-06-01' GROUP BY period, period_start, threshold",
     )
@@ -191,14 +191,14 @@ def test_each_share_of_each_budget_is_told_once(played: Stack) -> None:
     assert [row for row in rows if row["times"] != 1] == []
 
 
-def test_no_staging_table_is_left(played: Stack) -> None:
-    assert [table.table_id for table in played.client().list_tables(DATASET) if "staging" in table.table_id] == []
+def test_no_staging_table_is_left(demo: Stack) -> None:
+    assert [table.table_id for table in demo.client().list_tables(DATASET) if "staging" in table.table_id] == []
 
 
-def test_the_summary_shows_the_same_sums(played: Stack, expected: Rows) -> None:
+def test_the_summary_shows_the_same_sums(demo: Stack, expected: Rows) -> None:
     screen = io.StringIO()
 
-    show(played, Console(file=screen, width=200))
+    show(demo, Console(file=screen, width=200))
 
     text = screen.getvalue()
     total = sum((row.cost for row in expected.values() if row.cost is not None), Decimal(0))
@@ -208,12 +208,12 @@ def test_the_summary_shows_the_same_sums(played: Stack, expected: Rows) -> None:
     assert "Complete hours: 48 of 48" in text
 
 
-def test_the_real_bq_client_shows_the_same_sums(played: Stack, expected: Rows) -> None:
+def test_the_real_bq_client_shows_the_same_sums(demo: Stack, expected: Rows) -> None:
     bq = shutil.which("bq")
     if bq is None:
         pytest.skip("the bq client is not installed here")
     sql = f"SELECT project_id, SUM(cost) AS cost FROM {DATASET}.spot_vm_costs WHERE {WINDOW} GROUP BY project_id"
-    command = [bq, "--api", played.bigquery, "--project_id", HOME_PROJECT, "--oauth_access_token=x", "--format=csv"]
+    command = [bq, "--api", demo.bigquery, "--project_id", HOME_PROJECT, "--oauth_access_token=x", "--format=csv"]
     answer = subprocess.run(  # noqa: S603
         [*command, "query", "--use_legacy_sql=false", sql], capture_output=True, text=True, check=True, timeout=60
     )
@@ -226,7 +226,7 @@ def test_the_real_bq_client_shows_the_same_sums(played: Stack, expected: Rows) -
 
 
 @pytest.fixture(scope="module")
-def report(played: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(demo: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the two days, as the command writes it, with a stop that was made up for it."""
     stopped = complete("enforcement_actions", {"message_id": "m-1", "instance_id": "1", **STOP, "event": "stopped"})
     planned = complete("enforcement_actions", {"message_id": "m-1", "instance_id": "1", **STOP, "event": "planned"})
@@ -234,11 +234,11 @@ def report(played: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
         line = io.BytesIO(json.dumps({name: value for name, value in row.items() if value is not None}).encode())
         configuration = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON")
         table = f"{DATASET}.enforcement_actions"
-        played.client().load_table_from_file(line, table, job_config=configuration).result()
-    create_views(played.client(), DATASET, HOURS[-1] + timedelta(hours=1, minutes=10))
+        demo.client().load_table_from_file(line, table, job_config=configuration).result()
+    create_views(demo.client(), DATASET, HOURS[-1] + timedelta(hours=1, minutes=10))
     path = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("BIGQUERY_ENDPOINT", played.bigquery)
+        environment.setenv("BIGQUERY_ENDPOINT", demo.bigquery)
         environment.setenv("PROJECT_ID", HOME_PROJECT)
         assert main(["report", "--dataset", DATASET, "--output", str(path), "--csv", str(path.parent)]) == 0
     return path
@@ -246,7 +246,7 @@ def report(played: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_sums_of_the_report_are_those_of_the_scenario(report: Path, expected: Rows) -> None:
     page, rows = read(report.read_text(encoding="utf-8")), list(expected.values())
-    savings = figures.savings_by_day(rows, expected_preemptions(living_fleet(), HOURS, LOOKS))
+    savings = figures.savings_by_day(rows, expected_preemptions(living_fleet(), HOURS, SCANS))
     places = figures.costs_by(rows, lambda row: f"{row.machine_type} {row.zone}")
 
     assert page.amounts("teams", "team") == figures.costs_by(rows, figures.team_of)
@@ -268,11 +268,11 @@ def test_the_sums_of_the_report_are_those_of_the_scenario(report: Path, expected
 
 
 def test_what_the_report_says_of_budgets_prices_and_interruptions_is_what_the_scenario_makes(
-    played: Stack, report: Path, expected: Rows
+    demo: Stack, report: Path, expected: Rows
 ) -> None:
     fleet, rows = living_fleet(), list(expected.values())
     page = read(report.read_text(encoding="utf-8"))
-    preempted = expected_preemptions(fleet, HOURS, LOOKS)
+    preempted = expected_preemptions(fleet, HOURS, SCANS)
     by_type = figures.preemptions_by_type(preempted)
 
     for period, budget in figures.budgets(rows).items():
@@ -281,18 +281,18 @@ def test_what_the_report_says_of_budgets_prices_and_interruptions_is_what_the_sc
             float(budget.projected), abs=1e-3
         )
     assert page.amounts("budgets", "budget", "amount") == {
-        "month": Decimal(played.settings["MONTHLY_BUDGET_USD"]),
-        "day": Decimal(played.settings["DAILY_BUDGET_USD"]),
+        "month": Decimal(demo.settings["MONTHLY_BUDGET_USD"]),
+        "day": Decimal(demo.settings["DAILY_BUDGET_USD"]),
     }
     changes = [Decimal(row["monthly_cost_change"]) for row in page.tables["prices"] if row["monthly_cost_change"]]
-    wanted = figures.cost_of_price_changes(fleet, rows, LOOKS, HOURS[0])
+    wanted = figures.cost_of_price_changes(fleet, rows, SCANS, HOURS[0])
     assert float(sum(changes)) == pytest.approx(float(wanted), abs=1e-3)
     assert int(page.cards["interrupted"]) == len(preempted)
     listed = page.amounts("interruptions", "name", "preemptions")
     assert {name: by_type[name] for name in listed if not name.startswith("other (")} == {
         name: number for name, number in listed.items() if not name.startswith("other (")
     }
-    unresolved = figures.unresolved_hours(fleet, LOOKS, HOURS)
+    unresolved = figures.unresolved_hours(fleet, SCANS, HOURS)
     assert f"{unresolved} times a VM ran in an hour and was gone" in page.text
     assert "48 of 48 hours are complete." in page.text
 
@@ -329,12 +329,12 @@ def test_the_report_lists_the_stop_with_its_reason_and_what_it_avoided(report: P
 
 
 @needs_chromium
-def test_the_figures_that_a_browser_shows_are_those_of_the_views(played: Stack, report: Path) -> None:
-    days = rows_of(played, "SELECT usage_date, SUM(cost) AS cost FROM DATASET.daily_cost_breakdown GROUP BY usage_date")
-    teams = rows_of(played, "SELECT team, SUM(cost) AS cost FROM DATASET.daily_cost_by_team GROUP BY team")
-    [saved] = rows_of(played, "SELECT SUM(savings) AS amount FROM DATASET.daily_spot_savings")
-    budgets = rows_of(played, "SELECT period, projected_cost FROM DATASET.budget_status")
-    [burn] = rows_of(played, "SELECT MAX_BY(burn_rate, usage_start_time) AS amount FROM DATASET.hourly_burn_rate")
+def test_the_figures_that_a_browser_shows_are_those_of_the_views(demo: Stack, report: Path) -> None:
+    days = rows_of(demo, "SELECT usage_date, SUM(cost) AS cost FROM DATASET.daily_cost_breakdown GROUP BY usage_date")
+    teams = rows_of(demo, "SELECT team, SUM(cost) AS cost FROM DATASET.daily_cost_by_team GROUP BY team")
+    [saved] = rows_of(demo, "SELECT SUM(savings) AS amount FROM DATASET.daily_spot_savings")
+    budgets = rows_of(demo, "SELECT period, projected_cost FROM DATASET.budget_status")
+    [burn] = rows_of(demo, "SELECT MAX_BY(burn_rate, usage_start_time) AS amount FROM DATASET.hourly_burn_rate")
 
     with running_browser() as browser, opened(browser, report) as window:
         window.evaluate("() => document.querySelectorAll('details').forEach((each) => { each.open = true; })")

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from tests.faults import tracker, victims
 from tests.faults.fleets import OWNER, at, living_fleet
+from tests.faults.injection import Fault, Kind
 from tests.faults.matrix import why_not_of
 from tests.faults.places import Place
 from tests.faults.running import shooting_range
 from tests.faults.snapshots import OF_THE_TIME, differences, hours, snapshot, without
-from tests.faults.wires import Fault, Kind
 
 HOURS_A_DAY = 24
 SHARE_DISTURBED = 0.15
@@ -80,9 +80,9 @@ def _lived(place: Place, days: int, chance: random.Random, share: float) -> Life
     last = days * HOURS_A_DAY
     for number in range(last):
         faults = _faults(chance) if chance.random() < share and number < last - LAST_UNDISTURBED else ()
-        place.trouble.replace(*faults)
+        place.injection.inject(*faults)
         status, used = _run(place, ours, at(number + 1, 7))
-        disturbed += bool(place.trouble.struck)
+        disturbed += bool(place.injection.struck)
         refused += status != 200
         if number % HOURS_A_DAY == HOURS_A_DAY - 1:
             memory.append(used)

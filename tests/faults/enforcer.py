@@ -14,11 +14,11 @@ from infra.local.stack.stack import HOME_PROJECT
 from tests.faults import tracker
 from tests.faults.deliveries import deliver
 from tests.faults.fleets import at
+from tests.faults.injection import Fault, Kind
 from tests.faults.keeping import keep, put_back
 from tests.faults.outcomes import CAUSES, Outcome, Told
 from tests.faults.places import Place, schedule
 from tests.faults.snapshots import OF_THE_TIME, Snapshot, differences, snapshot, without
-from tests.faults.wires import Fault, Kind
 
 TARGET = "enforce_budget_limit"
 NOW, AGAIN, NEXT = at(4, 20), at(4, 21), at(4, 50)
@@ -95,10 +95,10 @@ class Enforcer:
         twin, _ = self._twin(cost)
         self.begin()
         function = self._function(LONGER if fault.kind is Kind.SILENT else {})
-        self.place.trouble.replace(fault)
+        self.place.injection.inject(fault)
         struck = self.look(function, "1", NOW, cost)
-        problems = self.place.trouble.problems()
-        self.place.trouble.replace()
+        problems = self.place.injection.problems()
+        self.place.injection.inject()
         problems += self.place.leftovers(self.dataset)
         problems += _never(struck, twin[-1])
         if problems:
@@ -119,9 +119,9 @@ class Enforcer:
         if cost not in self._twins:
             self.begin()
             function = self._function({})
-            self.place.trouble.replace()
+            self.place.injection.inject()
             first = self.look(function, "1", NOW, cost)
-            calls = dict(self.place.trouble.replace())
+            calls = dict(self.place.injection.inject())
             self._twins[cost] = [first, self.look(function, "2", NEXT, cost)], calls
             if any(each.status != 200 for each in self._twins[cost][0]) or (cost == OVER and not first.stops):
                 message = f"an undisturbed delivery does not stop what it should: {self._twins[cost]}"
@@ -131,7 +131,7 @@ class Enforcer:
     def begin(self) -> None:
         """Let the dataset hold four undisturbed hours, and Compute Engine be as it was."""
         self.place.cloud.state.reset()
-        self.place.trouble.replace()
+        self.place.injection.inject()
         if not self._kept:
             self._kept = True
             for moment in (tracker.FIRST, tracker.DISTURBED):

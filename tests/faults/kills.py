@@ -13,12 +13,12 @@ from multiprocessing.context import ForkServerProcess
 
 from tests.faults import enforcer, tracker, victims
 from tests.faults.enforcer import BUDGET, OVER, Enforcer
+from tests.faults.injection import ANY, Fault, Kind
 from tests.faults.keeping import staging_tables
 from tests.faults.outcomes import differs
 from tests.faults.places import Place, schedule
 from tests.faults.snapshots import snapshot
 from tests.faults.tracker import Tracker
-from tests.faults.wires import ANY, Fault, Kind
 
 LONGER_THAN_A_RUN = 1.1
 MOST_SECONDS = 60.0
@@ -120,13 +120,13 @@ def killed_at_calls(target: Target) -> Iterator[Kill]:
 def killed_at(target: Target, fault: Fault) -> Kill:
     """Kill it at the call that a fault strikes, and say what is wrong once it ran again."""
     target.begin()
-    process, trouble = target.process(), target.place.trouble
-    trouble.replace(fault)
-    trouble.at_a_strike = process.kill
+    process, injection = target.process(), target.place.injection
+    injection.inject(fault)
+    injection.faults.on_strike = process.kill
     process.start()
     process.join(MOST_SECONDS)
-    trouble.at_a_strike = None
-    trouble.replace()
+    injection.faults.on_strike = None
+    injection.inject()
     cut_off = _was_cut_off(process)
     return _aftermath(target, f"at call {fault.first} of {fault.operation}, {HEARD[fault.kind]}", cut_off=cut_off)
 

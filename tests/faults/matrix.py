@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.faults.wires import Fault, Kind
+from tests.faults.injection import Fault, Kind
 
 
 class Position(StrEnum):

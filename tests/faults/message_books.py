@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from infra.local.fleet.fleet import Vm
 from tests.faults.enforcer import OPERATIONS
+from tests.faults.injection import Fault
 from tests.faults.message_function import Answer
 from tests.faults.message_kinds import Said, Sent
 from tests.faults.message_model import MAY_STOP, Memory, Policy, day_of, may_restart, meaning_of, why_spared
-from tests.faults.message_watch import Order
-from tests.faults.wires import Fault
+from tests.faults.message_watch import VmRequest
 
 AT_THE_SAME_TIME = re.compile(
     r"was planned for at the same time|is (TERMINATED|STOPPING|RUNNING|STAGING), but this method"
@@ -42,7 +42,7 @@ class Step:
     fault: Fault | None
     policy: Policy
     mode: str
-    orders: Sequence[Order]
+    vm_requests: Sequence[VmRequest]
     deliveries: Sequence[Row]
     actions: Sequence[Row]
     running: Sequence[Vm] = ()
@@ -70,7 +70,7 @@ class Books:
     def problems(self, step: Step) -> list[str]:
         """Say what is wrong after a step, and enter it."""
         found = [*self._of_answers(step), *self._of_deliveries(step), *self._of_plans(step)]
-        found += [problem for order in step.orders for problem in self._of_order(step, order)]
+        found += [problem for request in step.vm_requests for problem in self._of_request(step, request)]
         for sent in step.sent:
             if any(row["message_id"] == sent.message_id for row in step.deliveries):
                 self.memory.note(sent, step.policy)
@@ -175,29 +175,29 @@ class Books:
         most: int = rule.get("max_stops_per_alert", MOST_PER_ALERT)
         return max(min(fit, most, left), 0)
 
-    def _of_order(self, step: Step, order: Order) -> Iterator[str]:
-        told = f"{order.vm.name} was told to {order.verb}"
-        self.counts[order.verb] += 1
+    def _of_request(self, step: Step, request: VmRequest) -> Iterator[str]:
+        told = f"{request.vm.name} was told to {request.verb}"
+        self.counts[request.verb] += 1
         said = {each.message_id: each.said for each in step.sent if each.said is not None}
         if step.mode != "enforce":
             yield f"{told} in a dry run"
-        if not order.plans:
+        if not request.plans:
             yield f"{told} without a plan on record"
-        for message_id in order.plans:
-            known = self._requests.setdefault((message_id, order.verb, order.vm.instance_id), order.request_id)
-            if known != order.request_id and len(order.plans) == 1:
+        for message_id in request.plans:
+            known = self._requests.setdefault((message_id, request.verb, request.vm.instance_id), request.request_id)
+            if known != request.request_id and len(request.plans) == 1:
                 yield f"{told} twice because of {message_id}"
-        reasons = {message_id: list(self._why_not(step, order, said[message_id])) for message_id in order.plans}
+        reasons = {message_id: list(self._why_not(step, request, said[message_id])) for message_id in request.plans}
         if reasons and all(reasons.values()):
             yield f"{told}: {reasons}"
 
-    def _why_not(self, step: Step, order: Order, said: Said) -> Iterator[str]:
-        if order.verb == "stop":
-            status = order.status if len(step.sent) == 1 else "RUNNING"
-            yield from why_spared(order.vm, said, step.policy, status)
+    def _why_not(self, step: Step, request: VmRequest, said: Said) -> Iterator[str]:
+        if request.verb == "stop":
+            status = request.status if len(step.sent) == 1 else "RUNNING"
+            yield from why_spared(request.vm, said, step.policy, status)
             return
-        ends = self._ends[said.budget_id, order.vm.instance_id]
-        last = max((end for end in ends if end.message_id not in order.plans), default=None)
+        ends = self._ends[said.budget_id, request.vm.instance_id]
+        last = max((end for end in ends if end.message_id not in request.plans), default=None)
         if last is None or last.event != "stopped" or last.period_end > said.published:
             yield f"what came of it last is {last}"
         if not may_restart(said, step.policy):

@@ -1,4 +1,4 @@
-"""What Compute Engine is told to do while messages are delivered, and which plans were on record just then."""
+"""The stops and starts requested while messages are delivered, and the plans on record at that moment."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from google.cloud.bigquery import ArrayQueryParameter, QueryJobConfig, ScalarQueryParameter
 
 from infra.local.fleet.fleet import Vm
-from tests.faults.places import Place, sort_rest
+from tests.faults.places import Place
 
 _CALL = re.compile(r"/projects/([^/]+)/(?:.*/)?(?:instances/([^/]+)/(stop|start)|(stop|start)Instances)$")
 _MEMBER = re.compile(r"zones/([^/]+)/instances/([^/]+)")
@@ -25,8 +25,8 @@ WHERE event = @event AND mode = 'enforce' AND instance_id = @instance_id AND mes
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """One VM that Compute Engine was told to stop or to start; `plans` are the messages whose plan says so."""
+class VmRequest:
+    """A request to stop or start one VM; `plans` are the messages whose plan says so."""
 
     verb: str
     vm: Vm
@@ -37,27 +37,26 @@ class Order:
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at every call to Compute Engine before it is passed on."""
+    """Records every call that changes something in Compute Engine before it is carried out."""
 
     place: Place
     dataset: str
     message_ids: Sequence[str] = ()
-    _orders: dict[tuple[str, int], Order] = field(default_factory=dict)
+    _vm_requests: dict[tuple[str, int], VmRequest] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, method: str, path: str, body: bytes) -> str:
-        """Say which operation a call is; take down what it orders, once however often it is sent."""
+    def __call__(self, path: str, body: bytes) -> None:
+        """Record the stops and starts that a call requests, once however often it is sent."""
         where = urlsplit(path)
-        if method == "POST" and (found := _CALL.search(where.path)):
+        if found := _CALL.search(where.path):
             request_id = parse_qs(where.query)["requestId"][0]
             for vm in self._vms(found, body):
-                self._take_down(found[3] or found[4], vm, request_id)
-        return sort_rest(method, path, body)
+                self._record(found[3] or found[4], vm, request_id)
 
-    def orders(self) -> list[Order]:
-        """Return what was ordered since they were returned last."""
+    def vm_requests(self) -> list[VmRequest]:
+        """Return the requests since they were last returned."""
         with self._lock:
-            found, self._orders = list(self._orders.values()), {}
+            found, self._vm_requests = list(self._vm_requests.values()), {}
             return found
 
     def _vms(self, found: re.Match[str], body: bytes) -> list[Vm]:
@@ -69,12 +68,12 @@ class Watch:
         lives = [vm for each in named if each for vm in state.fleet.named(found[1], each[1], each[2])]
         return [vm for vm in lives if vm.exists(state.clock.now)]
 
-    def _take_down(self, verb: str, vm: Vm, request_id: str) -> None:
+    def _record(self, verb: str, vm: Vm, request_id: str) -> None:
         with self._lock:
-            if (request_id, vm.instance_id) not in self._orders:
+            if (request_id, vm.instance_id) not in self._vm_requests:
                 status = vm.status(self.place.cloud.state.clock.now)
-                order = Order(verb, vm, status, request_id, self._plans(verb, vm))
-                self._orders[request_id, vm.instance_id] = order
+                request = VmRequest(verb, vm, status, request_id, self._plans(verb, vm))
+                self._vm_requests[request_id, vm.instance_id] = request
 
     def _plans(self, verb: str, vm: Vm) -> frozenset[str]:
         parameters = [
@@ -86,7 +85,7 @@ class Watch:
 
 
 def asked(place: Place, dataset: str, query: str, parameters: Sequence[Any]) -> list[Mapping[str, Any]]:
-    """Return the rows of a query, past the wires."""
+    """Return the rows of a query, which no fault reaches."""
     configuration = QueryJobConfig(
         default_dataset=f"{place.client.project}.{dataset}", query_parameters=list(parameters)
     )

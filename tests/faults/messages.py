@@ -25,6 +25,7 @@ from infra.local.emulators.compute import effects
 from tests.faults import tracker
 from tests.faults.enforcer import OPERATIONS
 from tests.faults.fleets import at
+from tests.faults.injection import Fault, Kind
 from tests.faults.matrix import why_not_of
 from tests.faults.message_books import Books, Step
 from tests.faults.message_fleet import OTHER, OWNER, varied_fleet
@@ -34,7 +35,6 @@ from tests.faults.message_model import MAY_STOP
 from tests.faults.message_watch import Watch, asked
 from tests.faults.places import Place, schedule
 from tests.faults.running import shooting_range
-from tests.faults.wires import Fault, Kind
 
 BEGIN = at(2)
 MOST_GROWTH = 1.1
@@ -139,7 +139,7 @@ class _Run:
     @contextlib.contextmanager
     def function(self) -> Iterator[None]:
         """Start the function."""
-        self.place.rest.sort = self._watch
+        self.place.cloud.state.on_change = self._watch
         ours, theirs = _FORKS.Pipe()
         process = _FORKS.Process(target=serve, args=(theirs,), daemon=True)
         process.start()
@@ -150,6 +150,7 @@ class _Run:
         finally:
             ours.send(None)
             process.join()
+            self.place.cloud.state.on_change = None
 
     def step(self) -> list[str]:
         """Let some time pass and deliver something, until it is acknowledged."""
@@ -196,24 +197,24 @@ class _Run:
         state = self.place.cloud.state
         running = [vm for vm in state.fleet.vms if vm.status(self._now) == "RUNNING"]
         self._watch.message_ids = ids
-        self.place.trouble.replace(*([fault] if fault else []))
+        self.place.injection.inject(*([fault] if fault else []))
         self._calls.send([Push(each.envelope, each.as_event) for each in sent])
         answers: list[Answer]
         answers, self.memory_mib = self._calls.recv()
-        self.place.trouble.replace()
+        self.place.injection.inject()
         parameters = [ArrayQueryParameter("message_ids", "STRING", ids)]
         deliveries = asked(self.place, self._dataset, _DELIVERIES, parameters)
         stopping = any(row["verdict"] in {*MAY_STOP, "redelivered", "under_budget"} for row in deliveries)
         actions = asked(self.place, self._dataset, _ACTIONS, parameters) if stopping else []
-        orders = self._watch.orders()
-        return Step(sent, answers, fault, self._policy, self._mode, orders, deliveries, actions, running)
+        vm_requests = self._watch.vm_requests()
+        return Step(sent, answers, fault, self._policy, self._mode, vm_requests, deliveries, actions, running)
 
     def _start(self) -> None:
         extra = {
             "RETRY_TIMEOUT_SECONDS": "1",
             "ACTING_SECONDS": "100",
             "PARALLEL_STOPS": "4",
-            "RESOURCE_MANAGER_ENDPOINT": self.place.rest.address,
+            "RESOURCE_MANAGER_ENDPOINT": self.place.cloud.rest_url,
             "ENFORCEMENT_MODE": self._mode,
             "ENFORCEMENT_POLICY": json.dumps(self._policy),
         }

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from infra.local.stack.stack import Answer
+from tests.faults.injection import Kind
 from tests.faults.snapshots import OF_THE_RUN, OF_THE_TIME, Snapshot, differences, hours, without
-from tests.faults.wires import Kind
 
 CAUSES = {
     Kind.SLOW: r"[Tt]ime(d )?-?out|Deadline",

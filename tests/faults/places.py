@@ -1,10 +1,7 @@
-"""A place to fail in: the emulators of the cloud in this process, BigQuery elsewhere, and wires to them that break."""
+"""The emulators in this process, through which a function reaches every service, BigQuery too."""
 
-import contextlib
 import itertools
-import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,73 +16,23 @@ from infra.local.emulators.cloud import Cloud
 from infra.local.fleet.clock import Clock
 from infra.local.fleet.fleet import Fleet
 from infra.local.stack.stack import HOME_PROJECT, SCHEDULE_HEADER, TOPIC, Answer
+from tests.faults.bigquery import Proxy
 from tests.faults.fleets import at, small_fleet
-from tests.faults.grpc_wire import GrpcWire
-from tests.faults.http_wire import HttpWire
+from tests.faults.injection import Injection
 from tests.faults.keeping import staging_tables
 from tests.faults.victims import function
-from tests.faults.wires import Trouble
 
-PAGES = {
-    "/aggregated/instances": 5,
-    "/aggregated/operations": 1,
-    "/skus": 600,
-    r"/queries/[^?]*\?(?!.*maxResults=0)": 150,
+PAGE_LIMITS = {
+    ("compute", "instances.aggregatedList"): 5,
+    ("compute", "globalOperations.aggregatedList"): 1,
+    ("catalog", "skus.list"): 600,
+    ("bigquery", "rows"): 150,
+    ("monitoring", "ListTimeSeries"): 12,
 }
-SERIES_PAGE = 12
+"""Pages so small that every list has several."""
+
 A_DAY = timedelta(days=1)
-GRPC_OPERATIONS = {"ListTimeSeries": "uptime", "CreateTimeSeries": "figures", "Publish": "publish"}
 _numbers = itertools.count()
-
-
-def sort_rest(_: str, path: str, body: bytes) -> str:
-    """Say which operation a call of Compute Engine or the catalog is."""
-    del body
-    for pattern, name in REST_OPERATIONS:
-        if re.search(pattern, path):
-            return name
-    return "other"
-
-
-REST_OPERATIONS = (
-    (r"/aggregated/instances", "instances"),
-    (r"/aggregated/operations", "preemptions"),
-    (r"/machineTypes/", "machine types"),
-    (r"/skus", "skus"),
-    (r":batchGetAssetsHistory", "assets"),
-    (r"/instances/[^/]+/stop|/stopInstances", "stop"),
-    (r"/instances/[^/?]+", "instance"),
-    (r"/operations/", "operation"),
-)
-
-
-class JobSorter:
-    """Tells the calls of BigQuery apart: those of one job belong to what the job does."""
-
-    def __init__(self) -> None:
-        """Know no job yet."""
-        self._jobs: dict[str, str] = {}
-
-    def __call__(self, method: str, path: str, body: bytes) -> str:
-        """Say which operation a call is."""
-        if "/upload/" in path or "/tables" in path:
-            return "sweep" if method == "DELETE" else "load"
-        if method == "POST":
-            return self._begun(json.loads(body))
-        job_id = path.partition("?")[0].rpartition("/")[2]
-        kind = "load" if job_id.startswith("load_") else self._jobs.get(job_id, "query")
-        return "rows" if kind == "query" and "/queries/" in path and "maxResults=0" not in path else kind
-
-    def _begun(self, told: Mapping[str, Any]) -> str:
-        if "query" in told:
-            return "record"
-        text = told.get("configuration", {}).get("query", {}).get("query", "")
-        kind = next((name for words, name in STATEMENTS if words in text), "query")
-        self._jobs[told.get("jobReference", {}).get("jobId", "")] = kind
-        return kind
-
-
-STATEMENTS = (("@outcomes", "outcomes"), ("TRANSACTION", "commit"))
 
 
 @dataclass(slots=True)
@@ -94,14 +41,12 @@ class Place:
 
     cloud: Cloud
     address: str
-    trouble: Trouble
-    rest: HttpWire
-    warehouse: HttpWire
-    grpc: GrpcWire
     client: bigquery.Client = field(init=False)
+    injection: Injection = field(init=False)
 
     def __post_init__(self) -> None:
-        """Reach BigQuery past the wires."""
+        """Reach BigQuery directly, where no fault is injected."""
+        self.injection = Injection(self.cloud.state.faults)
         self.client = local_client(self.address, HOME_PROJECT)
 
     def new_dataset(self) -> str:
@@ -111,17 +56,17 @@ class Place:
         return name
 
     def settings(self, dataset: str, extra: Mapping[str, str]) -> dict[str, str]:
-        """Return what tells a function to use the wires."""
+        """Return the settings of a function whose calls all go through the emulators."""
         return {
             "PROJECT_ID": HOME_PROJECT,
             "DATASET": dataset,
             "CLOCK": "schedule",
-            "BIGQUERY_ENDPOINT": self.warehouse.address,
-            "COMPUTE_ENDPOINT": self.rest.address,
-            "MONITORING_ENDPOINT": f"http://{self.grpc.address}",
-            "BILLING_ENDPOINT": self.rest.address,
-            "ASSETS_ENDPOINT": self.rest.address,
-            "PUBSUB_EMULATOR_HOST": self.grpc.address,
+            "BIGQUERY_ENDPOINT": self.cloud.rest_url,
+            "COMPUTE_ENDPOINT": self.cloud.rest_url,
+            "MONITORING_ENDPOINT": f"http://{self.cloud.grpc_target}",
+            "BILLING_ENDPOINT": self.cloud.rest_url,
+            "ASSETS_ENDPOINT": self.cloud.rest_url,
+            "PUBSUB_EMULATOR_HOST": self.cloud.grpc_target,
             **extra,
         }
 
@@ -138,15 +83,12 @@ class Place:
 
 @contextmanager
 def place(bigquery_address: str, fleet: Fleet | None = None) -> Iterator[Place]:
-    """Set up the emulators and the wires."""
-    trouble = Trouble()
-    with contextlib.ExitStack() as stack:
-        cloud = stack.enter_context(Cloud(fleet or small_fleet(), Clock(at(1, 7))))
+    """Set up the emulators, with BigQuery behind them."""
+    routes = lambda state: [Proxy(state, bigquery_address).route()]  # noqa: E731 (one expression, named)
+    with Cloud(fleet or small_fleet(), Clock(at(1, 7)), routes) as cloud:
+        cloud.state.faults.page_limits = dict(PAGE_LIMITS)
         create_topic(cloud)
-        rest = stack.enter_context(HttpWire(cloud.rest_url, sort_rest, trouble, PAGES))
-        warehouse = stack.enter_context(HttpWire(bigquery_address, JobSorter(), trouble, PAGES))
-        grpc = stack.enter_context(GrpcWire(cloud.grpc_target, GRPC_OPERATIONS, trouble, SERIES_PAGE))
-        yield Place(cloud, bigquery_address, trouble, rest, warehouse, grpc)
+        yield Place(cloud, bigquery_address)
 
 
 def create_topic(cloud: Cloud) -> None:

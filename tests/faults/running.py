@@ -18,11 +18,11 @@ from infra.local.stack.processes import Processes
 from infra.local.stack.stack import serve_bigquery
 from tests.faults import enforcer, tracker
 from tests.faults.enforcer import Enforcer
+from tests.faults.injection import NEVER_STRUCK
 from tests.faults.matrix import Cell, cells, is_usual, why_absent
 from tests.faults.outcomes import Outcome, Told
 from tests.faults.places import Place, place
 from tests.faults.tracker import Tracker
-from tests.faults.wires import NEVER_STRUCK
 
 TRACKER, ENFORCER = "tracker", "enforcer"
 OPERATIONS = {TRACKER: tracker.OPERATIONS, ENFORCER: enforcer.OPERATIONS}

@@ -1,31 +1,20 @@
-"""A few cells that have something of every service of each function, with many kinds of fault."""
+"""A few cells of the matrix: each way to carry out a fault and each outcome, for both functions."""
 
-import hashlib
-from collections.abc import Sequence
+from tests.faults.injection import Kind
+from tests.faults.matrix import Cell, Lasting, Position
+from tests.faults.outcomes import Outcome
 
-from tests.faults.matrix import PASSING, Cell, Lasting, Position, why_not_of
-from tests.faults.running import OPERATIONS
-from tests.faults.wires import Kind
+FIRST, LAST, ONCE, ON = Position.FIRST, Position.LAST, Lasting.ONCE, Lasting.ON
 
-
-def sample(cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells of a sample, the same ones every time: faults of the first call, which every operation has."""
-    services, kinds, chosen = set[tuple[str, str]](), set[Kind](), list[Cell]()
-    for cell in sorted(cells, key=_place):
-        service = cell.function, OPERATIONS[cell.function][cell.operation]
-        if _exists(cell) and service not in services and cell.kind not in kinds:
-            services.add(service)
-            kinds.add(cell.kind)
-            chosen.append(cell)
-    return chosen
-
-
-def _exists(cell: Cell) -> bool:
-    lasting = Lasting.ON if cell.kind in PASSING and _place(cell) < "8" else Lasting.ONCE
-    if cell.kind is Kind.SILENT:
-        return False
-    return (cell.position, cell.lasting) == (Position.FIRST, lasting) and not why_not_of(cell.kind, cell.operation)
-
-
-def _place(cell: Cell) -> str:
-    return hashlib.sha256(f"{cell.function} {cell.operation} {cell.kind}".encode()).hexdigest()
+SAMPLE = {
+    Cell("tracker", "uptime", Kind.RESET, FIRST, ONCE): Outcome.SAME,  # a gRPC connection that breaks
+    Cell("tracker", "uptime", Kind.EMPTY, LAST, ONCE): Outcome.SAME,  # a page that was announced and comes empty
+    Cell("tracker", "uptime", Kind.PARTIAL, FIRST, ONCE): Outcome.COMPLETED,
+    Cell("tracker", "instances", Kind.SAME_PAGE, FIRST, ONCE): Outcome.COMPLETED,
+    Cell("tracker", "commit", Kind.LOST, FIRST, ONCE): Outcome.SAME,  # BigQuery did it, and nobody heard
+    Cell("tracker", "query", Kind.UNAVAILABLE, FIRST, ON): Outcome.REFUSED,
+    Cell("enforcer", "stop", Kind.LOST, FIRST, ONCE): Outcome.SAME,  # an HTTP connection that breaks
+    Cell("enforcer", "instances", Kind.DENIED, FIRST, ONCE): Outcome.REFUSED,
+    Cell("enforcer", "record", Kind.WRONG, FIRST, ONCE): Outcome.REFUSED,
+}
+"""Each cell with its outcome; the gaps and alerts of the other services are in tests/adapters/test_faults.py."""

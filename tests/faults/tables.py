@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from tests.faults.injection import Kind
 from tests.faults.matrix import Cell, Lasting, Position
 from tests.faults.outcomes import Outcome, Told
 from tests.faults.running import OPERATIONS, Tried
-from tests.faults.wires import Kind
 
 SHORT = {Outcome.SAME: "S", Outcome.COMPLETED: "C", Outcome.REFUSED: "R", Outcome.WRONG: "WRONG"}
 type Results = Mapping[Cell, Told]

@@ -1,4 +1,4 @@
-"""A sample of what `python -m tests.faults` runs in full: no fault ends in a fourth way, no kill leaves a trace."""
+"""A sample of what `python -m tests.faults` runs in full: how a fault ends, and that a kill leaves no trace."""
 
 import os
 from collections.abc import Iterator
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.stack.stack import Stack
-from tests.faults.kills import killed_at, tracker_target
-from tests.faults.matrix import Cell, Lasting, Position
+from tests.faults.enforcer import Enforcer
+from tests.faults.injection import Fault, Kind
+from tests.faults.kills import enforcer_target, killed_at, tracker_target
+from tests.faults.matrix import Cell
 from tests.faults.outcomes import Outcome
 from tests.faults.places import place
-from tests.faults.running import OPERATIONS, TRACKER, Range, all_cells
-from tests.faults.sample import sample
+from tests.faults.running import ENFORCER, TRACKER, Range
+from tests.faults.sample import SAMPLE
 from tests.faults.tracker import Tracker
-from tests.faults.wires import Fault, Kind
 
-SAMPLE = sample(all_cells())
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of functions-framework
 
 
@@ -28,34 +28,32 @@ def shooting_range(stack: Stack) -> Iterator[Range]:
     os.environ.update(before)
 
 
-def test_the_sample_has_every_service_of_both_functions_and_each_with_a_fault_of_its_own() -> None:
-    assert len({cell.kind for cell in SAMPLE}) == len(SAMPLE) >= 8
-    services = {(cell.function, OPERATIONS[cell.function][cell.operation]) for cell in SAMPLE}
-    assert services == {(name, service) for name, known in OPERATIONS.items() for service in known.values()}
-
-
-@pytest.mark.parametrize("cell", SAMPLE, ids=str)
-def test_a_fault_ends_in_one_of_three_ways(shooting_range: Range, cell: Cell) -> None:
+@pytest.mark.parametrize(("cell", "outcome"), SAMPLE.items(), ids=map(str, SAMPLE))
+def test_a_fault_ends_as_it_must(shooting_range: Range, cell: Cell, outcome: Outcome) -> None:
     tried = shooting_range.tried(cell)
 
-    assert tried.told.outcome in {Outcome.SAME, Outcome.COMPLETED, Outcome.REFUSED}, tried.told.reason
+    assert (tried.told.outcome, tried.told.reason) == (outcome, "")
 
 
-@pytest.mark.parametrize("operation", ["skus", "uptime"])
-def test_a_promised_page_that_comes_empty_once_is_asked_for_again(shooting_range: Range, operation: str) -> None:
-    tried = shooting_range.tried(Cell("tracker", operation, Kind.EMPTY, Position.LAST, Lasting.ONCE))
-
-    assert tried.told.outcome is Outcome.SAME, tried.told.reason
-
-
-@pytest.mark.parametrize("operation", ["load", "commit", "publish"])
-def test_a_run_killed_while_a_call_is_heard_and_called_again_leaves_the_tables_of_an_undisturbed_run(
-    shooting_range: Range, operation: str
+def test_a_run_killed_while_its_commit_is_carried_out_leaves_the_tables_of_an_undisturbed_run(
+    shooting_range: Range,
 ) -> None:
     tracker = shooting_range.function(TRACKER)
     assert isinstance(tracker, Tracker)
 
-    kill = killed_at(tracker_target(tracker), Fault(operation, Kind.LOST, 1, 1))
+    kill = killed_at(tracker_target(tracker), Fault("commit", Kind.LOST, 1, 1))
+
+    assert kill.cut_off
+    assert kill.problems == []
+
+
+def test_a_delivery_killed_while_its_first_stop_is_carried_out_stops_each_vm_of_the_plan_once(
+    shooting_range: Range,
+) -> None:
+    enforcer = shooting_range.function(ENFORCER)
+    assert isinstance(enforcer, Enforcer)
+
+    kill = killed_at(enforcer_target(enforcer), Fault("stop", Kind.LOST, 1, 1))
 
     assert kill.cut_off
     assert kill.problems == []

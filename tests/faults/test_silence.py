@@ -12,9 +12,9 @@ from infra.local.stack.stack import Answer, Stack
 from spotkeeper.gcp.compute.instances import _running_since
 from tests.faults import tracker
 from tests.faults.fleets import BATCH, BEFORE, OWNER, at, one_vm
+from tests.faults.injection import Fault, Kind
 from tests.faults.places import Place, place, schedule
 from tests.faults.snapshots import snapshot
-from tests.faults.wires import Fault, Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of functions-framework
 SILENCE = Fault("uptime", Kind.EMPTY)
@@ -40,11 +40,11 @@ def test_an_hour_that_is_asked_for_again_in_silence_keeps_its_costs_while_someth
     dataset = here.new_dataset()
     run(here, dataset, at(1, 7))
     before = snapshot(here.client, dataset)["spot_vm_costs"]
-    here.trouble.replace(SILENCE)
+    here.injection.inject(SILENCE)
 
     silent = run(here, dataset, at(1, 8), {"start": "2026-07-21T00:00:00Z", "end": "2026-07-21T01:00:00Z"})
 
-    here.trouble.replace()
+    here.injection.inject()
     [gap] = silent.body["gaps"]
     assert "no uptime at all, though an instance has run since 2026-07-20T04:00:00Z" in gap["detail"]
     assert snapshot(here.client, dataset)["spot_vm_costs"] == before != []

@@ -8,11 +8,11 @@ from werkzeug.test import Client
 
 from infra.local.stack.stack import HOME_PROJECT, TOPIC, Answer
 from tests.faults.fleets import at
+from tests.faults.injection import Fault
 from tests.faults.keeping import empty, keep, put_back
 from tests.faults.outcomes import Outcome, Story, Told, differs, judged
 from tests.faults.places import Place, schedule
 from tests.faults.snapshots import Snapshot, snapshot
-from tests.faults.wires import Fault
 
 KEPT = "tracker"
 TARGET = "track_spot_costs"
@@ -45,6 +45,16 @@ SETTINGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run and what followed: the tables, the answer, what was wrong at once, and the calls of each operation."""
+
+    story: Story
+    answer: Answer
+    problems: Sequence[str]
+    calls: Mapping[str, int]
+
+
 @dataclass
 class Tracker:
     """Runs of the tracker in a place, all in one dataset: what it is to begin with is put back before each."""
@@ -66,10 +76,10 @@ class Tracker:
         """Let one run be struck by a fault, and say how that ended."""
         refresh = _refresh(fault.operation)
         twin, _ = self._twin(refresh)
-        story, answer, problems = self._story(refresh, fault)
-        if problems:
-            return Told(Outcome.WRONG, "; ".join(problems))
-        return judged(fault.kind, OPERATIONS[fault.operation], answer, story, twin)
+        run = self._story(refresh, fault)
+        if run.problems:
+            return Told(Outcome.WRONG, "; ".join(run.problems))
+        return judged(fault.kind, OPERATIONS[fault.operation], run.answer, run.story, twin)
 
     def undisturbed(self) -> Story:
         """Return all tables as they are without a fault."""
@@ -77,21 +87,21 @@ class Tracker:
 
     def _twin(self, refresh: str) -> tuple[Story, Mapping[str, int]]:
         if refresh not in self._twins:
-            story, answer, _ = self._story(refresh)
-            if answer.body.get("complete") is not True:
-                message = f"an undisturbed run is not complete: {answer}"
+            run = self._story(refresh)
+            if run.answer.body.get("complete") is not True:
+                message = f"an undisturbed run is not complete: {run.answer}"
                 raise AssertionError(message)
-            self._twins[refresh] = story, dict(self.place.trouble.seen)
+            self._twins[refresh] = run.story, run.calls
         return self._twins[refresh]
 
-    def _story(self, refresh: str, *faults: Fault) -> tuple[Story, Answer, Sequence[str]]:
+    def _story(self, refresh: str, *faults: Fault) -> _Run:
         before = self.begin()
         function = self._function(refresh)
-        self.place.trouble.replace(*faults)
+        self.place.injection.inject(*faults)
         self.set_time(DISTURBED)
         answer = schedule(function, DISTURBED)
-        problems = self.place.trouble.problems()
-        seen = self.place.trouble.replace()
+        problems = self.place.injection.problems()
+        calls = self.place.injection.inject()
         after = snapshot(self.place.client, self.dataset)
         twin = self._twins.get(refresh)
         if twin and answer.body.get("complete") is True and not differs(after, twin[0].after):
@@ -100,16 +110,15 @@ class Tracker:
             self.set_time(NEXT)
             schedule(function, NEXT)
             mended = snapshot(self.place.client, self.dataset)
-        self.place.trouble.seen = seen
         problems += self.place.leftovers(self.dataset)
-        return Story(before, after, mended), answer, problems
+        return _Run(Story(before, after, mended), answer, problems, calls)
 
     def begin(self) -> Snapshot:
         """Let the dataset hold one undisturbed hour, no VM be stopped by the enforcer, and return what it holds."""
         self.place.cloud.state.reset()
         if self._begun is None:
             empty(self.place.client, self.dataset)
-            self.place.trouble.replace()
+            self.place.injection.inject()
             self.set_time(FIRST)
             schedule(self._function("6"), FIRST)
             keep(self.place.client, self.dataset, KEPT)

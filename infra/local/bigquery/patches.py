@@ -238,11 +238,11 @@ def columns(project_id: str, dataset_id: str, table_id: str) -> list[TableFieldS
     with database.cursor() as cursor:
         try:
             relation = cursor.sql(f"SELECT * FROM {table} LIMIT 0")  # noqa: S608
-            told = cursor.execute('SELECT name FROM pragma_table_info(?) WHERE "notnull"', [table]).fetchall()
+            names = cursor.execute('SELECT name FROM pragma_table_info(?) WHERE "notnull"', [table]).fetchall()
         except duckdb.CatalogException:
             label = tables.names.label(project_id, dataset_id, table_id)
             raise tables.not_found("Table", label) from None  # noqa: EM101 (the kind of what is not there)
-        required = {name for (name,) in told}
+        required = {name for (name,) in names}
         return [
             types.field(name, kind, name in required)
             for name, kind in zip(relation.columns, relation.types, strict=True)

@@ -14,7 +14,7 @@ from infra.local.emulators.sockets import listening
 
 
 def main() -> None:
-    """Serve until told to stop; the first line printed is the address, as JSON."""
+    """Serve until SIGTERM; the first line printed is the address, as JSON."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--data-dir", type=Path, required=True)

@@ -71,18 +71,18 @@ AFTERNOON = (
 )
 
 
-def play_budget(stack: Stack, console: Console) -> None:
+def exceed_budget(stack: Stack, console: Console) -> None:
     """Send the notifications, the one over budget twice, and print what came of them."""
     stack.serve_function("enforce_budget_limit")
     stack.subscribe("enforce_budget_limit")
-    told = {}
+    titles = {}
     for sent in AFTERNOON:
         message_id = stack.publish(_body(sent), **_attributes(sent))
-        told[message_id] = sent.title
+        titles[message_id] = sent.title
         _await(stack, 1, message_id)
         if sent.title == "over budget":
             stack.deliver("enforce_budget_limit", message_id, _body(sent), _attributes(sent), sent.at)
-    console.print(_notifications(stack, told))
+    console.print(_notifications(stack, titles))
     console.print(_stops(stack))
     console.print("\nSpared, and why:")
     for row in _rows(stack, SPARED):
@@ -127,7 +127,7 @@ def _is_dry_run(stack: Stack) -> bool:
     return stack.settings["ENFORCEMENT_MODE"] == "dry_run"
 
 
-def _notifications(stack: Stack, told: Mapping[str, str]) -> Table:
+def _notifications(stack: Stack, titles: Mapping[str, str]) -> Table:
     table = Table(title="Budget notifications", title_justify="left", title_style="bold")
     for name in ("sent", "verdict", "reason", "stopped", "left"):
         table.add_column(name, overflow="fold")
@@ -136,7 +136,7 @@ def _notifications(stack: Stack, told: Mapping[str, str]) -> Table:
         again = " (delivered again)" if row["message_id"] in seen else ""
         seen.add(row["message_id"])
         stops, left = ("" if row[name] is None else str(row[name]) for name in ("stops", "deferred"))
-        table.add_row(told.get(row["message_id"], "") + again, row["verdict"], row["reason"], stops, left)
+        table.add_row(titles.get(row["message_id"], "") + again, row["verdict"], row["reason"], stops, left)
     return table
 
 

@@ -1,4 +1,4 @@
-"""The report over the tables of this machine, as of the end of the play."""
+"""The report of the demo, as of its end."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from infra.local.stack.stack import DATASET, HOME_PROJECT
 from spotkeeper.cli.report import check_packages, write_report
 
 NOW = AFTERNOON[-1].at + timedelta(hours=1)
-"""The present of the fleet when everything was played."""
+"""The fleet's time at the end of the demo."""
 
 DAYS = 30
 

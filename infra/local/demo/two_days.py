@@ -90,9 +90,9 @@ ORDER BY sent_at, period
 """
 
 
-def play(stack: Stack, console: Console, calls: Sequence[int] = range(1, HOURS + 1)) -> None:
+def run_hours(stack: Stack, console: Console, calls: Sequence[int] = range(1, HOURS + 1)) -> None:
     """Call the tracker in minute 7 of these hours of the fleet, each of them by default; it catches up by itself."""
-    columns = (TextColumn("Playing {task.fields[at]}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("Tracking {task.fields[at]}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("hours", total=len(calls), at=FLEET_START.strftime("%a %d %b %H:%M UTC"))
         for number in calls:
@@ -121,7 +121,7 @@ def show(stack: Stack, console: Console) -> None:
     for row in unpriced:
         console.print(f"  {row['instance_name']} in {row['zone']}, {row['hours']:.2f} h: {row['price_reason']}")
     console.print(
-        f"\nVMs that came and went between two looks (Spot or not is unknown, not counted): {len(unresolved)}"
+        f"\nVMs that came and went between two scans (Spot or not is unknown, not counted): {len(unresolved)}"
     )
     for row in unresolved:
         console.print(f"  {row['instance_name']} in {row['project_id']}/{row['zone']}, {row['hours']:.2f} h")

@@ -11,7 +11,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import TracebackType
@@ -20,29 +20,36 @@ from typing import Self
 import grpc
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from infra.local.emulators import assets_api, catalog_api, control_api, resource_manager_api
 from infra.local.emulators.compute import reads
+from infra.local.emulators.http_faults import BreakableProtocol
 from infra.local.emulators.monitoring_api import Monitoring
 from infra.local.emulators.pubsub_api import PubSub
-from infra.local.emulators.rest import BreakableProtocol
 from infra.local.emulators.sockets import HOST, listening
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import Clock, parse, rfc3339
 from infra.local.fleet.fleet import FLEET_START, Fleet
 from infra.local.fleet.scenario import living_fleet, synthetic_fleet
 
-FIRST_LOOK = FLEET_START + timedelta(hours=1, minutes=7)
+FIRST_SCAN = FLEET_START + timedelta(hours=1, minutes=7)
 
 
 class Cloud:
     """The emulators, running between `start` and `stop` or inside a `with` block; `state` is what they serve."""
 
-    def __init__(self, fleet: Fleet | None = None, clock: Clock | None = None) -> None:
-        """Prepare to serve a fleet, the living one unless told otherwise."""
-        self.state = CloudState(fleet or living_fleet(), clock or Clock(FIRST_LOOK))
+    def __init__(
+        self,
+        fleet: Fleet | None = None,
+        clock: Clock | None = None,
+        more_routes: Callable[[CloudState], Sequence[Route]] = lambda _: (),
+    ) -> None:
+        """Prepare to serve a fleet, by default the living one; `more_routes` are served beside the emulators."""
+        self.state = CloudState(fleet or living_fleet(), clock or Clock(FIRST_SCAN))
         self.monitoring = Monitoring(self.state)
         self.pubsub = PubSub(self.state)
+        self.more_routes = more_routes
         self.rest_url = ""
         self.grpc_target = ""
 
@@ -57,13 +64,15 @@ class Cloud:
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)],
         )
         self._grpc.add_generic_rpc_handlers([self.monitoring.grpc_service(), *self.pubsub.grpc_services()])
-        self.grpc_target = f"{HOST}:{self._grpc.add_insecure_port(f'{HOST}:{grpc_port}')}"
+        behind = self._grpc.add_insecure_port(f"{HOST}:0")
         self._grpc.start()
+        self.grpc_target = f"{HOST}:{self.state.relay.listen(grpc_port, behind)}"
 
     def stop(self) -> None:
         """Stop answering; what is being answered is finished first."""
         self.pubsub.close()
         self._grpc.stop(grace=1).wait()
+        self.state.relay.close()
         self._rest.should_exit = True
         self._thread.join()
 
@@ -86,6 +95,7 @@ class Cloud:
                 *assets_api.routes(self.state),
                 *resource_manager_api.routes(self.state),
                 *control_api.routes(self.state, self.monitoring, self.pubsub),
+                *self.more_routes(self.state),
             ]
         )
 
@@ -103,12 +113,12 @@ def _configuration(application: Starlette) -> uvicorn.Config:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="infra.local.emulators.cloud", description=main.__doc__)
     parser.add_argument("--rest-port", type=int, default=0)
     parser.add_argument("--grpc-port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1, help="what the ordinary VMs of the living fleet are drawn from")
-    parser.add_argument("--now", default=rfc3339(FIRST_LOOK), help="where the clock stands at first")
+    parser.add_argument("--now", default=rfc3339(FIRST_SCAN), help="where the clock stands at first")
     parser.add_argument("--synthetic-vms", type=int, default=0, help="serve this many alike VMs, for load tests")
     parser.add_argument("--synthetic-projects", type=int, default=1)
     options = parser.parse_args(arguments)
@@ -117,14 +127,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.synthetic_vms
         else living_fleet(options.seed)
     )
-    told = threading.Event()
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda *_: stopping.set())
     cloud = Cloud(fleet, Clock(parse(options.now)))
     cloud.start(options.rest_port, options.grpc_port)
     sys.stdout.write(json.dumps({"rest": cloud.rest_url, "grpc": cloud.grpc_target}) + "\n")
     sys.stdout.flush()
-    told.wait()
+    stopping.wait()
     cloud.stop()
 
 

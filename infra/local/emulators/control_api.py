@@ -44,6 +44,9 @@ def routes(state: CloudState, monitoring: Monitoring, pubsub: PubSub) -> list[Ro
     def set_scopes(wanted: Any) -> None:  # noqa: ANN401 (JSON)
         state.metrics_scopes = {str(project): tuple(others) for project, others in wanted.items()}
 
+    def set_faults(wanted: Any) -> None:  # noqa: ANN401 (JSON)
+        state.faults.replace([rule(one) for one in wanted])
+
     def forget(_: Any) -> None:  # noqa: ANN401 (JSON)
         state.requests.clear()
 
@@ -53,8 +56,8 @@ def routes(state: CloudState, monitoring: Monitoring, pubsub: PubSub) -> list[Ro
         route("clock", POST=set_clock, GET=lambda _: None),
         route(
             "faults",
-            POST=lambda wanted: state.faults.replace([rule(one) for one in wanted]),
-            DELETE=lambda _: state.faults.replace(()),
+            POST=set_faults,
+            DELETE=lambda _: set_faults(()),
         ),
         route("requests", GET=lambda _: None, DELETE=forget),
         route("metrics-scopes", POST=set_scopes),

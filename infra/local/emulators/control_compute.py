@@ -52,8 +52,8 @@ def routes(state: CloudState, summary: Callable[[], Json]) -> list[Route]:
 def _operations(state: CloudState, query: Mapping[str, str]) -> list[Json]:
     state.settle()
     projects = [project.project_id for project in state.fleet.projects]
-    told = [one for project in projects for one in state.operations.of_project(project)]
-    return [described(one) for one in told if query.get("project") in (None, one.task.project.project_id)]
+    found = [one for project in projects for one in state.operations.of_project(project)]
+    return [described(one) for one in found if query.get("project") in (None, one.task.project.project_id)]
 
 
 def _instances(state: CloudState, query: Mapping[str, str]) -> list[Json]:

@@ -26,7 +26,7 @@ def acting(path: str, answer: Callable[[], object], **actions: Action) -> Route:
 
 
 def reading(path: str, read: Callable[[Mapping[str, str]], object]) -> Route:
-    """Something that can be looked at; the query may say at which part."""
+    """Something that can be read; the query may select a part."""
 
     async def endpoint(request: Request) -> Response:
         return JSONResponse(read(request.query_params))

@@ -1,14 +1,15 @@
 """gRPC services built by hand: the client libraries bring the messages, but no server side."""
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import Message
 
-from infra.local.emulators.faults import Kind, Rule
+from infra.local.emulators.faults import NO_ANSWER_SECONDS, Kind, Rule
 from infra.local.emulators.state import CloudState
 
 CODES = {
@@ -70,21 +71,15 @@ def _answering(
     def answer(request: Any, context: grpc.ServicerContext) -> bytes:  # noqa: ANN401 (a message of any kind)
         state.requests[service_name, name] += 1
         due = state.faults.due(service_name, name, method.project(request))
-        for rule in due:
-            if rule.kind is Kind.SLOW:
-                time.sleep(rule.seconds)
-            elif rule.kind is Kind.STATUS:
-                _abort(context, rule.status, f"{service_name}.{name} fails on demand")
-            elif rule.kind is Kind.RESET:
-                _abort(context, 503, "recvmsg:Connection reset by peer")
-            elif rule.kind in (Kind.TRUNCATED, Kind.WRONG_JSON):
-                return GARBAGE
-            elif rule.kind is Kind.EMPTY:
-                return b""
+        if (unheard := _unheard(state, f"{service_name}.{name}", due, context)) is not None:
+            return unheard
+        if limit := state.faults.page_limits.get((service_name, name)):
+            request.page_size = limit
         try:
-            return method.handler(request, due).SerializeToString()
+            answered = method.handler(request, due).SerializeToString()
         except CallError as error:
             _abort(context, error.status, str(error))
+        return _spoilt(state, due, answered)
 
     return answer
 
@@ -92,3 +87,36 @@ def _answering(
 def _abort(context: grpc.ServicerContext, status: int, message: str) -> NoReturn:
     context.abort(CODES[status], message)
     raise AssertionError(message)
+
+
+def _unheard(state: CloudState, name: str, due: Sequence[Rule], context: grpc.ServicerContext) -> bytes | None:
+    """Return what is answered without asking the service; None when it is to be asked."""
+    for rule in due:
+        match rule.kind:
+            case Kind.STATUS:
+                _abort(context, rule.status, f"{name}: {CODES[rule.status].name} on demand")
+            case Kind.RESET:
+                state.relay.reset()
+                return b""
+            case Kind.NO_ANSWER:
+                hung_up = threading.Event()
+                context.add_callback(hung_up.set)
+                hung_up.wait(NO_ANSWER_SECONDS)
+                return b""
+            case Kind.NOT_JSON | Kind.WRONG_JSON:
+                return GARBAGE
+            case Kind.EMPTY | Kind.NO_BODY:
+                return b""
+    return None
+
+
+def _spoilt(state: CloudState, due: Sequence[Rule], answered: bytes) -> bytes:
+    """Return an answer late, or break the connection instead of passing it on, or in the middle of it."""
+    for rule in due:
+        if rule.kind is Kind.SLOW:
+            time.sleep(rule.seconds)
+        elif rule.kind is Kind.LOST:
+            state.relay.reset()
+        elif rule.kind is Kind.TRUNCATED:
+            state.relay.cut_after(len(answered) // 2)
+    return answered

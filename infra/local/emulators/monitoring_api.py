@@ -23,7 +23,7 @@ from google.protobuf import empty_pb2
 from google.protobuf.message import Message
 
 from infra.local.emulators import metric_filters
-from infra.local.emulators.faults import Kind, Rule
+from infra.local.emulators.faults import AGAIN, Kind, Rule
 from infra.local.emulators.grpc_calls import CallError, GrpcMethod, service
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import parse, rfc3339
@@ -109,6 +109,7 @@ class Monitoring:
 
     def list_time_series(self, request: Any, faults: Iterable[Rule]) -> Message:  # noqa: ANN401 (proto-plus types its messages so)
         """`ListTimeSeries`."""
+        request.page_token = request.page_token.removeprefix(AGAIN)
         project = self._project(request.name, "monitoring.timeSeries.list")
         wanted = _filter(request.filter)
         token = _token(request, self.state.clock.now)
@@ -121,10 +122,24 @@ class Monitoring:
         headers_only = request.view == monitoring_v3.ListTimeSeriesRequest.TimeSeriesView.HEADERS
         next_token = _fill(response, series, token, _page_size(request.page_size), headers_only=headers_only)
         response.next_page_token = next_token
-        if any(rule.kind is Kind.EXECUTION_ERRORS for rule in faults):
-            response.execution_errors.add(code=14, message="One of the regions could not be read; data may be missing.")
+        self._spoil(request, response, {rule.kind for rule in faults})
         complete: Message = response
         return complete
+
+    def _spoil(self, request: Any, response: Any, kinds: set[Kind]) -> None:  # noqa: ANN401 (as above)
+        """Make a page wrong: incomplete and said to be so, of the wrong types, or followed by itself."""
+        if Kind.EXECUTION_ERRORS in kinds:
+            del response.time_series[len(response.time_series) // 2 :]
+            response.execution_errors.add(code=14, message="One of the regions could not be read; data may be missing.")
+        if Kind.BAD_PAGE in kinds:
+            for series in response.time_series:
+                series.resource.labels.clear()
+                for point in series.points:
+                    point.value.string_value = "a while"
+        if Kind.PAGE_AGAIN in kinds:
+            if self.state.faults.is_endless():
+                raise CallError(400, "This page was asked for without end.")
+            response.next_page_token = request.page_token or AGAIN
 
     def create_time_series(self, request: Any, faults: Iterable[Rule]) -> Message:  # noqa: ANN401 (as above)
         """`CreateTimeSeries`: write what is right, then refuse the call if anything was wrong, as the real one does."""

@@ -1,4 +1,4 @@
-"""Operations: what Compute Engine was told to do, and how far it has come.
+"""Operations: requests to Compute Engine and their progress.
 
 An operation takes real time, because the emulated clock stands still. It also ends once that clock has moved past its
 time it takes in the state: a test may wait or move the clock.

@@ -1,4 +1,4 @@
-"""Who may do what: the permissions of the caller on projects and VMs, all unless told otherwise."""
+"""The permissions of the caller on projects and VMs; by default all."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields

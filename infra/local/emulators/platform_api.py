@@ -1,4 +1,4 @@
-"""The services that a deployment is made with, as far as one can look at it: functions, roles, topics, budgets, a job.
+"""The services of a deployment, for reading: functions, roles, topics, budgets and a scheduler job.
 
     python -m infra.local.emulators.platform_api --project data-platform --region us-central1
 
@@ -22,8 +22,9 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from infra.local.emulators.http_faults import BreakableProtocol
 from infra.local.emulators.platform_resources import ACCOUNT, NUMBER, Resources, healthy
-from infra.local.emulators.rest import ApiError, BreakableProtocol, Call, Method
+from infra.local.emulators.rest import ApiError, Call, Method
 from infra.local.emulators.sockets import listening
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import Clock, parse, rfc3339
@@ -167,19 +168,19 @@ def _project(platform: Platform, call: Call) -> object:
 
 
 def _project_policy(platform: Platform, call: Call) -> object:
-    """The policy; to whom does not ask for version 3, a role with a condition is told under another name."""
+    """The policy; below version 3, a role with a condition has another name."""
     call.only()
     _known_project(platform, call)
     policy = _resource(platform, "policy")
     if call.json().get("options", {}).get("requestedPolicyVersion") == 3:  # noqa: PLR2004 (the version of conditions)
         return policy
-    told = [
+    bindings = [
         {"role": f"{each['role']}_withcond_5c2a3f1e0b9d7c46", "members": each["members"]}
         if "condition" in each
         else each
         for each in policy["bindings"]
     ]
-    return {**policy, "version": 1, "bindings": told}
+    return {**policy, "version": 1, "bindings": bindings}
 
 
 def _services(platform: Platform, call: Call) -> object:
@@ -240,7 +241,7 @@ def _budgets(platform: Platform, call: Call) -> object:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve a healthy deployment until told to stop; the first line printed is the address."""
+    """Serve a healthy deployment until SIGTERM; the first line printed is the address."""
     parser = argparse.ArgumentParser(prog="infra.local.emulators.platform_api", description=main.__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--project", default="data-platform")
@@ -248,14 +249,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dataset", default="cost_tracking")
     parser.add_argument("--now", default=rfc3339(FLEET_START + timedelta(hours=49)), help="the present, RFC 3339")
     options = parser.parse_args(arguments)
-    told = threading.Event()
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda *_: stopping.set())
     platform = Platform(options.project, options.region, options.dataset, parse(options.now))
     platform.start(options.port)
     sys.stdout.write(json.dumps({"platform": platform.url}) + "\n")
     sys.stdout.flush()
-    told.wait()
+    stopping.wait()
     platform.stop()
 
 

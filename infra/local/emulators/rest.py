@@ -3,8 +3,6 @@
 import asyncio
 import json
 import re
-import socket
-import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -12,10 +10,9 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from infra.local.emulators.faults import Kind, Rule
+from infra.local.emulators.faults import AGAIN, Kind, Rule
+from infra.local.emulators.http_faults import Broken, respond
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import rfc3339
 
@@ -49,7 +46,7 @@ class ApiError(Exception):
         self.details = details
 
     def body(self) -> bytes:
-        """The JSON that goes over the wire."""
+        """The JSON body."""
         status, reason = STATUSES.get(self.code, ("UNKNOWN", "unknown"))
         domain = "usageLimits" if self.reason == RATE_LIMIT else "global"
         error = {"message": str(self), "domain": domain, "reason": self.reason or reason}
@@ -107,31 +104,29 @@ class Method:
         place, instance = path.get("zone", path.get("region", "")), self._instance_name(path)
         due = self.state.faults.due(self.service, self.name, path.get("project", ""), place, instance)
         lists = {key: request.query_params.getlist(key) for key in request.query_params}
-        call = Call(path, dict(request.query_params), lists, await request.body(), due)
+        call = Call(path, self._limited(request.query_params), lists, await request.body(), due)
         kept = self._kept(call)
-        for rule in due:
-            if rule.kind is Kind.SLOW:
-                await asyncio.sleep(rule.seconds)
-        try:
-            response = await self._answer(call)
-        except ApiError as error:
-            response = _json(error.body(), error.code)
+        if self.changes and self.state.on_change is not None:
+            await asyncio.to_thread(self.state.on_change, f"{request.url.path}?{request.url.query}", call.body)
+        response = await respond(request, self.state.faults, due, lambda: self._answer(call))
         kept["status"] = None if isinstance(response, Broken) else response.status_code
         return response
 
     async def _answer(self, call: Call) -> Response:
-        for rule in call.faults:
-            if rule.kind is Kind.STATUS:
-                raise self._on_demand(rule, call)
-            if rule.kind is Kind.RESET:
-                return Broken(b"", answered=False)
-            if rule.kind is Kind.EMPTY:
-                return _json(b"")
-            if rule.kind is Kind.WRONG_JSON:
-                return _json(b'{"items": ["not what was promised", 1, null]}')
-            if rule.kind is Kind.TRUNCATED:
-                return Broken(await self._handled(call), answered=True)
-        return _json(await self._handled(call))
+        try:
+            for rule in call.faults:
+                if rule.kind is Kind.STATUS:
+                    raise self._on_demand(rule, call)
+            return _json(await self._handled(call))
+        except ApiError as error:
+            return _json(error.body(), error.code)
+
+    def _limited(self, query: Mapping[str, str]) -> dict[str, str]:
+        """The query as the handler sees it: pages are limited, and a page that comes again is the first."""
+        limit = self.state.faults.page_limits.get((self.service, self.name))
+        name = "pageSize" if self.service == "catalog" else "maxResults"
+        limited = {**query, name: str(limit)} if limit else dict(query)
+        return {key: value for key, value in limited.items() if (key, value) != ("pageToken", AGAIN)}
 
     async def _handled(self, call: Call) -> bytes:
         answer = self.handler(call)
@@ -139,9 +134,9 @@ class Method:
 
     def _instance_name(self, path: Mapping[str, str]) -> str:
         """The name of the VM that a path names, whether by its name or by its id."""
-        told = path.get("instance", "")
-        found = self.state.fleet.by_id(int(told)) if told.isdecimal() else None
-        return found.name if found else told
+        name = path.get("instance", "")
+        found = self.state.fleet.by_id(int(name)) if name.isdecimal() else None
+        return found.name if found else name
 
     def _on_demand(self, rule: Rule, call: Call) -> ApiError:
         """The refusal a rule asks for; Compute Engine says which quota is used up, with 403 or 429."""
@@ -185,40 +180,6 @@ def _quota_exceeded(status: int, project_number: str) -> ApiError:
         },
     }
     return ApiError(status, message, RATE_LIMIT, [info])
-
-
-class Broken(Response):
-    """A connection that breaks: reset before the answer, or closed in the middle of it."""
-
-    def __init__(self, body: bytes, *, answered: bool) -> None:
-        """Keep what would have been said."""
-        super().__init__(body, media_type="application/json")
-        self.answered = answered
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send half of it, or nothing, and break."""
-        del receive
-        transport: asyncio.Transport = scope["state"]["transport"]
-        if self.answered:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send(
-                {"type": "http.response.body", "body": bytes(self.body[: len(self.body) // 2]), "more_body": True}
-            )
-            transport.close()
-        else:
-            linger = struct.pack("ii", 1, 0)
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            transport.abort()
-        await asyncio.sleep(0.05)
-
-
-class BreakableProtocol(H11Protocol):
-    """HTTP whose requests know their connection, so that it can be broken."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
-        """Put the connection where a request finds it."""
-        self.app_state = {**self.app_state, "transport": transport}
-        super().connection_made(transport)
 
 
 def mask(text: str) -> Mask:

@@ -2,12 +2,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from infra.local.emulators.faults import Faults
 from infra.local.emulators.operations import Operations
 from infra.local.emulators.permissions import Permissions
+from infra.local.emulators.relay import Relay
 from infra.local.fleet.clock import Clock
 from infra.local.fleet.fleet import Fleet, Vm
 from infra.local.fleet.groups import Groups
@@ -18,7 +19,9 @@ class CloudState:
     """The state of the emulated cloud, changed through the control interface and by calls of Compute Engine.
 
     `original` is the fleet as the scenario has it. `metrics_scopes` names the projects whose metrics a project also
-    reads, as a Cloud Monitoring metrics scope does. `calls` are those that were meant to change something.
+    reads, as a Cloud Monitoring metrics scope does. `calls` are those that were meant to change something. Such a
+    call is shown to `on_change` before it is carried out: its path with the query, and its body. Callers of gRPC come
+    through the `relay`.
     """
 
     original: Fleet
@@ -29,6 +32,8 @@ class CloudState:
     calls: list[dict[str, object]] = field(default_factory=list)
     permissions: Permissions = field(default_factory=Permissions)
     operations: Operations = field(default_factory=Operations)
+    on_change: Callable[[str, bytes], None] | None = None
+    relay: Relay = field(default_factory=Relay)
     groups: Groups = field(init=False)
     _fleet: Fleet = field(init=False)
     _settling: bool = field(default=False, init=False)

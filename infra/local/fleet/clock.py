@@ -1,4 +1,4 @@
-"""The emulators' time: it stands still until told to move."""
+"""The emulated clock: it stands still until it is moved."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

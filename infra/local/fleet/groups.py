@@ -31,7 +31,7 @@ class Group:
 
     @property
     def key(self) -> Key:
-        """What tells it from others."""
+        """Its identity."""
         return self.project_id, self.scope, self.name
 
     def hold(self, instance: int, *, kept: bool) -> None:

@@ -1,6 +1,6 @@
 """The fleets the emulators serve: the small one in which everything happens, and big ones for load tests.
 
-The small one spans two days. Its VMs are looked at in minute 7 of every hour; its special cases stand below by name,
+The small one spans two days. Its VMs are scanned in minute 7 of every hour; its special cases stand below by name,
 the rest is drawn from the seed.
 """
 

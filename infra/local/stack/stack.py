@@ -1,6 +1,6 @@
 """The product on one machine: emulators for the cloud, BigQuery, Pub/Sub, and the functions under functions-framework.
 
-The functions are told where everything is by their settings alone; their code does not know that this is no cloud.
+The functions find every service through their settings alone; their code is the same as in the cloud.
 """
 
 import base64
@@ -127,7 +127,7 @@ class Stack:
 def running_stack(
     state: Path = STATE, *, extra: Mapping[str, str] | None = None, fresh: bool = True, kept: bool = False
 ) -> Iterator[Stack]:
-    """Start everything, with empty tables unless told otherwise, and stop everything at the end; tables may be kept."""
+    """Start everything, by default with empty tables, and stop everything at the end; tables may be kept."""
     if fresh:
         shutil.rmtree(state / "data", ignore_errors=True)
     with Processes(state / "logs") as processes:

@@ -98,18 +98,18 @@ def _begin(  # noqa: PLR0913, PLR0917 (all of it is what an operation needs)
     return state.operations.begin(task, state.clock.now, times=request.times)
 
 
-def _stopping(state: CloudState, vm: Vm, told: datetime, told_by: Group | None) -> Effect:
-    """End the VM's uptime when it was told to stop; its group may make it again, or start it, a minute later."""
+def _stopping(state: CloudState, vm: Vm, requested: datetime, requested_by: Group | None) -> Effect:
+    """End the VM's uptime at the time of the request; its group may make it again, or start it, a minute later."""
 
     def effect(moment: datetime) -> None:
         fleet = state.fleet
         present = fleet.by_id(vm.instance_id) or vm
-        rested = stopped(present, min(told, moment), moment)
+        rested = stopped(present, min(requested, moment), moment)
         changed: tuple[Vm, ...] = (rested,)
         group = state.groups.owner(fleet, present)
-        if group is not None and group is told_by and group.autoscaled:
+        if group is not None and group is requested_by and group.autoscaled:
             changed = (_started_later(rested, moment),)
-        elif group is not None and group is not told_by and group.repairs:
+        elif group is not None and group is not requested_by and group.repairs:
             changed = made_again(rested, moment + REPAIRED_AFTER)
         state.change(changed, still_to_come(fleet, present, moment))
 

@@ -1,4 +1,4 @@
-"""Managed instance groups over REST, zonal and regional: to be read, and told to stop and start members."""
+"""Managed instance groups over REST, zonal and regional: reading them, and stopping and starting members."""
 
 import json
 import re

@@ -77,7 +77,7 @@ class OperationsApi:
     async def wait(self, call: Call) -> bytes:
         """`zoneOperations.wait` and `regionOperations.wait`: after two minutes it answers, done or not."""
         call.only("fields")
-        # The clock may be moved at any time, which ends operations too: nothing tells when to look.
+        # The clock may be moved at any time, which ends operations too: no event says when.
         until = time.monotonic() + self.state.operations.wait_seconds
         while (found := self._named(call))["status"] != "DONE" and time.monotonic() < until:  # noqa: ASYNC110 (see above)
             await asyncio.sleep(LOOKS_AGAIN)
@@ -163,8 +163,8 @@ class OperationsApi:
 
     def _all(self, project: Project) -> list[tuple[str, Json]]:
         self.state.settle()
-        told = [(one.task.scope, described(one)) for one in self.state.operations.of_project(project.project_id)]
-        return [*told, *((f"zones/{one.vm.zone}", _event(project, one)) for one in self._events(project))]
+        changes = [(one.task.scope, described(one)) for one in self.state.operations.of_project(project.project_id)]
+        return [*changes, *((f"zones/{one.vm.zone}", _event(project, one)) for one in self._events(project))]
 
     def _events(self, project: Project) -> Iterator[SystemEvent]:
         return self.state.fleet.preemptions(project.project_id, self.state.clock.now)
