@@ -300,11 +300,11 @@ def test_an_answer_may_be_no_message_or_empty_or_break_off(
 
 def test_a_page_may_be_of_wrong_types_or_come_again(cloud: Cloud, client: monitoring_v3.MetricServiceClient) -> None:
     cloud.state.faults.replace(
-        [Rule("monitoring", Kind.BAD_PAGE, last=1), Rule("monitoring", Kind.PAGE_AGAIN, first=2)]
+        [Rule("monitoring", Kind.BAD_PAGE, last=1), Rule("monitoring", Kind.PAGE_AGAIN, first=3)]
     )
     [bad] = client.list_time_series(request=request()).pages
     pages = client.list_time_series(request=request(page_size=5)).pages
-    first, second = next(pages), next(pages)
+    _, first, second = next(pages), next(pages), next(pages)
     assert {series.points[0].value.string_value for series in bad.time_series} == {"a while"}
     assert (first.time_series, first.next_page_token) == (second.time_series, second.next_page_token)
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from infra.local.emulators.faults import AGAIN, Kind
+from infra.local.emulators.faults import Kind
 from infra.local.emulators.http_faults import respond
 from infra.local.emulators.rest import ApiError
 from infra.local.emulators.state import CloudState
@@ -54,7 +54,7 @@ class Proxy:
 
     def _limited(self, request: Request, name: str) -> str:
         """The path and query, with smaller pages where they are limited."""
-        query = [(key, value) for key, value in parse_qsl(request.url.query, keep_blank_values=True) if value != AGAIN]
+        query = parse_qsl(request.url.query, keep_blank_values=True)
         if limit := self._state.faults.page_limits.get(("bigquery", name)):
             query = [*((key, value) for key, value in query if key != "maxResults"), ("maxResults", str(limit))]
         return f"{request.url.path}?{urlencode(query)}" if query else request.url.path

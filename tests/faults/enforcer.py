@@ -28,13 +28,9 @@ BUDGET = "budget-under-fire"
 RULE = {"projects": [HOME_PROJECT], "max_stops_per_alert": 4}
 SETTINGS = {
     "RETRY_TIMEOUT_SECONDS": "2",
-    "ACTING_SECONDS": "10",
-    "PARALLEL_STOPS": "2",
     "ENFORCEMENT_MODE": "enforce",
     "ENFORCEMENT_POLICY": json.dumps({"budgets": {BUDGET: RULE}}),
 }
-LONGER = {"ACTING_SECONDS": "200"}
-"""Where a call is waited for in vain for a minute, there is to be time left to act."""
 
 OPERATIONS = {
     "instances": "Compute Engine",
@@ -94,7 +90,7 @@ class Enforcer:
         cost = _cost(fault.operation)
         twin, _ = self._twin(cost)
         self.begin()
-        function = self._function(LONGER if fault.kind is Kind.SILENT else {})
+        function = self._function()
         self.place.injection.inject(fault)
         struck = self.look(function, "1", NOW, cost)
         problems = self.place.injection.problems()
@@ -118,7 +114,7 @@ class Enforcer:
     def _twin(self, cost: int) -> tuple[list[Seen], Mapping[str, int]]:
         if cost not in self._twins:
             self.begin()
-            function = self._function({})
+            function = self._function()
             self.place.injection.inject()
             first = self.look(function, "1", NOW, cost)
             calls = dict(self.place.injection.inject())
@@ -141,8 +137,8 @@ class Enforcer:
             keep(self.place.client, self.dataset, KEPT)
         put_back(self.place.client, self.dataset, KEPT)
 
-    def _function(self, other: Mapping[str, str]) -> Client:
-        return self.place.function(TARGET, self.place.settings(self.dataset, {**SETTINGS, **other}))
+    def _function(self) -> Client:
+        return self.place.function(TARGET, self.place.settings(self.dataset, SETTINGS))
 
     def look(self, function: Client, message_id: str, moment: datetime, cost: int) -> Seen:
         """Deliver a message, and look what came of it."""

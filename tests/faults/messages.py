@@ -212,8 +212,6 @@ class _Run:
     def _start(self) -> None:
         extra = {
             "RETRY_TIMEOUT_SECONDS": "1",
-            "ACTING_SECONDS": "100",
-            "PARALLEL_STOPS": "4",
             "RESOURCE_MANAGER_ENDPOINT": self.place.cloud.rest_url,
             "ENFORCEMENT_MODE": self._mode,
             "ENFORCEMENT_POLICY": json.dumps(self._policy),

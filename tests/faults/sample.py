@@ -9,12 +9,10 @@ FIRST, LAST, ONCE, ON = Position.FIRST, Position.LAST, Lasting.ONCE, Lasting.ON
 SAMPLE = {
     Cell("tracker", "uptime", Kind.RESET, FIRST, ONCE): Outcome.SAME,  # a gRPC connection that breaks
     Cell("tracker", "uptime", Kind.EMPTY, LAST, ONCE): Outcome.SAME,  # a page that was announced and comes empty
-    Cell("tracker", "uptime", Kind.PARTIAL, FIRST, ONCE): Outcome.COMPLETED,
-    Cell("tracker", "instances", Kind.SAME_PAGE, FIRST, ONCE): Outcome.COMPLETED,
+    Cell("tracker", "instances", Kind.PARTIAL, FIRST, ONCE): Outcome.COMPLETED,
     Cell("tracker", "commit", Kind.LOST, FIRST, ONCE): Outcome.SAME,  # BigQuery did it, and nobody heard
     Cell("tracker", "query", Kind.UNAVAILABLE, FIRST, ON): Outcome.REFUSED,
     Cell("enforcer", "stop", Kind.LOST, FIRST, ONCE): Outcome.SAME,  # an HTTP connection that breaks
     Cell("enforcer", "instances", Kind.DENIED, FIRST, ONCE): Outcome.REFUSED,
-    Cell("enforcer", "record", Kind.WRONG, FIRST, ONCE): Outcome.REFUSED,
 }
 """Each cell with its outcome; the gaps and alerts of the other services are in tests/adapters/test_faults.py."""

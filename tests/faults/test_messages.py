@@ -10,7 +10,7 @@ from tests.faults.message_fleet import varied_fleet
 from tests.faults.messages import delivered
 from tests.faults.places import Place, place
 
-STEPS = 8
+STEPS = 4
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of functions-framework
 
 

@@ -15,7 +15,7 @@ NO_ANSWER_SECONDS = 400.0
 """How long a call stays without an answer unless its caller hangs up: longer than any caller should wait."""
 
 AGAIN = "again"
-"""The token of a first page that is followed by itself."""
+"""The token that a first page names as its own; the services refuse it, as they do any they never gave."""
 
 ENDLESS = 40
 """So many calls for the same page are taken for a loop without an end."""

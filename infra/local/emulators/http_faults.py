@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
@@ -41,9 +42,9 @@ async def respond(
             return Broken(b"", answered=False)
         elif each.kind is Kind.TRUNCATED:
             return Broken(bytes(response.body), answered=True)
-        elif each.kind is Kind.BAD_PAGE:
+        elif response.status_code == HTTPStatus.OK and each.kind is Kind.BAD_PAGE:
             response = _json(json.dumps(bad_page(json.loads(bytes(response.body)))).encode())
-        elif each.kind is Kind.PAGE_AGAIN:
+        elif response.status_code == HTTPStatus.OK and each.kind is Kind.PAGE_AGAIN:
             response = _page_again(request, faults, json.loads(bytes(response.body)))
     return response
 

@@ -109,7 +109,6 @@ class Monitoring:
 
     def list_time_series(self, request: Any, faults: Iterable[Rule]) -> Message:  # noqa: ANN401 (proto-plus types its messages so)
         """`ListTimeSeries`."""
-        request.page_token = request.page_token.removeprefix(AGAIN)
         project = self._project(request.name, "monitoring.timeSeries.list")
         wanted = _filter(request.filter)
         token = _token(request, self.state.clock.now)

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from infra.local.emulators.faults import AGAIN, Kind, Rule
+from infra.local.emulators.faults import Kind, Rule
 from infra.local.emulators.http_faults import Broken, respond
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import rfc3339
@@ -122,11 +122,10 @@ class Method:
             return _json(error.body(), error.code)
 
     def _limited(self, query: Mapping[str, str]) -> dict[str, str]:
-        """The query as the handler sees it: pages are limited, and a page that comes again is the first."""
+        """The query, with smaller pages where they are limited."""
         limit = self.state.faults.page_limits.get((self.service, self.name))
         name = "pageSize" if self.service == "catalog" else "maxResults"
-        limited = {**query, name: str(limit)} if limit else dict(query)
-        return {key: value for key, value in limited.items() if (key, value) != ("pageToken", AGAIN)}
+        return {**query, name: str(limit)} if limit else dict(query)
 
     async def _handled(self, call: Call) -> bytes:
         answer = self.handler(call)
