@@ -1,0 +1,304 @@
+"""The only module that knows the product: it runs the real use case on ports made of the world."""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol, cast
+
+from spotkeeper.enforcement.actions import Verb
+from spotkeeper.enforcement.enforce import enforce
+from spotkeeper.enforcement.notifications import read_notification
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.ports import EnforcerPorts
+from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.errors import UnavailableError
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.ports import Report
+from tests.simulation.enforcer.calendar import as_rfc3339
+from tests.simulation.enforcer.journal import Delivery, Row
+from tests.simulation.enforcer.policies import AMOUNT, Policy, budget_id
+from tests.simulation.enforcer.stories import Side
+from tests.simulation.enforcer.vms import Vm
+from tests.simulation.enforcer.world import RefusedError, World
+from tests.unit.enforcer_samples import RATES
+from tests.unit.enforcer_tables import Tables
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MESSAGE_MEMORY = timedelta(days=8)
+"""How far back the statements look for a message; what was stopped is looked for over a year."""
+
+_LONG_MEMORY = frozenset({"stopped"})
+
+
+class Killed(BaseException):
+    """The process is killed in the middle of a call."""
+
+
+class CallFailedError(Exception):
+    """A call is to fail."""
+
+
+class NotAcknowledgedError(Exception):
+    """The delivery failed in a way that the function foresees: Pub/Sub delivers the message again."""
+
+
+class Host(Protocol):
+    """What the adapter reports to, and what lets calls fail."""
+
+    world: World
+
+    def passes(self, delivery: Delivery, call: str, side: Side, vm: str | None = None) -> None:
+        """Let happen what is set for this call; raises CallFailedError and Killed."""
+        ...
+
+    def lists(self, delivery: Delivery, project: str) -> None:
+        """Take note that the fleet of a project is read."""
+        ...
+
+    def stops(self, delivery: Delivery, vm: Vm, request: Callable[[], None]) -> None:
+        """Take note of a request to stop a VM, and make it."""
+        ...
+
+    def starts(self, delivery: Delivery, vm: Vm) -> None:
+        """Take note of a request to start a VM, and make it."""
+        ...
+
+    def records(self, delivery: Delivery, rows: list[Row]) -> None:
+        """Take note of what is recorded."""
+        ...
+
+
+@dataclass
+class Function:
+    """The deployed function and its tables."""
+
+    host: Host
+    tables: Tables = field(default_factory=Tables)
+    _policies: dict[int, tuple[Policy, EnforcerSettings]] = field(default_factory=dict)
+
+    def deliver(self, delivery: Delivery, own: Decimal | None) -> str:
+        """Deliver a message, `own` of its budget being spent by our rows; return the verdict.
+
+        Raises NotAcknowledgedError and Killed; anything else is a defect.
+        """
+        self.tables.tracker_cost = None if own is None else own * AMOUNT
+        settings = self._settings(delivery.policy)
+        call = _Call(self.host, self.tables, delivery)
+        ports = EnforcerPorts(
+            fleet=_Fleet(call),
+            actuator=cast("Any", _Actuator(call)),
+            permissions=_Permissions(),
+            records=cast("Any", _Records(call)),
+            stopwatch=lambda: self.host.world.now - _EPOCH,
+            wait=call.wait,
+        )
+        said = read_notification(_envelope(delivery))
+        try:
+            return str(enforce(settings, ports, f"delivery-{delivery.number}", said, self.host.world.now).name)
+        except UnavailableError as error:
+            raise NotAcknowledgedError from error
+        except ExceptionGroup as errors:
+            if errors.split(UnavailableError)[1] is not None:
+                raise
+            raise NotAcknowledgedError from errors
+
+    def _settings(self, policy: Policy) -> EnforcerSettings:
+        """The settings of a policy, read once for each."""
+        if id(policy) not in self._policies:
+            self._policies[id(policy)] = policy, _settings(policy.mode, json.dumps(policy.as_json()))
+        return self._policies[id(policy)][1]
+
+
+@dataclass
+class _Call:
+    """What the ports of one delivery share."""
+
+    host: Host
+    tables: Tables
+    delivery: Delivery
+    waited: timedelta = timedelta(0)
+
+    @contextmanager
+    def passing(self, call: str, vm: str | None = None) -> Iterator[None]:
+        try:
+            self.host.passes(self.delivery, call, Side.BEFORE, vm)
+            yield
+            self.host.passes(self.delivery, call, Side.AFTER, vm)
+        except CallFailedError as error:
+            raise UnavailableError(str(error)) from error
+
+    def wait(self, pause: timedelta) -> None:
+        with self.passing("wait"):
+            self.host.world.run(self.host.world.now + pause)
+
+    def follow(self) -> None:
+        """Let the time pass for which operations were followed, all at once."""
+        if self.waited:
+            self.host.world.run(self.host.world.now + self.waited)
+            self.waited = timedelta(0)
+
+
+@dataclass
+class _Fleet:
+    call: _Call
+
+    def spot_vms(self, project_id: str, report: Report) -> Iterator[SpotVm]:
+        host = self.call.host
+        with self.call.passing("spot_vms"):
+            if not host.world.answers(project_id):
+                message = f"{project_id} does not answer"
+                raise UnavailableError(message)
+            host.lists(self.call.delivery, project_id)
+            silent = set()
+            for vm in list(host.world.existing([project_id])):
+                if not host.world.answers(vm.zone):
+                    silent.add(vm.zone)
+                elif vm.spot:
+                    yield _spot_vm(vm)
+            for zone in sorted(silent):
+                report(f"{project_id}: {zone} does not answer")
+
+
+@dataclass
+class _Actuator:
+    call: _Call
+
+    def find(self, key: InstanceKey) -> SpotVm | None:
+        world = self.call.host.world
+        vm = world.vms.get(key.instance_id)
+        with self._passing("find", vm):
+            if not world.answers(key.zone):
+                message = f"{key.zone} does not answer"
+                raise UnavailableError(message)
+            return None if vm is None or vm.status == "DELETED" else _spot_vm(vm)
+
+    def warn(self, key: InstanceKey, stop_at: datetime, since: datetime) -> datetime:
+        vm = self.call.host.world.vms[key.instance_id]
+        with self._passing("warn", vm):
+            if vm.warned_until is None or vm.warned_until < since:
+                vm.warned_until = stop_at
+            return vm.warned_until
+
+    def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
+        host, found = self.call.host, self.call.host.world.vms[vm.instance.key.instance_id]
+        with self._passing("act", found):
+            if found.status == "DELETED":
+                return None
+            if verb is Verb.START:
+                host.starts(self.call.delivery, found)
+            elif host.world.accepted.get(request_id) != found.number or found.status == "RUNNING":
+                self._stop(found, request_id, patience)
+            return f"operation-{request_id}"
+
+    def _stop(self, vm: Vm, request_id: str, patience: timedelta) -> None:
+        host = self.call.host
+        try:
+            host.stops(self.call.delivery, vm, lambda: host.world.stop(vm, request_id))
+        except RefusedError as error:
+            if error.waited:
+                self.call.waited = max(self.call.waited, patience)
+            raise UnavailableError(str(error)) from error
+
+    def _passing(self, call: str, vm: Vm | None) -> AbstractContextManager[None]:
+        return self.call.passing(call, vm.name if vm else None)
+
+
+class _Permissions:
+    def missing(self, projects: Iterable[str]) -> tuple[str, ...]:
+        del projects
+        return ()
+
+
+@dataclass
+class _Records:
+    """Every verb of the records, by the tables in memory; what is new in them is reported."""
+
+    call: _Call
+
+    def __getattr__(self, verb: str) -> Callable[..., object]:
+        def called(*arguments: object, **named: object) -> object:
+            if verb == "record_outcomes":
+                self.call.follow()
+            with self.call.passing(verb):
+                if not self.call.host.world.answers("records"):
+                    message = "BigQuery does not answer"
+                    raise UnavailableError(message)
+                return list(RATES) if verb == "rates" else self._in_tables(verb, *arguments, **named)
+
+        return called
+
+    def _in_tables(self, verb: str, *arguments: object, **named: object) -> object:
+        tables, since = self.call.tables, self.call.delivery.began - _MESSAGE_MEMORY
+        if any(each.received_at < since for each in tables.deliveries[:1]):
+            tables.deliveries = [each for each in tables.deliveries if each.received_at >= since]
+        forgotten = []
+        if verb not in _LONG_MEMORY and any(row.happened_at < since for row in tables.actions[:1]):
+            forgotten = [row for row in tables.actions if row.happened_at < since]
+            tables.actions = [row for row in tables.actions if row.happened_at >= since]
+        known = len(tables.actions)
+        try:
+            return getattr(tables, verb)(*arguments, **named)
+        finally:
+            rows = tables.actions[known:]
+            tables.actions = forgotten + tables.actions if forgotten else tables.actions
+            if rows:
+                self.call.host.records(self.call.delivery, [_row(each) for each in rows])
+
+
+def _settings(mode: str, policy: str) -> EnforcerSettings:
+    return EnforcerSettings.from_mapping(
+        {"PROJECT_ID": "operations-1", "ENFORCEMENT_MODE": mode, "ENFORCEMENT_POLICY": policy}
+    )
+
+
+def _envelope(delivery: Delivery) -> dict[str, object]:
+    message = delivery.message
+    body = {
+        "budgetDisplayName": message.budget,
+        "costAmount": float(message.spent * AMOUNT),
+        "costIntervalStart": as_rfc3339(delivery.interval_start),
+        "budgetAmount": float(AMOUNT),
+        "budgetAmountType": "SPECIFIED_AMOUNT",
+        "currencyCode": "USD",
+    }
+    attributes = {
+        "billingAccountId": "000000-AAAAAA-111111",
+        "budgetId": budget_id(message.budget),
+        "schemaVersion": "1.0",
+    }
+    if message.source == "tracker":
+        attributes |= {"source": "spotkeeper.track_spot_costs", "period": message.kind}
+    if message.drill:
+        attributes |= {"spotkeeper-drill": "true"}
+    return {
+        "message": {
+            "data": base64.b64encode(json.dumps(body).encode()).decode(),
+            "attributes": attributes,
+            "messageId": message.name,
+            "publishTime": as_rfc3339(delivery.published),
+        }
+    }
+
+
+def _spot_vm(vm: Vm) -> SpotVm:
+    model = ProvisioningModel.SPOT if vm.spot else ProvisioningModel.STANDARD
+    shape = Shape(f"e2-standard-{vm.vcpus}", Decimal(vm.vcpus), Decimal(4 * vm.vcpus))
+    key = InstanceKey(vm.project, vm.zone, vm.number)
+    return SpotVm(
+        Instance(key, vm.name, model, shape, tuple(sorted(vm.labels.items())), vm.created_by), vm.status, vm.started
+    )
+
+
+def _row(action: Any) -> Row:  # noqa: ANN401 (a row of the tables in memory)
+    return Row(
+        message=action.message_id,
+        number=action.instance.key.instance_id,
+        event=str(action.event),
+        reason=action.reason,
+        mode=str(action.mode),
+        at=action.happened_at,
+    )

@@ -1,0 +1,24 @@
+"""Months and days of a budget in America/Los_Angeles, computed without the product's code."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+LOS_ANGELES = ZoneInfo("America/Los_Angeles")
+MONTH, DAY = "month", "day"
+
+
+def period_start(kind: str, at: datetime) -> datetime:
+    """Return the start, in UTC, of the month or day in Los Angeles that `at` is in."""
+    local = at.astimezone(LOS_ANGELES)
+    first = datetime(local.year, local.month, local.day if kind == DAY else 1, tzinfo=LOS_ANGELES)
+    return first.astimezone(UTC)
+
+
+def previous_period_start(kind: str, at: datetime) -> datetime:
+    """Return the start, in UTC, of the period before the one that `at` is in."""
+    return period_start(kind, period_start(kind, at) - timedelta(hours=1))
+
+
+def as_rfc3339(at: datetime) -> str:
+    """Return a time in UTC as RFC 3339."""
+    return at.isoformat().replace("+00:00", "Z")

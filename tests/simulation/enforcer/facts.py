@@ -1,0 +1,124 @@
+"""What an invariant may look at: the world, the journal, and the events that it judges."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from tests.simulation.enforcer.journal import PLANNED, Delivery, Journal, Row, Seen
+from tests.simulation.enforcer.policies import Policy
+from tests.simulation.enforcer.vms import RUNNING
+from tests.simulation.enforcer.world import World
+
+FRESH = timedelta(hours=2)
+"""A message older than this stops and starts nothing."""
+
+HELD_BACK = timedelta(hours=24)
+"""How long a VM whose stop failed may be left behind those not tried yet."""
+
+PENDING = timedelta(hours=3)
+"""How long a plan without an outcome may keep a VM from other plans; longer than any message is news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that did not hold, when, and how."""
+
+    name: str
+    problem: str
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.name}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan as it was recorded for a message."""
+
+    delivery: Delivery
+    rows: list[Row]
+
+    @property
+    def stops(self) -> set[str]:
+        """The VMs that it stops."""
+        return {row.number for row in self.rows if row.event == "planned"}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a life."""
+
+    at: datetime
+
+
+@dataclass
+class Facts:
+    """What is known of a life so far; `chances` counts the alerts in a row that could have stopped a VM and did not."""
+
+    world: World
+    journal: Journal
+    troubled_at: datetime | None = None
+    fleet_at_plan: dict[str, int] = field(default_factory=dict)
+    chances: dict[str, tuple[int, frozenset[str]]] = field(default_factory=dict)
+
+    def last_spent(self, budget: str) -> Decimal:
+        """Return the share spent by the newest genuine message of a budget."""
+        found = [
+            (each.published, each.message.spent)
+            for each in self.journal.deliveries
+            if each.message.budget == budget and not each.message.forged and not each.message.last_period
+        ]
+        return max(found, default=(self.world.now, Decimal("0.5")))[1]
+
+    def fleet_base(self, delivery: Delivery) -> int:
+        """Return of how many VMs the share is a share: those that run in scope, and those stopped in a day."""
+        rule = delivery.rule
+        if rule is None:
+            return 0
+        running = sum(vm.status == RUNNING and vm.spot and rule.covers(vm) for vm in self.world.existing(rule.projects))
+        return running + len(self.journal.stopped_since(self.world.now - timedelta(hours=24), rule.budget))
+
+    def pending(self, number: str, message: str) -> bool:
+        """Whether another message has planned the stop of a VM a while ago, and nothing has come of it yet."""
+        since = self.world.now - PENDING
+        rows = [row for row in self.journal.rows if row.number == number and row.message != message and row.at > since]
+        planned = {row.message for row in rows if row.event in PLANNED and row.mode == "enforce"}
+        return bool(planned - {row.message for row in rows if row.event not in PLANNED})
+
+    def could_be_stopped(self, seen: Seen, delivery: Delivery) -> bool:
+        """Whether a VM, as it was listed, could be tried for a message and has not failed lately."""
+        failed = seen.vm.failed_at
+        return (
+            seen.in_scope
+            and seen.answers
+            and seen.status == RUNNING
+            and seen.spared is None
+            and seen.priority in delivery.allowed
+            and (failed is None or self.world.now - failed > HELD_BACK)
+            and not self.pending(seen.vm.number, delivery.message.name)
+        )
+
+    def lately_troubled(self) -> bool:
+        """Whether calls failed, so that plans may be on record whose outcome is not."""
+        return self.troubled_at is not None and self.world.now - self.troubled_at < PENDING
+
+    def newest_contrary(self, delivery: Delivery) -> Iterator[Delivery]:
+        """Yield the newest message on the same subject, if it is newer than this one and credible."""
+        newer = [each for each in self.journal.newer(delivery) if not each.is_contradicted]
+        if newer:
+            yield max(newer, key=lambda each: each.published)
+
+
+def may_act(policy: Policy, delivery: Delivery, now: datetime) -> str | None:
+    """Return why a message may not lead to any act under its policy; None when it may."""
+    rule = delivery.rule
+    if policy.mode != "enforce":
+        return f"the mode is {policy.mode}"
+    if delivery.message.drill:
+        return "the message is a drill"
+    if policy.snoozed(now):
+        return "the policy is snoozed"
+    if rule is None or not rule.may_stop(delivery.message.source):
+        return f"{delivery.message.source} may only warn"
+    return None

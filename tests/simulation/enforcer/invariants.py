@@ -1,0 +1,111 @@
+"""All invariants by name, each with the event that it judges."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from tests.simulation.enforcer import plans, progress, records, restarts, stops
+from tests.simulation.enforcer.facts import End, Facts, Plan, Violation
+from tests.simulation.enforcer.journal import Delivery, Request, Row
+
+type Event = Request | Plan | Row | Delivery | End
+
+STOPS: tuple[Callable[[Facts, Request], str | None], ...] = (
+    stops.protected_vms_keep_running,
+    stops.gke_nodes_keep_running,
+    stops.only_spot_vms_in_scope_stop,
+    stops.only_allowed_priorities_stop,
+    stops.only_vms_of_the_minimum_age_stop,
+    stops.vms_started_after_their_plan_keep_running,
+    stops.only_enforcing_messages_stop,
+    stops.earlier_periods_stop_nothing,
+    stops.old_messages_stop_nothing,
+    stops.overtaken_plans_stop_nothing,
+    stops.alert_cap_holds,
+    stops.daily_cap_holds,
+    stops.fleet_share_holds,
+    stops.total_cap_holds,
+    stops.guests_are_warned_first,
+)
+STARTS: tuple[Callable[[Facts, Request], str | None], ...] = (
+    restarts.only_our_stops_are_restarted,
+    restarts.only_enforcing_messages_start,
+    restarts.nothing_restarts_above_a_threshold,
+    restarts.old_messages_start_nothing,
+    restarts.contradicted_messages_start_nothing,
+    restarts.superseded_messages_start_nothing,
+    restarts.alert_cap_of_starts_holds,
+)
+PLANS: tuple[Callable[[Facts, Plan], str | None], ...] = (
+    plans.superseded_messages_plan_nothing,
+    plans.every_vm_in_scope_has_a_reason,
+    plans.least_important_vms_stop_first,
+    plans.largest_savings_stop_first,
+    plans.gaps_do_not_reverse_the_order,
+)
+ROWS: tuple[Callable[[Facts, Row], str | None], ...] = (
+    records.recorded_stops_are_ours,
+    records.our_stops_are_recorded_as_ours,
+    records.every_recorded_action_has_a_reason,
+    records.running_vms_are_not_recorded_as_gone,
+)
+DELIVERIES: tuple[Callable[[Facts, Delivery], str | None], ...] = (progress.stoppable_vms_stop_within_a_few_alerts,)
+ENDS: tuple[Callable[[Facts, End], str | None], ...] = (records.every_plan_ends,)
+
+UNEXPECTED_ERROR = "no_unexpected_error"
+
+NAMES: tuple[str, ...] = (
+    *(check.__name__ for checks in (STOPS, STARTS, PLANS, ROWS, DELIVERIES, ENDS) for check in checks),
+    UNEXPECTED_ERROR,
+)
+
+NOT_YET: Mapping[str, str] = {
+    "protected_vms_keep_running": "a date anywhere in the label's value is taken for its last day",
+    "gke_nodes_keep_running": "nodes with the label goog-k8s-cluster-name alone and of groups gk3- are not known",
+    "only_spot_vms_in_scope_stop": "a resumed plan does not ask for the scope again",
+    "only_allowed_priorities_stop": "a resumed plan does not ask for the priority again",
+    "vms_started_after_their_plan_keep_running": "a resumed plan does not ask for the start time",
+    "earlier_periods_stop_nothing": "a plan goes on when the period ends in its grace period",
+    "old_messages_stop_nothing": "a message may be of any age",
+    "overtaken_plans_stop_nothing": "a resumed plan does not ask for newer messages",
+    "alert_cap_holds": "a duplicate after eight days plans once more",
+    "daily_cap_holds": "a day is a calendar day and not the last 24 hours",
+    "fleet_share_holds": "a day is a calendar day and not the last 24 hours",
+    "total_cap_holds": "there is no cap for all budgets together",
+    "nothing_restarts_above_a_threshold": "other budgets and periods are not asked before a restart",
+    "old_messages_start_nothing": "a message may be of any age",
+    "contradicted_messages_start_nothing": "a message is not compared with the tracker's rows",
+    "superseded_messages_start_nothing": "a duplicate after eight days is taken for news",
+    "superseded_messages_plan_nothing": "a duplicate after eight days is taken for news",
+    "gaps_do_not_reverse_the_order": "a zone that does not answer leaves its VMs out of the order",
+    "recorded_stops_are_ours": "a VM found stopped by a resumed plan counts as stopped by it",
+    "every_plan_ends": "a message that has become old or under budget leaves its plan as it is",
+    "stoppable_vms_stop_within_a_few_alerts": "a VM that cannot be stopped holds its position for ever",
+}
+"""The invariants that the enforcer does not hold yet, each with what is missing."""
+
+HOLDING = frozenset(NAMES) - NOT_YET.keys()
+
+
+def violations_of(facts: Facts, event: Event, *, stop: bool = True) -> list[Violation]:
+    """Return what an event violates; `stop` tells a request to stop from one to start."""
+    match event:
+        case Request():
+            about = f"{event.delivery.message.name} {'stops' if stop else 'starts'} {event.vm.name}: "
+            return _found(STOPS if stop else STARTS, facts, event, about)
+        case Plan():
+            facts.fleet_at_plan[event.delivery.message.name] = facts.fleet_base(event.delivery)
+            return _found(PLANS, facts, event)
+        case Row():
+            return _found(ROWS, facts, event)
+        case Delivery():
+            return _found(DELIVERIES, facts, event)
+        case End():
+            return _found(ENDS, facts, event)
+
+
+def _found[T](
+    checks: tuple[Callable[[Facts, T], str | None], ...], facts: Facts, event: T, about: str = ""
+) -> list[Violation]:
+    at: datetime = facts.world.now
+    problems = ((check.__name__, check(facts, event)) for check in checks)
+    return [Violation(name, f"{about}{problem}", at) for name, problem in problems if problem is not None]

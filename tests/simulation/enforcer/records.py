@@ -1,0 +1,56 @@
+"""What must hold for what is recorded of a plan, and of all plans in the end."""
+
+from tests.simulation.enforcer.facts import End, Facts
+from tests.simulation.enforcer.journal import PLANNED, Row
+from tests.simulation.enforcer.vms import TERMINATED, Actor
+
+
+def recorded_stops_are_ours(facts: Facts, row: Row) -> str | None:
+    """A stop is recorded only if Compute Engine accepted a request of the same message for it."""
+    if row.event != "stopped":
+        return None
+    accepted = any(
+        each.accepted and each.vm.number == row.number and each.delivery.message.name == row.message
+        for each in facts.journal.stops
+    )
+    return None if accepted else f"{_name(facts, row)} is recorded as stopped by {row.message}, which stopped nothing"
+
+
+def our_stops_are_recorded_as_ours(facts: Facts, row: Row) -> str | None:
+    """A VM that a message stopped, and that is stopped still, is not recorded as changed by somebody else."""
+    if row.event != "changed":
+        return None
+    vm = facts.world.vms[row.number]
+    if vm.status != TERMINATED or vm.stopped_by is not Actor.ENFORCER:
+        return None
+    ours = any(
+        each.effective and each.vm is vm and each.delivery.message.name == row.message for each in facts.journal.stops
+    )
+    return f"{vm.name}, stopped by {row.message}, is recorded as changed: {row.reason}" if ours else None
+
+
+def every_recorded_action_has_a_reason(facts: Facts, row: Row) -> str | None:
+    """Every recorded action says why."""
+    return None if row.reason.strip() else f"{row.message} records {row.event} of {_name(facts, row)} without a reason"
+
+
+def running_vms_are_not_recorded_as_gone(facts: Facts, row: Row) -> str | None:
+    """A VM that runs is not recorded as gone."""
+    vm = facts.world.vms[row.number]
+    is_wrong = row.event == "changed" and "gone" in row.reason and vm.status != "DELETED"
+    return f"{vm.name} is recorded as gone, and is {vm.status}" if is_wrong else None
+
+
+def every_plan_ends(facts: Facts, _: End) -> str | None:
+    """In the end no plan is without an outcome: stopped, changed, failed or expired."""
+    planned = {(row.message, row.number) for row in facts.journal.rows if row.event in PLANNED if row.mode == "enforce"}
+    ended = {
+        (row.message, row.number) for row in facts.journal.rows if row.event not in PLANNED if row.event != "spared"
+    }
+    left = sorted(planned - ended)
+    names = ", ".join(f"{facts.world.vms[number].name} by {message}" for message, number in left)
+    return f"planned for ever: {names}" if left else None
+
+
+def _name(facts: Facts, row: Row) -> str:
+    return facts.world.vms[row.number].name

@@ -1,0 +1,55 @@
+"""What must hold at every request to start a VM."""
+
+from tests.simulation.enforcer.facts import FRESH, Facts, may_act
+from tests.simulation.enforcer.journal import Request
+from tests.simulation.enforcer.vms import Actor
+
+
+def only_our_stops_are_restarted(_: Facts, start: Request) -> str | None:
+    """A VM that a person stopped is not started."""
+    return "a person stopped it" if start.vm.stopped_by is Actor.PERSON else None
+
+
+def only_enforcing_messages_start(facts: Facts, start: Request) -> str | None:
+    """Nothing is started unless the policy restarts, in enforce mode, by a source that may stop."""
+    if not start.delivery.policy.restart:
+        return "the policy does not restart"
+    return may_act(start.delivery.policy, start.delivery, facts.world.now)
+
+
+def nothing_restarts_above_a_threshold(facts: Facts, start: Request) -> str | None:
+    """No VM is started while a budget or period that covers it has reached a threshold for its priority."""
+    policy = start.delivery.policy
+    for (budget, source, kind, _), latest in facts.journal.latest(policy, facts.world.now).items():
+        rule = policy.rules[budget]
+        if rule.covers(start.vm) and policy.priority(start.vm) in rule.allowed(latest.message.spent):
+            return f"{source} says {latest.message.spent:.0%} of the {kind}'s {budget} is spent"
+    return None
+
+
+def old_messages_start_nothing(_: Facts, start: Request) -> str | None:
+    """A message delivered more than two hours after its publication starts nothing."""
+    age = start.delivery.began - start.delivery.published
+    return f"the message is {age} old" if age > FRESH else None
+
+
+def contradicted_messages_start_nothing(_: Facts, start: Request) -> str | None:
+    """A message that says less than a tenth of what the tracker's rows say starts nothing."""
+    message = start.delivery.message
+    return f"it says {message.spent:.0%}, our rows {message.own:.0%}" if start.delivery.is_contradicted else None
+
+
+def superseded_messages_start_nothing(facts: Facts, start: Request) -> str | None:
+    """A message older than one already handled on the same subject starts nothing."""
+    for newest in facts.newest_contrary(start.delivery):
+        if newest.ended is not None and newest.ended <= start.delivery.began:
+            return f"it is older than {newest.message.name}"
+    return None
+
+
+def alert_cap_of_starts_holds(facts: Facts, start: Request) -> str | None:
+    """One message starts no more VMs than the cap of an alert."""
+    name = start.delivery.message.name
+    started = {each.vm.number for each in facts.journal.starts if each.delivery.message.name == name}
+    count, cap = len(started | {start.vm.number}), start.delivery.rule.per_alert if start.delivery.rule else 0
+    return f"start {count} of at most {cap} per alert" if count > cap else None
