@@ -1,0 +1,303 @@
+"""The tracker's tables in BigQuery: one story for every statement, compared with the tables in memory."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import pytest
+from google.cloud import bigquery
+
+from infra.local.stack.stack import HOME_PROJECT, Stack
+from spotkeeper.gcp.bigquery.jobs import Jobs
+from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.periods import HOUR, PeriodKind, budget_periods
+from spotkeeper.pricing.families import components_of
+from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
+from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_list import MachineTypePrice
+from spotkeeper.pricing.skus import Market
+from spotkeeper.tracking.alerts import Alert
+from spotkeeper.tracking.costs import cost_row
+from spotkeeper.tracking.inventory import Observation
+from spotkeeper.tracking.ports import InventoryReader, Ledger, Record
+from spotkeeper.tracking.preemptions import Preemption
+from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun
+from spotkeeper.tracking.settings import Budgets
+from spotkeeper.tracking.uptime import Uptime
+from tests.adapters.conftest import new_dataset
+from tests.unit.tracker_fakes import RATES, SMALL, at
+from tests.unit.tracker_ledger import FakeLedger
+
+LARGEST_ID = "18446744073709551615"
+BUDGETS = Budgets(amounts_usd={PeriodKind.DAY: Decimal("1.5")}, display_name="Spot fleet")
+PERIODS = budget_periods(at(1))
+RETRY_TIMEOUT = timedelta(seconds=5)
+
+
+class Both(Ledger, InventoryReader, Protocol):
+    """Either of the two implementations."""
+
+
+type Answers = dict[str, object]
+type Rows = list[tuple[object, ...]]
+
+
+@pytest.fixture
+def dataset(stack: Stack) -> Iterator[str]:
+    with new_dataset(stack, "tracker_tables") as name:
+        yield name
+
+
+@pytest.fixture
+def tables(stack: Stack, dataset: str) -> TrackerTables:
+    return TrackerTables(Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], RETRY_TIMEOUT))
+
+
+def instance(name: str, number: str, team: str | None = "vision", shape: Shape = SMALL) -> Instance:
+    labels = (("team", team),) if team is not None else ()
+    return Instance(InstanceKey(HOME_PROJECT, "us-central1-a", number), name, ProvisioningModel.SPOT, shape, labels)
+
+
+def cost(one: Instance, hour: datetime, seconds: float = 3600, spot: str | None = "0.08") -> Record:
+    price = None if spot is None else Decimal(spot)
+    status = PriceStatus.UNKNOWN if price is None else PriceStatus.EXACT
+    reason = "no rate for e2:core" if price is None else ""
+    known = InstancePrice(price, Decimal("0.2"), status, at(0, 30), reason)
+    return cost_row(one, Uptime(one.key, one.name, hour, seconds), known)
+
+
+WORKER, GIANT, UNKNOWN = instance("worker", "1"), instance("giant", LARGEST_ID), instance("unknown", "3", None)
+
+
+def preemption(one: Instance, moment: datetime, operation: str) -> Preemption:
+    return Preemption(one.key, one.name, operation, f"systemevent-{operation}", moment)
+
+
+def hour_run(run_id: str, hour: datetime, *gaps: Gap, projects: frozenset[str] = frozenset({HOME_PROJECT})) -> HourRun:
+    run = HourRun(run_id, hour, hour + HOUR, at(0, 30), projects, gaps=list(gaps))
+    run.unresolved.append(Uptime(UNKNOWN.key, "stranger", hour, 60.0))
+    run.duration = timedelta(seconds=1.5)
+    return run
+
+
+def story(ledger: Both) -> Answers:
+    """Record four runs, and return what every reading verb and every commit answered."""
+    answers: Answers = {"before": ledger.hour_states(at(-9))}
+    with ledger.stage("first", at(1, 7)) as stage:
+        for record in (
+            cost(WORKER, at(0)),
+            cost(GIANT, at(0), 1234.5),
+            cost(UNKNOWN, at(0), spot=None),
+            Observation(WORKER, at(1, 7), at(1, 7)),
+            Observation(GIANT, at(1, 7), at(1, 7)),
+            *(DatedRate(each, at(0)) for each in RATES),
+            *components_of(SMALL),
+            MachineTypePrice(SMALL, "us-central1", "x86_64", dict.fromkeys(Market, Decimal("0.08")), at(1, 7)),
+            preemption(GIANT, at(0, 59), "op-1"),
+            preemption(UNKNOWN, at(0, 58), "op-2"),
+            HourReading(HOME_PROJECT, at(0)),
+            hour_run("first", at(0)),
+        ):
+            stage.add(record)
+        spends = answers["first spends"] = stage.commit([at(0)], PERIODS)
+        day = next(spend for spend in spends if spend.period.kind is PeriodKind.DAY)
+        alert = Alert(day.period, day.cost_usd, Decimal("1.5"), (Decimal("0.5"), Decimal("0.8")))
+        stage.close({"message-1": alert}, [], BUDGETS)
+    with ledger.stage("second", at(2, 7)) as stage:
+        relabelled = instance("giant", LARGEST_ID, "speech")
+        for record in (
+            cost(WORKER, at(0), 1800),  # in part: the other rows of the hour stay
+            cost(relabelled, at(1)),
+            Observation(WORKER, at(2, 7), at(2, 7)),
+            Observation(relabelled, at(2, 7), at(2, 7)),
+            Observation(UNKNOWN, at(0, 10), at(0, 58)),  # from asset history: it names the machine type of op-2
+            DatedRate(RATES[0], at(0), at(2)),
+            preemption(GIANT, at(0, 59), "op-1"),
+            *components_of(SMALL),
+            HourReading(HOME_PROJECT, at(1)),
+            hour_run("second", at(0), Gap("monitoring", "403", HOME_PROJECT), projects=frozenset()),
+            hour_run("second", at(1)),
+        ):
+            stage.add(record)
+        answers["second spends"] = stage.commit([at(0), at(1)], PERIODS)
+        stage.close({}, [Gap("metrics", "503")], BUDGETS)
+    for run_id in ("third", "fourth"):
+        with ledger.stage(run_id, at(3, 7)) as stage:
+            stage.add(cost(WORKER, at(1)))  # read in full: the giant's row of hour 1 goes
+            stage.add(Observation(WORKER, at(1, 50), at(1, 50)))  # older than the latest: ignored
+            stage.add(HourReading(HOME_PROJECT, at(1)))
+            stage.add(hour_run(run_id, at(1)))
+            answers[f"{run_id} spends"] = stage.commit([at(1)], PERIODS)
+            for _ in range(2):
+                stage.close({"message-2": alert}, [], BUDGETS)
+    answers["states"] = ledger.hour_states(at(-9))
+    answers["later states"] = ledger.hour_states(at(1))
+    answers["rates"] = sorted(ledger.rates(at(0)), key=lambda each: each.rate.sku_id)
+    answers["later rates"] = sorted(ledger.rates(at(2)), key=lambda each: each.rate.sku_id)
+    answers["since"] = _in_order(ledger.observations_since([HOME_PROJECT], at(2)))
+    answers["of"] = _in_order(ledger.observations_of([GIANT.key, UNKNOWN.key]))
+    return answers
+
+
+def _in_order(observations: Iterator[Observation]) -> list[Observation]:
+    return sorted(observations, key=lambda each: (each.instance.key, each.first_seen))
+
+
+STORED = {
+    "costs": """
+        SELECT usage_start_time, usage_end_time, instance_id, instance_name, machine_type, uptime_hours, spot_price,
+          ondemand_price, cost, ondemand_cost, price_status, price_reason, price_as_of, labels
+        FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01' ORDER BY usage_start_time, instance_id""",
+    "inventory": """
+        SELECT instance_id, first_seen, last_seen, machine_type, vcpus, memory_gib, gpu_type, gpu_count,
+          local_ssd_gib, labels
+        FROM vm_inventory ORDER BY instance_id, first_seen""",
+    "components": "SELECT machine_type, component, quantity FROM shape_components ORDER BY component",
+    "price list": "SELECT machine_type, region, architecture, spot_price, as_of FROM machine_type_prices",
+    "preemptions": """
+        SELECT operation_id, instance_id, preempted_at, machine_type
+        FROM spot_preemptions WHERE preempted_at >= '2026-07-01' ORDER BY operation_id""",
+    "runs": """
+        SELECT run_id, hour, complete, projects, prices_as_of, unresolved, unresolved_instances, gaps, duration_seconds
+        FROM tracker_runs WHERE hour >= '2026-07-01' ORDER BY run_id, hour""",
+    "alerts": """
+        SELECT period, period_start, threshold, message_id
+        FROM budget_alerts WHERE period_start >= '2026-07-01' ORDER BY threshold""",
+    "budgets": "SELECT period, budget FROM budgets",
+}
+
+
+def stored(stack: Stack, dataset: str) -> dict[str, Rows]:
+    """Return the rows of BigQuery's tables."""
+    configuration = bigquery.QueryJobConfig(default_dataset=f"{HOME_PROJECT}.{dataset}")
+    client = stack.client()
+    return {
+        name: [tuple(map(_plain, row.values())) for row in client.query(statement, job_config=configuration).result()]
+        for name, statement in STORED.items()
+    }
+
+
+def _plain(value: object) -> object:
+    """Return the records of a repeated column as tuples."""
+    if isinstance(value, list):
+        return [tuple(each.values()) if isinstance(each, dict) else each for each in value]
+    return value
+
+
+def remembered(ledger: FakeLedger) -> dict[str, Rows]:
+    """Return the same rows of the tables in memory."""
+    tables = ledger.tables
+    return {
+        "costs": [
+            (
+                hour,
+                hour + HOUR,
+                key.instance_id,
+                row.instance.name,
+                row.instance.shape.machine_type,
+                row.uptime_hours,
+                row.price.spot,
+                row.price.ondemand,
+                row.cost,
+                row.ondemand_cost,
+                row.price.status,
+                row.price.reason or None,
+                row.price.as_of,
+                list(row.instance.labels),
+            )
+            for (hour, key), row in sorted(tables.costs.items(), key=lambda each: each[0])
+        ],
+        "inventory": [
+            (
+                each.instance.key.instance_id,
+                each.first_seen,
+                each.last_seen,
+                *astuple(each.instance.shape),
+                list(each.instance.labels),
+            )
+            for each in _in_order(iter(tables.inventory))
+        ],
+        "components": sorted((place[0], place[4], quantity) for place, quantity in tables.components.items()),
+        "price list": [
+            (each.shape.machine_type, each.region, each.architecture, each.prices[Market.SPOT], each.as_of)
+            for each in tables.price_list
+        ],
+        "preemptions": [
+            (each.operation_id, each.key.instance_id, each.preempted_at, machine_type)
+            for each, machine_type in sorted(tables.preemptions.values(), key=lambda each: each[0].operation_id)
+        ],
+        "runs": [
+            (
+                run.run_id,
+                run.hour,
+                run.complete,
+                sorted(run.projects),
+                run.prices_as_of,
+                1,
+                [(*each.key, each.instance_name, Decimal("0.016666667")) for each in run.unresolved],
+                [(gap.source, gap.project_id, gap.detail) for gap in run.gaps],
+                Decimal("1.5"),
+            )
+            for _, run in sorted(tables.runs.items())
+        ],
+        "alerts": sorted((*place, message_id) for place, message_id in tables.alerts.items()),
+        "budgets": list(tables.budgets.items()),
+    }
+
+
+def test_the_tables_in_bigquery_answer_and_hold_what_those_in_memory_do(
+    stack: Stack, dataset: str, tables: TrackerTables
+) -> None:
+    memory = FakeLedger()
+
+    assert story(tables) == story(memory)
+    expected = remembered(memory)
+    assert stored(stack, dataset) == expected
+    assert {name: len(rows) for name, rows in expected.items()} == {
+        "costs": 4,
+        "inventory": 4,
+        "components": 2,
+        "price list": 1,
+        "preemptions": 2,
+        "runs": 5,
+        "alerts": 2,
+        "budgets": 1,
+    }
+
+
+def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, dataset: str, tables: TrackerTables) -> None:
+    """The row that every transaction updates serializes them; reading the states of the hours creates it."""
+
+    def record(number: int) -> None:
+        tables.hour_states(at(-9))
+        with tables.stage(f"run{number}", at(1, 7)) as stage:
+            for one in (WORKER, GIANT):
+                stage.add(cost(one, at(0)))
+                stage.add(Observation(one, at(1, 7), at(1, 7)))
+            stage.add(preemption(GIANT, at(0, 59), "op-1"))
+            stage.add(HourReading(HOME_PROJECT, at(0)))
+            stage.add(hour_run(f"run{number}", at(0)))
+            spends = stage.commit([at(0)], PERIODS)
+            stage.close({"message": Alert(PERIODS[1], spends[1].cost_usd, Decimal(1), (Decimal("0.5"),))}, [], BUDGETS)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(record, range(4)))
+
+    found = stored(stack, dataset)
+    assert {name: len(rows) for name, rows in found.items()} == {
+        "costs": 2,
+        "inventory": 2,
+        "components": 0,
+        "price list": 0,
+        "preemptions": 1,
+        "runs": 4,
+        "alerts": 1,
+        "budgets": 1,
+    }
+    assert [
+        table.table_id for table in stack.client().list_tables(dataset) if table.table_id.startswith("staging")
+    ] == []

@@ -1,0 +1,542 @@
+"""The hourly run on fakes of its ports: late, repeated, missed and failing runs leave the tables of an orderly run."""
+
+import math
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.instances import InstanceKey, ProvisioningModel, Shape
+from spotkeeper.periods import HOUR, budget_periods, rfc3339
+from spotkeeper.pricing.price_book import PriceStatus
+from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.run import HOURS_IN_MEMORY, READ_DEADLINE_SECONDS
+from spotkeeper.tracking.run_summary import Summary
+from spotkeeper.tracking.settings import TrackerSettings
+from spotkeeper.tracking.uptime import Uptime
+from tests.unit.tracker_fakes import FAR_ZONE, HOME, HOURLY, LARGE, OTHER, RATES, START, Cloud, Vm, at
+
+PROJECTS = (HOME, OTHER)
+SEVEN = timedelta(minutes=7)
+
+
+def fleet() -> list[Vm]:
+    """Return VMs of every kind: started, stopped, deleted, recreated, relabelled, preempted, on demand, unpriced."""
+    return [
+        Vm("steady", instance_id="1"),
+        Vm("part-time", runs=((at(0, 10), at(0, 40)), (at(1, 30), None)), instance_id="2"),
+        Vm("relabelled", labels=((START, "vision"), (at(1, 30), "speech")), instance_id="3"),
+        Vm("worker", runs=((START, at(2, 20)),), deleted=at(3, 20), preempted=(at(2, 20),), instance_id="4"),
+        Vm("worker", runs=((at(3, 30), None),), instance_id="5"),
+        Vm("on-demand", model=ProvisioningModel.STANDARD, instance_id="6"),
+        Vm("unpriced", shape=Shape("n9-standard-4", None, None), instance_id="7"),
+        Vm("far", project_id=OTHER, zone=FAR_ZONE, instance_id="8"),
+        Vm("large", project_id=OTHER, shape=LARGE, instance_id="9"),
+    ]
+
+
+def cloud(*, projects: tuple[str, ...] = PROJECTS, asset_history: bool = True, price_refresh_hours: int = 6) -> Cloud:
+    """Return the services with two projects and asset history."""
+    settings = TrackerSettings(
+        HOME, projects, asset_history=asset_history, price_refresh_hours=price_refresh_hours, catch_up_hours=48
+    )
+    return Cloud(fleet(), settings)
+
+
+def orderly(last: int = 2) -> Cloud:
+    """Return the services after every hour up to this one was recorded on time."""
+    found = cloud()
+    for number in range(last + 1):
+        found.run(number)
+    return found
+
+
+def costs(found: Cloud) -> dict[tuple[datetime, InstanceKey], CostRow]:
+    return found.ledger.tables.costs
+
+
+def without_reading_times(found: Cloud) -> list[object]:
+    """The cost rows without the time of the catalog reading, which differs between orders of runs."""
+    return [
+        (hour, key, row.instance, row.uptime_hours, row.price.spot, row.cost, row.price.status)
+        for (hour, key), row in sorted(costs(found).items())
+    ]
+
+
+def gaps(summary: Summary) -> list[tuple[str, str]]:
+    return [(gap.source, gap.project_id) for gap in summary.gaps]
+
+
+def complete_hours(found: Cloud) -> list[int]:
+    states, _ = found.ledger.hour_states(at(-999))
+    return [(state.hour - START) // HOUR for state in states if state.complete]
+
+
+def test_a_run_records_what_every_spot_vm_cost_in_its_hour() -> None:
+    found = cloud()
+
+    summary = found.run(0)
+
+    assert {key.instance_id: (row.uptime_hours, row.cost) for (_, key), row in costs(found).items()} == {
+        "1": (1, HOURLY),
+        "2": (Decimal("0.5"), HOURLY / 2),
+        "3": (1, HOURLY),
+        "4": (1, HOURLY),
+        "7": (1, None),
+        "8": (1, HOURLY),
+        "9": (1, HOURLY * 2),
+    }
+    assert (summary.complete, summary.rows, summary.cost) == (True, 7, HOURLY * Decimal("6.5"))
+    assert summary.ondemand_cost == summary.cost * 2
+    assert found.ledger.tables.runs.keys() == {(summary.run_id, START)}
+
+
+def test_on_demand_vms_are_observed_and_have_no_cost() -> None:
+    found = orderly(0)
+
+    assert "6" in {each.instance.key.instance_id for each in found.ledger.tables.inventory}
+    assert "6" not in {key.instance_id for _, key in costs(found)}
+
+
+def test_recording_the_same_hours_again_changes_no_row() -> None:
+    again = orderly()
+    again.run(2, 2)
+    again.run(2, 0, 1, 2)
+
+    expected = orderly()
+    assert costs(again) == costs(expected)
+    assert again.ledger.tables.components == expected.ledger.tables.components
+    assert again.ledger.tables.preemptions.keys() == expected.ledger.tables.preemptions.keys()
+
+
+def test_hours_recorded_out_of_order_have_the_rows_they_have_in_order() -> None:
+    shuffled = cloud()
+    shuffled.run(0)
+    for number in (2, 1, 0):
+        shuffled.run(2, number)
+
+    assert without_reading_times(shuffled) == without_reading_times(orderly())
+
+
+def test_missed_runs_are_caught_up_on() -> None:
+    missed = cloud()
+    missed.run(0)
+
+    assert len(missed.run(2).hours) == 2
+    assert without_reading_times(missed) == without_reading_times(orderly())
+
+
+def test_a_call_that_comes_late_records_the_hour_it_was_due_for() -> None:
+    late = cloud()
+    late.run(0)
+
+    assert [hour.hour for hour in late.run(2, due=1).hours] == [at(1)]
+    assert [hour.hour for hour in late.run(2).hours] == [at(2)]
+    assert without_reading_times(late) == without_reading_times(orderly())
+
+
+def test_a_complete_hour_is_not_read_again_nor_is_the_catalog_between_refreshes() -> None:
+    found = orderly(0)
+    found.calls.clear()
+
+    assert found.run(0).hours == ()
+    assert found.calls.total() == 0
+    found.run(1)
+    assert found.calls["catalog"] == 0
+    found.run(7)
+    assert found.calls["catalog"] == 1
+
+
+def test_a_first_run_reads_no_earlier_observation_and_a_run_that_catches_up_does() -> None:
+    found = cloud()
+    found.ledger.failing.add("observations_since")
+    found.run(0)
+    found.run(1)
+
+    with pytest.raises(UnavailableError, match="observations_since failed"):
+        found.run(3)
+
+
+def test_rates_are_recorded_once_however_often_the_catalog_is_read() -> None:
+    found = cloud(price_refresh_hours=1)
+    for number in range(3):
+        found.run(number)
+
+    assert found.calls["catalog"] == 3
+    assert len(found.ledger.tables.rates) == len(RATES)
+    assert all(each.valid_to is None for each in found.ledger.tables.rates.values())
+
+
+def test_an_hour_recorded_again_later_keeps_the_labels_it_had() -> None:
+    found = orderly()
+    before = dict(costs(found))
+    found.run(5)
+
+    found.run(5, 0, 1, 2)
+
+    assert {place: row for place, row in costs(found).items() if place in before} == before
+    teams = {row.instance.labels for (_, key), row in before.items() if key.instance_id == "3"}
+    assert teams == {(("team", "vision"),), (("team", "speech"),)}
+
+
+def test_a_vm_that_is_deleted_by_now_is_known_from_earlier_observations() -> None:
+    found = orderly(2)
+    found.settings = replace(found.settings, asset_history=False)
+
+    summary = found.run(3, 2, 3)
+
+    assert (at(2), fleet()[3].key) in costs(found)
+    assert summary.unresolved == []
+
+
+GAPS = {
+    "uptime that is denied": ("denied", "monitoring"),
+    "uptime that is incomplete": ("partial", "monitoring"),
+    "a zone that does not answer": ("partial", "compute"),
+    "instances that are denied": ("denied", "compute"),
+    "preemptions that are denied": ("denied", "preemptions"),
+    "preemptions that are incomplete": ("partial", "preemptions"),
+}
+
+
+def fail(found: Cloud, kind: str, source: str, project_id: str = OTHER) -> None:
+    {"denied": found.denied, "partial": found.partial}[kind].add((source, project_id))
+
+
+def mend(found: Cloud) -> None:
+    found.denied.clear()
+    found.partial.clear()
+
+
+@pytest.mark.parametrize(("kind", "source"), GAPS.values(), ids=GAPS.keys())
+def test_a_source_that_fails_is_a_gap_that_the_next_run_fills(kind: str, source: str) -> None:
+    found = cloud()
+    fail(found, kind, source)
+
+    disturbed = found.run(0)
+    wrong = [place for place, row in costs(found).items() if row != costs(orderly(0))[place]]
+    mend(found)
+    mended = found.run(1)
+
+    assert gaps(disturbed) == [(source, OTHER)]
+    assert (disturbed.complete, wrong) == (False, [])
+    assert [sorted(hour.projects) for hour in mended.hours] == [[OTHER], list(PROJECTS)]
+    assert costs(found) == costs(orderly(1))
+    assert complete_hours(found) == [0, 1]
+
+
+@pytest.mark.parametrize(("kind", "source"), GAPS.values(), ids=GAPS.keys())
+def test_a_gap_removes_nothing_that_an_earlier_run_recorded(kind: str, source: str) -> None:
+    found = orderly(1)
+    fail(found, kind, source)
+
+    found.run(1, 0, 1)
+
+    assert costs(found) == costs(orderly(1))
+
+
+def test_a_preemption_that_was_not_read_is_recorded_once_by_the_next_run() -> None:
+    found = orderly(1)
+    fail(found, "denied", "preemptions", HOME)
+    found.run(2)
+    unread = dict(found.ledger.tables.preemptions)
+    mend(found)
+    for _ in range(2):
+        found.run(2, 1, 2)
+
+    assert unread == {}
+    [(preemption, machine_type)] = found.ledger.tables.preemptions.values()
+    assert (preemption.preempted_at, preemption.instance_name, machine_type) == (at(2, 20), "worker", "e2-standard-2")
+
+
+def test_a_catalog_that_fails_leaves_stale_prices_until_the_next_run() -> None:
+    found = cloud(price_refresh_hours=1)
+    found.run(0)
+    fail(found, "denied", "catalog", "")
+
+    disturbed = found.run(1)
+    stale = {row.price.status for (hour, _), row in costs(found).items() if hour == at(1)}
+    read_at = {row.price.as_of for row in costs(found).values() if row.price.status is PriceStatus.STALE}
+    mend(found)
+    found.run(2)
+
+    assert gaps(disturbed) == [("billing catalog", "")]
+    assert stale == {PriceStatus.STALE, PriceStatus.UNKNOWN}
+    assert read_at == {at(1, 7)}
+    assert {row.price.status for row in costs(found).values()} == {PriceStatus.EXACT, PriceStatus.UNKNOWN}
+
+
+def test_without_any_catalog_every_cost_is_unknown_and_none_is_zero() -> None:
+    found = cloud()
+    fail(found, "denied", "catalog", "")
+
+    summary = found.run(0)
+
+    assert {(row.cost, row.price.status, row.price.reason) for row in costs(found).values()} == {
+        (None, PriceStatus.UNKNOWN, "no price catalog has been read yet")
+    }
+    assert summary.unpriced.total() == summary.rows == 7
+
+
+def test_an_hour_before_the_first_reading_is_priced_by_it_as_a_fallback() -> None:
+    found = cloud()
+    found.run(5)
+
+    found.run(5, 2)
+
+    statuses = {row.price.status for (hour, _), row in costs(found).items() if hour == at(2)}
+    assert statuses == {PriceStatus.FALLBACK, PriceStatus.UNKNOWN}
+
+
+SHORT = Vm("short", runs=((at(0, 10), at(0, 30)),), deleted=at(0, 40), instance_id="77")
+UNTRACED = Vm("untraced", runs=((at(0, 10), at(0, 30)),), deleted=at(0, 40), in_asset_history=False, instance_id="78")
+
+
+def test_asset_history_that_fails_is_a_gap_until_it_identifies_the_vms_that_no_scan_saw() -> None:
+    found = cloud()
+    found.vms.append(SHORT)
+    fail(found, "denied", "assets", HOME)
+
+    disturbed = found.run(0)
+    mend(found)
+    mended = found.run(1)
+
+    assert gaps(disturbed) == [("asset history", HOME)]
+    assert [uptime.instance_name for uptime in disturbed.unresolved] == ["short"]
+    assert (mended.unresolved, mended.complete) == ([], True)
+    assert costs(found)[START, SHORT.key].cost == (HOURLY / 3).quantize(Decimal("1e-9"))
+
+
+def test_a_vm_that_asset_history_does_not_know_hides_no_other_and_keeps_no_hour_open() -> None:
+    found = cloud()
+    found.vms += [SHORT, UNTRACED]
+
+    summary = found.run(0)
+
+    assert [uptime.instance_name for uptime in summary.unresolved] == ["untraced"]
+    assert (START, SHORT.key) in costs(found)
+    assert summary.complete
+
+
+def test_what_asset_history_answered_is_not_asked_for_again() -> None:
+    found = cloud()
+    found.vms.append(SHORT)
+    found.run(0)
+    found.calls.clear()
+
+    assert found.run(0, 0).unresolved == []
+    assert found.calls["assets"] == 0
+
+
+def test_without_asset_history_a_vm_that_no_scan_saw_is_unresolved() -> None:
+    found = cloud(asset_history=False)
+    found.vms.append(SHORT)
+
+    summary = found.run(0)
+
+    assert [uptime.key for uptime in summary.unresolved] == [SHORT.key]
+    assert summary.complete
+
+
+@pytest.mark.parametrize("verb", ["hour_states", "rates", "stage", "commit"])
+def test_a_run_that_cannot_record_changes_nothing_and_can_be_repeated(verb: str) -> None:
+    found = orderly(1)
+    before = found.ledger.tables
+    found.ledger.failing.add(verb)
+
+    with pytest.raises(UnavailableError, match=f"{verb} failed"):
+        found.run(2)
+    unchanged = found.ledger.tables
+    found.ledger.failing.clear()
+    found.run(2)
+
+    assert unchanged == before
+    assert costs(found) == costs(orderly(2))
+
+
+def test_a_run_that_is_killed_before_it_is_closed_is_done_again() -> None:
+    found = orderly(1)
+    found.ledger.failing.add("close")
+    with pytest.raises(UnavailableError, match="close failed"):
+        found.run(2)
+    found.ledger.failing.clear()
+
+    again = found.run(2)
+
+    assert [hour.hour for hour in again.hours] == [at(2)]
+    assert costs(found) == costs(orderly(2))
+
+
+def odd(name: str, *seconds: float) -> list[Uptime]:
+    return [Uptime(InstanceKey(HOME, FAR_ZONE, name), name, START, each) for each in seconds]
+
+
+def test_an_invalid_uptime_is_a_gap_that_names_the_vm_and_has_no_row() -> None:
+    found = cloud(asset_history=False)
+    found.vms = [Vm(name, zone=FAR_ZONE, runs=((at(9), None),), instance_id=name) for name in ("a", "b", "c")]
+    found.series = [*odd("a", math.nan), *odd("b", 3600, -1800), *odd("c", 1200, 600)]
+
+    summary = found.run(0)
+
+    assert [gap.detail for gap in summary.gaps] == ["uptime of a is nan seconds", "uptime of b is -1800 seconds"]
+    assert summary.unresolved == [replace(found.series[3], seconds=1800)]
+    assert costs(found) == {}
+
+
+def test_an_hour_without_any_uptime_while_a_vm_ran_is_a_gap_of_cloud_monitoring() -> None:
+    found = cloud()
+    found.run(0)
+    found.silent.add(at(1))
+
+    disturbed = found.run(1)
+    found.silent.clear()
+    found.run(2)
+
+    assert {gap.source for gap in disturbed.gaps} == {"monitoring"}
+    assert {gap.project_id for gap in disturbed.gaps} == set(PROJECTS)
+    assert all(gap.detail.startswith("Cloud Monitoring: no uptime at all, though") for gap in disturbed.gaps)
+    assert without_reading_times(found) == without_reading_times(orderly())
+
+
+def test_an_hour_without_any_uptime_while_nothing_ran_is_complete() -> None:
+    found = cloud()
+    found.vms = [Vm("new", runs=((at(1, 3), None),))]
+
+    assert (found.run(0).complete, found.ledger.tables.costs) == (True, {})
+
+
+DEADLINE = READ_DEADLINE_SECONDS
+
+
+def test_projects_that_a_run_has_no_time_for_are_a_gap_that_the_next_run_fills() -> None:
+    found = cloud()
+    found.clock = (0, 0, DEADLINE - 0.1, DEADLINE)  # at the start, before each project, and before its hours
+
+    summary = found.run(0)
+    recorded = {key.project_id for _, key in costs(found)}
+    found.clock = ()
+
+    assert [(gap.source, gap.detail, gap.project_id) for gap in summary.gaps] == [
+        ("time", f"not read: the run had read for {DEADLINE} s", OTHER)
+    ]
+    assert recorded == {HOME}
+    assert [sorted(hour.projects) for hour in found.run(1).hours] == [[OTHER], list(PROJECTS)]
+
+
+def test_hours_of_one_project_that_a_run_has_no_time_for_are_left_to_the_next() -> None:
+    found = cloud(projects=(HOME,))
+    found.run(0)
+    found.clock = (0, 0, DEADLINE - 1, DEADLINE)  # the first hours in memory fit
+
+    summary = found.run(HOURS_IN_MEMORY + 2)
+    found.clock = ()
+
+    assert [hour.complete for hour in summary.hours] == [True] * HOURS_IN_MEMORY + [False] * 2
+    assert len({hour for hour, _ in costs(found)}) == HOURS_IN_MEMORY + 1
+    assert [(hour.hour, hour.complete) for hour in found.run(HOURS_IN_MEMORY + 2).hours] == [
+        (hour.hour, True) for hour in summary.hours if not hour.complete
+    ]
+
+
+type Told = tuple[str, str, str]
+
+
+def alerts(summary: Summary) -> list[Told]:
+    """The alerts of a run: the kind of period, its start, and the highest threshold."""
+    return [(alert.period.kind, rfc3339(alert.period.start), str(alert.thresholds[-1])) for alert in summary.alerts]
+
+
+def one_vm(**budget_hours: str | Decimal) -> Cloud:
+    """Return one VM that runs all the time, and budgets of so many of its hours."""
+    found = Cloud([Vm("always")], TrackerSettings(HOME, (HOME,), catch_up_hours=2, price_refresh_hours=168))
+    return found.with_budgets(**{kind: Decimal(number) * HOURLY for kind, number in budget_hours.items()})
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "threshold"),
+    [("2026-03-08T08:00:00Z", 23, "0.8"), ("2026-11-01T07:00:00Z", 25, "1.0")],
+    ids=["spring", "autumn"],
+)
+def test_a_day_has_the_hours_that_the_clocks_in_los_angeles_give_it(start: str, length: int, threshold: str) -> None:
+    """Its last hour passes a threshold of the budget that all others leave alone."""
+    day = moment(start)
+    end = day + length * HOUR
+    found = one_vm(day=(length - Decimal("0.5") * Decimal(threshold)) / Decimal(threshold))
+
+    before = found.run_at(end - HOUR + SEVEN, tuple(day + number * HOUR for number in range(length - 1)))
+    last = found.run_at(end + SEVEN)
+
+    assert [each for each in alerts(before) if each[2] == threshold] == []
+    assert alerts(last) == [("day", rfc3339(day), threshold)]
+
+
+def test_a_budget_that_is_passed_in_a_missed_hour_is_notified_though_its_day_and_month_are_over() -> None:
+    over = moment("2027-01-01T08:00:00Z")
+    found = one_vm(hour="1", day="3", month="3")
+
+    before = found.run_at(over - HOUR + SEVEN, (over - 3 * HOUR, over - 2 * HOUR))
+    caught_up = found.run_at(over + HOUR + SEVEN)
+    again = found.run_at(over + HOUR + 2 * SEVEN)
+
+    assert [each for each in alerts(before) if each[2] == "1.0"] == [("hour", rfc3339(over - 2 * HOUR), "1.0")]
+    assert sorted(alerts(caught_up)) == [
+        ("day", "2026-12-31T08:00:00Z", "1.0"),
+        ("hour", rfc3339(over - HOUR), "1.0"),
+        ("hour", rfc3339(over), "1.0"),
+        ("month", "2026-12-01T08:00:00Z", "1.0"),
+    ]
+    assert alerts(again) == []
+
+
+def test_each_threshold_of_a_period_is_notified_once_however_often_its_hours_are_recorded() -> None:
+    found = one_vm(day="20")
+    for number in range(24):
+        found.run(number)
+        found.run(number, number)
+
+    notified = [(alert.period.start, share) for alert in found.published for share in alert.thresholds]
+    assert len(notified) == len(set(notified)) == len(found.ledger.tables.alerts)
+
+
+def test_an_alert_that_cannot_be_sent_leaves_the_hour_incomplete_and_is_sent_by_the_next_run() -> None:
+    found = one_vm(month="1")
+    fail(found, "denied", "alerts", "")
+
+    disturbed = found.run(0)
+    unsent = dict(found.ledger.tables.alerts)
+    mend(found)
+    found.run(1)
+
+    assert (gaps(disturbed), disturbed.complete, unsent) == ([("alerts", "")], False, {})
+    assert [(alert.period.kind, len(alert.thresholds)) for alert in found.published] == [("month", 3)]
+    assert complete_hours(found) == [0, 1]
+
+
+def test_alerts_that_fail_do_not_keep_the_metrics_from_being_written_nor_the_reverse() -> None:
+    found = one_vm(month="1")
+    fail(found, "denied", "alerts", "")
+    found.run(0)
+    mend(found)
+    fail(found, "denied", "metrics", "")
+    summary = found.run(1)
+
+    assert len(found.metrics) == 1
+    assert len(found.published) == 1
+    assert gaps(summary) == [("metrics", "")]
+
+
+def test_metrics_are_of_the_current_periods_alone() -> None:
+    found = one_vm()
+    found.run(0)
+    found.run(2)
+
+    spends, runs, written_at = found.metrics[-1]
+    assert {spend.period for spend in spends} == set(budget_periods(at(2)))
+    assert len(spends) == len(budget_periods(at(2)))
+    assert ([run.hour for run in runs], written_at) == ([at(1), at(2)], at(3, 7))

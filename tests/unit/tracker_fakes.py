@@ -1,0 +1,266 @@
+"""Google Cloud and the tables as the tracker sees them, in memory: a fleet with a past, and tables that keep state."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
+from spotkeeper.periods import HOUR, PeriodKind, hours_between
+from spotkeeper.ports import Report
+from spotkeeper.pricing.skus import CatalogReading, Market, Rate, RateUnit
+from spotkeeper.tracking.alerts import Alert, Spend
+from spotkeeper.tracking.inventory import Observation
+from spotkeeper.tracking.ports import Ports
+from spotkeeper.tracking.preemptions import Preemption
+from spotkeeper.tracking.run import TrackRequest, track
+from spotkeeper.tracking.run_summary import HourRun, Summary
+from spotkeeper.tracking.settings import Budgets, TrackerSettings
+from spotkeeper.tracking.uptime import Uptime
+from tests.unit.tracker_ledger import FakeLedger
+
+START = datetime(2026, 7, 21, tzinfo=UTC)
+HOME, OTHER = "data-platform", "web-frontend"
+ZONE, FAR_ZONE = "us-central1-a", "us-central1-b"
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
+SMALL = Shape("e2-standard-2", Decimal(2), Decimal(8))
+LARGE = Shape("e2-standard-4", Decimal(4), Decimal(16))
+HOURLY = Decimal("0.08")
+"""What an hour of a SMALL Spot VM costs with RATES, in USD; a LARGE one costs twice as much."""
+
+_NUMBERS = itertools.count(1)
+_IDS = itertools.count(7_000_000_000_000_000_001)
+
+
+def rate(component: str, market: Market, unit: RateUnit, usd: str) -> Rate:
+    """Return a rate of us-central1."""
+    sku_id = f"{market}-{component}"
+    return Rate(component, market, "us-central1", sku_id, sku_id, unit, Decimal(usd))
+
+
+RATES = (
+    rate("e2:core", Market.SPOT, RateUnit.VCPU_HOUR, "0.02"),
+    rate("e2:ram", Market.SPOT, RateUnit.GIB_HOUR, "0.005"),
+    rate("e2:core", Market.ON_DEMAND, RateUnit.VCPU_HOUR, "0.04"),
+    rate("e2:ram", Market.ON_DEMAND, RateUnit.GIB_HOUR, "0.01"),
+)
+
+
+def at(hour: float, minute: float = 0) -> datetime:
+    """Return a time, in hours and minutes after START."""
+    return START + timedelta(hours=hour, minutes=minute)
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """A VM with a past; `shapes` and `labels` hold from their times on."""
+
+    name: str
+    project_id: str = HOME
+    zone: str = ZONE
+    runs: tuple[tuple[datetime, datetime | None], ...] = ((LONG_AGO, None),)
+    deleted: datetime | None = None
+    shape: Shape = SMALL
+    labels: tuple[tuple[datetime, str], ...] = ()
+    model: ProvisioningModel = ProvisioningModel.SPOT
+    preempted: tuple[datetime, ...] = ()
+    in_asset_history: bool = True
+    instance_id: str = field(default_factory=lambda: str(next(_IDS)))
+
+    @property
+    def key(self) -> InstanceKey:
+        """What identifies the VM."""
+        return InstanceKey(self.project_id, self.zone, self.instance_id)
+
+    def exists(self, moment: datetime) -> bool:
+        """Whether Compute Engine lists it."""
+        return self.runs[0][0] <= moment and (self.deleted is None or moment < self.deleted)
+
+    def instance(self, moment: datetime) -> Instance:
+        """Return it as it is at a time."""
+        team = next((team for since, team in reversed(self.labels) if since <= moment), None)
+        labels = (("team", team),) if team is not None else ()
+        return Instance(self.key, self.name, self.model, self.shape, labels)
+
+    def running_since(self, moment: datetime) -> datetime | None:
+        """Return since when it has run, None when it does not run."""
+        return next((start for start, end in self.runs if start <= moment and (end is None or moment < end)), None)
+
+    def seconds(self, hour: datetime) -> float:
+        """Return how long it ran in an hour."""
+        last = hour + HOUR
+        return sum(max((min(end or last, last) - max(start, hour)).total_seconds(), 0.0) for start, end in self.runs)
+
+
+@dataclass
+class Cloud:
+    """The services, and the tables; `denied` and `partial` are sources of projects that fail, at once or in part."""
+
+    vms: list[Vm] = field(default_factory=list)
+    settings: TrackerSettings = field(default_factory=lambda: TrackerSettings(HOME, (HOME,)))
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    now: datetime = START
+    rates: Sequence[Rate] = RATES
+    denied: set[tuple[str, str]] = field(default_factory=set)
+    partial: set[tuple[str, str]] = field(default_factory=set)
+    silent: set[datetime] = field(default_factory=set)
+    series: list[Uptime] = field(default_factory=list)
+    late_assets: bool = False
+    clock: Iterable[float] = ()
+    published: list[Alert] = field(default_factory=list)
+    metrics: list[tuple[Sequence[Spend], Sequence[HourRun], datetime]] = field(default_factory=list)
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def run(self, hour: int, *requested: int, due: int | None = None) -> Summary:
+        """Run in minute 7 after an hour, for all that is due or for the requested hours."""
+        moment = at(hour + 1, 7)
+        late = moment if due is None else at(due + 1, 7)
+        return self.run_at(moment, tuple(at(number) for number in requested), late)
+
+    def run_at(self, moment: datetime, hours: tuple[datetime, ...] = (), due: datetime | None = None) -> Summary:
+        """Run at any time."""
+        self.now = moment
+        request = TrackRequest(moment, due or moment, hours)
+        return track(self.settings, self.ports(), f"run-{next(_NUMBERS)}", request)
+
+    def ports(self) -> Ports:
+        """Return the ports of one run."""
+        shown = itertools.chain(self.clock, itertools.repeat(list(self.clock)[-1] if self.clock else 0.0))
+        return Ports(
+            uptime=FakeUptime(self),
+            instances=FakeInstances(self),
+            preemptions=FakePreemptions(self),
+            catalog=FakeCatalog(self),
+            ledger=self.ledger,
+            inventory=self.ledger,
+            alerts=FakeAlerts(self),
+            assets=FakeAssets(self) if self.settings.asset_history else None,
+            stopwatch=lambda: timedelta(seconds=next(shown)),
+        )
+
+    def with_budgets(self, **amounts: str | Decimal) -> "Cloud":
+        """Set budgets in USD by kind of period."""
+        of_kind = {PeriodKind(kind): Decimal(amount) for kind, amount in amounts.items()}
+        self.settings = replace(self.settings, budgets=Budgets(amounts_usd=of_kind))
+        return self
+
+    def fail(self, source: str, project_id: str) -> None:
+        """Raise UnavailableError when the source is denied, as the adapters do."""
+        self.calls[source] += 1
+        if (source, project_id) in self.denied:
+            message = f"{source}: 403 of {project_id}"
+            raise UnavailableError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeUptime:
+    """Cloud Monitoring: the seconds of every VM, except in silent hours, and the series that a test adds."""
+
+    cloud: Cloud
+
+    def uptime(self, project_id: str, hours: Sequence[datetime], report: Report) -> Iterator[Uptime]:
+        """Yield the uptime of every instance."""
+        self.cloud.fail("monitoring", project_id)
+        for hour in hours:
+            for vm in self.cloud.vms:
+                seconds = vm.seconds(hour)
+                if vm.project_id == project_id and seconds and hour not in self.cloud.silent:
+                    yield Uptime(vm.key, vm.name, hour, seconds)
+            yield from (each for each in self.cloud.series if (each.key.project_id, each.hour) == (project_id, hour))
+        if ("monitoring", project_id) in self.cloud.partial:
+            report("Cloud Monitoring: some shards did not answer")
+
+
+@dataclass(frozen=True, slots=True)
+class FakeInstances:
+    """Compute Engine: the VMs that exist; a partial list lacks those of FAR_ZONE."""
+
+    cloud: Cloud
+
+    def instances(self, project_id: str, report: Report) -> Iterator[Sighting]:
+        """Yield all instances of a project."""
+        self.cloud.fail("compute", project_id)
+        lacking = ("compute", project_id) in self.cloud.partial
+        if lacking:
+            report(f"Compute Engine: {FAR_ZONE} does not answer")
+        now = self.cloud.now
+        for vm in self.cloud.vms:
+            if vm.project_id == project_id and vm.exists(now) and not (lacking and vm.zone == FAR_ZONE):
+                yield Sighting(vm.instance(now), vm.running_since(now))
+
+
+@dataclass(frozen=True, slots=True)
+class FakePreemptions:
+    """Compute Engine's operations."""
+
+    cloud: Cloud
+
+    def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:
+        """Yield the preemptions from start to end."""
+        self.cloud.fail("preemptions", project_id)
+        if ("preemptions", project_id) in self.cloud.partial:
+            report(f"Compute Engine: {FAR_ZONE} does not answer")
+        for vm in self.cloud.vms:
+            for moment in vm.preempted:
+                if vm.project_id == project_id and start <= moment < end:
+                    number = f"{vm.instance_id}-{moment:%H%M}"
+                    yield Preemption(vm.key, vm.name, number, f"systemevent-{number}", moment)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeCatalog:
+    """The Cloud Billing Catalog."""
+
+    cloud: Cloud
+
+    def read(self) -> CatalogReading:
+        """Return all rates."""
+        self.cloud.fail("catalog", "")
+        return CatalogReading(tuple(self.cloud.rates))
+
+
+@dataclass(frozen=True, slots=True)
+class FakeAssets:
+    """Cloud Asset Inventory: every VM that ran, deleted or not, as it was in the hour asked about."""
+
+    cloud: Cloud
+
+    def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
+        """Yield what is on record of these instances."""
+        self.cloud.fail("assets", project_id)
+        if ("assets", project_id) in self.cloud.partial:
+            report("Cloud Asset Inventory: a version cannot be read")
+        if self.cloud.late_assets:
+            return
+        for vm in self.cloud.vms:
+            for uptime in uptimes:
+                if uptime.key == vm.key and vm.in_asset_history:
+                    yield Observation(
+                        vm.instance(uptime.hour), uptime.hour, min(vm.deleted or at(999), uptime.hour + HOUR)
+                    )
+
+
+@dataclass(frozen=True, slots=True)
+class FakeAlerts:
+    """Pub/Sub and the custom metrics."""
+
+    cloud: Cloud
+
+    def publish(self, alert: Alert) -> str:
+        """Send an alert."""
+        self.cloud.fail("alerts", "")
+        self.cloud.published.append(alert)
+        return f"message-{len(self.cloud.published)}"
+
+    def write_metrics(self, spends: Sequence[Spend], hours: Sequence[HourRun], at: datetime) -> None:
+        """Write the metrics."""
+        self.cloud.fail("metrics", "")
+        self.cloud.metrics.append((spends, hours, at))
+
+
+def hours(first: int, last: int) -> tuple[datetime, ...]:
+    """Return the hours from one number up to, but without, another."""
+    return hours_between(at(first), at(last))

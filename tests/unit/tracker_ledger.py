@@ -1,0 +1,187 @@
+"""The tables of the tracker in memory: a stage, and a commit and a close that are each all or nothing.
+
+tests/adapters/test_tracker_tables.py runs one story against it and against BigQuery's tables, and compares.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy, deepcopy
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from decimal import Decimal
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.instances import Instance, InstanceKey
+from spotkeeper.periods import Period
+from spotkeeper.pricing.families import ShapeComponent
+from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_list import MachineTypePrice
+from spotkeeper.tracking.alerts import Alert, Spend
+from spotkeeper.tracking.backlog import HourState
+from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.inventory import Observation
+from spotkeeper.tracking.ports import Record
+from spotkeeper.tracking.preemptions import Preemption
+from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun
+from spotkeeper.tracking.settings import Budgets
+
+type Place = tuple[datetime, InstanceKey]
+
+
+@dataclass
+class Tables:
+    """The rows, by key where a table has one."""
+
+    costs: dict[Place, CostRow] = field(default_factory=dict)
+    inventory: list[Observation] = field(default_factory=list)
+    rates: dict[tuple[str, str, datetime], DatedRate] = field(default_factory=dict)
+    components: dict[tuple[str, str, int, int, str], Decimal] = field(default_factory=dict)
+    price_list: list[MachineTypePrice] = field(default_factory=list)
+    preemptions: dict[tuple[InstanceKey, str], tuple[Preemption, str | None]] = field(default_factory=dict)
+    runs: dict[tuple[str, datetime], HourRun] = field(default_factory=dict)
+    alerts: dict[tuple[str, datetime, Decimal], str] = field(default_factory=dict)
+    budgets: dict[str, Decimal] = field(default_factory=dict)
+
+    def copy(self) -> "Tables":
+        """Return tables that can be changed without these."""
+        return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})
+
+
+@dataclass
+class FakeLedger:
+    """The ledger and the inventory; `failing` are the verbs that raise UnavailableError."""
+
+    tables: Tables = field(default_factory=Tables)
+    failing: set[str] = field(default_factory=set)
+
+    def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
+        """Return the recorded state of each hour."""
+        self._fail("hour_states")
+        runs = [run for run in self.tables.runs.values() if run.hour >= since]
+        states = [
+            HourState(
+                hour,
+                any(run.complete for run in runs if run.hour == hour),
+                frozenset().union(*(run.projects for run in runs if run.hour == hour)),
+            )
+            for hour in sorted({run.hour for run in runs})
+        ]
+        return states, sorted({run.prices_as_of for run in runs if run.prices_as_of is not None})
+
+    def rates(self, since: datetime) -> list[DatedRate]:
+        """Return the rates that held then or later."""
+        self._fail("rates")
+        return [each for each in self.tables.rates.values() if each.valid_to is None or each.valid_to > since]
+
+    def observations_since(self, projects: Sequence[str], since: datetime) -> Iterator[Observation]:
+        """Yield the observations that still held then, in order of project id."""
+        self._fail("observations_since")
+        found = [each for each in self.tables.inventory if each.last_seen >= since]
+        found = [each for each in found if each.instance.key.project_id in projects]
+        yield from sorted(found, key=lambda each: each.instance.key.project_id)
+
+    def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
+        """Yield all observations of these instances."""
+        self._fail("observations_of")
+        yield from (each for each in self.tables.inventory if each.instance.key in keys)
+
+    @contextmanager
+    def stage(self, run_id: str, recorded_at: datetime) -> Iterator["FakeStage"]:
+        """Open the stage of a run."""
+        self._fail("stage")
+        yield FakeStage(self, run_id, recorded_at)
+
+    def _fail(self, verb: str) -> None:
+        if verb in self.failing:
+            message = f"BigQuery: {verb} failed"
+            raise UnavailableError(message)
+
+
+@dataclass
+class FakeStage:
+    """The staged records of one run."""
+
+    ledger: FakeLedger
+    run_id: str
+    recorded_at: datetime
+    records: list[Record] = field(default_factory=list)
+
+    def add(self, record: Record) -> None:
+        """Stage a record as it is now."""
+        self.records.append(deepcopy(record) if isinstance(record, HourRun) else record)
+
+    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:
+        """Write the staged records, all or nothing."""
+        self.ledger._fail("commit")  # noqa: SLF001 (the stage is part of the ledger)
+        tables = self.ledger.tables.copy()
+        _delete(tables, self._of(HourReading))
+        for row in self._of(CostRow):
+            tables.costs[row.hour, row.instance.key] = row
+        latest = {each.instance.key: each for each in sorted(tables.inventory, key=lambda each: each.last_seen)}
+        for observation in self._of(Observation):
+            _observe(tables, latest.get(observation.instance.key), observation)
+        for dated in self._of(DatedRate):
+            tables.rates[dated.rate.sku_id, dated.rate.region, dated.valid_from] = dated
+        for part in self._of(ShapeComponent):
+            shape = part.shape
+            place = (shape.machine_type, shape.gpu_type or "", shape.gpu_count, shape.local_ssd_gib, part.component)
+            tables.components[place] = part.quantity
+        tables.price_list = self._of(MachineTypePrice) or tables.price_list
+        for preemption in self._of(Preemption):
+            tables.preemptions.setdefault((preemption.key, preemption.operation_id), (preemption, None))
+        if self._of(Preemption):
+            _name_machine_types(tables, min(hours))
+        self.ledger.tables = tables
+        return [_spend(tables, period) for period in periods]
+
+    def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
+        """Record the run, its alerts and the budgets."""
+        self.ledger._fail("close")  # noqa: SLF001 (the stage is part of the ledger)
+        tables = self.ledger.tables.copy()
+        for run in self._of(HourRun):
+            tables.runs.setdefault((self.run_id, run.hour), replace(run, gaps=[*run.gaps, *gaps]))
+        for message_id, alert in alerts.items():
+            for threshold in alert.thresholds:
+                tables.alerts.setdefault((alert.period.kind, alert.period.start, threshold), message_id)
+        tables.budgets = dict(budgets.amounts_usd.items())
+        self.ledger.tables = tables
+
+    def _of[Kind](self, kind: type[Kind]) -> list[Kind]:
+        return [record for record in self.records if isinstance(record, kind)]
+
+
+def _delete(tables: Tables, readings: Sequence[HourReading]) -> None:
+    read_in_full = {(each.project_id, each.hour) for each in readings}
+    for hour, key in list(tables.costs):
+        if (key.project_id, hour) in read_in_full:
+            del tables.costs[hour, key]
+
+
+def _observe(tables: Tables, latest: Observation | None, new: Observation) -> None:
+    """Extend the latest observation of an unchanged instance, or start a row."""
+    if latest is None:
+        tables.inventory.append(new)
+    elif latest.last_seen < new.last_seen:
+        if latest.instance == new.instance:
+            tables.inventory[tables.inventory.index(latest)] = replace(latest, last_seen=new.last_seen)
+        else:
+            tables.inventory.append(new)
+
+
+def _name_machine_types(tables: Tables, since: datetime) -> None:
+    for place, (preemption, machine_type) in tables.preemptions.items():
+        if machine_type is None and preemption.preempted_at >= since:
+            found = _seen_before(tables, preemption)
+            tables.preemptions[place] = (preemption, found.shape.machine_type if found else None)
+
+
+def _seen_before(tables: Tables, preemption: Preemption) -> Instance | None:
+    seen = [each for each in tables.inventory if each.instance.key == preemption.key]
+    seen.sort(key=lambda each: (each.first_seen <= preemption.preempted_at, each.last_seen))
+    return seen[-1].instance if seen else None
+
+
+def _spend(tables: Tables, period: Period) -> Spend:
+    costs = [row.cost for row in tables.costs.values() if period.start <= row.hour < period.end]
+    notified = frozenset(share for kind, start, share in tables.alerts if (kind, start) == (period.kind, period.start))
+    return Spend(period, sum((cost for cost in costs if cost is not None), Decimal(0)), notified)
