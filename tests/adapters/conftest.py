@@ -5,7 +5,7 @@ import itertools
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,12 +56,6 @@ class Tracker:
         hours = tuple(FLEET_START + timedelta(hours=number) for number in requested)
         return track(self.settings, self.ports, f"run{next(_numbers)}", TrackRequest(now, now, hours))
 
-    def run_late(self, hour_number: int, due: int) -> Summary:
-        """Run after one hour of the fleet, as a call that was due after an earlier one."""
-        now = self.look_at(hour_number)
-        self.stack.set_time(now)
-        return track(self.settings, self.ports, f"run{next(_numbers)}", TrackRequest(now, self.look_at(due)))
-
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """Return the rows of a query on the tracker's dataset."""
         client = self.stack.client()
@@ -80,9 +74,6 @@ class Tracker:
         return sorted(table.table_id for table in self.stack.client().list_tables(self.dataset))
 
 
-type MakeTracker = Callable[..., Tracker]
-
-
 def new_tracker(stack: Stack, dataset: str, variables: Mapping[str, str] | None = None) -> Tracker:
     """Return a tracker that writes to a dataset."""
     settings = TrackerSettings.from_mapping(
@@ -97,26 +88,6 @@ def new_dataset(stack: Stack, name: str) -> Iterator[str]:
     create_dataset(stack.client(), name)
     yield name
     stack.client().delete_dataset(name, delete_contents=True)
-
-
-@pytest.fixture
-def make_tracker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeTracker]:
-    """Make trackers with empty datasets, which are dropped afterwards; the emulators forget their faults."""
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
-    with ExitStack() as datasets:
-
-        def make(variables: Mapping[str, str] | None = None, dataset: str | None = None) -> Tracker:
-            name = dataset or datasets.enter_context(new_dataset(stack, f"tracker_{next(_numbers)}"))
-            return new_tracker(stack, name, variables)
-
-        yield make
-        stack.control("DELETE", "faults")
-
-
-@pytest.fixture
-def tracker(make_tracker: MakeTracker) -> Tracker:
-    """A tracker with an empty dataset."""
-    return make_tracker()
 
 
 ENFORCER_DATASET = "enforcer"

@@ -1,17 +1,30 @@
-"""What is told outside: a budget notification on the topic, and figures in Cloud Monitoring."""
+"""The alert channel through Google's clients: a budget notification on the topic, and custom metrics."""
 
 import json
 from base64 import b64decode
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from google.cloud import pubsub_v1  # type: ignore[attr-defined]
 
 from infra.local.stack.stack import HOME_PROJECT, TOPIC, Stack
-from tests.adapters.conftest import MakeTracker
+from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.alert_channel import Channel
+from spotkeeper.gcp.monitoring import metric_client
+from spotkeeper.periods import PeriodKind, budget_period, rfc3339
+from spotkeeper.tracking.alerts import Alert, Spend
+from spotkeeper.tracking.run_summary import Gap, HourRun, Unpriced
+from spotkeeper.tracking.settings import Budgets
 
 SUBSCRIPTION = f"projects/{HOME_PROJECT}/subscriptions/alert-channel-test"
+
+METRICS_PROJECT = "web-frontend"
+"""No run of any other test writes metrics there: a point has to be newer than the last one."""
+
+DAY = budget_period(PeriodKind.DAY, datetime(2026, 7, 21, tzinfo=UTC))
 
 type Messages = Sequence[tuple[bytes, dict[str, str]]]
 
@@ -37,19 +50,27 @@ def sent(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Messages
     return pull
 
 
-def test_a_passed_budget_is_told_on_the_topic_as_cloud_billing_would(
-    make_tracker: MakeTracker, sent: Callable[[], Messages]
-) -> None:
-    tracker = make_tracker({"DAILY_BUDGET_USD": "10", "MONTHLY_BUDGET_USD": "", "ALERT_THRESHOLDS": "0.5,0.8,1.0"})
+def channel(stack: Stack, project_id: str = HOME_PROJECT) -> Channel:
+    budgets = Budgets(
+        amounts_usd={PeriodKind.DAY: Decimal(10)}, topic=TOPIC, budget_id="budget-1", display_name="Spot fleet"
+    )
+    client = metric_client(stack.settings["MONITORING_ENDPOINT"])
+    return Channel(client, project_id, budgets, timedelta(seconds=5))
 
-    summary = tracker.run(0)
+
+def test_an_alert_is_published_as_a_notification_of_cloud_billing(
+    stack: Stack, sent: Callable[[], Messages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
+
+    message_id = channel(stack).publish(Alert(DAY, Decimal("8.25"), Decimal(10), (Decimal("0.5"), Decimal("0.8"))))
 
     [(data, attributes)] = sent()
-    body: dict[str, Any] = json.loads(data)
-    assert body.pop("costAmount") == pytest.approx(float(summary.cost))
-    assert body == {
+    assert message_id
+    assert json.loads(data) == {
         "budgetDisplayName": "Spot fleet (day)",
         "alertThresholdExceeded": 0.8,
+        "costAmount": 8.25,
         "costIntervalStart": "2026-07-20T07:00:00Z",
         "budgetAmount": 10.0,
         "budgetAmountType": "SPECIFIED_AMOUNT",
@@ -57,30 +78,46 @@ def test_a_passed_budget_is_told_on_the_topic_as_cloud_billing_would(
     }
     assert attributes == {
         "billingAccountId": "",
-        "budgetId": "11111111-2222-3333-4444-555555555555",
+        "budgetId": "budget-1",
         "schemaVersion": "1.0",
         "source": "spotkeeper.track_spot_costs",
         "period": "day",
     }
 
 
-def test_the_figures_of_a_run_are_custom_metrics(make_tracker: MakeTracker) -> None:
-    tracker = make_tracker()
+def test_a_topic_that_does_not_exist_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
+    budgets = Budgets(topic=f"projects/{HOME_PROJECT}/topics/not-there")
 
-    summary = tracker.run(40)
+    with pytest.raises(UnavailableError, match=r"Pub/Sub: .*not found"):
+        Channel(None, HOME_PROJECT, budgets, timedelta(seconds=1)).publish(
+            Alert(DAY, Decimal(9), Decimal(10), (Decimal("0.8"),))
+        )
 
-    written = tracker.stack.control("GET", "metrics")[HOME_PROJECT]
-    at = tracker.look_at(40).isoformat().replace("+00:00", "Z")
+
+def test_the_metrics_of_a_run_are_written_as_custom_metrics(stack: Stack) -> None:
+    now = DAY.start + timedelta(days=1)
+    stack.set_time(now)
+    run = HourRun("run", DAY.start, now, rows=52, gaps=[Gap("monitoring", "403")])
+    run.unpriced[Unpriced("n9-standard-4", "us-central1", "no rule")] = 3
+
+    channel(stack, METRICS_PROJECT).write_metrics([Spend(DAY, Decimal("2.5"))], [run], now)
+
+    written = stack.control("GET", "metrics")[METRICS_PROJECT]
     values = {
-        (series["metric"]["type"].rpartition("/")[2], series["metric"].get("labels", {}).get("period")): point["value"]
+        (series["metric"]["type"], series["metric"].get("labels", {}).get("period")): point["value"]["doubleValue"]
         for series in written
         for point in series["points"]
-        if point["interval"]["endTime"] == at
+        if point["interval"]["endTime"] == rfc3339(now)
     }
-    assert values["cost_usd", "hour"]["doubleValue"] == pytest.approx(float(summary.cost))
-    assert values["budget_share", "day"]["doubleValue"] == pytest.approx(float(summary.cost) / 250)
-    assert values["unpriced_rows", None]["doubleValue"] == summary.unpriced.total() == 1
-    assert values["incomplete_hours", None]["doubleValue"] == 0
+    assert values == {
+        ("custom.googleapis.com/spotkeeper/cost_usd", "day"): 2.5,
+        ("custom.googleapis.com/spotkeeper/budget_share", "day"): 0.25,
+        ("custom.googleapis.com/spotkeeper/rows", None): 52,
+        ("custom.googleapis.com/spotkeeper/unpriced_rows", None): 3,
+        ("custom.googleapis.com/spotkeeper/unresolved_instances", None): 0,
+        ("custom.googleapis.com/spotkeeper/incomplete_hours", None): 1,
+    }
 
 
 def _kept(stack: Stack) -> list[dict[str, Any]]:

@@ -1,0 +1,42 @@
+"""Cloud Asset Inventory through Google's client: who the instances were that no scan saw."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from infra.local.emulators.cloud import Cloud
+from spotkeeper.gcp.assets import InstanceHistory
+from spotkeeper.gcp.compute.lists import compute_calls
+from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
+from spotkeeper.instances import InstanceKey, ProvisioningModel
+from spotkeeper.tracking.uptime import Uptime
+
+HOUR = datetime(2026, 7, 21, 10, tzinfo=UTC)
+PROJECT, ZONE = "research-ml", "us-central1-b"
+RETRY_TIMEOUT = timedelta(seconds=1)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    with Cloud() as running:
+        running.state.clock.now = datetime(2026, 7, 22, 18, 7, tzinfo=UTC)
+        yield running
+
+
+def test_an_instance_that_asset_history_does_not_know_hides_no_other(cloud: Cloud) -> None:
+    """An unknown name fails the whole call, which is then halved."""
+    named = {vm.name: vm for vm in cloud.state.fleet.vms if vm.name in {"probe-20min", "probe-untraced"}}
+    uptimes = [Uptime(InstanceKey(PROJECT, ZONE, str(vm.instance_id)), name, HOUR, 600.0) for name, vm in named.items()]
+    history = InstanceHistory(
+        cloud.rest_url, Shapes(MachineTypes(compute_calls(cloud.rest_url, RETRY_TIMEOUT))), RETRY_TIMEOUT
+    )
+    problems: list[str] = []
+
+    found = list(history.observations(PROJECT, uptimes, problems.append))
+
+    assert ({each.instance.name for each in found}, problems) == ({"probe-20min"}, [])
+    assert {(each.instance.shape.machine_type, each.instance.provisioning_model) for each in found} == {
+        ("e2-standard-4", ProvisioningModel.SPOT)
+    }
+    assert found[0].first_seen == named["probe-20min"].created
