@@ -92,6 +92,9 @@ def _make_targets(code: str) -> Iterator[str]:
             yield f"make {target}: no such target"
         if assigned and assigned.strip(" =") not in variables:
             yield f"make {target}{assigned}: no such variable"
+    for bench in re.findall(r"make bench ONLY=(\w+)", code):
+        if f"tests/bench/{bench}.py" not in files():
+            yield f"make bench ONLY={bench}: no such benchmark"
 
 
 def _commands(code: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ WRONG = """
 
 ```sh
 make run NONE=1
+make bench ONLY=none
 .venv/bin/python -m spotkeeper none
 .venv/bin/python -m spotkeeper doctor --none
 ```
@@ -39,6 +40,7 @@ def test_a_broken_reference_of_each_kind_is_listed() -> None:
         "path sql/tables/*.none: no such file or folder",
         "make none: no such target",
         "make run NONE=: no such variable",
+        "make bench ONLY=none: no such benchmark",
         "spotkeeper none: no such command",
         "spotkeeper doctor --none: no such option",
         "python -m tests.none: no such module",
