@@ -1,6 +1,6 @@
 """The entry points of the two Cloud Functions: decode, call one use case, answer.
 
-Each function imports what it alone needs when it is first called: a cold start is not to pay for the other one.
+Each function imports its own half when it is first called, so that a cold start does not pay for the other one.
 """
 
 import logging
@@ -13,22 +13,16 @@ from typing import TYPE_CHECKING
 
 import flask
 import functions_framework
-from cloudevents.http import CloudEvent
 
-from spotkeeper.enforcement.envelopes import event_data
-from spotkeeper.enforcement.notifications import BudgetNotification, read_notification
-from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.errors import RefusedRequestError, UnavailableError
 from spotkeeper.logs import follow_trace, log_event, write_json_lines
 from spotkeeper.settings import Clock
-from spotkeeper.tracking.settings import TrackerSettings
 
 if TYPE_CHECKING:
     from spotkeeper.enforcement.ports import EnforcerPorts
+    from spotkeeper.enforcement.settings import EnforcerSettings
     from spotkeeper.tracking.ports import Ports
-
-_PUBLISHED, _PUBSUB = "google.cloud.pubsub.topic.v1.messagePublished", "//pubsub.googleapis.com/"
-"""Of which type the events of Pub/Sub are, and whose: https://cloud.google.com/eventarc/docs/cloudevents"""
+    from spotkeeper.tracking.settings import TrackerSettings
 
 write_json_lines()
 
@@ -44,8 +38,7 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
     from spotkeeper.tracking.run import track  # noqa: PLC0415 (see above)
 
     if request.method != "POST":
-        refusal = {"error": f"{request.method} is not allowed: use POST"}
-        return refusal, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"}
+        return _method_not_allowed(request)
     settings = _tracker_settings()
     follow_trace(request.headers.get("X-Cloud-Trace-Context"), settings.project_id)
     run_id = uuid.uuid4().hex
@@ -64,44 +57,47 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
     return told, HTTPStatus.OK
 
 
-@functions_framework.cloud_event
-def enforce_budget_limit(cloud_event: CloudEvent) -> None:
-    """Do what a budget notification from Pub/Sub asks for: most often nothing, else stop Spot VMs by the policy.
+@functions_framework.http
+def enforce_budget_limit(request: flask.Request) -> flask.typing.ResponseReturnValue:
+    """Do what the policy says about a budget notification that Pub/Sub pushes: most often nothing, else stop Spot VMs.
 
-    Returning acknowledges the message. Raising has it delivered again, which finishes what was begun.
+    200 acknowledges the message, also one that is no notification: it is recorded, and a redelivery would not help.
+    Raising (500) has Pub/Sub redeliver it, which finishes what was begun. 405: not a POST.
     """
     from spotkeeper.enforcement.enforce import enforce  # noqa: PLC0415 (see above)
+    from spotkeeper.enforcement.envelopes import event_data  # noqa: PLC0415 (see above)
+    from spotkeeper.enforcement.notifications import (  # noqa: PLC0415 (see above)
+        BudgetNotification,
+        read_notification,
+    )
 
+    if request.method != "POST":
+        return _method_not_allowed(request)
     settings = _enforcer_settings()
     received_at = datetime.now(UTC)
-    notification = read_notification(cloud_event.get_data(), replay=settings.clock is Clock.SCHEDULE)
+    data = event_data(dict(request.headers), request.get_data())
+    notification = read_notification(data, replay=settings.clock is Clock.SCHEDULE)
     if settings.clock is Clock.SCHEDULE and isinstance(notification, BudgetNotification):
         received_at = notification.published_at
     try:
         enforce(settings, _enforcer_ports(), uuid.uuid4().hex, notification, received_at)
     except* UnavailableError as group:
         message_id = notification.message.message_id
-        log_event(
-            "to be delivered again", logging.ERROR, message_id=message_id, reasons=[str(e) for e in group.exceptions]
-        )
+        reasons = [str(error) for error in group.exceptions]
+        log_event("delivery failed; Pub/Sub will redeliver", logging.ERROR, message_id=message_id, reasons=reasons)
         raise
+    return "OK", HTTPStatus.OK
 
 
-def _take_whatever_is_posted() -> str | None:
-    """Hand every POST to the enforcer, before functions-framework tries to make an event of it.
-
-    That answers 400 or 500 to what it cannot read, a message of attributes alone among it, and Pub/Sub would deliver it
-    again for hours; the enforcer records and acknowledges it.
-    """
-    if flask.request.method != "POST":
-        return None
-    data = event_data(dict(flask.request.headers), flask.request.get_data())
-    enforce_budget_limit(CloudEvent({"type": _PUBLISHED, "source": _PUBSUB}, data))
-    return "OK"
+def _method_not_allowed(request: flask.Request) -> flask.typing.ResponseReturnValue:
+    refusal = {"error": f"{request.method} is not allowed: use POST"}
+    return refusal, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"}
 
 
 @cache
-def _tracker_settings() -> TrackerSettings:
+def _tracker_settings() -> "TrackerSettings":
+    from spotkeeper.tracking.settings import TrackerSettings  # noqa: PLC0415 (see above)
+
     return TrackerSettings.from_mapping(os.environ)
 
 
@@ -113,7 +109,9 @@ def _tracker_ports() -> "Ports":
 
 
 @cache
-def _enforcer_settings() -> EnforcerSettings:
+def _enforcer_settings() -> "EnforcerSettings":
+    from spotkeeper.enforcement.settings import EnforcerSettings  # noqa: PLC0415 (see above)
+
     return EnforcerSettings.from_mapping(os.environ)
 
 
@@ -129,4 +127,3 @@ match os.environ.get("FUNCTION_TARGET"):
         _tracker_settings()
     case "enforce_budget_limit":
         _enforcer_settings()
-        flask.current_app.before_request(_take_whatever_is_posted)

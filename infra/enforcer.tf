@@ -30,11 +30,9 @@ locals {
   )
 
   enforcer_settings = {
-    ACTING_SECONDS        = tostring(var.acting_seconds)
     DATASET               = var.dataset
     ENFORCEMENT_MODE      = var.enforcement_mode
     ENFORCEMENT_POLICY    = jsonencode(local.policy)
-    PARALLEL_STOPS        = tostring(var.parallel_stops)
     PROJECT_ID            = var.project_id
     RETRY_TIMEOUT_SECONDS = tostring(var.retry_timeout_seconds)
   }

@@ -80,5 +80,3 @@ price_refresh_hours   = 6
 asset_history         = false
 custom_metrics        = true
 retry_timeout_seconds = 60
-acting_seconds        = 480
-parallel_stops        = 32

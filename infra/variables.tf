@@ -1,17 +1,6 @@
 # A variable that is a setting of a function has its name in small letters; docs/tracker.md and docs/enforcer.md say what
 # each means. The policy has a file of its own: policy.tf.
 
-variable "acting_seconds" {
-  description = "For how many seconds of a delivery the enforcer goes on stopping; what is left is done by the next one."
-  type        = number
-  default     = 480
-
-  validation {
-    condition     = var.acting_seconds >= 10 && var.acting_seconds + var.retry_timeout_seconds <= 540 && floor(var.acting_seconds) == var.acting_seconds
-    error_message = "The function has 540 seconds: set acting_seconds to a whole number from 10 on that leaves room for retry_timeout_seconds, such as 480 and 60."
-  }
-}
-
 variable "adopt_data" {
   description = "Take over the dataset and tables that an earlier deployment left behind; set it for one apply only."
   type        = bool
@@ -268,17 +257,6 @@ variable "pagerduty_service_key" {
   type        = string
   default     = null
   sensitive   = true
-}
-
-variable "parallel_stops" {
-  description = "How many VMs the enforcer stops at the same time."
-  type        = number
-  default     = 32
-
-  validation {
-    condition     = var.parallel_stops >= 1 && var.parallel_stops <= 100 && floor(var.parallel_stops) == var.parallel_stops
-    error_message = "Set parallel_stops to a whole number from 1 to 100."
-  }
 }
 
 variable "price_refresh_hours" {

@@ -96,11 +96,9 @@ run "the_least_that_can_be_set" {
 
   assert {
     condition = google_cloudfunctions2_function.enforcer.service_config[0].environment_variables == tomap({
-      ACTING_SECONDS        = "480"
       DATASET               = "cost_tracking"
       ENFORCEMENT_MODE      = "dry_run"
       ENFORCEMENT_POLICY    = "{\"budgets\":{\"spotkeeper\":{\"projects\":[\"home-project-1\"]}}}"
-      PARALLEL_STOPS        = "32"
       PROJECT_ID            = "home-project-1"
       RETRY_TIMEOUT_SECONDS = "60"
     })

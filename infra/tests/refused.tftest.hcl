@@ -66,7 +66,6 @@ run "one_without_the_other" {
   command = plan
 
   variables {
-    acting_seconds        = 540
     retry_timeout_seconds = 60
     billing_budgets       = { compute = { amount = 100, projects = ["home-project-1"] } }
     billing_export_table  = "billing-project.export.gcp_billing_export_v1_012345_6789AB_CDEF01"
@@ -76,7 +75,6 @@ run "one_without_the_other" {
   }
 
   expect_failures = [
-    var.acting_seconds,
     var.billing_account_id,
     var.billing_export_table,
     var.enforcement_policy,

@@ -34,7 +34,7 @@ HISTORY = {
     "stops_today": 0,
     "plans": 0,
     "plan": [PLANNED],
-    "in_hand": [{**KEY, "message_id": "2"}],
+    "pending_stops": [{**KEY, "message_id": "2"}],
     "tracker_cost": Decimal(1),
 }
 STOPPED = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spotkeeper.enforcement.plans import Situation, plan, why_not
+from spotkeeper.enforcement.plans import Situation, plan, reason_to_spare
 from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from spotkeeper.gcp.bigquery.tracker_rows import staged
@@ -106,7 +106,7 @@ def check_vm(found: dict[str, Any], described: object = None) -> None:
         check_instance(vm.instance)
         assert isinstance(vm.status, str)
         assert vm.started.utcoffset() == timedelta(0)
-        why_not(vm, POLICY, NOW)
+        reason_to_spare(vm, POLICY, NOW)
         rule = POLICY.budgets["spot"]
         verdict = Verdict(
             VerdictName.OVER_BUDGET, "over", rule, budget_period(PeriodKind.MONTH, NOW), rule.steps[0].priorities

@@ -31,7 +31,7 @@ def test_a_plan_of_restarts_is_told_from_a_plan_of_stops() -> None:
     each = {"project_id": "p", "zone": "z", "instance_id": "1", "instance_name": "a", "planned_at": NOON, "done": False}
     plan = [each | {"restart": True}, each | {"instance_id": "2", "restart": False}]
     counted = {"received_before": True, "latest": None, "stops_today": 0, "plans": 1, "tracker_cost": None}
-    row = counted | {"plan": plan, "in_hand": []}
+    row = counted | {"plan": plan, "pending_stops": []}
     notification = read_notification(envelope(written(BODY)))
     assert isinstance(notification, BudgetNotification)
 

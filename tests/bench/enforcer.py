@@ -11,8 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from infra.local.stack.processes import Processes
-from spotkeeper.enforcement.actions import Event, Verb, order
-from spotkeeper.enforcement.executor import Clockwork, Crew
+from spotkeeper.enforcement.actions import ActionEvent, Verb, vm_request
+from spotkeeper.enforcement.executor import Deadline, Executor
 from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
@@ -49,12 +49,12 @@ def rows() -> Sequence[Row]:
         planned = min(_cpu_seconds(vms) for _ in range(ROUNDS))
         stops = _plan(vms).stops
         actuator = ComputeActuator(address, timedelta(minutes=1), fleet.shapes, 32)
-        clock = Clockwork(NOW, timedelta(minutes=8), _stopwatch, lambda _: None, _stopwatch())
-        orders = {order(Verb.STOP, "bench", each.vm.instance.key, each.vm.instance.name): _never for each in stops}
+        clock = Deadline(NOW, timedelta(minutes=8), _stopwatch, lambda _: None, _stopwatch())
+        orders = {vm_request(Verb.STOP, "bench", each.vm.instance.key, each.vm.instance.name): _never for each in stops}
         started = time.perf_counter()
-        outcomes = Crew(actuator, clock, 32).carry_out(Verb.STOP, orders)
+        outcomes = Executor(actuator, clock, 32).execute(Verb.STOP, orders)
         stopped = time.perf_counter() - started
-    done = sum(outcome.event is Event.STOPPED for outcome in outcomes)
+    done = sum(outcome.event is ActionEvent.STOPPED for outcome in outcomes)
     return [
         Row("running Spot VMs, listed", f"{len(vms):,} in {listed:.1f} s"),
         Row(
@@ -96,8 +96,8 @@ def _stopwatch() -> timedelta:
     return timedelta(seconds=time.monotonic())
 
 
-def _never(vm: SpotVm | None) -> tuple[Event, str] | None:
-    return (Event.CHANGED, "it is gone") if vm is None else None
+def _never(vm: SpotVm | None) -> tuple[ActionEvent, str] | None:
+    return (ActionEvent.CHANGED, "it is gone") if vm is None else None
 
 
 def _ignored(_: str) -> None:

@@ -164,7 +164,7 @@ class _Reasons(logging.Handler):
         self.reasons: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage() == "to be delivered again":
+        if record.getMessage() == "delivery failed; Pub/Sub will redeliver":
             self.reasons += getattr(record, "spotkeeper_fields", {})["reasons"]
 
 

@@ -86,7 +86,7 @@ class _Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = getattr(record, "spotkeeper_fields", {})
-        if record.getMessage() == "to be delivered again":
+        if record.getMessage() == "delivery failed; Pub/Sub will redeliver":
             self._reasons[fields["message_id"]] = tuple(fields["reasons"])
 
     def note(self, _: object, exception: BaseException) -> None:

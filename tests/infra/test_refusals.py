@@ -61,7 +61,6 @@ REFUSED_POLICIES: Sequence[Values] = [
 """What is wrong with a policy by itself: the function refuses it too, but only when it starts."""
 
 REFUSED: Mapping[str, Sequence[object]] = {
-    "acting_seconds": [9, 481, 20.5],
     "alert_thresholds": [[80], [], [0]],
     "analysts": [["allAuthenticatedUsers"], ["someone@example.com"]],
     "billing_account_id": ["my account", "012345-6789ab-cdef01"],
@@ -76,7 +75,6 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "hourly_budget_usd": [-1],
     "monthly_budget_usd": [0],
     "notification_emails": [["oncall"]],
-    "parallel_stops": [0, 101],
     "price_refresh_hours": [0, 169],
     "project_id": ["My Project", "123456789012"],
     "projects": [["123456789012"]],
@@ -92,7 +90,6 @@ REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
     ("retry_timeout_seconds", {"retry_timeout_seconds": -1}),
     ("retry_timeout_seconds", {"retry_timeout_seconds": 0.5}),
     ("organization_id", {"organization_id": "example.com"}),
-    ("acting_seconds", {"acting_seconds": 480, "retry_timeout_seconds": 61}),
     ("billing_account_id", {"billing_account_id": None, "billing_budgets": {"compute": BUDGET}}),
     ("folder_id", {"folder_id": "111111111111"}),
     ("slack_channel", {"slack_channel": "#cloud-costs"}),
@@ -104,8 +101,8 @@ REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
 
 ACCEPTED: Sequence[Values] = [
     LEAST,
-    {"acting_seconds": 10, "retry_timeout_seconds": 300, "alert_thresholds": [10], "catch_up_hours": 0},
-    {"retry_timeout_seconds": 0, "acting_seconds": 540, "unpriced_share_limit": 0, "parallel_stops": 100},
+    {"retry_timeout_seconds": 300, "alert_thresholds": [10], "catch_up_hours": 0},
+    {"retry_timeout_seconds": 0, "unpriced_share_limit": 0},
     {"enforcement_mode": "enforce", "projects": ["vm-project-1"], "budget_publisher": None, "catch_up_hours": 168},
     {"folder_id": "1", "organization_id": "2", "slack_channel": "#costs", "slack_token": "t", "daily_budget_usd": 0.01},
     {"enforcement_policy": policy(grace_seconds=300, max_stops_per_alert=1000, max_fleet_share=1)},

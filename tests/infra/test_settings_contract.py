@@ -8,7 +8,7 @@ from typing import Any, override
 
 import pytest
 
-from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.enforcement.verdicts import VerdictName
@@ -101,7 +101,6 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
         {**home, "ENFORCEMENT_MODE": "dry_run", "ENFORCEMENT_POLICY": policy},
     )
     expected = {
-        "acting_seconds": enforcer.acting_seconds,
         "alert_thresholds": [float(share) for share in tracker.budgets.thresholds],
         "asset_history": tracker.asset_history,
         "budget_display_name": tracker.budgets.display_name,
@@ -110,7 +109,6 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
         "catch_up_hours": tracker.catch_up_hours,
         "custom_metrics": tracker.custom_metrics,
         "dataset": tracker.dataset,
-        "parallel_stops": enforcer.parallel_stops,
         "price_refresh_hours": tracker.price_refresh_hours,
     }
 
@@ -198,7 +196,7 @@ def test_every_metric_that_the_tracker_writes_is_declared_and_no_other() -> None
 
 
 def test_alerts_on_logs_ask_for_events_that_the_enforcer_logs() -> None:
-    events = {f"instance {event}" for event in Event} | {f"budget notification: {name}" for name in VerdictName}
+    events = {f"instance {event}" for event in ActionEvent} | {f"budget notification: {name}" for name in VerdictName}
     asked = re.findall(r'jsonPayload\.message=~\\?"([^"\\]+)', (INFRA / "alerts.tf").read_text())
 
     assert len(asked) == 2

@@ -32,7 +32,7 @@ def struct_array(**fields: str) -> Type:
 
 def parameters() -> Mapping[str, Type]:
     times = ["since", "first_hour", "last_hour", "recorded_at", "received_at", "published_at", "cost_interval_start"]
-    times += ["period_end", "runs_out_at", "runs_out_at_with_plan", "now", "in_hand_since"]
+    times += ["period_end", "runs_out_at", "runs_out_at_with_plan", "now", "pending_since"]
     times += ["periods_start", "periods_end", "day_start"]
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}

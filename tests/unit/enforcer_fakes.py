@@ -82,6 +82,7 @@ class Cloud:
     rates: Sequence[DatedRate] = RATES
     lock: threading.Lock = field(default_factory=threading.Lock)
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
+    parallel_requests: int = 1
 
     def has(self, *vms: SpotVm) -> "Cloud":
         """Put VMs into the fleet, in place of those with their ids."""
@@ -97,6 +98,7 @@ class Cloud:
             actuator=FakeActuator(self, gates),
             permissions=FakePermissions(self, gates),
             records=FakeRecords(self, gates),
+            parallel_requests=self.parallel_requests,
             stopwatch=lambda: self.now - _LONG_AGO,
             wait=FakeWait(self, gates),
         )

@@ -95,9 +95,9 @@ def policy(*rules: BudgetRule, **changes: object) -> Policy:
     return replace(Policy({each.budget_id: each for each in rules or (rule(),)}), **changes)  # type: ignore[arg-type]
 
 
-def settings(used: Policy, mode: Mode = Mode.ENFORCE, *, parallel_stops: int = 1) -> EnforcerSettings:
-    """Return the settings with a policy; one stop at a time keeps the order of calls."""
-    return EnforcerSettings(PROJECT, mode, used, parallel_stops=parallel_stops)
+def settings(used: Policy, mode: Mode = Mode.ENFORCE) -> EnforcerSettings:
+    """Return the settings with a policy."""
+    return EnforcerSettings(PROJECT, mode, used)
 
 
 def notification(  # noqa: PLR0913 (every test names only what it is about)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from spotkeeper.enforcement.actions import Event, Outcome, PlannedEvent
+from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
-from spotkeeper.enforcement.history import IN_HAND, History, RecordedStop
+from spotkeeper.enforcement.history import PENDING_STOP_TTL, History, RecordedAction
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.policies import BudgetRule, Priority
 from spotkeeper.enforcement.restarts import StoppedVm
@@ -17,9 +17,9 @@ from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import PeriodKind, budget_period
 
-_ENDS = (Event.STOPPED, Event.CHANGED, Event.RESTARTED, Event.NOT_RESTARTED)
-_FAILURES = (Event.FAILED, Event.RESTART_FAILED)
-_PLANNED = (Event.PLANNED, Event.RESTART_PLANNED)
+_ENDS = (ActionEvent.STOPPED, ActionEvent.CHANGED, ActionEvent.RESTARTED, ActionEvent.NOT_RESTARTED)
+_FAILURES = (ActionEvent.FAILED, ActionEvent.RESTART_FAILED)
+_PLANNED = (ActionEvent.PLANNED, ActionEvent.RESTART_PLANNED)
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Action:
     period_end: datetime
     happened_at: datetime
     instance: Instance
-    event: Event
+    event: ActionEvent
     reason: str
     mode: Mode
     priority: Priority
@@ -49,7 +49,7 @@ class Tables:
     lock: threading.Lock = field(default_factory=threading.Lock)
     tracker_cost: Decimal | None = None
 
-    def events(self, event: Event) -> list[str]:
+    def events(self, event: ActionEvent) -> list[str]:
         """Return the names of the instances with this event on record, in order."""
         return [action.instance.name for action in self.actions if action.event is event]
 
@@ -73,10 +73,10 @@ class Tables:
             return History(
                 received_before=any(each.message.message_id == message_id for each in said),
                 latest=max(published, default=None),
-                stops_today=self._since_midnight(Event.PLANNED, rule, now),
+                stops_today=self._since_midnight(ActionEvent.PLANNED, rule, now),
                 plans=self._plans(),
                 plan=self._plan(message_id),
-                in_hand=self._in_hand(message_id, now),
+                pending_stops=self._pending_stops(message_id, now),
                 tracker_cost=self.tracker_cost,
             )
 
@@ -105,7 +105,7 @@ class Tables:
         """Record what came of orders, once; what has an end keeps it."""
         with self.lock:
             for outcome in outcomes:
-                rows = self._of(delivery.message_id, outcome.order.key)
+                rows = self._of(delivery.message_id, outcome.request.key)
                 [planned] = [row for row in rows if row.event in _PLANNED]
                 failed_already = any(r.event in _FAILURES and r.delivery_id == delivery.delivery_id for r in rows)
                 if not failed_already and not any(row.event in _ENDS for row in rows):
@@ -115,11 +115,11 @@ class Tables:
         """Return what is stopped since a period that is over, and how many starts were planned today."""
         with self.lock:
             rows = [row for row in self.actions if row.budget_id == rule.budget_id and row.mode is Mode.ENFORCE]
-            ends = (Event.STOPPED, Event.RESTARTED, Event.NOT_RESTARTED)
+            ends = (ActionEvent.STOPPED, ActionEvent.RESTARTED, ActionEvent.NOT_RESTARTED)
             latest = {
                 row.instance.key: row for row in sorted(rows, key=lambda row: row.happened_at) if row.event in ends
             }
-            failed = {row.instance.key: row.happened_at for row in rows if row.event is Event.RESTART_FAILED}
+            failed = {row.instance.key: row.happened_at for row in rows if row.event is ActionEvent.RESTART_FAILED}
             found = [
                 StoppedVm(
                     row.instance,
@@ -128,9 +128,9 @@ class Tables:
                     tried=failed.get(key, row.happened_at) > row.happened_at,
                 )
                 for key, row in latest.items()
-                if row.event is Event.STOPPED and row.period_end <= now
+                if row.event is ActionEvent.STOPPED and row.period_end <= now
             ]
-            return found, self._since_midnight(Event.RESTART_PLANNED, rule, now)
+            return found, self._since_midnight(ActionEvent.RESTART_PLANNED, rule, now)
 
     def _messages(self) -> set[str]:
         return {each.message_id for each in self.deliveries}
@@ -138,15 +138,15 @@ class Tables:
     def _of(self, message_id: str, key: InstanceKey) -> list[Action]:
         return [row for row in self.actions if row.message_id == message_id and row.instance.key == key]
 
-    def _plan(self, message_id: str) -> tuple[RecordedStop, ...]:
+    def _plan(self, message_id: str) -> tuple[RecordedAction, ...]:
         """What this message's plan is to do; a plan that was made in a dry run is none that could be finished."""
         return tuple(
-            RecordedStop(
+            RecordedAction(
                 key=row.instance.key,
                 name=row.instance.name,
                 planned_at=row.happened_at,
                 done=any(each.event in _ENDS for each in self._of(message_id, row.instance.key)),
-                restart=row.event is Event.RESTART_PLANNED,
+                restart=row.event is ActionEvent.RESTART_PLANNED,
             )
             for row in self.actions
             if row.message_id == message_id and row.event in _PLANNED and row.mode is Mode.ENFORCE
@@ -156,14 +156,14 @@ class Tables:
         rows = (row for row in self.actions if row.mode is Mode.ENFORCE)
         return len({row.message_id for row in rows if row.event in _PLANNED})
 
-    def _in_hand(self, message_id: str, now: datetime) -> dict[InstanceKey, str]:
+    def _pending_stops(self, message_id: str, now: datetime) -> dict[InstanceKey, str]:
         """The instances that other messages planned to stop a moment ago, and of which nothing has come yet."""
-        recent = [row for row in self.actions if row.mode is Mode.ENFORCE and row.happened_at >= now - IN_HAND]
+        recent = [row for row in self.actions if row.mode is Mode.ENFORCE and row.happened_at >= now - PENDING_STOP_TTL]
         ended = {(row.message_id, row.instance.key) for row in recent if row.event in (*_ENDS, *_FAILURES)}
-        planned = {(row.message_id, row.instance.key) for row in recent if row.event is Event.PLANNED}
+        planned = {(row.message_id, row.instance.key) for row in recent if row.event is ActionEvent.PLANNED}
         return {key: message for message, key in planned - ended if message != message_id}
 
-    def _since_midnight(self, event: Event, rule: BudgetRule, now: datetime) -> int:
+    def _since_midnight(self, event: ActionEvent, rule: BudgetRule, now: datetime) -> int:
         midnight = budget_period(PeriodKind.DAY, now).start
         rows = (row for row in self.actions if row.budget_id == rule.budget_id and row.mode is Mode.ENFORCE)
         return sum(row.event is event and row.happened_at >= midnight for row in rows)

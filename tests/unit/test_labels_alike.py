@@ -28,9 +28,9 @@ def test_of_priorities_under_keys_alike_the_highest_holds(values: Sequence[str],
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (["false", "demo"], "it is protected (label spotkeeper-protect=demo)"),
-        (["demo", "false"], "it is protected (label spotkeeper-protect=demo)"),
-        (["2026-07-01", "true"], "it is protected (label spotkeeper-protect=true)"),
+        (["false", "demo"], "protected (label spotkeeper-protect=demo)"),
+        (["demo", "false"], "protected (label spotkeeper-protect=demo)"),
+        (["2026-07-01", "true"], "protected (label spotkeeper-protect=true)"),
         (["2026-07-01", "no"], None),
     ],
 )

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkeeper.enforcement.actions import Event, stop_events
-from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan, why_not
+from spotkeeper.enforcement.actions import ActionEvent, stop_events
+from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan, reason_to_spare
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
 from spotkeeper.enforcement.protection import importance
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
@@ -117,25 +117,25 @@ def test_no_other_verdict_stops_anything(name: VerdictName) -> None:
         (vm(status="A_NEW_ONE"), "its status is A_NEW_ONE, and only RUNNING ones are stopped"),
         (
             vm(labels={"goog-gke-node": ""}),
-            "it is a node of a GKE cluster, which would replace it: make its node pool smaller instead",
+            "GKE node, which the cluster would replace: resize its node pool instead",
         ),
         (vm(labels={"goog-gke-node-pool-provisioning-model": "spot"}), "it is a node of a GKE cluster, which would"),
         (
             vm(managed_by="projects/1/zones/us-central1-a/instanceGroupManagers/gke-pool-1"),
             "it is a node of a GKE cluster, which would",
         ),
-        (labelled(vm(), spotkeeper_protect="demo"), "it is protected (label spotkeeper-protect=demo)"),
+        (labelled(vm(), spotkeeper_protect="demo"), "protected (label spotkeeper-protect=demo)"),
         (
             vm(started=NOW - 59 * timedelta(minutes=1)),
-            "it runs since 2026-07-21T13:16:00Z only, and the policy's minimum age is 60 minutes",
+            "younger than the minimum age of 60 minutes (started 2026-07-21T13:16:00Z)",
         ),
         (
             labelled(vm(), priority="high"),
-            "its priority is high (label priority=high), which this step does not stop",
+            "high priority (label priority=high): not stopped at this step",
         ),
         (
             labelled(vm(), priority="critical"),
-            "its priority is high (label priority=critical is none of low, medium, high), which this step",
+            "high priority (label priority=critical is not low, medium, high): not stopped",
         ),
     ],
 )
@@ -191,15 +191,15 @@ def test_an_unlabelled_instance_is_as_important_as_the_policy_says() -> None:
 @pytest.mark.parametrize(
     ("caps", "today", "count", "cap"),
     [
-        (Caps(3, 30), 0, 3, "one alert stops at most 3"),
-        (Caps(3, 30), 27, 3, "one alert stops at most 3"),
-        (Caps(3, 30), 28, 2, "one day stops at most 30, and 28 were planned today"),
-        (Caps(3, 30), 30, 0, "one day stops at most 30, and 30 were planned today"),
-        (Caps(3, 30), 31, 0, "one day stops at most 30, and 31 were planned today"),
-        (Caps(9, 30, Decimal("0.5")), 0, 4, "one day stops at most 50% of the fleet, which is 4, and 0 were planned"),
-        (Caps(9, 30, Decimal("0.5")), 2, 3, "one day stops at most 50% of the fleet, which is 5, and 2 were planned"),
-        (Caps(9, 30, Decimal("0.12")), 0, 0, "one day stops at most 12% of the fleet, which is 0, and 0 were planned"),
-        (Caps(9, 30, Decimal("0.125")), 0, 1, "one day stops at most 12% of the fleet, which is 1, and 0 were planned"),
+        (Caps(3, 30), 0, 3, "limit of 3 stops per alert"),
+        (Caps(3, 30), 27, 3, "limit of 3 stops per alert"),
+        (Caps(3, 30), 28, 2, "limit of 30 stops per day (28 planned today)"),
+        (Caps(3, 30), 30, 0, "limit of 30 stops per day (30 planned today)"),
+        (Caps(3, 30), 31, 0, "limit of 30 stops per day (31 planned today)"),
+        (Caps(9, 30, Decimal("0.5")), 0, 4, "limit of 50% of the fleet per day, 4 stops (0 planned today)"),
+        (Caps(9, 30, Decimal("0.5")), 2, 3, "limit of 50% of the fleet per day, 5 stops (2 planned today)"),
+        (Caps(9, 30, Decimal("0.12")), 0, 0, "limit of 12% of the fleet per day, 0 stops (0 planned today)"),
+        (Caps(9, 30, Decimal("0.125")), 0, 1, "limit of 12% of the fleet per day, 1 stops (0 planned today)"),
         (Caps(8, 30), 0, 8, ""),
         (Caps(9, 30), 0, 8, ""),
     ],
@@ -209,8 +209,8 @@ def test_no_cap_is_exceeded_and_what_is_left_is_said(caps: Caps, today: int, cou
     found = made(vms, caps=caps, today=today)
 
     assert stops(found) == list("abcdefgh")[:count]
-    assert found.left == 8 - count
-    told = [f"place {place} in the order of stopping, left for the next alert: {cap}" for place in range(count + 1, 9)]
+    assert found.deferred == 8 - count
+    told = [f"deferred to the next alert (rank {rank}): {cap}" for rank in range(count + 1, 9)]
     assert [each.reason.startswith(start) for each, start in zip(found.spared, told, strict=True)] == [True] * len(told)
 
 
@@ -232,7 +232,7 @@ def test_of_two_caps_that_allow_as_many_the_first_is_named() -> None:
     found = made([vm(f"vm-{number:02}") for number in range(20)], caps=Caps(9, 3, Decimal("0.15")))
 
     assert {each.reason.rpartition(": ")[2] for each in found.spared} == {
-        "one day stops at most 3, and 0 were planned today"
+        "limit of 3 stops per day (0 planned today)"
     }
 
 
@@ -241,11 +241,11 @@ def test_a_stop_says_its_place_what_it_saves_and_since_when_it_runs() -> None:
 
     assert [each.reason for each in found.stops] == [
         (
-            "place 1 of 2 in the order of stopping: low priority (label priority=low), it saves 1.2346 USD an hour, "
+            "stop 1 of 2: low priority (label priority=low), saves 1.2346 USD/h, "
             "running since 2026-07-19T14:15:00Z"
         ),
         (
-            "place 2 of 2 in the order of stopping: medium priority (label priority=medium), what it saves is not "
+            "stop 2 of 2: medium priority (label priority=medium), what it saves is not "
             "known, running since 2026-07-19T14:15:00Z"
         ),
     ]
@@ -262,7 +262,7 @@ def test_the_money_is_that_of_what_runs_and_of_what_is_stopped() -> None:
     ]
     found = made(fleet, caps=Caps(1))
 
-    assert (found.hourly_cost_usd, found.hourly_savings, found.unpriced, found.left) == (
+    assert (found.hourly_cost_usd, found.hourly_savings, found.unpriced, found.deferred) == (
         Decimal(10),
         Decimal(3),
         1,
@@ -330,10 +330,10 @@ def test_a_forecast_step_stops_no_more_than_keeps_the_period_below_its_budget(co
     found = made(PRICED, cost=str(cost), forecast=True)
 
     assert stops(found) == list(stopped)
-    assert found.left == 0
-    wanted = "the period stays below its budget as it is"
+    assert found.deferred == 0
+    wanted = "not needed: the forecast stays below the budget"
     if stopped:
-        wanted = f"the first {len(stopped)} in the order of stopping are enough to keep the period below its budget"
+        wanted = f"not needed: {len(stopped)} stops keep the period below its budget"
     assert {each.reason for each in found.spared} <= {wanted}
     assert [each.priority for each in found.spared] == [LOW, LOW, MEDIUM][len(stopped) :]
 
@@ -348,9 +348,9 @@ def test_a_forecast_step_counts_what_it_may_not_stop() -> None:
 def test_a_forecast_step_keeps_to_the_caps_and_says_what_is_left() -> None:
     found = made(PRICED, cost="99", forecast=True, caps=Caps(1))
 
-    assert (stops(found), found.left) == (["a"], 2)
-    assert "left for the next alert: one alert stops at most 1" in reasons(found)["b"]
-    assert "place 1 of 1" in reasons(found)["a"]
+    assert (stops(found), found.deferred) == (["a"], 2)
+    assert "deferred to the next alert (rank 2): limit of 1 stops per alert" in reasons(found)["b"]
+    assert "stop 1 of 1" in reasons(found)["a"]
 
 
 def test_a_forecast_step_does_not_stop_what_changes_no_forecast() -> None:
@@ -358,7 +358,7 @@ def test_a_forecast_step_does_not_stop_what_changes_no_forecast() -> None:
 
     assert stops(found) == ["b"]
     assert [each.priority for each in found.spared] == [LOW]
-    assert reasons(found)["a"] == ("the budget is not used up, and without a known price its stop changes no forecast")
+    assert reasons(found)["a"] == "below the budget, and without a price its savings are unknown"
     assert found.unpriced == 1
 
 
@@ -376,7 +376,7 @@ def test_a_budget_in_another_currency_gets_no_forecast_but_is_kept_when_it_is_us
     over = made(PRICED, scope=euros)
 
     assert stops(nearing) == []
-    assert set(reasons(nearing).values()) == {"the budget is not used up, and prices in USD make no forecast in EUR"}
+    assert set(reasons(nearing).values()) == {"below the budget, and prices in USD allow no forecast in EUR"}
     assert stops(over) == ["a", "b", "c"]
     for found in (nearing, over):
         assert (found.runs_out, found.runs_out_with_plan) == (None, None)
@@ -387,7 +387,7 @@ def test_a_plan_is_recorded_with_what_it_stops_first() -> None:
     found = made(ORDERED, caps=Caps(2))
     events = stop_events(found)
 
-    assert [each.event for each in events] == [Event.PLANNED] * 2 + [Event.SPARED] * 10
+    assert [each.event for each in events] == [ActionEvent.PLANNED] * 2 + [ActionEvent.SPARED] * 10
     assert [each.rank for each in events] == [1, 2] + [None] * 10
     assert [each.instance for each in events[:2]] == [each.vm.instance for each in found.stops]
     assert (events[0].hourly_savings, events[0].priority, events[0].reason) == (
@@ -441,7 +441,7 @@ def test_every_plan_keeps_to_all_of_its_rules(
         assert decision.reason
         assert decision.priority is importance(decision.vm.instance.labels, used).priority
     for decision in found.stops:
-        assert why_not(decision.vm, used, NOW) is None
+        assert reason_to_spare(decision.vm, used, NOW) is None
         assert decision.priority in priorities
         assert "goog-gke-node" not in dict(decision.vm.instance.labels)
         assert NOW - decision.vm.started >= timedelta(minutes=30)

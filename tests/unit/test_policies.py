@@ -162,7 +162,11 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("grace_seconds", 301, "grace_seconds is 301, but must be a whole number from 0 to 300"),
         ("snooze_until", "tomorrow", "but must be a time such as 2026-07-21T05:00:00Z"),
         ("snooze_until", "2026-07-21", "but must be a time such as"),
-        ("snooze_until", 20260721, "but must be a time such as|snooze_until is 20260721, but must be a text"),
+        (
+            "snooze_until",
+            20260721,
+            "but must be a time such as|snooze_until is 20260721, but must be a non-empty string",
+        ),
         ("restart", "yes", 'restart is "yes", but must be true or false'),
         ("without_records", "refuse", "without_records is removed: the enforcer waits for BigQuery"),
         ("most_stops_per_alert", 3, "most_stops_per_alert is renamed: write max_stops_per_alert"),

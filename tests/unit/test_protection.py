@@ -13,8 +13,8 @@ from tests.unit.enforcer_samples import HIGH, LOW, MEDIUM, NOW, at, policy
         ("medium", MEDIUM, "label priority=medium"),
         ("HIGH", HIGH, "label priority=HIGH"),
         (" Medium ", MEDIUM, "label priority=Medium"),
-        ("critical", HIGH, "label priority=critical is none of low, medium, high"),
-        ("", HIGH, "label priority= is none of low, medium, high"),
+        ("critical", HIGH, "label priority=critical is not low, medium, high"),
+        ("", HIGH, "label priority= is not low, medium, high"),
     ],
 )
 def test_a_priority_is_read_in_any_case_and_an_unknown_one_counts_as_the_highest(
@@ -46,7 +46,7 @@ def test_a_protect_label_may_say_that_it_does_not_protect(value: str) -> None:
 def test_a_plain_protect_label_protects_for_ever(value: str) -> None:
     reason = protection([("spotkeeper-protect", value)], policy(), NOW + timedelta(days=100_000))
 
-    assert reason == f"it is protected (label spotkeeper-protect{'=' if value else ''}{value})"
+    assert reason == f"protected (label spotkeeper-protect{'=' if value else ''}{value})"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_plain_protect_label_protects_for_ever(value: str) -> None:
 def test_a_reason_protects_for_ever_and_so_does_a_day_that_no_calendar_has(value: str) -> None:
     reason = protection([("spotkeeper-protect", value)], policy(), NOW + timedelta(days=100_000))
 
-    assert reason == f"it is protected (label spotkeeper-protect={value})"
+    assert reason == f"protected (label spotkeeper-protect={value})"
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_a_last_day_ends_at_midnight_in_los_angeles(value: str, moment: str, pro
 def test_the_last_day_of_all_protects_for_ever() -> None:
     reason = protection([("spotkeeper-protect", "9999-12-31")], policy(), NOW)
 
-    assert reason == "it is protected to the end of 9999-12-31 (label spotkeeper-protect=9999-12-31)"
+    assert reason == "protected to the end of 9999-12-31 (label spotkeeper-protect=9999-12-31)"
 
 
 def test_the_protect_label_is_the_policys() -> None:
     assert protection([("keep", "true")], policy(), NOW) is None
-    assert protection([("KEEP", "true")], policy(protect_label="keep"), NOW) == "it is protected (label keep=true)"
+    assert protection([("KEEP", "true")], policy(protect_label="keep"), NOW) == "protected (label keep=true)"
     assert protection([], policy(), NOW) is None

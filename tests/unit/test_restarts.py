@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkeeper.enforcement.actions import Event, PlannedEvent, restart_event
+from spotkeeper.enforcement.actions import ActionEvent, PlannedEvent, restart_event
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Priority
-from spotkeeper.enforcement.restarts import StoppedVm, restarts, why_not_restart
+from spotkeeper.enforcement.restarts import StoppedVm, reason_not_to_restart, restarts
 from spotkeeper.instances import ProvisioningModel
 from tests.unit.enforcer_samples import HIGH, LOW, MEDIUM, NOW, standard, vm
 
@@ -70,7 +70,7 @@ def test_a_restart_is_recorded_with_all_that_is_known_of_it() -> None:
     recorded = restart_event(first)
 
     assert recorded == PlannedEvent(
-        first.stopped.instance, Event.RESTART_PLANNED, first.reason, HIGH, Decimal(2), rank=1
+        first.stopped.instance, ActionEvent.RESTART_PLANNED, first.reason, HIGH, Decimal(2), rank=1
     )
 
 
@@ -79,8 +79,7 @@ def test_a_restart_says_its_place_and_why() -> None:
 
     assert (first.rank, second.rank) == (1, 2)
     assert first.reason == (
-        "place 1 of 2 in the order of starting: high priority, stopped at 2026-07-20T14:15:00Z in an earlier budget "
-        "period"
+        "start 1 of 2: high priority, stopped in an earlier period (2026-07-20T14:15:00Z)"
     )
 
 
@@ -99,28 +98,28 @@ def test_the_order_of_the_records_changes_nothing(found: list[StoppedVm]) -> Non
 
 @pytest.mark.parametrize("status", ["TERMINATED", "STOPPED"])
 def test_what_is_as_it_was_stopped_may_be_started(status: str) -> None:
-    assert why_not_restart(now(status), stopped()) is None
+    assert reason_not_to_restart(now(status), stopped()) is None
 
 
 @pytest.mark.parametrize(
     "status", ["RUNNING", "PROVISIONING", "STAGING", "STOPPING", "SUSPENDED", "REPAIRING", "PENDING_STOP", "LATER"]
 )
 def test_what_is_not_at_rest_is_not_started(status: str) -> None:
-    assert why_not_restart(now(status), stopped()) == f"its status is {status} already"
+    assert reason_not_to_restart(now(status), stopped()) == f"status is {status} already"
 
 
 def test_what_somebody_started_and_stopped_again_since_is_theirs() -> None:
     since = replace(now(), started=STOPPED_AT + timedelta(seconds=1))
 
-    assert why_not_restart(since, stopped()) == (
-        "somebody started it at 2026-07-20T14:15:01Z, and it was stopped again since"
+    assert reason_not_to_restart(since, stopped()) == (
+        "started by someone else at 2026-07-20T14:15:01Z, and stopped again since"
     )
-    assert why_not_restart(replace(since, started=STOPPED_AT), stopped()) is None
+    assert reason_not_to_restart(replace(since, started=STOPPED_AT), stopped()) is None
 
 
 def test_what_became_another_machine_or_is_no_spot_vm_any_more_is_not_started() -> None:
-    assert why_not_restart(now(machine_type="n2-standard-8"), stopped()) == (
-        "its machine type is n2-standard-8 now, and was e2-standard-25 when it was stopped"
+    assert reason_not_to_restart(now(machine_type="n2-standard-8"), stopped()) == (
+        "machine type is now n2-standard-8, but was e2-standard-25 when it was stopped"
     )
-    assert why_not_restart(standard(now()), stopped()) == "it is STANDARD now, and was SPOT when stopped"
+    assert reason_not_to_restart(standard(now()), stopped()) == "now STANDARD, but SPOT when it was stopped"
     assert stopped().instance.provisioning_model is ProvisioningModel.SPOT

@@ -118,7 +118,7 @@ def test_the_enforcer_must_be_told_its_project_its_mode_and_its_policy() -> None
 
     assert (settings.project_id, settings.mode, settings.dataset) == ("my-project-1", Mode.DRY_RUN, "cost_tracking")
     assert settings.policy == Policy.from_json(POLICY)
-    assert (settings.acting_seconds, settings.parallel_stops, settings.retry_timeout_seconds) == (480, 32, 60)
+    assert settings.retry_timeout_seconds == 60
     assert (settings.clock, settings.endpoints) == (Clock.SYSTEM, Endpoints())
 
 
@@ -128,8 +128,6 @@ def test_every_setting_of_the_enforcer_is_read() -> None:
             **ENFORCER,
             "ENFORCEMENT_MODE": "enforce",
             "DATASET": "costs",
-            "ACTING_SECONDS": "540",
-            "PARALLEL_STOPS": "100",
             "RETRY_TIMEOUT_SECONDS": "0",
             "CLOCK": "schedule",
             "RESOURCE_MANAGER_ENDPOINT": "http://127.0.0.1:8080",
@@ -137,7 +135,7 @@ def test_every_setting_of_the_enforcer_is_read() -> None:
     )
 
     assert (settings.mode, settings.dataset, settings.clock) == (Mode.ENFORCE, "costs", Clock.SCHEDULE)
-    assert (settings.acting_seconds, settings.parallel_stops, settings.retry_timeout_seconds) == (540, 100, 0)
+    assert settings.retry_timeout_seconds == 0
     assert settings.endpoints == Endpoints(resource_manager="http://127.0.0.1:8080")
 
 
@@ -153,11 +151,6 @@ def test_every_setting_of_the_enforcer_is_read() -> None:
         ("ENFORCEMENT_POLICY", "[]", "ENFORCEMENT_POLICY: it is not a JSON object, but list"),
         ("ENFORCEMENT_POLICY", "{}", "ENFORCEMENT_POLICY: budgets is empty"),
         ("ENFORCEMENT_POLICY", '{"grace_seconds": 1e999999}', "grace_seconds is Infinity"),
-        ("ACTING_SECONDS", "9", 'ACTING_SECONDS is "9", but must be a whole number from 10 to 540'),
-        ("ACTING_SECONDS", "541", 'ACTING_SECONDS is "541"'),
-        ("PARALLEL_STOPS", "0", 'PARALLEL_STOPS is "0", but must be a whole number from 1 to 100'),
-        ("PARALLEL_STOPS", "101", 'PARALLEL_STOPS is "101"'),
-        ("PARALLEL_STOPS", "9" * 5000, 'PARALLEL_STOPS is "999'),
         ("CLOCK", "mine", 'CLOCK is "mine", but must be system or schedule'),
         ("RESOURCE_MANAGER_ENDPOINT", "not an address", 'RESOURCE_MANAGER_ENDPOINT is "not an address"'),
     ],

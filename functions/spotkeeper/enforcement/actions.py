@@ -1,4 +1,4 @@
-"""What is to be done to an instance, and what came of it."""
+"""Stop and start requests, and their outcomes."""
 
 import uuid
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ _NAMESPACE = uuid.UUID("6b0c4c1e-4a4b-4b0e-9a57-5d0f0f2f6c11")
 
 
 class Verb(StrEnum):
-    """What the enforcer can do to an instance."""
+    """What a request does to an instance."""
 
     STOP = "stop"
     START = "start"
 
 
-class Event(StrEnum):
-    """What is recorded of an instance in a plan: what was meant to be, and what came of it."""
+class ActionEvent(StrEnum):
+    """An event on record for an instance: what was planned, and the outcome."""
 
     PLANNED = "planned"
     SPARED = "spared"
@@ -36,16 +36,16 @@ class Event(StrEnum):
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether it leaves the instance to the next delivery of the message."""
-        return self in (Event.FAILED, Event.RESTART_FAILED)
+        """Whether the next delivery of the message retries the request."""
+        return self in (ActionEvent.FAILED, ActionEvent.RESTART_FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedEvent:
-    """A line of a plan as it is recorded: one instance, what is meant for it, and why."""
+    """One instance in a plan, as it is recorded, and the reason."""
 
     instance: Instance
-    event: Event
+    event: ActionEvent
     reason: str
     priority: Priority
     hourly_savings: Decimal | None = None
@@ -53,8 +53,8 @@ class PlannedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """One instance to stop or to start; Compute Engine takes a request with the same id as the same request."""
+class VmRequest:
+    """A request to stop or start one instance; Compute Engine treats requests with the same id as one."""
 
     key: InstanceKey
     name: str
@@ -63,29 +63,29 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an order, when, and by which operation; `error` is what went wrong, `fault` what nobody foresaw."""
+    """The outcome of a request, when, and by which operation; `exception` is an unexpected error."""
 
-    order: Order
-    event: Event
+    request: VmRequest
+    event: ActionEvent
     reason: str
     happened_at: datetime
     operation: str | None = None
     error: str | None = None
-    fault: Exception | None = None
+    exception: Exception | None = None
 
 
-def order(verb: Verb, message_id: str, key: InstanceKey, name: str) -> Order:
-    """Return the order that one message gives for one instance: the same one however often it is delivered."""
-    return Order(key, name, str(uuid.uuid5(_NAMESPACE, "/".join((verb, message_id, *key)))))
+def vm_request(verb: Verb, message_id: str, key: InstanceKey, name: str) -> VmRequest:
+    """Return the request of one message for one instance; every delivery of the message makes the same one."""
+    return VmRequest(key, name, str(uuid.uuid5(_NAMESPACE, "/".join((verb, message_id, *key)))))
 
 
 def stop_events(made: Plan | None) -> list[PlannedEvent]:
-    """Return a plan as it is recorded: first what it stops, in order, then what it spares."""
+    """Return a plan as it is recorded: the stops in order, then the spared instances."""
     decisions = (*made.stops, *made.spared) if made else ()
     return [
         PlannedEvent(
             decision.vm.instance,
-            Event.SPARED if decision.rank is None else Event.PLANNED,
+            ActionEvent.SPARED if decision.rank is None else ActionEvent.PLANNED,
             decision.reason,
             decision.priority,
             decision.vm.hourly_cost_usd,
@@ -96,8 +96,13 @@ def stop_events(made: Plan | None) -> list[PlannedEvent]:
 
 
 def restart_event(restart: Restart) -> PlannedEvent:
-    """Return an instance that is to be started again, as it is recorded."""
+    """Return a planned restart as it is recorded."""
     stopped = restart.stopped
     return PlannedEvent(
-        stopped.instance, Event.RESTART_PLANNED, restart.reason, stopped.priority, stopped.hourly_cost_usd, restart.rank
+        stopped.instance,
+        ActionEvent.RESTART_PLANNED,
+        restart.reason,
+        stopped.priority,
+        stopped.hourly_cost_usd,
+        restart.rank,
     )

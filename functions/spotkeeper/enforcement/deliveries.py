@@ -1,4 +1,4 @@
-"""One delivery of one message, as it is recorded: what it said, what was made of it, and the money side of that."""
+"""One delivery of one message, as it is recorded: notification, verdict and plan."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +12,10 @@ from spotkeeper.enforcement.verdicts import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message on its way through the enforcer.
+    """One delivery of one message.
 
-    `tracker_cost` is what our own rows say was spent in the same period, in USD; `gaps` is what could not be read of
-    the fleet; `missing_permissions` is what a drill found the function may not do.
+    `tracker_cost` is the cost of the same period by the tracker's rows, in USD; `gaps` says what could not be read of
+    the fleet; `missing_permissions` are those that a drill found missing.
     """
 
     delivery_id: str

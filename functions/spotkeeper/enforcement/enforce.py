@@ -1,34 +1,43 @@
-"""The budget use case: what a notification means, which instances to stop for it, stopping them, and the record.
+"""The budget use case, from a notification to the stops and their record.
 
-The plan is recorded before anything is stopped, and a message that is delivered again finishes the plan it finds. So
-whatever happens in between, one message stops what its plan names and never one instance more.
+Verdict, history, plan, record of the plan, stops, record of the outcomes. The plan is on record before the first stop,
+and a redelivered message finishes the plan it finds: whatever fails in between, one message stops what its plan names
+and no other instance.
 """
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from spotkeeper.enforcement.actions import Event, Order, Outcome, Verb, order, restart_event, stop_events
+from spotkeeper.enforcement.actions import Verb, VmRequest, stop_events, vm_request
 from spotkeeper.enforcement.deliveries import Delivery
-from spotkeeper.enforcement.executor import Check, Clockwork, Crew
-from spotkeeper.enforcement.history import History, RecordedStop
+from spotkeeper.enforcement.executor import Deadline, Executor, Precondition
+from spotkeeper.enforcement.history import History, RecordedAction
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
-from spotkeeper.enforcement.plans import Situation, SpotVm, plan
-from spotkeeper.enforcement.policies import BudgetRule, Policy, Response
+from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan
+from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.ports import EnforcerPorts
-from spotkeeper.enforcement.preconditions import StopChecks, start_check
-from spotkeeper.enforcement.restarts import StoppedVm, restarts
+from spotkeeper.enforcement.preconditions import StopPreconditions
+from spotkeeper.enforcement.recording import (
+    record_delivery,
+    record_outcomes,
+    record_plan,
+    waiting_for_records,
+    with_history,
+)
+from spotkeeper.enforcement.restarting import Restarting, may_restart
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
-from spotkeeper.enforcement.verdicts import Verdict, VerdictName, first_verdict, verdict_with
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName, first_verdict
 from spotkeeper.errors import UnavailableError
-from spotkeeper.instances import Instance, InstanceKey
-from spotkeeper.logs import log_event
 from spotkeeper.pricing.price_book import PriceBook
-from spotkeeper.pricing.price_history import DatedRate
 from spotkeeper.pricing.skus import Market
 
-_MOST_PLANS_AT_ONCE = 5
+STOP_DEADLINE_SECONDS = 540
+"""The timeout of the function, below Pub/Sub's ack deadline of 600 s. Stops are followed until there is just enough
+time left to retry a failing call. https://cloud.google.com/pubsub/docs/push#receive_push
+"""
+
+_MAX_PLANNING_ATTEMPTS = 5
 
 
 def enforce(
@@ -38,29 +47,30 @@ def enforce(
     notification: BudgetNotification | Malformed,
     now: datetime,
 ) -> Verdict:
-    """Do what a notification asks for under the policy, and return the verdict on it.
+    """Do what the policy says about a notification, and return the verdict.
 
-    Raises UnavailableError when it could not be decided or recorded, and an ExceptionGroup of them when some instances
-    could not be stopped: then the message has to be delivered again, and that finishes what is left.
+    Raises UnavailableError when nothing could be decided or recorded, and an ExceptionGroup of what failed after the
+    plan was recorded: the message has to be redelivered, which finishes the plan.
     """
     drill = isinstance(notification, BudgetNotification) and notification.drill
     mode = Mode.DRY_RUN if drill else settings.mode
     verdict = first_verdict(notification, settings.policy, now)
     delivery = Delivery(delivery_id, now, mode, notification, verdict)
-    clock = Clockwork(now, timedelta(seconds=settings.acting_seconds), ports.stopwatch, ports.wait, ports.stopwatch())
-    enforcement = _Enforcement(settings, ports, Crew(ports.actuator, clock, settings.parallel_stops))
     if isinstance(notification, BudgetNotification) and verdict.rule is not None:
         if verdict.may_stop:
-            return enforcement.stop(delivery, notification, verdict.rule)
-        if verdict.name is VerdictName.UNDER_BUDGET and _may_restart(settings.policy, verdict.rule, notification, now):
-            return enforcement.start(delivery, notification, verdict.rule)
-    return enforcement.leave(delivery)
+            executor = _executor(settings, ports, now)
+            return _Stopping(settings.policy, ports, notification, verdict.rule).run(delivery, executor)
+        if may_restart(settings.policy, delivery, notification):
+            executor = _executor(settings, ports, now)
+            return Restarting(ports.records, executor, notification, verdict.rule).run(delivery)
+    record_delivery(ports.records, delivery)
+    return verdict
 
 
 def preview(
     settings: EnforcerSettings, ports: EnforcerPorts, notification: BudgetNotification, now: datetime
 ) -> Delivery:
-    """Return what `enforce` would make of a notification now, with its plan if it led to one; nothing is done.
+    """Return the delivery that `enforce` would record now, with its plan; nothing is stopped or recorded.
 
     Raises UnavailableError.
     """
@@ -68,202 +78,105 @@ def preview(
     delivery = Delivery("", now, Mode.DRY_RUN, notification, verdict)
     if verdict.rule is None or not verdict.may_stop:
         return delivery
-    clock = Clockwork(now, timedelta(0), ports.stopwatch, ports.wait, ports.stopwatch())
     history = ports.records.history(notification, verdict.rule, now)
-    rates = ports.records.rates(now)
-    enforcement = _Enforcement(settings, ports, Crew(ports.actuator, clock, settings.parallel_stops))
-    return enforcement.planned(delivery, notification, verdict.rule, rates, history)
+    return _Stopping(settings.policy, ports, notification, verdict.rule).planned(delivery, history)
 
 
 @dataclass(frozen=True, slots=True)
-class _Enforcement:
-    """The steps of one delivery."""
+class _Stopping:
+    """The way of one notification from its verdict to the stops and their record."""
 
-    settings: EnforcerSettings
+    policy: Policy
     ports: EnforcerPorts
-    crew: Crew
+    notification: BudgetNotification
+    rule: BudgetRule
 
-    @property
-    def _checks(self) -> StopChecks:
-        return StopChecks(self.settings.policy, self.crew.clock.now)
-
-    def leave(self, delivery: Delivery) -> Verdict:
-        """Record a delivery that leads to nothing."""
-        self.ports.records.record(delivery)
-        _tell(delivery)
-        return delivery.verdict
-
-    def stop(self, delivery: Delivery, notification: BudgetNotification, rule: BudgetRule) -> Verdict:
+    def run(self, delivery: Delivery, executor: Executor) -> Verdict:
         """Plan and stop; or finish the plan that an earlier delivery of the message recorded."""
-        for _ in range(_MOST_PLANS_AT_ONCE):
-            history = self.ports.records.history(notification, rule, delivery.received_at)
-            delivery = _with_history(delivery, notification, history)
-            if delivery.verdict.name is VerdictName.REDELIVERED:
-                verdict = self.leave(delivery)
-                self._finish(delivery, history.plan)
-                return verdict
+        records = self.ports.records
+        for _ in range(_MAX_PLANNING_ATTEMPTS):
+            delivery, history = with_history(records, delivery, self.notification, self.rule)
             if not delivery.verdict.may_stop:
-                return self.leave(delivery)
-            rates = self.ports.records.rates(delivery.received_at)
-            planned = self.planned(delivery, notification, rule, rates, history)
-            if self._recorded(planned, history.plans):
-                _tell(planned)
-                self._carry_out(planned, _orders(planned), self._checks.stop)
+                record_delivery(records, delivery)
+                if delivery.verdict.name is VerdictName.REDELIVERED:
+                    self._resume(delivery, history.plan, executor)
+                return delivery.verdict
+            planned = self.planned(delivery, history)
+            if record_plan(records, planned, stop_events(planned.plan), history):
+                requests = dict.fromkeys(_requests(planned), StopPreconditions(self.policy, planned.received_at).stop)
+                self._stop(planned, requests, planned.received_at, executor)
                 return planned.verdict
-        message = f"{_MOST_PLANS_AT_ONCE} times, another notification was planned for at the same time"
+        message = f"{_MAX_PLANNING_ATTEMPTS} times, another notification was planned at the same time"
         raise UnavailableError(message)
 
-    def start(self, delivery: Delivery, notification: BudgetNotification, rule: BudgetRule) -> Verdict:
-        """Start again what this function stopped in an earlier period; or finish a recorded plan of it."""
-        history = self.ports.records.history(notification, rule, delivery.received_at)
-        delivery = _with_history(delivery, notification, history)
-        if delivery.verdict.name is VerdictName.SUPERSEDED:
-            return self.leave(delivery)
-        stopped, starts_today = self.ports.records.stopped(rule, delivery.received_at)
-        known = {vm.instance.key: vm for vm in stopped}
-        if delivery.verdict.name is VerdictName.REDELIVERED:
-            left = [each for each in history.plan if each.restart and not each.done and each.key in known]
-            verdict = self.leave(delivery)
-            self._start(delivery, {each.key: known[each.key] for each in left}, resumed=True)
-            return verdict
-        turn = restarts(stopped, rule.caps, starts_today)
-        if not turn:
-            return self.leave(delivery)
-        if not self.ports.records.record_plan(delivery, [restart_event(each) for each in turn], history.plans):
-            message = "another notification was planned for at the same time"
-            raise UnavailableError(message)
-        _tell(delivery)
-        self._start(delivery, {each.stopped.instance.key: each.stopped for each in turn}, resumed=False)
-        return delivery.verdict
+    def planned(self, delivery: Delivery, history: History) -> Delivery:
+        """Return the delivery with its plan; a drill also says which permissions are missing."""
+        book = self._price_book(delivery)
+        vms, gaps = self._fleet()
+        made = self._plan(delivery, history, _priced(vms, book, history))
+        missing = self.ports.permissions.missing(self.rule.projects) if self.notification.drill else ()
+        return replace(delivery, plan=made, gaps=gaps, missing_permissions=missing)
 
-    def planned(
-        self,
-        delivery: Delivery,
-        notification: BudgetNotification,
-        rule: BudgetRule,
-        rates: Sequence[DatedRate],
-        history: History,
-    ) -> Delivery:
-        """Return the delivery with its plan."""
-        vms, gaps = self._fleet(rule)
-        book = PriceBook(dated.rate for dated in rates)
-        priced = [
-            replace(
-                vm,
-                hourly_cost_usd=book.price(vm.instance.shape, vm.instance.region, Market.SPOT).usd_per_hour,
-                planned_by=history.in_hand.get(vm.instance.key),
-            )
-            for vm in vms
-        ]
-        made = plan(
-            delivery.verdict, _situation(delivery, notification), priced, self.settings.policy, history.stops_today
-        )
-        missing = self.ports.permissions.missing(rule.projects) if notification.drill else ()
-        return replace(delivery, plan=made, gaps=tuple(gaps), missing_permissions=missing)
+    def _price_book(self, delivery: Delivery) -> PriceBook:
+        with waiting_for_records(delivery.message_id):
+            return PriceBook(dated.rate for dated in self.ports.records.rates(delivery.received_at))
 
-    def _recorded(self, planned: Delivery, plans: int) -> bool:
-        """Record a plan; False when it has to be made again."""
-        return self.ports.records.record_plan(planned, stop_events(planned.plan), plans)
-
-    def _fleet(self, rule: BudgetRule) -> tuple[list[SpotVm], list[str]]:
-        """All Spot instances of the rule's projects; raises UnavailableError when not one project could be read."""
+    def _fleet(self) -> tuple[list[SpotVm], tuple[str, ...]]:
+        """Return all Spot VMs of the rule's projects, and the gaps; raises UnavailableError if none could be read."""
         vms: list[SpotVm] = []
         gaps: list[str] = []
         unread = 0
-        for project_id in rule.projects:
-            found: list[SpotVm] = []
+        for project_id in self.rule.projects:
             try:
-                found.extend(self.ports.fleet.spot_vms(project_id, gaps.append))
+                vms.extend(self.ports.fleet.spot_vms(project_id, gaps.append))
             except UnavailableError as error:
                 gaps.append(f"{project_id}: {error}")
                 unread += 1
-            vms += found
-        if unread == len(rule.projects):
+        if unread == len(self.rule.projects):
             raise UnavailableError("; ".join(gaps))
-        return vms, list(dict.fromkeys(gaps))
+        return vms, tuple(dict.fromkeys(gaps))
 
-    def _finish(self, delivery: Delivery, recorded: Sequence[RecordedStop]) -> None:
-        left = [each for each in recorded if not each.restart and not each.done]
-        if left:
-            orders = [order(Verb.STOP, delivery.message_id, each.key, each.name) for each in left]
-            self._carry_out(delivery, orders, self._checks.resumed_stop, min(each.planned_at for each in left))
+    def _plan(self, delivery: Delivery, history: History, vms: Iterable[SpotVm]) -> Plan:
+        period = delivery.verdict.period
+        if period is None:
+            message = "a verdict that may stop instances has a period"
+            raise ValueError(message)
+        situation = Situation(self.notification.cost, self.notification.budget, period, delivery.received_at)
+        return plan(delivery.verdict, situation, vms, self.policy, history.stops_today)
 
-    def _carry_out(
-        self, delivery: Delivery, orders: Sequence[Order], check: Check, since: datetime | None = None
-    ) -> None:
-        if delivery.mode is Mode.ENFORCE and orders:
-            self._conclude(delivery, self._outcomes(delivery, orders, check, since))
-
-    def _outcomes(
-        self, delivery: Delivery, orders: Sequence[Order], check: Check, since: datetime | None = None
-    ) -> list[Outcome]:
-        if self.settings.policy.grace_seconds:
-            grace = timedelta(seconds=self.settings.policy.grace_seconds)
-            self.crew.warn(orders, grace, since or delivery.received_at)
-        return self.crew.carry_out(Verb.STOP, dict.fromkeys(orders, check))
-
-    def _start(self, delivery: Delivery, stopped: dict[InstanceKey, StoppedVm], *, resumed: bool) -> None:
-        if delivery.mode is not Mode.ENFORCE or not stopped:
-            return
-        orders = {
-            order(Verb.START, delivery.message_id, key, vm.instance.name): start_check(vm, resumed=resumed)
-            for key, vm in stopped.items()
+    def _resume(self, delivery: Delivery, recorded: Iterable[RecordedAction], executor: Executor) -> None:
+        unfinished = [each for each in recorded if not each.restart and not each.done]
+        precondition = StopPreconditions(self.policy, delivery.received_at).resumed_stop
+        requests = {
+            vm_request(Verb.STOP, delivery.message_id, each.key, each.name): precondition for each in unfinished
         }
-        self._conclude(delivery, self.crew.carry_out(Verb.START, orders))
+        planned_at = min((each.planned_at for each in unfinished), default=delivery.received_at)
+        self._stop(delivery, requests, planned_at, executor)
 
-    def _conclude(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
-        """Record what came of the orders; raises what failed, so that the message is delivered again."""
-        failures = [
-            outcome.fault or UnavailableError(f"{outcome.order.name}: {outcome.error}")
-            for outcome in outcomes
-            if outcome.event is Event.FAILED or outcome.fault
-        ]
-        try:
-            self.ports.records.record_outcomes(delivery, outcomes)
-        except UnavailableError as error:
-            failures.append(error)
-        if failures:
-            message = f"message {delivery.message_id} is not done with"
-            raise ExceptionGroup(message, failures)
+    def _stop(
+        self, delivery: Delivery, requests: Mapping[VmRequest, Precondition], planned_at: datetime, executor: Executor
+    ) -> None:
+        if delivery.mode is not Mode.ENFORCE or not requests:
+            return
+        if self.policy.grace_seconds:
+            executor.warn(requests, timedelta(seconds=self.policy.grace_seconds), planned_at)
+        record_outcomes(self.ports.records, delivery, executor.execute(Verb.STOP, requests))
 
 
-def _may_restart(policy: Policy, rule: BudgetRule, notification: BudgetNotification, now: datetime) -> bool:
-    """Whether this notification may start anything: not one that may only warn, and not in a snooze."""
-    snoozed = policy.snooze_until is not None and now < policy.snooze_until
-    return policy.restart and not snoozed and rule.responses[notification.source] is Response.STOP
+def _executor(settings: EnforcerSettings, ports: EnforcerPorts, now: datetime) -> Executor:
+    limit = timedelta(seconds=STOP_DEADLINE_SECONDS - settings.retry_timeout_seconds)
+    deadline = Deadline(now, limit, ports.stopwatch, ports.wait, ports.stopwatch())
+    return Executor(ports.actuator, deadline, ports.parallel_requests)
 
 
-def _with_history(delivery: Delivery, notification: BudgetNotification, history: History) -> Delivery:
-    verdict = verdict_with(history, delivery.verdict, notification)
-    return replace(delivery, verdict=verdict, tracker_cost=history.tracker_cost)
+def _priced(vms: Iterable[SpotVm], book: PriceBook, history: History) -> Iterator[SpotVm]:
+    """Yield the instances with their price, and with the message whose stop of them is pending."""
+    for vm in vms:
+        price = book.price(vm.instance.shape, vm.instance.region, Market.SPOT)
+        pending = history.pending_stops.get(vm.instance.key)
+        yield replace(vm, hourly_cost_usd=price.usd_per_hour, pending_stop=pending)
 
 
-def _situation(delivery: Delivery, notification: BudgetNotification) -> Situation:
-    period = delivery.verdict.period
-    if period is None:
-        message = "a verdict that may stop instances has a period"
-        raise ValueError(message)
-    return Situation(notification.cost, notification.budget, period, delivery.received_at)
-
-
-def _orders(delivery: Delivery) -> list[Order]:
-    stops = delivery.plan.stops if delivery.plan else ()
-    return [_order(delivery, decision.vm.instance) for decision in stops]
-
-
-def _order(delivery: Delivery, instance: Instance) -> Order:
-    return order(Verb.STOP, delivery.message_id, instance.key, instance.name)
-
-
-def _tell(delivery: Delivery) -> None:
-    verdict, made = delivery.verdict, delivery.plan
-    log_event(
-        f"budget notification: {verdict.name}",
-        logging.WARNING if verdict.may_stop or verdict.name is VerdictName.MALFORMED else logging.INFO,
-        message_id=delivery.message_id,
-        reason=verdict.reason,
-        mode=delivery.mode,
-        gaps=delivery.gaps,
-        stops=[decision.vm.instance.name for decision in made.stops] if made else [],
-        hourly_savings=made.hourly_savings if made else None,
-    )
+def _requests(delivery: Delivery) -> list[VmRequest]:
+    instances = [decision.vm.instance for decision in (delivery.plan.stops if delivery.plan else ())]
+    return [vm_request(Verb.STOP, delivery.message_id, each.key, each.name) for each in instances]

@@ -1,4 +1,4 @@
-"""How a Pub/Sub message comes by HTTP: pushed as it is, or within a CloudEvent, binary or structured."""
+"""Envelopes of a Pub/Sub message in an HTTP request: a plain push, or a CloudEvent, binary or structured."""
 
 import base64
 import binascii
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 
 def event_data(headers: Mapping[str, str], body: bytes) -> object:
-    """Return the data of the event that a request holds; None where there is none that could be read.
+    """Return the push body in a request: `{"message": …, "subscription": …}`; None if it cannot be read.
 
-    Never raises: what nobody can read stays so however often it is delivered. A message without data, of attributes
-    alone, is pushed without a `data` field: https://cloud.google.com/pubsub/docs/push#receive_push
+    Never raises: a redelivery of what cannot be read would not help. A message that has only attributes is pushed
+    without a `data` field: https://cloud.google.com/pubsub/docs/push#receive_push
     """
     found = _json(body)
     is_binary = any(name.lower() == "ce-specversion" for name in headers)

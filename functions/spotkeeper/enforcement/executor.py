@@ -1,4 +1,4 @@
-"""Carrying out orders: many at once, each to its end, and none of them kept from its turn by another one's failure."""
+"""Execution of stop and start requests: many at once, each followed to its end, each with an outcome."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -6,138 +6,156 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from spotkeeper.enforcement.actions import Event, Order, Outcome, Verb
+from spotkeeper.enforcement.actions import ActionEvent, Outcome, Verb, VmRequest
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
 from spotkeeper.logs import log_event
 
-type Settled = tuple[Event, str]
-"""What has become of an instance without anything being done to it now, and the reason in a sentence."""
 
-type Check = Callable[[SpotVm | None], Settled | None]
-"""Looks at an instance right before it is acted on; None means to go on. It is given None for one that is gone."""
+class Skip(NamedTuple):
+    """A request that is not sent: the event to record for the instance instead, and the reason."""
+
+    event: ActionEvent
+    reason: str
+
+
+type Precondition = Callable[[SpotVm | None], Skip | None]
+"""Checks an instance right before a request; None means to send it. The instance is None if it no longer exists."""
 
 
 class Actuator(Protocol):
     """Compute Engine, for one instance at a time; every verb raises UnavailableError."""
 
     def find(self, key: InstanceKey) -> SpotVm | None:
-        """Return the instance with this id as it is now, None when it is gone."""
+        """Return the instance with this id as it is now, None if it no longer exists."""
         ...
 
     def warn(self, key: InstanceKey, stop_at: datetime, since: datetime) -> datetime:
-        """Tell the guest when it will be stopped, and return the time it is told: an earlier one if told since then."""
+        """Announce the stop to the guest and return the time announced: an earlier one if set since then."""
         ...
 
-    def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
-        """Stop or start it, follow that to its end, and return the operation's name; None when it was gone by then."""
+    def act(self, verb: Verb, vm: SpotVm, request_id: str, timeout: timedelta) -> str | None:
+        """Stop or start it, wait for the end, and return the operation's name; None if it no longer existed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Clockwork:
-    """The time of one delivery: when it began, how long it may take, and how to wait."""
+class Deadline:
+    """The time of one delivery: the present time, and how much of `limit` remains.
 
-    now: datetime
+    `stopwatch` counts from an arbitrary moment; it showed `started` at `received_at`.
+    """
+
+    received_at: datetime
     limit: timedelta
     stopwatch: Callable[[], timedelta]
     wait: Callable[[timedelta], None]
-    began: timedelta
+    started: timedelta
 
-    def time(self) -> datetime:
+    def now(self) -> datetime:
         """Return the present time."""
-        return self.now + self.stopwatch() - self.began
+        return self.received_at + self.stopwatch() - self.started
 
-    def left(self) -> timedelta:
-        """Return what is left of the time."""
-        return max(self.limit - (self.stopwatch() - self.began), timedelta(0))
+    def remaining(self) -> timedelta:
+        """Return the time that is left, never less than zero."""
+        return max(self.limit - (self.stopwatch() - self.started), timedelta(0))
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
-    """Carries out orders, so many at once."""
+class Executor:
+    """Sends requests, up to `parallel` at a time."""
 
     actuator: Actuator
-    clock: Clockwork
-    size: int
+    deadline: Deadline
+    parallel: int
 
-    def carry_out(self, verb: Verb, orders: Mapping[Order, Check]) -> list[Outcome]:
-        """Return what came of every order, in their order; what fails is an outcome like any other, foreseen or not."""
-        with ThreadPoolExecutor(max_workers=self.size) as pool:
+    def execute(self, verb: Verb, requests: Mapping[VmRequest, Precondition]) -> list[Outcome]:
+        """Return the outcome of every request, in order; a failure is an outcome and stops no other request."""
+        with ThreadPoolExecutor(max_workers=self.parallel) as pool:
             futures = {
-                each: pool.submit(copy_context().run, self._one, verb, each, check) for each, check in orders.items()
+                request: pool.submit(copy_context().run, self._execute_one, verb, request, precondition)
+                for request, precondition in requests.items()
             }
-        return [self._outcome(verb, each, future) for each, future in futures.items()]
+        return [self._outcome(verb, request, future) for request, future in futures.items()]
 
-    def warn(self, orders: Iterable[Order], grace: timedelta, since: datetime) -> None:
-        """Tell the guests that they will be stopped, and wait until the last of them has had its time."""
-        with ThreadPoolExecutor(max_workers=self.size) as pool:
+    def warn(self, requests: Iterable[VmRequest], grace: timedelta, since: datetime) -> None:
+        """Announce the stop to every guest, and wait until the grace period of the last one is over."""
+        stop_at = self.deadline.now() + grace
+        with ThreadPoolExecutor(max_workers=self.parallel) as pool:
             futures = {
-                each: pool.submit(copy_context().run, self.actuator.warn, each.key, self.clock.time() + grace, since)
-                for each in orders
+                request: pool.submit(copy_context().run, self.actuator.warn, request.key, stop_at, since)
+                for request in requests
             }
-        stop_at = max((self._told(each, future) for each, future in futures.items()), default=self.clock.time())
-        self.clock.wait(min(max(stop_at - self.clock.time(), timedelta(0)), grace))
+        latest = max((self._announced(request, future) for request, future in futures.items()), default=stop_at - grace)
+        self.deadline.wait(min(max(latest - self.deadline.now(), timedelta(0)), grace))
 
-    def _told(self, each: Order, future: Future[datetime]) -> datetime:
-        fault = _fault(future)
-        if fault is None:
+    def _announced(self, request: VmRequest, future: Future[datetime]) -> datetime:
+        exception = _exception(future)
+        if exception is None:
             return future.result()
         log_event(
-            "guest not warned", logging.WARNING, instance=each.name, instance_id=each.key.instance_id, error=fault
+            "guest not warned",
+            logging.WARNING,
+            instance=request.name,
+            instance_id=request.key.instance_id,
+            error=exception,
         )
-        return self.clock.time()
+        return self.deadline.now()
 
-    def _outcome(self, verb: Verb, each: Order, future: Future[Outcome]) -> Outcome:
-        fault = _fault(future)
-        if fault is None:
+    def _outcome(self, verb: Verb, request: VmRequest, future: Future[Outcome]) -> Outcome:
+        exception = _exception(future)
+        if exception is None:
             return future.result()
-        _, failed = _ENDS[verb]
+        _, failed = _EVENTS[verb]
         outcome = Outcome(
-            each, failed, "nobody foresaw this failure", self.clock.time(), error=repr(fault), fault=fault
+            request, failed, "unexpected error", self.deadline.now(), error=repr(exception), exception=exception
         )
-        _tell(outcome)
+        _log(outcome)
         return outcome
 
-    def _one(self, verb: Verb, each: Order, check: Check) -> Outcome:
-        done, failed = _ENDS[verb]
+    def _execute_one(self, verb: Verb, request: VmRequest, precondition: Precondition) -> Outcome:
+        done, failed = _EVENTS[verb]
         operation = error = None
         try:
-            vm = self.actuator.find(each.key)
-            settled = check(vm)
-            if settled is None and vm is not None:
-                operation = self.actuator.act(verb, vm, each.request_id, self.clock.left())
-                settled = check(None) if operation is None else (done, "done as planned")
-        except UnavailableError as fault:
-            settled, error = (failed, "the next delivery of the message tries again"), str(fault)
-        what, reason = settled or (Event.CHANGED, "it is gone")
-        outcome = Outcome(each, what, reason, self.clock.time(), operation, error)
-        _tell(outcome)
+            vm = self.actuator.find(request.key)
+            skip = precondition(vm)
+            if skip is None and vm is not None:
+                operation = self.actuator.act(verb, vm, request.request_id, self.deadline.remaining())
+                skip = precondition(None) if operation is None else Skip(done, "done as planned")
+        except UnavailableError as exception:
+            skip, error = Skip(failed, "request failed; the next delivery of the message retries it"), str(exception)
+        event, reason = skip or Skip(ActionEvent.CHANGED, "the instance no longer exists")
+        outcome = Outcome(request, event, reason, self.deadline.now(), operation, error)
+        _log(outcome)
         return outcome
 
 
-_ENDS = {Verb.STOP: (Event.STOPPED, Event.FAILED), Verb.START: (Event.RESTARTED, Event.RESTART_FAILED)}
+_EVENTS = {
+    Verb.STOP: (ActionEvent.STOPPED, ActionEvent.FAILED),
+    Verb.START: (ActionEvent.RESTARTED, ActionEvent.RESTART_FAILED),
+}
+"""The events of a request that succeeded and of one that failed."""
 
 
-def _fault[Result](future: Future[Result]) -> Exception | None:
-    """What went wrong; raises what is to end the whole process."""
-    fault = future.exception()
-    if fault is None or isinstance(fault, Exception):
-        return fault
-    raise fault
+def _exception[Result](future: Future[Result]) -> Exception | None:
+    """Return what a call raised; raises it if it ends the process."""
+    exception = future.exception()
+    if exception is None or isinstance(exception, Exception):
+        return exception
+    raise exception
 
 
-def _tell(outcome: Outcome) -> None:
+def _log(outcome: Outcome) -> None:
     log_event(
         f"instance {outcome.event}",
         logging.ERROR if outcome.event.may_be_repeated else logging.WARNING,
-        project_id=outcome.order.key.project_id,
-        zone=outcome.order.key.zone,
-        instance_id=outcome.order.key.instance_id,
-        instance=outcome.order.name,
+        project_id=outcome.request.key.project_id,
+        zone=outcome.request.key.zone,
+        instance_id=outcome.request.key.instance_id,
+        instance=outcome.request.name,
         reason=outcome.reason,
         operation=outcome.operation,
         error=outcome.error,

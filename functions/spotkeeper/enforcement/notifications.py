@@ -1,6 +1,6 @@
-"""Budget notifications: what a Pub/Sub message says about a budget, if it is one.
+"""Budget notifications, parsed from Pub/Sub messages.
 
-The form is Cloud Billing's own, which our tracker's alerts share:
+The format is Cloud Billing's; the tracker's alerts use it too:
 https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications#notification_format
 """
 
@@ -19,10 +19,10 @@ from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import YEARS, PeriodKind, parse_time
 
 DRILL = "spotkeeper-drill"
-"""The attribute that marks a test: it goes all the way, but for the stops."""
+"""The attribute of a test message, which is planned and recorded, but stops nothing."""
 
 REPLAYED_AT = "spotkeeper-replayed-at"
-"""The attribute that says when a recorded message was published first; read in a replay only."""
+"""The attribute with the original publish time of a replayed message; ignored outside a replay."""
 
 _LARGEST_AMOUNT = Decimal(10) ** 18
 _SMALLEST_AMOUNT = Decimal("1e-9")
@@ -33,7 +33,7 @@ _REPR = Repr(maxlevel=1, maxlist=2, maxdict=2, maxstring=80, maxother=80, maxlon
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A Pub/Sub message as it came: `body` is at most its first 10,000 characters, for the record."""
+    """A Pub/Sub message as received; `body` is at most its first 10,000 characters."""
 
     message_id: str
     published_at: datetime | None
@@ -43,9 +43,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class BudgetNotification:
-    """What a message says: `cost` of `budget` was spent since `interval_start`, both in `currency`.
+    """A budget notification: `cost` of `budget` was spent since `interval_start`, both in `currency`.
 
-    `period` is the length of the period that the tracker's alerts name; Cloud Billing's messages do not say.
+    `period` is the kind of period that the tracker's alerts name; Cloud Billing's messages have none.
     """
 
     message: Message
@@ -64,17 +64,17 @@ class BudgetNotification:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A message that is no budget notification, and why."""
+    """A message that is not a budget notification, and why."""
 
     message: Message
     reason: str
 
 
 def read_notification(data: object, *, replay: bool = False) -> BudgetNotification | Malformed:
-    """Return what the data of a Pub/Sub CloudEvent says: `{"message": {"data": base64, "attributes": {…}, …}}`.
+    """Return the notification in the body of a push: `{"message": {"data": base64, "attributes": {…}, …}}`.
 
-    Never raises for what a message may hold; what is wrong with it is in the answer. In a replay, the time at which
-    the message was published is taken from its attribute.
+    Never raises: a message that cannot be read is Malformed, with the reason. In a replay, the publish time is that of
+    the attribute `spotkeeper-replayed-at`.
     """
     envelope = _mapping(_mapping(data).get("message"))
     attributes = {
@@ -82,13 +82,13 @@ def read_notification(data: object, *, replay: bool = False) -> BudgetNotificati
     }
     try:
         body = _body(envelope)
-    except RefusedRequestError as fault:
-        return Malformed(_message(envelope, attributes, ""), str(fault))
+    except RefusedRequestError as problem:
+        return Malformed(_message(envelope, attributes, ""), str(problem))
     message = _message(envelope, attributes, body.decode(errors="replace")[:_LONGEST_BODY])
     try:
         return _notification(message, _object(body), replay=replay)
-    except RefusedRequestError as fault:
-        return Malformed(message, str(fault))
+    except RefusedRequestError as problem:
+        return Malformed(message, str(problem))
 
 
 def _message(envelope: Mapping[str, object], attributes: Mapping[str, str], body: str) -> Message:
@@ -123,10 +123,10 @@ def _notification(message: Message, fields: Mapping[str, object], *, replay: boo
         source=source,
         billing_account_id=attributes.get("billingAccountId", ""),
         budget_id=attributes["budgetId"],
-        display_name=_optional_text(fields, "budgetDisplayName"),
+        display_name=_optional_string(fields, "budgetDisplayName"),
         cost=_amount(fields, "costAmount"),
         budget=_amount(fields, "budgetAmount"),
-        currency=_text(fields, "currencyCode"),
+        currency=_string(fields, "currencyCode"),
         interval_start=_time("costIntervalStart", fields.get("costIntervalStart")),
         period=_period(attributes) if source is Source.TRACKER else None,
         drill=DRILL in attributes,
@@ -168,20 +168,20 @@ def _amount(fields: Mapping[str, object], name: str) -> Decimal:
         message = f"{name} is {_shown(value)}, but must be a number"
         raise RefusedRequestError(message)
     if not -_LARGEST_AMOUNT < value < _LARGEST_AMOUNT:
-        message = f"{name} is {_shown(value)}, which is no amount of money"
+        message = f"{name} is {_shown(value)}, which is not an amount of money"
         raise RefusedRequestError(message)
     return Decimal(value).quantize(_SMALLEST_AMOUNT)
 
 
-def _text(fields: Mapping[str, object], name: str) -> str:
+def _string(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID:
-        message = f"{name} is {_shown(value)}, but must be a text"
+        message = f"{name} is {_shown(value)}, but must be a non-empty string"
         raise RefusedRequestError(message)
     return _writable(value)
 
 
-def _optional_text(fields: Mapping[str, object], name: str) -> str:
+def _optional_string(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
     return _writable(value) if isinstance(value, str) else ""
 
@@ -214,5 +214,5 @@ def _shown(value: object) -> str:
 
 
 def _writable(text: str) -> str:
-    """The text with what UTF-8 cannot hold replaced: JSON lets half of a surrogate pair stand."""
+    """Return the string with lone surrogates replaced, which JSON allows and UTF-8 cannot encode."""
     return text.encode(errors="replace").decode()[:_LONGEST_ID]

@@ -1,4 +1,4 @@
-"""What the enforcer reads from and acts on."""
+"""The ports of the enforcer: the fleet, Compute Engine, permissions and records."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from spotkeeper.pricing.price_history import DatedRate
 
 
 class FleetReader(Protocol):
-    """Compute Engine, for the fleet as it is now."""
+    """Compute Engine: the fleet as it is now."""
 
     def spot_vms(self, project_id: str, report: Report) -> Iterator[SpotVm]:
         """Yield all Spot instances of a project, without their price; raises UnavailableError."""
@@ -29,12 +29,12 @@ class PermissionReader(Protocol):
     """Identity and Access Management."""
 
     def missing(self, projects: Iterable[str]) -> tuple[str, ...]:
-        """Return what this function needs and may not do, as `PROJECT: permission`; raises UnavailableError."""
+        """Return the permissions this function lacks, as `PROJECT: permission`; raises UnavailableError."""
         ...
 
 
 class Records(Protocol):
-    """BigQuery: what is known of earlier notifications, and of prices; every verb raises UnavailableError."""
+    """BigQuery: earlier notifications, their plans and outcomes, and prices; every verb raises UnavailableError."""
 
     def history(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> History:
         """Return what is on record when a notification arrives."""
@@ -45,29 +45,30 @@ class Records(Protocol):
         ...
 
     def record(self, delivery: Delivery) -> None:
-        """Record a delivery that stops nothing."""
+        """Record a delivery that has no plan of its own."""
         ...
 
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
-        """Record a delivery and its plan, all or nothing; False when there are not `plans` plans now."""
+        """Record a delivery and its plan, all or nothing; False unless there are `plans` plans on record."""
         ...
 
     def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
-        """Record what came of a plan's orders."""
+        """Record the outcomes of a plan."""
         ...
 
     def stopped(self, rule: BudgetRule, now: datetime) -> tuple[list[StoppedVm], int]:
-        """Return what was stopped in budget periods that are over and not started since, and the starts of today."""
+        """Return what was stopped in earlier budget periods and not started since, and the number of starts today."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class EnforcerPorts:
-    """What the enforcer reads from and acts on."""
+    """What the enforcer reads from and acts on; `parallel_requests` is how many requests are sent at a time."""
 
     fleet: FleetReader
     actuator: Actuator
     permissions: PermissionReader
     records: Records
+    parallel_requests: int
     stopwatch: Callable[[], timedelta]
     wait: Callable[[timedelta], None]

@@ -1,4 +1,4 @@
-"""What the labels of an instance say to the enforcer: how important it is, and whether it is protected."""
+"""Priority and protection of an instance, by its labels."""
 
 import re
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ type Labels = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """The priority of an instance, and from what it follows."""
+    """The priority of an instance, and the label it comes from."""
 
     priority: Priority
     source: str
 
 
 def importance(labels: Labels, policy: Policy) -> Importance:
-    """Return the priority that the labels give; one that nobody has heard of counts as the highest.
+    """Return the priority by the labels; an unknown value counts as high.
 
-    Of several labels whose keys differ in case alone, the one that makes it most important holds.
+    Of labels whose keys differ only in case, the most important one holds.
     """
     unlabelled = Importance(policy.unlabelled_priority, f"no label {policy.priority_label}")
     found = (_importance(value, policy) for value in _values(labels, policy.priority_label))
@@ -33,11 +33,11 @@ def importance(labels: Labels, policy: Policy) -> Importance:
 
 
 def protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
-    """Return why an instance is protected, None when it is not.
+    """Return why an instance is protected, None if it is not.
 
     The label's value may be true, a reason, a last day such as 2026-12-31, or both: `2026-12-31-demo`. The last day
-    ends at midnight in America/Los_Angeles, like the days of a budget. A day that no calendar has protects for ever.
-    Of several labels whose keys differ in case alone, one that protects is enough.
+    ends at midnight in America/Los_Angeles, like the days of a budget. A day that does not exist protects for ever. Of
+    labels whose keys differ only in case, one that protects is enough.
     """
     found = (_protection(value, policy, now) for value in _values(labels, policy.protect_label))
     return next((reason for reason in found if reason is not None), None)
@@ -47,7 +47,7 @@ def _importance(value: str, policy: Policy) -> Importance:
     label = f"label {policy.priority_label}={value}"
     if value.lower() in Priority:
         return Importance(Priority(value.lower()), label)
-    return Importance(Priority.HIGH, f"{label} is none of {', '.join(Priority)}")
+    return Importance(Priority.HIGH, f"{label} is not {', '.join(Priority)}")
 
 
 def _protection(value: str, policy: Policy, now: datetime) -> str | None:
@@ -56,8 +56,8 @@ def _protection(value: str, policy: Policy, now: datetime) -> str | None:
     label = f"label {policy.protect_label}={value}" if value else f"label {policy.protect_label}"
     last_day = _last_day(value)
     if last_day is None:
-        return f"it is protected ({label})"
-    return f"it is protected to the end of {last_day} ({label})" if now < end_of_day(last_day) else None
+        return f"protected ({label})"
+    return f"protected to the end of {last_day} ({label})" if now < end_of_day(last_day) else None
 
 
 def _last_day(value: str) -> date | None:
@@ -69,6 +69,6 @@ def _last_day(value: str) -> date | None:
 
 
 def _values(labels: Labels, wanted: str) -> list[str]:
-    """The values of a label whose key may be written in any case; Compute Engine itself allows small letters only."""
+    """Return the values of a label, its key in any case; Compute Engine itself allows lowercase only."""
     sought = wanted.lower()
     return [value.strip() for key, value in labels if key.lower() == sought]

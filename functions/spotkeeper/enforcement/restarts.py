@@ -1,6 +1,6 @@
-"""Which of the instances that the enforcer stopped are started again, when a new budget period has begun."""
+"""Restarts: which instances the enforcer starts again in a new budget period, and in which order. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,12 +10,12 @@ from spotkeeper.enforcement.policies import Caps, Priority
 from spotkeeper.instances import Instance
 from spotkeeper.periods import rfc3339
 
-_AT_REST = frozenset({"TERMINATED", "STOPPED"})
+_STOPPED_STATES = frozenset({"TERMINATED", "STOPPED"})
 
 
 @dataclass(frozen=True, slots=True)
 class StoppedVm:
-    """An instance as it was when this function stopped it; `tried` says that starting it failed in this period."""
+    """An instance as it was when this function stopped it; `tried` if starting it has failed since."""
 
     instance: Instance
     priority: Priority
@@ -26,7 +26,7 @@ class StoppedVm:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """An instance to start again, and why it is its turn."""
+    """An instance to start again, and the reason."""
 
     stopped: StoppedVm
     reason: str
@@ -34,34 +34,31 @@ class Restart:
 
 
 def restarts(stopped: Iterable[StoppedVm], caps: Caps, starts_today: int) -> tuple[Restart, ...]:
-    """Return what to start: most important first, then what costs most; what failed before comes last."""
-    ordered = sorted(stopped, key=_order)
+    """Return what to start: most important first, then most expensive; what failed before comes last."""
+    ordered = sorted(stopped, key=_sort_key)
     allowance = max(min(caps.per_alert, caps.per_day - starts_today), 0)
-    return tuple(_restart(vm, place, ordered) for place, vm in enumerate(ordered[:allowance], 1))
+    return tuple(_restart(vm, rank, len(ordered)) for rank, vm in enumerate(ordered[:allowance], 1))
 
 
-def why_not_restart(vm: SpotVm, stopped: StoppedVm) -> str | None:
-    """Return why an instance is not what was stopped any more; None when it may be started."""
-    if vm.status not in _AT_REST:
-        return f"its status is {vm.status} already"
+def reason_not_to_restart(vm: SpotVm, stopped: StoppedVm) -> str | None:
+    """Return why an instance is not started: it changed since it was stopped; None if it may be started."""
+    if vm.status not in _STOPPED_STATES:
+        return f"status is {vm.status} already"
     if vm.started > stopped.stopped_at:
-        return f"somebody started it at {rfc3339(vm.started)}, and it was stopped again since"
+        return f"started by someone else at {rfc3339(vm.started)}, and stopped again since"
     if vm.instance.provisioning_model is not stopped.instance.provisioning_model:
-        return f"it is {vm.instance.provisioning_model} now, and was {stopped.instance.provisioning_model} when stopped"
+        return f"now {vm.instance.provisioning_model}, but {stopped.instance.provisioning_model} when it was stopped"
     if vm.instance.shape.machine_type != stopped.instance.shape.machine_type:
         now, then = vm.instance.shape.machine_type, stopped.instance.shape.machine_type
-        return f"its machine type is {now} now, and was {then} when it was stopped"
+        return f"machine type is now {now}, but was {then} when it was stopped"
     return None
 
 
-def _order(vm: StoppedVm) -> tuple[object, ...]:
+def _sort_key(vm: StoppedVm) -> tuple[object, ...]:
     cost = vm.hourly_cost_usd or Decimal(0)
     return vm.tried, -vm.priority.rank, -cost, vm.instance.name, vm.instance.key
 
 
-def _restart(vm: StoppedVm, place: int, ordered: Sequence[StoppedVm]) -> Restart:
-    reason = (
-        f"place {place} of {len(ordered)} in the order of starting: {vm.priority} priority, "
-        f"stopped at {rfc3339(vm.stopped_at)} in an earlier budget period"
-    )
-    return Restart(vm, reason, place)
+def _restart(vm: StoppedVm, rank: int, count: int) -> Restart:
+    reason = f"start {rank} of {count}: {vm.priority} priority, stopped in an earlier period ({rfc3339(vm.stopped_at)})"
+    return Restart(vm, reason, rank)

@@ -15,11 +15,11 @@ from spotkeeper.settings import (
     read_retry_timeout_seconds,
     setting_fields,
 )
-from spotkeeper.values import choice, from_text, integer, project_id
+from spotkeeper.values import choice, project_id
 
 
 class Mode(StrEnum):
-    """Whether the enforcer stops anything, or only says what it would stop."""
+    """Whether the enforcer stops instances, or only records its plans."""
 
     DRY_RUN = "dry_run"
     ENFORCE = "enforce"
@@ -27,21 +27,19 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnforcerSettings:
-    """Everything `enforce_budget_limit` is told by its environment."""
+    """The environment variables of `enforce_budget_limit`."""
 
     project_id: str
     mode: Mode
     policy: Policy
     dataset: str = "cost_tracking"
-    acting_seconds: int = 480
-    parallel_stops: int = 32
     retry_timeout_seconds: int = 60
     clock: Clock = Clock.SYSTEM
     endpoints: Endpoints = field(default_factory=Endpoints)
 
     @classmethod
     def from_mapping(cls, variables: Mapping[str, str]) -> "EnforcerSettings":
-        """Read the settings; raises SettingsError naming every variable that is wrong, and what it should be."""
+        """Read the settings; raises SettingsError naming every wrong variable and what it should be."""
         found = setting_fields(variables)
         endpoints = read_endpoints(found)
         settings = cls(
@@ -49,8 +47,6 @@ class EnforcerSettings:
             mode=found.required("ENFORCEMENT_MODE", choice(Mode), Mode.DRY_RUN),
             policy=found.required("ENFORCEMENT_POLICY", lambda text: Policy.from_json(str(text)), Policy({})),
             dataset=read_dataset(found),
-            acting_seconds=found.read("ACTING_SECONDS", from_text(integer(10, 540)), 480),
-            parallel_stops=found.read("PARALLEL_STOPS", from_text(integer(1, 100)), 32),
             retry_timeout_seconds=read_retry_timeout_seconds(found),
             clock=read_clock(found, endpoints),
             endpoints=endpoints,

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from spotkeeper.gcp.compute.spot_fleet import SpotFleet
 
 
+PARALLEL_REQUESTS = 32
+"""How many instances are stopped or started at a time; each client keeps as many connections."""
+
+
 def enforcer_ports(settings: EnforcerSettings) -> EnforcerPorts:
     """Connect to each service when it is needed."""
     compute = _ComputeWhenNeeded(settings)
@@ -39,6 +43,7 @@ def enforcer_ports(settings: EnforcerSettings) -> EnforcerPorts:
         actuator=compute,
         permissions=_PermissionsWhenNeeded(settings),
         records=_RecordsWhenNeeded(settings),
+        parallel_requests=PARALLEL_REQUESTS,
         stopwatch=lambda: timedelta(seconds=time.monotonic()),
         wait=lambda pause: time.sleep(pause.total_seconds()),
     )
@@ -114,7 +119,7 @@ class _ComputeWhenNeeded:
         from spotkeeper.gcp.compute.actuator import ComputeActuator  # noqa: PLC0415 (see above)
 
         settings = self._settings
-        return ComputeActuator(settings.endpoints.compute, self._patience, self._fleet.shapes, settings.parallel_stops)
+        return ComputeActuator(settings.endpoints.compute, self._patience, self._fleet.shapes, PARALLEL_REQUESTS)
 
 
 class _PermissionsWhenNeeded:

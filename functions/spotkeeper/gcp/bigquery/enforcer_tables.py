@@ -20,7 +20,7 @@ from google.cloud.bigquery import (
 
 from spotkeeper.enforcement.actions import Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
-from spotkeeper.enforcement.history import IN_HAND, History, RecordedStop
+from spotkeeper.enforcement.history import PENDING_STOP_TTL, History, RecordedAction
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.policies import BudgetRule, Priority
 from spotkeeper.enforcement.restarts import StoppedVm
@@ -66,7 +66,7 @@ class EnforcementRecords:
             _time("cost_interval_start", notification.interval_start),
             _time("period_end", current_period(notification.period, rule, max(now, notification.published_at)).end),
             _time("since", now - REDELIVERY),
-            _time("in_hand_since", now - IN_HAND),
+            _time("pending_since", now - PENDING_STOP_TTL),
             _time("day_start", budget_period(PeriodKind.DAY, now).start),
             ArrayQueryParameter("projects", "STRING", list(rule.projects)),
             ArrayQueryParameter("labels", "STRING", labels),
@@ -80,10 +80,10 @@ class EnforcementRecords:
                 stops_today=row["stops_today"],
                 plans=row["plans"],
                 plan=tuple(
-                    RecordedStop(_key(each), each["instance_name"], each["planned_at"], each["done"], each["restart"])
+                    RecordedAction(_key(each), each["instance_name"], each["planned_at"], each["done"], each["restart"])
                     for each in row["plan"]
                 ),
-                in_hand={_key(each): each["message_id"] for each in row["in_hand"]},
+                pending_stops={_key(each): each["message_id"] for each in row["pending_stops"]},
                 tracker_cost=row["tracker_cost"],
             )
 
@@ -155,7 +155,7 @@ def _plan(delivery: Delivery) -> list[Parameter]:
     made = delivery.plan
     return [
         ScalarQueryParameter("stops", "INT64", len(made.stops) if made else None),
-        ScalarQueryParameter("deferred", "INT64", made.left if made else None),
+        ScalarQueryParameter("deferred", "INT64", made.deferred if made else None),
         _amount("hourly_cost", made.hourly_cost_usd if made else None),
         _amount("hourly_savings", made.hourly_savings if made else None),
         ScalarQueryParameter("unpriced", "INT64", made.unpriced if made else None),
@@ -204,8 +204,8 @@ def _stopped_until(delivery: Delivery) -> datetime:
 def _outcome(outcome: Outcome) -> StructQueryParameter:
     return StructQueryParameter(
         None,
-        _string("project_id", outcome.order.key.project_id),
-        _string("instance_id", outcome.order.key.instance_id),
+        _string("project_id", outcome.request.key.project_id),
+        _string("instance_id", outcome.request.key.instance_id),
         _time("happened_at", outcome.happened_at),
         _string("event", outcome.event),
         _string("reason", outcome.reason),

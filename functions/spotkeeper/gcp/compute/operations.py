@@ -1,4 +1,4 @@
-"""Compute Engine's operations: a request is only done with when its operation has ended."""
+"""Compute Engine's operations: a request is finished when its operation is."""
 
 import time
 import uuid
@@ -32,7 +32,7 @@ class Place:
 
 
 class Operations:
-    """Follows operations to their end.
+    """Waits for operations.
 
     The clients' own way to wait, `result()`, asks Google's address whatever endpoint the client was given.
     """
@@ -49,8 +49,8 @@ class Operations:
     def followed(self, place: Place, request: Request, request_id: str, deadline: float) -> str:
         """Send a request and follow its operation to the end, up to a time of the monotonic clock; return its name.
 
-        A request whose id is known is answered with the operation it led to. When that one failed, the request is sent
-        again under an id that follows from it, so that trying again can help. Raises UnavailableError.
+        Compute Engine returns the same operation for the same request id. If that operation failed, the request is
+        sent again with an id derived from it, so that a retry is a new request. Raises UnavailableError.
         """
         name = problem = ""
         for _ in range(_MOST_REQUESTS):
@@ -58,7 +58,7 @@ class Operations:
                 operation = request(request_id)
             name, ended_at_once = str(operation.name), _is_done(operation)
             if not name:
-                message = "Compute Engine: a request was answered without the operation it led to"
+                message = "Compute Engine: unexpected response: a request without an operation"
                 raise UnavailableError(message)
             operation = self._ended(place, operation, deadline)
             problem = _problem(operation)
@@ -75,7 +75,7 @@ class Operations:
         while not _is_done(operation):
             left = deadline - time.monotonic()
             if left <= 0:
-                message = f"operation {name} has not ended in the time there was"
+                message = f"operation {name} did not finish before the deadline"
                 raise UnavailableError(message)
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
@@ -90,7 +90,7 @@ class Operations:
 
 
 def widen(client: Any, parallel: int) -> None:  # noqa: ANN401 (any client of compute_v1)
-    """Let a client keep as many connections as there are calls at once; there is no public way to its session."""
+    """Give a client a connection pool for so many parallel calls; its session has no public name."""
     session: requests.Session = client.transport._session  # noqa: SLF001
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=parallel))

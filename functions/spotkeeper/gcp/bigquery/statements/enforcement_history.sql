@@ -49,10 +49,10 @@ SELECT
   ARRAY(
     SELECT AS STRUCT project_id, zone, instance_id, message_id
     FROM enforcement_actions
-    WHERE message_id != @message_id AND mode = 'enforce' AND event != 'spared' AND happened_at >= @in_hand_since
+    WHERE message_id != @message_id AND mode = 'enforce' AND event != 'spared' AND happened_at >= @pending_since
     GROUP BY project_id, zone, instance_id, message_id
     HAVING LOGICAL_AND(event = 'planned')
-  ) AS in_hand,
+  ) AS pending_stops,
   (
     SELECT SUM(costs.cost)
     FROM spot_vm_costs AS costs

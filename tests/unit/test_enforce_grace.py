@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.errors import UnavailableError
 from tests.unit.enforcer_fakes import Cloud
@@ -37,7 +37,7 @@ def test_with_a_grace_every_guest_is_told_and_waited_for_once() -> None:
     assert names(cloud).index("wait") < names(cloud).index("find")
     assert set(cloud.told.values()) == {NOW + MINUTE}
     assert cloud.stopped_names() == ["a", "b", "c"]
-    assert {row.happened_at for row in cloud.tables.actions if row.event is Event.STOPPED} == {NOW + MINUTE}
+    assert {row.happened_at for row in cloud.tables.actions if row.event is ActionEvent.STOPPED} == {NOW + MINUTE}
 
 
 def test_without_a_grace_nobody_is_told_and_nobody_waits() -> None:

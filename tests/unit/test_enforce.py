@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, Message
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Policy
@@ -35,13 +35,13 @@ def test_an_exceeded_budget_stops_what_one_alert_may_and_records_why() -> None:
     assert verdict.name is VerdictName.OVER_BUDGET
     assert cloud.stopped_names() == ["a", "b", "c"]
     assert cloud.tables.verdicts() == [VerdictName.OVER_BUDGET]
-    assert cloud.tables.events(Event.PLANNED) == cloud.tables.events(Event.STOPPED) == ["a", "b", "c"]
-    assert cloud.tables.events(Event.SPARED) == ["d", "e"]
+    assert cloud.tables.events(ActionEvent.PLANNED) == cloud.tables.events(ActionEvent.STOPPED) == ["a", "b", "c"]
+    assert cloud.tables.events(ActionEvent.SPARED) == ["d", "e"]
     [delivery] = cloud.tables.deliveries
     assert (delivery.mode, delivery.received_at, delivery.gaps) == (Mode.ENFORCE, NOW, ())
     assert delivery.plan is not None
     assert (delivery.plan.hourly_cost_usd, delivery.plan.hourly_savings) == (Decimal(5), Decimal(3))
-    assert delivery.plan.left == 2
+    assert delivery.plan.deferred == 2
 
 
 def test_what_our_own_rows_say_was_spent_is_recorded_beside_it() -> None:
@@ -98,7 +98,7 @@ def test_a_dry_run_plans_everything_and_stops_nothing() -> None:
 
     assert verdict.may_stop
     assert cloud.changes == []
-    assert cloud.tables.events(Event.PLANNED) == ["a", "b", "c"]
+    assert cloud.tables.events(ActionEvent.PLANNED) == ["a", "b", "c"]
     assert {action.mode for action in cloud.tables.actions} == {Mode.DRY_RUN}
     assert set(calls(cloud)) == {"history", "rates", "spot_vms", "record_plan"}
 
@@ -111,7 +111,7 @@ def test_a_drill_goes_all_the_way_but_for_the_stops_and_tells_what_the_function_
     assert cloud.changes == []
     [delivery] = cloud.tables.deliveries
     assert delivery.missing_permissions == ("team-a-prod: compute.instances.stop",)
-    assert (delivery.mode, len(cloud.tables.events(Event.PLANNED))) == (Mode.DRY_RUN, 3)
+    assert (delivery.mode, len(cloud.tables.events(ActionEvent.PLANNED))) == (Mode.DRY_RUN, 3)
 
 
 def test_neither_a_drill_nor_a_dry_run_counts_as_stops_of_the_day() -> None:
@@ -211,12 +211,12 @@ def test_one_instance_that_fails_shields_no_other_and_the_redelivery_stops_it() 
         cloud.deliver(notification())
     assert [str(error) for error in raised.value.exceptions] == ["b: quota"]
     assert cloud.stopped_names() == ["a", "c"]
-    assert cloud.tables.events(Event.FAILED) == ["b"]
+    assert cloud.tables.events(ActionEvent.FAILED) == ["b"]
 
     cloud.refusing.clear()
     cloud.deliver(notification())
     assert cloud.stopped_names() == ["a", "c", "b"]
-    assert cloud.tables.events(Event.STOPPED) == ["a", "c", "b"]
+    assert cloud.tables.events(ActionEvent.STOPPED) == ["a", "c", "b"]
     cloud.deliver(notification())
     assert cloud.stopped_names() == ["a", "c", "b"]
 
@@ -228,8 +228,8 @@ def test_an_instance_that_fails_again_is_recorded_again() -> None:
         with pytest.raises(ExceptionGroup):
             cloud.deliver(notification())
 
-    assert cloud.tables.events(Event.FAILED) == ["b"] * 3
-    assert cloud.tables.events(Event.STOPPED) == ["a", "c"]
+    assert cloud.tables.events(ActionEvent.FAILED) == ["b"] * 3
+    assert cloud.tables.events(ActionEvent.STOPPED) == ["a", "c"]
 
 
 def test_a_redelivery_that_fails_names_what_failed() -> None:
@@ -249,8 +249,8 @@ def test_a_failure_that_nobody_foresaw_keeps_no_other_from_being_stopped_and_rec
     with pytest.raises(ExceptionGroup) as raised:
         cloud.deliver(notification())
     assert raised.value.exceptions == (fault,)
-    assert cloud.stopped_names() == cloud.tables.events(Event.STOPPED) == ["b", "c"]
-    assert cloud.tables.events(Event.FAILED) == ["a"]
+    assert cloud.stopped_names() == cloud.tables.events(ActionEvent.STOPPED) == ["b", "c"]
+    assert cloud.tables.events(ActionEvent.FAILED) == ["a"]
 
 
 def test_outcomes_that_cannot_be_recorded_are_recorded_by_the_redelivery() -> None:
@@ -262,9 +262,9 @@ def test_outcomes_that_cannot_be_recorded_are_recorded_by_the_redelivery() -> No
 
     cloud.down = set()
     cloud.deliver(notification())
-    assert cloud.stopped_names() == cloud.tables.events(Event.STOPPED) == ["a", "b", "c"]
-    assert {row.reason for row in cloud.tables.actions if row.event is Event.STOPPED} == {
-        "it was found TERMINATED when its plan was taken up again"
+    assert cloud.stopped_names() == cloud.tables.events(ActionEvent.STOPPED) == ["a", "b", "c"]
+    assert {row.reason for row in cloud.tables.actions if row.event is ActionEvent.STOPPED} == {
+        "found TERMINATED when the plan was resumed"
     }
 
 
@@ -273,7 +273,7 @@ def killed_while_stopping(cloud: Cloud) -> None:
     cloud.down = {"find"}
     with pytest.raises(ExceptionGroup):
         cloud.deliver(notification())
-    assert (cloud.tables.events(Event.PLANNED), cloud.changes) == (["a", "b", "c"], [])
+    assert (cloud.tables.events(ActionEvent.PLANNED), cloud.changes) == (["a", "b", "c"], [])
     cloud.down = set()
 
 
@@ -294,16 +294,16 @@ def test_an_instance_that_was_recreated_under_the_same_name_is_not_stopped() -> 
     cloud.deliver(notification())
 
     assert cloud.stopped_names() == ["b", "c"]
-    assert cloud.tables.events(Event.CHANGED) == ["a"]
+    assert cloud.tables.events(ActionEvent.CHANGED) == ["a"]
 
 
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        (labelled(FIVE[0], spotkeeper_protect="demo"), "it is protected (label spotkeeper-protect=demo)"),
-        (replace(FIVE[0], status="SUSPENDED"), "its status is SUSPENDED, and only RUNNING ones are stopped"),
-        (standard(FIVE[0]), "it is no Spot VM any more, but STANDARD"),
-        (labelled(FIVE[0], goog_gke_node=""), "it is a node of a GKE cluster, which would replace it: make its node"),
+        (labelled(FIVE[0], spotkeeper_protect="demo"), "protected (label spotkeeper-protect=demo)"),
+        (replace(FIVE[0], status="SUSPENDED"), "status SUSPENDED: only RUNNING instances are stopped"),
+        (standard(FIVE[0]), "no longer a Spot VM, but STANDARD"),
+        (labelled(FIVE[0], goog_gke_node=""), "GKE node, which the cluster would replace: resize its node"),
     ],
 )
 def test_what_changed_between_plan_and_stop_is_not_stopped(changed: SpotVm, reason: str) -> None:
@@ -317,7 +317,7 @@ def test_what_changed_between_plan_and_stop_is_not_stopped(changed: SpotVm, reas
         cloud.deliver(notification())
 
         assert cloud.stopped_names() == ["b", "c"]
-        [row] = [row for row in cloud.tables.actions if row.event is Event.CHANGED]
+        [row] = [row for row in cloud.tables.actions if row.event is ActionEvent.CHANGED]
         assert row.instance.name == "a"
         assert row.reason.startswith(reason)
 
@@ -327,8 +327,8 @@ def test_what_was_preempted_between_plan_and_stop_is_not_counted_as_stopped() ->
     cloud.before["find"] = lambda: cloud.has(replace(FIVE[0], status="TERMINATED"))
     cloud.deliver(notification())
 
-    assert cloud.tables.events(Event.CHANGED) == ["a"]
-    assert cloud.tables.events(Event.STOPPED) == ["b", "c"]
+    assert cloud.tables.events(ActionEvent.CHANGED) == ["a"]
+    assert cloud.tables.events(ActionEvent.STOPPED) == ["b", "c"]
 
 
 def test_a_changed_instance_is_done_with() -> None:
@@ -337,7 +337,7 @@ def test_a_changed_instance_is_done_with() -> None:
     cloud.deliver(notification())
     cloud.deliver(notification())
 
-    assert cloud.tables.events(Event.CHANGED) == ["a"]
+    assert cloud.tables.events(ActionEvent.CHANGED) == ["a"]
     assert calls(cloud).count("find") == 3
 
 
@@ -385,7 +385,7 @@ def test_while_records_are_down_nothing_is_stopped(down: str) -> None:
     assert (cloud.changes, cloud.tables.actions) == ([], [])
     cloud.down = set()
     cloud.deliver(notification())
-    assert cloud.stopped_names() == cloud.tables.events(Event.STOPPED) == ["a", "b", "c"]
+    assert cloud.stopped_names() == cloud.tables.events(ActionEvent.STOPPED) == ["a", "b", "c"]
 
 
 def test_a_plan_that_was_recorded_without_an_answer_is_finished_by_the_redelivery() -> None:
@@ -397,7 +397,7 @@ def test_a_plan_that_was_recorded_without_an_answer_is_finished_by_the_redeliver
 
     cloud.answer_lost = set()
     cloud.deliver(notification())
-    assert cloud.stopped_names() == cloud.tables.events(Event.STOPPED) == ["a", "b", "c"]
+    assert cloud.stopped_names() == cloud.tables.events(ActionEvent.STOPPED) == ["a", "b", "c"]
 
 
 def test_a_plan_is_made_again_when_another_one_was_recorded_meanwhile() -> None:
@@ -430,7 +430,7 @@ def test_a_message_that_never_gets_its_turn_is_delivered_again() -> None:
         cloud.before["record_plan"] = another
 
     cloud.before["record_plan"] = another
-    with pytest.raises(UnavailableError, match="5 times, another notification was planned for"):
+    with pytest.raises(UnavailableError, match="5 times, another notification was planned"):
         cloud.deliver(notification())
     assert len(cloud.stopped_names()) == 5
     assert not any(row.message_id == "message-1" for row in cloud.tables.actions)

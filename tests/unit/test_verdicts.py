@@ -80,7 +80,7 @@ def test_a_first_step_beyond_the_budget_leaves_what_is_over_it_alone() -> None:
     found = verdict(notification("110"), policy(rule(steps=steps(("1.2", "low")))))
 
     assert found.name is UNDER
-    assert found.reason == "110.00 USD of 100.00 USD is spent (110.0%); the first step is at 120.0%"
+    assert found.reason == "110.00 USD of 100.00 USD spent (110.0%); the lowest threshold is 120.0%"
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_a_first_step_beyond_the_budget_leaves_what_is_over_it_alone() -> None:
             notification("50"),
             policy(),
             UNDER,
-            "50.00 USD of 100.00 USD is spent (50.0%); the first step is at 100.0%",
+            "50.00 USD of 100.00 USD spent (50.0%); the lowest threshold is 100.0%",
         ),
         (
             notification("1234567.891", "1000000"),
             policy(rule(steps=STEPS)),
             OVER,
             (
-                "1,234,567.89 USD of 1,000,000.00 USD is spent (123.5%); from 120.0% on, low and medium and high "
+                "1,234,567.89 USD of 1,000,000.00 USD spent (123.5%); at 120.0%, low and medium and high "
                 "priority may be stopped"
             ),
         ),
@@ -105,7 +105,7 @@ def test_a_first_step_beyond_the_budget_leaves_what_is_over_it_alone() -> None:
             notification("85"),
             policy(rule(steps=STEPS)),
             NEARING,
-            "85.00 USD of 100.00 USD is spent (85.0%); from 80.0% on, low priority may be stopped",
+            "85.00 USD of 100.00 USD spent (85.0%); at 80.0%, low priority may be stopped",
         ),
         (
             notification(budget_id="budget-2"),
@@ -117,43 +117,43 @@ def test_a_first_step_beyond_the_budget_leaves_what_is_over_it_alone() -> None:
             notification(account="999999-BBBBBB-222222"),
             policy(billing_account_id=ACCOUNT),
             VerdictName.UNKNOWN_BUDGET,
-            "the billing account is '999999-BBBBBB-222222', not the policy's",
+            "billing account '999999-BBBBBB-222222' is not the policy's",
         ),
         (
             notification(currency="EUR"),
             policy(),
             VerdictName.OTHER_CURRENCY,
-            "the amounts are in EUR, but the policy has this budget in USD",
+            "amounts are in EUR, but the policy's budget is in USD",
         ),
         (
             notification(budget="0"),
             policy(),
             VerdictName.UNUSABLE_AMOUNT,
-            "a budget of 0.00 USD has no share that could be reached",
+            "no threshold can be reached of a budget of 0.00 USD",
         ),
         (
             notification(budget="-100"),
             policy(),
             VerdictName.UNUSABLE_AMOUNT,
-            "a budget of -100.00 USD has no share that could be reached",
+            "no threshold can be reached of a budget of -100.00 USD",
         ),
         (
             notification(),
             policy(snooze_until=NOW + SECOND),
             VerdictName.SNOOZED,
-            "120.00 USD of 100.00 USD is spent (120.0%), but the policy snoozes until 2026-07-21T14:15:01Z",
+            "120.00 USD of 100.00 USD spent (120.0%), but snoozed until 2026-07-21T14:15:01Z",
         ),
         (
             notification(),
             policy(rule(responses={Source.BILLING: Response.WARN, Source.TRACKER: Response.STOP})),
             VerdictName.WARN_ONLY,
-            "120.00 USD of 100.00 USD is spent (120.0%), but the policy lets the billing source only warn",
+            "120.00 USD of 100.00 USD spent (120.0%), but source billing may only warn",
         ),
         (
             tracker_alert(PeriodKind.DAY, budget_period(PeriodKind.DAY, NOW)),
             policy(),
             VerdictName.WARN_ONLY,
-            "120.00 USD of 100.00 USD is spent (120.0%), but the policy lets the tracker source only warn",
+            "120.00 USD of 100.00 USD spent (120.0%), but source tracker may only warn",
         ),
         (
             notification(start=at("2026-06-01T07:00:00")),
@@ -165,7 +165,7 @@ def test_a_first_step_beyond_the_budget_leaves_what_is_over_it_alone() -> None:
             notification(start=JULY.end),
             policy(),
             VerdictName.MALFORMED,
-            "costIntervalStart 2026-08-01T07:00:00Z is after the end of the present month, 2026-08-01T07:00:00Z",
+            "costIntervalStart 2026-08-01T07:00:00Z is after the end of the current month, 2026-08-01T07:00:00Z",
         ),
         (
             Malformed(Message("m", None, {}, ""), "the message has no data"),
@@ -296,7 +296,7 @@ def test_messages_of_a_monthly_budget_are_not_taken_for_those_of_a_quarter() -> 
     found = verdict(notification(start=at("2026-08-01T07:00:00")), policy(rule(period=PeriodKind.QUARTER)))
 
     assert found.reason == (
-        "it is about a period that began 2026-08-01T07:00:00Z, but the quarter of the policy began "
+        "costIntervalStart is 2026-08-01T07:00:00Z, but the quarter of the policy started "
         "2026-07-01T07:00:00Z: set the budget's period"
     )
 
@@ -305,7 +305,7 @@ def test_a_budget_of_fixed_dates_that_is_over_says_so() -> None:
     spring = policy(rule(period=CustomPeriod(date(2026, 3, 1), date(2026, 5, 31))))
     found = verdict(notification(start=at("2026-03-01T08:00:00")), spring)
 
-    assert (found.name, found.reason) == (EARLIER, "the last day of this budget ended 2026-06-01T07:00:00Z")
+    assert (found.name, found.reason) == (EARLIER, "the budget ended 2026-06-01T07:00:00Z")
     assert found.rule == spring.budgets["budget-1"]
     assert found.period == (PeriodKind.CUSTOM, at("2026-03-01T08:00:00"), at("2026-06-01T07:00:00"))
 
@@ -377,7 +377,7 @@ def test_the_history_gives_its_reason() -> None:
     again = verdict_with(History(received_before=True), first, notification())
     assert again.reason == "this message was received before"
     newer = verdict_with(History(latest=NOW + SECOND), first, notification())
-    assert newer.reason == "a newer notification of this budget, of 2026-07-21T14:15:01Z, was received already"
+    assert newer.reason == "superseded by a newer notification of this budget (2026-07-21T14:15:01Z)"
 
 
 AMOUNTS = st.decimals(-(10**18), 10**18, places=9, allow_nan=False)

@@ -7,61 +7,64 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.enforcement.actions import Event, Order, Verb, order
-from spotkeeper.enforcement.executor import Clockwork, Crew
-from spotkeeper.enforcement.preconditions import StopChecks
+from spotkeeper.enforcement.actions import ActionEvent, Verb, VmRequest, vm_request
+from spotkeeper.enforcement.executor import Deadline, Executor
+from spotkeeper.enforcement.preconditions import StopPreconditions
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
 from tests.unit.enforcer_fakes import Cloud, Gate, Killed
 from tests.unit.enforcer_samples import NOW, labelled, policy, vm
 
 SECOND = timedelta(seconds=1)
-CHECK = StopChecks(policy(), NOW).stop
+CHECK = StopPreconditions(policy(), NOW).stop
 
 
-def crew(cloud: Cloud, *, size: int = 1, limit: timedelta = 60 * SECOND, gate: Gate | None = None) -> Crew:
+def executor(cloud: Cloud, *, size: int = 1, limit: timedelta = 60 * SECOND, gate: Gate | None = None) -> Executor:
     ports = cloud.ports(gate) if gate else cloud.ports()
-    clock = Clockwork(NOW, limit, ports.stopwatch, ports.wait, ports.stopwatch())
-    return Crew(ports.actuator, clock, size)
+    deadline = Deadline(NOW, limit, ports.stopwatch, ports.wait, ports.stopwatch())
+    return Executor(ports.actuator, deadline, size)
 
 
-def orders(*names: str) -> list[Order]:
+def orders(*names: str) -> list[VmRequest]:
     keys = [vm(name).instance.key for name in names]
-    return [order(Verb.STOP, "message-1", key, name) for key, name in zip(keys, names, strict=True)]
+    return [vm_request(Verb.STOP, "message-1", key, name) for key, name in zip(keys, names, strict=True)]
 
 
-def carried_out(cloud: Cloud, names: Sequence[str], *, size: int = 1) -> dict[str, Event]:
-    outcomes = crew(cloud, size=size).carry_out(Verb.STOP, dict.fromkeys(orders(*names), CHECK))
-    return {outcome.order.name: outcome.event for outcome in outcomes}
+def carried_out(cloud: Cloud, names: Sequence[str], *, size: int = 1) -> dict[str, ActionEvent]:
+    outcomes = executor(cloud, size=size).execute(Verb.STOP, dict.fromkeys(orders(*names), CHECK))
+    return {outcome.request.name: outcome.event for outcome in outcomes}
 
 
 def test_the_clockwork_counts_from_the_beginning_of_the_delivery() -> None:
     cloud = Cloud()
-    clock = crew(cloud, limit=10 * SECOND).clock
+    deadline = executor(cloud, limit=10 * SECOND).deadline
 
-    assert (clock.time(), clock.left()) == (NOW, 10 * SECOND)
+    assert (deadline.now(), deadline.remaining()) == (NOW, 10 * SECOND)
     cloud.now += 4 * SECOND
-    assert (clock.time(), clock.left()) == (NOW + 4 * SECOND, 6 * SECOND)
+    assert (deadline.now(), deadline.remaining()) == (NOW + 4 * SECOND, 6 * SECOND)
     cloud.now += 7 * SECOND
-    assert (clock.time(), clock.left()) == (NOW + 11 * SECOND, timedelta(0))
+    assert (deadline.now(), deadline.remaining()) == (NOW + 11 * SECOND, timedelta(0))
 
 
 def test_every_order_has_an_outcome_with_its_operation_and_its_time() -> None:
     cloud = Cloud().has(vm("a"), vm("b"))
-    [first, second] = crew(cloud).carry_out(Verb.STOP, dict.fromkeys(orders("b", "a"), CHECK))
+    [first, second] = executor(cloud).execute(Verb.STOP, dict.fromkeys(orders("b", "a"), CHECK))
 
-    assert (first.order.name, first.event, first.reason) == ("b", Event.STOPPED, "done as planned")
-    assert (first.operation, first.error, first.fault, first.happened_at) == ("operation-0", None, None, NOW)
-    assert (second.order.name, second.operation) == ("a", "operation-1")
+    assert (first.request.name, first.event, first.reason) == ("b", ActionEvent.STOPPED, "done as planned")
+    assert (first.operation, first.error, first.exception, first.happened_at) == ("operation-0", None, None, NOW)
+    assert (second.request.name, second.operation) == ("a", "operation-1")
     assert cloud.stopped_names() == ["b", "a"]
 
 
 def test_one_order_that_fails_keeps_no_other_from_its_turn() -> None:
     cloud = Cloud(refusing={"id-b": UnavailableError("quota")}).has(vm("a"), vm("b"), vm("c"))
-    outcomes = crew(cloud).carry_out(Verb.STOP, dict.fromkeys(orders("a", "b", "c"), CHECK))
+    outcomes = executor(cloud).execute(Verb.STOP, dict.fromkeys(orders("a", "b", "c"), CHECK))
 
-    assert [outcome.event for outcome in outcomes] == [Event.STOPPED, Event.FAILED, Event.STOPPED]
-    assert (outcomes[1].reason, outcomes[1].error) == ("the next delivery of the message tries again", "quota")
+    assert [outcome.event for outcome in outcomes] == [ActionEvent.STOPPED, ActionEvent.FAILED, ActionEvent.STOPPED]
+    assert (outcomes[1].reason, outcomes[1].error) == (
+        "request failed; the next delivery of the message retries it",
+        "quota",
+    )
     assert outcomes[1].event.may_be_repeated
 
 
@@ -69,11 +72,15 @@ def test_one_order_that_fails_keeps_no_other_from_its_turn() -> None:
 def test_a_failure_that_nobody_foresaw_is_an_outcome_too(size: int) -> None:
     fault = KeyError("a field of the answer")
     cloud = Cloud(refusing={"id-a": fault}).has(vm("a"), vm("b"))
-    [failed, stopped] = crew(cloud, size=size).carry_out(Verb.STOP, dict.fromkeys(orders("a", "b"), CHECK))
+    [failed, stopped] = executor(cloud, size=size).execute(Verb.STOP, dict.fromkeys(orders("a", "b"), CHECK))
 
-    assert (failed.event, failed.fault, failed.error) == (Event.FAILED, fault, "KeyError('a field of the answer')")
-    assert (failed.reason, failed.happened_at) == ("nobody foresaw this failure", NOW)
-    assert (stopped.event, stopped.fault) == (Event.STOPPED, None)
+    assert (failed.event, failed.exception, failed.error) == (
+        ActionEvent.FAILED,
+        fault,
+        "KeyError('a field of the answer')",
+    )
+    assert (failed.reason, failed.happened_at) == ("unexpected error", NOW)
+    assert (stopped.event, stopped.exception) == (ActionEvent.STOPPED, None)
 
 
 def test_what_a_thread_logs_belongs_to_the_request_that_began_it() -> None:
@@ -85,7 +92,7 @@ def test_what_a_thread_logs_belongs_to_the_request_that_began_it() -> None:
         return nullcontext()
 
     request.set("this one")
-    crew(Cloud().has(vm("a"), vm("b")), size=2, gate=gate).carry_out(Verb.STOP, dict.fromkeys(orders("a", "b"), CHECK))
+    executor(Cloud().has(vm("a"), vm("b")), size=2, gate=gate).execute(Verb.STOP, dict.fromkeys(orders("a", "b"), CHECK))
 
     assert set(seen) == {"this one"}
 
@@ -100,32 +107,35 @@ def test_the_end_of_the_process_is_no_outcome() -> None:
     cloud = Cloud().has(vm("a"))
 
     with pytest.raises(Killed):
-        crew(cloud, gate=Ending()).carry_out(Verb.STOP, dict.fromkeys(orders("a"), CHECK))
+        executor(cloud, gate=Ending()).execute(Verb.STOP, dict.fromkeys(orders("a"), CHECK))
 
 
 def test_what_has_changed_since_the_plan_is_left_alone() -> None:
     cloud = Cloud().has(labelled(vm("a"), spotkeeper_protect="true"), vm("b", status="STAGING"))
 
-    assert set(carried_out(cloud, ["a", "b", "gone"]).values()) == {Event.CHANGED}
+    assert set(carried_out(cloud, ["a", "b", "gone"]).values()) == {ActionEvent.CHANGED}
     assert cloud.changes == []
 
 
 def test_what_vanishes_between_the_last_look_and_the_stop_is_gone() -> None:
     cloud = Cloud().has(vm("a"))
     cloud.before["act"] = cloud.vms.clear
-    [outcome] = crew(cloud).carry_out(Verb.STOP, dict.fromkeys(orders("a"), CHECK))
+    [outcome] = executor(cloud).execute(Verb.STOP, dict.fromkeys(orders("a"), CHECK))
 
-    assert (outcome.event, outcome.reason) == (Event.CHANGED, "it is gone: no instance has this id any more")
+    assert (outcome.event, outcome.reason) == (
+        ActionEvent.CHANGED,
+        "the instance no longer exists (no instance has this id)",
+    )
     assert outcome.operation is None
 
 
 def test_nothing_is_begun_that_has_no_time_left() -> None:
     cloud = Cloud().has(vm("a"))
-    late = crew(cloud, limit=SECOND)
+    late = executor(cloud, limit=SECOND)
     cloud.now += SECOND
-    [outcome] = late.carry_out(Verb.STOP, dict.fromkeys(orders("a"), CHECK))
+    [outcome] = late.execute(Verb.STOP, dict.fromkeys(orders("a"), CHECK))
 
-    assert (outcome.event, outcome.error) == (Event.FAILED, "no time left")
+    assert (outcome.event, outcome.error) == (ActionEvent.FAILED, "no time left")
     assert outcome.happened_at == NOW + SECOND
 
 
@@ -139,9 +149,9 @@ def test_many_are_stopped_at_once_and_no_more_than_the_size_of_the_crew() -> Non
                 together.wait()
             return nullcontext()
 
-    outcomes = crew(cloud, size=4, gate=Meeting()).carry_out(Verb.STOP, dict.fromkeys(orders(*"abcdefgh"), CHECK))
+    outcomes = executor(cloud, size=4, gate=Meeting()).execute(Verb.STOP, dict.fromkeys(orders(*"abcdefgh"), CHECK))
 
-    assert [outcome.order.name for outcome in outcomes] == list("abcdefgh")
+    assert [outcome.request.name for outcome in outcomes] == list("abcdefgh")
     assert sorted(cloud.stopped_names()) == list("abcdefgh")
 
 
@@ -150,7 +160,7 @@ GRACE = 30 * SECOND
 
 def test_the_guests_are_told_and_get_their_time() -> None:
     cloud = Cloud().has(vm("a"), vm("b"))
-    crew(cloud).warn(orders("a", "b"), GRACE, NOW)
+    executor(cloud).warn(orders("a", "b"), GRACE, NOW)
 
     assert set(cloud.told.values()) == {NOW + GRACE}
     assert cloud.now == NOW + GRACE
@@ -158,28 +168,28 @@ def test_the_guests_are_told_and_get_their_time() -> None:
 
 def test_guests_that_were_told_before_get_the_rest_of_their_time() -> None:
     cloud = Cloud(told={vm("a").instance.key: NOW - 5 * SECOND, vm("b").instance.key: NOW + 10 * SECOND})
-    crew(cloud).warn(orders("a", "b"), GRACE, NOW - GRACE)
+    executor(cloud).warn(orders("a", "b"), GRACE, NOW - GRACE)
 
     assert cloud.now == NOW + 10 * SECOND
 
 
 def test_guests_whose_time_is_over_wait_no_more() -> None:
     cloud = Cloud(told={vm("a").instance.key: NOW - 5 * SECOND})
-    crew(cloud).warn(orders("a"), GRACE, NOW - GRACE)
+    executor(cloud).warn(orders("a"), GRACE, NOW - GRACE)
 
     assert cloud.now == NOW
 
 
 def test_an_older_warning_is_no_warning() -> None:
     cloud = Cloud(told={vm("a").instance.key: NOW - 5 * SECOND})
-    crew(cloud).warn(orders("a"), GRACE, NOW)
+    executor(cloud).warn(orders("a"), GRACE, NOW)
 
     assert cloud.told[vm("a").instance.key] == NOW + GRACE
 
 
 def test_no_guest_waits_longer_than_the_grace() -> None:
     cloud = Cloud(told={vm("a").instance.key: NOW + 100 * GRACE})
-    crew(cloud).warn(orders("a"), GRACE, NOW)
+    executor(cloud).warn(orders("a"), GRACE, NOW)
 
     assert cloud.now == NOW + GRACE
 
@@ -187,25 +197,28 @@ def test_no_guest_waits_longer_than_the_grace() -> None:
 @pytest.mark.parametrize("fault", [UnavailableError("conflict"), KeyError("fingerprint")])
 def test_a_guest_that_cannot_be_told_is_not_waited_for_and_keeps_no_other_from_being_told(fault: Exception) -> None:
     cloud = Cloud(deaf={"id-a": fault})
-    crew(cloud).warn(orders("a"), GRACE, NOW)
+    executor(cloud).warn(orders("a"), GRACE, NOW)
     assert cloud.now == NOW
 
-    crew(cloud).warn(orders("a", "b"), GRACE, NOW)
+    executor(cloud).warn(orders("a", "b"), GRACE, NOW)
     assert (list(cloud.told), cloud.now) == ([vm("b").instance.key], NOW + GRACE)
 
 
 def test_one_message_gives_one_request_for_an_instance_however_often_it_is_delivered() -> None:
     key = InstanceKey("team-a-prod", "us-central1-a", "1")
     numbers = {
-        order(verb, message, replaced, "name").request_id
+        vm_request(verb, message, replaced, "name").request_id
         for verb in Verb
         for message in ("message-1", "message-2")
         for replaced in (key, key._replace(instance_id="2"), key._replace(zone="us-central1-b"))
     }
 
     assert len(numbers) == 12
-    assert order(Verb.STOP, "message-1", key, "one") == order(Verb.STOP, "message-1", key, "one")
-    assert order(Verb.STOP, "message-1", key, "other").request_id == order(Verb.STOP, "message-1", key, "x").request_id
+    assert vm_request(Verb.STOP, "message-1", key, "one") == vm_request(Verb.STOP, "message-1", key, "one")
+    assert (
+        vm_request(Verb.STOP, "message-1", key, "other").request_id
+        == vm_request(Verb.STOP, "message-1", key, "x").request_id
+    )
 
 
 def test_a_request_id_is_a_uuid_as_compute_engine_wants_it() -> None:

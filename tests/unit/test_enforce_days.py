@@ -4,9 +4,9 @@ import random
 from decimal import ROUND_FLOOR
 from functools import cache
 
-from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.plans import RUNNING, SpotVm, why_not
+from spotkeeper.enforcement.plans import RUNNING, SpotVm, reason_to_spare
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Response
 from spotkeeper.enforcement.protection import importance
 from tests.unit.enforcer_days import (
@@ -55,25 +55,25 @@ def may_stop(said: BudgetNotification, vm: SpotVm, day: Day) -> bool:
         and used.responses[said.source] is Response.STOP
         and used.covers(vm.instance)
         and importance(vm.instance.labels, day.policy).priority in frozenset().union(*reached)
-        and why_not(vm, day.policy, DAY.end) is None
+        and reason_to_spare(vm, day.policy, DAY.end) is None
     )
 
 
 def assert_recorded(cloud: Cloud, seed: int) -> None:
     """What was stopped is on record as stopped, and nothing else is."""
-    assert sorted(cloud.tables.events(Event.STOPPED)) == sorted(cloud.stopped_names()), seed
+    assert sorted(cloud.tables.events(ActionEvent.STOPPED)) == sorted(cloud.stopped_names()), seed
 
 
 def assert_kept(cloud: Cloud, day: Day, seed: int) -> None:
     """Whatever happened, nothing was stopped twice, out of turn, or beyond a cap."""
     stopped = cloud.stopped_names()
     assert len(stopped) == len(set(stopped)), seed
-    ends = {*cloud.tables.events(Event.STOPPED), *cloud.tables.events(Event.CHANGED)}
-    assert set(cloud.tables.events(Event.STOPPED)) <= set(stopped) <= ends, seed
+    ends = {*cloud.tables.events(ActionEvent.STOPPED), *cloud.tables.events(ActionEvent.CHANGED)}
+    assert set(cloud.tables.events(ActionEvent.STOPPED)) <= set(stopped) <= ends, seed
     vms = {each.instance.name: each for each in day.fleet}
     said_by = {said.message.message_id: said for said in day.news}
     for row in cloud.tables.actions:
-        if row.event is Event.STOPPED:
+        if row.event is ActionEvent.STOPPED:
             assert may_stop(said_by[row.message_id], vms[row.instance.name], day), seed
     for used in day.policy.budgets.values():
         running = sum(each.status == RUNNING and used.covers(each.instance) for each in day.fleet)
@@ -83,7 +83,7 @@ def assert_kept(cloud: Cloud, day: Day, seed: int) -> None:
             planned = [
                 row
                 for row in cloud.tables.actions
-                if (row.message_id, row.event) == (said.message.message_id, Event.PLANNED)
+                if (row.message_id, row.event) == (said.message.message_id, ActionEvent.PLANNED)
             ]
             assert len(planned) <= day.policy.budgets.get(said.budget_id, used).caps.per_alert, seed
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.enforcement.actions import Event
-from spotkeeper.enforcement.history import IN_HAND
+from spotkeeper.enforcement.actions import ActionEvent
+from spotkeeper.enforcement.history import PENDING_STOP_TTL
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.policies import Caps, Policy
 from tests.unit.enforcer_fakes import Cloud, Gate, Killed, Killer
@@ -41,16 +41,18 @@ def test_two_messages_at_once_stop_as_many_as_one_after_the_other(budgets: tuple
     for seed in range(40):
         cloud = at_once(seed, BUDGETS, *(news(each, f"message-{number}") for number, each in enumerate(budgets)))
 
-        planned = cloud.tables.events(Event.PLANNED)
+        planned = cloud.tables.events(ActionEvent.PLANNED)
         assert sorted(planned) == ["a", "b", "c", "d"], seed
-        assert Counter(cloud.tables.events(Event.STOPPED)) == Counter(cloud.stopped_names()) == Counter(planned), seed
+        assert (
+            Counter(cloud.tables.events(ActionEvent.STOPPED)) == Counter(cloud.stopped_names()) == Counter(planned)
+        ), seed
 
 
 def left_by_one_that_died() -> Cloud:
     """Return a cloud in which a delivery was killed between its plan and its first stop."""
     cloud = Cloud().has(*FLEET)
     killer = Killer(boundary=0)
-    while not cloud.tables.events(Event.PLANNED):
+    while not cloud.tables.events(ActionEvent.PLANNED):
         killer = Killer(killer.boundary + 1)
         with pytest.raises(Killed):
             cloud.deliver(news("one", "died"), BUDGETS, gate=killer)
@@ -58,21 +60,21 @@ def left_by_one_that_died() -> Cloud:
     return cloud
 
 
-def test_what_another_message_has_in_hand_is_spared_and_the_reason_names_that_message() -> None:
+def test_what_another_message_is_about_to_stop_is_spared_and_the_reason_names_that_message() -> None:
     cloud = left_by_one_that_died()
     cloud.now = NEXT
 
     cloud.deliver(news("other", "next"), BUDGETS)
 
     assert cloud.stopped_names() == ["c", "d"]
-    reasons = {row.instance.name: row.reason for row in cloud.tables.actions if row.event is Event.SPARED}
-    assert reasons["a"] == reasons["b"] == "message died has planned its stop, which is under way"
+    reasons = {row.instance.name: row.reason for row in cloud.tables.actions if row.event is ActionEvent.SPARED}
+    assert reasons["a"] == reasons["b"] == "stop pending: planned by message died"
 
 
 @pytest.mark.parametrize(("late", "stopped"), [(timedelta(0), ["c", "d"]), (timedelta(seconds=1), ["a", "b"])])
-def test_what_a_delivery_that_died_had_in_hand_is_not_spared_for_ever(late: timedelta, stopped: list[str]) -> None:
+def test_what_a_delivery_that_died_was_about_to_stop_is_not_spared_for_ever(late: timedelta, stopped: list[str]) -> None:
     cloud = left_by_one_that_died()
-    cloud.now = NOW + IN_HAND + late
+    cloud.now = NOW + PENDING_STOP_TTL + late
 
     cloud.deliver(news("other", "next"), BUDGETS)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.enforcement.actions import Event
+from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.policies import Policy
 from spotkeeper.errors import UnavailableError
 from tests.unit.enforcer_fakes import Cloud, Killed, Killer
@@ -52,8 +52,8 @@ def test_a_delivery_killed_at_any_call_and_delivered_again_stops_every_planned_i
         deliver_until_done(cloud, used)
 
         assert sorted(cloud.stopped_names()) == ["a", "b", "c"], boundary
-        assert cloud.tables.events(Event.PLANNED) == ["a", "b", "c"], boundary
-        assert sorted(cloud.tables.events(Event.STOPPED)) == ["a", "b", "c"], boundary
+        assert cloud.tables.events(ActionEvent.PLANNED) == ["a", "b", "c"], boundary
+        assert sorted(cloud.tables.events(ActionEvent.STOPPED)) == ["a", "b", "c"], boundary
         boundaries += 1
     assert boundaries >= 2 * (4 + 2 * 3 + 1)
 
@@ -70,7 +70,7 @@ def test_a_delivery_killed_twice_stops_every_planned_instance_once() -> None:
             deliver_until_done(cloud, PLAIN)
 
             assert sorted(cloud.stopped_names()) == ["a", "b", "c"], (first, second)
-            assert sorted(cloud.tables.events(Event.STOPPED)) == ["a", "b", "c"], (first, second)
+            assert sorted(cloud.tables.events(ActionEvent.STOPPED)) == ["a", "b", "c"], (first, second)
 
 
 def test_a_killed_delivery_has_told_its_guests_once() -> None:

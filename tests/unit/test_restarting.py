@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.enforcement.actions import Event, Verb, order
+from spotkeeper.enforcement.actions import ActionEvent, Verb, vm_request
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Response, Source
@@ -61,7 +61,11 @@ def test_a_new_period_under_budget_starts_again_what_was_stopped_and_nothing_els
 
     assert verdict.name is VerdictName.UNDER_BUDGET
     assert cloud.started_names() == ["b", "c", "a"]
-    assert cloud.tables.events(Event.RESTART_PLANNED) == cloud.tables.events(Event.RESTARTED) == ["b", "c", "a"]
+    assert (
+        cloud.tables.events(ActionEvent.RESTART_PLANNED)
+        == cloud.tables.events(ActionEvent.RESTARTED)
+        == ["b", "c", "a"]
+    )
     cloud.deliver(news(message_id="next", published=MINUTE), USED)
     assert cloud.started_names() == ["b", "c", "a"]
 
@@ -122,7 +126,7 @@ def test_a_dry_run_and_a_drill_start_nothing(mode: Mode, drill: bool) -> None:  
     cloud.deliver(replace(news(), drill=drill), USED, mode=mode)
 
     assert cloud.started_names() == []
-    assert cloud.tables.events(Event.RESTART_PLANNED) == ["b", "c", "a"]
+    assert cloud.tables.events(ActionEvent.RESTART_PLANNED) == ["b", "c", "a"]
     cloud.deliver(news(message_id="in earnest", published=MINUTE), USED)
     assert cloud.started_names() == ["b", "c", "a"]
 
@@ -152,18 +156,18 @@ def test_no_more_are_started_than_one_alert_and_one_day_may() -> None:
 @pytest.mark.parametrize(
     ("found", "reason"),
     [
-        (None, "it is gone: no instance has this id any more"),
-        (vm("b"), "its status is RUNNING already"),
-        (vm("b", status="SUSPENDED"), "its status is SUSPENDED already"),
+        (None, "the instance no longer exists (no instance has this id)"),
+        (vm("b"), "status is RUNNING already"),
+        (vm("b", status="SUSPENDED"), "status is SUSPENDED already"),
         (
             vm("b", status="TERMINATED", started=NOW + MINUTE),
-            "somebody started it at 2026-07-21T14:16:00Z, and it was stopped again since",
+            "started by someone else at 2026-07-21T14:16:00Z, and stopped again since",
         ),
         (
             vm("b", status="TERMINATED", machine_type="n2-standard-8"),
-            "its machine type is n2-standard-8 now, and was e2-standard-25 when it was stopped",
+            "machine type is now n2-standard-8, but was e2-standard-25 when it was stopped",
         ),
-        (standard(vm("b", status="TERMINATED")), "it is STANDARD now, and was SPOT when stopped"),
+        (standard(vm("b", status="TERMINATED")), "now STANDARD, but SPOT when it was stopped"),
     ],
 )
 def test_what_is_gone_or_has_changed_is_not_started_and_done_with(found: SpotVm | None, reason: str) -> None:
@@ -175,9 +179,9 @@ def test_what_is_gone_or_has_changed_is_not_started_and_done_with(found: SpotVm 
     cloud.deliver(news(message_id="next", published=MINUTE), USED)
 
     assert cloud.started_names() == ["c", "a"]
-    assert [(row.instance.name, row.reason) for row in cloud.tables.actions if row.event is Event.NOT_RESTARTED] == [
-        ("b", reason)
-    ]
+    assert [
+        (row.instance.name, row.reason) for row in cloud.tables.actions if row.event is ActionEvent.NOT_RESTARTED
+    ] == [("b", reason)]
 
 
 def test_one_recreated_under_the_same_name_is_not_started() -> None:
@@ -194,7 +198,7 @@ def test_one_that_is_out_of_capacity_keeps_no_other_waiting_and_gets_another_tur
     cloud.refusing = {"id-b": UnavailableError("ZONE_RESOURCE_POOL_EXHAUSTED")}
     capped = policy(rule(steps=ALL, caps=Caps(per_alert=1)), restart=True)
     cloud.deliver(news(), capped)
-    assert cloud.tables.events(Event.RESTART_FAILED) == ["b"]
+    assert cloud.tables.events(ActionEvent.RESTART_FAILED) == ["b"]
     assert cloud.tables.actions[-1].error == "ZONE_RESOURCE_POOL_EXHAUSTED"
 
     cloud.refusing.clear()
@@ -211,8 +215,8 @@ def test_a_failure_that_nobody_foresaw_is_recorded_and_raised_and_keeps_no_other
     with pytest.raises(ExceptionGroup) as raised:
         cloud.deliver(news(), USED)
     assert [type(error) for error in raised.value.exceptions] == [KeyError]
-    assert cloud.started_names() == cloud.tables.events(Event.RESTARTED) == ["c", "a"]
-    assert cloud.tables.events(Event.RESTART_FAILED) == ["b"]
+    assert cloud.started_names() == cloud.tables.events(ActionEvent.RESTARTED) == ["c", "a"]
+    assert cloud.tables.events(ActionEvent.RESTART_FAILED) == ["b"]
 
 
 def test_a_restart_killed_at_any_call_and_delivered_again_starts_every_planned_instance_once() -> None:
@@ -226,7 +230,7 @@ def test_a_restart_killed_at_any_call_and_delivered_again_starts_every_planned_i
         cloud.deliver(news(), USED)
 
         assert sorted(cloud.started_names()) == ["a", "b", "c"], boundary
-        assert sorted(cloud.tables.events(Event.RESTARTED)) == ["a", "b", "c"], boundary
+        assert sorted(cloud.tables.events(ActionEvent.RESTARTED)) == ["a", "b", "c"], boundary
         if killer.passed <= boundary:
             break
     assert boundary >= 2 * (3 + 2 * 3 + 1)
@@ -259,7 +263,7 @@ def test_every_message_starts_with_requests_of_its_own() -> None:
     cloud = july_is_over()
     cloud.deliver(news(), USED)
 
-    requests = {order(Verb.START, "august", vm(name).instance.key, name).request_id for name in "abc"}
+    requests = {vm_request(Verb.START, "august", vm(name).instance.key, name).request_id for name in "abc"}
     assert requests <= set(cloud.operations)
 
 
@@ -273,14 +277,14 @@ def test_a_restart_that_cannot_be_recorded_is_finished_by_the_redelivery(down: s
 
     cloud.down = set()
     cloud.deliver(news(), USED)
-    assert cloud.started_names() == cloud.tables.events(Event.RESTARTED) == ["b", "c", "a"]
+    assert cloud.started_names() == cloud.tables.events(ActionEvent.RESTARTED) == ["b", "c", "a"]
 
 
 def test_two_restarts_at_the_same_time_do_not_both_count() -> None:
     cloud = july_is_over()
     cloud.before["record_plan"] = lambda: cloud.deliver(news(message_id="other", published=-MINUTE), USED)
 
-    with pytest.raises(UnavailableError, match="another notification was planned for at the same time"):
+    with pytest.raises(UnavailableError, match="another notification was planned at the same time"):
         cloud.deliver(news(), USED)
     cloud.deliver(news(), USED)
     assert cloud.started_names() == ["b", "c", "a"]
@@ -309,7 +313,7 @@ def test_a_plan_of_stops_is_never_finished_by_restarts_when_the_policy_has_chang
     cloud.answer_lost = set()
 
     assert cloud.deliver(news("60"), USED).name is VerdictName.REDELIVERED
-    assert cloud.tables.events(Event.RESTARTED) == cloud.started_names() == []
+    assert cloud.tables.events(ActionEvent.RESTARTED) == cloud.started_names() == []
 
 
 def test_what_an_hour_stopped_stays_so_for_the_rest_of_the_day() -> None:

@@ -1,0 +1,89 @@
+"""Records of a delivery, its plan and its outcomes, each with its log event.
+
+Nothing is stopped without its record: while BigQuery is unavailable, every step here raises UnavailableError.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.history import History
+from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.policies import BudgetRule
+from spotkeeper.enforcement.ports import Records
+from spotkeeper.enforcement.verdicts import VerdictName, verdict_with
+from spotkeeper.errors import UnavailableError
+from spotkeeper.logs import log_event
+
+RECORDS_UNAVAILABLE = "records unavailable: waiting for BigQuery"
+"""The log event that the log-based metric `spotkeeper/records_unavailable` counts."""
+
+
+@contextmanager
+def waiting_for_records(message_id: str) -> Iterator[None]:
+    """Log when BigQuery cannot be reached, and raise the UnavailableError: Pub/Sub will redeliver the message."""
+    try:
+        yield
+    except UnavailableError as error:
+        log_event(RECORDS_UNAVAILABLE, logging.ERROR, message_id=message_id, error=str(error))
+        raise
+
+
+def with_history(
+    records: Records, delivery: Delivery, notification: BudgetNotification, rule: BudgetRule
+) -> tuple[Delivery, History]:
+    """Return the delivery with the verdict that follows from what is on record, and that history."""
+    with waiting_for_records(delivery.message_id):
+        history = records.history(notification, rule, delivery.received_at)
+    verdict = verdict_with(history, delivery.verdict, notification)
+    return replace(delivery, verdict=verdict, tracker_cost=history.tracker_cost), history
+
+
+def record_delivery(records: Records, delivery: Delivery) -> None:
+    """Record a delivery that has no plan of its own."""
+    with waiting_for_records(delivery.message_id):
+        records.record(delivery)
+    _log_verdict(delivery)
+
+
+def record_plan(records: Records, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
+    """Record a delivery with its plan; False if another plan was recorded since `history` was read."""
+    with waiting_for_records(delivery.message_id):
+        recorded = records.record_plan(delivery, events, history.plans)
+    if recorded:
+        _log_verdict(delivery)
+    return recorded
+
+
+def record_outcomes(records: Records, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
+    """Record the outcomes of a plan; raises an ExceptionGroup of everything that failed, recording included."""
+    failures: list[Exception] = [
+        outcome.exception or UnavailableError(f"{outcome.request.name}: {outcome.error}")
+        for outcome in outcomes
+        if outcome.event is ActionEvent.FAILED or outcome.exception
+    ]
+    try:
+        with waiting_for_records(delivery.message_id):
+            records.record_outcomes(delivery, outcomes)
+    except UnavailableError as error:
+        failures.append(error)
+    if failures:
+        message = f"message {delivery.message_id} is not finished"
+        raise ExceptionGroup(message, failures)
+
+
+def _log_verdict(delivery: Delivery) -> None:
+    verdict, made = delivery.verdict, delivery.plan
+    log_event(
+        f"budget notification: {verdict.name}",
+        logging.WARNING if verdict.may_stop or verdict.name is VerdictName.MALFORMED else logging.INFO,
+        message_id=delivery.message_id,
+        reason=verdict.reason,
+        mode=delivery.mode,
+        gaps=delivery.gaps,
+        stops=[decision.vm.instance.name for decision in made.stops] if made else [],
+        hourly_savings=made.hourly_savings if made else None,
+    )
