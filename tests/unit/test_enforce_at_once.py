@@ -72,7 +72,9 @@ def test_what_another_message_is_about_to_stop_is_spared_and_the_reason_names_th
 
 
 @pytest.mark.parametrize(("late", "stopped"), [(timedelta(0), ["c", "d"]), (timedelta(seconds=1), ["a", "b"])])
-def test_what_a_delivery_that_died_was_about_to_stop_is_not_spared_for_ever(late: timedelta, stopped: list[str]) -> None:
+def test_what_a_delivery_that_died_was_about_to_stop_is_not_spared_for_ever(
+    late: timedelta, stopped: list[str]
+) -> None:
     cloud = left_by_one_that_died()
     cloud.now = NOW + PENDING_STOP_TTL + late
 

@@ -25,17 +25,17 @@ def executor(cloud: Cloud, *, size: int = 1, limit: timedelta = 60 * SECOND, gat
     return Executor(ports.actuator, deadline, size)
 
 
-def orders(*names: str) -> list[VmRequest]:
+def requests(*names: str) -> list[VmRequest]:
     keys = [vm(name).instance.key for name in names]
     return [vm_request(Verb.STOP, "message-1", key, name) for key, name in zip(keys, names, strict=True)]
 
 
 def carried_out(cloud: Cloud, names: Sequence[str], *, size: int = 1) -> dict[str, ActionEvent]:
-    outcomes = executor(cloud, size=size).execute(Verb.STOP, dict.fromkeys(orders(*names), CHECK))
+    outcomes = executor(cloud, size=size).execute(Verb.STOP, dict.fromkeys(requests(*names), CHECK))
     return {outcome.request.name: outcome.event for outcome in outcomes}
 
 
-def test_the_clockwork_counts_from_the_beginning_of_the_delivery() -> None:
+def test_the_deadline_counts_from_the_beginning_of_the_delivery() -> None:
     cloud = Cloud()
     deadline = executor(cloud, limit=10 * SECOND).deadline
 
@@ -46,9 +46,9 @@ def test_the_clockwork_counts_from_the_beginning_of_the_delivery() -> None:
     assert (deadline.now(), deadline.remaining()) == (NOW + 11 * SECOND, timedelta(0))
 
 
-def test_every_order_has_an_outcome_with_its_operation_and_its_time() -> None:
+def test_every_request_has_an_outcome_with_its_operation_and_its_time() -> None:
     cloud = Cloud().has(vm("a"), vm("b"))
-    [first, second] = executor(cloud).execute(Verb.STOP, dict.fromkeys(orders("b", "a"), CHECK))
+    [first, second] = executor(cloud).execute(Verb.STOP, dict.fromkeys(requests("b", "a"), CHECK))
 
     assert (first.request.name, first.event, first.reason) == ("b", ActionEvent.STOPPED, "done as planned")
     assert (first.operation, first.error, first.exception, first.happened_at) == ("operation-0", None, None, NOW)
@@ -56,9 +56,9 @@ def test_every_order_has_an_outcome_with_its_operation_and_its_time() -> None:
     assert cloud.stopped_names() == ["b", "a"]
 
 
-def test_one_order_that_fails_keeps_no_other_from_its_turn() -> None:
+def test_one_request_that_fails_keeps_no_other_from_its_turn() -> None:
     cloud = Cloud(refusing={"id-b": UnavailableError("quota")}).has(vm("a"), vm("b"), vm("c"))
-    outcomes = executor(cloud).execute(Verb.STOP, dict.fromkeys(orders("a", "b", "c"), CHECK))
+    outcomes = executor(cloud).execute(Verb.STOP, dict.fromkeys(requests("a", "b", "c"), CHECK))
 
     assert [outcome.event for outcome in outcomes] == [ActionEvent.STOPPED, ActionEvent.FAILED, ActionEvent.STOPPED]
     assert (outcomes[1].reason, outcomes[1].error) == (
@@ -72,7 +72,7 @@ def test_one_order_that_fails_keeps_no_other_from_its_turn() -> None:
 def test_a_failure_that_nobody_foresaw_is_an_outcome_too(size: int) -> None:
     fault = KeyError("a field of the answer")
     cloud = Cloud(refusing={"id-a": fault}).has(vm("a"), vm("b"))
-    [failed, stopped] = executor(cloud, size=size).execute(Verb.STOP, dict.fromkeys(orders("a", "b"), CHECK))
+    [failed, stopped] = executor(cloud, size=size).execute(Verb.STOP, dict.fromkeys(requests("a", "b"), CHECK))
 
     assert (failed.event, failed.exception, failed.error) == (
         ActionEvent.FAILED,
@@ -92,7 +92,9 @@ def test_what_a_thread_logs_belongs_to_the_request_that_began_it() -> None:
         return nullcontext()
 
     request.set("this one")
-    executor(Cloud().has(vm("a"), vm("b")), size=2, gate=gate).execute(Verb.STOP, dict.fromkeys(orders("a", "b"), CHECK))
+    executor(Cloud().has(vm("a"), vm("b")), size=2, gate=gate).execute(
+        Verb.STOP, dict.fromkeys(requests("a", "b"), CHECK)
+    )
 
     assert set(seen) == {"this one"}
 
@@ -107,7 +109,7 @@ def test_the_end_of_the_process_is_no_outcome() -> None:
     cloud = Cloud().has(vm("a"))
 
     with pytest.raises(Killed):
-        executor(cloud, gate=Ending()).execute(Verb.STOP, dict.fromkeys(orders("a"), CHECK))
+        executor(cloud, gate=Ending()).execute(Verb.STOP, dict.fromkeys(requests("a"), CHECK))
 
 
 def test_what_has_changed_since_the_plan_is_left_alone() -> None:
@@ -120,7 +122,7 @@ def test_what_has_changed_since_the_plan_is_left_alone() -> None:
 def test_what_vanishes_between_the_last_look_and_the_stop_is_gone() -> None:
     cloud = Cloud().has(vm("a"))
     cloud.before["act"] = cloud.vms.clear
-    [outcome] = executor(cloud).execute(Verb.STOP, dict.fromkeys(orders("a"), CHECK))
+    [outcome] = executor(cloud).execute(Verb.STOP, dict.fromkeys(requests("a"), CHECK))
 
     assert (outcome.event, outcome.reason) == (
         ActionEvent.CHANGED,
@@ -133,13 +135,13 @@ def test_nothing_is_begun_that_has_no_time_left() -> None:
     cloud = Cloud().has(vm("a"))
     late = executor(cloud, limit=SECOND)
     cloud.now += SECOND
-    [outcome] = late.execute(Verb.STOP, dict.fromkeys(orders("a"), CHECK))
+    [outcome] = late.execute(Verb.STOP, dict.fromkeys(requests("a"), CHECK))
 
     assert (outcome.event, outcome.error) == (ActionEvent.FAILED, "no time left")
     assert outcome.happened_at == NOW + SECOND
 
 
-def test_many_are_stopped_at_once_and_no_more_than_the_size_of_the_crew() -> None:
+def test_many_are_stopped_at_once_and_no_more_than_the_executor_s_limit() -> None:
     cloud = Cloud().has(*(vm(name) for name in "abcdefgh"))
     together = threading.Barrier(4, timeout=10)
 
@@ -149,7 +151,7 @@ def test_many_are_stopped_at_once_and_no_more_than_the_size_of_the_crew() -> Non
                 together.wait()
             return nullcontext()
 
-    outcomes = executor(cloud, size=4, gate=Meeting()).execute(Verb.STOP, dict.fromkeys(orders(*"abcdefgh"), CHECK))
+    outcomes = executor(cloud, size=4, gate=Meeting()).execute(Verb.STOP, dict.fromkeys(requests(*"abcdefgh"), CHECK))
 
     assert [outcome.request.name for outcome in outcomes] == list("abcdefgh")
     assert sorted(cloud.stopped_names()) == list("abcdefgh")
@@ -160,7 +162,7 @@ GRACE = 30 * SECOND
 
 def test_the_guests_are_told_and_get_their_time() -> None:
     cloud = Cloud().has(vm("a"), vm("b"))
-    executor(cloud).warn(orders("a", "b"), GRACE, NOW)
+    executor(cloud).warn(requests("a", "b"), GRACE, NOW)
 
     assert set(cloud.told.values()) == {NOW + GRACE}
     assert cloud.now == NOW + GRACE
@@ -168,28 +170,28 @@ def test_the_guests_are_told_and_get_their_time() -> None:
 
 def test_guests_that_were_told_before_get_the_rest_of_their_time() -> None:
     cloud = Cloud(told={vm("a").instance.key: NOW - 5 * SECOND, vm("b").instance.key: NOW + 10 * SECOND})
-    executor(cloud).warn(orders("a", "b"), GRACE, NOW - GRACE)
+    executor(cloud).warn(requests("a", "b"), GRACE, NOW - GRACE)
 
     assert cloud.now == NOW + 10 * SECOND
 
 
 def test_guests_whose_time_is_over_wait_no_more() -> None:
     cloud = Cloud(told={vm("a").instance.key: NOW - 5 * SECOND})
-    executor(cloud).warn(orders("a"), GRACE, NOW - GRACE)
+    executor(cloud).warn(requests("a"), GRACE, NOW - GRACE)
 
     assert cloud.now == NOW
 
 
 def test_an_older_warning_is_no_warning() -> None:
     cloud = Cloud(told={vm("a").instance.key: NOW - 5 * SECOND})
-    executor(cloud).warn(orders("a"), GRACE, NOW)
+    executor(cloud).warn(requests("a"), GRACE, NOW)
 
     assert cloud.told[vm("a").instance.key] == NOW + GRACE
 
 
 def test_no_guest_waits_longer_than_the_grace() -> None:
     cloud = Cloud(told={vm("a").instance.key: NOW + 100 * GRACE})
-    executor(cloud).warn(orders("a"), GRACE, NOW)
+    executor(cloud).warn(requests("a"), GRACE, NOW)
 
     assert cloud.now == NOW + GRACE
 
@@ -197,10 +199,10 @@ def test_no_guest_waits_longer_than_the_grace() -> None:
 @pytest.mark.parametrize("fault", [UnavailableError("conflict"), KeyError("fingerprint")])
 def test_a_guest_that_cannot_be_told_is_not_waited_for_and_keeps_no_other_from_being_told(fault: Exception) -> None:
     cloud = Cloud(deaf={"id-a": fault})
-    executor(cloud).warn(orders("a"), GRACE, NOW)
+    executor(cloud).warn(requests("a"), GRACE, NOW)
     assert cloud.now == NOW
 
-    executor(cloud).warn(orders("a", "b"), GRACE, NOW)
+    executor(cloud).warn(requests("a", "b"), GRACE, NOW)
     assert (list(cloud.told), cloud.now) == ([vm("b").instance.key], NOW + GRACE)
 
 
@@ -222,7 +224,7 @@ def test_one_message_gives_one_request_for_an_instance_however_often_it_is_deliv
 
 
 def test_a_request_id_is_a_uuid_as_compute_engine_wants_it() -> None:
-    number = replace(orders("a")[0]).request_id
+    number = replace(requests("a")[0]).request_id
 
     assert [len(part) for part in number.split("-")] == [8, 4, 4, 4, 12]
     assert number[14] == "5"

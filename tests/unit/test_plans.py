@@ -111,18 +111,18 @@ def test_no_other_verdict_stops_anything(name: VerdictName) -> None:
 @pytest.mark.parametrize(
     ("spared", "reason"),
     [
-        (vm(status="PROVISIONING"), "its status is PROVISIONING, and only RUNNING ones are stopped"),
-        (vm(status="STOPPING"), "its status is STOPPING, and only RUNNING ones are stopped"),
-        (vm(status="PENDING_STOP"), "its status is PENDING_STOP, and only RUNNING ones are stopped"),
-        (vm(status="A_NEW_ONE"), "its status is A_NEW_ONE, and only RUNNING ones are stopped"),
+        (vm(status="PROVISIONING"), "status PROVISIONING: only RUNNING instances are stopped"),
+        (vm(status="STOPPING"), "status STOPPING: only RUNNING instances are stopped"),
+        (vm(status="PENDING_STOP"), "status PENDING_STOP: only RUNNING instances are stopped"),
+        (vm(status="A_NEW_ONE"), "status A_NEW_ONE: only RUNNING instances are stopped"),
         (
             vm(labels={"goog-gke-node": ""}),
             "GKE node, which the cluster would replace: resize its node pool instead",
         ),
-        (vm(labels={"goog-gke-node-pool-provisioning-model": "spot"}), "it is a node of a GKE cluster, which would"),
+        (vm(labels={"goog-gke-node-pool-provisioning-model": "spot"}), "GKE node, which the cluster would replace"),
         (
             vm(managed_by="projects/1/zones/us-central1-a/instanceGroupManagers/gke-pool-1"),
-            "it is a node of a GKE cluster, which would",
+            "GKE node, which the cluster would replace",
         ),
         (labelled(vm(), spotkeeper_protect="demo"), "protected (label spotkeeper-protect=demo)"),
         (
@@ -231,23 +231,15 @@ def test_the_share_of_the_fleet_is_of_all_that_runs_in_scope() -> None:
 def test_of_two_caps_that_allow_as_many_the_first_is_named() -> None:
     found = made([vm(f"vm-{number:02}") for number in range(20)], caps=Caps(9, 3, Decimal("0.15")))
 
-    assert {each.reason.rpartition(": ")[2] for each in found.spared} == {
-        "limit of 3 stops per day (0 planned today)"
-    }
+    assert {each.reason.rpartition(": ")[2] for each in found.spared} == {"limit of 3 stops per day (0 planned today)"}
 
 
 def test_a_stop_says_its_place_what_it_saves_and_since_when_it_runs() -> None:
     found = made([important("a", "low", "1.23456"), important("b", "medium", None)])
 
     assert [each.reason for each in found.stops] == [
-        (
-            "stop 1 of 2: low priority (label priority=low), saves 1.2346 USD/h, "
-            "running since 2026-07-19T14:15:00Z"
-        ),
-        (
-            "stop 2 of 2: medium priority (label priority=medium), what it saves is not "
-            "known, running since 2026-07-19T14:15:00Z"
-        ),
+        "stop 1 of 2: low priority (label priority=low), saves 1.2346 USD/h, running since 2026-07-19T14:15:00Z",
+        ("stop 2 of 2: medium priority (label priority=medium), savings unknown, running since 2026-07-19T14:15:00Z"),
     ]
     assert [each.priority for each in found.stops] == [LOW, MEDIUM]
 

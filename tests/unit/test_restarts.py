@@ -78,9 +78,7 @@ def test_a_restart_says_its_place_and_why() -> None:
     [first, second] = restarts([stopped("a", HIGH), stopped("b")], Caps(), 0)
 
     assert (first.rank, second.rank) == (1, 2)
-    assert first.reason == (
-        "start 1 of 2: high priority, stopped in an earlier period (2026-07-20T14:15:00Z)"
-    )
+    assert first.reason == ("start 1 of 2: high priority, stopped in an earlier period (2026-07-20T14:15:00Z)")
 
 
 @settings(deadline=None)

@@ -1,6 +1,7 @@
 """The policy: what the operator allows the enforcer to do, read from JSON, every problem reported at once."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -8,8 +9,8 @@ from enum import StrEnum
 
 from spotkeeper.errors import RefusedRequestError, SettingsError
 from spotkeeper.instances import PROJECT_ID, Instance
-from spotkeeper.json_fields import Fields, choice, json_object, names, share, string, truth, whole
 from spotkeeper.periods import Period, PeriodKind, budget_period, end_of_day, parse_time, start_of_day
+from spotkeeper.values import Fields, Parser, boolean, choice, integer, string
 
 MAX_GRACE_SECONDS = 300
 _MAX_THRESHOLD = Decimal(10)
@@ -17,14 +18,14 @@ _MAX_STOPS = 1000
 _MAX_AGE_MINUTES = 7 * 24 * 60
 
 _RENAMED = {
-    "most_stops_per_alert": "renamed: write max_stops_per_alert",
-    "most_stops_per_day": "renamed: write max_stops_per_day",
-    "most_share_of_fleet": "renamed: write max_fleet_share",
-    "signals": "renamed: write sources",
+    "most_stops_per_alert": "max_stops_per_alert",
+    "most_stops_per_day": "max_stops_per_day",
+    "most_share_of_fleet": "max_fleet_share",
+    "signals": "sources",
 }
-"""Fields of a policy and of its budgets under their names of earlier versions, and what to write instead."""
+"""Old names of the fields of a policy and of its budgets, each with the one to use."""
 
-_REMOVED = {"without_records": "removed: the enforcer waits for BigQuery"}
+_REMOVED = {"without_records": "the enforcer waits for BigQuery"}
 
 
 class Priority(StrEnum):
@@ -126,10 +127,9 @@ class Policy:
     @classmethod
     def from_json(cls, text: str) -> "Policy":
         """Read a policy; raises SettingsError naming every wrong field and what it should be."""
-        problems: list[str] = []
-        policy = _policy(Fields(json_object(text), "", problems))
-        if problems:
-            raise SettingsError("; ".join(problems))
+        fields = Fields(_json_object(text))
+        policy = _policy(fields)
+        fields.raise_problems()
         return policy
 
     def snoozed(self, now: datetime) -> bool:
@@ -146,8 +146,8 @@ def _policy(fields: Fields) -> Policy:
     )
     budgets = fields.inner("budgets")
     rules = {budget_id: _rule(budget_id, budgets.inner(budget_id), shared) for budget_id in budgets.names()}
-    if not rules and not any(fault.startswith("budgets is ") for fault in fields.faults):
-        fields.faults.append("budgets is empty, but must name at least one budget by its id")
+    if not rules and not any(problem.startswith("budgets is ") for problem in fields.problems):
+        fields.problems.append("budgets is empty, but must name at least one budget by its id")
     without = Policy({})
     policy = Policy(
         budgets=rules,
@@ -155,12 +155,15 @@ def _policy(fields: Fields) -> Policy:
         priority_label=fields.read("priority_label", _label_key, without.priority_label),
         unlabelled_priority=fields.read("unlabelled_priority", choice(Priority), without.unlabelled_priority),
         protect_label=fields.read("protect_label", _label_key, without.protect_label),
-        minimum_age_minutes=fields.read("minimum_age_minutes", whole(0, _MAX_AGE_MINUTES), without.minimum_age_minutes),
+        minimum_age_minutes=fields.read(
+            "minimum_age_minutes", integer(0, _MAX_AGE_MINUTES), without.minimum_age_minutes
+        ),
         snooze_until=fields.read("snooze_until", _time, None),
-        restart=fields.read("restart", truth, without.restart),
-        grace_seconds=fields.read("grace_seconds", whole(0, MAX_GRACE_SECONDS), without.grace_seconds),
+        restart=fields.read("restart", boolean, without.restart),
+        grace_seconds=fields.read("grace_seconds", integer(0, MAX_GRACE_SECONDS), without.grace_seconds),
     )
-    fields.refuse({**_RENAMED, **_REMOVED})
+    fields.refuse_renamed(_RENAMED)
+    fields.refuse_removed(_REMOVED)
     fields.refuse_others()
     return policy
 
@@ -186,16 +189,16 @@ def _rule(budget_id: str, fields: Fields, shared: _Shared) -> BudgetRule:
         caps=_caps(fields, shared.caps),
         responses=_responses(fields.inner("sources"), shared.responses),
     )
-    fields.refuse(_RENAMED)
+    fields.refuse_renamed(_RENAMED)
     fields.refuse_others()
     return rule
 
 
 def _caps(fields: Fields, unset: Caps) -> Caps:
     return Caps(
-        per_alert=fields.read("max_stops_per_alert", whole(1, _MAX_STOPS), unset.per_alert),
-        per_day=fields.read("max_stops_per_day", whole(1, _MAX_STOPS), unset.per_day),
-        fleet_share=fields.read("max_fleet_share", share(Decimal(1)), unset.fleet_share),
+        per_alert=fields.read("max_stops_per_alert", integer(1, _MAX_STOPS), unset.per_alert),
+        per_day=fields.read("max_stops_per_day", integer(1, _MAX_STOPS), unset.per_day),
+        fleet_share=fields.read("max_fleet_share", _share(Decimal(1)), unset.fleet_share),
     )
 
 
@@ -206,7 +209,7 @@ def _responses(fields: Fields, unset: Mapping[Source, Response]) -> Mapping[Sour
 
 
 def _projects(value: object) -> tuple[str, ...]:
-    found = names(value)
+    found = _names(value)
     if not all(PROJECT_ID.fullmatch(name) for name in found):
         expected = "a list of project ids such as my-project-1 (not numbers, not names)"
         raise ValueError(expected)
@@ -221,7 +224,7 @@ def _label_key(value: object) -> str:
 
 
 def _label_values(value: object) -> frozenset[str]:
-    return frozenset(names([value] if isinstance(value, str) else value))
+    return frozenset(_names([value] if isinstance(value, str) else value))
 
 
 def _currency(value: object) -> str:
@@ -271,8 +274,52 @@ def _step(value: object, expected: str) -> Step:
     if not isinstance(value, dict) or value.keys() != {"threshold", "priorities"}:
         raise ValueError(expected)
     try:
-        reached = share(_MAX_THRESHOLD)(value["threshold"])
+        reached = _share(_MAX_THRESHOLD)(value["threshold"])
     except ValueError as problem:
         message = f"{expected}, and each threshold is {problem}"
         raise ValueError(message) from None
-    return Step(reached, frozenset(choice(Priority)(name) for name in names(value["priorities"])))
+    return Step(reached, frozenset(choice(Priority)(name) for name in _names(value["priorities"])))
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """Read a list of at least one name."""
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
+        expected = "a list of at least one name"
+        raise ValueError(expected)
+    return tuple(sorted(set(value)))
+
+
+def _share(most: Decimal) -> Parser[Decimal]:
+    """Return a parser of shares above 0 and up to this one; it recognizes a percentage."""
+
+    def parse(value: object) -> Decimal:
+        if not isinstance(value, Decimal) or not value.is_finite() or not 0 < value <= most:
+            expected = f"a share above 0 and up to {most}, where 1.0 is all of it"
+            if isinstance(value, Decimal) and most < value <= 100 * most:
+                expected += f": write {value / 100}"
+            raise ValueError(expected)
+        return value
+
+    return parse
+
+
+def _json_object(text: str) -> Mapping[str, object]:
+    """Read a JSON object, numbers as Decimal; raises SettingsError when it is none, or names a field twice."""
+    try:
+        found = json.loads(text, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=_once)
+    except (ValueError, RecursionError, ArithmeticError) as error:
+        message = f"not JSON: {error}"
+        raise SettingsError(message) from error
+    if not isinstance(found, dict):
+        message = f"not a JSON object, but {type(found).__name__}"
+        raise SettingsError(message)
+    return found
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = sorted(name for name in found if sum(name == each for each, _ in pairs) > 1)
+        message = f"duplicate key {twice[0]!r}"
+        raise ValueError(message)
+    return found
