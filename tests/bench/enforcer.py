@@ -12,12 +12,13 @@ from pathlib import Path
 
 from infra.local.stack.processes import Processes
 from spotkeeper.enforcement.actions import ActionEvent, Verb, vm_request
-from spotkeeper.enforcement.executor import Deadline, Executor
+from spotkeeper.enforcement.executor import Deadline, Executor, Skip
 from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from spotkeeper.gcp.compute.actuator import ComputeActuator
 from spotkeeper.gcp.compute.spot_fleet import SpotFleet
+from spotkeeper.gcp.enforcer import PARALLEL_REQUESTS
 from spotkeeper.periods import PeriodKind, budget_period
 from tests.bench.rows import ROUNDS, Row
 
@@ -48,11 +49,13 @@ def rows() -> Sequence[Row]:
         listed = time.perf_counter() - started
         planned = min(_cpu_seconds(vms) for _ in range(ROUNDS))
         stops = _plan(vms).stops
-        actuator = ComputeActuator(address, timedelta(minutes=1), fleet.shapes, 32)
-        clock = Deadline(NOW, timedelta(minutes=8), _stopwatch, lambda _: None, _stopwatch())
-        orders = {vm_request(Verb.STOP, "bench", each.vm.instance.key, each.vm.instance.name): _never for each in stops}
+        actuator = ComputeActuator(address, timedelta(minutes=1), fleet.shapes, PARALLEL_REQUESTS)
+        deadline = Deadline(NOW, timedelta(minutes=8), _stopwatch, lambda _: None, _stopwatch())
+        requests = {
+            vm_request(Verb.STOP, "bench", each.vm.instance.key, each.vm.instance.name): _never for each in stops
+        }
         started = time.perf_counter()
-        outcomes = Executor(actuator, clock, 32).execute(Verb.STOP, orders)
+        outcomes = Executor(actuator, deadline, PARALLEL_REQUESTS).execute(Verb.STOP, requests)
         stopped = time.perf_counter() - started
     done = sum(outcome.event is ActionEvent.STOPPED for outcome in outcomes)
     return [
@@ -96,8 +99,8 @@ def _stopwatch() -> timedelta:
     return timedelta(seconds=time.monotonic())
 
 
-def _never(vm: SpotVm | None) -> tuple[ActionEvent, str] | None:
-    return (ActionEvent.CHANGED, "it is gone") if vm is None else None
+def _never(vm: SpotVm | None) -> Skip | None:
+    return Skip(ActionEvent.CHANGED, "the instance no longer exists") if vm is None else None
 
 
 def _ignored(_: str) -> None:

@@ -93,6 +93,7 @@ class Function:
             actuator=cast("Any", _Actuator(call)),
             permissions=_Permissions(),
             records=cast("Any", _Records(call)),
+            parallel_requests=1,
             stopwatch=lambda: self.host.world.now - _EPOCH,
             wait=call.wait,
         )
