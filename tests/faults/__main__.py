@@ -1,4 +1,4 @@
-"""Both functions under fire.
+"""Both functions with injected faults.
 
 python -m tests.faults                     every fault at every place, and exit code 1 if one ends in a fourth way
 python -m tests.faults --only 'stop.*500'  those cells whose names match
@@ -23,7 +23,7 @@ from tests.faults.days import WARM_AFTER_DAYS, compared, lives
 from tests.faults.enforcer import Enforcer
 from tests.faults.kills import Kill, enforcer_target, killed_at_calls, killed_at_random, tracker_target
 from tests.faults.outcomes import Outcome
-from tests.faults.running import OPERATIONS, TRACKER, Range, Tried, all_cells, shooting_range, tried_at_once
+from tests.faults.running import OPERATIONS, TRACKER, Trials, Tried, all_cells, services, tried_at_once
 from tests.faults.tables import counted, overview, tables, written_between_marks
 from tests.faults.tracker import Tracker
 
@@ -54,15 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _matrix(options: argparse.Namespace) -> int:
     wanted = [cell for cell in all_cells(options.function or list(OPERATIONS)) if re.search(options.only, str(cell))]
-    begun = time.monotonic()
+    started = time.monotonic()
     tried: list[Tried] = []
     for each in tried_at_once(wanted, min(options.workers, max(len(wanted), 1)), every=options.all):
         tried.append(each)
-        if each.told.outcome is not Outcome.ABSENT:
-            _say(f"{each.cell}: {each.told.outcome} {each.told.reason} ({each.seconds:.1f} s)")
-    counts = counted(each.told for each in tried)
-    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
-    _say(f"{len(tried) - counts[Outcome.ABSENT]} cells in {time.monotonic() - begun:.0f} s: {told}")
+        if each.result.outcome is not Outcome.ABSENT:
+            _say(f"{each.cell}: {each.result.outcome} {each.result.reason} ({each.seconds:.1f} s)")
+    counts = counted(each.result for each in tried)
+    result = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
+    _say(f"{len(tried) - counts[Outcome.ABSENT]} cells in {time.monotonic() - started:.0f} s: {result}")
     if options.markdown:
         tried.sort(key=lambda each: wanted.index(each.cell))
         DOCS.write_text(written_between_marks(DOCS.read_text(), "matrix", tables(tried)))
@@ -76,14 +76,14 @@ def _kills(options: argparse.Namespace) -> int:
     said = sys.stdout
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         for name in options.function or list(OPERATIONS):
-            begun = time.monotonic()
-            with shooting_range() as here:
+            started = time.monotonic()
+            with services() as here:
                 kills = list(_killing(here, name, options))
             bad = sum(bool(kill.problems) for kill in kills)
             cut_off = sum(kill.cut_off for kill in kills)
             left = sum(kill.left_behind for kill in kills)
             said.write(
-                f"{name}: {len(kills)} kills in {time.monotonic() - begun:.0f} s, {cut_off} of them before the end, "
+                f"{name}: {len(kills)} kills in {time.monotonic() - started:.0f} s, {cut_off} of them before the end, "
                 f"{left} staging tables left to expire; wrong after {bad}\n"
             )
             said.flush()
@@ -91,7 +91,7 @@ def _kills(options: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def _killing(here: Range, name: str, options: argparse.Namespace) -> Iterator[Kill]:
+def _killing(here: Trials, name: str, options: argparse.Namespace) -> Iterator[Kill]:
     target = tracker_target(Tracker(here.place)) if name == TRACKER else enforcer_target(Enforcer(here.place))
     calls = options.kills == CALLS
     for kill in killed_at_calls(target) if calls else killed_at_random(target, int(options.kills), options.seed):
@@ -101,14 +101,14 @@ def _killing(here: Range, name: str, options: argparse.Namespace) -> Iterator[Ki
 
 
 def _days(options: argparse.Namespace) -> int:
-    begun = time.monotonic()
-    disturbed, twin = lives(options.days, options.seed)
-    problems = list(compared(disturbed, twin))
+    started = time.monotonic()
+    disturbed, reference = lives(options.days, options.seed)
+    problems = list(compared(disturbed, reference))
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     warm = min(WARM_AFTER_DAYS, options.days) - 1
     _say(
-        f"{options.days} days in {time.monotonic() - begun:.0f} s: {disturbed.disturbed} runs disturbed, "
+        f"{options.days} days in {time.monotonic() - started:.0f} s: {disturbed.disturbed} runs disturbed, "
         f"{disturbed.refused} refused, {len(problems)} differences; memory of the function after day {warm + 1} "
         f"{disturbed.memory_mib[warm]:.0f} MiB, at the end {disturbed.memory_mib[-1]:.0f} MiB"
     )

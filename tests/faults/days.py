@@ -1,4 +1,4 @@
-"""Weeks of hourly runs, a tenth of them under fire, compared day by day with those of an undisturbed twin."""
+"""Weeks of hourly runs, a tenth of them with a fault, compared day by day with undisturbed ones."""
 
 import contextlib
 import multiprocessing
@@ -18,7 +18,7 @@ from tests.faults.fleets import OWNER, at, living_fleet
 from tests.faults.injection import Fault, Kind
 from tests.faults.matrix import why_not_of
 from tests.faults.places import Place
-from tests.faults.running import shooting_range
+from tests.faults.running import services
 from tests.faults.snapshots import OF_THE_TIME, differences, hours, snapshot, without
 
 HOURS_A_DAY = 24
@@ -45,16 +45,16 @@ class Life:
 
 
 def lives(days: int, seed: int) -> tuple[Life, Life]:
-    """Live the same days twice at once: under fire, and in peace."""
+    """Live the same days twice at once: with faults and without."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=spawn) as pool:
-        disturbed, twin = pool.submit(_life, days, seed, SHARE_DISTURBED), pool.submit(_life, days, seed, 0.0)
-        return disturbed.result(), twin.result()
+        disturbed, reference = pool.submit(_life, days, seed, SHARE_DISTURBED), pool.submit(_life, days, seed, 0.0)
+        return disturbed.result(), reference.result()
 
 
-def compared(disturbed: Life, twin: Life) -> Iterator[str]:
+def compared(disturbed: Life, reference: Life) -> Iterator[str]:
     """Say on which days two lives differ, and which hours stayed incomplete."""
-    for day, rows in twin.days.items():
+    for day, rows in reference.days.items():
         yield from differences({day: list(disturbed.days.get(day, ()))}, {day: list(rows)})
     yield from (f"still incomplete: {hour}" for hour in disturbed.incomplete)
 
@@ -65,7 +65,7 @@ def _life(days: int, seed: int, share: float) -> Life:
     with (
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere),
-        shooting_range(fleet=living_fleet(days, seed)) as here,
+        services(fleet=living_fleet(days, seed)) as here,
     ):
         return _lived(here.place, days, chance, share)
 
@@ -88,7 +88,7 @@ def _lived(place: Place, days: int, chance: random.Random, share: float) -> Life
             memory.append(used)
     ours.send(None)
     process.join()
-    return _told(place, dataset, memory, disturbed, refused)
+    return _summary(place, dataset, memory, disturbed, refused)
 
 
 def _run(place: Place, function: "Connection", moment: datetime) -> tuple[int, float]:
@@ -101,22 +101,24 @@ def _run(place: Place, function: "Connection", moment: datetime) -> tuple[int, f
 
 def _faults(chance: random.Random) -> tuple[Fault, ...]:
     operation = chance.choice(sorted(tracker.OPERATIONS))
-    kind = chance.choice([kind for kind in Kind if why_not_of(kind, operation) is None and kind not in _NOT_TOLD])
+    kind = chance.choice([kind for kind in Kind if why_not_of(kind, operation) is None and kind not in _NOT_DETECTED])
     first = chance.choice((1, 1, 2, 3))
     return (Fault(operation, kind, first, chance.choice((first, None))),)
 
 
-_NOT_TOLD = frozenset({Kind.SLOW, Kind.SILENT, Kind.EMPTY})
+_NOT_DETECTED = frozenset({Kind.SLOW, Kind.SILENT, Kind.EMPTY})
 """Slow is only slow, silence takes a minute, and some empty answers nobody can tell from true ones: docs/faults.md."""
 
 
-def _told(place: Place, dataset: str, memory: Sequence[float], disturbed: int, refused: int) -> Life:
+def _summary(place: Place, dataset: str, memory: Sequence[float], disturbed: int, refused: int) -> Life:
     found = snapshot(place.client, dataset)
     days: dict[str, list[str]] = {}
     for row in found["spot_vm_costs"]:
         lines = without({"rows": [row]}, OF_THE_TIME)["rows"]
         days.setdefault(row["usage_start_time"][:10], []).extend(lines)
     incomplete = [
-        hour for hour, told in hours(found).items() if not told.complete or OWNER.project_id not in told.projects
+        hour
+        for hour, recorded in hours(found).items()
+        if not recorded.complete or OWNER.project_id not in recorded.projects
     ]
     return Life({day: sorted(rows) for day, rows in days.items()}, incomplete, memory, disturbed, refused)

@@ -1,4 +1,4 @@
-"""The enforcer under fire: a delivery with a fault, the same again without, and what was stopped and recorded."""
+"""A delivery to the enforcer with a fault, the same again without, and what was stopped and recorded."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from tests.faults.deliveries import deliver
 from tests.faults.fleets import at
 from tests.faults.injection import Fault, Kind
 from tests.faults.keeping import keep, put_back
-from tests.faults.outcomes import CAUSES, Outcome, Told
+from tests.faults.outcomes import CAUSES, Outcome, Result
 from tests.faults.places import Place, schedule
 from tests.faults.snapshots import OF_THE_TIME, Snapshot, differences, snapshot, without
 
@@ -24,7 +24,7 @@ TARGET = "enforce_budget_limit"
 NOW, AGAIN, NEXT = at(4, 20), at(4, 21), at(4, 50)
 """When the message comes that a fault strikes, when it comes again, and when the next one does."""
 
-BUDGET = "budget-under-fire"
+BUDGET = "budget-with-faults"
 RULE = {"projects": [HOME_PROJECT], "max_stops_per_alert": 4}
 SETTINGS = {
     "RETRY_TIMEOUT_SECONDS": "2",
@@ -56,7 +56,7 @@ KEPT = "enforcer"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was answered and logged, what the tables say, and which VMs were told to stop, each by how many requests."""
+    """What was answered and logged, what the tables say, and the requests to stop each VM."""
 
     status: int
     reasons: Sequence[str]
@@ -75,7 +75,7 @@ class Enforcer:
     place: Place
     dataset: str = field(init=False)
     _kept: bool = False
-    _twins: dict[int, tuple[list[Seen], Mapping[str, int]]] = field(default_factory=dict)
+    _references: dict[int, tuple[list[Seen], Mapping[str, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the dataset."""
@@ -83,12 +83,12 @@ class Enforcer:
 
     def calls(self, operation: str) -> int:
         """How often an operation is called by the delivery that a fault strikes."""
-        return self._twin(_cost(operation))[1].get(operation, 0)
+        return self._reference(_cost(operation))[1].get(operation, 0)
 
-    def ends(self, fault: Fault) -> Told:
+    def ends(self, fault: Fault) -> Result:
         """Let one delivery be struck by a fault, and say how that ended."""
         cost = _cost(fault.operation)
-        twin, _ = self._twin(cost)
+        reference, _ = self._reference(cost)
         self.begin()
         function = self._function()
         self.place.injection.inject(fault)
@@ -96,33 +96,33 @@ class Enforcer:
         problems = self.place.injection.problems()
         self.place.injection.inject()
         problems += self.place.leftovers(self.dataset)
-        problems += _never(struck, twin[-1])
+        problems += _never(struck, reference[-1])
         if problems:
-            return Told(Outcome.WRONG, f"{struck.status} {struck.reasons}; {'; '.join(problems)}")
-        if struck.status == 200 and not _differ(struck, twin[0]):
-            return Told(Outcome.SAME)
+            return Result(Outcome.WRONG, f"{struck.status} {struck.reasons}; {'; '.join(problems)}")
+        if struck.status == 200 and not _differ(struck, reference[0]):
+            return Result(Outcome.SAME)
         later = [struck]
         while later[-1].status != 200 and len(later) <= MOST_DELIVERIES:
             later.append(self.look(function, "1", AGAIN, cost))
         later.append(self.look(function, "2", NEXT, cost))
-        return _judged(fault, struck, later, twin)
+        return _judged(fault, struck, later, reference)
 
     def undisturbed(self) -> Seen:
         """Return what comes of the first message without a fault."""
-        return self._twin(OVER)[0][0]
+        return self._reference(OVER)[0][0]
 
-    def _twin(self, cost: int) -> tuple[list[Seen], Mapping[str, int]]:
-        if cost not in self._twins:
+    def _reference(self, cost: int) -> tuple[list[Seen], Mapping[str, int]]:
+        if cost not in self._references:
             self.begin()
             function = self._function()
             self.place.injection.inject()
             first = self.look(function, "1", NOW, cost)
             calls = dict(self.place.injection.inject())
-            self._twins[cost] = [first, self.look(function, "2", NEXT, cost)], calls
-            if any(each.status != 200 for each in self._twins[cost][0]) or (cost == OVER and not first.stops):
-                message = f"an undisturbed delivery does not stop what it should: {self._twins[cost]}"
+            self._references[cost] = [first, self.look(function, "2", NEXT, cost)], calls
+            if any(each.status != 200 for each in self._references[cost][0]) or (cost == OVER and not first.stops):
+                message = f"an undisturbed delivery does not stop what it should: {self._references[cost]}"
                 raise AssertionError(message)
-        return self._twins[cost]
+        return self._references[cost]
 
     def begin(self) -> None:
         """Let the dataset hold four undisturbed hours, and Compute Engine be as it was."""
@@ -173,39 +173,39 @@ def _cost(operation: str) -> int:
     return UNDER if operation == "record" else OVER
 
 
-def _differ(seen: Seen, twin: Seen) -> list[str]:
-    problems = differences(without(seen.tables, OF_THE_DELIVERY), without(twin.tables, OF_THE_DELIVERY))
-    return problems if seen.stops == twin.stops else [*problems, f"stopped {seen.stops}, not {twin.stops}"]
+def _differ(seen: Seen, reference: Seen) -> list[str]:
+    problems = differences(without(seen.tables, OF_THE_DELIVERY), without(reference.tables, OF_THE_DELIVERY))
+    return problems if seen.stops == reference.stops else [*problems, f"stopped {seen.stops}, not {reference.stops}"]
 
 
-def _never(seen: Seen, twin: Seen) -> list[str]:
+def _never(seen: Seen, reference: Seen) -> list[str]:
     """What must not be at any time, whatever went wrong."""
-    problems = [f"{name} was stopped, which is to be spared" for name in seen.stops.keys() - twin.stops.keys()]
+    problems = [f"{name} was stopped, which is to be spared" for name in seen.stops.keys() - reference.stops.keys()]
     problems += [f"{name} was stopped {times} times" for name, times in seen.stops.items() if times > 1]
     return problems + [
         f"{name} was stopped without a plan" for name in seen.stops.keys() - seen.names("planned").keys()
     ]
 
 
-def _judged(fault: Fault, struck: Seen, later: Sequence[Seen], twin: Sequence[Seen]) -> Told:
+def _judged(fault: Fault, struck: Seen, later: Sequence[Seen], reference: Sequence[Seen]) -> Result:
     """Say how it ended, when it did not end as it would have without the fault."""
-    told, last = f"{struck.status} {struck.reasons}", later[-1]
+    answered, last = f"{struck.status} {struck.reasons}", later[-1]
     if any(each.status != 200 for each in later[-2:]):
-        return Told(Outcome.WRONG, f"{told}; it never came to an end: {[each.reasons for each in later]}")
-    if problems := [problem for each in later for problem in _never(each, twin[-1])]:
-        return Told(Outcome.WRONG, f"{told}; later {problems}")
-    if last.stops != twin[-1].stops:
-        return Told(Outcome.WRONG, f"{told}; in the end {last.stops} were stopped, not {twin[-1].stops}")
+        return Result(Outcome.WRONG, f"{answered}; it never came to an end: {[each.reasons for each in later]}")
+    if problems := [problem for each in later for problem in _never(each, reference[-1])]:
+        return Result(Outcome.WRONG, f"{answered}; later {problems}")
+    if last.stops != reference[-1].stops:
+        return Result(Outcome.WRONG, f"{answered}; in the end {last.stops} were stopped, not {reference[-1].stops}")
     for events in (("planned",), ("stopped", "changed")):
-        if last.names(*events) != twin[-1].names(*events):
-            return Told(Outcome.WRONG, f"{told}; recorded as {events}: {last.names(*events)}")
+        if last.names(*events) != reference[-1].names(*events):
+            return Result(Outcome.WRONG, f"{answered}; recorded as {events}: {last.names(*events)}")
     recorded = [gap for row in struck.tables["budget_notifications"] for gap in row["gaps"] or ()]
     refused = struck.status != 200 and not struck.names("planned") and not struck.stops
     return _named(Outcome.REFUSED if refused else Outcome.COMPLETED, fault, [*struck.reasons, *recorded])
 
 
-def _named(outcome: Outcome, fault: Fault, reasons: Sequence[str]) -> Told:
+def _named(outcome: Outcome, fault: Fault, reasons: Sequence[str]) -> Result:
     service, wanted = OPERATIONS[fault.operation], CAUSES.get(Kind(fault.kind), "")
     if any(service in reason and re.search(wanted, reason) for reason in reasons):
-        return Told(outcome)
-    return Told(Outcome.WRONG, f"{outcome}, but the cause is not named: {reasons}")
+        return Result(outcome)
+    return Result(Outcome.WRONG, f"{outcome}, but the cause is not named: {reasons}")

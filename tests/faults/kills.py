@@ -23,7 +23,7 @@ from tests.faults.tracker import Tracker
 LONGER_THAN_A_RUN = 1.1
 MOST_SECONDS = 60.0
 PAUSE_SECONDS = 0.5
-"""Between a kill and the next call: what BigQuery was told already it does, as the real one would."""
+"""Between a kill and the next call: BigQuery finishes what it received, as the real one would."""
 
 OPERATION_SECONDS = 0.5
 HEARD = {Kind.RESET: "not heard", Kind.LOST: "heard"}
@@ -56,7 +56,7 @@ class Target:
 
 def tracker_target(victim: Tracker) -> Target:
     """A run of the tracker; after the next one all tables have to be those of an undisturbed run."""
-    twin = victim.undisturbed()
+    reference = victim.undisturbed()
     place, dataset = victim.place, victim.dataset
     settings = place.settings(dataset, tracker.SETTINGS)
 
@@ -66,7 +66,7 @@ def tracker_target(victim: Tracker) -> Target:
 
     def again() -> Sequence[str]:
         answer = schedule(place.function(tracker.TARGET, settings), tracker.DISTURBED)
-        return [f"{answer.status}: {each}" for each in differs(snapshot(place.client, dataset), twin.after)]
+        return [f"{answer.status}: {each}" for each in differs(snapshot(place.client, dataset), reference.after)]
 
     run = lambda: _forks.Process(target=victims.track, args=(settings, tracker.DISTURBED))  # noqa: E731
     return Target(place, dataset, begin, run, again)
@@ -74,7 +74,7 @@ def tracker_target(victim: Tracker) -> Target:
 
 def enforcer_target(victim: Enforcer) -> Target:
     """A delivery to the enforcer; after the next one each VM of the undisturbed plan has to be stopped once."""
-    twin = victim.undisturbed()
+    reference = victim.undisturbed()
     place, dataset = victim.place, victim.dataset
     settings = place.settings(dataset, enforcer.SETTINGS)
     published = enforcer.NOW - timedelta(seconds=5)
@@ -88,9 +88,9 @@ def enforcer_target(victim: Enforcer) -> Target:
         seen = victim.look(place.function(enforcer.TARGET, settings), "1", enforcer.AGAIN, OVER)
         return [
             *([] if seen.status == 200 else [f"answered {seen.status}: {seen.reasons}"]),
-            *_different("stopped", seen.stops, twin.stops),
-            *_different("planned", seen.names("planned"), twin.names("planned")),
-            *_different("recorded as stopped", seen.names("stopped"), twin.names("stopped")),
+            *_different("stopped", seen.stops, reference.stops),
+            *_different("planned", seen.names("planned"), reference.names("planned")),
+            *_different("recorded as stopped", seen.names("stopped"), reference.names("stopped")),
         ]
 
     run = lambda: _forks.Process(target=victims.enforce, args=(settings, BUDGET, published, OVER))  # noqa: E731

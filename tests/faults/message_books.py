@@ -84,17 +84,17 @@ class Books:
             self._acknowledged[sent.message_id] += answer.status == 200
             if answer.status == 200:
                 continue
-            told = f"{sent.message_id} was answered {answer.status} {answer.reasons}{answer.fault}"
+            subject = f"{sent.message_id} was answered {answer.status} {answer.reasons}{answer.fault}"
             if answer.fault or not answer.reasons or answer.status != 500:
-                yield f"{told}, which names no cause"
+                yield f"{subject}, which names no cause"
             elif step.fault is None and not (
                 len(step.sent) > 1 and all(AT_THE_SAME_TIME.search(each) for each in answer.reasons)
             ):
-                yield f"{told}, though nothing was in its way"
+                yield f"{subject}, though nothing was in its way"
             elif step.fault and len(step.sent) == 1:
                 service = OPERATIONS[step.fault.operation]
                 if not any(service in reason for reason in answer.reasons):
-                    yield f"{told}, which does not name {service}"
+                    yield f"{subject}, which does not name {service}"
 
     def _of_deliveries(self, step: Step) -> Iterator[str]:
         for sent in {each.message_id: each for each in step.sent}.values():
@@ -176,20 +176,20 @@ class Books:
         return max(min(fit, most, left), 0)
 
     def _of_request(self, step: Step, request: VmRequest) -> Iterator[str]:
-        told = f"{request.vm.name} was told to {request.verb}"
+        subject = f"{request.vm.name} was requested to {request.verb}"
         self.counts[request.verb] += 1
         said = {each.message_id: each.said for each in step.sent if each.said is not None}
         if step.mode != "enforce":
-            yield f"{told} in a dry run"
+            yield f"{subject} in a dry run"
         if not request.plans:
-            yield f"{told} without a plan on record"
+            yield f"{subject} without a plan on record"
         for message_id in request.plans:
             known = self._requests.setdefault((message_id, request.verb, request.vm.instance_id), request.request_id)
             if known != request.request_id and len(request.plans) == 1:
-                yield f"{told} twice because of {message_id}"
+                yield f"{subject} twice because of {message_id}"
         reasons = {message_id: list(self._why_not(step, request, said[message_id])) for message_id in request.plans}
         if reasons and all(reasons.values()):
-            yield f"{told}: {reasons}"
+            yield f"{subject}: {reasons}"
 
     def _why_not(self, step: Step, request: VmRequest, said: Said) -> Iterator[str]:
         if request.verb == "stop":

@@ -1,4 +1,4 @@
-"""The enforcer in a process of its own, which takes messages one by one or several at once until it is told to end."""
+"""The enforcer in a process of its own, which takes messages one by one or several at once until it receives None."""
 
 import logging
 import os
@@ -48,11 +48,11 @@ def serve(calls: Connection) -> None:
     logging.getLogger("spotkeeper").addHandler(heard)
     flask.got_request_exception.connect(heard.note)
     enforcer = None
-    for told in iter(calls.recv, None):
-        if isinstance(told, dict):
-            enforcer = function(TARGET, told)
+    for received in iter(calls.recv, None):
+        if isinstance(received, dict):
+            enforcer = function(TARGET, received)
         elif enforcer is not None:
-            calls.send((_answers(enforcer, told, heard), _memory_mib()))
+            calls.send((_answers(enforcer, received, heard), _memory_mib()))
 
 
 def _answers(enforcer: Client, pushes: Sequence[Push], heard: "_Heard") -> list[Answer]:

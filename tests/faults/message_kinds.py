@@ -115,8 +115,8 @@ class Messages:
         )
         break_it(found, said)
         message = found.get("message")
-        told = message.get("messageId") if isinstance(message, dict) else None
-        return Sent(told if isinstance(told, str) else "", found, None, as_event=True)
+        sent_id = message.get("messageId") if isinstance(message, dict) else None
+        return Sent(sent_id if isinstance(sent_id, str) else "", found, None, as_event=True)
 
     def _spoil_body(self, found: dict[str, Any], said: Said) -> None:
         whole = body(said)
@@ -134,17 +134,17 @@ class Messages:
         found["message"]["data"] = base64.b64encode(json.dumps(fields).encode()).decode()
 
     def _spoil_attributes(self, found: dict[str, Any], said: Said) -> None:
-        told = attributes(said)
+        known = attributes(said)
         match self.chance.randrange(4):
             case 0:
                 found["message"]["attributes"] = self.chance.choice((None, [], "x", {}))
             case 1:
-                found["message"]["attributes"] = told | {"schemaVersion": self.chance.choice(("", "2.0", 1, None))}
+                found["message"]["attributes"] = known | {"schemaVersion": self.chance.choice(("", "2.0", 1, None))}
             case 2:
-                found["message"]["attributes"] = told | {"budgetId": self.chance.choice(("", None, 5, ["all"]))}
+                found["message"]["attributes"] = known | {"budgetId": self.chance.choice(("", None, 5, ["all"]))}
             case _:
                 wrong = self.chance.choice(("", "week", "MONTH", None))
-                found["message"]["attributes"] = told | {"source": SOURCE, "period": wrong}
+                found["message"]["attributes"] = known | {"source": SOURCE, "period": wrong}
 
     def _spoil_envelope(self, found: dict[str, Any], said: Said) -> None:
         del said
@@ -170,18 +170,18 @@ def body(said: Said) -> bytes:
 
 def attributes(said: Said) -> dict[str, Any]:
     """Return the attributes of a message."""
-    told = {"budgetId": said.budget_id, "billingAccountId": "account", "schemaVersion": "1.0"}
-    told |= {"source": SOURCE, "period": said.period} if said.period else {}
-    return told | ({"spotkeeper-drill": "true"} if said.drill else {})
+    known = {"budgetId": said.budget_id, "billingAccountId": "account", "schemaVersion": "1.0"}
+    known |= {"source": SOURCE, "period": said.period} if said.period else {}
+    return known | ({"spotkeeper-drill": "true"} if said.drill else {})
 
 
-def envelope(message_id: str, data: bytes, told: Mapping[str, Any], published: datetime) -> dict[str, Any]:
+def envelope(message_id: str, data: bytes, known: Mapping[str, Any], published: datetime) -> dict[str, Any]:
     """Return a message as Pub/Sub pushes it."""
     message = {
         "data": base64.b64encode(data).decode(),
         "messageId": message_id,
         "publishTime": _text(published),
-        "attributes": dict(told),
+        "attributes": dict(known),
     }
     return {"message": message, "subscription": "projects/data-platform/subscriptions/enforcer"}
 

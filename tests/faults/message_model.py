@@ -81,7 +81,9 @@ def priorities(said: Said, policy: Policy) -> set[str]:
 def steps_of(rule: Mapping[str, Any]) -> list[tuple[Decimal, Sequence[str]]]:
     """Return the steps of a budget."""
     return (
-        [(Decimal(str(step["share"])), step["priorities"]) for step in rule["steps"]] if "steps" in rule else [*STEPS]
+        [(Decimal(str(step["threshold"])), step["priorities"]) for step in rule["steps"]]
+        if "steps" in rule
+        else [*STEPS]
     )
 
 

@@ -34,7 +34,7 @@ from tests.faults.message_kinds import KNOWN_BUDGETS, Messages, Sent
 from tests.faults.message_model import MAY_STOP
 from tests.faults.message_watch import Watch, asked
 from tests.faults.places import Place, schedule
-from tests.faults.running import shooting_range
+from tests.faults.running import services
 
 BEGIN = at(2)
 MOST_GROWTH = 1.1
@@ -58,7 +58,7 @@ WHERE message_id IN UNNEST(@message_ids) AND event != 'spared' AND happened_at >
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Summary:
     """What a run came to."""
 
     problems: Sequence[str]
@@ -89,16 +89,16 @@ def main(minutes: float, seed: int) -> int:
     with (
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere),
-        shooting_range(fleet=varied_fleet()) as here,
+        services(fleet=varied_fleet()) as here,
     ):
-        told = delivered(here.place, seed, until=time.monotonic() + minutes * 60)
-    said.write(f"{told}\n")
-    return 1 if told.problems or told.growth > MOST_GROWTH else 0
+        summary = delivered(here.place, seed, until=time.monotonic() + minutes * 60)
+    said.write(f"{summary}\n")
+    return 1 if summary.problems or summary.growth > MOST_GROWTH else 0
 
 
-def delivered(place: Place, seed: int, *, until: float = 0.0, steps: int = 0) -> Told:
+def delivered(place: Place, seed: int, *, until: float = 0.0, steps: int = 0) -> Summary:
     """Deliver messages up to a time of the monotonic clock, or so many steps, which have to do without prices."""
-    begun = time.monotonic()
+    started = time.monotonic()
     run = _Run(place, random.Random(seed))  # noqa: S311 (the same messages each time)
     problems: list[str] = []
     memory: list[float] = []
@@ -111,7 +111,7 @@ def delivered(place: Place, seed: int, *, until: float = 0.0, steps: int = 0) ->
                 sys.stderr.write(f"{problems[-1]}\n")
             memory.append(run.memory_mib)
             if number == steps or (not steps and time.monotonic() > until):
-                return Told(problems, run.books, memory, time.monotonic() - begun)
+                return Summary(problems, run.books, memory, time.monotonic() - started)
     raise AssertionError
 
 

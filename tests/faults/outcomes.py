@@ -35,7 +35,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Result:
     """An outcome, and why it is none of the three where it is not."""
 
     outcome: Outcome
@@ -52,30 +52,30 @@ class Story:
 
 
 def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
-    kind: Kind, service: str, answer: Answer, found: Story, twin: Story
-) -> Told:
+    kind: Kind, service: str, answer: Answer, found: Story, reference: Story
+) -> Result:
     """Say how a run with a fault ended, from the tables alone and from what the run itself claimed."""
-    if problems := differences(_later(found.mended), _later(twin.mended)):
-        return Told(Outcome.WRONG, f"{answer.status} {answer.body}; the next run did not mend it: {problems}")
-    if lacking := [hour for hour, told in hours(found.mended).items() if not told.complete]:
-        return Told(Outcome.WRONG, f"still incomplete: {lacking}")
-    if invented := _invented(found, twin):
-        return Told(Outcome.WRONG, f"rows that an undisturbed run never wrote: {invented}")
+    if problems := differences(_later(found.mended), _later(reference.mended)):
+        return Result(Outcome.WRONG, f"{answer.status} {answer.body}; the next run did not mend it: {problems}")
+    if lacking := [hour for hour, recorded in hours(found.mended).items() if not recorded.complete]:
+        return Result(Outcome.WRONG, f"still incomplete: {lacking}")
+    if invented := _invented(found, reference):
+        return Result(Outcome.WRONG, f"rows that an undisturbed run never wrote: {invented}")
     if answer.status == 200 and answer.body.get("complete") is True:
-        if problems := differs(found.after, twin.after):
-            return Told(Outcome.WRONG, f"said to be complete, but {problems}")
-        return Told(Outcome.SAME)
+        if problems := differs(found.after, reference.after):
+            return Result(Outcome.WRONG, f"said to be complete, but {problems}")
+        return Result(Outcome.SAME)
     if answer.status == 200:
         causes = [f"{gap['source']} {gap['detail']}" for gap in answer.body["gaps"]]
         recorded = [row for row in found.after["tracker_runs"] if not row["complete"]]
         if not recorded:
-            return Told(Outcome.WRONG, "said to be incomplete, but not recorded so")
+            return Result(Outcome.WRONG, "said to be incomplete, but not recorded so")
         return _named(Outcome.COMPLETED, kind, service, causes)
     if answer.status == 503:
-        if halves := _halves(found, twin):
-            return Told(Outcome.WRONG, f"refused, but half-written: {halves}")
+        if halves := _halves(found, reference):
+            return Result(Outcome.WRONG, f"refused, but half-written: {halves}")
         return _named(Outcome.REFUSED, kind, service, [str(answer.body.get("error"))])
-    return Told(Outcome.WRONG, f"answered {answer.status} {answer.body}")
+    return Result(Outcome.WRONG, f"answered {answer.status} {answer.body}")
 
 
 def differs(found: Snapshot, wanted: Snapshot) -> list[str]:
@@ -83,32 +83,32 @@ def differs(found: Snapshot, wanted: Snapshot) -> list[str]:
     return differences(without(found, OF_THE_RUN), without(wanted, OF_THE_RUN))
 
 
-def _named(outcome: Outcome, kind: Kind, service: str, causes: Sequence[str]) -> Told:
+def _named(outcome: Outcome, kind: Kind, service: str, causes: Sequence[str]) -> Result:
     wanted = CAUSES.get(kind, "")
     if any(service in cause and re.search(wanted, cause) for cause in causes):
-        return Told(outcome)
-    return Told(Outcome.WRONG, f"{outcome}, but the cause is not named: {causes}")
+        return Result(outcome)
+    return Result(Outcome.WRONG, f"{outcome}, but the cause is not named: {causes}")
 
 
 def _later(found: Snapshot) -> Mapping[str, list[str]]:
     """What two datasets have in common that came to the same by another way."""
     plain = without(found, OF_THE_TIME)
-    plain["tracker_runs"] = sorted(f"{hour} {sorted(told.projects)}" for hour, told in hours(found).items())
+    plain["tracker_runs"] = sorted(f"{hour} {sorted(recorded.projects)}" for hour, recorded in hours(found).items())
     alerts = [{name: value for name, value in row.items() if name != "cost"} for row in found["budget_alerts"]]
     plain["budget_alerts"] = without({"budget_alerts": alerts}, OF_THE_TIME)["budget_alerts"]
     return plain
 
 
-def _invented(found: Story, twin: Story) -> list[str]:
+def _invented(found: Story, reference: Story) -> list[str]:
     """The cost rows with a cost that the undisturbed run would not have written."""
     ignored = OF_THE_TIME | {"price_status"}
     written = [row for row in found.after["spot_vm_costs"] if row["cost"] is not None]
-    known = set(without({"costs": twin.after["spot_vm_costs"]}, ignored)["costs"])
+    known = set(without({"costs": reference.after["spot_vm_costs"]}, ignored)["costs"])
     return [row for row in without({"costs": written}, ignored)["costs"] if row not in known][:2]
 
 
-def _halves(found: Story, twin: Story) -> list[str]:
+def _halves(found: Story, reference: Story) -> list[str]:
     """The tables that are neither as before nor as after an undisturbed run."""
     before, after = (without(each, OF_THE_RUN) for each in (found.before, found.after))
-    whole = without(twin.after, OF_THE_RUN)
+    whole = without(reference.after, OF_THE_RUN)
     return [name for name, rows in after.items() if rows not in (before[name], whole[name])]

@@ -105,5 +105,8 @@ def schedule(function: Client, moment: datetime, body: object = None) -> Answer:
     """Call the tracker as Cloud Scheduler does."""
     header = moment.isoformat().replace("+00:00", "Z")
     answer = function.post("/", json=body, headers={SCHEDULE_HEADER: header})
-    told: Any = answer.get_json(silent=True)
-    return Answer(answer.status_code, told if isinstance(told, dict) else {"text": answer.get_data(as_text=True)[:500]})
+    body_json: Any = answer.get_json(silent=True)
+    return Answer(
+        answer.status_code,
+        body_json if isinstance(body_json, dict) else {"text": answer.get_data(as_text=True)[:500]},
+    )

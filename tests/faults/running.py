@@ -20,7 +20,7 @@ from tests.faults import enforcer, tracker
 from tests.faults.enforcer import Enforcer
 from tests.faults.injection import NEVER_STRUCK
 from tests.faults.matrix import Cell, cells, is_usual, why_absent
-from tests.faults.outcomes import Outcome, Told
+from tests.faults.outcomes import Outcome, Result
 from tests.faults.places import Place, place
 from tests.faults.tracker import Tracker
 
@@ -36,12 +36,12 @@ class Tried:
     """A cell, what came of it, and how long that took."""
 
     cell: Cell
-    told: Told
+    result: Result
     seconds: float
 
 
 @dataclass(slots=True)
-class Range:
+class Trials:
     """Where both functions are tried."""
 
     place: Place
@@ -52,12 +52,12 @@ class Range:
         """Try one cell."""
         function = self.function(cell.function)
         calls = function.calls(cell.operation)
-        begun = time.monotonic()
+        started = time.monotonic()
         absent = why_absent(cell, calls) if calls else "it is never called"
         if absent is None and not self.every and not is_usual(cell, calls):
             absent = LEFT_OUT
-        told = _ends(function, cell, calls) if absent is None else Told(Outcome.ABSENT, absent)
-        return Tried(cell, told, time.monotonic() - begun)
+        result = _ends(function, cell, calls) if absent is None else Result(Outcome.ABSENT, absent)
+        return Tried(cell, result, time.monotonic() - started)
 
     def function(self, name: str) -> Tracker | Enforcer:
         """Return one of the functions, the same one each time."""
@@ -66,23 +66,23 @@ class Range:
         return self.functions[name]
 
 
-def _ends(function: Tracker | Enforcer, cell: Cell, calls: int) -> Told:
+def _ends(function: Tracker | Enforcer, cell: Cell, calls: int) -> Result:
     """Say how a fault ended. A job is asked after more often at times: then the last call comes earlier."""
-    told = function.ends(cell.fault(calls))
-    if NEVER_STRUCK in told.reason and calls > 1:
+    result = function.ends(cell.fault(calls))
+    if NEVER_STRUCK in result.reason and calls > 1:
         return _ends(function, cell, calls - 1)
-    return told
+    return result
 
 
 @contextmanager
-def shooting_range(*, every: bool = False, fleet: Fleet | None = None) -> Iterator[Range]:
+def services(*, every: bool = False, fleet: Fleet | None = None) -> Iterator[Trials]:
     """Set up everything in this process, and BigQuery in another."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Processes(Path(folder) / "logs") as processes,
         place(serve_bigquery(processes, Path(folder)), fleet) as here,
     ):
-        yield Range(here, every)
+        yield Trials(here, every)
 
 
 def all_cells(functions: Sequence[str] = (TRACKER, ENFORCER)) -> list[Cell]:
@@ -114,7 +114,7 @@ def _work(left: "Queue[Cell | None]", done: "Queue[Tried]", every: bool) -> None
     with (
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere),
-        shooting_range(every=every) as here,
+        services(every=every) as here,
     ):
         for cell in iter(left.get, None):
             done.put(here.tried(cell))

@@ -1,4 +1,4 @@
-"""All tables of a dataset as plain rows, to be compared with those of an undisturbed twin."""
+"""All tables of a dataset as plain rows, to be compared with those of an undisturbed reference."""
 
 import json
 from collections import defaultdict
@@ -65,14 +65,14 @@ def without(found: Snapshot, columns: frozenset[str]) -> dict[str, list[str]]:
 
 def differences(found: Mapping[str, list[str]], wanted: Mapping[str, list[str]]) -> list[str]:
     """Say in which tables two snapshots differ, with one row that only one of them has."""
-    told = []
+    found_differences = []
     for name, rows in wanted.items():
         if found[name] != rows:
             extra = [row for row in found[name] if row not in rows]
             lacking = [row for row in rows if row not in found[name]]
             shown = f"has {extra[0]}" if extra else f"lacks {lacking[0]}" if lacking else "has doubles"
-            told.append(f"{name}: {len(found[name])} rows, not {len(rows)}; {shown}"[:1200])
-    return told
+            found_differences.append(f"{name}: {len(found[name])} rows, not {len(rows)}; {shown}"[:1200])
+    return found_differences
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tests.faults.injection import Kind
 from tests.faults.matrix import Cell, Lasting, Position
-from tests.faults.outcomes import Outcome, Told
+from tests.faults.outcomes import Outcome, Result
 from tests.faults.running import OPERATIONS, Tried
 
 SHORT = {Outcome.SAME: "S", Outcome.COMPLETED: "C", Outcome.REFUSED: "R", Outcome.WRONG: "WRONG"}
-type Results = Mapping[Cell, Told]
+type Results = Mapping[Cell, Result]
 
 
 def tables(tried: Iterable[Tried]) -> str:
     """Return the tables of both functions in Markdown, and what a dash stands for."""
-    results = {each.cell: each.told for each in tried}
+    results = {each.cell: each.result for each in tried}
     parts = []
     for function, operations in OPERATIONS.items():
-        found = {cell: told for cell, told in results.items() if cell.function == function}
+        found = {cell: result for cell, result in results.items() if cell.function == function}
         if found:
             parts += [f"### The {function}\n", *_tables(found, operations), f"{_summary(found)}\n"]
     return "\n".join([*parts, "A dash, and why:\n", *_absences(results), ""])
@@ -28,9 +28,9 @@ def overview(tried: Iterable[Tried]) -> str:
     ends: dict[tuple[str, str], list[tuple[Kind, Outcome]]] = defaultdict(list)
     for name, operations in OPERATIONS.items():
         ends.update({(name, service): [] for service in operations.values()})
-    for cell, told in ((each.cell, each.told) for each in tried):
-        if told.outcome is not Outcome.ABSENT:
-            ends[cell.function, OPERATIONS[cell.function][cell.operation]].append((cell.kind, told.outcome))
+    for cell, result in ((each.cell, each.result) for each in tried):
+        if result.outcome is not Outcome.ABSENT:
+            ends[cell.function, OPERATIONS[cell.function][cell.operation]].append((cell.kind, result.outcome))
     lines = [_line("", (f"{name}: {service}" for name, service in ends)), f"|{'---|' * (len(ends) + 1)}"]
     for kind in Kind:
         found = ({outcome for struck, outcome in each if struck is kind} for each in ends.values())
@@ -47,17 +47,17 @@ def _line(first: str, others: Iterable[str]) -> str:
 def written_between_marks(text: str, name: str, made: str) -> str:
     """Return a text with what was made put between the two marks of this name."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, begun, rest = text.partition(begin)
+    before, started, rest = text.partition(begin)
     _, ended, after = rest.partition(end)
-    if not (begun and ended):
+    if not (started and ended):
         message = f"there is nothing between {begin} and {end}"
         raise ValueError(message)
     return f"{before}{begin}\n{made}\n{end}{after}"
 
 
-def counted(results: Iterable[Told]) -> Counter[Outcome]:
+def counted(results: Iterable[Result]) -> Counter[Outcome]:
     """Return how often each outcome came."""
-    return Counter(told.outcome for told in results)
+    return Counter(result.outcome for result in results)
 
 
 def _tables(results: Results, operations: Mapping[str, str]) -> Iterator[str]:
@@ -73,11 +73,11 @@ def _tables(results: Results, operations: Mapping[str, str]) -> Iterator[str]:
 
 def _cell(all_results: Results, operation: str, kind: Kind) -> str:
     """What came of once, and of from then on where that is tried, each for the calls that there are."""
-    results = {cell: told for cell, told in all_results.items() if (cell.operation, cell.kind) == (operation, kind)}
+    results = {cell: result for cell, result in all_results.items() if (cell.operation, cell.kind) == (operation, kind)}
     parts = []
     for lasting in Lasting:
-        told = [_word(results, position, lasting) for position in Position]
-        there = [word for word in told if word != Outcome.ABSENT]
+        result = [_word(results, position, lasting) for position in Position]
+        there = [word for word in result if word != Outcome.ABSENT]
         if there:
             parts.append(there[0] if len(set(there)) == 1 else " / ".join(there))
     if not parts:
@@ -86,19 +86,19 @@ def _cell(all_results: Results, operation: str, kind: Kind) -> str:
 
 
 def _word(results: Results, position: Position, lasting: Lasting) -> str:
-    found = [told.outcome for cell, told in results.items() if (cell.position, cell.lasting) == (position, lasting)]
+    found = [result.outcome for cell, result in results.items() if (cell.position, cell.lasting) == (position, lasting)]
     return found[0] if found else Outcome.ABSENT
 
 
 def _summary(results: Results) -> str:
     counts = counted(results.values())
-    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if outcome is not Outcome.ABSENT)
-    return f"{sum(counts.values()) - counts[Outcome.ABSENT]} cells: {told}."
+    result = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if outcome is not Outcome.ABSENT)
+    return f"{sum(counts.values()) - counts[Outcome.ABSENT]} cells: {result}."
 
 
 def _absences(results: Results) -> Sequence[str]:
     reasons: dict[str, set[str]] = defaultdict(set)
-    for cell, told in results.items():
-        if told.outcome is Outcome.ABSENT and told.reason:
-            reasons[told.reason].add(f"{cell.operation}")
+    for cell, result in results.items():
+        if result.outcome is Outcome.ABSENT and result.reason:
+            reasons[result.reason].add(f"{cell.operation}")
     return [f"- {reason}: {', '.join(sorted(names))}" for reason, names in sorted(reasons.items())]

@@ -71,11 +71,11 @@ def test_an_instance_whose_size_cannot_be_read_now_is_left_for_a_later_scan() ->
     instances = ComputeInstances("http://127.0.0.1:9", timedelta(0))
     instances._list = InstanceList(answers, "id")  # noqa: SLF001 (the list alone is answered here)
     instances.shapes = Shapes(MachineTypes(answers))
-    told: list[str] = []
+    problems: list[str] = []
 
-    listed = [sighting.instance.name for sighting in instances.instances("p", told.append)]
+    listed = [sighting.instance.name for sighting in instances.instances("p", problems.append)]
 
-    assert (listed, len(told), answers.refused) == (["c"], 1, 1)
+    assert (listed, len(problems), answers.refused) == (["c"], 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.faults.kills import enforcer_target, killed_at, tracker_target
 from tests.faults.matrix import Cell
 from tests.faults.outcomes import Outcome
 from tests.faults.places import place
-from tests.faults.running import ENFORCER, TRACKER, Range
+from tests.faults.running import ENFORCER, TRACKER, Trials
 from tests.faults.sample import SAMPLE
 from tests.faults.tracker import Tracker
 
@@ -20,25 +20,25 @@ pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:Depreca
 
 
 @pytest.fixture(scope="module")
-def shooting_range(stack: Stack) -> Iterator[Range]:
+def services(stack: Stack) -> Iterator[Trials]:
     before = dict(os.environ)
     with place(stack.bigquery) as here:
-        yield Range(here, every=True)
+        yield Trials(here, every=True)
     os.environ.clear()
     os.environ.update(before)
 
 
 @pytest.mark.parametrize(("cell", "outcome"), SAMPLE.items(), ids=map(str, SAMPLE))
-def test_a_fault_ends_as_it_must(shooting_range: Range, cell: Cell, outcome: Outcome) -> None:
-    tried = shooting_range.tried(cell)
+def test_a_fault_ends_as_it_must(services: Trials, cell: Cell, outcome: Outcome) -> None:
+    tried = services.tried(cell)
 
-    assert (tried.told.outcome, tried.told.reason) == (outcome, "")
+    assert (tried.result.outcome, tried.result.reason) == (outcome, "")
 
 
 def test_a_run_killed_while_its_commit_is_carried_out_leaves_the_tables_of_an_undisturbed_run(
-    shooting_range: Range,
+    services: Trials,
 ) -> None:
-    tracker = shooting_range.function(TRACKER)
+    tracker = services.function(TRACKER)
     assert isinstance(tracker, Tracker)
 
     kill = killed_at(tracker_target(tracker), Fault("commit", Kind.LOST, 1, 1))
@@ -48,9 +48,9 @@ def test_a_run_killed_while_its_commit_is_carried_out_leaves_the_tables_of_an_un
 
 
 def test_a_delivery_killed_while_its_first_stop_is_carried_out_stops_each_vm_of_the_plan_once(
-    shooting_range: Range,
+    services: Trials,
 ) -> None:
-    enforcer = shooting_range.function(ENFORCER)
+    enforcer = services.function(ENFORCER)
     assert isinstance(enforcer, Enforcer)
 
     kill = killed_at(enforcer_target(enforcer), Fault("stop", Kind.LOST, 1, 1))

@@ -24,8 +24,8 @@ def here(stack: Stack) -> Iterator[Place]:
 
 
 def test_no_random_message_leads_to_anything_that_must_not_be(here: Place) -> None:
-    told = delivered(here, 3, steps=STEPS)
+    summary = delivered(here, 3, steps=STEPS)
 
-    assert told.problems == []
-    assert told.books.counts["messages"] >= STEPS
-    assert told.books.counts["stop"] > 0
+    assert summary.problems == []
+    assert summary.books.counts["messages"] >= STEPS
+    assert summary.books.counts["stop"] > 0

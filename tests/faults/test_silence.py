@@ -57,7 +57,7 @@ def test_an_hour_in_which_nothing_ran_is_complete_without_uptime(here: Place) ->
 
 
 @pytest.mark.parametrize(
-    ("told", "since"),
+    ("instance", "since"),
     [
         ({"status": "RUNNING", "lastStartTimestamp": "2026-07-19T21:00:00.000-07:00"}, BEFORE),
         ({"status": "RUNNING"}, None),
@@ -74,6 +74,6 @@ def test_an_hour_in_which_nothing_ran_is_complete_without_uptime(here: Place) ->
     ids=["runs", "never said when", "stopped", "was suspended"],
 )
 def test_an_instance_runs_since_its_last_start_unless_it_was_suspended(
-    told: dict[str, Any], since: datetime | None
+    instance: dict[str, Any], since: datetime | None
 ) -> None:
-    assert _running_since(told) == since
+    assert _running_since(instance) == since

@@ -1,4 +1,4 @@
-"""The tracker under fire: one run with a fault, the next without, and what the tables then say."""
+"""A run of the tracker with a fault, the next without, and what the tables then say."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from infra.local.stack.stack import HOME_PROJECT, TOPIC, Answer
 from tests.faults.fleets import at
 from tests.faults.injection import Fault
 from tests.faults.keeping import empty, keep, put_back
-from tests.faults.outcomes import Outcome, Story, Told, differs, judged
+from tests.faults.outcomes import Outcome, Result, Story, differs, judged
 from tests.faults.places import Place, schedule
 from tests.faults.snapshots import Snapshot, snapshot
 
@@ -61,8 +61,8 @@ class Tracker:
 
     place: Place
     dataset: str = field(init=False)
-    _begun: Snapshot | None = None
-    _twins: dict[str, tuple[Story, Mapping[str, int]]] = field(default_factory=dict)
+    _initial: Snapshot | None = None
+    _references: dict[str, tuple[Story, Mapping[str, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the dataset."""
@@ -70,29 +70,29 @@ class Tracker:
 
     def calls(self, operation: str) -> int:
         """How often an operation is called by the run that a fault strikes."""
-        return self._twin(_refresh(operation))[1].get(operation, 0)
+        return self._reference(_refresh(operation))[1].get(operation, 0)
 
-    def ends(self, fault: Fault) -> Told:
+    def ends(self, fault: Fault) -> Result:
         """Let one run be struck by a fault, and say how that ended."""
         refresh = _refresh(fault.operation)
-        twin, _ = self._twin(refresh)
+        reference, _ = self._reference(refresh)
         run = self._story(refresh, fault)
         if run.problems:
-            return Told(Outcome.WRONG, "; ".join(run.problems))
-        return judged(fault.kind, OPERATIONS[fault.operation], run.answer, run.story, twin)
+            return Result(Outcome.WRONG, "; ".join(run.problems))
+        return judged(fault.kind, OPERATIONS[fault.operation], run.answer, run.story, reference)
 
     def undisturbed(self) -> Story:
         """Return all tables as they are without a fault."""
-        return self._twin("6")[0]
+        return self._reference("6")[0]
 
-    def _twin(self, refresh: str) -> tuple[Story, Mapping[str, int]]:
-        if refresh not in self._twins:
+    def _reference(self, refresh: str) -> tuple[Story, Mapping[str, int]]:
+        if refresh not in self._references:
             run = self._story(refresh)
             if run.answer.body.get("complete") is not True:
                 message = f"an undisturbed run is not complete: {run.answer}"
                 raise AssertionError(message)
-            self._twins[refresh] = run.story, run.calls
-        return self._twins[refresh]
+            self._references[refresh] = run.story, run.calls
+        return self._references[refresh]
 
     def _story(self, refresh: str, *faults: Fault) -> _Run:
         before = self.begin()
@@ -103,9 +103,9 @@ class Tracker:
         problems = self.place.injection.problems()
         calls = self.place.injection.inject()
         after = snapshot(self.place.client, self.dataset)
-        twin = self._twins.get(refresh)
-        if twin and answer.body.get("complete") is True and not differs(after, twin[0].after):
-            mended = twin[0].mended
+        reference = self._references.get(refresh)
+        if reference and answer.body.get("complete") is True and not differs(after, reference[0].after):
+            mended = reference[0].mended
         else:
             self.set_time(NEXT)
             schedule(function, NEXT)
@@ -116,15 +116,15 @@ class Tracker:
     def begin(self) -> Snapshot:
         """Let the dataset hold one undisturbed hour, no VM be stopped by the enforcer, and return what it holds."""
         self.place.cloud.state.reset()
-        if self._begun is None:
+        if self._initial is None:
             empty(self.place.client, self.dataset)
             self.place.injection.inject()
             self.set_time(FIRST)
             schedule(self._function("6"), FIRST)
             keep(self.place.client, self.dataset, KEPT)
-            self._begun = snapshot(self.place.client, self.dataset)
+            self._initial = snapshot(self.place.client, self.dataset)
         put_back(self.place.client, self.dataset, KEPT)
-        return self._begun
+        return self._initial
 
     def _function(self, refresh: str) -> Client:
         extra = {"PRICE_REFRESH_HOURS": refresh}

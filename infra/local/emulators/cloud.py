@@ -6,11 +6,8 @@ The first line printed is the addresses, as JSON. `/_control/…` on the REST po
 """
 
 import argparse
-import asyncio
 import json
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,16 +15,15 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from infra.local.emulators import assets_api, catalog_api, control_api, resource_manager_api
 from infra.local.emulators.compute import reads
-from infra.local.emulators.http_faults import BreakableProtocol
 from infra.local.emulators.monitoring_api import Monitoring
 from infra.local.emulators.pubsub_api import PubSub
-from infra.local.emulators.sockets import HOST, listening
+from infra.local.emulators.rest_server import RestServer, stop_signal
+from infra.local.emulators.sockets import HOST
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import Clock, parse, rfc3339
 from infra.local.fleet.fleet import FLEET_START, Fleet
@@ -50,15 +46,13 @@ class Cloud:
         self.monitoring = Monitoring(self.state)
         self.pubsub = PubSub(self.state)
         self.more_routes = more_routes
+        self._rest = RestServer()
         self.rest_url = ""
         self.grpc_target = ""
 
     def start(self, rest_port: int = 0, grpc_port: int = 0) -> None:
         """Listen on the ports, or on free ones, and return when both answer."""
-        listener, self.rest_url = listening(rest_port)
-        self._rest = uvicorn.Server(_configuration(self._application()))
-        self._thread = threading.Thread(target=asyncio.run, args=(self._rest.serve([listener]),), daemon=True)
-        self._thread.start()
+        self.rest_url = self._rest.start(self._application(), rest_port)
         self._grpc = grpc.server(
             ThreadPoolExecutor(max_workers=16),
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)],
@@ -73,8 +67,7 @@ class Cloud:
         self.pubsub.close()
         self._grpc.stop(grace=1).wait()
         self.state.relay.close()
-        self._rest.should_exit = True
-        self._thread.join()
+        self._rest.stop()
 
     def __enter__(self) -> Self:
         """Start on free ports."""
@@ -100,18 +93,6 @@ class Cloud:
         )
 
 
-def _configuration(application: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        application,
-        http=BreakableProtocol,
-        ws="none",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="infra.local.emulators.cloud", description=main.__doc__)
@@ -127,9 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.synthetic_vms
         else living_fleet(options.seed)
     )
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = stop_signal()
     cloud = Cloud(fleet, Clock(parse(options.now)))
     cloud.start(options.rest_port, options.grpc_port)
     sys.stdout.write(json.dumps({"rest": cloud.rest_url, "grpc": cloud.grpc_target}) + "\n")

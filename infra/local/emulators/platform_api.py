@@ -7,25 +7,20 @@
 """
 
 import argparse
-import asyncio
 import functools
 import json
-import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from infra.local.emulators.http_faults import BreakableProtocol
 from infra.local.emulators.platform_resources import ACCOUNT, NUMBER, Resources, healthy
 from infra.local.emulators.rest import ApiError, Call, Method
-from infra.local.emulators.sockets import listening
+from infra.local.emulators.rest_server import RestServer, stop_signal
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import Clock, parse, rfc3339
 from infra.local.fleet.fleet import FLEET_START, Fleet
@@ -44,6 +39,7 @@ class Platform:
         self.resources: Resources = {}
         self.unreachable: Sequence[str] = ()
         self.restore()
+        self._server = RestServer()
         self.url = ""
 
     def restore(self) -> None:
@@ -54,25 +50,11 @@ class Platform:
 
     def start(self, port: int = 0) -> None:
         """Listen on the port, or on a free one."""
-        listener, self.url = listening(port)
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                Starlette(routes=routes(self)),
-                http=BreakableProtocol,
-                ws="none",
-                lifespan="off",
-                log_level="warning",
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._thread = threading.Thread(target=asyncio.run, args=(self._server.serve([listener]),), daemon=True)
-        self._thread.start()
+        self.url = self._server.start(Starlette(routes=routes(self)), port)
 
     def stop(self) -> None:
         """Stop answering."""
-        self._server.should_exit = True
-        self._thread.join()
+        self._server.stop()
 
     def __enter__(self) -> Self:
         """Start on a free port."""
@@ -249,9 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dataset", default="cost_tracking")
     parser.add_argument("--now", default=rfc3339(FLEET_START + timedelta(hours=49)), help="the present, RFC 3339")
     options = parser.parse_args(arguments)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = stop_signal()
     platform = Platform(options.project, options.region, options.dataset, parse(options.now))
     platform.start(options.port)
     sys.stdout.write(json.dumps({"platform": platform.url}) + "\n")
