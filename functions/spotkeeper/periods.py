@@ -8,6 +8,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from spotkeeper.errors import RefusedRequestError
+from spotkeeper.values import parsed
+from spotkeeper.values import time as time_of
 
 HOUR = timedelta(hours=1)
 
@@ -129,12 +131,16 @@ def start_of_day(day: date) -> datetime:
     return datetime.combine(day, time(), _BUDGET_TIME).astimezone(UTC)
 
 
-def parse_time(field: str, value: str) -> datetime:
-    """Return an RFC 3339 time in UTC, whatever its offset; raises RefusedRequestError naming `field`."""
-    try:
-        return _time(field, value).astimezone(UTC)
-    except OverflowError:
-        raise RefusedRequestError(_no_time(field, value)) from None
+def parse_time(name: str, value: object) -> datetime:
+    """Return an RFC 3339 time in UTC, whatever its offset; raises RefusedRequestError naming it.
+
+    A year that is not one of YEARS is refused as well.
+    """
+    found = parsed(name, value, time_of, RefusedRequestError)
+    if found.year not in YEARS:
+        message = f"{name} {value} is not in the years {YEARS.start} to {YEARS.stop - 1}"
+        raise RefusedRequestError(message)
+    return found
 
 
 @lru_cache(maxsize=1024)
@@ -143,29 +149,15 @@ def rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _full_hour(field: str, value: str) -> datetime:
-    at = _time(field, value)
-    if at.utcoffset():
-        message = f"{field} {value} is not in UTC: write it with Z"
+def _full_hour(name: str, value: str) -> datetime:
+    at = parse_time(name, value)
+    if datetime.fromisoformat(value).utcoffset():
+        message = f"{name} {value} is not in UTC: write it with Z"
         raise RefusedRequestError(message)
     if at != _floor(at):
-        message = f"{field} {value} is not a full hour"
+        message = f"{name} {value} is not a full hour"
         raise RefusedRequestError(message)
-    return at.astimezone(UTC)
-
-
-def _time(field: str, value: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None or "T" not in value.upper():
-        raise RefusedRequestError(_no_time(field, value))
     return at
-
-
-def _no_time(field: str, value: str) -> str:
-    return f"{field} {value!r} is not a time such as 2026-07-21T05:00:00Z"
 
 
 def _floor(at: datetime) -> datetime:

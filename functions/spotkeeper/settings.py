@@ -91,7 +91,9 @@ def read_clock(settings: Fields, endpoints: Endpoints) -> Clock:
         remote = [name for name, address in addresses.items() if not _is_loopback(address)]
         if remote or not addresses:
             problem = f"{', '.join(remote)} is not on this machine" if remote else "no endpoint is set"
-            settings.problems.append(f"CLOCK is schedule, but {problem}: a replay reads local endpoints only")
+            settings.problems.append(
+                f"CLOCK is schedule, but {problem}: a replay needs addresses such as http://127.0.0.1:9050"
+            )
     return clock
 
 
@@ -121,6 +123,6 @@ def _is_loopback(address: str) -> bool:
     found = _ENDPOINT.fullmatch(address)
     host = found["host"] if found else ""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return False

@@ -1,10 +1,13 @@
 """Values from outside: parsers that return a typed value or say what was expected, and the fields of an object.
 
-A parser takes a value of any type and raises ValueError with what it "must be"; `Fields` adds the name and the value.
+A parser takes a value of any type and raises ValueError whose text completes "must be": `parsed`, `field` and `Fields`
+add the name and the value.
 """
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from reprlib import Repr
@@ -18,14 +21,78 @@ type Parser[Value] = Callable[[object], Value]
 _LONGEST_SHOWN = 80
 _NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,9})?")
 _BOOLEANS = {"true": True, "false": False}
+_LONGEST_TIME = 64
 _DECIMALS = 9
 """The scale of BigQuery's NUMERIC: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#decimal_types"""
+
+_LARGEST_COUNT = 10**9
+"""More than one instance has of anything."""
+
+
+def json_object(
+    written: str | bytes, what: str = "it", error: type[ValueError] = SettingsError
+) -> Mapping[str, object]:
+    """Return the JSON object, its numbers as Decimal; raises `error` when `what` is none or has a key twice."""
+    try:
+        found = json.loads(
+            written, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_constant, object_pairs_hook=_unique
+        )
+    except (ValueError, RecursionError, ArithmeticError) as reason:
+        message = f"{what} is not JSON: {replace_surrogates(str(reason))[:200]}"
+        raise error(message) from reason
+    if not isinstance(found, dict):
+        message = f"{what} is {shown(found)}, but must be a JSON object"
+        raise error(message)
+    return found
+
+
+def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        message = f"duplicate key {shown(next(name for name in names if names.count(name) > 1))}"
+        raise ValueError(message)
+    return found
+
+
+def _no_constant(name: str) -> object:
+    message = f"{name} is not a number"
+    raise ValueError(message)
+
+
+def replace_surrogates(text: str) -> str:
+    """Return a text that UTF-8 can hold: JSON allows lone surrogates, which become question marks."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def shown(value: object) -> str:
     """Return a value as JSON has it, in at most 80 characters that UTF-8 can hold."""
-    written = _SHOWN.repr(value).encode(errors="replace").decode()
+    written = replace_surrogates(_SHOWN.repr(value))
     return written if len(written) <= _LONGEST_SHOWN else f"{written[: _LONGEST_SHOWN - 1]}…"
+
+
+def parsed[Value](name: str, value: object, parse: Parser[Value], error: type[ValueError] = ValueError) -> Value:
+    """Return what `parse` makes of a value; raises `error` naming it."""
+    try:
+        return parse(value)
+    except ValueError as expected:
+        raise error(_wrong(name, value, expected)) from None
+
+
+def field[Value](holder: Mapping[str, object], name: str, parse: Parser[Value], path: str = "") -> Value:
+    """Return what `parse` makes of a field that has to be there; raises ValueError naming it by its path."""
+    if name not in holder:
+        message = f"{path}{name} is missing"
+        raise ValueError(message)
+    value = holder[name]
+    try:
+        return parse(value)
+    except ValueError as expected:
+        raise ValueError(_wrong(f"{path}{name}", value, expected)) from None
+
+
+def _wrong(name: str, value: object, expected: ValueError) -> str:
+    return f"{name} is {shown(value)}, but must be {expected}"
 
 
 class _Json(Repr):
@@ -87,7 +154,7 @@ class Fields:
         except SettingsError as problem:
             self.problems.append(f"{self._path}{name}: {problem}")
         except ValueError as expected:
-            self.problems.append(f"{self._path}{name} is {shown(value)}, but must be {expected}")
+            self.problems.append(_wrong(f"{self._path}{name}", value, expected))
         return default
 
     def required[Value](self, name: str, parse: Parser[Value], default: Value) -> Value:
@@ -118,10 +185,10 @@ class Fields:
             if name not in self._read | self._obsolete
         )
 
-    def raise_problems(self) -> None:
-        """Raise SettingsError with every problem, if there is one."""
+    def raise_problems(self, error: type[ValueError] = SettingsError) -> None:
+        """Raise `error` with every problem, if there is one."""
         if self.problems:
-            raise SettingsError("; ".join(self.problems))
+            raise error("; ".join(self.problems))
 
     def _refuse_obsolete(self, problems: Mapping[str, str]) -> None:
         found = [name for name in self._values if name in problems and name not in self._read]
@@ -137,12 +204,64 @@ def mapping(value: object) -> Mapping[str, object]:
     return value
 
 
-def string(value: object) -> str:
-    """Read a string that is not empty."""
-    if not isinstance(value, str) or not value:
-        expected = "a non-empty string"
+def items(value: object) -> Sequence[object]:
+    """Read a list."""
+    if not isinstance(value, list | tuple):
+        expected = "a list"
+        raise ValueError(expected)  # noqa: TRY004 (as above)
+    return value
+
+
+def list_of[Value](parse: Parser[Value]) -> Parser[tuple[Value, ...]]:
+    """Return a parser of lists whose every item `parse` reads."""
+
+    def parse_items(value: object) -> tuple[Value, ...]:
+        try:
+            return tuple(map(parse, items(value)))
+        except ValueError as expected:
+            message = f"{expected}" if not isinstance(value, list | tuple) else f"a list, each item {expected}"
+            raise ValueError(message) from None
+
+    return parse_items
+
+
+def names(value: object) -> tuple[str, ...]:
+    """Read a list of at least one name; sorted, each once."""
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
+        expected = "a list of at least one name"
+        raise ValueError(expected)
+    return tuple(sorted(set(map(text, value))))
+
+
+def text(value: object) -> str:
+    """Read a string that UTF-8 can hold; it may be empty."""
+    if not isinstance(value, str) or not (value.isascii() or value == replace_surrogates(value)):
+        expected = "a string of whole characters" if isinstance(value, str) else "a string"
         raise ValueError(expected)
     return value
+
+
+def string(value: object) -> str:
+    """Read a string that is not empty and that UTF-8 can hold."""
+    if not isinstance(value, str) or not value or not (value.isascii() or value == replace_surrogates(value)):
+        expected = "a string of whole characters" if isinstance(value, str) and value else "a non-empty string"
+        raise ValueError(expected)
+    return value
+
+
+def optional_string(value: object) -> str:
+    """Read a string that may be absent or empty."""
+    return string(value) if value not in (None, "") else ""
+
+
+def string_or_none(value: object) -> str | None:
+    """Read a string that may be absent."""
+    return None if value is None else string(value)
+
+
+def identifier(value: object) -> str:
+    """Read an id as a string: JSON has one of 64 bits as a string, or yet as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else string(value)
 
 
 def matching(pattern: re.Pattern[str], expected: str) -> Parser[str]:
@@ -157,27 +276,20 @@ def matching(pattern: re.Pattern[str], expected: str) -> Parser[str]:
 
 
 project_id = matching(PROJECT_ID, "a project id such as my-project-1")
+currency_code = matching(re.compile(r"[A-Z]{3}"), "a currency code such as USD")
 
 
 def boolean(value: object) -> bool:
     """Read true or false."""
     if not isinstance(value, bool):
         expected = "true or false"
-        raise ValueError(expected)  # noqa: TRY004 (a wrong value, like all others)
+        raise ValueError(expected)  # noqa: TRY004 (as above)
     return value
 
 
-def integer(least: int, most: int) -> Parser[int]:
-    """Return a parser of integers within these bounds."""
-
-    def parse(value: object) -> int:
-        number = value if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
-        if number is None or not least <= number <= most or number != int(number):
-            expected = f"a whole number from {least} to {most}"
-            raise ValueError(expected)
-        return int(number)
-
-    return parse
+def optional_boolean(value: object) -> bool:
+    """Read true or false; what is absent is false."""
+    return boolean(value) if value is not None else False
 
 
 def choice[Choice: StrEnum](choices: type[Choice]) -> Parser[Choice]:
@@ -191,20 +303,79 @@ def choice[Choice: StrEnum](choices: type[Choice]) -> Parser[Choice]:
     return parse
 
 
-def amount(most: Decimal, expected: str) -> Parser[Decimal]:
-    """Return a parser of numbers above 0, up to this one, that NUMERIC can hold exactly."""
+def integer(least: int, most: int) -> Parser[int]:
+    """Return a parser of integers within these bounds."""
 
-    def parse(value: object) -> Decimal:
-        number = value if isinstance(value, Decimal) and value.is_finite() else None
-        if number is None or not 0 < number <= most or number != round(number, _DECIMALS):
+    def parse(value: object) -> int:
+        found = _decimal(value)
+        if found is None or not least <= found <= most or found != int(found):
+            expected = f"a whole number from {least} to {most}"
             raise ValueError(expected)
-        return number
+        return int(found)
 
     return parse
 
 
+def number(least: int, most: int) -> Parser[Decimal]:
+    """Return a parser of numbers within these bounds."""
+
+    def parse(value: object) -> Decimal:
+        found = _decimal(value)
+        if found is None or not least <= found <= most:
+            expected = f"a number from {least} to {most}"
+            raise ValueError(expected)
+        return found
+
+    return parse
+
+
+def amount(most: Decimal, expected: str) -> Parser[Decimal]:
+    """Return a parser of numbers above 0, up to this one, that NUMERIC can hold exactly."""
+
+    def parse(value: object) -> Decimal:
+        found = _decimal(value)
+        if found is None or not 0 < found <= most or found != round(found, _DECIMALS):
+            raise ValueError(expected)
+        return found
+
+    return parse
+
+
+def share(most: Decimal) -> Parser[Decimal]:
+    """Return a parser of shares above 0 and up to this one; for a percentage it says the share."""
+
+    def parse(value: object) -> Decimal:
+        found = _decimal(value)
+        if found is None or not 0 < found <= most:
+            expected = f"a share above 0 and up to {most}, where 1.0 is all of it"
+            if found is not None and most < found <= 100 * most:
+                expected += f": write {found / 100}"
+            raise ValueError(expected)
+        return found
+
+    return parse
+
+
+def time(value: object) -> datetime:
+    """Read an RFC 3339 time, in UTC whatever its offset."""
+    expected = "a time such as 2026-07-21T05:00:00Z"
+    if not isinstance(value, str) or len(value) > _LONGEST_TIME or "T" not in value.upper():
+        raise ValueError(expected)
+    try:
+        found = datetime.fromisoformat(value)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(expected)
+
+
 def from_text[Value](parse: Parser[Value]) -> Parser[Value]:
-    """Return a parser that also takes a number, true or false as text, as environment variables have them."""
+    """Return a parser that also takes a number, true or false as text.
+
+    Environment variables are text, and so are the integers of 64 bits in Google's JSON:
+    https://protobuf.dev/programming-guides/json/
+    """
 
     def parse_text(value: object) -> Value:
         if not isinstance(value, str):
@@ -214,3 +385,15 @@ def from_text[Value](parse: Parser[Value]) -> Parser[Value]:
         return parse(_BOOLEANS.get(value.lower(), value))
 
     return parse_text
+
+
+count = from_text(integer(0, _LARGEST_COUNT))
+size = from_text(amount(Decimal(_LARGEST_COUNT), "a number above 0"))
+
+
+def _decimal(value: object) -> Decimal | None:
+    """The number as JSON has it; None for what is none, or not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    found = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
+    return found if found.is_finite() else None

@@ -146,7 +146,7 @@ def test_a_notification_is_read_in_every_envelope(
         (push(data=""), JSON, "the message has no data"),
         (push(data="%%%"), JSON, "the message's data is not base64"),
         (push(data=encoded(b"\xff\xfe")), JSON, "the body is not JSON"),
-        (push(data=encoded(b"[1]")), JSON, "the body is not a JSON object, but list"),
+        (push(data=encoded(b"[1]")), JSON, "the body is [1], but must be a JSON object"),
         (push(messageId=None), JSON, "the message has no usable messageId"),
         (push(publishTime="soon"), JSON, "the message has no usable publishTime"),
         (push(attributes=None), JSON, "attribute schemaVersion is None"),

@@ -141,8 +141,8 @@ def range_of(start: str, end: str) -> bytes:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (range_of("yesterday", RANGE["end"]), "start 'yesterday' is not a time"),
-        (range_of(RANGE["start"], ""), "end '' is not a time"),
+        (range_of("yesterday", RANGE["end"]), 'start is "yesterday", but must be a time'),
+        (range_of(RANGE["start"], ""), 'end is "", but must be a non-empty string'),
         (range_of("2026-07-21T01:30:00Z", RANGE["end"]), "start 2026-07-21T01:30:00Z is not a full hour"),
         (range_of(RANGE["end"], RANGE["start"]), "start 2026-07-21T02:00:00Z must be before end 2026-07-21T01:00:00Z"),
         (range_of(RANGE["start"], "2026-07-21T03:00:00Z"), "end 2026-07-21T03:00:00Z is too late"),
@@ -151,15 +151,15 @@ def range_of(start: str, end: str) -> bytes:
         (range_of("2026-06-09T02:00:00Z", "2026-06-09T03:00:00Z"), "start 2026-06-09T02:00:00Z is too old"),
         (range_of("2026-07-13T00:00:00Z", RANGE["end"]), "2026-07-13T00:00:00Z to 2026-07-21T02:00:00Z is too long"),
         (b'{"start": "2026-07-21T01:00:00Z"}', "end is missing"),
-        (b'{"begin": "2026-07-21T01:00:00Z"}', "'begin' is not a field"),
-        (b'{"start": 1784595600, "end": 1784599200}', "start 1784595600 is not a time"),
+        (b'{"begin": "2026-07-21T01:00:00Z"}', '"begin" is not a field'),
+        (b'{"start": 1784595600, "end": 1784599200}', "start is 1784595600, but must be a non-empty string"),
         (b'{"start": "a", "start": "b"}', "'start' is given 2 times"),
         (b'["2026-07-21T01:00:00Z"]', "not a JSON object with start and end, but list"),
-        (b"null", "not a JSON object with start and end, but NoneType"),
+        (b"null", "the body is null, but must be a JSON object"),
         (b"start=2026-07-21T01:00:00Z", "the body is not JSON"),
         (b"\xff\xfe\x00", "the body is not JSON"),
         (b"[" * 200_000, "the body is not JSON"),
-        (b'{"start": "' + b"9" * 1_000_000 + b'", "end": ""}', "9' is not a time"),
+        (b'{"start": "' + b"9" * 1_000_000 + b'", "end": ""}', "9…, but must be a time"),
         (b'{"\\ud800": 1}', "is not a field"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -175,9 +175,9 @@ def test_a_wrong_body_is_refused_with_its_value_named(tracker: Caller, body: byt
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ({"start": "tomorrow", "end": RANGE["end"]}, "start 'tomorrow' is not a time"),
+        ({"start": "tomorrow", "end": RANGE["end"]}, 'start is "tomorrow", but must be a time'),
         ({"end": RANGE["end"]}, "start is missing: give both start and end, or neither"),
-        ({"start": RANGE["start"], "until": RANGE["end"]}, "'until' is not a field"),
+        ({"start": RANGE["start"], "until": RANGE["end"]}, '"until" is not a field'),
         ({"start": [RANGE["start"], RANGE["start"]], "end": RANGE["end"]}, "start is given 2 times"),
     ],
 )

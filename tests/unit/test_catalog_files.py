@@ -74,11 +74,11 @@ def test_a_catalog_whose_last_page_names_another_is_not_complete(tmp_path: Path,
 UNREADABLE: dict[str, tuple[bytes, str]] = {
     "a null description": (
         json.dumps([FIRST, {"skus": [RAM, sku("CORE", description=None)]}]).encode(),
-        "{path}, page 2, SKU number 2: SKU CORE is malformed: description is null, not a text",
+        "{path}, page 2, SKU number 2: SKU CORE is malformed: description is null, but must be a string",
     ),
     "a bare null": (
         json.dumps([CORE, None]).encode(),
-        "{path}, page 1, SKU number 2: SKU that is none is malformed: it is null, not an object",
+        "{path}, page 1, SKU number 2: SKU that is none is malformed: it is null, but must be an object",
     ),
     "skus that are no list": (b'{"skus": {}}', "{path} holds a page whose skus are {{}}, not a list"),
     "no SKU": (b'{"skus": []}', "{path} holds no SKU"),

@@ -63,7 +63,7 @@ TRACKER = {
     "BUDGET_TOPIC": "projects/p/topics/t",
     "BUDGET_ID": "spotkeeper",
     "BIGQUERY_ENDPOINT": "http://127.0.0.1:9050",
-    "COMPUTE_ENDPOINT": "http://localhost:9051",
+    "COMPUTE_ENDPOINT": "http://127.0.0.1:9051",
 }
 ENFORCER = {
     "PROJECT_ID": "my-project-1",

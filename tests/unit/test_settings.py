@@ -147,8 +147,8 @@ def test_every_setting_of_the_enforcer_is_read() -> None:
         ("ENFORCEMENT_MODE", "on", 'ENFORCEMENT_MODE is "on", but must be dry_run or enforce'),
         ("ENFORCEMENT_MODE", "ENFORCE", 'ENFORCEMENT_MODE is "ENFORCE", but must be dry_run or enforce'),
         ("ENFORCEMENT_POLICY", "", "ENFORCEMENT_POLICY is not set"),
-        ("ENFORCEMENT_POLICY", "low", "ENFORCEMENT_POLICY: not JSON"),
-        ("ENFORCEMENT_POLICY", "[]", "ENFORCEMENT_POLICY: not a JSON object, but list"),
+        ("ENFORCEMENT_POLICY", "low", "ENFORCEMENT_POLICY: it is not JSON"),
+        ("ENFORCEMENT_POLICY", "[]", "ENFORCEMENT_POLICY: it is [], but must be a JSON object"),
         ("ENFORCEMENT_POLICY", "{}", "ENFORCEMENT_POLICY: budgets is empty"),
         ("ENFORCEMENT_POLICY", '{"grace_seconds": 1e999999}', "grace_seconds is 1E+999999"),
         ("CLOCK", "mine", 'CLOCK is "mine", but must be system or schedule'),
@@ -189,7 +189,7 @@ def test_a_replay_is_refused_unless_every_endpoint_is_local(endpoints: Mapping[s
             read({**variables, "CLOCK": "schedule", **endpoints})
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "http://localhost:9050", "127.8.8.8:80"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "https://127.0.0.1", "127.8.8.8:80"])
 def test_a_replay_takes_the_addresses_of_this_machine(host: str) -> None:
     settings = TrackerSettings.from_mapping({**TRACKER, "CLOCK": "schedule", "BIGQUERY_ENDPOINT": host})
 

@@ -109,38 +109,41 @@ def with_expression(**expression: object) -> dict[str, Any]:
 
 
 USD = {"currencyCode": "USD", "units": "0", "nanos": 0}
+WHOLE = f"but must be a whole number from -{2**63 - 1} to {2**63 - 1}"
+NUMBER = WHOLE.replace("whole ", "")
+NANOS = "but must be a whole number from -999999999 to 999999999"
 MALFORMED: list[tuple[dict[str, Any], str]] = [
-    (resource(description=None), "description is null, not a text"),
-    (resource(description=7), "description is 7, not a text"),
+    (resource(description=None), "description is null, but must be a string"),
+    (resource(description=7), "description is 7, but must be a string"),
     ({key: value for key, value in resource().items() if key != "description"}, "description is missing"),
-    (resource(category=None), "category is null, not an object"),
+    (resource(category=None), "category is null, but must be an object"),
     (resource(category={"resourceGroup": "CPU"}), "category.resourceFamily is missing"),
     (
         resource(category={"resourceFamily": "Compute", "resourceGroup": "CPU", "usageType": None}),
-        "category.usageType is null, not a text",
+        "category.usageType is null, but must be a string",
     ),
-    (resource(serviceRegions=None), "serviceRegions is null, not a list"),
-    (resource(serviceRegions="us-central1"), "serviceRegions is 'us-central1', not a list"),
-    (resource(serviceRegions=[None]), "serviceRegions has null in it, not a text"),
-    (resource(pricingInfo={"pricingExpression": {}}), "pricingInfo is {'pricingExpression': {}}, not a list"),
-    (resource(pricingInfo=[None]), "the last pricingInfo is null, not an object"),
-    (resource(pricingInfo=[{}]), "the last pricingInfo's pricingExpression is missing"),
-    (with_expression(usageUnit=None), "the last pricingInfo's usageUnit is null, not a text"),
-    (with_expression(tieredRates={}), "the last pricingInfo's tieredRates is {}, not a list"),
-    (with_expression(tieredRates=[3]), "tieredRates has 3 in it, not an object"),
-    (with_tier(startUsageAmount="0"), "tieredRates' startUsageAmount is '0', not a number"),
-    (with_tier(startUsageAmount=float("nan")), "tieredRates' startUsageAmount is nan, not a number"),
-    (with_tier(unitPrice=None), "tieredRates' unitPrice is null, not an object"),
-    (with_tier(unitPrice=USD | {"units": "one"}), "unitPrice's units is 'one', not a whole number"),
-    (with_tier(unitPrice=USD | {"units": "NaN"}), "unitPrice's units is 'NaN', not a whole number"),
-    (with_tier(unitPrice=USD | {"units": "Infinity"}), "unitPrice's units is 'Infinity', not a whole number"),
-    (with_tier(unitPrice=USD | {"units": "1.5"}), "unitPrice's units is '1.5', not a whole number"),
-    (with_tier(unitPrice=USD | {"units": 1.5}), "unitPrice's units is 1.5, not a whole number"),
-    (with_tier(unitPrice=USD | {"units": None}), "unitPrice's units is null, not a whole number"),
-    (with_tier(unitPrice=USD | {"nanos": None}), "unitPrice's nanos is null, not a whole number"),
-    (with_tier(unitPrice=USD | {"nanos": "many"}), "unitPrice's nanos is 'many', not a whole number"),
-    (with_tier(unitPrice=USD | {"nanos": True}), "unitPrice's nanos is True, not a whole number"),
-    (with_tier(unitPrice=USD | {"currencyCode": 840}), "unitPrice's currencyCode is 840, not a text"),
+    (resource(serviceRegions=None), "serviceRegions is null, but must be a list"),
+    (resource(serviceRegions="us-central1"), 'serviceRegions is "us-central1", but must be a list'),
+    (resource(serviceRegions=[None]), "serviceRegions is [null], but must be a list, each item a string"),
+    (resource(pricingInfo={"pricingExpression": {}}), 'pricingInfo is {"pricingExpression": {}}, but must be a list'),
+    (resource(pricingInfo=[None]), "the last pricingInfo is null, but must be an object"),
+    (resource(pricingInfo=[{}]), "pricingInfo.pricingExpression is missing"),
+    (with_expression(usageUnit=None), "usageUnit is null, but must be a string"),
+    (with_expression(tieredRates={}), "tieredRates is {}, but must be a list"),
+    (with_expression(tieredRates=[3]), "tieredRates is [3], but must be a list, each item an object"),
+    (with_tier(startUsageAmount="0"), f'startUsageAmount is "0", {NUMBER}'),
+    (with_tier(startUsageAmount=float("nan")), f"startUsageAmount is nan, {NUMBER}"),
+    (with_tier(unitPrice=None), "tieredRates.unitPrice is null, but must be an object"),
+    (with_tier(unitPrice=USD | {"units": "one"}), f'unitPrice.units is "one", {WHOLE}'),
+    (with_tier(unitPrice=USD | {"units": "NaN"}), f'unitPrice.units is "NaN", {WHOLE}'),
+    (with_tier(unitPrice=USD | {"units": "Infinity"}), f'unitPrice.units is "Infinity", {WHOLE}'),
+    (with_tier(unitPrice=USD | {"units": "1.5"}), f'unitPrice.units is "1.5", {WHOLE}'),
+    (with_tier(unitPrice=USD | {"units": 1.5}), f"unitPrice.units is 1.5, {WHOLE}"),
+    (with_tier(unitPrice=USD | {"units": None}), f"unitPrice.units is null, {WHOLE}"),
+    (with_tier(unitPrice=USD | {"nanos": None}), f"unitPrice.nanos is null, {NANOS}"),
+    (with_tier(unitPrice=USD | {"nanos": "many"}), f'unitPrice.nanos is "many", {NANOS}'),
+    (with_tier(unitPrice=USD | {"nanos": True}), f"unitPrice.nanos is true, {NANOS}"),
+    (with_tier(unitPrice=USD | {"currencyCode": 840}), "unitPrice.currencyCode is 840, but must be a string"),
 ]
 
 
@@ -152,12 +155,12 @@ def test_a_malformed_sku_is_named_with_the_field_that_is_wrong(malformed: dict[s
     assert str(error.value) == f"SKU CORE is malformed: {fault}"
 
 
-@pytest.mark.parametrize(("thing", "shown"), [(None, "null"), ("a text", "'a text'"), ([], "[]")])
+@pytest.mark.parametrize(("thing", "shown"), [(None, "null"), ("a text", '"a text"'), ([], "[]")])
 def test_what_is_no_object_is_no_sku(thing: Any, shown: str) -> None:  # noqa: ANN401 (anything that JSON can hold)
     with pytest.raises(MalformedSkuError, match="SKU that is none is malformed") as error:
         sku_from_json(thing)
 
-    assert str(error.value).endswith(f"it is {shown}, not an object")
+    assert str(error.value).endswith(f"it is {shown}, but must be an object")
 
 
 def test_a_sku_without_an_id_is_said_to_have_none() -> None:

@@ -6,17 +6,16 @@ https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications#
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from reprlib import Repr
 
 from spotkeeper.budget_messages import SCHEMA_VERSION, SOURCE
 from spotkeeper.enforcement.policies import Source
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import YEARS, PeriodKind, parse_time
+from spotkeeper.values import field, json_object, number, replace_surrogates, string, time
 
 DRILL = "spotkeeper-drill"
 """The attribute of a test message, which is planned and recorded, but stops nothing."""
@@ -24,11 +23,10 @@ DRILL = "spotkeeper-drill"
 REPLAYED_AT = "spotkeeper-replayed-at"
 """The attribute with the original publish time of a replayed message; ignored outside a replay."""
 
-_LARGEST_AMOUNT = Decimal(10) ** 18
+_LARGEST_AMOUNT = 10**18
 _SMALLEST_AMOUNT = Decimal("1e-9")
 _LONGEST_BODY = 10_000
 _LONGEST_ID = 200
-_REPR = Repr(maxlevel=1, maxlist=2, maxdict=2, maxstring=80, maxother=80, maxlong=40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +74,9 @@ def read_notification(data: object, *, replay: bool = False) -> BudgetNotificati
     Never raises: a message that cannot be read is Malformed, with the reason. In a replay, the publish time is that of
     the attribute `spotkeeper-replayed-at`.
     """
-    envelope = _mapping(_mapping(data).get("message"))
+    envelope = _object(_object(data).get("message"))
     attributes = {
-        name: _writable(value) for name, value in _mapping(envelope.get("attributes")).items() if isinstance(value, str)
+        name: _writable(value) for name, value in _object(envelope.get("attributes")).items() if isinstance(value, str)
     }
     try:
         body = _body(envelope)
@@ -86,49 +84,43 @@ def read_notification(data: object, *, replay: bool = False) -> BudgetNotificati
         return Malformed(_message(envelope, attributes, ""), str(problem))
     message = _message(envelope, attributes, body.decode(errors="replace")[:_LONGEST_BODY])
     try:
-        return _notification(message, _object(body), replay=replay)
-    except RefusedRequestError as problem:
+        return _notification(message, json_object(body, "the body"), replay=replay)
+    except ValueError as problem:
         return Malformed(message, str(problem))
 
 
 def _message(envelope: Mapping[str, object], attributes: Mapping[str, str], body: str) -> Message:
-    found = envelope.get("messageId") or envelope.get("message_id") or ""
+    found = envelope.get("messageId") or envelope.get("message_id")
     try:
-        published_at = _time("publishTime", envelope.get("publishTime") or envelope.get("publish_time"))
+        published_at = parse_time("publishTime", envelope.get("publishTime") or envelope.get("publish_time"))
     except RefusedRequestError:
         published_at = None
-    message_id = _writable(found) if isinstance(found, str) else ""
-    return Message(message_id, published_at, attributes, body)
+    return Message(_text_or_empty(found), published_at, attributes, body)
 
 
-def _notification(message: Message, fields: Mapping[str, object], *, replay: bool) -> BudgetNotification:
+def _notification(message: Message, body: Mapping[str, object], *, replay: bool) -> BudgetNotification:
     attributes = message.attributes
     published_at = message.published_at
     if replay and REPLAYED_AT in attributes:
-        published_at = _time(REPLAYED_AT, attributes[REPLAYED_AT])
+        published_at = parse_time(REPLAYED_AT, attributes[REPLAYED_AT])
     if not message.message_id or published_at is None:
         absent = "messageId" if not message.message_id else "publishTime"
         refusal = f"the message has no usable {absent}"
         raise RefusedRequestError(refusal)
-    if attributes.get("schemaVersion") != SCHEMA_VERSION:
-        refusal = f"attribute schemaVersion is {attributes.get('schemaVersion')!r}, but must be {SCHEMA_VERSION!r}"
-        raise RefusedRequestError(refusal)
-    if not attributes.get("budgetId"):
-        refusal = "attribute budgetId is missing"
-        raise RefusedRequestError(refusal)
+    field(attributes, "schemaVersion", _schema_version, "attribute ")
     source = Source.TRACKER if attributes.get("source") == SOURCE else Source.BILLING
     return BudgetNotification(
         message=message,
         published_at=published_at,
         source=source,
         billing_account_id=attributes.get("billingAccountId", ""),
-        budget_id=attributes["budgetId"],
-        display_name=_optional_string(fields, "budgetDisplayName"),
-        cost=_amount(fields, "costAmount"),
-        budget=_amount(fields, "budgetAmount"),
-        currency=_string(fields, "currencyCode"),
-        interval_start=_time("costIntervalStart", fields.get("costIntervalStart")),
-        period=_period(attributes) if source is Source.TRACKER else None,
+        budget_id=field(attributes, "budgetId", string, "attribute "),
+        display_name=_text_or_empty(body.get("budgetDisplayName")),
+        cost=field(body, "costAmount", _amount),
+        budget=field(body, "budgetAmount", _amount),
+        currency=field(body, "currencyCode", _currency),
+        interval_start=field(body, "costIntervalStart", _interval_start),
+        period=field(attributes, "period", _period, "attribute ") if source is Source.TRACKER else None,
         drill=DRILL in attributes,
     )
 
@@ -145,74 +137,46 @@ def _body(envelope: Mapping[str, object]) -> bytes:
         raise RefusedRequestError(message) from error
 
 
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        found = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError, ArithmeticError) as error:
-        message = f"the body is not JSON: {str(error)[:200]}"
-        raise RefusedRequestError(message) from error
-    if not isinstance(found, dict):
-        message = f"the body is not a JSON object, but {type(found).__name__}"
-        raise RefusedRequestError(message)
-    return found
+def _schema_version(value: object) -> str:
+    if value != SCHEMA_VERSION:
+        raise ValueError(SCHEMA_VERSION)
+    return SCHEMA_VERSION
 
 
-def _no_constant(name: str) -> object:
-    message = f"{name} is not a number"
-    raise ValueError(message)
+def _amount(value: object) -> Decimal:
+    return number(-_LARGEST_AMOUNT, _LARGEST_AMOUNT)(value).quantize(_SMALLEST_AMOUNT)
 
 
-def _amount(fields: Mapping[str, object], name: str) -> Decimal:
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        message = f"{name} is {_shown(value)}, but must be a number"
-        raise RefusedRequestError(message)
-    if not -_LARGEST_AMOUNT < value < _LARGEST_AMOUNT:
-        message = f"{name} is {_shown(value)}, which is not an amount of money"
-        raise RefusedRequestError(message)
-    return Decimal(value).quantize(_SMALLEST_AMOUNT)
+def _currency(value: object) -> str:
+    """Any short code: whether it is the budget's, the policy says."""
+    if len(string(value)) > _LONGEST_ID:
+        expected = "a currency code such as USD"
+        raise ValueError(expected)
+    return string(value)
 
 
-def _string(fields: Mapping[str, object], name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID:
-        message = f"{name} is {_shown(value)}, but must be a non-empty string"
-        raise RefusedRequestError(message)
-    return _writable(value)
-
-
-def _optional_string(fields: Mapping[str, object], name: str) -> str:
-    value = fields.get(name)
-    return _writable(value) if isinstance(value, str) else ""
-
-
-def _time(name: str, value: object) -> datetime:
-    if not isinstance(value, str):
-        message = f"{name} is {_shown(value)}, but must be a time such as 2026-07-21T05:00:00Z"
-        raise RefusedRequestError(message)
-    found = parse_time(name, value[:_LONGEST_ID])
+def _interval_start(value: object) -> datetime:
+    found = time(value)
     if found.year not in YEARS:
-        message = f"{name} {value[:_LONGEST_ID]} is not in the years {YEARS.start} to {YEARS.stop - 1}"
-        raise RefusedRequestError(message)
+        expected = f"in the years {YEARS.start} to {YEARS.stop - 1}"
+        raise ValueError(expected)
     return found
 
 
-def _period(attributes: Mapping[str, str]) -> PeriodKind:
-    named = attributes.get("period", "")
-    if named not in (PeriodKind.HOUR, PeriodKind.DAY, PeriodKind.MONTH):
-        message = f"attribute period is {named[:_LONGEST_ID]!r}, but must be hour, day or month"
-        raise RefusedRequestError(message)
-    return PeriodKind(named)
+def _period(value: object) -> PeriodKind:
+    if value not in (PeriodKind.HOUR, PeriodKind.DAY, PeriodKind.MONTH):
+        expected = "hour, day or month"
+        raise ValueError(expected)
+    return PeriodKind(str(value))
 
 
-def _mapping(value: object) -> Mapping[str, object]:
+def _object(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _shown(value: object) -> str:
-    return "missing" if value is None else _REPR.repr(value)
+def _text_or_empty(value: object) -> str:
+    return _writable(value) if isinstance(value, str) else ""
 
 
 def _writable(text: str) -> str:
-    """Return the string with lone surrogates replaced, which JSON allows and UTF-8 cannot encode."""
-    return text.encode(errors="replace").decode()[:_LONGEST_ID]
+    return replace_surrogates(text)[:_LONGEST_ID]

@@ -1,16 +1,25 @@
 """The policy: what the operator allows the enforcer to do, read from JSON, every problem reported at once."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from spotkeeper.errors import RefusedRequestError, SettingsError
 from spotkeeper.instances import PROJECT_ID, Instance
-from spotkeeper.periods import Period, PeriodKind, budget_period, end_of_day, parse_time, start_of_day
-from spotkeeper.values import Fields, Parser, boolean, choice, integer, string
+from spotkeeper.periods import Period, PeriodKind, budget_period, end_of_day, start_of_day
+from spotkeeper.values import (
+    Fields,
+    boolean,
+    choice,
+    currency_code,
+    integer,
+    json_object,
+    names,
+    share,
+    string,
+    time,
+)
 
 MAX_GRACE_SECONDS = 300
 _MAX_THRESHOLD = Decimal(10)
@@ -127,7 +136,7 @@ class Policy:
     @classmethod
     def from_json(cls, text: str) -> "Policy":
         """Read a policy; raises SettingsError naming every wrong field and what it should be."""
-        fields = Fields(_json_object(text))
+        fields = Fields(json_object(text))
         policy = _policy(fields)
         fields.raise_problems()
         return policy
@@ -158,7 +167,7 @@ def _policy(fields: Fields) -> Policy:
         minimum_age_minutes=fields.read(
             "minimum_age_minutes", integer(0, _MAX_AGE_MINUTES), without.minimum_age_minutes
         ),
-        snooze_until=fields.read("snooze_until", _time, None),
+        snooze_until=fields.read("snooze_until", time, None),
         restart=fields.read("restart", boolean, without.restart),
         grace_seconds=fields.read("grace_seconds", integer(0, MAX_GRACE_SECONDS), without.grace_seconds),
     )
@@ -183,7 +192,7 @@ def _rule(budget_id: str, fields: Fields, shared: _Shared) -> BudgetRule:
         budget_id=budget_id,
         projects=fields.required("projects", _projects, ()),
         labels={key: labels.read(key, _label_values, frozenset[str]()) for key in labels.names()},
-        currency=fields.read("currency", _currency, "USD"),
+        currency=fields.read("currency", currency_code, "USD"),
         period=fields.read("period", _period, PeriodKind.MONTH),
         steps=fields.read("steps", _steps, shared.steps),
         caps=_caps(fields, shared.caps),
@@ -198,7 +207,7 @@ def _caps(fields: Fields, unset: Caps) -> Caps:
     return Caps(
         per_alert=fields.read("max_stops_per_alert", integer(1, _MAX_STOPS), unset.per_alert),
         per_day=fields.read("max_stops_per_day", integer(1, _MAX_STOPS), unset.per_day),
-        fleet_share=fields.read("max_fleet_share", _share(Decimal(1)), unset.fleet_share),
+        fleet_share=fields.read("max_fleet_share", share(Decimal(1)), unset.fleet_share),
     )
 
 
@@ -209,7 +218,7 @@ def _responses(fields: Fields, unset: Mapping[Source, Response]) -> Mapping[Sour
 
 
 def _projects(value: object) -> tuple[str, ...]:
-    found = _names(value)
+    found = names(value)
     if not all(PROJECT_ID.fullmatch(name) for name in found):
         expected = "a list of project ids such as my-project-1 (not numbers, not names)"
         raise ValueError(expected)
@@ -224,22 +233,7 @@ def _label_key(value: object) -> str:
 
 
 def _label_values(value: object) -> frozenset[str]:
-    return frozenset(_names([value] if isinstance(value, str) else value))
-
-
-def _currency(value: object) -> str:
-    if not isinstance(value, str) or len(value) != 3 or not value.isupper():  # noqa: PLR2004 (ISO 4217)
-        expected = "a currency code such as USD"
-        raise ValueError(expected)
-    return value
-
-
-def _time(value: object) -> datetime:
-    try:
-        return parse_time("", string(value))
-    except RefusedRequestError:
-        expected = "a time such as 2026-07-21T05:00:00Z"
-        raise ValueError(expected) from None
+    return frozenset(names([value] if isinstance(value, str) else value))
 
 
 def _period(value: object) -> PeriodKind | CustomPeriod:
@@ -274,46 +268,11 @@ def _step(value: object, expected: str) -> Step:
     if not isinstance(value, dict) or value.keys() != {"threshold", "priorities"}:
         raise ValueError(expected)
     try:
-        reached = _share(_MAX_THRESHOLD)(value["threshold"])
+        reached = share(_MAX_THRESHOLD)(value["threshold"])
     except ValueError as problem:
         message = f"{expected}, and each threshold is {problem}"
         raise ValueError(message) from None
-    return Step(reached, frozenset(choice(Priority)(name) for name in _names(value["priorities"])))
-
-
-def _names(value: object) -> tuple[str, ...]:
-    """Read a list of at least one name."""
-    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
-        expected = "a list of at least one name"
-        raise ValueError(expected)
-    return tuple(sorted(set(value)))
-
-
-def _share(most: Decimal) -> Parser[Decimal]:
-    """Return a parser of shares above 0 and up to this one; it recognizes a percentage."""
-
-    def parse(value: object) -> Decimal:
-        if not isinstance(value, Decimal) or not value.is_finite() or not 0 < value <= most:
-            expected = f"a share above 0 and up to {most}, where 1.0 is all of it"
-            if isinstance(value, Decimal) and most < value <= 100 * most:
-                expected += f": write {value / 100}"
-            raise ValueError(expected)
-        return value
-
-    return parse
-
-
-def _json_object(text: str) -> Mapping[str, object]:
-    """Read a JSON object, numbers as Decimal; raises SettingsError when it is none, or names a field twice."""
-    try:
-        found = json.loads(text, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=_once)
-    except (ValueError, RecursionError, ArithmeticError) as error:
-        message = f"not JSON: {error}"
-        raise SettingsError(message) from error
-    if not isinstance(found, dict):
-        message = f"not a JSON object, but {type(found).__name__}"
-        raise SettingsError(message)
-    return found
+    return Step(reached, frozenset(choice(Priority)(name) for name in names(value["priorities"])))
 
 
 def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:

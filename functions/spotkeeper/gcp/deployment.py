@@ -33,9 +33,9 @@ from spotkeeper.doctor.facts import (
 from spotkeeper.doctor.functions import enforcer_settings, tracker_settings
 from spotkeeper.doctor.rights import needed_roles
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.answer_values import amount
 from spotkeeper.gcp.http_calls import CallError, HttpCalls, PageTokens
-from spotkeeper.periods import parse_time, rfc3339
+from spotkeeper.periods import rfc3339
+from spotkeeper.values import number, parsed, time
 
 HOSTS = {
     "Cloud Billing": "cloudbilling.googleapis.com",
@@ -55,6 +55,7 @@ _POLICY_VERSION = 3
 """The version whose policies tell of conditions: https://cloud.google.com/iam/docs/policies#versions"""
 
 _PAGE = "100"
+_share = number(0, 1000)
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """How it shows that an answer is not of the form that its reference promises."""
 
@@ -257,7 +258,7 @@ class PlatformReader:
                 budget_id=str(each["name"]).rpartition("/")[2],
                 display_name=str(each.get("displayName", "")),
                 topic=str((each.get("notificationsRule") or {}).get("pubsubTopic", "")),
-                thresholds=tuple(amount(rule["thresholdPercent"]) for rule in each.get("thresholdRules", [])),
+                thresholds=tuple(_share(rule["thresholdPercent"]) for rule in each.get("thresholdRules", [])),
             )
             for each in answers
         ]
@@ -275,7 +276,7 @@ class PlatformReader:
             uri=str(target.get("uri", "")),
             account=str(token.get("serviceAccountEmail", "")),
             audience=str(token.get("audience", "")),
-            last_attempt_at=parse_time("lastAttemptTime", attempted) if attempted else None,
+            last_attempt_at=parsed("lastAttemptTime", attempted, time) if attempted else None,
             failure=f"code {code} {status.get('message', '')}".strip() if code else "",
         )
 

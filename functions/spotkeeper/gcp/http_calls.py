@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError
 from urllib3.exceptions import TimeoutError as LateError
 
 from spotkeeper.errors import UnavailableError
+from spotkeeper.values import replace_surrogates
 
 TIMEOUT = 60.0
 """Timeout of one attempt of one call, in seconds."""
@@ -132,7 +133,7 @@ def _writable(found: Any, body: bytes) -> Any:  # noqa: ANN401 (whatever JSON ho
     """Return the value with lone surrogates replaced: JSON allows them, UTF-8 does not."""
     if not _HALF.search(body):
         return found
-    return json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
+    return json.loads(replace_surrogates(json.dumps(found, ensure_ascii=False)))
 
 
 class PageTokens:

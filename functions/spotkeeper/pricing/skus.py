@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
-from spotkeeper.pricing.sku_json import fault_of
+from spotkeeper.values import field as read_field
+from spotkeeper.values import from_text, integer, items, list_of, mapping, number, parsed, shown, text
 
 CURRENCY = "USD"
 
@@ -117,35 +117,55 @@ def money(units: str | int, nanos: int) -> Decimal:
     return Decimal(int(units) * _NANOS + nanos).scaleb(-9)
 
 
-def sku_from_json(resource: Mapping[str, Any]) -> Sku:
+def sku_from_json(resource: object) -> Sku:
     """Read a SKU in the catalog's JSON form; its last pricing info is the present one.
 
     Raises MalformedSkuError naming the SKU and the field that is wrong.
+    https://cloud.google.com/billing/docs/reference/rest/v1/services.skus
     """
-    if fault := fault_of(resource):
-        name = resource.get("skuId", "without an id") if isinstance(resource, Mapping) else "that is none"
-        message = f"SKU {name} is malformed: {fault}"
-        raise MalformedSkuError(message)
-    category = resource["category"]
-    expression = resource["pricingInfo"][-1]["pricingExpression"] if resource.get("pricingInfo") else {}
-    tiers = expression.get("tieredRates", ())
+    try:
+        return _sku(parsed("it", resource, mapping))
+    except ValueError as problem:
+        name = resource.get("skuId", "without an id") if isinstance(resource, dict) else "that is none"
+        message = f"SKU {shown(name).strip('"')} is malformed: {problem}"
+        raise MalformedSkuError(message) from problem
+
+
+def _sku(resource: Mapping[str, object]) -> Sku:
+    sku_id, description = read_field(resource, "skuId", text), read_field(resource, "description", text)
+    category = read_field(resource, "category", mapping)
+    infos = read_field(resource, "pricingInfo", items) if resource.get("pricingInfo") else ()
+    info = parsed("the last pricingInfo", infos[-1], mapping) if infos else {"pricingExpression": {}}
+    expression = read_field(info, "pricingExpression", mapping, "pricingInfo.")
+    tiers = parsed("tieredRates", expression.get("tieredRates", ()), _mappings)
+    prices = [read_field(tier, "unitPrice", mapping, "tieredRates.") for tier in tiers]
+    currencies = [parsed("unitPrice.currencyCode", price.get("currencyCode", ""), text) for price in prices]
     return Sku(
-        sku_id=resource["skuId"],
-        description=resource["description"],
-        resource_family=category["resourceFamily"],
-        resource_group=category["resourceGroup"],
-        usage_type=category["usageType"],
-        service_regions=tuple(resource.get("serviceRegions", ())),
-        usage_unit=expression.get("usageUnit", ""),
-        currency=tiers[0]["unitPrice"].get("currencyCode", "") if tiers else "",
-        tiers=tuple(
-            (
-                Decimal(str(tier.get("startUsageAmount", 0))),
-                money(tier["unitPrice"].get("units", 0), tier["unitPrice"].get("nanos", 0)),
-            )
-            for tier in tiers
-        ),
+        sku_id=sku_id,
+        description=description,
+        resource_family=read_field(category, "resourceFamily", text, "category."),
+        resource_group=read_field(category, "resourceGroup", text, "category."),
+        usage_type=read_field(category, "usageType", text, "category."),
+        service_regions=parsed("serviceRegions", resource.get("serviceRegions", ()), _texts),
+        usage_unit=parsed("usageUnit", expression.get("usageUnit", ""), text),
+        currency=currencies[0] if currencies else "",
+        tiers=tuple((_tier_start(tier), _price(price)) for tier, price in zip(tiers, prices, strict=True)),
     )
 
 
+def _tier_start(tier: Mapping[str, object]) -> Decimal:
+    return parsed("startUsageAmount", tier.get("startUsageAmount", 0), _quantity)
+
+
+def _price(price: Mapping[str, object]) -> Decimal:
+    units = parsed("unitPrice.units", price.get("units", 0), _units)
+    return money(units, parsed("unitPrice.nanos", price.get("nanos", 0), _nanos))
+
+
 _NANOS = 10**9
+_LARGEST = 2**63 - 1
+"""As the API has it: https://cloud.google.com/billing/docs/reference/rest/Shared.Types/Money"""
+
+_mappings, _texts = list_of(mapping), list_of(text)
+_units, _nanos = from_text(integer(-_LARGEST, _LARGEST)), integer(1 - _NANOS, _NANOS - 1)
+_quantity = number(-_LARGEST, _LARGEST)

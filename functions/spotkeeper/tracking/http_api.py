@@ -1,16 +1,14 @@
 """The request and the answer of `track_spot_costs`."""
 
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from reprlib import Repr
 
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import RETENTION, YEARS, parse_time, requested_hours, rfc3339
+from spotkeeper.periods import RETENTION, parse_time, requested_hours, rfc3339
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.run import TrackRequest
 from spotkeeper.tracking.run_summary import Summary
+from spotkeeper.values import json_object, parsed, shown, string
 
 SCHEDULE_HEADER = "X-CloudScheduler-ScheduleTime"
 """Set by Cloud Scheduler to the time a call was due, which a retried or late call keeps; with the offset of the job's
@@ -19,9 +17,6 @@ time zone. https://cloud.google.com/scheduler/docs/reference/rpc/google.cloud.sc
 _FIELDS = ("start", "end")
 _CLOCK_SKEW = timedelta(minutes=10)
 _MOST_NAMED = 20
-_LONGEST_TIME = 64
-
-_SHOWN = Repr(maxlevel=1, maxlist=2, maxdict=2, maxstring=_LONGEST_TIME, maxother=_LONGEST_TIME)
 
 
 def decode(
@@ -30,9 +25,6 @@ def decode(
     """Return what a call asks for; raises RefusedRequestError naming what is wrong with it."""
     header = next((value for name, value in headers.items() if name.lower() == SCHEDULE_HEADER.lower()), None)
     scheduled = parse_time(SCHEDULE_HEADER, header) if header else system_time
-    if scheduled.year not in YEARS:
-        message = f"{SCHEDULE_HEADER} {header} is not in the years {YEARS.start} to {YEARS.stop - 1}"
-        raise RefusedRequestError(message)
     now = scheduled if clock is Clock.SCHEDULE else system_time
     if scheduled > now + _CLOCK_SKEW:
         message = f"{SCHEDULE_HEADER} {header} is in the future: it is {rfc3339(now)}"
@@ -86,44 +78,15 @@ def answer(summary: Summary) -> dict[str, object]:
 
 def _fields(query: Mapping[str, Sequence[str]], body: bytes) -> dict[str, str]:
     given: dict[str, list[object]] = {name: list(values) for name, values in query.items()}
-    for name, value in _json_object(body).items():
+    for name, value in (json_object(body, "the body", RefusedRequestError) if body.strip() else {}).items():
         given.setdefault(name, []).append(value)
     fields = {}
     for name, values in given.items():
         if name not in _FIELDS:
-            message = f"{_SHOWN.repr(name)} is not a field of this request: it takes start and end"
+            message = f"{shown(name)} is not a field of this request: it takes start and end"
             raise RefusedRequestError(message)
         if len(values) > 1:
             message = f"{name} is given {len(values)} times"
             raise RefusedRequestError(message)
-        value = values[0]
-        if not isinstance(value, str) or len(value) > _LONGEST_TIME:
-            message = f"{name} {_SHOWN.repr(value)} is not a time such as 2026-07-21T05:00:00Z"
-            raise RefusedRequestError(message)
-        fields[name] = value
+        fields[name] = parsed(name, values[0], string, RefusedRequestError)
     return fields
-
-
-def _json_object(body: bytes) -> dict[str, object]:
-    if not body.strip():
-        return {}
-    try:
-        value = json.loads(body, object_pairs_hook=_once)
-    except RefusedRequestError:
-        raise
-    except (ValueError, RecursionError) as error:
-        message = f"the body is not JSON: {error}"
-        raise RefusedRequestError(message) from error
-    if not isinstance(value, dict):
-        message = f"the body is not a JSON object with start and end, but {type(value).__name__}"
-        raise RefusedRequestError(message)
-    return value
-
-
-def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    """The object, whose fields may not be doubled: JSON lets them, and whoever sent two can have meant either."""
-    for name, count in Counter(name for name, _ in pairs).items():
-        if count > 1:
-            message = f"{_SHOWN.repr(name)} is given {count} times"
-            raise RefusedRequestError(message)
-    return dict(pairs)

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from spotkeeper.gcp.answer_values import count, moment, number_as_text, optional_text, text, truth
 from spotkeeper.gcp.compute.lists import InstanceList, Json, compute_calls, last_part, translate_parse_errors
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
 from spotkeeper.ports import Report
+from spotkeeper.values import count, identifier, optional_boolean, optional_string, string, time
 
 _LONGEST_NAME = 80
 
@@ -55,23 +55,23 @@ class ComputeInstances:
 def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
     """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
     with translate_parse_errors(_called(found)):
-        zone = text(last_part(found["zone"]))
-        machine_type = text(last_part(found["machineType"]))
+        zone = string(last_part(found["zone"]))
+        machine_type = string(last_part(found["machineType"]))
         sizes = shapes.sizes(project_id, zone, machine_type, report)
         attached = (found.get("guestAccelerators") or [None])[0]
         local_ssd_gib = sum(
             count(disk.get("diskSizeGb", 0)) for disk in found.get("disks", ()) if disk.get("type") == "SCRATCH"
         )
         return Instance(
-            key=InstanceKey(project_id, zone, number_as_text(found["id"])),
-            name=text(found["name"]),
+            key=InstanceKey(project_id, zone, identifier(found["id"])),
+            name=string(found["name"]),
             provisioning_model=_provisioning_model(found.get("scheduling", {})),
             shape=shapes.same(
                 Shape(
                     machine_type=machine_type,
                     vcpus=sizes.vcpus if sizes else None,
                     memory_gib=sizes.memory_gib if sizes else None,
-                    gpu_type=text(last_part(attached["acceleratorType"]))
+                    gpu_type=string(last_part(attached["acceleratorType"]))
                     if attached
                     else sizes.gpu_type
                     if sizes
@@ -80,9 +80,9 @@ def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) ->
                     local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
                 )
             ),
-            labels=tuple(sorted((key, optional_text(label)) for key, label in found.get("labels", {}).items())),
+            labels=tuple(sorted((key, optional_string(label)) for key, label in found.get("labels", {}).items())),
             managed_by=next(
-                (text(item["value"]) for item in _metadata(found) if item["key"] == "created-by"),
+                (string(item["value"]) for item in _metadata(found) if item["key"] == "created-by"),
                 None,
             ),
         )
@@ -90,7 +90,7 @@ def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) ->
 
 def time_from(written: object) -> datetime | None:
     """Return a time of Compute Engine's; None for no time."""
-    return moment(written) if written else None
+    return time(written) if written else None
 
 
 def _called(found: Json) -> str:
@@ -113,8 +113,8 @@ def _metadata(found: Json) -> Iterable[Json]:
 
 def _provisioning_model(scheduling: Json) -> ProvisioningModel:
     """Return SPOT for Spot VMs and for their predecessor, preemptible VMs: they have one price."""
-    model = optional_text(scheduling.get("provisioningModel"))
-    if truth(scheduling.get("preemptible")):
+    model = optional_string(scheduling.get("provisioningModel"))
+    if optional_boolean(scheduling.get("preemptible")):
         return ProvisioningModel.SPOT
     try:
         return ProvisioningModel(model or ProvisioningModel.STANDARD)

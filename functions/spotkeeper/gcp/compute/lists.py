@@ -115,5 +115,6 @@ def translate_parse_errors(what: str = "response") -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        message = f"Compute Engine: unexpected response: {what}: {type(error).__name__}: {error}"
+        detail = f"a field must be {error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        message = f"Compute Engine: unexpected response: {what}: {detail}"
         raise UnavailableError(message) from error

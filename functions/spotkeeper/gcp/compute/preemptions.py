@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from spotkeeper.gcp.answer_values import moment, number_as_text, text
 from spotkeeper.gcp.compute.lists import Json, OperationList, compute_calls, last_part, translate_parse_errors
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import InstanceKey
 from spotkeeper.ports import Report
 from spotkeeper.tracking.preemptions import Preemption
+from spotkeeper.values import identifier, string, time
 
 _FIELDS = "id,name,zone,targetId,targetLink,insertTime,startTime"
 _FILTER = 'operationType = "compute.instances.preempted"'
@@ -38,9 +38,9 @@ class ComputePreemptions:
 def _preemption(project_id: str, operation: Json) -> Preemption:
     with translate_parse_errors("an operation"):
         return Preemption(
-            key=InstanceKey(project_id, text(last_part(operation["zone"])), number_as_text(operation["targetId"])),
-            instance_name=text(last_part(operation["targetLink"])),
-            operation_id=number_as_text(operation["id"]),
-            operation_name=text(operation["name"]),
-            preempted_at=moment(operation.get("startTime") or operation["insertTime"]),
+            key=InstanceKey(project_id, string(last_part(operation["zone"])), identifier(operation["targetId"])),
+            instance_name=string(last_part(operation["targetLink"])),
+            operation_id=identifier(operation["id"]),
+            operation_name=string(operation["name"]),
+            preempted_at=time(operation.get("startTime") or operation["insertTime"]),
         )

@@ -4,13 +4,13 @@ from decimal import Decimal
 from http import HTTPStatus
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.answer_values import count, size, text_or_none
 from spotkeeper.gcp.compute.lists import PROJECTS, Json, translate_parse_errors
 from spotkeeper.gcp.http_calls import CallError, HttpCalls
 from spotkeeper.instances import Shape
 from spotkeeper.ports import Report
 from spotkeeper.pricing import machine_types
 from spotkeeper.pricing.machine_types import Sizes
+from spotkeeper.values import count, size, string_or_none
 
 _MIB_PER_GIB = Decimal(1024)
 
@@ -70,7 +70,7 @@ class Shapes:
             return Sizes(
                 vcpus=size(found["guestCpus"]),
                 memory_gib=size(found["memoryMb"]) / _MIB_PER_GIB,
-                gpu_type=text_or_none(accelerator.get("guestAcceleratorType")),
+                gpu_type=string_or_none(accelerator.get("guestAcceleratorType")),
                 gpu_count=count(accelerator.get("guestAcceleratorCount", 0)),
                 local_ssd_gib=0,
             )

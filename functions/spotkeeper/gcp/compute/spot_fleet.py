@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from spotkeeper.enforcement.plans import SpotVm
-from spotkeeper.gcp.answer_values import optional_text
 from spotkeeper.gcp.compute.instances import ComputeInstances, time_from, to_instance
 from spotkeeper.gcp.compute.lists import Json, translate_parse_errors
 from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import ProvisioningModel
 from spotkeeper.ports import Report
+from spotkeeper.values import optional_string
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -42,4 +42,4 @@ def to_spot_vm(project_id: str, found: Json, shapes: Shapes, report: Report) -> 
     instance = to_instance(project_id, found, shapes, report)
     with translate_parse_errors(f"instance {instance.name}"):
         started = time_from(found.get("lastStartTimestamp") or found.get("creationTimestamp"))
-        return SpotVm(instance, optional_text(found.get("status")), started or _LONG_AGO)
+        return SpotVm(instance, optional_string(found.get("status")), started or _LONG_AGO)
