@@ -37,8 +37,6 @@ from tests.simulation.tracker.prices import catalog
 from tests.simulation.tracker.records import CostRow, ProjectHour, Records, SentAlert
 from tests.simulation.tracker.world import Access, Service, Version, World, resource
 
-BUDGETS = Budgets({PeriodKind.DAY: Decimal(2), PeriodKind.MONTH: Decimal(5)})
-
 
 class ProcessKilledError(Exception):
     """The process of the run has ended."""
@@ -182,7 +180,10 @@ class Tables:
     def publish(self, alert: Alert) -> str:
         """Send an alert."""
         period = alert.period
-        self.sent += [SentAlert(period.kind, period.start, threshold, alert.cost_usd) for threshold in alert.thresholds]
+        self.sent += [
+            SentAlert(period.kind, period.start, threshold, alert.budget_usd, alert.cost_usd)
+            for threshold in alert.thresholds
+        ]
         self.end_if(Kill.AFTER_PUBLISH)
         return f"message-{len(self.sent)}"
 
@@ -306,7 +307,6 @@ class Tracker:
 
     world: World
     asset_history: bool = True
-    budgets: Budgets = field(default_factory=Budgets)
     tables: Tables = field(default_factory=Tables)
     _runs: int = 0
 
@@ -315,7 +315,7 @@ class Tracker:
         settings = TrackerSettings(
             project_id="home-project",
             projects=tuple(sorted(self.world.projects)),
-            budgets=self.budgets,
+            budgets=Budgets({PeriodKind(kind): usd for kind, usd in call.budgets.items()}),
         )
         services = _Services(self.world, call.at)
         self.tables.kill = call.kill

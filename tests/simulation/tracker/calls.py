@@ -1,8 +1,9 @@
 """How the tracker is called: on time, late, twice, killed, or not at all for days."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from tests.simulation.tracker.lives import HOUR
@@ -22,12 +23,13 @@ class Kill(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the tracker: when it runs, when it was due, the hours asked for, and when it is killed."""
+    """One call: when it runs, when it was due, the hours asked for, when it is killed, and USD by kind of period."""
 
     at: datetime
     due: datetime
     hours: tuple[datetime, ...] = ()
     kill: Kill | None = None
+    budgets: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 def hourly(world: World) -> Iterator[Call]:
@@ -73,6 +75,24 @@ def silent_for_days(world: World) -> Iterator[Call]:
     """Do not call for 62 hours, which is longer than the tracker catches up with by default."""
     return (call for number, call in enumerate(hourly(world)) if not 4 <= number < 66)
 
+
+def with_budgets(calls: Iterable[Call], name: str) -> Iterator[Call]:
+    """Give each call the budgets of that time; those of a later half may differ."""
+    budgets = BUDGETS[name]
+    every = tuple(calls)
+    for number, call in enumerate(every):
+        yield replace(call, budgets=budgets[number * len(budgets) // len(every)])
+
+
+def calls_of(world: World, runs: str, budgets: str) -> tuple[Call, ...]:
+    """Return all calls of a schedule, with the budgets of their time."""
+    calls = SCHEDULES[runs](world)
+    return tuple(with_budgets(calls, budgets) if budgets else calls)
+
+
+_LOW = {"day": Decimal(2), "month": Decimal(5)}
+_HIGH = {"day": Decimal(3), "month": Decimal(7)}
+BUDGETS = {"constant": (_LOW,), "raised": (_LOW, _HIGH), "lowered": (_HIGH, _LOW)}
 
 SCHEDULES: Mapping[str, Callable[[World], Iterator[Call]]] = {
     "hourly": hourly,

@@ -129,6 +129,7 @@ class _Draw:
             if self.parameters.odd_metadata and self.random.random() < 0.05
             else (),
             withheld=tuple(self._withheld(runs)),
+            lag=timedelta(seconds=self.random.randrange(60) if self.parameters.sample_phases else 0),
         )
 
     def _withheld(self, runs: tuple[Run, ...]) -> Iterator[Withheld]:

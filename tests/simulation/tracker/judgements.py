@@ -6,7 +6,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tests.simulation.tracker.calls import Call
 from tests.simulation.tracker.lives import HOUR
 from tests.simulation.tracker.machines import LOCAL_SSD_GIB, WORKSTATION, Machine
-from tests.simulation.tracker.prices import nine_digits
+from tests.simulation.tracker.prices import BILLING_TIME, midnight_in_billing_time, nine_digits
 from tests.simulation.tracker.records import CostRow, Records
 from tests.simulation.tracker.truth import Segment, segments
 from tests.simulation.tracker.world import Access, World
@@ -68,6 +68,8 @@ class Outcome:
 
 type Judgement = Callable[[Outcome], Iterator[Finding]]
 
+SHARES = (Decimal("0.5"), Decimal("0.8"), Decimal("1.0"))
+SAMPLE = Fraction(60)
 NANO_HOUR = Fraction(3600, 10**9)
 
 
@@ -87,6 +89,16 @@ def rows_hold_what_was_metered(outcome: Outcome) -> Iterator[Finding]:
             missing = metered - outcome.recorded_seconds(key)
             if abs(missing) > NANO_HOUR:
                 yield Finding(f"{_named(key)}: {float(missing):.3f} s of {float(metered):.3f} s are missing", missing)
+
+
+def rows_are_within_one_sample(outcome: Outcome) -> Iterator[Finding]:
+    """A row's uptime is what really ran in the hour, but for a minute at each end, where no point was lost or late."""
+    for key, every in outcome.spot_truth.items():
+        if key in outcome.rows and not every[0].vm.withheld:
+            ran = sum((segment.ran for segment in every), Fraction(0))
+            wrong = abs(ran - outcome.recorded_seconds(key))
+            if wrong > SAMPLE:
+                yield Finding(f"{_named(key)}: {float(wrong):.0f} s from what ran", wrong)
 
 
 def seconds_are_accounted_for(outcome: Outcome) -> Iterator[Finding]:
@@ -253,11 +265,40 @@ def rows_are_unique(outcome: Outcome) -> Iterator[Finding]:
             yield Finding(f"{key}: {count} rows")
 
 
+def alerts_are_sent(outcome: Outcome) -> Iterator[Finding]:
+    """Every share of the budget in force that the month's rows reach is announced, as is every one of a later day."""
+    last = outcome.calls[-1]
+    since = min(call.at for call in outcome.calls if call.budgets == last.budgets)
+    sent = {(alert.kind, alert.start, alert.threshold, alert.budget) for alert in outcome.records.alerts}
+    for kind, budget in last.budgets.items():
+        for start, cost in _costs_of_periods(outcome.records, kind).items():
+            for share in SHARES:
+                if (
+                    cost >= share * budget
+                    and (kind == "month" or start >= since)
+                    and (kind, start, share, budget) not in sent
+                ):
+                    yield Finding(
+                        f"{kind} from {start:%d %H:%M}: {cost} USD, and no alert at {share} of {budget}",
+                        usd=Fraction(cost),
+                    )
+
+
+def _costs_of_periods(records: Records, kind: str) -> Mapping[datetime, Decimal]:
+    costs: dict[datetime, Decimal] = defaultdict(Decimal)
+    for row in records.rows:
+        start = midnight_in_billing_time(row.hour)
+        if kind == "month":
+            start = midnight_in_billing_time(start - timedelta(days=start.astimezone(BILLING_TIME).day - 1) + HOUR)
+        costs[start] += row.cost or 0
+    return costs
+
+
 def alerts_are_sent_once(outcome: Outcome) -> Iterator[Finding]:
     """An alert is sent once; a second time only when a run was killed before it was closed."""
     killed = any(call.kill for call in outcome.calls)
-    sent = Counter((alert.kind, alert.start, alert.threshold) for alert in outcome.records.alerts)
-    for (kind, start, threshold), count in sent.items():
+    sent = Counter((alert.kind, alert.start, alert.threshold, alert.budget) for alert in outcome.records.alerts)
+    for (kind, start, threshold, _), count in sent.items():
         if count > 1 + killed:
             yield Finding(f"{kind} {start:%d %H:%M}: {threshold} was sent {count} times")
 
@@ -318,6 +359,7 @@ JUDGEMENTS: Mapping[str, Judgement] = {
         rows_have_uptime,
         rows_are_unique,
         rows_hold_what_was_metered,
+        rows_are_within_one_sample,
         seconds_are_accounted_for,
         unresolved_seconds_are_true,
         vms_are_identified,
@@ -330,6 +372,7 @@ JUDGEMENTS: Mapping[str, Judgement] = {
         costs_are_price_times_billed_hours,
         first_minute_is_billed_as_google_does,
         complete_hours_are_not_read_again,
+        alerts_are_sent,
         alerts_are_sent_once,
     )
 }

@@ -41,7 +41,11 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Vm:
-    """One VM for all its life; `labels` say what held from when on, `items` are its metadata."""
+    """One VM for all its life; `labels` say what held from when on, `items` are its metadata.
+
+    Its uptime is sampled once a minute: the last sample of an hour ends by `lag` before the hour does, and what ran
+    after it counts in the next hour.
+    """
 
     project_id: str
     zone: str
@@ -53,6 +57,7 @@ class Vm:
     labels: tuple[tuple[datetime, Labels], ...]
     items: tuple[Mapping[str, str], ...] = ()
     withheld: tuple[Withheld, ...] = ()
+    lag: timedelta = timedelta(0)
 
     @property
     def region(self) -> str:
@@ -87,6 +92,7 @@ class Vm:
 
     def metered(self, run: Run, start: datetime, end: datetime, now: datetime | None = None) -> Fraction:
         """Return the uptime of a run that Cloud Monitoring shows at a moment; at the end of time when none is given."""
+        start, end = start - self.lag, end - self.lag
         hidden = sum(
             (
                 run.seconds(max(start, some.after), min(end, some.until))

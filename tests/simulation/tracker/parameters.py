@@ -9,7 +9,7 @@ class Parameters:
     """The size of a world and what happens in it; each happening can be left out, so that its effect can be measured.
 
     `mean_life` is that of ephemeral VMs, of which there are `vms`; `long_lived` ones live for days beside them. `runs`
-    names a schedule of `calls.py`.
+    and `budgets` name what `calls.py` has.
     """
 
     vms: int = 500
@@ -32,4 +32,5 @@ class Parameters:
     asset_history: bool = True
     asset_delay: timedelta = timedelta(0)
     runs: str = "hourly"
-    budgets: bool = False
+    sample_phases: bool = False
+    budgets: str = ""

@@ -39,11 +39,12 @@ class ProjectHour:
 
 @dataclass(frozen=True, slots=True)
 class SentAlert:
-    """A budget alert: the period it is about, the share of the budget that was reached, and the cost it states."""
+    """A budget alert: the period it is about, the share of the budget that was reached, the budget, and the cost."""
 
     kind: str
     start: datetime
     threshold: Decimal
+    budget: Decimal
     cost: Decimal
 
 

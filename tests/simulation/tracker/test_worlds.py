@@ -33,7 +33,7 @@ def test_the_records_of_a_world_keep_every_promise(world: NamedWorld) -> None:
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
-    return outcome_of(replace(SMALL, budgets=True))
+    return outcome_of(replace(SMALL, budgets="constant"))
 
 
 def with_row(change: Callable[[CostRow], CostRow]) -> Callable[[Records], Records]:
@@ -86,6 +86,10 @@ def with_reads(records: Records) -> Records:
     return replace(records, reads={**records.reads, (records.rows[0].project_id, records.rows[0].hour): 3})
 
 
+def without_alert(records: Records) -> Records:
+    return replace(records, alerts=records.alerts[:-1])
+
+
 def with_alert_twice(records: Records) -> Records:
     return replace(records, alerts=[*records.alerts, records.alerts[0]])
 
@@ -95,6 +99,7 @@ TAMPERED: Mapping[str, Callable[[Records], Records]] = {
     "rows_are_unique": with_row_twice,
     "rows_hold_what_was_metered": with_row(lambda row: replace(row, uptime_hours=Decimal("0.999999998"))),
     "seconds_are_accounted_for": without_row,
+    "rows_are_within_one_sample": with_row(lambda row: replace(row, uptime_hours=Decimal("0.98"))),
     "unresolved_seconds_are_true": with_unresolved,
     "vms_are_identified": with_unresolved,
     "hours_are_filled": with_hour(None),
@@ -106,6 +111,7 @@ TAMPERED: Mapping[str, Callable[[Records], Records]] = {
     ),
     "first_minute_is_billed_as_google_does": with_row_billed_less,
     "complete_hours_are_not_read_again": with_reads,
+    "alerts_are_sent": without_alert,
     "alerts_are_sent_once": with_alert_twice,
 }
 

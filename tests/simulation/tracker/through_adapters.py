@@ -19,7 +19,7 @@ from spotkeeper.gcp.tracker import tracker_ports
 from spotkeeper.tracking.ports import Ports
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.settings import TrackerSettings
-from tests.simulation.tracker.calls import SCHEDULES, Call
+from tests.simulation.tracker.calls import Call, calls_of
 from tests.simulation.tracker.fleet import draw
 from tests.simulation.tracker.judgements import Finding, Outcome
 from tests.simulation.tracker.parameters import Parameters
@@ -66,7 +66,7 @@ class ServedTracker:
 def outcome_through_adapters(parameters: Parameters) -> tuple[Outcome, list[Finding]]:
     """Return what was recorded of a world, and where the views differ from the recorded rows."""
     world = draw(parameters)
-    calls = tuple(SCHEDULES[parameters.runs](world))
+    calls = calls_of(world, parameters.runs, parameters.budgets)
     with TemporaryDirectory() as state, served_tracker(world, parameters, Path(state)) as tracker:
         for call in calls:
             tracker.call(call)

@@ -72,7 +72,7 @@ class World:
         for vm in self.vms:
             for run in vm.runs:
                 hour = run.start.replace(minute=0, second=0, microsecond=0)
-                while hour < run.end:
+                while hour < run.end + vm.lag:
                     by_hour[vm.project_id, hour].append((vm, run))
                     hour += HOUR
         object.__setattr__(self, "_by_hour", dict(by_hour))

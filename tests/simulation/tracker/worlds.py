@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from tests.simulation.tracker.parameters import Parameters
 
-SMALL = Parameters(vms=40, long_lived=5, hours=24, mean_life=timedelta(minutes=30))
+SMALL = Parameters(
+    vms=40, long_lived=5, hours=24, start=datetime(2026, 7, 19, 12, tzinfo=UTC), mean_life=timedelta(minutes=30)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ WORLDS: Mapping[str, NamedWorld] = {
     "prices moved in an outage": _world(replace(SMALL, moves=True, outages=True), "prices_are_true_or_marked"),
     "points late": _world(replace(SMALL, late_points=True), "rows_hold_what_was_metered", "seconds_are_accounted_for"),
     "points lost": _world(replace(SMALL, lost_points=True)),
+    "samples at any second of the minute": _world(replace(SMALL, sample_phases=True)),
     "projects that cannot be read": _world(replace(SMALL, unreadable_projects=True)),
     "local SSD, 28 days": _world(
         replace(SMALL, local_ssd=True, start=datetime(2026, 2, 10, tzinfo=UTC)), "local_ssd_is_priced_by_the_month"
@@ -58,7 +61,9 @@ WORLDS: Mapping[str, NamedWorld] = {
         replace(SMALL, odd_metadata=True), "vms_are_identified", "hours_are_filled"
     ),
     "runs late, doubled and out of order": _world(replace(SMALL, runs="irregular", relabels=True, hours=60)),
-    "runs killed": _world(replace(SMALL, runs="interrupted", budgets=True)),
+    "runs killed": _world(replace(SMALL, runs="interrupted", budgets="constant")),
+    "budget raised": _world(replace(SMALL, budgets="raised"), "alerts_are_sent"),
+    "budget lowered": _world(replace(SMALL, budgets="lowered"), "alerts_are_sent"),
     "no run for 62 hours": _world(
         replace(SMALL, runs="silent", hours=72), "seconds_are_accounted_for", "hours_are_filled"
     ),
