@@ -74,7 +74,7 @@ resource "google_cloudfunctions2_function" "enforcer" {
 
 # An event_trigger would have Eventarc make the subscription, and then nobody can give it a dead letter topic, an ack
 # deadline or a retention: google_cloudfunctions2_function has no arguments for them. So this is a push subscription of
-# our own. main.py takes its body for the data of the same CloudEvent, whatever the trigger.
+# our own; main.py also reads a CloudEvent, so that an event_trigger works too.
 resource "google_pubsub_subscription" "enforcer" {
   name  = "spotkeeper-enforcer"
   topic = google_pubsub_topic.budget.id

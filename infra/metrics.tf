@@ -1,4 +1,4 @@
-# The tracker's own metrics. They are declared here so that they have a unit and a sentence, and so that an alert on one
+# The tracker's own metrics are declared here so that they have a unit and a sentence, and so that an alert on one
 # is not refused because nothing was ever written to it.
 
 locals {
@@ -30,6 +30,22 @@ resource "google_monitoring_metric_descriptor" "tracker" {
       value_type  = "STRING"
       description = "hour, day or month."
     }
+  }
+
+  depends_on = [google_project_service.used]
+}
+
+# The enforcer stops nothing without its records. How often it waits for BigQuery is counted from its log, which takes no
+# permission and no call.
+resource "google_logging_metric" "records_unavailable" {
+  name        = "spotkeeper/records_unavailable"
+  description = "Deliveries of budget notifications that failed because BigQuery was unavailable; Pub/Sub redelivers them."
+  filter      = "${local.enforcer_log} AND jsonPayload.message=\"records unavailable: waiting for BigQuery\""
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
   }
 
   depends_on = [google_project_service.used]

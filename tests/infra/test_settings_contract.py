@@ -10,6 +10,7 @@ import pytest
 
 from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.recording import RECORDS_UNAVAILABLE
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import SettingsError
@@ -215,3 +216,7 @@ def _metrics() -> Mapping[str, Mapping[str, Any]]:
 def _plain(value: object) -> object:
     """A literal as the parser gives it: words such as true may come as text."""
     return {"true": True, "false": False, "${true}": True, "${false}": False}.get(str(value), value)
+
+
+def test_the_metric_on_the_log_counts_the_event_of_an_enforcer_that_waits_for_bigquery() -> None:
+    assert f'jsonPayload.message=\\"{RECORDS_UNAVAILABLE}\\"' in (INFRA / "metrics.tf").read_text()

@@ -8,6 +8,7 @@ from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, Message
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Policy
+from spotkeeper.enforcement.recording import RECORDS_UNAVAILABLE
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
@@ -376,12 +377,16 @@ def test_nothing_is_recorded_either_when_none_of_many_projects_can_be_read() -> 
 
 
 @pytest.mark.parametrize("down", ["history", "rates", "record_plan"])
-def test_while_records_are_down_nothing_is_stopped(down: str) -> None:
+def test_while_records_are_down_nothing_is_stopped_and_the_log_says_so(
+    down: str, caplog: pytest.LogCaptureFixture
+) -> None:
     cloud = five()
     cloud.down = {down}
 
     with pytest.raises(UnavailableError, match=f"{down} is down"):
         cloud.deliver(notification())
+    [event] = [each for each in caplog.records if each.getMessage() == RECORDS_UNAVAILABLE]
+    assert event.levelname == "ERROR"
     assert (cloud.changes, cloud.tables.actions) == ([], [])
     cloud.down = set()
     cloud.deliver(notification())

@@ -28,7 +28,7 @@ from spotkeeper.enforcement.verdicts import current_period
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY, amount, delivery_parameters, rounded
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
-from spotkeeper.gcp.bigquery.tracker_rows import dated_rate_from
+from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event

@@ -11,7 +11,7 @@ from spotkeeper.periods import HOUR, rfc3339
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_history import DatedRate
 from spotkeeper.pricing.price_list import MachineTypePrice
-from spotkeeper.pricing.skus import Market, Rate, RateUnit
+from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Record
@@ -70,20 +70,6 @@ def observation_from(row: Mapping[str, Any]) -> Observation:
         managed_by=row["managed_by"],
     )
     return Observation(instance, row["first_seen"], row["last_seen"])
-
-
-def dated_rate_from(row: Mapping[str, Any]) -> DatedRate:
-    """Return a row of spot_prices as a dated rate."""
-    rate = Rate(
-        component=row["component"],
-        market=Market(row["market"]),
-        region=row["region"],
-        sku_id=row["sku_id"],
-        description=row["description"],
-        unit=RateUnit(row["unit"]),
-        usd=row["rate"],
-    )
-    return DatedRate(rate, row["valid_from"], row["valid_to"])
 
 
 def _cost(row: CostRow) -> dict[str, object]:

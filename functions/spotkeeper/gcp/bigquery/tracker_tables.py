@@ -25,7 +25,8 @@ from google.cloud.bigquery import (
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
-from spotkeeper.gcp.bigquery.tracker_rows import dated_rate_from, observation_from, staged
+from spotkeeper.gcp.bigquery.rates import dated_rate_from
+from spotkeeper.gcp.bigquery.tracker_rows import observation_from, staged
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import InstanceKey
 from spotkeeper.logs import log_event
