@@ -1,10 +1,11 @@
 """The floor: a function of the framework that does nothing."""
 
+import flask
 import functions_framework
-from cloudevents.http import CloudEvent
 
 
-@functions_framework.cloud_event
-def enforce_budget_limit(cloud_event: CloudEvent) -> None:
-    """Take no note."""
-    del cloud_event
+@functions_framework.http
+def enforce_budget_limit(request: flask.Request) -> str:
+    """Do nothing."""
+    del request
+    return "OK"

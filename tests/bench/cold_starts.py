@@ -86,7 +86,7 @@ def _told(source: Path, cost: float, settings: Mapping[str, str]) -> Call:
         "publishTime": "2026-07-21T08:07:00Z",
     }
     event = {"message": message, "subscription": "projects/p/subscriptions/s"}
-    [call] = called(source, ENFORCER, "cloudevent", [{"headers": {}, "json": event}], settings)
+    [call] = called(source, ENFORCER, "http", [{"headers": {}, "json": event}], settings)
     return call
 
 

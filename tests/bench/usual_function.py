@@ -3,14 +3,15 @@
 import base64
 import json
 
+import flask
 import functions_framework
-from cloudevents.http import CloudEvent
 from google.cloud import compute_v1
 
 
-@functions_framework.cloud_event
-def enforce_budget_limit(cloud_event: CloudEvent) -> None:
+@functions_framework.http
+def enforce_budget_limit(request: flask.Request) -> str:
     """Stop everything when the budget is exceeded; here it never is."""
-    notification = json.loads(base64.b64decode(cloud_event.data["message"]["data"]))
+    notification = json.loads(base64.b64decode(request.get_json()["message"]["data"]))
     if notification["costAmount"] > notification["budgetAmount"]:
         compute_v1.InstancesClient()
+    return "OK"

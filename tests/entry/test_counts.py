@@ -72,11 +72,12 @@ print(json.dumps(sorted(set(sys.modules) - framework)))
 """
 _CONNECT = """
 import os, main, spotkeeper.tracking.http_api, spotkeeper.tracking.run
+from spotkeeper.tracking.settings import TrackerSettings
 from spotkeeper.gcp.tracker import tracker_ports
-tracker_ports(main.TrackerSettings.from_mapping(os.environ))
+tracker_ports(TrackerSettings.from_mapping(os.environ))
 """
 _DELIVER = """
-app = functions_framework.create_app("enforce_budget_limit", "functions/main.py", "cloudevent")
+app = functions_framework.create_app("enforce_budget_limit", "functions/main.py", "http")
 assert app.test_client().post("/", json=json.load(sys.stdin)).status_code == 200
 """
 COMPUTE, BIGQUERY, GRPC = "google.cloud.compute_v1", "google.cloud.bigquery", "grpc"
