@@ -240,11 +240,13 @@ class _Records:
         if verb not in _LONG_MEMORY and any(row.happened_at < since for row in tables.actions[:1]):
             forgotten = [row for row in tables.actions if row.happened_at < since]
             tables.actions = [row for row in tables.actions if row.happened_at >= since]
-        known = len(tables.actions)
+        known, known_deliveries = len(tables.actions), len(tables.deliveries)
         try:
             return getattr(tables, verb)(*arguments, **named)
         finally:
             rows = tables.actions[known:]
+            recorded = [each.verdict for each in tables.deliveries[known_deliveries:]]
+            self.call.delivery.verdicts += [str(verdict.name) for verdict in recorded if verdict.reason.strip()]
             tables.actions = forgotten + tables.actions if forgotten else tables.actions
             if rows:
                 self.call.host.records(self.call.delivery, [_row(each) for each in rows])

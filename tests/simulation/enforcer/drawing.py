@@ -27,8 +27,7 @@ _PROJECTS = ("web-frontend", "batch-jobs")
 _ZONES = ("us-central1-a", "us-central1-b")
 _TEAMS = ("vision", "search")
 _LABELS = (
-    (("priority", "low"),),
-    (("priority", "low"),),
+    *((("priority", "low"),),) * 5,
     (("priority", "medium"),),
     (("priority", "high"),),
     (("priority", "urgent"),),
@@ -49,6 +48,9 @@ _UNSEEN = (("find", Side.AFTER), ("act", Side.BEFORE))
 """Between the last reading of a VM and the request to stop it, nobody can see what happens."""
 
 _HARMLESS = (Deed.STOP, Deed.PREEMPT, Deed.DELETE)
+_OVERTAKING = (Deed.RAISE, Deed.PROTECT, Deed.MOVE, Deed.RESTART, Deed.STOP, Deed.RECREATE, Deed.PREEMPT, Deed.DELETE)
+"""What makes a plan wrong that is recorded."""
+
 _BEGINNINGS = (
     datetime(2026, 7, 14, 9, tzinfo=UTC),
     datetime(2026, 7, 31, 20, tzinfo=UTC),
@@ -80,6 +82,7 @@ class Kind:
     forged: float = 0.0
     deeds: int = 2
     traps: int = 1
+    aftermaths: int = 1
     outages: int = 0
     changes: int = 0
     month_end: bool = False
@@ -88,15 +91,16 @@ class Kind:
 
 KINDS = (
     Kind("ordinary"),
-    Kind("stuck", vms=(5, 10), hours=(3, 7), broken=0.5, deeds=0, traps=0, simple=True, budgets=(1, 1)),
-    Kind("people", deeds=12, traps=6),
+    Kind("stuck", vms=(5, 10), hours=(3, 7), broken=0.5, deeds=0, traps=0, aftermaths=0, simple=True, budgets=(1, 1)),
+    Kind("people", deeds=12, traps=6, aftermaths=3),
     Kind("backlog", late=0.7, duplicated=0.3),
     Kind("month end", month_end=True, hours=(6, 20), budgets=(1, 2), deeds=5),
-    Kind("troubles", traps=8, outages=2, broken=0.3),
+    Kind("troubles", traps=8, aftermaths=3, outages=2, broken=0.3),
     Kind("large", vms=(56, 64), budgets=(2, 3), hours=(1, 2), deeds=0, simple=True),
     Kind("forged", forged=0.3, month_end=True, hours=(6, 16), late=0.2),
     Kind("gaps", outages=4, traps=0),
-    Kind("operators", changes=5, traps=4, broken=0.3),
+    Kind("taken up again", vms=(3, 6), budgets=(1, 1), hours=(2, 4), deeds=0, traps=0, aftermaths=5),
+    Kind("operators", changes=5, traps=4, aftermaths=3, broken=0.3),
 )
 
 
@@ -127,7 +131,7 @@ class _Drawing:
         happenings: list[Happening] = list(self._messages(policy, begins, length))
         happenings += [self._person(names, length) for _ in range(chance.randint(0, kind.deeds))]
         happenings += [self._trap(names, length, policy) for _ in range(chance.randint(0, kind.traps))]
-        for _ in range(chance.randint(0, kind.traps)):
+        for _ in range(chance.randint(0, kind.aftermaths)):
             happenings += self._aftermath(names, length, policy)
         happenings += [self._outage(length) for _ in range(chance.randint(0, kind.outages))]
         happenings += [self._change(policy, length) for _ in range(chance.randint(0, kind.changes))]
@@ -166,7 +170,7 @@ class _Drawing:
 
     def _vm(self, number: int) -> NewVm:
         chance = self.chance
-        labels = dict(chance.choice(_LABELS[:2] if self.kind.simple and chance.random() < 0.7 else _LABELS))
+        labels = dict(chance.choice(_LABELS[:5] if self.kind.simple and chance.random() < 0.7 else _LABELS))
         if chance.random() < 0.8:
             labels["team"] = chance.choice((*_TEAMS, *_TEAMS, "finance"))
         group = None if self.kind.simple else chance.choice(_GROUPS)
@@ -233,11 +237,10 @@ class _Drawing:
         chance, hours = self.chance, length / timedelta(hours=1)
         half = chance.uniform(0.2, 0.8) * hours
         over, under = Decimal(chance.choice(("1.05", "1.1", "1.3"))), Decimal(chance.choice(("0.5", "0.7", "0.9")))
-        if self.kind.simple:
+        if self.kind.simple or self.kind.name == "taken up again":
             return [(0.0, over)]
-        return chance.choice(
-            ([(0.0, over)], [(0.0, under), (half, over)], [(0.0, over), (half, under)], [(0.0, under)])
-        )
+        rising, falling = [(0.0, under), (half, over)], [(0.0, over), (half, under)]
+        return chance.choice(([(0.0, over)], [(0.0, over)], rising, falling, falling, [(0.0, under)]))
 
     def _person(self, names: Sequence[str], length: timedelta) -> Person:
         return Person(self._moment(length), self.chance.choice(tuple(Deed)), self.chance.choice(names))
@@ -268,8 +271,8 @@ class _Drawing:
         call, side = chance.choice((("record_plan", Side.AFTER), ("record_outcomes", Side.BEFORE)))
         if chance.random() < 0.3:
             yield Trap(at, call, side, self._change(policy, length, at))
-        for name in chance.sample(names, min(len(names), chance.randint(1, 3))):
-            yield Trap(at, call, side, Person(at, chance.choice(tuple(Deed)), name))
+        for name in chance.sample(names, min(len(names), chance.randint(1, 4))):
+            yield Trap(at, call, side, Person(at, chance.choice(_OVERTAKING), name))
         if chance.random() < 0.2:
             yield Trap(at, call, side, Trouble.OVERLAP)
         yield Trap(at, call, side, trouble)
@@ -299,4 +302,5 @@ class _Drawing:
         return PolicyChange(at, field, value, budget if of_rule else None)
 
     def _moment(self, length: timedelta) -> timedelta:
-        return timedelta(seconds=self.chance.randrange(int(length.total_seconds())))
+        """Rather early: later on, most of what can be stopped is."""
+        return timedelta(seconds=int(length.total_seconds() * self.chance.random() ** 2))

@@ -48,7 +48,11 @@ ROWS: tuple[Callable[[Facts, Row], str | None], ...] = (
     records.every_recorded_action_has_a_reason,
     records.running_vms_are_not_recorded_as_gone,
 )
-DELIVERIES: tuple[Callable[[Facts, Delivery], str | None], ...] = (progress.stoppable_vms_stop_within_a_few_alerts,)
+DELIVERIES: tuple[Callable[[Facts, Delivery], str | None], ...] = (
+    progress.stoppable_vms_stop_within_a_few_alerts,
+    progress.stopped_vms_restart_within_a_few_alerts,
+    records.every_handled_message_has_a_verdict,
+)
 ENDS: tuple[Callable[[Facts, End], str | None], ...] = (records.every_plan_ends,)
 
 UNEXPECTED_ERROR = "no_unexpected_error"
@@ -72,6 +76,7 @@ NOT_YET: Mapping[str, str] = {
     "fleet_share_holds": "a day is a calendar day and not the last 24 hours",
     "total_cap_holds": "there is no cap for all budgets together",
     "nothing_restarts_above_a_threshold": "other budgets and periods are not asked before a restart",
+    "only_our_stops_are_restarted": "a VM that a person stopped is recorded as stopped by a resumed plan",
     "old_messages_start_nothing": "a message may be of any age",
     "contradicted_messages_start_nothing": "a message is not compared with the tracker's rows",
     "superseded_messages_start_nothing": "a duplicate after eight days is taken for news",

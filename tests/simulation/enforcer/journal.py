@@ -53,6 +53,7 @@ class Delivery:
     interval_start: datetime
     seen: dict[str, Seen] = field(default_factory=dict)
     gap: str | None = None
+    verdicts: list[str] = field(default_factory=list)
     troubled: bool = False
     acknowledged: bool = False
     ended: datetime | None = None

@@ -7,6 +7,7 @@ from tests.simulation.enforcer.calendar import period_start
 from tests.simulation.enforcer.facts import FRESH, HELD_BACK, Facts, may_act
 from tests.simulation.enforcer.journal import Delivery, Seen
 from tests.simulation.enforcer.policies import Rule
+from tests.simulation.enforcer.vms import TERMINATED, Actor
 
 _ONE_DAY = timedelta(days=1)
 _SPARE_ALERTS = 2
@@ -38,19 +39,91 @@ def stoppable_vms_stop_within_a_few_alerts(facts: Facts, delivery: Delivery) -> 
     return f"{count} alerts of {rule.budget} stopped none of {names}"
 
 
+def stopped_vms_restart_within_a_few_alerts(facts: Facts, delivery: Delivery) -> str | None:
+    """Where the policy restarts, a VM stopped in an earlier month starts within a few alerts under budget.
+
+    An alert counts when it is new, current, undisturbed and credible, and no budget has reached a threshold.
+    """
+    rule, key = delivery.rule, f"restart {delivery.message.budget}"
+    if rule is None or not delivery.first:
+        return None
+    waiting = _restartable(facts, delivery, rule)
+    started = any(each.delivery is delivery for each in facts.journal.starts)
+    if started or not waiting or not _asks_for_restarts(facts, delivery):
+        facts.chances.pop(key, None)
+        return None
+    count, earlier = facts.chances.get(key, (0, waiting))
+    waiting = waiting & earlier or waiting
+    facts.chances[key] = count + 1, waiting
+    if count + 1 <= -(-len(waiting) // rule.per_alert) + _SPARE_ALERTS:
+        return None
+    facts.chances.pop(key)
+    names = ", ".join(sorted(facts.world.vms[number].name for number in waiting))
+    return f"{count + 1} alerts of {rule.budget} under budget started none of {names}"
+
+
+def _asks_for_restarts(facts: Facts, delivery: Delivery) -> bool:
+    now, policy = facts.world.now, delivery.policy
+    reached = facts.journal.latest(policy, now).values()
+    return (
+        policy.restart
+        and may_act(policy, delivery, now) is None
+        and _is_current(facts, delivery)
+        and not delivery.is_contradicted
+        and not delivery.allowed
+        and not any(each.allowed for each in reached)
+        and not facts.lately_troubled()
+    )
+
+
+def _restartable(facts: Facts, delivery: Delivery, rule: Rule) -> frozenset[str]:
+    """The VMs that messages of this budget stopped in an earlier month, as is recorded, and nobody touched since."""
+    month = period_start("month", facts.world.now)
+    ours = {
+        each.vm.number
+        for each in facts.journal.stops
+        if each.effective
+        and each.delivery.message.budget == rule.budget
+        and each.delivery.message.kind == "month"
+        and each.at < month
+    }
+    recorded = {row.number for row in facts.journal.rows if row.event == "stopped" and row.at < month}
+    given_up = {row.number for row in facts.journal.rows if row.event in ("restarted", "not_restarted")}
+    vms = [facts.world.vms[number] for number in (ours & recorded) - given_up]
+    return frozenset(
+        vm.number
+        for vm in vms
+        if vm.status == TERMINATED and vm.stopped_by is Actor.ENFORCER and vm.spot and rule.covers(vm)
+        if vm.started < min(each.at for each in facts.journal.stops if each.vm is vm)
+        if not any(each.vm is vm and each.at >= month for each in facts.journal.stops)
+        if {each.delivery.message.budget for each in facts.journal.stops if each.vm is vm} == {rule.budget}
+        if facts.world.answers(vm.zone)
+        if not any(each.vm is vm for each in facts.journal.starts)
+        if delivery.message.kind == "month"
+    )
+
+
+def _is_current(facts: Facts, delivery: Delivery) -> bool:
+    """Whether a message is news about the current period, and nothing disturbs its delivery."""
+    now = facts.world.now
+    return (
+        not delivery.message.forged
+        and delivery.began - delivery.published < FRESH
+        and delivery.interval_start == period_start(delivery.message.kind, now)
+        and not delivery.troubled
+        and not any(facts.journal.newer(delivery))
+    )
+
+
 def _counts(facts: Facts, delivery: Delivery, rule: Rule) -> bool:
     """Whether an alert has to stop something."""
     now = facts.world.now
     return (
         may_act(delivery.policy, delivery, now) is None
         and delivery.message.spent >= 1
-        and not delivery.message.forged
-        and delivery.began - delivery.published < FRESH
-        and delivery.interval_start == period_start(delivery.message.kind, now)
-        and not delivery.troubled
+        and _is_current(facts, delivery)
         and not facts.lately_troubled()
         and delivery.gap is None
-        and not any(facts.journal.newer(delivery))
         and _caps_allow(facts, delivery, rule)
     )
 

@@ -1,7 +1,7 @@
 """What must hold for what is recorded of a plan, and of all plans in the end."""
 
 from tests.simulation.enforcer.facts import End, Facts
-from tests.simulation.enforcer.journal import PLANNED, Row
+from tests.simulation.enforcer.journal import PLANNED, Delivery, Row
 from tests.simulation.enforcer.vms import TERMINATED, Actor
 
 
@@ -50,6 +50,15 @@ def every_plan_ends(facts: Facts, _: End) -> str | None:
     left = sorted(planned - ended)
     names = ", ".join(f"{facts.world.vms[number].name} by {message}" for message, number in left)
     return f"planned for ever: {names}" if left else None
+
+
+def every_handled_message_has_a_verdict(facts: Facts, delivery: Delivery) -> str | None:
+    """A message that is acknowledged has a recorded verdict with its reason."""
+    if not delivery.acknowledged:
+        return None
+    name = delivery.message.name
+    recorded = any(each.verdicts for each in facts.journal.deliveries if each.message.name == name)
+    return None if recorded else f"{name} is acknowledged without a verdict on record"
 
 
 def _name(facts: Facts, row: Row) -> str:
