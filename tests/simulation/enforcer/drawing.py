@@ -94,7 +94,7 @@ KINDS = (
     Kind("stuck", vms=(5, 10), hours=(3, 7), broken=0.5, deeds=0, traps=0, aftermaths=0, simple=True, budgets=(1, 1)),
     Kind("people", deeds=12, traps=6, aftermaths=3),
     Kind("backlog", late=0.7, duplicated=0.3),
-    Kind("month end", month_end=True, hours=(6, 20), budgets=(1, 2), deeds=5),
+    Kind("month end", vms=(4, 8), month_end=True, hours=(10, 16), budgets=(1, 2), deeds=5),
     Kind("troubles", traps=8, aftermaths=3, outages=2, broken=0.3),
     Kind("large", vms=(56, 64), budgets=(2, 3), hours=(1, 2), deeds=0, simple=True),
     Kind("forged", forged=0.3, month_end=True, hours=(6, 16), late=0.2),

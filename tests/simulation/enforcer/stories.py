@@ -16,6 +16,7 @@ class Deed(StrEnum):
     STOP = "a person stops"
     START = "a person starts"
     RESTART = "a person stops and starts"
+    USE = "a person starts and then stops"
     DELETE = "a person deletes"
     RECREATE = "a group recreates"
     SUSPEND = "a person suspends"

@@ -164,5 +164,7 @@ class World:
             vm.stopped_by = Actor.GOOGLE if deed is Deed.PREEMPT else Actor.PERSON
         if deed is Deed.SUSPEND and vm.status == RUNNING:
             vm.status = SUSPENDED
-        if deed in (Deed.START, Deed.RESTART) and vm.status in (TERMINATED, SUSPENDED):
+        if deed in (Deed.START, Deed.RESTART, Deed.USE) and vm.status in (TERMINATED, SUSPENDED):
             vm.status, vm.started = RUNNING, self.now
+            if deed is Deed.USE:
+                self._change_status(Deed.STOP, vm)
