@@ -1,7 +1,7 @@
--- Promise: cost is uptime_hours times spot_price, and ondemand_cost is uptime_hours times ondemand_price.
--- One row is a cost row where either is not so. Reads 45 days: the tracker changes no row that is older.
+-- Invariant: cost is uptime_hours times spot_price, and ondemand_cost is uptime_hours times ondemand_price.
+-- Grain: one cost row that violates it. Reads 45 days: the tracker changes no older row.
 --
--- The cost was worked out from the unrounded hours, so it may differ by what half a billionth of an hour costs, and by
+-- The cost is computed from the unrounded hours, so it may differ by the cost of half a billionth of an hour, and by
 -- the last digit.
 SELECT
   costs.usage_start_time,

@@ -1,5 +1,5 @@
--- Promise: a Spot VM has at most one cost row in an hour.
--- One row is a key that is there more than once. Reads 45 days: the tracker changes no row that is older.
+-- Invariant: a Spot VM has at most one cost row per hour.
+-- Grain: one duplicated key. Reads 45 days: the tracker changes no older row.
 SELECT
   costs.usage_start_time,
   costs.project_id,

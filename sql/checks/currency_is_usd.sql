@@ -1,5 +1,5 @@
--- Promise: all money is in US dollars, so that it can be added up.
--- One row is a table and another currency in it. Reads the last 45 days of tables that grow by the day.
+-- Invariant: all amounts are in US dollars, so that they can be added up.
+-- Grain: one table and another currency in it. Reads the last 45 days of tables that grow by the day.
 WITH currencies AS (
   SELECT
     'spot_vm_costs' AS table_name,

@@ -1,6 +1,6 @@
--- Promise: nothing is stopped or started that was not planned, nothing that was spared, nothing in a dry run, nothing
--- twice by one plan, and every plan answers a notification that is on record.
--- One row is an instance in a plan and what is wrong with it. Reads 45 days, a budget month and more.
+-- Invariant: the enforcer stops or starts only what it planned, never a spared VM, nothing in a dry run, nothing twice
+-- by one plan; every plan answers a recorded notification.
+-- Grain: one instance in a plan and the violation. Reads 45 days, more than a budget month.
 WITH instances AS (
   SELECT
     actions.message_id,
@@ -64,5 +64,5 @@ SELECT
   instance_id,
   fault
 FROM judged
--- An instance without a fault keeps the promise.
+-- An instance without a violation keeps the invariant.
 WHERE fault IS NOT NULL

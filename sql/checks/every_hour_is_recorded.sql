@@ -1,8 +1,8 @@
--- Promise: every closed hour since the first one is on record, be it as incomplete, and no cost row is without such a
--- record.
--- One row is an hour and what is wrong with it. Reads 45 days: the tracker cannot do an hour again that is much older.
+-- Invariant: every closed hour since the first one is recorded, complete or incomplete, and every cost row belongs to a
+-- recorded hour.
+-- Grain: one hour and the violation. Reads 45 days: the tracker cannot repeat a much older hour.
 --
--- The last hour that must be on record ended three hours ago: the tracker runs every hour and tries again.
+-- The last hour that must be recorded ended three hours ago: the tracker runs every hour and retries.
 WITH recorded_hours AS (
   SELECT runs.hour
   FROM `${dataset}.tracker_runs` AS runs
@@ -36,7 +36,7 @@ SELECT
 FROM due_hours
 LEFT JOIN recorded_hours AS recorded
   ON recorded.hour = due_hours.due_hour
--- What is on record keeps the promise.
+-- What is on record keeps the invariant.
 WHERE recorded.hour IS NULL
 UNION ALL
 SELECT

@@ -1,10 +1,9 @@
--- Promise: a cost row is one full UTC hour, in which a VM ran for more than nothing and at most an hour, at prices
--- above 0 and below USD 1,000 an hour, Spot not above on-demand.
--- One row is a cost row and the first thing that is wrong with it. Reads 45 days: the tracker changes no row that is
--- older.
+-- Invariant: a cost row is one full UTC hour with an uptime above 0 and at most one hour, at prices above 0 and below
+-- USD 1,000 an hour, the Spot price not above the on-demand price.
+-- Grain: one cost row and its first violation. Reads 45 days: the tracker changes no older row.
 --
--- The dearest machine type is listed at some USD 130 an hour. Spot is 60 to 91 % off; a Spot price above on-demand is a
--- mix-up.
+-- The most expensive machine type is listed at about USD 130 an hour. Spot is 60 to 91 % off; a Spot price above the
+-- on-demand price means that the two were mixed up.
 WITH judged AS (
   SELECT
     costs.usage_start_time,
@@ -40,5 +39,5 @@ SELECT
   instance_id,
   fault
 FROM judged
--- A row without a fault keeps the promise.
+-- A row without a violation keeps the invariant.
 WHERE fault IS NOT NULL

@@ -1,5 +1,5 @@
--- Promise: in every other table a key is there once.
--- One row is a table and a key that is there more than once. Reads the last 45 days of tables that grow by the day.
+-- Invariant: in every other table each key occurs once.
+-- Grain: one table and duplicated key. Reads the last 45 days of tables that grow by the day.
 WITH table_keys AS (
   SELECT
     'spot_prices' AS table_name,

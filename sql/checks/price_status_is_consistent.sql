@@ -1,6 +1,5 @@
--- Promise: a price that is not known is NULL with a reason and the status unknown, and one that is known says when it
--- was read.
--- One row is a cost row and what is wrong with it. Reads 45 days: the tracker changes no row that is older.
+-- Invariant: an unknown price is NULL, with a reason and the status unknown; a known price says when it was read.
+-- Grain: one cost row and its violation. Reads 45 days: the tracker changes no older row.
 WITH judged AS (
   SELECT
     costs.usage_start_time,
@@ -28,5 +27,5 @@ SELECT
   instance_id,
   fault
 FROM judged
--- A row without a fault keeps the promise.
+-- A row without a violation keeps the invariant.
 WHERE fault IS NOT NULL

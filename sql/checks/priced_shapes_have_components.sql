@@ -1,5 +1,6 @@
--- Promise: what a priced VM is billed for is on record, so that price_changes can say what a new rate costs the fleet.
--- One row is a shape that was priced in the last two days and has no components.
+-- Invariant: the billed components of every priced VM are recorded, so that price_changes can say what a new rate costs
+-- the fleet.
+-- Grain: one shape that was priced in the last two days and has no components.
 SELECT
   costs.machine_type,
   costs.gpu_type,

@@ -1,5 +1,5 @@
--- Promise: a component has one rate at a time in a region and market, above 0, and it ends after it began.
--- One row is a rate and what is wrong with it. spot_prices is small and is read whole.
+-- Invariant: a component has one rate at a time in a region and market, above 0, which ends after it began.
+-- Grain: one rate and its violation. spot_prices is small and is read whole.
 WITH rates AS (
   SELECT
     prices.region,
@@ -43,5 +43,5 @@ SELECT
   valid_to,
   fault
 FROM judged
--- A rate without a fault keeps the promise.
+-- A rate without a violation keeps the invariant.
 WHERE fault IS NOT NULL

@@ -1,6 +1,6 @@
--- Promise: a view that sums up cost rows loses none and counts none twice.
--- One row is a view and a day, or a month and label, whose hours or costs are not those of the rows. Reads the 30 days
--- before today for views by the day, and this month and the last for views by the month.
+-- Invariant: a view that sums cost rows loses none and counts none twice.
+-- Grain: one view and a day, or a month and label, whose hours or costs differ from those of the rows. Reads the 30
+-- days before today for daily views, and this month and the last for monthly views.
 WITH hours AS (
   SELECT
     DATE(costs.usage_start_time) AS usage_date,

@@ -1,11 +1,11 @@
--- How far are our figures from what Cloud Billing charged, VM by VM?
--- One row is a Spot VM and a UTC day that our rows or the detailed billing export know.
+-- How far are our costs from what Cloud Billing charged, VM by VM?
+-- Grain: one Spot VM and UTC day that our rows or the detailed billing export know.
 --
--- Made only where the detailed usage cost export is configured. Billed is what its Spot SKUs of Compute Engine cost
--- before credits, in USD; with negotiated prices it is lower than ours. The export comes up to a day or more later: the
--- last two days are left out. An error above 0 is that we are too high. matched says which side knows the VM. Reads 35
--- days of our rows whatever the filter, since either side may lack a day. Google partitions the export by day of
--- arrival, so a large one is better read through a table of its own.
+-- Exists only where the detailed usage cost export is configured. billed is the cost of the VM's Spot SKUs of Compute
+-- Engine before credits, in USD; with negotiated prices it is lower than our cost. The export arrives up to a day or
+-- more late, so the last two days are left out. A positive error means that our figure is too high. matched says which
+-- side knows the VM. Reads 35 days of our rows whatever the filter, since either side may lack a day. Google partitions
+-- the export by day of arrival, so read a large one through a table of its own.
 WITH tracked AS (
   SELECT
     DATE(costs.usage_start_time) AS usage_date,

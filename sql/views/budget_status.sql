@@ -1,10 +1,11 @@
--- How much of each budget is spent, how fast, where will the period end, and when does the money run out?
--- One row is a configured budget in the period that the latest recorded hour is in.
+-- How much of each budget is spent, how fast, what will the period cost, and when will the budget be used up?
+-- Grain: one configured budget in the period that the latest recorded hour belongs to.
 --
--- Days and months begin at midnight in America/Los_Angeles, as in Cloud Billing. as_of is the end of the latest hour on
--- record, and everything is as of then, not of the clock. burn_rate is in USD per hour: the last complete hour's for an
--- hour or a day, the mean of the last 24 hours for a month, since a fleet has its times of day. What is not priced or
--- not recorded is not in it: see priced_share and missing_hours. Reads from the start of the month, 33 days at most.
+-- Days and months begin at midnight in America/Los_Angeles, as in Cloud Billing. as_of is the end of the latest
+-- recorded hour, and all figures are as of then, not of the clock. burn_rate is in USD per hour: that of the last
+-- complete hour for an hourly or daily budget, the mean of the last 24 hours for a monthly one, since load varies over
+-- the day. Unpriced and unrecorded usage is not included: see priced_share and missing_hours. Reads from the start of
+-- the month, at most 33 days.
 WITH hours AS (
   SELECT
     runs.hour,

@@ -1,12 +1,11 @@
 -- What would the steady part of the fleet cost on Spot, on demand and with a commitment, and which mix is cheapest?
--- One row is a machine type in a region that ran as Spot in the last 30 days.
+-- Grain: one machine type in a region that ran as Spot in the last 30 days.
 --
--- steady_vms ran at the same time in at least 95 % of the complete hours; the rest comes and goes, and a commitment for
--- it would be paid for hours in which nothing runs. A month has 730 hours; prices are list prices now. The net Spot
--- price counts that the hours lost to preemption (what a preempted VM had run in its last hour) are paid twice.
--- Attached GPUs and local SSD have no price here; NULL is a price that is not known, and then there is no comparison
--- with it. Commitments are for vCPUs and memory of a family in a region, whatever the type: add up the types of a
--- family before buying one.
+-- steady_vms ran at the same time in at least 95 % of the complete hours. The rest varies, and a commitment for it
+-- would be paid for hours in which nothing runs. A month has 730 hours; prices are current list prices. The net Spot
+-- price counts the hours lost to preemption (the uptime of a preempted VM in its last hour) twice. Attached GPUs and
+-- local SSD are not included. A NULL price is unknown and is not compared. Commitments cover vCPUs and memory of a
+-- family in a region, whatever the machine type: add up the types of a family before you buy.
 WITH hours AS (
   SELECT runs.hour
   FROM `${dataset}.tracker_runs` AS runs

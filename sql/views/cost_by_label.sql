@@ -1,10 +1,10 @@
 -- What did Spot VMs cost each month, by any label?
--- One row is a month, a label's key and one of its values. The VMs without the key are a value too, '(unlabelled)',
--- which is there for every key and month even when it is 0.
+-- Grain: one month, label key and label value. VMs without the key have the value '(unlabelled)', which exists for
+-- every key and month even when its cost is 0.
 --
--- Labels are those that the VM had in that hour. The values of one key add up to the whole month, so add up one key
--- only. Months are those of Cloud Billing, in America/Los_Angeles. Reads this month and the twelve before it, whatever
--- the filter on month: a day of Cloud Billing is not a partition.
+-- Labels are those of the VM in that hour. The values of one key add up to the whole month, so sum one key only. Months
+-- are those of Cloud Billing, in America/Los_Angeles. Reads this month and the twelve before it, whatever the filter on
+-- month: a day of Cloud Billing is not a partition.
 WITH labelled_hours AS (
   SELECT
     DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,

@@ -1,9 +1,9 @@
 -- What did Spot VMs cost each day, by machine type and zone?
--- One row is a UTC day, a machine type and a zone in which a Spot VM ran.
+-- Grain: one UTC day, machine type and zone in which a Spot VM ran.
 --
--- cost is of the priced hours alone; priced_share says how much of the VM-hours that is. average_spot_price is weighted
--- by hours. Reads 400 days at most, so that a day can be compared with that of last year; a filter on usage_date reads
--- its days.
+-- cost covers the priced hours only; priced_share is their share of all VM-hours. average_spot_price is weighted by
+-- hours. Reads at most 400 days, so that a day can be compared with the same day of last year; a filter on usage_date
+-- limits the partitions that are read.
 SELECT
   DATE(costs.usage_start_time) AS usage_date,
   costs.machine_type,

@@ -1,9 +1,9 @@
 -- What did each team spend on Spot VMs each day?
--- One row is a UTC day and a value of the label team.
+-- Grain: one UTC day and value of the label team.
 --
--- The label is the one that the VM had in that hour; a missing or empty one is '(unlabelled)'. cost is of the priced
--- hours alone; priced_share says how much of the VM-hours that is. Reads 400 days at most, so that a day can be
--- compared with that of last year; a filter on usage_date reads its days.
+-- The label is that of the VM in that hour; a missing or empty label is '(unlabelled)'. cost covers the priced hours
+-- only; priced_share is their share of all VM-hours. Reads at most 400 days, so that a day can be compared with the
+-- same day of last year; a filter on usage_date limits the partitions that are read.
 WITH labelled AS (
   SELECT
     DATE(costs.usage_start_time) AS usage_date,

@@ -1,11 +1,11 @@
--- What did Spot save each day against on-demand, also when the work lost to preemption has to be done again?
--- One row is a UTC day on which a Spot VM ran.
+-- What did Spot save each day against on-demand, with and without the work lost to preemption?
+-- Grain: one UTC day on which a Spot VM ran.
 --
--- Money is of VM-hours whose two prices are known; priced_share says how much of all VM-hours that is. Lost is what a
--- preempted VM had run in the hour in which it was taken: what has to be done again by work that is saved every full
--- hour. On demand nothing is lost, so the net savings are the on-demand cost of the other hours less what all hours
--- cost. Reads 400 days at most, so that a day can be compared with that of last year; a filter on usage_date reads its
--- days.
+-- Amounts cover the VM-hours whose Spot and on-demand prices are both known; priced_share is their share of all
+-- VM-hours. Lost is the uptime of a preempted VM in the hour of its preemption: work that is repeated when it is saved
+-- every full hour. On demand nothing is lost, so net savings are the on-demand cost of the other hours minus the cost
+-- of all hours. Reads at most 400 days, so that a day can be compared with the same day of last year; a filter on
+-- usage_date limits the partitions that are read.
 WITH preempted_hours AS (
   SELECT DISTINCT
     TIMESTAMP_TRUNC(preemptions.preempted_at, HOUR) AS usage_start_time,

@@ -1,11 +1,10 @@
--- Which hours are missing or incomplete, and how sure are the figures of the others?
--- One row is a UTC hour, from the first to the last one that the tracker recorded in the last 45 days.
+-- Which hours are missing or incomplete, and how reliable are the figures of the others?
+-- Grain: one UTC hour, from the first to the last one that the tracker recorded in the last 45 days.
 --
--- An hour is complete when any run completed it. unresolved is the most VMs that a complete run could not identify, or
--- any run where none was complete. Stale and fallback prices are those of price_status; prices_age_hours is how old the
--- reading of the catalog was at the end of the hour, for the oldest price used. 45 days reach past the six weeks in
--- which the tracker can still do an hour again; it reads all of them whatever the filter: a missing hour has no row to
--- filter on.
+-- An hour is complete when any run completed it. unresolved is the largest number of VMs that a complete run could not
+-- identify, or any run where none was complete. Stale and fallback prices are those of price_status; prices_age_hours
+-- is the age of the catalog at the end of the hour, for the oldest price used. 45 days cover the six weeks in which the
+-- tracker can repeat an hour; all of them are read whatever the filter, since a missing hour has no row to filter on.
 WITH recorded_hours AS (
   SELECT
     runs.hour AS usage_start_time,

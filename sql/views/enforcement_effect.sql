@@ -1,11 +1,11 @@
--- What did stopping VMs avoid, and what did the stopped VMs cost all the same?
--- One row is a VM that the enforcer stopped in the last 62 days: this budget month and the one before.
+-- Which cost did stopping VMs avoid, and what did the stopped VMs cost nevertheless?
+-- Grain: one VM that the enforcer stopped in the last 62 days: this budget month and the one before.
 --
--- A stop counts until the VM was started again by the enforcer or stopped once more, the budget period ended, or the
--- latest hour on record ended. avoided is the price it had when it was stopped, for that time; NULL when that was not
--- known. cost_after_stop is what a VM of the same name, project and zone cost in the full hours of that time: somebody
--- started it, or its group made it anew. What the disks and addresses of a stopped VM cost is not recorded and not in
--- it.
+-- A stop counts until the enforcer started the VM again or stopped it once more, the budget period ended, or the latest
+-- recorded hour ended. avoided is the VM's price at the stop times that duration; NULL when the price was unknown.
+-- cost_after_stop is the cost of a VM of the same name, project and zone in the full hours of that time: somebody
+-- started it, or its group recreated it. The cost of a stopped VM's disks and addresses is not recorded and not
+-- included.
 WITH present AS (
   SELECT TIMESTAMP_ADD(MAX(runs.hour), INTERVAL 1 HOUR) AS as_of
   FROM `${dataset}.tracker_runs` AS runs

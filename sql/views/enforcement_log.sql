@@ -1,9 +1,9 @@
 -- What did the enforcer plan and do about each VM, why, what does it save, and until when?
--- One row is a VM in a plan: stopped, spared or started.
+-- Grain: one VM in a plan: stopped, spared or started.
 --
--- outcome is what came last: open when nothing has, dry run when nothing was meant to. until is the end of the budget
--- period, after which a stopped VM may be started again. Reads 400 days, so that a yearly budget is whole; a filter on
--- planned_at reads its days of the plans.
+-- outcome is the latest event: open when there is none, dry run in that mode. until is the end of the budget period,
+-- after which a stopped VM may be started again. Reads 400 days, which cover a yearly budget; a filter on planned_at
+-- limits the partitions that are read for the plans.
 WITH plans AS (
   SELECT
     actions.happened_at AS planned_at,

@@ -1,10 +1,10 @@
--- How much of the fleet is Spot, what does that save, how often is it interrupted, and what could still become Spot?
--- One row is a project and region in which the latest look at the project found a VM.
+-- How much of the fleet is Spot, what does it save, how often is it interrupted, and what else could be Spot?
+-- Grain: one project and region in which the latest scan of the project found a VM.
 --
--- Every VM that exists counts, stopped ones too: the inventory does not say whether a VM runs. Spot costs and savings
--- are of the last complete hour of the last two days; preemptions of the last 30 days. What the other VMs cost is their
--- machine type's list price as if they ran, without attached GPUs and local SSD; without_price counts those that have
--- none, such as custom types. Reads 30 days of costs. The inventory is small and has no partitions.
+-- Every existing VM counts, stopped ones too: the inventory does not say whether a VM runs. Spot costs and savings are
+-- those of the last complete hour of the last two days, preemptions those of the last 30 days. Other VMs cost the list
+-- price of their machine type as if they ran, without attached GPUs and local SSD; without_price counts those that have
+-- no list price, such as custom types. Reads 30 days of costs. The inventory is small and not partitioned.
 WITH present AS (
   SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
   FROM `${dataset}.tracker_runs` AS runs

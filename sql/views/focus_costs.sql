@@ -1,11 +1,11 @@
 -- What did each Spot VM cost each hour, in the columns of FOCUS 1.2, the FinOps Open Cost and Usage Specification?
--- One row is one Spot VM in one UTC hour in which it ran.
+-- Grain: one Spot VM in one UTC hour in which it ran.
 --
--- These are list prices, not an invoice: BilledCost, ContractedCost and EffectiveCost are our cost, and ListCost is
--- what the hour would have cost on demand. Where the specification wants a value and there is none, such as an unknown
--- price or the billing account, it is NULL. One VM is several SKUs, so SkuId is NULL too. Tags are the labels of that
--- hour as a JSON object. A billing period is a month of Cloud Billing, in America/Los_Angeles. Columns with x_ are
--- ours. Reads 400 days at most; a filter on ChargePeriodStart reads its days.
+-- These are list prices, not an invoice: BilledCost, ContractedCost and EffectiveCost are our cost, and ListCost is the
+-- on-demand cost of the hour. A value that the specification requires and that is unknown, such as a price or the
+-- billing account, is NULL. One VM has several SKUs, so SkuId is NULL too. Tags are the labels of that hour as a JSON
+-- object. A billing period is a month of Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are
+-- extensions. Reads at most 400 days; a filter on ChargePeriodStart limits the partitions that are read.
 SELECT
   costs.zone AS AvailabilityZone,
   costs.cost AS BilledCost,

@@ -1,10 +1,9 @@
 -- How fast is money spent on Spot VMs, hour by hour?
--- One row is a UTC hour, from the first to the last one that the tracker recorded in the 35 days up to the present.
+-- Grain: one UTC hour, from the first to the last one that the tracker recorded in the last 35 days.
 --
--- burn_rate is in USD per hour. An hour that no run recorded has none: state says missing. An hour that is recorded in
--- part says incomplete, and its figures are the least that it was. The latest hour is the last one on record, not that
--- of the clock. Reads 35 days, five weeks to compare a weekday with, whatever the filter: a missing hour has no row to
--- filter on.
+-- burn_rate is in USD per hour. It is NULL for an hour that no run recorded, whose state is missing. The figures of an
+-- incomplete hour are lower bounds. The latest hour is the last recorded one, not that of the clock. Reads 35 days,
+-- five weeks to compare weekdays, whatever the filter: a missing hour has no row to filter on.
 WITH recorded_hours AS (
   SELECT
     runs.hour AS usage_start_time,

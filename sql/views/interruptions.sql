@@ -1,12 +1,11 @@
--- How often are Spot VMs taken back, where and when, and how often should work be saved?
--- One row is one value of one way to look at it (grouped_by): all, machine_type, zone, machine_type and zone,
--- hour_of_day.
+-- How often are Spot VMs preempted, where and when, and how often should work be saved?
+-- Grain: one value of one grouping (grouped_by): all, machine_type, zone, machine_type and zone, hour_of_day.
 --
--- Of the last 90 days up to the present: rarer figures than that need a long look. hour_of_day is in UTC.
--- mean_hours_between is VM-hours per preemption, NULL when there was none. lost_share is the share of the VM-hours that
--- a preempted VM had run in the hour it was taken in: lost by work that is saved every full hour. The minutes between
--- two savings, each of which takes 1, 5 or 15 minutes, are those of Young (1974), sqrt(2 C M), and of Daly (2006),
--- which is better when C is no longer small beside the mean time between preemptions M; NULL without a preemption.
+-- Covers the last 90 days, since rare events need a long window. hour_of_day is in UTC. mean_hours_between is VM-hours
+-- per preemption, NULL without a preemption. lost_share is the share of VM-hours that preempted VMs ran in the hour of
+-- their preemption: work that is lost when it is saved every full hour. The checkpoint intervals in minutes, for
+-- checkpoints that take C = 1, 5 or 15 minutes, are those of Young (1974), sqrt(2 C M), and of Daly (2006), which is
+-- better when C is not small compared with the mean time between preemptions M; NULL without a preemption.
 WITH preemptions AS (
   SELECT
     taken.preempted_at,

@@ -1,8 +1,8 @@
 -- Who spent how much on Spot VMs each month, by the labels team, project, experiment and cost_center?
--- One row is a month and one combination of the four labels; the row without any of them is there even when it is 0.
+-- Grain: one month and combination of the four labels; the row without any of them exists even when it is 0.
 --
--- Labels are those that the VM had in that hour. A missing or empty label is '(unlabelled)'. Months are those of Cloud
--- Billing, in America/Los_Angeles, so that they can be put beside an invoice. Reads this month and the twelve before
+-- Labels are those of the VM in that hour; a missing or empty label is '(unlabelled)'. Months are those of Cloud
+-- Billing, in America/Los_Angeles, so that they can be compared with an invoice. Reads this month and the twelve before
 -- it, whatever the filter on month: a day of Cloud Billing is not a partition.
 WITH labelled AS (
   SELECT

@@ -1,12 +1,12 @@
--- Where, and as what other machine type, would the VMs that run now be cheaper on Spot?
--- One row is a machine type in use in a region, and one of the ten cheapest options for it.
+-- Where, and as which other machine type, would the running VMs be cheaper on Spot?
+-- Grain: one machine type in use in a region, and one of the ten cheapest options for it.
 --
--- An option has no fewer vCPUs, no less memory and local SSD, the same bundled GPUs and the same CPU architecture, at a
--- lower list price now; it is the same type in another region, another type in the same region, or both. Traffic
--- between regions, data that has to move and whether the zone has capacity are not in it. Preemptions per 1,000
--- VM-hours are our own of the last 30 days, NULL where we ran nothing. VMs with GPUs or local SSD attached, and custom
--- types, are left out: a machine type's price does not have theirs. In use is what ran in the last complete hour on
--- record. Reads 30 days of costs.
+-- An option has at least as many vCPUs, as much memory and local SSD, the same bundled GPUs and the same CPU
+-- architecture, at a lower current list price: the same type in another region, another type in the same region, or
+-- both. Traffic between regions, data transfer and capacity of the zone are not considered. Preemptions per 1,000
+-- VM-hours are our own of the last 30 days, NULL where nothing ran. VMs with attached GPUs or local SSD and custom
+-- types are left out: the price of a machine type does not include them. In use is what ran in the last complete
+-- recorded hour. Reads 30 days of costs.
 WITH present AS (
   SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
   FROM `${dataset}.tracker_runs` AS runs

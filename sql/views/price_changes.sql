@@ -1,11 +1,10 @@
--- Which list prices moved, by how much, and what does that cost the fleet that runs now?
--- One row is a rate of one component in one region and market that differs from the one before it, and the hour it
--- began in.
+-- Which list prices changed, by how much, and what does that cost the running fleet?
+-- Grain: one rate of a component in a region and market that differs from the rate before it, by the hour it began.
 --
--- monthly_cost_change is over 730 hours, in USD, for what ran in the last complete hour on record (its VM-hours, so a
--- VM that ran half of it counts half); 0 when the fleet has nothing of it. It is NULL for on-demand rates: Spot VMs do
--- not pay them. A rate that came back after it was withdrawn is compared with its last one. Reads 400 days of changes;
--- spot_prices is small and has no partitions. Of the costs it reads the last two days.
+-- monthly_cost_change is in USD over 730 hours, for the VM-hours of the last complete recorded hour; 0 when the fleet
+-- uses none of the component, NULL for on-demand rates, which Spot VMs do not pay. A rate that returned after it was
+-- withdrawn is compared with its last value. Reads 400 days of changes, and the last two days of costs; spot_prices is
+-- small and not partitioned.
 WITH present AS (
   SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
   FROM `${dataset}.tracker_runs` AS runs

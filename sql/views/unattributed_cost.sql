@@ -1,9 +1,9 @@
--- Which Spot VMs have no team, what do they cost, and whom could one ask?
--- One row is a UTC day, a project, the group that created the VMs (NULL: nobody's group) and a pattern of their names.
+-- Which Spot VMs have no team, what do they cost, and whom to ask?
+-- Grain: one UTC day, project, group that created the VMs (NULL: no group) and pattern of their names.
 --
--- A team is the label team, not empty, in that hour. In a name, the four random characters of a group's member and all
--- numbers are a star, so that workers of one kind are one row. Reads 92 days: who made what longer ago cannot be asked
--- any more. A filter on usage_date reads its days.
+-- A VM has a team when its label team was not empty in that hour. In a name pattern, the four random characters of a
+-- managed instance group's member and all numbers are a star, so that workers of one kind are one row. Reads 92 days,
+-- beyond which the creators can hardly be asked. A filter on usage_date limits the partitions that are read.
 SELECT
   DATE(costs.usage_start_time) AS usage_date,
   costs.project_id,

@@ -1,18 +1,25 @@
 """Google's own SQL analyzer and evaluator, with the real tables: says what BigQuery would say of a statement.
 
-https://github.com/google/zetasql, the reference implementation of GoogleSQL, compiled to WebAssembly.
+https://github.com/google/zetasql, the reference implementation of GoogleSQL, compiled to WebAssembly. Analyzing costs
+far more than evaluating, and turning a resolved tree into Python objects costs as much again: a query is prepared once
+for all its cases, and what only has to be accepted is not turned into objects.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import wasmtime
+from google.protobuf.empty_pb2 import Empty
 from zetasql.api import Analyzer, CatalogBuilder, PreparedQuery, TableBuilder, TypeFactory
 from zetasql.core import wasm_client
+from zetasql.core.local_service import ZetaSqlLocalService
 from zetasql.types import (
+    AnalyzeRequest,
     AnalyzerOptions,
     LanguageOptions,
     NameResolutionMode,
@@ -23,6 +30,8 @@ from zetasql.types import (
     TypeKind,
     ZetaSQLBuiltinFunctionOptions,
 )
+from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2 as calls
+from zetasql.wasi._pb2.zetasql.public.value_pb2 import ValueProto as Value
 
 TABLES = Path(__file__).parents[2] / "sql" / "tables"
 
@@ -44,26 +53,36 @@ def table_fields(name: str) -> Sequence[Mapping[str, Any]]:
     return fields
 
 
-def analyze(statement: str, parameters: Mapping[str, Type], more: Sequence[SimpleTable] = ()) -> None:
+def analyze(statement: str, parameters: Mapping[str, Type], more: Iterable[SimpleTable] = ()) -> None:
     """Raise the analyzer's error when BigQuery would not take the statement."""
-    analyzer = Analyzer(_options(parameters), _catalog(more))
+    service, catalog, options = _service(), _catalog(more), _options(parameters)
     for each in statements(statement):
-        analyzer.analyze_statement(each)
+        request = AnalyzeRequest(sql_statement=each, options=options, simple_catalog=catalog)
+        # The resolved tree is not read: as Empty it is not even parsed.
+        service.wasm_client.call_grpc_func("ZetaSqlLocalService_Analyze", request.to_proto(), Empty)
 
 
-def analyzer_for(more: Sequence[SimpleTable] = (), *, prune_unused_columns: bool = False) -> Analyzer:
+def analyzer_for(more: Iterable[SimpleTable] = (), *, prune_unused_columns: bool = False) -> Analyzer:
     """Return an analyzer that knows the product's tables."""
     options = _options({})
     options.prune_unused_columns = prune_unused_columns
-    return Analyzer(options, _catalog(more))
+    return Analyzer(options, _catalog(more), _service())
 
 
-def evaluate(query: str) -> list[str]:
-    """Return the first column of a query that needs no table, as Google's evaluator works it out; it is a string."""
-    builder = PreparedQuery.builder().set_sql(query).set_analyzer_options(_options({})).set_catalog(_no_tables())
-    with builder.prepare() as prepared:
-        content = prepared.execute().content.table_data
-    return [row.cell[0].string_value for row in content.row] if content else []
+def prepare(query: str, parameters: Mapping[str, Type]) -> PreparedQuery:
+    """Return a query that needs no table, analyzed once to be evaluated with many values of its parameters."""
+    builder = PreparedQuery.builder().set_sql(query).set_analyzer_options(_options(parameters))
+    return builder.set_service(_service()).set_registered_catalog_id(_functions_only()).prepare()
+
+
+def evaluate(query: PreparedQuery, parameters: Mapping[str, Value]) -> list[str]:
+    """Return the first column of a prepared query, which is a string, as Google's evaluator works it out."""
+    request = calls.EvaluateQueryRequest(prepared_query_id=query.prepared_query_id)
+    for name, given in parameters.items():
+        request.params.add(name=name, value=given)
+    client = _service().wasm_client
+    response = client.call_grpc_func("ZetaSqlLocalService_EvaluateQuery", request, calls.EvaluateQueryResponse)
+    return [row.cell[0].string_value for row in response.content.table_data.row]
 
 
 def statements(script: str) -> list[str]:
@@ -94,8 +113,51 @@ def simple(name: str) -> Type:
     return TypeFactory.create_simple_type(_KINDS[name])
 
 
-def _table(name: str) -> SimpleTable:
-    return table(name, table_fields(name))
+def value(field: Mapping[str, Any], given: Any) -> Value:  # noqa: ANN401 (a value of any type)
+    """Return the evaluator's form of a value of a column; `given` is as JSON has it, None for NULL."""
+    if field.get("mode") == "REPEATED":
+        one = {**field, "mode": "NULLABLE"}
+        return Value(array_value=Value.Array(element=[value(one, each) for each in given or ()]))
+    if given is None:
+        return Value()
+    if field["type"] == "RECORD":
+        inner = [value(each, given.get(each["name"])) for each in field["fields"]]
+        return Value(struct_value=Value.Struct(field=inner))
+    return _VALUES[field["type"]](given)
+
+
+def rows_type(fields: Sequence[Mapping[str, Any]]) -> Type:
+    """Return the type of the rows of a table: an array of structs."""
+    return bigquery_type({"type": "RECORD", "mode": "REPEATED", "fields": fields})
+
+
+def rows_value(fields: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> Value:
+    """Return the rows of a table as one value of that type."""
+    return value({"type": "RECORD", "mode": "REPEATED", "fields": fields}, rows)
+
+
+def _scaled(given: object, digits: int) -> bytes:
+    """A decimal as the evaluator stores it: the scaled integer, little-endian, in two's complement."""
+    scaled = int(Decimal(str(given)).scaleb(digits))
+    return scaled.to_bytes(scaled.bit_length() // 8 + 1, "little", signed=True)
+
+
+def _timestamp(given: str) -> Value:
+    found = Value()
+    found.timestamp_value.FromDatetime(datetime.fromisoformat(given).astimezone(UTC))
+    return found
+
+
+_VALUES: Mapping[str, Callable[[Any], Value]] = {
+    "STRING": lambda given: Value(string_value=str(given)),
+    "INTEGER": lambda given: Value(int64_value=int(given)),
+    "BOOLEAN": lambda given: Value(bool_value=given),
+    "TIMESTAMP": _timestamp,
+    "DATE": lambda given: Value(date_value=(date.fromisoformat(given) - date(1970, 1, 1)).days),
+    "NUMERIC": lambda given: Value(numeric_value=_scaled(given, 9)),
+    "BIGNUMERIC": lambda given: Value(bignumeric_value=_scaled(given, 38)),
+    "FLOAT": lambda given: Value(double_value=float(given)),
+}
 
 
 def _options(parameters: Mapping[str, Type]) -> AnalyzerOptions:
@@ -106,18 +168,23 @@ def _options(parameters: Mapping[str, Type]) -> AnalyzerOptions:
     )
 
 
-def _catalog(more: Sequence[SimpleTable]) -> SimpleCatalog:
+def _catalog(more: Iterable[SimpleTable]) -> SimpleCatalog:
     tables = _functions()
-    for path in sorted(TABLES.glob("*.json")):
-        tables.add_table(_table(path.stem))
-    for each in more:
+    for each in (*_tables(), *more):
         tables.add_table(each)
     return tables.build()
 
 
 @cache
-def _no_tables() -> SimpleCatalog:
-    return _functions().build()
+def _tables() -> Sequence[SimpleTable]:
+    return [table(path.stem, table_fields(path.stem)) for path in sorted(TABLES.glob("*.json"))]
+
+
+@cache
+def _functions_only() -> int:
+    """The id of a catalog without tables, known to the evaluator so that it is not built again for each query."""
+    registered: int = _service().register_catalog(simple_catalog=_functions().build()).registered_id
+    return registered
 
 
 def _functions() -> CatalogBuilder:
@@ -129,7 +196,7 @@ def _functions() -> CatalogBuilder:
 @cache
 def _language() -> LanguageOptions:
     """BigQuery's dialect: every feature that is out, external product mode, QUALIFY reserved."""
-    _cache_compiled_module()
+    _service()
     options = LanguageOptions.maximum_features()
     options.product_mode = ProductMode.PRODUCT_EXTERNAL
     options.name_resolution_mode = NameResolutionMode.NAME_RESOLUTION_DEFAULT
@@ -137,8 +204,9 @@ def _language() -> LanguageOptions:
     return options
 
 
-def _cache_compiled_module() -> None:
-    """Compile the analyzer once for each machine instead of once for each process: 20 seconds become less than one."""
+@cache
+def _service() -> ZetaSqlLocalService:
+    """The one analyzer of this process, compiled once for each machine: 20 seconds become less than one."""
 
     def cached_config() -> wasmtime.Config:
         config = wasmtime.Config()
@@ -146,3 +214,4 @@ def _cache_compiled_module() -> None:
         return config
 
     wasm_client.Config = cached_config
+    return ZetaSqlLocalService.get_instance()
