@@ -15,4 +15,4 @@ SAMPLE = {
     Cell("enforcer", "stop", Kind.LOST, FIRST, ONCE): Outcome.SAME,  # an HTTP connection that breaks
     Cell("enforcer", "instances", Kind.DENIED, FIRST, ONCE): Outcome.REFUSED,
 }
-"""Each cell with its outcome; the gaps and alerts of the other services are in tests/adapters/test_faults.py."""
+"""Each cell with its outcome; tests/unit/test_run.py holds the gaps of the other services, on fakes of the ports."""
