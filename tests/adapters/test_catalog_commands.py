@@ -127,8 +127,8 @@ def test_a_run_logs_the_first_skus_that_it_could_not_read_and_those_that_collide
 
     [record] = {id(each): each for each in caplog.records if each.getMessage() == "price catalog read"}.values()
     told = vars(record)["spotkeeper_fields"]
-    assert (told["unclaimed"], len(told["unclaimed_skus"]), told["collisions"]) == (25, 20, 1)
-    assert told["unclaimed_skus"][0] == "ODD50 (C50 Instance Core): no component is worded like this"
-    assert told["collided_skus"] == [
+    assert (told["unmatched"], len(told["unmatched_skus"]), told["duplicates"]) == (25, 20, 1)
+    assert told["unmatched_skus"][0] == "ODD50 (C50 Instance Core): no component is worded like this"
+    assert told["duplicate_skus"] == [
         f"n2:core on_demand in us-central1: TWIN at {Decimal('0.04')} counts, CORE at 0.03 does not"
     ]

@@ -31,7 +31,7 @@ _DECOYS = (
 
 def pages() -> list[str]:
     """Return the catalog, page by page, as the texts that the API answers with."""
-    resources = [sku_resource(sku, _PUBLISHED) for sku in islice(chain(_components(), _decoys()), SKUS)]
+    resources = [sku_resource(sku, _PUBLISHED) for sku in islice(chain(_components(), _ignored_skus()), SKUS)]
     batches = list(batched(resources, SKUS_PER_PAGE, strict=False))
     return [
         json.dumps({"skus": batch, "nextPageToken": f"page-{number}" if number < len(batches) else ""})
@@ -46,7 +46,7 @@ def _components() -> Iterator[Sku]:
                 yield _sku(f"{words}{row['wording']} running in {region}", row["unit"], usage_type, region)
 
 
-def _decoys() -> Iterator[Sku]:
+def _ignored_skus() -> Iterator[Sku]:
     for row in rows("components"):
         for description, usage_type in _DECOYS:
             for region in REGIONS:

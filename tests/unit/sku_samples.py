@@ -48,4 +48,4 @@ def usd_by_region(reading: CatalogReading) -> dict[str, Decimal]:
 
 
 def reasons(*skus: Sku) -> list[str]:
-    return [each.reason for each in read_catalog(skus).unclaimed]
+    return [each.reason for each in read_catalog(skus).unmatched]

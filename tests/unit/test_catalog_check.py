@@ -18,13 +18,13 @@ def checked(capsys: pytest.CaptureFixture[str], path: str) -> tuple[int, list[st
     return code, capsys.readouterr().out.splitlines()
 
 
-def test_a_catalog_all_of_which_is_claimed_passes_with_one_line_of_counts(
+def test_a_catalog_all_of_which_is_matched_passes_with_one_line_of_counts(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", whole()))
 
     assert code == 0
-    assert lines[-1].startswith(f"catalog-check: all claimed: {len(whole())} SKUs of ")
+    assert lines[-1].startswith(f"catalog-check: all matched: {len(whole())} SKUs of ")
     assert [line for line in lines[:-1] if not line.startswith("known gap: ")] == []
     assert any("A4X is billed" in line for line in lines)
 
@@ -45,7 +45,7 @@ INVENTED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("invented", INVENTED)
-def test_a_single_sku_that_no_row_claims_fails_and_is_named(
+def test_a_single_sku_that_no_row_wordings_fails_and_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, invented: str
 ) -> None:
     new = INVENTED[invented]
@@ -55,7 +55,7 @@ def test_a_single_sku_that_no_row_claims_fails_and_is_named(
     (told,) = [line for line in lines if line.startswith("UNCLAIMED")]
     assert code == 1
     assert f"{new['skuId']} {new['description']!r} ({new['category']['usageType']}, 1 region)" in told
-    assert lines[-1].startswith("catalog-check: FAILED: 1 unclaimed SKU, 0 machine types unpriced")
+    assert lines[-1].startswith("catalog-check: FAILED: 1 unmatched SKU, 0 machine types unpriced")
 
 
 DECOYS = (
@@ -77,13 +77,13 @@ DECOYS = (
 GROUPS = {"Network": "PremiumInternetEgress", "Storage": "PDStandard", "TpuV7": "TPU"}
 
 
-def test_decoys_of_every_kind_do_not_fail(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    decoys = [
+def test_ignored_skus_of_every_kind_do_not_fail(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    ignored_skus = [
         resource(words, usage_type=usage_type, group=GROUPS.get(words.split()[0], "CPU"))
         for words, usage_type in DECOYS
     ]
 
-    code, lines = checked(capsys, saved(tmp_path / "catalog.json", [*whole(), *decoys]))
+    code, lines = checked(capsys, saved(tmp_path / "catalog.json", [*whole(), *ignored_skus]))
 
     assert code == 0
     assert f"{len(whole()) + len(DECOYS)} SKUs" in lines[-1]
@@ -127,18 +127,18 @@ def test_a_part_that_is_known_to_lack_is_a_gap_in_its_own_region_only(
     assert [line.endswith("; in asia-southeast2") for line in trouble[1] if line.startswith("UNPRICED")] == [True]
 
 
-def test_collisions_are_told_with_the_rule_and_do_not_fail(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_duplicates_are_told_with_the_rule_and_do_not_fail(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     twin = resource("N2 Instance Core running in Council Bluffs", usd="0.04")
 
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", [*whole(), *([twin] * 2)]))
 
-    place = next(index for index, line in enumerate(lines) if line.startswith("collisions: of two SKUs"))
+    place = next(index for index, line in enumerate(lines) if line.startswith("duplicates: of two SKUs"))
     assert code == 0
     assert lines[place + 1] == (
         f"  n2:core on-demand, 1 region: {twin['skuId']} 'N2 Instance Core running in Council Bluffs' at 0.04 counts, "
         "C90C-BDEA-9263 'N2 Instance Core running in Iowa' at 0.031611 does not"
     )
-    assert lines[-1].endswith("1 collision")
+    assert lines[-1].endswith("1 duplicate")
 
 
 def test_a_catalog_that_cannot_be_read_is_neither_passed_nor_failed(
@@ -163,4 +163,4 @@ def test_a_catalog_that_sells_nothing_fails(capsys: pytest.CaptureFixture[str], 
 def test_real_pages_pass(capsys: pytest.CaptureFixture[str], name: str) -> None:
     code, lines = checked(capsys, str(SAMPLES / name))
 
-    assert (code, lines[-1].partition(": ")[2].partition(":")[0]) == (0, "all claimed")
+    assert (code, lines[-1].partition(": ")[2].partition(":")[0]) == (0, "all matched")

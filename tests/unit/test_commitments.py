@@ -98,16 +98,16 @@ def test_a_usage_type_of_committed_use_without_a_term_that_we_know_is_left_out(u
 
 
 def test_a_commitment_in_a_unit_nobody_knows_is_reported() -> None:
-    [unclaimed] = read_catalog([replace(YEAR, usage_unit="mo")]).unclaimed
+    [unmatched] = read_catalog([replace(YEAR, usage_unit="mo")]).unmatched
 
-    assert (unclaimed.sku_id, unclaimed.reason) == ("YEAR", "its unit 'mo' is not one of a vcpu_hour")
+    assert (unmatched.sku_id, unmatched.reason) == ("YEAR", "its unit 'mo' is not one of a vcpu_hour")
 
 
 def test_a_commitment_without_price_is_none() -> None:
     assert read_catalog([replace(YEAR, tiers=priced("0"))]).commitments == ()
 
 
-def test_of_two_commitments_the_one_of_fewer_regions_counts_and_it_is_no_collision() -> None:
+def test_of_two_commitments_the_one_of_fewer_regions_counts_and_it_is_no_duplicate() -> None:
     own = replace(YEAR, sku_id="OWN", service_regions=(IOWA,), tiers=priced("0.05"))
 
     reading = read_catalog([YEAR, own])
@@ -115,7 +115,7 @@ def test_of_two_commitments_the_one_of_fewer_regions_counts_and_it_is_no_collisi
     assert {rate.region: rate.sku_id for rate in reading.commitments} == {
         region: "OWN" if region == IOWA else "YEAR" for region in AMERICAS
     }
-    assert reading.collisions == ()
+    assert reading.duplicates == ()
 
 
 def test_the_commitment_of_predefined_types_has_no_price_without_the_memory() -> None:

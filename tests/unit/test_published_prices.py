@@ -102,11 +102,11 @@ def test_every_published_price_is_the_one_that_the_product_makes_of_its_componen
     assert outcomes == {"agreed": AGREED, "not sold as Spot": NOT_SOLD_AS_SPOT, **DIFFERENT_ON_PURPOSE}
 
 
-def test_every_sku_made_of_a_published_pattern_is_claimed_once() -> None:
+def test_every_sku_made_of_a_published_pattern_is_matched_once() -> None:
     reading = _reading(list(_published()))
 
-    assert reading.unclaimed == ()
-    assert reading.collisions == ()
+    assert reading.unmatched == ()
+    assert reading.duplicates == ()
 
 
 def _outcome(row: dict[str, str], column: str, book: PriceBook) -> str:

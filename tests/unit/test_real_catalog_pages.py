@@ -54,7 +54,7 @@ def real_skus(name: str) -> list[Sku]:
 
 def as_read(skus: list[Sku]) -> list[tuple[str, str, str, Decimal]]:
     reading = read_catalog(skus)
-    assert (reading.unclaimed, reading.collisions) == ((), ())
+    assert (reading.unmatched, reading.duplicates) == ((), ())
     return [(rate.component, rate.market.value, rate.region, rate.usd) for rate in reading.rates]
 
 

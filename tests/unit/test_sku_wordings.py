@@ -53,16 +53,18 @@ def test_a_component_has_one_unit() -> None:
     assert len(units) == len({component for component, _ in units})
 
 
-def test_no_wording_is_a_decoy_too() -> None:
-    decoys = [row["words"] for row in rows("decoys")]
+def test_no_wording_is_an_ignored_sku_too() -> None:
+    ignored_skus = [row["words"] for row in rows("ignored_skus")]
 
     assert [
-        (decoy, wording) for decoy, (_, _, wording) in product(decoys, WORDINGS) if decoy in wording.casefold()
+        (ignored_sku, wording)
+        for ignored_sku, (_, _, wording) in product(ignored_skus, WORDINGS)
+        if ignored_sku in wording.casefold()
     ] == []
 
 
 @pytest.mark.parametrize(("component", "unit", "wording"), WORDINGS)
-def test_a_wording_with_a_word_more_at_either_end_is_not_claimed(component: str, unit: RateUnit, wording: str) -> None:
+def test_a_wording_with_a_word_more_at_either_end_is_not_matched(component: str, unit: RateUnit, wording: str) -> None:
     before = sku_of(unit, f"New {wording} running in Iowa")
     after = sku_of(unit, f"{wording} New running in Iowa")
 
@@ -254,7 +256,7 @@ def test_a_shared_core_instance_of_the_first_generation_is_one_flat_rate(
         "VM state: preserved local SSD in Bangkok",
     ],
 )
-def test_a_decoy_is_neither_a_component_nor_worth_a_report(description: str) -> None:
+def test_an_ignored_sku_is_neither_a_component_nor_worth_a_report(description: str) -> None:
     assert read_catalog([replace(CORE, description=description)]) == CatalogReading(())
 
 
@@ -294,6 +296,6 @@ def test_what_looks_like_a_component_and_is_worded_as_none_is_reported_by_name()
     reading = read_catalog([new_family, CORE])
 
     assert [rate.component for rate in reading.rates] == ["n2:core"]
-    assert [(each.sku_id, each.description, each.reason) for each in reading.unclaimed] == [
+    assert [(each.sku_id, each.description, each.reason) for each in reading.unmatched] == [
         ("NEW", "C5 Instance Core running in Iowa", "no component is worded like this")
     ]

@@ -64,7 +64,7 @@ def test_a_usage_type_that_says_spot_beats_words_that_say_so_whatever_they_cost(
     reading = read_catalog([worded, labelled])
 
     assert {rate.sku_id for rate in reading.rates} == {"ZZZ"}
-    assert [each.dropped.sku_id for each in reading.collisions] == ["AAA"]
+    assert [each.dropped.sku_id for each in reading.duplicates] == ["AAA"]
 
 
 @pytest.mark.parametrize("usage_type", ["Commit1Yr", "Commit3Yr", "Commit", "CmtCudPremium"])
@@ -77,7 +77,7 @@ def test_a_usage_type_nobody_knows_is_reported_and_not_taken_for_a_market(usage_
     reading = read_catalog([replace(CORE, usage_type=usage_type)])
 
     assert reading.rates == ()
-    assert [each.reason for each in reading.unclaimed] == [
+    assert [each.reason for each in reading.unmatched] == [
         f"its usage type {usage_type!r} is neither on-demand nor Spot"
     ]
 
@@ -140,7 +140,7 @@ def test_a_unit_that_is_not_known_for_a_component_is_refused_and_named(sku: Sku,
     reading = read_catalog([replace(sku, usage_unit=usage_unit)])
 
     assert reading.rates == ()
-    assert repr(usage_unit) in reading.unclaimed[0].reason
+    assert repr(usage_unit) in reading.unmatched[0].reason
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_placeholder_of_zero_does_not_hide_the_price_beside_it() -> None:
     reading = read_catalog([placeholder, CORE])
 
     assert usd_by_region(reading) == {IOWA: Decimal("0.03")}
-    assert reading.collisions == ()
+    assert reading.duplicates == ()
 
 
 @pytest.mark.parametrize("is_on", [True, False], ids=["on", "off"])
@@ -213,14 +213,14 @@ def test_of_two_skus_for_one_component_the_dearer_counts_and_the_other_is_told()
     reading = read_catalog([cheap, dear])
 
     assert [(rate.sku_id, rate.usd) for rate in reading.rates] == [("BBB", Decimal("0.0422"))]
-    assert [(each.kept.sku_id, each.dropped.sku_id) for each in reading.collisions] == [("BBB", "AAA")]
+    assert [(each.kept.sku_id, each.dropped.sku_id) for each in reading.duplicates] == [("BBB", "AAA")]
 
 
 def test_of_two_skus_at_one_price_the_lower_id_counts() -> None:
     reading = read_catalog([replace(CORE, sku_id="BBB"), replace(CORE, sku_id="AAA")])
 
     assert [rate.sku_id for rate in reading.rates] == ["AAA"]
-    assert [each.dropped.sku_id for each in reading.collisions] == ["BBB"]
+    assert [each.dropped.sku_id for each in reading.duplicates] == ["BBB"]
 
 
 def test_of_three_skus_two_are_told() -> None:
@@ -229,7 +229,7 @@ def test_of_three_skus_two_are_told() -> None:
     (kept,) = read_catalog(skus).rates
 
     assert kept.sku_id == "3"
-    assert [(each.kept, each.dropped.sku_id) for each in read_catalog(skus).collisions] == [(kept, "2"), (kept, "1")]
+    assert [(each.kept, each.dropped.sku_id) for each in read_catalog(skus).duplicates] == [(kept, "2"), (kept, "1")]
 
 
 def test_a_sku_that_is_listed_twice_does_not_collide_with_itself() -> None:
@@ -240,7 +240,7 @@ def test_a_sku_that_is_listed_twice_at_two_prices_collides() -> None:
     later = replace(CORE, tiers=priced("0.02"))
 
     assert read_catalog([CORE, later]) == read_catalog([later, CORE])
-    assert [each.dropped.usd for each in read_catalog([CORE, later]).collisions] == [Decimal("0.02")]
+    assert [each.dropped.usd for each in read_catalog([CORE, later]).duplicates] == [Decimal("0.02")]
 
 
 def test_two_markets_or_two_regions_do_not_collide() -> None:
@@ -250,7 +250,7 @@ def test_two_markets_or_two_regions_do_not_collide() -> None:
     reading = read_catalog([CORE, spot, elsewhere])
 
     assert len(reading.rates) == 3
-    assert reading.collisions == ()
+    assert reading.duplicates == ()
 
 
 ANY_SKU = st.builds(
@@ -299,7 +299,7 @@ def test_no_catalog_gives_a_rate_of_nothing_or_two_rates_for_one_component(skus:
 def test_what_collides_is_told_beside_the_rate_that_counts_in_its_place(skus: list[Sku]) -> None:
     reading = read_catalog(skus)
 
-    for each in reading.collisions:
+    for each in reading.duplicates:
         assert each.kept in reading.rates
         assert each.dropped not in reading.rates
         assert (each.kept.component, each.kept.market, each.kept.region) == (

@@ -25,7 +25,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         "catalog-check",
         help="whether the price catalog sells anything that cannot be priced",
         description="Compare the price catalog with the tables in spotkeeper/data. Exit code 0: everything that is "
-        "sold on demand or as Spot is claimed and priced, known gaps apart; 1: something is not; 2: it was not read.",
+        "sold on demand or as Spot is matched and priced, known gaps apart; 1: something is not; 2: it was not read.",
     )
     add_catalog_argument(parser)
     return parser
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _lines(found: "Drift") -> Iterator[str]:
     for market in found.unsold:
         yield f"nothing at all is sold as {MARKET_WORDS[market]}: is this the whole catalog?"
-    for sku in found.unclaimed:
+    for sku in found.unmatched:
         yield (
             f"UNCLAIMED: {sku.sku_id} {sku.description!r} ({sku.usage_type}, {_count(len(sku.regions), 'region')}): "
             f"{sku.reason}"
@@ -59,12 +59,12 @@ def _lines(found: "Drift") -> Iterator[str]:
     for gap in found.gaps:
         yield f"known gap: {gap}"
     if found.collided:
-        yield f"collisions: {_RULE}"
+        yield f"duplicates: {_RULE}"
     for pair in found.collided:
-        yield f"  {_collision(pair)}"
+        yield f"  {_duplicate(pair)}"
 
 
-def _collision(pair: "Collided") -> str:
+def _duplicate(pair: "Collided") -> str:
     kept, dropped = pair.kept, pair.dropped
     return (
         f"{kept.component} {MARKET_WORDS[kept.market]}, {_count(pair.regions, 'region')}: "
@@ -76,12 +76,12 @@ def _collision(pair: "Collided") -> str:
 def _summary(found: "Drift", *, skus: int, rates: int, source: str) -> str:
     counts = (
         f"{skus} SKUs of {source}, {rates} rates in {found.regions} regions, {found.priced} prices, "
-        f"{_count(len(found.gaps), 'known gap')}, {_count(len(found.collided), 'collision')}"
+        f"{_count(len(found.gaps), 'known gap')}, {_count(len(found.collided), 'duplicate')}"
     )
     if not found.is_found:
-        return f"catalog-check: all claimed: {counts}"
+        return f"catalog-check: all matched: {counts}"
     troubles = (
-        _count(len(found.unclaimed), "unclaimed SKU"),
+        _count(len(found.unmatched), "unmatched SKU"),
         f"{_count(len({name for each in found.unpriced for name in each.machine_types}), 'machine type')} unpriced",
     )
     return f"catalog-check: FAILED: {', '.join(troubles)}: {counts}"

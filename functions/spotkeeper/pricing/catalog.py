@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from spotkeeper.pricing.sku_rates import MARKETS, rates_of
-from spotkeeper.pricing.skus import COMMITMENTS, CatalogReading, Collision, Market, Rate, Sku, Unclaimed
+from spotkeeper.pricing.sku_rates import MARKETS, Unmatched, rates_of
+from spotkeeper.pricing.skus import COMMITMENTS, CatalogReading, DuplicateRate, Market, Rate, Sku, UnmatchedSku
 
 type _Component = tuple[str, Market, str]
 type _Offer = tuple[tuple[bool, int, Decimal, str, str], Rate]
@@ -18,32 +18,34 @@ def read_catalog(skus: Iterable[Sku]) -> CatalogReading:
 
     Where two SKUs price the same, one whose usage type names the market beats one that only words it; then the one of
     fewer regions counts, so that a region's own SKU beats one of a continent; of two that reach equally far the dearer
-    one, so that no cost is understated; then the lower id. Collisions are told of what is paid by use.
+    one, so that no cost is understated; then the lower id. Duplicate rates are told of what is paid by use.
     Raises ForeignCurrencyError when a component is not priced in US dollars.
     """
     offers: dict[_Component, list[_Offer]] = defaultdict(list)
-    unclaimed: set[Unclaimed] = set()
+    unmatched: set[UnmatchedSku] = set()
     skus_read = 0
     with _without_collections():
         for skus_read, sku in enumerate(skus, start=1):  # noqa: B007 (the count is kept)
             found = rates_of(sku)
-            if isinstance(found, str):
-                unclaimed.add(Unclaimed(sku.sku_id, sku.description, found, sku.usage_type, sku.service_regions))
+            if isinstance(found, Unmatched):
+                unmatched.add(
+                    UnmatchedSku(sku.sku_id, sku.description, found.reason, sku.usage_type, sku.service_regions)
+                )
                 continue
             for rate in found:
                 worded_only = rate.market is not MARKETS[sku.usage_type]
                 rank = worded_only, len(sku.service_regions), -rate.usd, rate.sku_id, rate.description
                 offers[rate.component, rate.market, rate.region].append((rank, rate))
-    rates, commitments, collisions = [], [], []
+    rates, commitments, duplicates = [], [], []
     for component, market, region in sorted(offers):
         kept, *dropped = _best_first(offers[component, market, region])
         if market in COMMITMENTS:
             commitments.append(kept)
         else:
             rates.append(kept)
-            collisions += [Collision(kept, rate) for rate in dropped]
-    ordered = sorted(unclaimed, key=lambda each: (each.sku_id, each.description, each.reason))
-    return CatalogReading(tuple(rates), tuple(ordered), tuple(collisions), skus_read, tuple(commitments))
+            duplicates += [DuplicateRate(kept, rate) for rate in dropped]
+    ordered = sorted(unmatched, key=lambda each: (each.sku_id, each.description, each.reason))
+    return CatalogReading(tuple(rates), tuple(ordered), tuple(duplicates), skus_read, tuple(commitments))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from spotkeeper.pricing.machine_types import known_machine_types
 from spotkeeper.pricing.price_book import Price, PriceBook
 from spotkeeper.pricing.price_list import known_shape
 from spotkeeper.pricing.reference_data import rows
-from spotkeeper.pricing.skus import PAID_BY_USE, CatalogReading, Market, Rate, Unclaimed
+from spotkeeper.pricing.skus import PAID_BY_USE, CatalogReading, Market, Rate, UnmatchedSku
 
 _A_CUSTOM_SIZE = "4-8192"
 """Stands for all custom types of a family: four vCPUs and 8 GiB."""
@@ -40,7 +40,7 @@ class Drift:
     """What there is to know of a catalog; `gaps` are sentences on what is not priced on purpose."""
 
     unsold: tuple[Market, ...]
-    unclaimed: tuple[Unclaimed, ...]
+    unmatched: tuple[UnmatchedSku, ...]
     unpriced: tuple[Unpriced, ...]
     gaps: tuple[str, ...]
     collided: tuple[Collided, ...]
@@ -50,7 +50,7 @@ class Drift:
     @property
     def is_found(self) -> bool:
         """Whether somebody has to look at our tables."""
-        return bool(self.unclaimed or self.unpriced) or len(self.unsold) == len(PAID_BY_USE)
+        return bool(self.unmatched or self.unpriced) or len(self.unsold) == len(PAID_BY_USE)
 
 
 def drift_of(reading: CatalogReading) -> Drift:
@@ -68,7 +68,7 @@ def drift_of(reading: CatalogReading) -> Drift:
             lacking[market, price.missing or (price.reason,)].add((shape.machine_type, region))
     return Drift(
         unsold=tuple(market for market in PAID_BY_USE if all(rate.market is not market for rate in reading.rates)),
-        unclaimed=reading.unclaimed,
+        unmatched=reading.unmatched,
         unpriced=tuple(
             Unpriced(market, missing, _distinct(found, 0), _distinct(found, 1))
             for (market, missing), found in sorted(lacking.items())
@@ -112,7 +112,7 @@ def _unknown_rules() -> Iterator[str]:
 
 def _collided(reading: CatalogReading) -> tuple[Collided, ...]:
     pairs: dict[tuple[str, str, str, Market], list[tuple[Rate, Rate]]] = defaultdict(list)
-    for each in reading.collisions:
+    for each in reading.duplicates:
         key = each.kept.sku_id, each.dropped.sku_id, each.kept.component, each.kept.market
         pairs[key].append((each.kept, each.dropped))
     return tuple(Collided(*found[0], len(found)) for _, found in sorted(pairs.items(), key=lambda pair: pair[0]))

@@ -10,7 +10,7 @@ from spotkeeper.pricing.reference_data import rows
 
 def architecture_of(machine_type: str) -> str | None:
     """Return X86_64 or ARM64, as Compute Engine names it; None when there is no rule for the machine type."""
-    family = _family(machine_type)
+    family = family_of(machine_type)
     return family.architecture if family else None
 
 
@@ -30,15 +30,22 @@ class ShapeComponent:
 
 def components_of(shape: Shape) -> tuple[ShapeComponent, ...]:
     """Return all parts that a shape is billed for; none when that is not known."""
-    bill = _bill(shape)
-    return () if isinstance(bill, str) else tuple(ShapeComponent(shape, *part) for part in bill.items())
+    bill = bill_of(shape)
+    return () if isinstance(bill, Unpriceable) else tuple(ShapeComponent(shape, *part) for part in bill.items())
 
 
 _CUSTOM = "custom-"
 
 
 @dataclass(frozen=True, slots=True)
-class _Family:
+class Unpriceable:
+    """A shape whose components are not known, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
     """A row of `data/families.csv`."""
 
     prefix: str
@@ -56,14 +63,14 @@ class _Family:
     unknown: str
 
 
-def _bill(shape: Shape) -> dict[str, Decimal] | str:
-    """The components that a shape is billed for and how much of each, or why that is not known."""
-    family = _family(shape.machine_type)
+def bill_of(shape: Shape) -> dict[str, Decimal] | Unpriceable:
+    """Return the components that a shape is billed for and how much of each, or why that is not known."""
+    family = family_of(shape.machine_type)
     if family is None or not _has_rule(family, shape.machine_type):
-        return f"no rule for machine type {shape.machine_type}"
+        return Unpriceable(f"no rule for machine type {shape.machine_type}")
     reason = _unbillable(family, shape)
     if reason or shape.vcpus is None or shape.memory_gib is None:
-        return reason
+        return Unpriceable(reason)
     if family.per_gpu:
         return {family.per_gpu: Decimal(family.slices or shape.gpu_count)}
     bill = {family.flat: Decimal(1)} if family.flat else _cores_and_memory(family, shape, shape.vcpus, shape.memory_gib)
@@ -74,11 +81,11 @@ def _bill(shape: Shape) -> dict[str, Decimal] | str:
     return bill
 
 
-def _unbillable(family: _Family, shape: Shape) -> str:
+def _unbillable(family: Family, shape: Shape) -> str:
     """Why a shape of a family has no bill; empty when it has one."""
     if family.unknown:
         return f"{shape.machine_type}: {family.unknown}"
-    if not _is_amount(shape.vcpus) or not _is_amount(shape.memory_gib):
+    if not is_amount(shape.vcpus) or not is_amount(shape.memory_gib):
         return f"the size of machine type {shape.machine_type} is not known"
     if shape.gpu_count < bool(family.bundled_gpu) or shape.local_ssd_gib < 0:
         return f"the GPUs or the local SSD of machine type {shape.machine_type} are not known"
@@ -87,18 +94,19 @@ def _unbillable(family: _Family, shape: Shape) -> str:
     return ""
 
 
-def _has_rule(family: _Family, machine_type: str) -> bool:
+def _has_rule(family: Family, machine_type: str) -> bool:
     """Whether the row says what a custom type, or its extended memory, is billed for."""
     if _CUSTOM not in machine_type or family.unknown:
         return True
     return _CUSTOM in family.prefix and bool(family.extended or not machine_type.endswith("-ext"))
 
 
-def _is_amount(value: Decimal | None) -> bool:
+def is_amount(value: Decimal | None) -> bool:
+    """Whether a number is finite and above 0."""
     return value is not None and value.is_finite() and value > 0
 
 
-def _cores_and_memory(family: _Family, shape: Shape, vcpus: Decimal, memory_gib: Decimal) -> dict[str, Decimal]:
+def _cores_and_memory(family: Family, shape: Shape, vcpus: Decimal, memory_gib: Decimal) -> dict[str, Decimal]:
     bill = {family.core: vcpus, family.ram: memory_gib}
     if family.premium:
         bill |= {f"{family.premium}:core": vcpus, f"{family.premium}:ram": memory_gib}
@@ -111,11 +119,12 @@ def _cores_and_memory(family: _Family, shape: Shape, vcpus: Decimal, memory_gib:
 
 
 @cache
-def _family(machine_type: str) -> _Family | None:
+def family_of(machine_type: str) -> Family | None:
+    """Return the row with the longest prefix that the machine type has; None when there is none."""
     fitting = [family for family in _families() if machine_type.startswith(family.prefix)]
     return max(fitting, key=lambda family: len(family.prefix), default=None)
 
 
 @cache
-def _families() -> tuple[_Family, ...]:
-    return tuple(_Family(**row) for row in rows("families"))
+def _families() -> tuple[Family, ...]:
+    return tuple(Family(**row) for row in rows("families"))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from spotkeeper.instances import Shape
-from spotkeeper.pricing.families import _bill, _family, _is_amount
+from spotkeeper.pricing.families import Unpriceable, bill_of, family_of, is_amount
 from spotkeeper.pricing.skus import Market, Rate
 
 MARKET_WORDS = {
@@ -70,9 +70,7 @@ class PriceBook:
     """The rates of one time: the dearest of each component, whatever their order; a rate of nothing is none."""
 
     def __init__(self, rates: Iterable[Rate]) -> None:
-        dearest_last = sorted(
-            (rate for rate in rates if _is_amount(rate.usd)), key=lambda rate: (rate.usd, rate.sku_id)
-        )
+        dearest_last = sorted((rate for rate in rates if is_amount(rate.usd)), key=lambda rate: (rate.usd, rate.sku_id))
         self._offers: dict[Market, dict[str, _Offer]] = {market: defaultdict(_Offer) for market in Market}
         for rate in dearest_last:
             self._offers[rate.market][rate.region].rates[rate.component] = rate
@@ -92,7 +90,7 @@ class PriceBook:
 
     def sells(self, shape: Shape, region: str, market: Market) -> bool:
         """Return whether any rate is there that only the family of a shape has, and that of GPUs that come with it."""
-        family = _family(shape.machine_type)
+        family = family_of(shape.machine_type)
         if family is None:
             return False
         rates = self._offers[market][region].rates
@@ -114,9 +112,9 @@ class _Offer:
 
 
 def _work_out(shape: Shape, region: str, market: Market, rates: Mapping[str, Rate]) -> Price:
-    bill = _bill(shape)
-    if isinstance(bill, str):
-        return Price(None, reason=bill)
+    bill = bill_of(shape)
+    if isinstance(bill, Unpriceable):
+        return Price(None, reason=bill.reason)
     missing = tuple(component for component in bill if component not in rates)
     if missing:
         reason = f"no {MARKET_WORDS[market]} rate for {', '.join(missing)} in {region}"

@@ -1,12 +1,13 @@
 """One SKU of the Billing Catalog becomes component rates: what a vCPU, a GiB or a GPU costs an hour in its regions.
 
-A SKU is claimed only when its description, without market, place and term, is a wording of `data/components.csv` or of
+A SKU is matched only when its description, without market, place and term, is a wording of `data/components.csv` or of
 `data/commitments.csv` from the first word to the last: prefixes swallow one another (N2 and N2D, Custom and N2 Custom),
-and much that is no part of an instance is worded almost the same. What looks like a component and is claimed by no row
+and much that is no part of an instance is worded almost the same. What looks like a component and is matched by no row
 is reported, never guessed.
 """
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
@@ -21,7 +22,15 @@ MARKETS = {
 }
 """The market is the usage type; descriptions were reworded more than once."""
 
-type _Claim = tuple[str, RateUnit]
+type _Match = tuple[str, RateUnit]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """A SKU that looks like a component but has no rate, and why."""
+
+    reason: str
+
 
 _COMMITTED_USE = ("Commit", "Cmt")
 """How the usage types of committed use begin, also those that are no resource-based commitment."""
@@ -49,7 +58,7 @@ _FACTORS = {
 }
 
 
-def rates_of(sku: Sku) -> tuple[Rate, ...] | str:
+def rates_of(sku: Sku) -> tuple[Rate, ...] | Unmatched:
     """Return the rates of a SKU, one for each of its regions; none when it is no component; or why it is unreadable.
 
     Raises ForeignCurrencyError when a component is not priced in US dollars.
@@ -66,30 +75,30 @@ def _may_be_component(sku: Sku) -> bool:
     )
 
 
-def _paid_by_use(sku: Sku) -> tuple[Rate, ...] | str:
+def _paid_by_use(sku: Sku) -> tuple[Rate, ...] | Unmatched:
     description = _normal(sku.description)
-    if any(words in description for words in _decoys()):
+    if any(words in description for words in _ignored_skus()):
         return ()
-    claim = _claims("components").get(_PLACE.sub("", _SPOT_WORDS.sub("", description)))
-    if claim is None:
-        return "no component is worded like this"
+    match = _wordings("components").get(_PLACE.sub("", _SPOT_WORDS.sub("", description)))
+    if match is None:
+        return Unmatched("no component is worded like this")
     # A few that are sold as Spot, such as that of A4, have the usage type of on-demand.
-    return _priced(sku, claim, Market.SPOT if _SPOT_WORDS.search(description) else None)
+    return _priced(sku, match, Market.SPOT if _SPOT_WORDS.search(description) else None)
 
 
-def _committed(sku: Sku) -> tuple[Rate, ...] | str:
+def _committed(sku: Sku) -> tuple[Rate, ...] | Unmatched:
     """The rates of a commitment to vCPUs, memory, GPUs or local SSD; one that is worded in another way is none."""
     if sku.resource_group not in _COMPONENT_GROUPS or sku.usage_type not in MARKETS:
         return ()
     worded = _COMMITMENT.fullmatch(_normal(sku.description))
-    claim = _claims("commitments").get(worded["wording"]) if worded else None
-    return _priced(sku, claim) if claim else ()
+    match = _wordings("commitments").get(worded["wording"]) if worded else None
+    return _priced(sku, match) if match else ()
 
 
-def _priced(sku: Sku, claim: _Claim, market: Market | None = None) -> tuple[Rate, ...] | str:
-    component, unit = claim
+def _priced(sku: Sku, match: _Match, market: Market | None = None) -> tuple[Rate, ...] | Unmatched:
+    component, unit = match
     if reason := _unreadable(sku, unit):
-        return reason
+        return Unmatched(reason)
     if sku.tiers and sku.currency != CURRENCY:
         message = f"SKU {sku.sku_id} ({sku.description}) is priced in {sku.currency!r}, not in {CURRENCY}"
         raise ForeignCurrencyError(message)
@@ -123,11 +132,11 @@ def _normal(description: str) -> str:
 
 
 @cache
-def _claims(table: str) -> dict[str, _Claim]:
+def _wordings(table: str) -> dict[str, _Match]:
     """What is worded how, in one of the tables."""
     return {row["wording"].casefold(): (row["component"], RateUnit(row["unit"])) for row in rows(table)}
 
 
 @cache
-def _decoys() -> tuple[str, ...]:
-    return tuple(row["words"] for row in rows("decoys"))
+def _ignored_skus() -> tuple[str, ...]:
+    return tuple(row["words"] for row in rows("ignored_skus"))

@@ -70,7 +70,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclaimed:
+class UnmatchedSku:
     """A SKU that looks like a component of an instance and could not be read, and why."""
 
     sku_id: str
@@ -85,7 +85,7 @@ class Unclaimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Collision:
+class DuplicateRate:
     """Two SKUs for one component, region and market: the one that counts, and the one that does not."""
 
     kept: Rate
@@ -103,8 +103,8 @@ class CatalogReading:
     """A whole catalog, as far as it is about instances; `commitments` are the rates of resource-based commitments."""
 
     rates: tuple[Rate, ...]
-    unclaimed: tuple[Unclaimed, ...] = ()
-    collisions: tuple[Collision, ...] = ()
+    unmatched: tuple[UnmatchedSku, ...] = ()
+    duplicates: tuple[DuplicateRate, ...] = ()
     skus_read: int = field(default=0, compare=False)
     commitments: tuple[Rate, ...] = ()
 

@@ -262,8 +262,8 @@ def _log_catalog(reading: CatalogReading, changes: int) -> None:
         "price catalog read",
         rates=len(reading.rates),
         changes=changes,
-        unclaimed=len(reading.unclaimed),
-        unclaimed_skus=[str(each) for each in reading.unclaimed[:_MOST_NAMED]],
-        collisions=len(reading.collisions),
-        collided_skus=[str(each) for each in reading.collisions[:_MOST_NAMED]],
+        unmatched=len(reading.unmatched),
+        unmatched_skus=[str(each) for each in reading.unmatched[:_MOST_NAMED]],
+        duplicates=len(reading.duplicates),
+        duplicate_skus=[str(each) for each in reading.duplicates[:_MOST_NAMED]],
     )
