@@ -51,13 +51,12 @@ _HARMLESS = (Deed.STOP, Deed.PREEMPT, Deed.DELETE)
 _OVERTAKING = (Deed.RAISE, Deed.PROTECT, Deed.MOVE, Deed.RESTART, Deed.STOP, Deed.RECREATE, Deed.PREEMPT, Deed.DELETE)
 """What makes a plan wrong that is recorded."""
 
-_BEGINNINGS = (
-    datetime(2026, 7, 14, 9, tzinfo=UTC),
+_MONTH_ENDS = (
     datetime(2026, 7, 31, 20, tzinfo=UTC),
     datetime(2026, 10, 31, 22, tzinfo=UTC),
-    datetime(2027, 3, 14, 2, tzinfo=UTC),
     datetime(2027, 2, 28, 23, tzinfo=UTC),
 )
+_BEGINNINGS = (*_MONTH_ENDS, datetime(2026, 7, 14, 9, tzinfo=UTC), datetime(2027, 3, 14, 2, tzinfo=UTC))
 _THRESHOLDS = (
     (("1.0", ("low",)),),
     (("1.0", ("low",)),),
@@ -122,7 +121,7 @@ class _Drawing:
 
     def story(self) -> Story:
         chance, kind = self.chance, self.kind
-        begins = chance.choice(_BEGINNINGS[1:] if kind.month_end else _BEGINNINGS)
+        begins = chance.choice(_MONTH_ENDS if kind.month_end else _BEGINNINGS)
         begins += timedelta(minutes=chance.randrange(0, 120))
         length = timedelta(hours=chance.randint(*kind.hours))
         policy = self._policy()
@@ -170,7 +169,11 @@ class _Drawing:
 
     def _vm(self, number: int) -> NewVm:
         chance = self.chance
-        labels = dict(chance.choice(_LABELS[:5] if self.kind.simple and chance.random() < 0.7 else _LABELS))
+        labels = dict(
+            chance.choice(
+                _LABELS[:5] if (self.kind.simple or self.kind.month_end) and chance.random() < 0.7 else _LABELS
+            )
+        )
         if chance.random() < 0.8:
             labels["team"] = chance.choice((*_TEAMS, *_TEAMS, "finance"))
         group = None if self.kind.simple else chance.choice(_GROUPS)
@@ -213,8 +216,9 @@ class _Drawing:
         chance = self.chance
         spent = next(value for until, value in reversed(curve) if at / timedelta(hours=1) >= until)
         published = begins + at
-        last_period = chance.random() < (0.3 if self.kind.month_end else 0.03)
-        if period_start("month", published) > begins and not last_period and chance.random() < 0.85:
+        is_new_month = period_start("month", published) > begins
+        last_period = chance.random() < (0.3 if is_new_month else 0.03)
+        if is_new_month and not last_period and chance.random() < 0.85:
             spent = Decimal("0.02")
         kind = "day" if source == "tracker" and chance.random() < 0.3 else "month"
         own = chance.choice((spent, spent, (spent * Decimal("0.6")).quantize(Decimal("0.01")), None))
@@ -237,7 +241,7 @@ class _Drawing:
         chance, hours = self.chance, length / timedelta(hours=1)
         half = chance.uniform(0.2, 0.8) * hours
         over, under = Decimal(chance.choice(("1.05", "1.1", "1.3"))), Decimal(chance.choice(("0.5", "0.7", "0.9")))
-        if self.kind.simple or self.kind.name == "taken up again":
+        if self.kind.simple or self.kind.name == "taken up again" or (self.kind.month_end and chance.random() < 0.5):
             return [(0.0, over)]
         rising, falling = [(0.0, under), (half, over)], [(0.0, over), (half, under)]
         return chance.choice(([(0.0, over)], [(0.0, over)], rising, falling, falling, [(0.0, under)]))
