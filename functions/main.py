@@ -1,4 +1,4 @@
-"""The entry points of the two Cloud Functions: decode, call one use case, answer.
+"""The entry points of the two Cloud Functions: decode, call one use case, respond.
 
 Each function imports its own half when it is first called, so that a cold start does not pay for the other one.
 """
@@ -31,10 +31,10 @@ write_json_lines()
 def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue:
     """Record what Spot VMs cost in the hours that are due, or in those that the request names.
 
-    200: done, or recorded as far as it could be (`complete` tells); 400, 405: the request is wrong, trying it again
-    cannot help; 503: nothing was recorded, trying it again can help.
+    200: recorded, with gaps when `complete` is false; 400, 405: the request is wrong and must not be retried; 503:
+    nothing was recorded, retry.
     """
-    from spotkeeper.tracking.http_api import answer, decode  # noqa: PLC0415 (see above)
+    from spotkeeper.tracking.http_api import decode, response_body  # noqa: PLC0415 (see above)
     from spotkeeper.tracking.run import track  # noqa: PLC0415 (see above)
 
     if request.method != "POST":
@@ -52,9 +52,9 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
     except UnavailableError as error:
         log_event("nothing recorded", logging.ERROR, run_id=run_id, reason=str(error))
         return {"error": str(error)}, HTTPStatus.SERVICE_UNAVAILABLE
-    told = answer(summary)
-    log_event("run recorded", **told)
-    return told, HTTPStatus.OK
+    response = response_body(summary)
+    log_event("run recorded", **response)
+    return response, HTTPStatus.OK
 
 
 @functions_framework.http

@@ -14,7 +14,7 @@ from spotkeeper.periods import Period, PeriodKind
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.alerts import Alert
-from spotkeeper.tracking.http_api import SCHEDULE_HEADER, answer, decode
+from spotkeeper.tracking.http_api import SCHEDULE_HEADER, decode, response_body
 from spotkeeper.tracking.run import TrackRequest
 from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
 from spotkeeper.tracking.uptime import Uptime
@@ -229,7 +229,7 @@ def test_the_answer_says_what_was_done() -> None:
     )
     alert = Alert(PERIOD, Decimal(90), Decimal(100), (Decimal("0.5"), Decimal("0.8")))
 
-    told = answer(Summary("run1", (hour,), (alert,)))
+    told = response_body(Summary("run1", (hour,), (alert,)))
 
     assert json.loads(json.dumps(told)) == {
         "status": "incomplete",
@@ -261,7 +261,7 @@ def test_the_answer_says_what_was_done() -> None:
     ],
 )
 def test_the_status_is_one_of_three_words(hours: tuple[HourRun, ...], status: str) -> None:
-    told = answer(Summary("run1", hours))
+    told = response_body(Summary("run1", hours))
 
     assert (told["status"], told["complete"]) == (status, status != "incomplete")
 
@@ -275,7 +275,7 @@ def test_a_hundred_that_could_not_be_found_out_are_counted_and_the_first_twenty_
         {Unpriced(f"n9-standard-{number}", "us-central1", "no rule"): number + 1 for number in range(100)}
     )
 
-    told = answer(Summary("run1", (HourRun("run1", HOURS[0], NOW, unresolved=strangers, unpriced=unpriced),)))
+    told = response_body(Summary("run1", (HourRun("run1", HOURS[0], NOW, unresolved=strangers, unpriced=unpriced),)))
 
     assert (told["unresolved"], told["unpriced"]) == (100, 5050)
     assert told["unresolved_instances"] == [f"blue/us-central1-a/worker-{number}" for number in range(20)]
@@ -285,6 +285,6 @@ def test_a_hundred_that_could_not_be_found_out_are_counted_and_the_first_twenty_
 def test_an_instance_that_is_unresolved_in_several_hours_is_one() -> None:
     hours = [HourRun("run1", hour, NOW, unresolved=[Uptime(KEY, "worker-1", hour, 60.0)]) for hour in HOURS]
 
-    told = answer(Summary("run1", tuple(hours)))
+    told = response_body(Summary("run1", tuple(hours)))
 
     assert (told["unresolved"], told["unresolved_instances"]) == (1, ["blue/us-central1-a/worker-1"])

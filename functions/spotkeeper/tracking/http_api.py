@@ -1,4 +1,4 @@
-"""The request and the answer of `track_spot_costs`."""
+"""The request and the response of `track_spot_costs`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,8 +11,8 @@ from spotkeeper.tracking.run_summary import Summary
 from spotkeeper.values import json_object, parsed, shown, string
 
 SCHEDULE_HEADER = "X-CloudScheduler-ScheduleTime"
-"""Set by Cloud Scheduler to the time a call was due, which a retried or late call keeps; with the offset of the job's
-time zone. https://cloud.google.com/scheduler/docs/reference/rpc/google.cloud.scheduler.v1#httptarget"""
+"""Set by Cloud Scheduler to the time a call was due, also on a retry; with the offset of the job's time zone.
+ https://cloud.google.com/scheduler/docs/reference/rpc/google.cloud.scheduler.v1#httptarget"""
 
 _FIELDS = ("start", "end")
 _CLOCK_SKEW = timedelta(minutes=10)
@@ -22,7 +22,7 @@ _MOST_NAMED = 20
 def decode(
     headers: Mapping[str, str], query: Mapping[str, Sequence[str]], body: bytes, system_time: datetime, clock: Clock
 ) -> TrackRequest:
-    """Return what a call asks for; raises RefusedRequestError naming what is wrong with it."""
+    """Return the request of a call; raises RefusedRequestError naming the wrong value."""
     header = next((value for name, value in headers.items() if name.lower() == SCHEDULE_HEADER.lower()), None)
     scheduled = parse_time(SCHEDULE_HEADER, header) if header else system_time
     now = scheduled if clock is Clock.SCHEDULE else system_time
@@ -41,8 +41,8 @@ def decode(
     return TrackRequest(now, min(scheduled, now), requested_hours(fields["start"], fields["end"], now))
 
 
-def answer(summary: Summary) -> dict[str, object]:
-    """Return what the caller is told: counts of all, and the first twenty of what could not be found out, by name."""
+def response_body(summary: Summary) -> dict[str, object]:
+    """Return the response: counts of everything, and the first twenty unresolved or unpriced items by name."""
     status = "nothing_to_do" if not summary.hours else "complete" if summary.complete else "incomplete"
     unresolved = {uptime.key: uptime.instance_name for uptime in summary.unresolved}
     return {
