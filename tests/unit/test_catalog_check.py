@@ -52,7 +52,7 @@ def test_a_single_sku_that_no_row_wordings_fails_and_is_named(
 
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", [*whole(), new]))
 
-    (told,) = [line for line in lines if line.startswith("UNCLAIMED")]
+    (told,) = [line for line in lines if line.startswith("UNMATCHED")]
     assert code == 1
     assert f"{new['skuId']} {new['description']!r} ({new['category']['usageType']}, 1 region)" in told
     assert lines[-1].startswith("catalog-check: FAILED: 1 unmatched SKU, 0 machine types unpriced")

@@ -48,7 +48,7 @@ def _lines(found: "Drift") -> Iterator[str]:
         yield f"nothing at all is sold as {MARKET_WORDS[market]}: is this the whole catalog?"
     for sku in found.unmatched:
         yield (
-            f"UNCLAIMED: {sku.sku_id} {sku.description!r} ({sku.usage_type}, {_count(len(sku.regions), 'region')}): "
+            f"UNMATCHED: {sku.sku_id} {sku.description!r} ({sku.usage_type}, {_count(len(sku.regions), 'region')}): "
             f"{sku.reason}"
         )
     for each in found.unpriced:

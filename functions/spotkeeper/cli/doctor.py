@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with a deployment, and the command that mends it."""
+"""`doctor`: check a deployment; print the fix for each problem."""
 
 import argparse
 import json
@@ -33,7 +33,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = subparsers.add_parser(
         "doctor",
-        help="what is wrong with a deployment, and the command that mends it",
+        help="check a deployment; print the fix for each problem",
         description="Look at everything that a deployment is made of, change nothing, and say of each part whether it "
         "is as it should be. Exit code 0: no problem was found; 1: one was; 2: the project could not be looked at.",
     )

@@ -25,7 +25,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = subparsers.add_parser(
         "plan",
-        help="what would be stopped if so much of the budget were spent",
+        help="which VMs would be stopped at a given spend",
         description="Print the plan that the enforcer would make now, with the reason for every Spot VM, stopped or "
         "spared. It reads the settings of the function from the environment, and stops and records nothing.",
     )
