@@ -10,7 +10,7 @@ from decimal import Decimal
 from spotkeeper.budget_messages import SOURCE
 from spotkeeper.enforcement.notifications import BudgetNotification, Message
 from spotkeeper.enforcement.plans import SpotVm
-from spotkeeper.enforcement.policies import BudgetRule, Policy, Priority, Source, Step
+from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority, Source, Step
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339
@@ -82,7 +82,8 @@ def labelled(spot: SpotVm, **labels: str) -> SpotVm:
 
 def rule(**changes: object) -> BudgetRule:
     """Return a rule that stops low priority at the whole budget, with these fields changed."""
-    return replace(BudgetRule(BUDGET_ID, (PROJECT,)), **changes)  # type: ignore[arg-type]
+    caps = Caps(per_alert=3, per_day=30, fleet_share=Decimal(1))
+    return replace(BudgetRule(BUDGET_ID, (PROJECT,), caps=caps), **changes)  # type: ignore[arg-type]
 
 
 def steps(*pairs: tuple[str, str]) -> tuple[Step, ...]:
