@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve report plan deploy destroy test test-emulators simulate faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup run serve report plan deploy destroy test test-emulators simulate simulate-tracker faults bench scan catalog-check lint types format lock clean
 
 # Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,7 +13,7 @@ PROJECT ?=
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --no-header --no-emit-index-url
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Create .venv with Python 3.13 and the locked packages; the other targets do so when it is missing.
 	@infra/local/setup.sh
@@ -44,6 +44,14 @@ test-emulators: setup ## Run the tests of the emulators and of the local BigQuer
 
 simulate: setup ## Run 1,500 random lives of a fleet against the enforcer (ARGS='--lives N --seed S': others).
 	@$(PYTHON_IN_VENV) -m tests.simulation.enforcer $(if $(ARGS),$(ARGS),--lives 1500 --seed 1001)
+
+simulate-tracker: setup ## Compare the tracker's records with worlds of 500 VMs over 72 hours (ARGS=--help: others).
+ifdef ARGS
+	@$(PYTHON_IN_VENV) -m tests.simulation.tracker $(ARGS)
+else
+	@$(PYTHON_IN_VENV) -m tests.simulation.tracker
+	@$(PYTHON_IN_VENV) -m tests.simulation.tracker --through-adapters --world everything --vms 40 --long-lived 10 --hours 16
+endif
 
 faults: setup ## Inject every fault into every call of both functions and print the results (ARGS=--help: more ways).
 	@$(PYTHON_IN_VENV) -m tests.faults $(ARGS)

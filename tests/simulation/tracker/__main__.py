@@ -6,7 +6,7 @@ python -m tests.simulation.tracker --world 'points late' --vms 500 --hours 72 --
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
@@ -27,18 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         world = WORLDS[name]
         parameters = _sized(world.parameters, options)
         started = process_time()
-        outcome, findings = _outcome(parameters, through_adapters=options.through_adapters)
+        outcome, more = _outcome(parameters, through_adapters=options.through_adapters)
         _print(f"\n{name}: {_summary(outcome)}, {process_time() - started:.1f} CPU s")
-        failed |= _judge(outcome, world.pending)
-        for finding in findings:
-            _print(f"  FAILED  {finding.what}")
-        failed |= bool(findings)
+        failed |= _judge(outcome, more, world.pending)
     return int(failed)
 
 
-def _outcome(parameters: Parameters, *, through_adapters: bool) -> tuple[Outcome, list[Finding]]:
+def _outcome(parameters: Parameters, *, through_adapters: bool) -> tuple[Outcome, Mapping[str, list[Finding]]]:
     if not through_adapters:
-        return outcome_of(parameters), []
+        return outcome_of(parameters), {}
     from tests.simulation.tracker.through_adapters import outcome_through_adapters  # noqa: PLC0415 (seconds that the other mode need not wait)
 
     return outcome_through_adapters(parameters)
@@ -75,11 +72,11 @@ def _summary(outcome: Outcome) -> str:
     return f"{len(outcome.world.vms)} VMs, {vm_hours} Spot VM-hours, {len(outcome.records.rows)} rows"
 
 
-def _judge(outcome: Outcome, pending: frozenset[str]) -> bool:
+def _judge(outcome: Outcome, more: Mapping[str, list[Finding]], pending: frozenset[str]) -> bool:
     metered = sum((segment.metered for every in outcome.truth.values() for segment in every), Fraction(0))
     failed = False
-    for name, judgement in JUDGEMENTS.items():
-        findings = list(judgement(outcome))
+    found = {name: list(judgement(outcome)) for name, judgement in JUDGEMENTS.items()}
+    for name, findings in {**found, **more}.items():
         failed |= bool(findings) and name not in pending
         if findings or name in pending:
             state = "pending" if name in pending else "FAILED"

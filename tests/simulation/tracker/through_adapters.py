@@ -23,6 +23,7 @@ from tests.simulation.tracker.calls import Call, calls_of
 from tests.simulation.tracker.fleet import draw
 from tests.simulation.tracker.judgements import Finding, Outcome
 from tests.simulation.tracker.parameters import Parameters
+from tests.simulation.tracker.play import outcome_of
 from tests.simulation.tracker.records import CostRow, ProjectHour, Records
 from tests.simulation.tracker.services import Services, serving
 from tests.simulation.tracker.world import World
@@ -63,8 +64,8 @@ class ServedTracker:
         create_views(self._client, DATASET, now)
 
 
-def outcome_through_adapters(parameters: Parameters) -> tuple[Outcome, list[Finding]]:
-    """Return what was recorded of a world, and where the views differ from the recorded rows."""
+def outcome_through_adapters(parameters: Parameters) -> tuple[Outcome, Mapping[str, list[Finding]]]:
+    """Return what was recorded of a world, and what only this mode can judge: the views, and the tables in memory."""
     world = draw(parameters)
     calls = calls_of(world, parameters.runs, parameters.budgets)
     with TemporaryDirectory() as state, served_tracker(world, parameters, Path(state)) as tracker:
@@ -72,7 +73,11 @@ def outcome_through_adapters(parameters: Parameters) -> tuple[Outcome, list[Find
             tracker.call(call)
         outcome = Outcome(world, tracker.records(world), calls)
         tracker.create_views(calls[-1].at + timedelta(hours=1))
-        return outcome, list(_views_add_up(tracker, outcome.records))
+        findings = {
+            "views_add_up": list(_views_add_up(tracker, outcome.records)),
+            "rows_are_as_in_memory": list(_rows_are_as_in_memory(outcome.records, outcome_of(parameters).records)),
+        }
+        return outcome, findings
 
 
 def _views_add_up(tracker: ServedTracker, records: Records) -> Iterator[Finding]:
@@ -100,6 +105,15 @@ def _views_add_up(tracker: ServedTracker, records: Records) -> Iterator[Finding]
                 yield Finding(
                     f"{name} {key}: {shown.get(key)}, but the rows make {summed.get(key)}", usd=Fraction(difference)
                 )
+
+
+def _rows_are_as_in_memory(records: Records, in_memory: Records) -> Iterator[Finding]:
+    """The real adapters and BigQuery leave the rows that the ports and tables in memory do."""
+    ours, theirs = ({(row.instance_id, row.start): row for row in each.rows} for each in (records, in_memory))
+    for key in ours.keys() | theirs.keys():
+        one, other = ours.get(key), theirs.get(key)
+        if one != other:
+            yield Finding(f"{one} through adapters, but {other} in memory")
 
 
 @contextmanager
