@@ -15,7 +15,7 @@ from time import process_time
 from tests.simulation.tracker.judgements import JUDGEMENTS, Finding, Outcome
 from tests.simulation.tracker.parameters import Parameters
 from tests.simulation.tracker.play import outcome_of
-from tests.simulation.tracker.worlds import WORLDS
+from tests.simulation.tracker.worlds import SMALL, WORLDS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.tracker", description=main.__doc__)
     parser.add_argument("--world", choices=WORLDS, help="one of the worlds; all when it is not given")
     parser.add_argument("--vms", type=int, default=500, help="ephemeral VMs")
-    parser.add_argument("--long-lived", type=int, default=25, help="VMs that live for days")
+    parser.add_argument("--long-lived", type=int, help="VMs that live for days; a twentieth of the others, or more")
     parser.add_argument("--hours", type=int, default=72)
     parser.add_argument("--mean-life", type=int, help="minutes that an ephemeral VM lives on average")
     parser.add_argument("--seed", type=int, default=1)
@@ -59,12 +59,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sized(parameters: Parameters, options: argparse.Namespace) -> Parameters:
-    sized = replace(parameters, vms=options.vms, long_lived=options.long_lived, hours=options.hours, seed=options.seed)
+    sized = replace(parameters, vms=options.vms, hours=options.hours, seed=options.seed)
     if options.mean_life is not None:
         sized = replace(sized, mean_life=timedelta(minutes=options.mean_life))
     if options.asset_delay is not None:
         sized = replace(sized, asset_delay=timedelta(minutes=options.asset_delay))
-    return sized
+    long_lived = parameters.long_lived * options.vms // (20 * SMALL.long_lived)
+    return replace(sized, long_lived=long_lived if options.long_lived is None else options.long_lived)
 
 
 def _summary(outcome: Outcome) -> str:

@@ -90,8 +90,8 @@ def calls_of(world: World, runs: str, budgets: str) -> tuple[Call, ...]:
     return tuple(with_budgets(calls, budgets) if budgets else calls)
 
 
-_LOW = {"day": Decimal(2), "month": Decimal(5)}
-_HIGH = {"day": Decimal(3), "month": Decimal(7)}
+_LOW = {"day": Decimal("0.5"), "month": Decimal(1)}
+_HIGH = {"day": Decimal("0.75"), "month": Decimal("1.5")}
 BUDGETS = {"constant": (_LOW,), "raised": (_LOW, _HIGH), "lowered": (_HIGH, _LOW)}
 
 SCHEDULES: Mapping[str, Callable[[World], Iterator[Call]]] = {
