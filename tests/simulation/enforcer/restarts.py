@@ -18,11 +18,16 @@ def only_enforcing_messages_start(facts: Facts, start: Request) -> str | None:
 
 
 def nothing_restarts_above_a_threshold(facts: Facts, start: Request) -> str | None:
-    """No VM is started while a budget or period that covers it has reached a threshold for its priority."""
+    """No VM is started while another budget, source or period that covers it has reached a threshold for it."""
     policy = start.delivery.policy
-    for (budget, source, kind, _), latest in facts.journal.latest(policy, facts.world.now).items():
+    for subject, latest in facts.journal.latest(policy, facts.world.now).items():
+        budget, source, kind, _ = subject
         rule = policy.rules[budget]
-        if rule.covers(start.vm) and policy.priority(start.vm) in rule.allowed(latest.message.spent):
+        if (
+            subject != start.delivery.subject
+            and rule.covers(start.vm)
+            and policy.priority(start.vm) in rule.allowed(latest.message.spent)
+        ):
             return f"{source} says {latest.message.spent:.0%} of the {kind}'s {budget} is spent"
     return None
 
