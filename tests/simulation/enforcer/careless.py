@@ -1,4 +1,4 @@
-"""Two functions that do everything wrong: with them, every invariant is violated sooner or later."""
+"""Functions that do everything wrong: with them, every invariant is violated sooner or later."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from tests.simulation.enforcer.journal import Delivery, Row
 from tests.simulation.enforcer.vms import Vm
 from tests.simulation.enforcer.world import RefusedError
 
+_BUSY_DELIVERIES = 2
 _WRONG_OUTCOMES = (("stopped", ""), ("changed", "it is gone"))
 
 
@@ -28,7 +29,8 @@ class CarelessFunction:
         for project in sorted({vm.project for vm in vms}):
             self.host.lists(delivery, project)
         if delivery.number % 5 == 0:
-            return "ignored"
+            delivery.verdicts.append("superseded")
+            return "superseded"
         planned = vms[delivery.number % 2 :: 2]
         self.host.records(delivery, [self._row(delivery, vm, "planned", "planned") for vm in planned])
         for vm in planned[:-1]:
@@ -60,3 +62,15 @@ class IdleFunction:
         for project in sorted({vm.project for vm in self.host.world.vms.values()}):
             self.host.lists(delivery, project)
         return "ignored"
+
+
+@dataclass
+class TiringFunction:
+    """It is careless at first, and idle after two deliveries."""
+
+    host: Host
+
+    def deliver(self, delivery: Delivery, own: Decimal | None) -> str:
+        """Do something wrong, later nothing."""
+        function = CarelessFunction if delivery.number <= _BUSY_DELIVERIES else IdleFunction
+        return function(self.host).deliver(delivery, own)

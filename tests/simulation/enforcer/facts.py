@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from tests.simulation.enforcer.journal import PLANNED, Delivery, Journal, Row, Seen
+from tests.simulation.enforcer.journal import OPEN, PLANNED, Delivery, Journal, Row, Seen
 from tests.simulation.enforcer.policies import Policy
 from tests.simulation.enforcer.vms import RUNNING
 from tests.simulation.enforcer.world import World
@@ -84,7 +84,7 @@ class Facts:
         since = self.world.now - PENDING
         rows = [row for row in self.journal.rows if row.number == number and row.message != message and row.at > since]
         planned = {row.message for row in rows if row.event in PLANNED and row.mode == "enforce"}
-        return bool(planned - {row.message for row in rows if row.event not in PLANNED})
+        return bool(planned - {row.message for row in rows if row.event not in OPEN})
 
     def could_be_stopped(self, seen: Seen, delivery: Delivery) -> bool:
         """Whether a VM, as it was listed, could be tried for a message and has not failed lately."""

@@ -47,11 +47,13 @@ ROWS: tuple[Callable[[Facts, Row], str | None], ...] = (
     records.our_stops_are_recorded_as_ours,
     records.every_recorded_action_has_a_reason,
     records.running_vms_are_not_recorded_as_gone,
+    records.unchanged_vms_are_not_recorded_as_changed,
 )
 DELIVERIES: tuple[Callable[[Facts, Delivery], str | None], ...] = (
     progress.stoppable_vms_stop_within_a_few_alerts,
     progress.stopped_vms_restart_within_a_few_alerts,
     records.every_handled_message_has_a_verdict,
+    records.contradicted_messages_supersede_nothing,
 )
 ENDS: tuple[Callable[[Facts, End], str | None], ...] = (records.every_plan_ends,)
 
@@ -79,6 +81,7 @@ NOT_YET: Mapping[str, str] = {
     "only_our_stops_are_restarted": "a VM that a person stopped is recorded as stopped by a resumed plan",
     "old_messages_start_nothing": "a message may be of any age",
     "contradicted_messages_start_nothing": "a message is not compared with the tracker's rows",
+    "contradicted_messages_supersede_nothing": "a message is not compared with the tracker's rows",
     "superseded_messages_start_nothing": "a duplicate after eight days is taken for news",
     "superseded_messages_plan_nothing": "a duplicate after eight days is taken for news",
     "gaps_do_not_reverse_the_order": "a zone that does not answer leaves its VMs out of the order",

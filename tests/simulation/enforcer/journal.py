@@ -12,6 +12,8 @@ from tests.simulation.enforcer.vms import Vm
 type Key = tuple[str, str, str, datetime]
 
 PLANNED = ("planned", "restart_planned")
+OPEN = (*PLANNED, "waiting")
+"""Events after which another one has to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +120,15 @@ class Journal:
         found = (row.at for row in self.rows if row.message == message and row.number == number)
         return next(found, None)
 
+    def delivery_of(self, row: Row) -> Delivery | None:
+        """Return the delivery that recorded a row: the latest one of its message."""
+        return next((each for each in reversed(self.deliveries) if each.message.name == row.message), None)
+
     def newer(self, delivery: Delivery) -> Iterator[Delivery]:
-        """Yield the acknowledged deliveries of newer messages on the same subject, before this delivery began."""
+        """Yield the deliveries of newer messages on the same subject that are on record."""
         for each in self.deliveries:
             if (
-                each.acknowledged
+                (each.acknowledged or each.verdicts)
                 and each.subject == delivery.subject
                 and each.published > delivery.published
                 and not each.message.drill

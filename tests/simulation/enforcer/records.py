@@ -1,8 +1,9 @@
 """What must hold for what is recorded of a plan, and of all plans in the end."""
 
 from tests.simulation.enforcer.facts import End, Facts
-from tests.simulation.enforcer.journal import PLANNED, Delivery, Row
-from tests.simulation.enforcer.vms import TERMINATED, Actor
+from tests.simulation.enforcer.journal import OPEN, PLANNED, Delivery, Row
+from tests.simulation.enforcer.stops import why_given_up
+from tests.simulation.enforcer.vms import RUNNING, TERMINATED, Actor
 
 
 def recorded_stops_are_ours(facts: Facts, row: Row) -> str | None:
@@ -41,12 +42,30 @@ def running_vms_are_not_recorded_as_gone(facts: Facts, row: Row) -> str | None:
     return f"{vm.name} is recorded as gone, and is {vm.status}" if is_wrong else None
 
 
+def unchanged_vms_are_not_recorded_as_changed(facts: Facts, row: Row) -> str | None:
+    """A planned stop is given up only where the VM, the policy, the message or the caps no longer allow it."""
+    if row.event != "changed":
+        return None
+    vm, delivery = facts.world.vms[row.number], facts.journal.delivery_of(row)
+    if vm.status != RUNNING or delivery is None or why_given_up(facts, delivery, vm):
+        return None
+    return f"{vm.name}, of which nothing has changed, is recorded as changed by {row.message}: {row.reason}"
+
+
+def contradicted_messages_supersede_nothing(facts: Facts, delivery: Delivery) -> str | None:
+    """A message is superseded by none that says less than a tenth of what the tracker's rows say."""
+    if "superseded" not in delivery.verdicts:
+        return None
+    newer = list(facts.journal.newer(delivery))
+    if any(not each.is_contradicted for each in newer):
+        return None
+    return f"{delivery.message.name} is superseded by {', '.join(each.message.name for each in newer) or 'nothing'}"
+
+
 def every_plan_ends(facts: Facts, _: End) -> str | None:
     """In the end no plan is without an outcome: stopped, changed, failed or expired."""
     planned = {(row.message, row.number) for row in facts.journal.rows if row.event in PLANNED if row.mode == "enforce"}
-    ended = {
-        (row.message, row.number) for row in facts.journal.rows if row.event not in PLANNED if row.event != "spared"
-    }
+    ended = {(row.message, row.number) for row in facts.journal.rows if row.event not in OPEN if row.event != "spared"}
     left = sorted(planned - ended)
     names = ", ".join(f"{facts.world.vms[number].name} by {message}" for message, number in left)
     return f"planned for ever: {names}" if left else None

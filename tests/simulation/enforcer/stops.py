@@ -5,9 +5,31 @@ from decimal import Decimal
 
 from tests.simulation.enforcer.calendar import period_start
 from tests.simulation.enforcer.facts import FRESH, Facts, may_act
-from tests.simulation.enforcer.journal import Request
+from tests.simulation.enforcer.journal import Delivery, Request
+from tests.simulation.enforcer.vms import Vm
 
 _ONE_DAY = timedelta(days=1)
+
+
+def why_given_up(facts: Facts, delivery: Delivery, vm: Vm) -> str | None:
+    """Return why a planned stop of a VM is not to be carried out now; None when it is."""
+    now, policy = facts.world.now, delivery.policy
+    stop = Request(now, delivery, vm)
+    conditions = (
+        only_spot_vms_in_scope_stop,
+        only_allowed_priorities_stop,
+        vms_started_after_their_plan_keep_running,
+        only_enforcing_messages_stop,
+        earlier_periods_stop_nothing,
+        old_messages_stop_nothing,
+        overtaken_plans_stop_nothing,
+        alert_cap_holds,
+        daily_cap_holds,
+        fleet_share_holds,
+        total_cap_holds,
+    )
+    found = (condition(facts, stop) for condition in conditions)
+    return policy.spares(vm, now) or next((each for each in found if each is not None), None)
 
 
 def protected_vms_keep_running(facts: Facts, stop: Request) -> str | None:
