@@ -32,7 +32,7 @@ WORLDS: Mapping[str, NamedWorld] = {
     "no asset history": _world(replace(SMALL, asset_history=False), "vms_are_identified"),
     "asset inventory 20 minutes late": _world(replace(SMALL, asset_delay=timedelta(minutes=20)), "vms_are_identified"),
     "machines changed while stopped": _world(
-        replace(SMALL, changes=True, long_lived=20),
+        replace(SMALL, changes=True, long_lived=20, hours=40),
         "rows_have_uptime",
         "seconds_are_accounted_for",
         "machines_are_as_they_ran",
