@@ -1,13 +1,18 @@
 """Compute Engine's lists, page by page and zone by zone, and malformed responses."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute.instances import to_instance
-from spotkeeper.gcp.compute.lists import InstanceList
+from spotkeeper.gcp.compute.lists import InstanceList, compute_calls
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import HttpCalls
 from spotkeeper.instances import Instance, ProvisioningModel
@@ -92,7 +97,7 @@ def test_a_malformed_list_is_an_unexpected_response(page: dict[str, Any]) -> Non
         {"disks": ["SCRATCH"]},
         {"guestAccelerators": [{"acceleratorType": "t4"}]},
         {"scheduling": "SPOT"},
-        {"metadata": {"items": [{"value": "no key"}]}},
+        {"metadata": {"items": ["created-by"]}},
     ],
 )
 def test_a_malformed_instance_is_an_unexpected_response_that_names_it(odd: dict[str, object]) -> None:
@@ -124,3 +129,60 @@ def test_an_instance_is_read_with_its_parts() -> None:
     assert (found.key.zone, found.key.instance_id, found.name) == ("us-central1-a", "18446744073709551615", "vm-1")
     assert (found.shape.local_ssd_gib, found.shape.gpu_type, found.shape.gpu_count) == (750, "nvidia-tesla-t4", 2)
     assert (found.labels, found.managed_by) == ((("a", "1"), ("b", "2")), "projects/1/zones/z/g")
+
+
+@pytest.mark.parametrize(
+    "item", [{}, {"value": "no key"}, {"key": "created-by"}, {"key": "created-by", "value": ""}], ids=str
+)
+def test_a_metadata_item_without_key_or_value_names_no_group_and_drops_no_instance(item: dict[str, str]) -> None:
+    assert read(metadata={"items": [item]}).managed_by is None
+
+
+def disabled(service: str) -> dict[str, Any]:
+    """The error of an API that is not enabled in a project."""
+    info = {"reason": "SERVICE_DISABLED", "domain": "googleapis.com", "metadata": {"service": service}}
+    return {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "is disabled", "details": [info]}}
+
+
+@contextmanager
+def serving(answer: Mapping[str, Any]) -> Iterator[HttpCalls]:
+    """Serve one error, always, over HTTP."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(answer).encode()
+            self.send_response(403)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield compute_calls(f"http://127.0.0.1:{server.server_port}", timedelta(0))
+        server.shutdown()
+
+
+def test_a_project_without_compute_engine_has_no_instances() -> None:
+    reported: list[str] = []
+    with serving(disabled("compute.googleapis.com")) as calls:
+        found = list(InstanceList(calls, "id").items("p", reported.append))
+
+    assert (found, reported) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        disabled("cloudresourcemanager.googleapis.com"),
+        {"error": {"code": 403, "message": "Required permission", "details": [{"reason": "IAM_PERMISSION_DENIED"}]}},
+        {"error": {"code": 403, "message": "Required permission", "details": "none"}},
+        {"error": "SERVICE_DISABLED"},
+    ],
+    ids=["another API", "denied", "malformed details", "malformed error"],
+)
+def test_a_list_that_is_denied_for_another_reason_is_no_empty_list(answer: dict[str, Any]) -> None:
+    with serving(answer) as calls, pytest.raises(UnavailableError, match="Compute Engine: 403"):
+        list(InstanceList(calls, "id").items("p", list[str]().append))

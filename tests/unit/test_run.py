@@ -100,6 +100,15 @@ def test_on_demand_vms_are_observed_and_have_no_cost() -> None:
     assert "6" not in {key.instance_id for _, key in costs(found)}
 
 
+def test_a_list_that_names_an_instance_twice_is_observed_once() -> None:
+    found = cloud()
+    found.vms.append(found.vms[0])
+    found.run(0)
+
+    observed = [each.instance.key.instance_id for each in found.ledger.tables.inventory]
+    assert sorted(observed) == sorted(set(observed))
+
+
 def test_recording_the_same_hours_again_changes_no_row() -> None:
     again = orderly()
     again.run(2, 2)

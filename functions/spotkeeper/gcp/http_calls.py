@@ -74,12 +74,17 @@ def _own_credentials() -> Credentials:
 
 
 class CallError(UnavailableError):
-    """A call that failed after its retries; `status` is the HTTP status, 0 without a response."""
+    """A call that failed after its retries.
 
-    def __init__(self, message: str, status: int) -> None:
+    `status` is the HTTP status, 0 without a response; `disabled_service` is the API that is not enabled, empty for any
+    other failure.
+    """
+
+    def __init__(self, message: str, status: int, disabled_service: str = "") -> None:
         """Keep the status beside the message."""
         super().__init__(message)
         self.status = status
+        self.disabled_service = disabled_service
 
 
 class HttpCalls:
@@ -106,7 +111,7 @@ class HttpCalls:
             pause = random.uniform(0, longest)  # noqa: S311 (jitter needs no secrecy)
             if not failure.transient or time.monotonic() + pause > deadline:
                 message = f"{self._service}: {' '.join(failure.detail.split())[:500]}"
-                raise CallError(message, failure.status)
+                raise CallError(message, failure.status, failure.disabled_service)
             time.sleep(pause)
             longest = min(longest * PAUSE_GROWTH, LONGEST_PAUSE)
 
@@ -120,7 +125,7 @@ class HttpCalls:
             )
             if response.status != HTTPStatus.OK:
                 detail = f"{response.status} {response.reason}: {response.data.decode(errors='replace')}"
-                return None, _Failure(detail, response.status, transient=_transient(response))
+                return None, _Failure(detail, response.status, _transient(response), _disabled_service(response))
             found = _writable(response.json(), response.data)
         except (HTTPError, GoogleAuthError, ValueError, RecursionError) as error:
             return None, _Failure(f"{type(error).__name__}: {error}", transient=isinstance(error, _TRANSIENT_ERRORS))
@@ -180,6 +185,7 @@ class _Failure(NamedTuple):
     detail: str
     status: int = 0
     transient: bool = False
+    disabled_service: str = ""
 
 
 def _transient(response: BaseHTTPResponse) -> bool:
@@ -193,3 +199,16 @@ def _reasons(response: BaseHTTPResponse) -> set[str]:
         return {str(error["reason"]) for error in errors}
     except (ValueError, TypeError, KeyError, RecursionError):
         return set()
+
+
+def _disabled_service(response: BaseHTTPResponse) -> str:
+    """The API that an error response says is not enabled in the project; empty for any other response.
+
+    https://cloud.google.com/apis/design/errors#error_info
+    """
+    try:
+        details = response.json()["error"]["details"]
+        services = [each["metadata"]["service"] for each in details if each.get("reason") == "SERVICE_DISABLED"]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return ""
+    return str(services[0]) if services else ""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.instances import Instance, ProvisioningModel, Shape
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
 from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of, rfc3339, spans
 from spotkeeper.pricing.families import components_of
@@ -159,18 +159,19 @@ class _Run:
                 yield project_id, ()
 
     def _list_instances(self, project_id: str, hours: Sequence[datetime]) -> list[Instance]:
-        """List the instances of a project and stage an observation of each."""
-        listed = []
+        """List the instances of a project and stage one observation of each, though a list may name one twice."""
+        listed: dict[InstanceKey, Instance] = {}
         report = self.hours.reporter(hours, "compute", project_id)
         try:
             for instance, since in self.ports.instances.instances(project_id, report):
-                self.stage.add(Observation(instance, self.now, self.now))
-                listed.append(instance)
+                if instance.key not in listed:
+                    self.stage.add(Observation(instance, self.now, self.now))
+                    listed[instance.key] = instance
                 if since is not None:
                     self.running_since[project_id] = min(since, self.running_since.get(project_id, since))
         except UnavailableError as error:
             report(str(error))
-        return listed
+        return list(listed.values())
 
     def _read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Uptime]:
         """Yield the uptime of every instance and hour once, as far as it is known, a few hours at a time."""

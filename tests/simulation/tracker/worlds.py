@@ -52,9 +52,7 @@ WORLDS: Mapping[str, NamedWorld] = {
     ),
     "virtual workstations": _world(replace(SMALL, workstations=True), "all_machines_are_priced"),
     "preempted in the first minute": _world(replace(SMALL, first_minute=True), "first_minute_is_billed_as_google_does"),
-    "metadata without key or value": _world(
-        replace(SMALL, odd_metadata=True), "vms_are_identified", "hours_are_filled"
-    ),
+    "metadata without key or value": _world(replace(SMALL, odd_metadata=True)),
     "runs late, doubled and out of order": _world(replace(SMALL, runs="irregular", relabels=True, hours=60)),
     "runs killed": _world(replace(SMALL, runs="interrupted", budgets="constant")),
     "budget raised": _world(replace(SMALL, budgets="raised"), "alerts_are_sent"),

@@ -82,7 +82,11 @@ def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) ->
             ),
             labels=tuple(sorted((key, optional_string(label)) for key, label in found.get("labels", {}).items())),
             managed_by=next(
-                (string(item["value"]) for item in _metadata(found) if item["key"] == "created-by"),
+                (
+                    string(value)
+                    for item in _metadata(found)
+                    if item.get("key") == "created-by" and (value := item.get("value"))
+                ),
                 None,
             ),
         )

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.http_calls import HttpCalls, PageTokens
+from spotkeeper.gcp.http_calls import CallError, HttpCalls, PageTokens
+from spotkeeper.logs import log_event
 from spotkeeper.ports import Report
 
 HOST = "compute.googleapis.com"
@@ -50,12 +51,19 @@ class AggregatedList:
     def items(self, project_id: str, report: Report, **more: str) -> Iterator[Json]:
         """Yield all items, with more query parameters; a zone that does not answer is reported.
 
-        A response without the kind of the list is refused: it must not count as an empty list.
+        A project in which the Compute Engine API is not enabled has none. A response without the kind of the list is
+        refused: it must not count as an empty list.
         """
         query = {**self.query, **more}
         page_tokens = PageTokens("Compute Engine")
         while True:
-            page = self._calls.call("GET", f"{PROJECTS}/{project_id}/aggregated/{self.collection}", query=query)
+            try:
+                page = self._calls.call("GET", f"{PROJECTS}/{project_id}/aggregated/{self.collection}", query=query)
+            except CallError as error:
+                if error.disabled_service != HOST:
+                    raise
+                log_event("Compute Engine is not enabled: no instances", project_id=project_id, list=self.collection)
+                return
             if page.get("kind") != self.kind:
                 message = f"Compute Engine: unexpected response: {str(page)[:200]} is not a {self.kind}"
                 raise UnavailableError(message)
