@@ -263,10 +263,10 @@ def _envelope(delivery: Delivery) -> dict[str, object]:
     body = {
         "budgetDisplayName": message.budget,
         "costAmount": float(message.spent * AMOUNT),
-        "costIntervalStart": as_rfc3339(delivery.interval_start),
+        "costIntervalStart": as_rfc3339(delivery.interval_start - message.early),
         "budgetAmount": float(AMOUNT),
         "budgetAmountType": "SPECIFIED_AMOUNT",
-        "currencyCode": "USD",
+        "currencyCode": message.currency,
     }
     attributes = {
         "billingAccountId": "000000-AAAAAA-111111",

@@ -1,17 +1,18 @@
-"""Months and days of a budget in America/Los_Angeles, computed without the product's code."""
+"""The periods of a budget in America/Los_Angeles, computed without the product's code."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
-MONTH, DAY = "month", "day"
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
 def period_start(kind: str, at: datetime) -> datetime:
-    """Return the start, in UTC, of the month or day in Los Angeles that `at` is in."""
+    """Return the start, in UTC, of the day, month, quarter or year in Los Angeles that `at` is in."""
     local = at.astimezone(LOS_ANGELES)
-    first = datetime(local.year, local.month, local.day if kind == DAY else 1, tzinfo=LOS_ANGELES)
-    return first.astimezone(UTC)
+    months = _MONTHS.get(kind, 1)
+    month = (local.month - 1) // months * months + 1
+    return datetime(local.year, month, local.day if kind == "day" else 1, tzinfo=LOS_ANGELES).astimezone(UTC)
 
 
 def previous_period_start(kind: str, at: datetime) -> datetime:

@@ -165,6 +165,7 @@ class _Drawing:
             fleet_share="1.0" if self.kind.simple else chance.choice(("1.0", "1.0", "0.5")),
             billing=billing,
             tracker=tracker,
+            period=chance.choice(("month", "month", "month", "quarter", "year")),
         )
 
     def _vm(self, number: int) -> NewVm:
@@ -198,15 +199,17 @@ class _Drawing:
                 if source == "tracker" and rule.tracker == "warn" and chance.random() < 0.7:
                     continue
                 curve = self._curve(length)
+                early = timedelta(hours=chance.choice((0, 0, 0, 1, 7, 8))) if source == "billing" else timedelta(0)
                 at = timedelta(minutes=chance.randrange(0, 40))
                 while at < length:
                     number += 1
-                    yield self._message(rule.budget, source, f"{rule.budget}-m{number}", at, begins, curve)
+                    message = self._message(rule, source, f"{rule.budget}-m{number}", at, begins, curve)
+                    yield replace(message, early=early)
                     at += timedelta(minutes=chance.randint(20, 40) if source == "billing" else 60)
 
     def _message(  # noqa: PLR0913, PLR0917 (all of it is drawn together)
         self,
-        budget: str,
+        rule: Rule,
         source: str,
         name: str,
         at: timedelta,
@@ -216,18 +219,20 @@ class _Drawing:
         chance = self.chance
         spent = next(value for until, value in reversed(curve) if at / timedelta(hours=1) >= until)
         published = begins + at
-        is_new_month = period_start("month", published) > begins
-        last_period = chance.random() < (0.3 if is_new_month else 0.03)
-        if is_new_month and not last_period and chance.random() < 0.85:
-            spent = Decimal("0.02")
         kind = "day" if source == "tracker" and chance.random() < 0.3 else "month"
+        kind = rule.period if source == "billing" else kind
+        is_new = period_start(kind, published) > begins
+        last_period = chance.random() < (0.3 if is_new else 0.03)
+        if is_new and not last_period and chance.random() < 0.85:
+            spent = Decimal("0.02")
         own = chance.choice((spent, spent, (spent * Decimal("0.6")).quantize(Decimal("0.01")), None))
+        budget = "b9" if chance.random() < 0.01 else rule.budget
         message = Message(at, name, budget, spent, own, source, kind, last_period, delays=tuple(self._delays()))
         if chance.random() < self.kind.forged:
             return replace(
                 message, spent=Decimal("0.01"), own=chance.choice((Decimal("1.3"), Decimal("0.9"))), forged=True
             )
-        return replace(message, drill=chance.random() < 0.01)
+        return replace(message, drill=chance.random() < 0.01, currency="EUR" if chance.random() < 0.01 else "USD")
 
     def _delays(self) -> Iterator[timedelta]:
         chance = self.chance

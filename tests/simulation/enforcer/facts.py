@@ -115,6 +115,8 @@ def may_act(policy: Policy, delivery: Delivery, now: datetime) -> str | None:
     rule = delivery.rule
     if policy.mode != "enforce":
         return f"the mode is {policy.mode}"
+    if delivery.message.currency != "USD":
+        return "the message is in another currency"
     if delivery.message.drill:
         return "the message is a drill"
     if policy.snoozed(now):

@@ -30,7 +30,7 @@ class Row:
 
 @dataclass
 class Seen:
-    """A VM as it was when the function listed the fleet."""
+    """A VM as it was when a delivery began, or when the function listed the fleet."""
 
     vm: Vm
     status: str
@@ -53,6 +53,7 @@ class Delivery:
     policy: Policy
     first: bool
     interval_start: datetime
+    present: dict[str, Seen] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
     gap: str | None = None
     verdicts: list[str] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """A life: a story comes true, message by message, while the invariants watch."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -79,23 +79,8 @@ class Life:
 
     def lists(self, delivery: Delivery, project: str) -> None:
         """Remember the fleet as it is read."""
-        rule = delivery.rule
-        if rule is None:
-            return
         delivery.seen = {number: seen for number, seen in delivery.seen.items() if seen.project != project}
-        for vm in self.world.existing([project]):
-            if not self.world.answers(vm.zone):
-                delivery.gap = vm.zone
-            delivery.seen[vm.number] = Seen(
-                vm=vm,
-                status=vm.status,
-                started=vm.started,
-                project=vm.project,
-                priority=delivery.policy.priority(vm),
-                in_scope=rule.covers(vm) and vm.spot,
-                spared=delivery.policy.spares(vm, self.world.now),
-                answers=self.world.answers(vm.zone),
-            )
+        delivery.seen |= self._present(delivery, [project])
 
     def stops(self, delivery: Delivery, vm: Vm, request: Callable[[], None]) -> None:
         """Check a request to stop a VM, then make it."""
@@ -141,6 +126,7 @@ class Life:
             interval_start=interval_start(message, published),
         )
         self.journal.deliveries.append(delivery)
+        delivery.present = self._present(delivery, delivery.rule.projects if delivery.rule else ())
         try:
             verdict = self._function.deliver(delivery, message.own)
             self.journal.verdicts.setdefault(message.name, verdict)
@@ -153,6 +139,24 @@ class Life:
             self.violations.append(Violation(UNEXPECTED_ERROR, f"{message.name}: {error!r}", self.world.now))
         delivery.ended = self.world.now
         self._check(delivery)
+
+    def _present(self, delivery: Delivery, projects: Iterable[str]) -> dict[str, Seen]:
+        rule, found = delivery.rule, {}
+        for vm in self.world.existing(projects) if rule else ():
+            answers = self.world.answers(vm.zone) and self.world.answers(vm.project)
+            if not answers:
+                delivery.gap = vm.zone
+            found[vm.number] = Seen(
+                vm=vm,
+                status=vm.status,
+                started=vm.started,
+                project=vm.project,
+                priority=delivery.policy.priority(vm),
+                in_scope=rule is not None and rule.covers(vm) and vm.spot,
+                spared=delivery.policy.spares(vm, self.world.now),
+                answers=answers,
+            )
+        return found
 
     def _spring(self, trap: Trap, delivery: Delivery) -> None:
         if isinstance(trap.effect, Person | PolicyChange):
@@ -213,7 +217,8 @@ class Life:
                 source = "billing" if rule.billing == "stop" else "tracker"
                 last = self._facts.last_spent(budget)
                 at = now + delay - self.story.begins
-                self._plan(Message(at, f"last-{budget}-{number}", budget, last, last, source=source))
+                kind = rule.period if source == "billing" else "month"
+                self._plan(Message(at, f"last-{budget}-{number}", budget, last, last, source=source, kind=kind))
         self.world.run(now + self.story.settled)
 
     def _check(self, event: Event, *, stop: bool = True) -> None:

@@ -27,6 +27,7 @@ class Rule:
     fleet_share: str = "1.0"
     billing: str = "stop"
     tracker: str = "warn"
+    period: str = "month"
 
     def covers(self, vm: Vm) -> bool:
         """Whether a VM counts against this budget."""
@@ -45,13 +46,15 @@ class Rule:
         teams = f" team {'/'.join(self.teams)}" if self.teams else ""
         return (
             f"{self.budget} covers {'+'.join(self.projects)}{teams}, {steps}, at most {self.per_alert} per alert, "
-            f"{self.per_day} per day, {self.fleet_share} of the fleet, billing {self.billing}, tracker {self.tracker}"
+            f"{self.per_day} per day, {self.fleet_share} of the fleet, billing {self.billing}, tracker {self.tracker}, "
+            f"each {self.period}"
         )
 
     def as_json(self) -> dict[str, object]:
         """Return the rule as the policy states it."""
         found: dict[str, object] = {
             "projects": list(self.projects),
+            "period": self.period,
             "steps": [{"threshold": float(share), "priorities": list(names)} for share, names in self.thresholds],
             "max_stops_per_alert": self.per_alert,
             "max_stops_per_day": self.per_day,

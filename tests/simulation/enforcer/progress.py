@@ -31,7 +31,7 @@ def stoppable_vms_stop_within_a_few_alerts(facts: Facts, delivery: Delivery) -> 
         count, earlier = 0, waiting
     count, waiting = count + 1, waiting & earlier
     facts.chances[rule.budget] = count, waiting
-    tried = [seen for seen in delivery.seen.values() if _eligible(seen, delivery)]
+    tried = [seen for seen in delivery.present.values() if _eligible(seen, delivery)]
     if count <= -(-len(tried) // rule.per_alert) + _SPARE_ALERTS:
         return None
     facts.chances.pop(rule.budget)
@@ -147,7 +147,7 @@ def _stoppable(facts: Facts, delivery: Delivery, rule: Rule) -> frozenset[str]:
     now = facts.world.now
     return frozenset(
         number
-        for number, seen in delivery.seen.items()
+        for number, seen in delivery.present.items()
         if facts.could_be_stopped(seen, delivery)
         and seen.vm.works
         and seen.vm.status == "RUNNING"

@@ -49,7 +49,7 @@ def _simpler(story: Story) -> Iterator[Callable[[Story], Story]]:
         yield _with_policy(**{field: getattr(unset, field)})
     for budget in story.policy.rules:
         plain = Rule(budget, ())
-        for field in ("teams", "thresholds", "per_alert", "per_day", "fleet_share", "billing", "tracker"):
+        for field in ("teams", "thresholds", "per_alert", "per_day", "fleet_share", "billing", "tracker", "period"):
             yield _with_rule(budget, **{field: getattr(plain, field)})
         yield _without_rule(budget)
     yield lambda each: replace(each, attempts=2)
@@ -64,7 +64,7 @@ def _simpler(story: Story) -> Iterator[Callable[[Story], Story]]:
 
 def _plainer(message: Message) -> Iterator[Message]:
     yield replace(message, own=message.spent)
-    yield replace(message, kind="month")
+    yield replace(message, kind="month", early=timedelta(0))
     yield replace(message, last_period=False)
     for delay in message.delays:
         yield replace(message, delays=(delay,))

@@ -49,6 +49,7 @@ class Trouble(StrEnum):
 class Message:
     """A budget message: `spent` is a share of the budget; `own` is what the tracker's rows say, None for no rows.
 
+    `early` is by how much its costIntervalStart comes before midnight in Los Angeles.
     `delays` are its deliveries, counted from its publication: the first, and duplicates.
     """
 
@@ -60,6 +61,8 @@ class Message:
     source: str = "billing"
     kind: str = "month"
     last_period: bool = False
+    early: timedelta = timedelta(0)
+    currency: str = "USD"
     forged: bool = False
     drill: bool = False
     delays: tuple[timedelta, ...] = (timedelta(seconds=1),)
@@ -68,10 +71,12 @@ class Message:
         period = f"last {self.kind}'s" if self.last_period else f"the {self.kind}'s"
         own = "no rows" if self.own is None else f"{self.own:.0%}"
         late = ", ".join(str(delay) for delay in self.delays)
+        odd = f" in {self.currency}" if self.currency != "USD" else ""
+        odd += f" (begun {self.early} early)" if self.early else ""
         marks = "forged " * self.forged + "drill " * self.drill
         return (
-            f"{marks}{self.name}: {self.source} says {self.spent:.0%} of {period} {self.budget} is spent (own figure "
-            f"{own}); delivered after {late}"
+            f"{marks}{self.name}: {self.source} says {self.spent:.0%} of {period} {self.budget} is spent{odd} "
+            f"(own figure {own}); delivered after {late}"
         )
 
 
