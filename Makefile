@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve report plan deploy destroy test test-emulators simulate simulate-tracker faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup run serve report plan deploy destroy test test-emulators simulate-enforcer simulate-tracker faults bench scan catalog-check lint types format lock clean
 
 # Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
@@ -42,7 +42,7 @@ test: setup ## Run the tests of the product (ARGS: options of pytest).
 test-emulators: setup ## Run the tests of the emulators and of the local BigQuery.
 	@$(PYTHON_IN_VENV) -m pytest tests/emulators $(ARGS)
 
-simulate: setup ## Run 1,500 random lives of a fleet against the enforcer (ARGS='--lives N --seed S': others).
+simulate-enforcer: setup ## Run 1,500 random lives of a fleet against the enforcer (ARGS='--lives N --seed S': others).
 	@$(PYTHON_IN_VENV) -m tests.simulation.enforcer $(if $(ARGS),$(ARGS),--lives 1500 --seed 1001)
 
 simulate-tracker: setup ## Compare the tracker's records with worlds of 500 VMs over 72 hours (ARGS=--help: others).
