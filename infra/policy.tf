@@ -78,9 +78,9 @@ variable "enforcement_policy" {
   validation {
     condition = alltrue([
       for caps in concat([var.enforcement_policy], values(var.enforcement_policy.budgets)) :
-      coalesce(caps.max_fleet_share, 1) > 0 && coalesce(caps.max_fleet_share, 1) <= 1
+      coalesce(caps.max_fleet_share, 1) >= 0.00001 && coalesce(caps.max_fleet_share, 1) <= 1
     ])
-    error_message = "max_fleet_share is a share above 0 and at most 1: for 50 % write 0.5."
+    error_message = "max_fleet_share is a share from 0.00001 (one VM of 100,000) to 1: for 50 % write 0.5."
   }
 
   validation {
@@ -106,9 +106,9 @@ variable "enforcement_policy" {
       for step in flatten(concat(
         [coalesce(var.enforcement_policy.steps, [])],
         [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.steps, [])],
-      )) : step.threshold > 0 && step.threshold <= 10
+      )) : step.threshold > 0 && step.threshold <= 2
     ])
-    error_message = "A threshold is a share of the budget, above 0 and at most 10: for 80 % write 0.8."
+    error_message = "A threshold of a step is a share of the budget, above 0 and at most 2: for 80 % write 0.8."
   }
 
   validation {
@@ -119,6 +119,112 @@ variable "enforcement_policy" {
       )) : length(step.priorities) > 0 && alltrue([for priority in step.priorities : contains(["low", "medium", "high"], priority)])
     ])
     error_message = "The priorities of a step are low, medium or high."
+  }
+
+  # The steps up to a threshold have to allow low, then medium, then high, and each step one more than those below it.
+  validation {
+    condition = alltrue(flatten([
+      for rule in concat([var.enforcement_policy], values(var.enforcement_policy.budgets)) : [
+        for step in coalesce(rule.steps, []) : (
+          length([for other in rule.steps : other if other.threshold == step.threshold]) == 1 &&
+          contains(
+            ["low", "low,medium", "high,low,medium"],
+            join(",", sort(distinct(flatten([for other in rule.steps : other.priorities if other.threshold <= step.threshold]))))
+          ) &&
+          length(setsubtract(step.priorities, flatten([for other in rule.steps : other.priorities if other.threshold < step.threshold]))) > 0
+        )
+      ]
+    ]))
+    error_message = "Name each threshold once, allow low before medium and medium before high, and let every step allow one priority more than the lower ones."
+  }
+
+  validation {
+    condition = alltrue([
+      for rule in values(var.enforcement_policy.budgets) : alltrue([
+        for step in try(coalescelist(coalesce(rule.steps, []), coalesce(var.enforcement_policy.steps, [])), []) :
+        step.threshold >= 1 || coalesce(rule.currency, "USD") == "USD"
+      ])
+    ])
+    error_message = "Below 1.0 a forecast decides, and prices are in USD: give a budget in another currency steps from 1.0 on."
+  }
+
+  validation {
+    condition = alltrue([
+      for rule in values(var.enforcement_policy.budgets) : can(regex("^[A-Z]{3}$", coalesce(rule.currency, "USD")))
+    ])
+    error_message = "currency is the three-letter code of the budget's currency, such as USD."
+  }
+
+  validation {
+    condition = alltrue([
+      for key in keys(var.enforcement_policy.budgets) : (
+        contains(keys(var.billing_budgets), key) ||
+        can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", key)) ||
+        can(regex("^[a-z0-9][a-z0-9_-]{0,99}$", key)) && !can(regex("^([0-9a-f]{8}-.*|[0-9a-f]{32})$", key))
+      )
+    ])
+    error_message = "A policy names a budget by its id such as 11111111-2222-3333-4444-555555555555 (not by display name or resource name), by its name in billing_budgets, or by the tracker's budget_id."
+  }
+
+  validation {
+    condition     = can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", coalesce(var.enforcement_policy.billing_account_id, "012345-6789AB-CDEF01")))
+    error_message = "Write the policy's billing_account_id without billingAccounts/ and in capitals, such as 012345-6789AB-CDEF01."
+  }
+
+  # https://cloud.google.com/resource-manager/docs/labels-overview#requirements
+  validation {
+    condition = alltrue([
+      for key in concat(
+        [coalesce(var.enforcement_policy.priority_label, "priority"), coalesce(var.enforcement_policy.protect_label, "spotkeeper-protect")],
+        flatten([for rule in values(var.enforcement_policy.budgets) : keys(coalesce(rule.labels, {}))]),
+      ) : can(regex("^[\\p{Ll}\\p{Lo}][\\p{Ll}\\p{Lo}\\p{N}_-]{0,62}$", key))
+    ])
+    error_message = "No VM can have such a label: a key has lowercase letters, digits, - and _, begins with a letter, and has at most 63 characters."
+  }
+
+  validation {
+    condition = alltrue([
+      for value in flatten([for rule in values(var.enforcement_policy.budgets) : values(coalesce(rule.labels, {}))]) :
+      can(regex("^[\\p{Ll}\\p{Lo}\\p{N}_-]{1,63}$", value))
+    ])
+    error_message = "No VM can have such a label: a value has lowercase letters, digits, - and _, and at most 63 characters."
+  }
+
+  validation {
+    condition     = coalesce(var.enforcement_policy.priority_label, "priority") != coalesce(var.enforcement_policy.protect_label, "spotkeeper-protect")
+    error_message = "priority_label and protect_label are two labels."
+  }
+
+  validation {
+    condition = alltrue([
+      for rule in values(var.enforcement_policy.budgets) : contains(values(merge(
+        { billing = "stop", tracker = "warn" }, coalesce(var.enforcement_policy.sources, {}), coalesce(rule.sources, {}),
+      )), "stop")
+    ])
+    error_message = "One source of each budget has to stop: for plans without stops, set enforcement_mode to dry_run."
+  }
+
+  # The tracker speaks under budget_id alone, and only of a budget that has an amount.
+  validation {
+    condition = alltrue([
+      for key, rule in var.enforcement_policy.budgets : (
+        key == var.budget_id &&
+        anytrue([for amount in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : amount != null])
+        ) || (
+        lookup(coalesce(rule.sources, {}), "tracker", "warn") != "stop" &&
+        lookup(merge(coalesce(var.enforcement_policy.sources, {}), coalesce(rule.sources, {})), "billing", "stop") == "stop"
+      )
+    ])
+    error_message = "The tracker never speaks of this budget, so tracker = \"stop\" would stop nothing: set budget_id to its id and one of hourly_budget_usd, daily_budget_usd and monthly_budget_usd, or have billing stop."
+  }
+
+  # A month later, so that a budget that has just ended does not hold up other changes.
+  validation {
+    condition = alltrue([
+      for rule in values(var.enforcement_policy.budgets) :
+      try(timecmp(timeadd("${split("/", rule.period)[1]}T00:00:00Z", "744h"), plantimestamp()) > 0, true)
+    ])
+    error_message = "The period of a budget ended more than a month ago, so that nothing would ever be stopped: take the budget out of the policy, or write its present dates."
   }
 
   validation {

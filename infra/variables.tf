@@ -105,6 +105,11 @@ variable "budget_id" {
   description = "The budget id that the tracker's alerts carry; a policy budget of this name makes the enforcer listen to them."
   type        = string
   default     = "spotkeeper"
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9_-]{0,99}$", var.budget_id))
+    error_message = "budget_id has lowercase letters, digits, - and _ only, such as spotkeeper or the id of a budget of Cloud Billing."
+  }
 }
 
 variable "budget_publisher" {

@@ -6,6 +6,7 @@ add the name and the value.
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,6 +25,16 @@ _BOOLEANS = {"true": True, "false": False}
 _LONGEST_TIME = 64
 _DECIMALS = 9
 """The scale of BigQuery's NUMERIC: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#decimal_types"""
+
+_ACCOUNT_ID = re.compile(r"[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}")
+_BUDGET_ID = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?![0-9a-f]{8}-|[0-9a-f]{32}$)[a-z0-9][a-z0-9_-]{0,99}"
+)
+"""A UUID, or a word that does not look like one with a digit too many or too few."""
+
+_LONGEST_LABEL = 63
+_LABEL_CATEGORIES = frozenset({"Ll", "Lo", "Nd", "Nl", "No"})
+_NOT_FIRST = frozenset({"", "-", "_"})
 
 _LARGEST_COUNT = 10**9
 """More than one instance has of anything."""
@@ -91,7 +102,7 @@ def field[Value](holder: Mapping[str, object], name: str, parse: Parser[Value], 
         raise ValueError(_wrong(f"{path}{name}", value, expected)) from None
 
 
-def _wrong(name: str, value: object, expected: ValueError) -> str:
+def _wrong(name: str, value: object, expected: ValueError | str) -> str:
     return f"{name} is {shown(value)}, but must be {expected}"
 
 
@@ -185,6 +196,18 @@ class Fields:
             if name not in self._read | self._obsolete
         )
 
+    def check_names(self, parse: Parser[str]) -> None:
+        """Collect a problem for every field whose name `parse` refuses."""
+        for name in self._values:
+            try:
+                parse(name)
+            except ValueError as expected:
+                self.problems.append(f"{self._path.rstrip('.')} has {shown(name)}, but each name must be {expected}")
+
+    def add_problem(self, name: str, value: object, expected: str) -> None:
+        """Collect that a field's value cannot hold together with others; `expected` completes "must be"."""
+        self.problems.append(_wrong(f"{self._path}{name}", value, expected))
+
     def raise_problems(self, error: type[ValueError] = SettingsError) -> None:
         """Raise `error` with every problem, if there is one."""
         if self.problems:
@@ -277,6 +300,59 @@ def matching(pattern: re.Pattern[str], expected: str) -> Parser[str]:
 
 project_id = matching(PROJECT_ID, "a project id such as my-project-1")
 currency_code = matching(re.compile(r"[A-Z]{3}"), "a currency code such as USD")
+
+
+def billing_account_id(value: object) -> str:
+    """Read the id of a billing account, as budget notifications have it: without `billingAccounts/`, in capitals."""
+    expected = "a billing account id such as 012345-6789AB-CDEF01"
+    if isinstance(value, str) and _ACCOUNT_ID.fullmatch(value):
+        return value
+    raise ValueError(_with_suggestion(expected, value, _ACCOUNT_ID, str.upper))
+
+
+def budget_id(value: object) -> str:
+    """Read the id of a budget: Cloud Billing's is a UUID, the tracker's a word; a display name or path is neither.
+
+    https://cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets
+    """
+    expected = (
+        "the id of a budget: 11111111-2222-3333-4444-555555555555 of Cloud Billing, "
+        "or the tracker's BUDGET_ID in lowercase letters, digits, - and _"
+    )
+    if isinstance(value, str) and _BUDGET_ID.fullmatch(value):
+        return value
+    raise ValueError(_with_suggestion(expected, value, _BUDGET_ID, str.lower))
+
+
+def _with_suggestion(expected: str, value: object, pattern: re.Pattern[str], fold: Callable[[str], str]) -> str:
+    """Add what to write instead, where the value is a resource name or in the wrong case."""
+    suggested = fold(str(value).rpartition("/")[2])
+    return f"{expected}: write {suggested}" if pattern.fullmatch(suggested) else expected
+
+
+def label_key(value: object) -> str:
+    """Read the key of a label; others no VM can have.
+
+    https://cloud.google.com/resource-manager/docs/labels-overview#requirements
+    """
+    if not isinstance(value, str) or not _is_label(value) or value[:1] in _NOT_FIRST or value[:1].isnumeric():
+        expected = "a label key such as priority: lowercase letters, digits, - and _, a letter first, at most 63"
+        raise ValueError(expected)
+    return value
+
+
+def label_value(value: object) -> str:
+    """Read the value of a label; others no VM can have."""
+    if not isinstance(value, str) or not _is_label(value):
+        expected = "a label value such as dev: lowercase letters, digits, - and _, at most 63"
+        raise ValueError(expected)
+    return value
+
+
+def _is_label(value: str) -> bool:
+    return len(value) <= _LONGEST_LABEL and all(
+        character in "-_" or unicodedata.category(character) in _LABEL_CATEGORIES for character in value
+    )
 
 
 def boolean(value: object) -> bool:

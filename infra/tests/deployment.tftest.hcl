@@ -267,7 +267,7 @@ run "everything_at_once" {
           sources  = { billing = "warn" }
         }
         spotkeeper                             = { projects = ["vm-project-1"] }
-        "3c1a5d9e-0000-4000-8000-000000000002" = { projects = ["vm-project-3"], period = "2026-11-01/2026-12-31" }
+        "3c1a5d9e-0000-4000-8000-000000000002" = { projects = ["vm-project-3"], period = "2126-11-01/2126-12-31" }
       }
       grace_seconds = 60
       restart       = true
@@ -303,7 +303,7 @@ run "everything_at_once" {
           steps    = [{ priorities = ["low", "medium"], threshold = 1.2 }]
         }
         "3c1a5d9e-0000-4000-8000-000000000002" = {
-          period   = { first_day = "2026-11-01", last_day = "2026-12-31" }
+          period   = { first_day = "2126-11-01", last_day = "2126-12-31" }
           projects = ["vm-project-3"]
         }
         spotkeeper = { projects = ["vm-project-1"] }

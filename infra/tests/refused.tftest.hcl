@@ -46,9 +46,11 @@ run "a_budget_of_percents" {
   variables {
     billing_account_id = "012345-6789AB-CDEF01"
     billing_budgets    = { spotkeeper = { amount = 100, projects = ["home-project-1"], thresholds = [80] } }
+    budget_id          = "My budget"
+    daily_budget_usd   = 0
   }
 
-  expect_failures = [var.billing_budgets]
+  expect_failures = [var.billing_budgets, var.budget_id, var.daily_budget_usd]
 }
 
 run "a_budget_that_is_not_the_one_of_its_policy" {
@@ -88,7 +90,6 @@ run "words_nobody_knows" {
 
   variables {
     billing_account_id = "my account"
-    daily_budget_usd   = 0
     dataset            = "cost-tracking"
     enforcement_policy = {
       steps   = [{ threshold = 1, priorities = ["urgent"] }]
@@ -96,7 +97,7 @@ run "words_nobody_knows" {
     }
   }
 
-  expect_failures = [var.billing_account_id, var.daily_budget_usd, var.dataset, var.enforcement_policy]
+  expect_failures = [var.billing_account_id, var.dataset, var.enforcement_policy]
 }
 
 run "a_signal_nobody_sends" {

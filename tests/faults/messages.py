@@ -246,7 +246,7 @@ def policy(chance: random.Random, now: datetime) -> dict[str, Any]:
     if chance.random() < 0.2:
         found["unlabelled_priority"] = chance.choice(("medium", "high"))
     if chance.random() < 0.05:
-        found["billing_account_id"] = "another account"
+        found["billing_account_id"] = "012345-6789AB-CDEF01"
     return found
 
 

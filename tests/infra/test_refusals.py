@@ -24,6 +24,7 @@ LEAST: Values = {
     "enforcement_mode": "dry_run",
     "enforcement_policy": {"budgets": {"spotkeeper": RULE}},
 }
+ACCOUNT = {"billing_account_id": "012345-6789AB-CDEF01"}
 BUDGET = {"amount": 100, "projects": ["home-project-1"]}
 
 
@@ -57,8 +58,26 @@ REFUSED_POLICIES: Sequence[Values] = [
     policy(minimum_age_minutes=-1),
     policy(unlabelled_priority="none"),
     policy(snooze_until="next week"),
+    policy(steps=[{"threshold": 2.1, "priorities": ["low"]}]),
+    policy(steps=[{"threshold": 1, "priorities": ["low"]}, {"threshold": 1, "priorities": ["medium"]}]),
+    policy({"steps": [{"threshold": 1, "priorities": ["medium"]}]}),
+    policy({"steps": [{"threshold": 1, "priorities": ["low", "medium"]}, {"threshold": 1.5, "priorities": ["low"]}]}),
+    policy({"currency": "EUR"}, steps=[{"threshold": 0.8, "priorities": ["low"]}]),
+    policy({"currency": "eur"}),
+    {"budgets": {"My budget": RULE}},
+    {"budgets": {"11111111-2222-3333-4444-55555555555": RULE}},
+    {"budgets": {"billingAccounts/012345-6789AB-CDEF01/budgets/11111111-2222-3333-4444-555555555555": RULE}},
+    policy(billing_account_id="billingAccounts/01ABCD-23EF45-678901"),
+    policy(priority_label="Priority"),
+    policy({"labels": {"1st": ["x"]}}),
+    policy({"labels": {"team": ["ML"]}}),
+    policy(protect_label="keep", priority_label="keep"),
+    policy({"sources": {"billing": "warn"}}),
+    policy({"max_fleet_share": 0.000001}),
 ]
 """What is wrong with a policy by itself: the function refuses it too, but only when it starts."""
+
+ONLY_TRACKER = policy(sources={"billing": "warn", "tracker": "stop"})
 
 REFUSED: Mapping[str, Sequence[object]] = {
     "alert_thresholds": [[80], [], [0]],
@@ -67,13 +86,10 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "billing_export_table": ["billing-project.export.gcp_billing_export_v1_012345_6789AB_CDEF01", "export"],
     "budget_publisher": ["allUsers", "user:someone@example.com"],
     "catch_up_hours": [169, 1.5],
-    "daily_budget_usd": [0],
     "dataset": ["cost-tracking", "x" * 1025],
     "enforcement_mode": ["on", "Enforce"],
     "enforcement_policy": REFUSED_POLICIES,
     "folder_id": ["folders/1"],
-    "hourly_budget_usd": [-1],
-    "monthly_budget_usd": [0],
     "notification_emails": [["oncall"]],
     "price_refresh_hours": [0, 169],
     "project_id": ["My Project", "123456789012"],
@@ -83,6 +99,11 @@ REFUSED: Mapping[str, Sequence[object]] = {
 }
 
 REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
+    ("budget_id", {"budget_id": "My budget"}),
+    ("budget_id", {"budget_id": "Spotkeeper"}),
+    ("daily_budget_usd", {"daily_budget_usd": 0}),
+    ("hourly_budget_usd", {"hourly_budget_usd": -1}),
+    ("monthly_budget_usd", {"monthly_budget_usd": 0}),
     ("billing_budgets", {"billing_budgets": {"compute": {**BUDGET, "thresholds": [80]}}}),
     ("billing_budgets", {"billing_budgets": {"compute": {**BUDGET, "amount": 0}}}),
     ("billing_budgets", {"billing_budgets": {"compute": {**BUDGET, "calendar_period": "WEEK"}}}),
@@ -93,6 +114,9 @@ REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
     ("billing_account_id", {"billing_account_id": None, "billing_budgets": {"compute": BUDGET}}),
     ("folder_id", {"folder_id": "111111111111"}),
     ("slack_channel", {"slack_channel": "#cloud-costs"}),
+    ("enforcement_policy", {"enforcement_policy": policy({"period": "2025-11-01/2025-11-30"})}),
+    ("enforcement_policy", {"enforcement_policy": policy({"sources": {"tracker": "stop"}})}),
+    ("enforcement_policy", {"enforcement_policy": ONLY_TRACKER, "budget_id": "other", "daily_budget_usd": 1}),
     ("enforcement_policy", {"billing_budgets": {"spotkeeper": {**BUDGET, "calendar_period": "QUARTER"}}}),
     ("enforcement_policy", {"billing_budgets": {"spotkeeper": {**BUDGET, "currency": "EUR"}}}),
     ("enforcement_policy", {"billing_budgets": {"spotkeeper": {**BUDGET, "projects": ["other-project-1"]}}}),
@@ -106,8 +130,12 @@ ACCEPTED: Sequence[Values] = [
     {"enforcement_mode": "enforce", "projects": ["vm-project-1"], "budget_publisher": None, "catch_up_hours": 168},
     {"folder_id": "1", "organization_id": "2", "slack_channel": "#costs", "slack_token": "t", "daily_budget_usd": 0.01},
     {"enforcement_policy": policy(grace_seconds=300, max_stops_per_alert=1000, max_fleet_share=1)},
-    {"enforcement_policy": policy({"period": "2026-11-01/2026-11-01"}, snooze_until="2026-12-01T08:00:00Z")},
-    {"enforcement_policy": policy(steps=[{"threshold": 10, "priorities": ["low", "medium", "high"]}])},
+    {"enforcement_policy": policy({"period": "2126-11-01/2126-11-01"}, snooze_until="2026-12-01T08:00:00Z")},
+    {"enforcement_policy": policy(steps=[{"threshold": 2, "priorities": ["low", "medium", "high"]}])},
+    {"enforcement_policy": ONLY_TRACKER, "hourly_budget_usd": 1},
+    {"enforcement_policy": policy(sources={"tracker": "stop"})},
+    {"enforcement_policy": {"budgets": {"My budget": RULE}}, "billing_budgets": {"My budget": BUDGET}, **ACCOUNT},
+    {"enforcement_policy": policy({"labels": {"équipe": ["données-1"]}, "max_fleet_share": 0.00001})},
     {
         "billing_account_id": "012345-6789AB-CDEF01",
         "billing_budgets": {"spotkeeper": {**BUDGET, "calendar_period": "YEAR", "currency": "EUR"}},

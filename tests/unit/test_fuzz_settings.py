@@ -44,7 +44,7 @@ POLICY = {
     "snooze_until": "2026-07-21T05:00:00Z",
     "restart": True,
     "grace_seconds": 30,
-    "billing_account_id": "account",
+    "billing_account_id": "012345-6789AB-CDEF01",
 }
 TRACKER = {
     "PROJECT_ID": "my-project-1",

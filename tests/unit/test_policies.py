@@ -20,8 +20,10 @@ from spotkeeper.enforcement.policies import (
 )
 from spotkeeper.errors import SettingsError
 from spotkeeper.periods import PeriodKind
+from spotkeeper.values import shown
 from tests.unit.enforcer_samples import BUDGET_ID, HIGH, LOW, MEDIUM, PROJECT, at, labelled, rule, vm
 
+UUID_ADVICE = ": write 11111111-2222-3333-4444-555555555555"
 LEAST: dict[str, Any] = {"budgets": {BUDGET_ID: {"projects": [PROJECT]}}}
 
 
@@ -66,8 +68,8 @@ def test_every_field_is_read() -> None:
                 "currency": "EUR",
                 "period": "quarter",
                 "steps": [
-                    {"threshold": 1.2, "priorities": ["high", "low"]},
-                    {"threshold": 0.8, "priorities": ["medium"]},
+                    {"threshold": 1.2, "priorities": ["high", "medium", "low"]},
+                    {"threshold": 1, "priorities": ["low"]},
                 ],
                 "max_stops_per_alert": 5,
                 "max_stops_per_day": 1000,
@@ -90,8 +92,8 @@ def test_every_field_is_read() -> None:
     assert rule.labels == {"team": frozenset({"ml", "web"}), "env": frozenset({"dev"})}
     assert (rule.currency, rule.period) == ("EUR", PeriodKind.QUARTER)
     assert rule.steps == (
-        Step(Decimal("0.8"), frozenset({MEDIUM})),
-        Step(Decimal("1.2"), frozenset({LOW, HIGH})),
+        Step(Decimal(1), frozenset({LOW})),
+        Step(Decimal("1.2"), frozenset({LOW, MEDIUM, HIGH})),
     )
     assert rule.caps == Caps(5, 1000, Decimal("0.25"))
     assert rule.responses == {Source.BILLING: Response.WARN, Source.TRACKER: Response.STOP}
@@ -130,7 +132,7 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("steps", [{"threshold": 1.0, "priorities": ["lowest"]}], "but must be low or medium or high"),
         ("steps", [{"threshold": 1.0, "priorities": []}], "but must be a list of at least one name"),
         ("steps", [{"threshold": 80, "priorities": ["low"]}], "where 1.0 is all of it: write 0.8"),
-        ("steps", [{"threshold": 10.01, "priorities": ["low"]}], "up to 10, where 1.0 is all of it: write 0.1001"),
+        ("steps", [{"threshold": 2.01, "priorities": ["low"]}], "up to 2, where 1.0 is all of it: write 0.0201"),
         ("steps", [{"threshold": 0, "priorities": ["low"]}], "each threshold is a share above 0"),
         ("steps", [{"threshold": -1, "priorities": ["low"]}], "each threshold is a share above 0"),
         ("steps", [{"threshold": "1.0", "priorities": ["low"]}], "each threshold is a share above 0"),
@@ -153,9 +155,17 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("max_fleet_share", 101, "max_fleet_share is 101"),
         ("sources", {"billing": "halt"}, 'sources.billing is "halt", but must be stop or warn'),
         ("sources", {"alarm": "stop"}, "sources.alarm is not a field of the policy: here it takes billing, tracker"),
-        ("priority_label", "Priority", 'priority_label is "Priority", but must be a label key in small letters'),
+        (
+            "priority_label",
+            "Priority",
+            'priority_label is "Priority", but must be a label key such as priority: lowercase letters',
+        ),
         ("priority_label", "", 'priority_label is ""'),
-        ("protect_label", "KEEP", 'protect_label is "KEEP", but must be a label key in small letters'),
+        (
+            "protect_label",
+            "KEEP",
+            'protect_label is "KEEP", but must be a label key such as priority: lowercase letters',
+        ),
         ("unlabelled_priority", "none", "unlabelled_priority is"),
         ("minimum_age_minutes", -1, "minimum_age_minutes is -1, but must be a whole number from 0 to 10080"),
         ("minimum_age_minutes", 10081, "minimum_age_minutes is 10081"),
@@ -174,7 +184,35 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("most_share_of_fleet", 1, "most_share_of_fleet was renamed: use max_fleet_share"),
         ("signals", {}, "signals was renamed: use sources"),
         ("steps", [{"share": 1, "priorities": ["low"]}], "instead of share, write threshold"),
+        (
+            "steps",
+            [{"threshold": 0.8, "priorities": ["medium"]}, {"threshold": 1, "priorities": ["low"]}],
+            "must be steps in order of priority: at 0.8, low is not allowed yet",
+        ),
+        ("steps", [{"threshold": 1, "priorities": ["low", "high"]}], "at 1, medium is not allowed yet"),
+        (
+            "steps",
+            [{"threshold": 1, "priorities": ["low", "medium"]}, {"threshold": 1.2, "priorities": ["low"]}],
+            "must be steps that each allow another priority: at 1.2, none is added",
+        ),
+        ("max_fleet_share", 0.000009, "must be a share of at least 0.00001, which is one instance of 100,000"),
+        (
+            "sources",
+            {"billing": "warn"},
+            "but must be stop for one source at least: for plans without stops, set ENFORCEMENT_MODE to dry_run",
+        ),
+        ("protect_label", "priority", 'protect_label is "priority", but must be another label than priority_label'),
+        ("priority_label", "x" * 64, "a letter first, at most 63"),
+        ("priority_label", "1st", "a letter first"),
+        ("protect_label", "keep it", "must be a label key such as priority"),
         ("billing_account_id", "", "billing_account_id is"),
+        (
+            "billing_account_id",
+            "billingAccounts/01ABCD-23EF45-678901",
+            "must be a billing account id such as 012345-6789AB-CDEF01: write 01ABCD-23EF45-678901",
+        ),
+        ("billing_account_id", "01abcd-23ef45-678901", "write 01ABCD-23EF45-678901"),
+        ("billing_account_id", "My Billing Account", "must be a billing account id such as 012345-6789AB-CDEF01"),
         ("budgets", [], "budgets is [], but must be an object"),
         ("budgets", {}, "budgets is empty, but must name at least one budget"),
         ("budgets", {"b": []}, "budgets.b is [], but must be an object"),
@@ -197,6 +235,9 @@ def test_a_wrong_field_is_named_with_its_value_and_what_it_should_be(field: str,
         ("labels", {"team": []}, "budgets.budget-1.labels.team is [], but must be a list of at least one name"),
         ("labels", {"team": 3}, "budgets.budget-1.labels.team is 3"),
         ("labels", ["team"], "budgets.budget-1.labels is"),
+        ("labels", {"Team": ["ml"]}, 'budgets.budget-1.labels has "Team", but each name must be a label key'),
+        ("labels", {"team": ["ML"]}, 'budgets.budget-1.labels.team is ["ML"], but must be a label value such as dev'),
+        ("labels", {"team": ["x" * 64]}, "at most 63"),
         ("currency", "usd", "but must be a currency code such as USD"),
         ("currency", "US", "but must be a currency code such as USD"),
         ("period", "week", 'but must be month, quarter, year or {"first_day"'),
@@ -218,17 +259,62 @@ def test_a_wrong_field_of_a_budget_is_named_with_its_path(field: str, value: obj
     assert told in refusal({"budgets": {BUDGET_ID: {"projects": [PROJECT], field: value}}})
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("My budget", ""),
+        ("Spotkeeper", ": write spotkeeper"),
+        ("billingAccounts/012345-6789AB-CDEF01/budgets/11111111-2222-3333-4444-555555555555", UUID_ADVICE),
+        ("11111111-2222-3333-4444-55555555555A", ": write 11111111-2222-3333-4444-55555555555a"),
+        ("11111111-2222-3333-4444-55555555555", ""),
+        ("11111111222233334444555555555555", ""),
+        ("", ""),
+    ],
+)
+def test_what_cannot_be_the_id_of_a_budget_is_refused(name: str, advice: str) -> None:
+    told = refusal({"budgets": {name: {"projects": [PROJECT]}}})
+
+    assert told == (
+        f"budgets has {shown(name)}, but each name must be the id of a budget: 11111111-2222-3333-4444-555555555555 of "
+        f"Cloud Billing, or the tracker's BUDGET_ID in lowercase letters, digits, - and _{advice}"
+    )
+
+
+@pytest.mark.parametrize("name", ["11111111-2222-3333-4444-55555555555a", "spotkeeper", "deadbeef", "b_1-x"])
+def test_the_ids_of_cloud_billing_and_of_the_tracker_are_read(name: str) -> None:
+    assert name in Policy.from_json(json.dumps({"budgets": {name: {"projects": [PROJECT]}}})).budgets
+
+
+def test_below_the_budget_only_a_budget_in_usd_can_be_forecast() -> None:
+    early = [{"threshold": 0.8, "priorities": ["low"]}, {"threshold": 1, "priorities": ["medium"]}]
+    told = refusal({"steps": early, "budgets": {BUDGET_ID: {"projects": [PROJECT], "currency": "EUR"}}})
+
+    assert told == (
+        "budgets.budget-1.steps is 0.8, but must be thresholds of 1 or more in EUR: below the budget a forecast "
+        "decides, and prices are in USD"
+    )
+    assert read(steps=early).budgets[BUDGET_ID].steps[0].threshold == Decimal("0.8")
+
+
+@pytest.mark.parametrize("labels", [{"équipe": ["données-1"]}, {"team": ["1_2-3"]}, {"日本": ["語"]}])
+def test_labels_of_any_script_without_capitals_are_read(labels: dict[str, list[str]]) -> None:
+    assert read_rule(labels=labels).budgets[BUDGET_ID].labels.keys() == labels.keys()
+
+
 def test_a_budget_must_name_its_projects() -> None:
     assert "budgets.budget-1.projects is missing" in refusal({"budgets": {BUDGET_ID: {}}})
 
 
-def test_all_faults_are_told_at_once_a_missing_budget_too() -> None:
-    told = refusal({"max_stops_per_alert": 0, "restart": 1, "grace": 5})
+def test_all_problems_are_named_at_once_a_missing_budget_too() -> None:
+    wrong = {"max_stops_per_alert": 0, "restart": 1, "grace": 5, "billing_account_id": "x", "protect_label": "Keep"}
+    told = refusal(wrong)
 
     assert all(
-        fault in told
-        for fault in (
+        problem in told
+        for problem in (
             "max_stops_per_alert is 0",
+            'billing_account_id is "x"',
+            'protect_label is "Keep"',
             "restart is 1",
             "grace is not a field",
             "budgets is empty, but must name at least one budget by its id",

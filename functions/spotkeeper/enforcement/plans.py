@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
-from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
+from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Caps, Policy, Priority
 from spotkeeper.enforcement.protection import importance, protection
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from spotkeeper.instances import Instance
@@ -15,7 +15,6 @@ RUNNING = "RUNNING"
 STOPPED_STATES = frozenset({"TERMINATED", "STOPPED", "SUSPENDED"})
 _GKE_LABEL = "goog-gke-node"
 _GKE_GROUP = "/instanceGroupManagers/gke-"
-_PRICED_CURRENCY = "USD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
     spared += _not_needed(eligible[needed:], needed)
     spared += _deferred(eligible[count:needed], count, limit)
     savings = _hourly_cost(decision.vm for decision in stops)
-    known = rule.currency == _PRICED_CURRENCY
+    known = rule.currency == PRICED_CURRENCY
     return Plan(
         stops=stops,
         spared=tuple(spared),
@@ -161,7 +160,7 @@ def _forecast_candidates(eligible: Iterable[_Eligible], rule: BudgetRule) -> tup
     """Split off the instances whose savings are unknown, or not in the budget's currency."""
     fit, unfit = [], []
     for each in eligible:
-        if rule.currency != _PRICED_CURRENCY:
+        if rule.currency != PRICED_CURRENCY:
             reason = f"below the budget, and prices in USD allow no forecast in {rule.currency}"
             unfit.append(Decision(each.vm, each.priority, reason))
         elif each.vm.hourly_cost_usd is None:

@@ -1,6 +1,6 @@
 """The policy: what the operator allows the enforcer to do, read from JSON, every problem reported at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,11 +10,15 @@ from spotkeeper.instances import PROJECT_ID, Instance
 from spotkeeper.periods import Period, PeriodKind, budget_period, end_of_day, start_of_day
 from spotkeeper.values import (
     Fields,
+    billing_account_id,
     boolean,
+    budget_id,
     choice,
     currency_code,
     integer,
     json_object,
+    label_key,
+    label_value,
     names,
     share,
     string,
@@ -22,11 +26,17 @@ from spotkeeper.values import (
 )
 
 MAX_GRACE_SECONDS = 300
-_MAX_THRESHOLD = Decimal(10)
+PRICED_CURRENCY = "USD"
+"""The currency of all prices, so that of every forecast."""
+
+_MAX_THRESHOLD = Decimal(2)
+_MIN_FLEET_SHARE = Decimal("0.00001")
+"""Less allows no stop even among 100,000 instances."""
+
 _MAX_STOPS = 1000
 _MAX_AGE_MINUTES = 7 * 24 * 60
 
-_RENAMED = {
+RENAMED = {
     "most_stops_per_alert": "max_stops_per_alert",
     "most_stops_per_day": "max_stops_per_day",
     "most_share_of_fleet": "max_fleet_share",
@@ -34,7 +44,7 @@ _RENAMED = {
 }
 """Old names of the fields of a policy and of its budgets, each with the one to use."""
 
-_REMOVED = {"without_records": "the enforcer waits for BigQuery"}
+REMOVED = {"without_records": "the enforcer waits for BigQuery"}
 
 
 class Priority(StrEnum):
@@ -154,16 +164,17 @@ def _policy(fields: Fields) -> Policy:
         responses=_responses(fields.inner("sources"), unset.responses),
     )
     budgets = fields.inner("budgets")
-    rules = {budget_id: _rule(budget_id, budgets.inner(budget_id), shared) for budget_id in budgets.names()}
+    rules = {name: _rule(name, budgets.inner(name), shared) for name in budgets.names()}
+    budgets.check_names(budget_id)
     if not rules and not any(problem.startswith("budgets is ") for problem in fields.problems):
         fields.problems.append("budgets is empty, but must name at least one budget by its id")
     without = Policy({})
     policy = Policy(
         budgets=rules,
-        billing_account_id=fields.read("billing_account_id", string, None),
-        priority_label=fields.read("priority_label", _label_key, without.priority_label),
+        billing_account_id=fields.read("billing_account_id", billing_account_id, None),
+        priority_label=fields.read("priority_label", label_key, without.priority_label),
         unlabelled_priority=fields.read("unlabelled_priority", choice(Priority), without.unlabelled_priority),
-        protect_label=fields.read("protect_label", _label_key, without.protect_label),
+        protect_label=fields.read("protect_label", label_key, without.protect_label),
         minimum_age_minutes=fields.read(
             "minimum_age_minutes", integer(0, _MAX_AGE_MINUTES), without.minimum_age_minutes
         ),
@@ -171,8 +182,10 @@ def _policy(fields: Fields) -> Policy:
         restart=fields.read("restart", boolean, without.restart),
         grace_seconds=fields.read("grace_seconds", integer(0, MAX_GRACE_SECONDS), without.grace_seconds),
     )
-    fields.refuse_renamed(_RENAMED)
-    fields.refuse_removed(_REMOVED)
+    if policy.priority_label == policy.protect_label:
+        fields.add_problem("protect_label", policy.protect_label, "another label than priority_label")
+    fields.refuse_renamed(RENAMED)
+    fields.refuse_removed(REMOVED)
     fields.refuse_others()
     return policy
 
@@ -186,10 +199,11 @@ class _Shared:
     responses: Mapping[Source, Response]
 
 
-def _rule(budget_id: str, fields: Fields, shared: _Shared) -> BudgetRule:
+def _rule(name: str, fields: Fields, shared: _Shared) -> BudgetRule:
     labels = fields.inner("labels")
+    labels.check_names(label_key)
     rule = BudgetRule(
-        budget_id=budget_id,
+        budget_id=name,
         projects=fields.required("projects", _projects, ()),
         labels={key: labels.read(key, _label_values, frozenset[str]()) for key in labels.names()},
         currency=fields.read("currency", currency_code, "USD"),
@@ -198,17 +212,40 @@ def _rule(budget_id: str, fields: Fields, shared: _Shared) -> BudgetRule:
         caps=_caps(fields, shared.caps),
         responses=_responses(fields.inner("sources"), shared.responses),
     )
-    fields.refuse_renamed(_RENAMED)
+    _check_together(rule, fields)
+    fields.refuse_renamed(RENAMED)
     fields.refuse_others()
     return rule
+
+
+def _check_together(rule: BudgetRule, fields: Fields) -> None:
+    """Collect what each field allows, but not both together."""
+    lowest = rule.steps[0].threshold
+    if lowest < 1 and rule.currency != PRICED_CURRENCY:
+        expected = (
+            f"1 or more in {rule.currency}: below the budget a forecast decides, and prices are in {PRICED_CURRENCY}"
+        )
+        fields.add_problem("steps", lowest, f"thresholds of {expected}")
+    if Response.STOP not in rule.responses.values():
+        expected = "stop for one source at least: for plans without stops, set ENFORCEMENT_MODE to dry_run"
+        responses = {source.value: response.value for source, response in rule.responses.items()}
+        fields.add_problem("sources", responses, expected)
 
 
 def _caps(fields: Fields, unset: Caps) -> Caps:
     return Caps(
         per_alert=fields.read("max_stops_per_alert", integer(1, _MAX_STOPS), unset.per_alert),
         per_day=fields.read("max_stops_per_day", integer(1, _MAX_STOPS), unset.per_day),
-        fleet_share=fields.read("max_fleet_share", share(Decimal(1)), unset.fleet_share),
+        fleet_share=fields.read("max_fleet_share", _fleet_share, unset.fleet_share),
     )
+
+
+def _fleet_share(value: object) -> Decimal:
+    found = share(Decimal(1))(value)
+    if found < _MIN_FLEET_SHARE:
+        expected = f"a share of at least {_MIN_FLEET_SHARE}, which is one instance of 100,000"
+        raise ValueError(expected)
+    return found
 
 
 def _responses(fields: Fields, unset: Mapping[Source, Response]) -> Mapping[Source, Response]:
@@ -225,15 +262,8 @@ def _projects(value: object) -> tuple[str, ...]:
     return found
 
 
-def _label_key(value: object) -> str:
-    expected = "a label key in small letters such as priority"
-    if not isinstance(value, str) or not value or value != value.lower():
-        raise ValueError(expected)
-    return value
-
-
 def _label_values(value: object) -> frozenset[str]:
-    return frozenset(names([value] if isinstance(value, str) else value))
+    return frozenset(map(label_value, names([value] if isinstance(value, str) else value)))
 
 
 def _period(value: object) -> PeriodKind | CustomPeriod:
@@ -258,7 +288,22 @@ def _steps(value: object) -> tuple[Step, ...]:
     if len({step.threshold for step in steps}) < len(steps):
         expected = "a list in which every threshold is named once"
         raise ValueError(expected)
+    _check_order(steps)
     return tuple(steps)
+
+
+def _check_order(steps: Iterable[Step]) -> None:
+    """Raise ValueError unless every step allows more than those below it, the least important priorities first."""
+    allowed = frozenset[Priority]()
+    for step in steps:
+        if step.priorities <= allowed:
+            expected = f"steps that each allow another priority: at {step.threshold}, none is added"
+            raise ValueError(expected)
+        allowed |= step.priorities
+        if allowed != frozenset(tuple(Priority)[: len(allowed)]):
+            least = next(priority for priority in Priority if priority not in allowed)
+            expected = f"steps in order of priority: at {step.threshold}, {least} is not allowed yet"
+            raise ValueError(expected)
 
 
 def _step(value: object, expected: str) -> Step:
@@ -273,12 +318,3 @@ def _step(value: object, expected: str) -> Step:
         message = f"{expected}, and each threshold is {problem}"
         raise ValueError(message) from None
     return Step(reached, frozenset(choice(Priority)(name) for name in names(value["priorities"])))
-
-
-def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = sorted(name for name in found if sum(name == each for each, _ in pairs) > 1)
-        message = f"duplicate key {twice[0]!r}"
-        raise ValueError(message)
-    return found

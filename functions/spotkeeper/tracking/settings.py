@@ -16,7 +16,18 @@ from spotkeeper.settings import (
     read_retry_timeout_seconds,
     setting_fields,
 )
-from spotkeeper.values import Fields, amount, boolean, from_text, integer, matching, project_id, string
+from spotkeeper.values import (
+    Fields,
+    amount,
+    billing_account_id,
+    boolean,
+    budget_id,
+    from_text,
+    integer,
+    matching,
+    project_id,
+    string,
+)
 
 _TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
 _LARGEST_AMOUNT = Decimal(10) ** 18
@@ -92,8 +103,8 @@ def _budgets(found: Fields) -> Budgets:
         amounts_usd={kind: amount_usd for kind, amount_usd in amounts.items() if amount_usd is not None},
         thresholds=found.read("ALERT_THRESHOLDS", _thresholds, unset.thresholds),
         topic=found.read("BUDGET_TOPIC", matching(_TOPIC, "projects/PROJECT/topics/TOPIC"), None),
-        budget_id=found.read("BUDGET_ID", string, unset.budget_id),
-        billing_account_id=found.read("BILLING_ACCOUNT_ID", string, unset.billing_account_id),
+        budget_id=found.read("BUDGET_ID", budget_id, unset.budget_id),
+        billing_account_id=found.read("BILLING_ACCOUNT_ID", billing_account_id, unset.billing_account_id),
         display_name=found.read("BUDGET_DISPLAY_NAME", string, unset.display_name),
     )
 
