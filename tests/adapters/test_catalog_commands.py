@@ -1,10 +1,7 @@
 """The commands that read the live catalog, through Google's client, against the emulator."""
 
 import json
-import logging
 from collections.abc import Iterator
-from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,10 +9,6 @@ import pytest
 from infra.local.emulators.cloud import Cloud
 from infra.local.emulators.faults import Kind, Rule
 from spotkeeper.cli.main import main
-from spotkeeper.pricing.catalog import read_catalog
-from spotkeeper.pricing.skus import CatalogReading
-from tests.adapters.conftest import Tracker
-from tests.unit.sku_samples import CORE, RAM, priced
 
 ASKED = ("price", "n2-standard-8", "--region", "us-central1", "--format", "json")
 
@@ -107,28 +100,3 @@ def test_a_wrong_setting_is_named(
 
     assert main(ASKED) == 2
     assert "BILLING_ENDPOINT is" in capsys.readouterr().err
-
-
-class SomeCatalog:
-    """A catalog of SKUs of which some cannot be read, and some collide."""
-
-    def read(self) -> CatalogReading:
-        odd = [replace(CORE, sku_id=f"ODD{n:02}", description=f"C{n} Instance Core") for n in range(50, 75)]
-        twin = replace(CORE, sku_id="TWIN", tiers=priced("0.04"))
-        return read_catalog([CORE, RAM, twin, *odd])
-
-
-def test_a_run_logs_the_first_skus_that_it_could_not_read_and_those_that_collide(
-    tracker: Tracker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logging.getLogger("spotkeeper"), "propagate", True)
-    caplog.set_level(logging.INFO, logger="spotkeeper")
-    replace(tracker, ports=replace(tracker.ports, catalog=SomeCatalog())).run(0)
-
-    [record] = {id(each): each for each in caplog.records if each.getMessage() == "price catalog read"}.values()
-    told = vars(record)["spotkeeper_fields"]
-    assert (told["unmatched"], len(told["unmatched_skus"]), told["duplicates"]) == (25, 20, 1)
-    assert told["unmatched_skus"][0] == "ODD50 (C50 Instance Core): no component is worded like this"
-    assert told["duplicate_skus"] == [
-        f"n2:core on_demand in us-central1: TWIN at {Decimal('0.04')} counts, CORE at 0.03 does not"
-    ]

@@ -11,7 +11,7 @@ from google.cloud import bigquery
 from infra.local.bigquery.tables import create_views
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.stack.stack import HOME_PROJECT, Stack
-from spotkeeper.cli.check import promise_of
+from spotkeeper.cli.check import invariant_of
 from spotkeeper.cli.checkout import sql_files
 from spotkeeper.cli.main import main
 from spotkeeper.errors import RefusedRequestError
@@ -150,10 +150,12 @@ def test_away_from_a_checkout_the_command_says_what_it_lacks(tmp_path: Path) -> 
         sql_files("checks", tmp_path)
 
 
-@pytest.mark.parametrize("name", sql_files("checks"))
-def test_every_check_says_what_it_promises(name: str) -> None:
-    promise = promise_of(sql_files("checks")[name])
+def test_the_header_of_every_check_has_its_invariant_and_grain() -> None:
+    headers = {name: query.partition("Grain: ") for name, query in sql_files("checks").items()}
+    invariants = {name: invariant_of(query) for name, query in sql_files("checks").items()}
 
-    assert promise.endswith(".")
-    assert "One row is" not in promise
-    assert 20 < len(promise) < 220
+    assert [
+        name for name, (header, _, rest) in headers.items() if not header.startswith("-- Invariant: ") or not rest
+    ] == []
+    assert [name for name, text in invariants.items() if not text.endswith(".") or not 20 < len(text) < 220] == []
+    assert [name for name, text in invariants.items() if "Invariant:" in text or "Grain:" in text] == []

@@ -45,7 +45,7 @@ INVENTED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("invented", INVENTED)
-def test_a_single_sku_that_no_row_wordings_fails_and_is_named(
+def test_a_single_unmatched_sku_fails_and_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, invented: str
 ) -> None:
     new = INVENTED[invented]
@@ -98,7 +98,7 @@ def test_machine_types_that_are_sold_and_lack_a_part_fail_and_are_named_with_par
 
     (told,) = [line for line in lines if line.startswith("UNPRICED")]
     assert code == 1
-    assert told.startswith("UNPRICED: 17 machine types as Spot for want of e2:ram: e2-highcpu-16, ")
+    assert told.startswith("UNPRICED: 17 machine types have no Spot price: no SKU for e2:ram: e2-highcpu-16, ")
     assert "e2-micro" in told
     assert told.endswith("; in us-central1, us-east1, us-west1")
 
@@ -108,9 +108,9 @@ def test_the_emulator_s_own_catalog_sells_some_families_by_halves(
 ) -> None:
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", resources()))
 
-    wanting = [line.partition(" for want of ")[2].partition(":")[0] for line in lines if line.startswith("UNPRICED")]
+    missing = [line.partition(": no SKU for ")[2].partition(":")[0] for line in lines if line.startswith("UNPRICED")]
     assert code == 1
-    assert sorted(set(wanting)) == ["c4", "m1"]
+    assert sorted(set(missing)) == ["c4", "m1"]
 
 
 def test_a_part_that_is_known_to_lack_is_a_gap_in_its_own_region_only(
@@ -135,8 +135,8 @@ def test_duplicates_are_told_with_the_rule_and_do_not_fail(capsys: pytest.Captur
     place = next(index for index, line in enumerate(lines) if line.startswith("duplicates: of two SKUs"))
     assert code == 0
     assert lines[place + 1] == (
-        f"  n2:core on-demand, 1 region: {twin['skuId']} 'N2 Instance Core running in Council Bluffs' at 0.04 counts, "
-        "C90C-BDEA-9263 'N2 Instance Core running in Iowa' at 0.031611 does not"
+        f"  n2:core on-demand, 1 region: {twin['skuId']} 'N2 Instance Core running in Council Bluffs' at 0.04 is used, "
+        "C90C-BDEA-9263 'N2 Instance Core running in Iowa' at 0.031611 is ignored"
     )
     assert lines[-1].endswith("1 duplicate")
 
@@ -155,7 +155,7 @@ def test_a_catalog_that_sells_nothing_fails(capsys: pytest.CaptureFixture[str], 
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", [resource("Reserved N2 Core in Iowa")]))
 
     assert code == 1
-    assert lines[0] == "nothing at all is sold as Spot: is this the whole catalog?"
+    assert lines[0] == "no SKU is sold as Spot: is this the whole catalog?"
 
 
 @real_catalog

@@ -206,7 +206,7 @@ def test_a_reading_that_lost_more_than_half_of_the_rates_is_refused(left: int, r
     reading = rates(FIRST)[:left]
 
     if refused:
-        with pytest.raises(UnavailableError, match=rf"shows {left} rates and lacks {4 - left} of the 4 known ones"):
+        with pytest.raises(UnavailableError, match=rf"has {left} rates and lacks {4 - left} of the 4 known ones"):
             history.observe(reading, hour(1))
     else:
         assert len(history.observe(reading, hour(1))) == 4 - left
@@ -220,7 +220,7 @@ def test_a_reading_that_swapped_more_than_half_for_others_is_refused() -> None:
 
 
 def test_a_first_reading_without_rates_is_refused() -> None:
-    with pytest.raises(UnavailableError, match="shows 0 rates"):
+    with pytest.raises(UnavailableError, match="has 0 rates"):
         NOTHING_KNOWN.observe([], hour(0))
 
 
@@ -238,7 +238,7 @@ def test_the_history_after_a_reading_is_the_one_that_is_read_back_from_the_table
     stored = [*(DatedRate(each, hour(0)) for each in rates(FIRST) if each.sku_id != "sku n2:core"), *changes]
     read_back = PriceHistory(stored, [read_at(6), read_at(0), read_at(0)])
 
-    assert after.last_served == read_back.last_served == hour(6)
+    assert after.last_covered == read_back.last_covered == hour(6)
     for number in (-1, 0, 5, 6, 7):
         assert after.price(N2, REGION, hour(number)) == read_back.price(N2, REGION, hour(number))
 
@@ -250,7 +250,7 @@ def test_a_price_is_as_of_the_last_reading_that_serves_its_hour_or_else_the_firs
 
 def test_without_readings_nothing_is_as_of_any_time() -> None:
     assert NOTHING_KNOWN.as_of(hour(0)) is None
-    assert NOTHING_KNOWN.last_served is None
+    assert NOTHING_KNOWN.last_covered is None
 
 
 COMPONENTS = ("n2:core", "n2:ram")

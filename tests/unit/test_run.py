@@ -1,5 +1,6 @@
 """The hourly run on fakes of its ports: late, repeated, missed and failing runs leave the tables of an orderly run."""
 
+import logging
 import math
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,12 +11,15 @@ import pytest
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import HOUR, budget_periods, rfc3339
+from spotkeeper.pricing.catalog import read_catalog
 from spotkeeper.pricing.price_book import PriceStatus
+from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.costs import CostRow
-from spotkeeper.tracking.run import HOURS_IN_MEMORY, READ_DEADLINE_SECONDS
+from spotkeeper.tracking.run import HOURS_IN_MEMORY, READ_DEADLINE_SECONDS, TrackRequest, track
 from spotkeeper.tracking.run_summary import Summary
 from spotkeeper.tracking.settings import TrackerSettings
 from spotkeeper.tracking.uptime import Uptime
+from tests.unit.sku_samples import CORE, RAM, priced
 from tests.unit.tracker_fakes import FAR_ZONE, HOME, HOURLY, LARGE, OTHER, RATES, START, Cloud, Vm, at
 
 PROJECTS = (HOME, OTHER)
@@ -549,3 +553,36 @@ def test_metrics_are_of_the_current_periods_alone() -> None:
     assert {spend.period for spend in spends} == set(budget_periods(at(2)))
     assert len(spends) == len(budget_periods(at(2)))
     assert ([run.hour for run in runs], written_at) == ([at(1), at(2)], at(3, 7))
+
+
+class OddCatalog:
+    """A catalog of SKUs of which 25 match no rule, and two are of one component."""
+
+    def read(self) -> CatalogReading:
+        unmatched = [replace(CORE, sku_id=f"ODD{n:02}", description=f"C{n} Instance Core") for n in range(50, 75)]
+        twin = replace(CORE, sku_id="TWIN", tiers=priced("0.04"))
+        return read_catalog([CORE, RAM, twin, *unmatched])
+
+
+def test_a_run_logs_the_first_unmatched_and_duplicate_skus(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("spotkeeper"), "propagate", True)
+    caplog.set_level(logging.INFO, logger="spotkeeper")
+    found = one_vm()
+    found.now = at(1, 7)
+
+    track(
+        found.settings,
+        replace(found.ports(), catalog=OddCatalog()),
+        "run",
+        TrackRequest(found.now, found.now, (at(0),)),
+    )
+
+    [record] = {id(each): each for each in caplog.records if each.getMessage() == "price catalog read"}.values()
+    logged = vars(record)["spotkeeper_fields"]
+    assert (logged["unmatched"], len(logged["unmatched_skus"]), logged["duplicates"]) == (25, 20, 1)
+    assert logged["unmatched_skus"][0] == "ODD50 (C50 Instance Core): no component is worded like this"
+    assert logged["duplicate_skus"] == [
+        "n2:core on_demand in us-central1: TWIN at 0.04 is used, CORE at 0.03 is ignored"
+    ]

@@ -279,6 +279,22 @@ ANY_SKU = st.builds(
 ANY_CATALOG = st.lists(ANY_SKU, max_size=12)
 
 
+def test_unmatched_skus_that_differ_only_in_usage_type_or_regions_are_in_one_order() -> None:
+    """A set iterates by hash, so that a part of the fields as the sort key gives another order in each process."""
+    regions = [f"region-{number:02}" for number in range(40)]
+    skus = [
+        replace(CORE, description="C99 Instance Core", usage_type=usage_type, service_regions=(region,))
+        for usage_type in ("OnDemand", "Preemptible")
+        for region in regions
+    ]
+
+    unmatched = read_catalog(reversed(skus)).unmatched
+
+    assert [(each.usage_type, each.regions) for each in unmatched] == [
+        (sku.usage_type, sku.service_regions) for sku in skus
+    ]
+
+
 @given(ANY_CATALOG.flatmap(lambda skus: st.tuples(st.just(skus), st.permutations(skus))))
 def test_the_order_of_the_catalog_changes_nothing(catalogs: tuple[list[Sku], list[Sku]]) -> None:
     one, other = catalogs

@@ -1,4 +1,4 @@
-"""`catalog-check`: fail when the price catalog sells something that our tables cannot read or price."""
+"""`catalog-check`: fail when the price catalog sells something that our tables do not cover."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,12 @@ from spotkeeper.cli.commands import Subparsers
 from spotkeeper.pricing.price_book import MARKET_WORDS
 
 if TYPE_CHECKING:
-    from spotkeeper.pricing.coverage import Collided, Drift
+    from spotkeeper.pricing.coverage import Coverage, DuplicateSku
 
 _MOST_NAMED = 8
 _RULE = (
-    "of two SKUs for one component counts the one whose usage type names the market, then the one of fewer regions, "
-    "then the dearer, then the lower id"
+    "of two SKUs for one component, the one whose usage type names the market is used, then the one with fewer "
+    "regions, then the more expensive, then the lower id"
 )
 
 
@@ -23,29 +23,29 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = subparsers.add_parser(
         "catalog-check",
-        help="whether the price catalog sells anything that cannot be priced",
-        description="Compare the price catalog with the tables in spotkeeper/data. Exit code 0: everything that is "
-        "sold on demand or as Spot is matched and priced, known gaps apart; 1: something is not; 2: it was not read.",
+        help="check that everything in the price catalog can be priced",
+        description="Compare the price catalog with the tables in spotkeeper/pricing/data. Exit code 0: everything "
+        "that is sold on demand or as Spot is matched and priced, known gaps apart; 1: something is not; 2: not read.",
     )
     add_catalog_argument(parser)
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what was found and one line that sums it up; 1 when something has to be added to the tables."""
-    from spotkeeper.pricing.coverage import drift_of
+    """Print the findings and a summary; 1 when something must be added to the tables."""
+    from spotkeeper.pricing.coverage import coverage_of
 
     catalog = read(arguments.catalog)
-    found = drift_of(catalog.reading)
+    found = coverage_of(catalog.reading)
     for line in _lines(found):
         print(line)
     print(_summary(found, skus=catalog.reading.skus_read, rates=len(catalog.reading.rates), source=catalog.source))
-    return 1 if found.is_found else 0
+    return 0 if found.is_complete else 1
 
 
-def _lines(found: "Drift") -> Iterator[str]:
+def _lines(found: "Coverage") -> Iterator[str]:
     for market in found.unsold:
-        yield f"nothing at all is sold as {MARKET_WORDS[market]}: is this the whole catalog?"
+        yield f"no SKU is sold as {MARKET_WORDS[market]}: is this the whole catalog?"
     for sku in found.unmatched:
         yield (
             f"UNMATCHED: {sku.sku_id} {sku.description!r} ({sku.usage_type}, {_count(len(sku.regions), 'region')}): "
@@ -53,38 +53,39 @@ def _lines(found: "Drift") -> Iterator[str]:
         )
     for each in found.unpriced:
         yield (
-            f"UNPRICED: {_count(len(each.machine_types), 'machine type')} as {MARKET_WORDS[each.market]} "
-            f"for want of {', '.join(each.missing)}: {', '.join(each.machine_types)}; in {_named(each.regions)}"
+            f"UNPRICED: {_count(len(each.machine_types), 'machine type')} "
+            f"{'has' if len(each.machine_types) == 1 else 'have'} no {MARKET_WORDS[each.market]} price: "
+            f"no SKU for {', '.join(each.missing)}: {', '.join(each.machine_types)}; in {_named(each.regions)}"
         )
     for gap in found.gaps:
         yield f"known gap: {gap}"
-    if found.collided:
+    if found.duplicates:
         yield f"duplicates: {_RULE}"
-    for pair in found.collided:
+    for pair in found.duplicates:
         yield f"  {_duplicate(pair)}"
 
 
-def _duplicate(pair: "Collided") -> str:
+def _duplicate(pair: "DuplicateSku") -> str:
     kept, dropped = pair.kept, pair.dropped
     return (
         f"{kept.component} {MARKET_WORDS[kept.market]}, {_count(pair.regions, 'region')}: "
-        f"{kept.sku_id} {kept.description!r} at {exact(kept.usd)} counts, "
-        f"{dropped.sku_id} {dropped.description!r} at {exact(dropped.usd)} does not"
+        f"{kept.sku_id} {kept.description!r} at {exact(kept.usd)} is used, "
+        f"{dropped.sku_id} {dropped.description!r} at {exact(dropped.usd)} is ignored"
     )
 
 
-def _summary(found: "Drift", *, skus: int, rates: int, source: str) -> str:
+def _summary(found: "Coverage", *, skus: int, rates: int, source: str) -> str:
     counts = (
         f"{skus} SKUs of {source}, {rates} rates in {found.regions} regions, {found.priced} prices, "
-        f"{_count(len(found.gaps), 'known gap')}, {_count(len(found.collided), 'duplicate')}"
+        f"{_count(len(found.gaps), 'known gap')}, {_count(len(found.duplicates), 'duplicate')}"
     )
-    if not found.is_found:
+    if found.is_complete:
         return f"catalog-check: all matched: {counts}"
-    troubles = (
+    missing = (
         _count(len(found.unmatched), "unmatched SKU"),
         f"{_count(len({name for each in found.unpriced for name in each.machine_types}), 'machine type')} unpriced",
     )
-    return f"catalog-check: FAILED: {', '.join(troubles)}: {counts}"
+    return f"catalog-check: FAILED: {', '.join(missing)}: {counts}"
 
 
 def _named(names: Sequence[str]) -> str:

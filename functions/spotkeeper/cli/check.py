@@ -1,4 +1,4 @@
-"""`check`: whether the tables keep what sql/checks promises of them."""
+"""`check`: test the recorded tables against the invariants in sql/checks."""
 
 import argparse
 import os
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from spotkeeper.gcp.bigquery.check_queries import Found
 
 _HEADER = re.compile(r"(?:-- .*\n|--\n)+")
-_ROW = "One row is "
+_GRAIN = "Grain: "
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check and what it found."""
+    """A check, its invariant and the rows that violate it."""
 
     name: str
-    promise: str
+    invariant: str
     found: "Found"
 
 
@@ -38,17 +38,17 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = subparsers.add_parser(
         "check",
-        help="whether the recorded figures are consistent",
-        description="Run every query of sql/checks on the dataset; each finds rows that break a promise. Exit code 0: "
-        "none finds any; 1: one does; 2: one could not be run.",
+        help="check that the recorded figures are consistent",
+        description="Run every query of sql/checks on the dataset; each returns the rows that violate an invariant. "
+        "Exit code 0: none returns a row; 1: one does; 2: one could not be run.",
     )
     add_dataset_arguments(parser)
-    add_time_argument(parser, "the time up to which to check")
+    add_time_argument(parser, "check as of this time")
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each check and one that sums them up; 1 when one found rows."""
+    """Print a line for each check and a summary; 1 when one found rows."""
     variables = {**os.environ, "PROJECT_ID": chosen_project(arguments), "DATASET": arguments.dataset}
     checks = run_checks(variables, arguments.at or datetime.now(UTC))
     for line in check_lines(checks):
@@ -66,14 +66,14 @@ def run_checks(variables: Mapping[str, str], now: datetime) -> list[Check]:
     queries = {name: filled(query, dataset=dataset, now=f"TIMESTAMP '{rfc3339(now)}'") for name, query in texts.items()}
     patience = timedelta(seconds=settings.retry_timeout_seconds)
     found = CheckQueries(settings.project_id, settings.endpoints.bigquery, patience).run(queries)
-    return [Check(name, promise_of(query), found[name]) for name, query in texts.items()]
+    return [Check(name, invariant_of(query), found[name]) for name, query in texts.items()]
 
 
 def check_lines(checks: list[Check]) -> Iterator[str]:
-    """Yield a line for each check, the first rows that it found, and the sum."""
+    """Yield a line for each check with the first rows that it found, and a summary."""
     for check in checks:
         count = check.found.row_count
-        yield f"{'ok' if count == 0 else f'FOUND {_rows(count)}'}  {check.name}: {check.promise}"
+        yield f"{'ok' if count == 0 else f'FOUND {_rows(count)}'}  {check.name}: {check.invariant}"
         for row in check.found.first:
             yield "    " + ", ".join(f"{name}={_shown(value)}" for name, value in row.items())
         if count > len(check.found.first):
@@ -83,15 +83,15 @@ def check_lines(checks: list[Check]) -> Iterator[str]:
 
 
 def summary(checks: list[Check]) -> str:
-    """Return what is said when no check found anything."""
+    """Return the summary when no check found a row."""
     return f"{len(checks)} checks, all passed"
 
 
-def promise_of(query: str) -> str:
-    """Return what a check promises: the first sentence of its header, before what a row is."""
+def invariant_of(query: str) -> str:
+    """Return the invariant that a check tests: the header of the query before its grain."""
     header = _HEADER.match(query)
     words = " ".join(header[0].replace("--", " ").split()) if header else ""
-    return words.partition(_ROW)[0].removeprefix("Promise: ").strip()
+    return words.partition(_GRAIN)[0].removeprefix("Invariant: ").strip()
 
 
 def _rows(count: int) -> str:

@@ -1,4 +1,4 @@
-"""A whole Billing Catalog becomes the rates that count: one for each component, market and region."""
+"""Turn a whole Billing Catalog into rates: one for each component, market and region."""
 
 import gc
 from collections import defaultdict
@@ -16,10 +16,10 @@ type _Offer = tuple[tuple[bool, int, Decimal, str, str], Rate]
 def read_catalog(skus: Iterable[Sku]) -> CatalogReading:
     """Return the rates that a complete catalog holds, whatever the order of its SKUs.
 
-    Where two SKUs price the same, one whose usage type names the market beats one that only words it; then the one of
-    fewer regions counts, so that a region's own SKU beats one of a continent; of two that reach equally far the dearer
-    one, so that no cost is understated; then the lower id. Duplicate rates are told of what is paid by use.
-    Raises ForeignCurrencyError when a component is not priced in US dollars.
+    Of two SKUs for one component, market and region, the one whose usage type names the market is preferred to one
+    whose description alone does; then the one with fewer regions, so that a region's SKU is preferred to a continent's;
+    then the more expensive one, so that no cost is understated; then the lower id. Duplicates are reported for Spot
+    and on-demand rates only. Raises ForeignCurrencyError when a component is not priced in US dollars.
     """
     offers: dict[_Component, list[_Offer]] = defaultdict(list)
     unmatched: set[UnmatchedSku] = set()
@@ -44,13 +44,15 @@ def read_catalog(skus: Iterable[Sku]) -> CatalogReading:
         else:
             rates.append(kept)
             duplicates += [DuplicateRate(kept, rate) for rate in dropped]
-    ordered = sorted(unmatched, key=lambda each: (each.sku_id, each.description, each.reason))
+    ordered = sorted(
+        unmatched, key=lambda each: (each.sku_id, each.description, each.reason, each.usage_type, each.regions)
+    )
     return CatalogReading(tuple(rates), tuple(ordered), tuple(duplicates), skus_read, tuple(commitments))
 
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Let the garbage collector rest, which would look through every SKU again and again: none is in a cycle."""
+    """Turn the garbage collector off: it would traverse every SKU again and again, and none is in a cycle."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -61,7 +63,7 @@ def _without_collections() -> Iterator[None]:
 
 
 def _best_first(offers: list[_Offer]) -> list[Rate]:
-    """The rates of one component by rank, each once: a SKU may be listed on two pages."""
+    """The distinct rates of one component by rank: a SKU may be listed on two pages."""
     if len(offers) == 1:
         return [offers[0][1]]
     return list(dict.fromkeys(rate for _, rate in sorted(offers, key=lambda offer: offer[0])))

@@ -1,4 +1,4 @@
-"""How far a catalog has moved away from our tables: what it sells that we cannot read, or cannot price."""
+"""How well our tables cover a catalog: SKUs that match no rule, and machine types without a price."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from spotkeeper.pricing.reference_data import rows
 from spotkeeper.pricing.skus import PAID_BY_USE, CatalogReading, Market, Rate, UnmatchedSku
 
 _A_CUSTOM_SIZE = "4-8192"
-"""Stands for all custom types of a family: four vCPUs and 8 GiB."""
+"""The size that represents all custom types of a family: four vCPUs and 8 GiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unpriced:
-    """Machine types that are sold in these regions and lack the same components there."""
+    """Machine types sold in these regions whose price lacks the same components."""
 
     market: Market
     missing: tuple[str, ...]
@@ -27,8 +27,8 @@ class Unpriced:
 
 
 @dataclass(frozen=True, slots=True)
-class Collided:
-    """Two SKUs for one component and market, and in how many regions the first counts and the second does not."""
+class DuplicateSku:
+    """Two SKUs for one component and market, and in how many regions the first is used and the second ignored."""
 
     kept: Rate
     dropped: Rate
@@ -36,24 +36,24 @@ class Collided:
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """What there is to know of a catalog; `gaps` are sentences on what is not priced on purpose."""
+class Coverage:
+    """The result of a comparison of a catalog with our tables; `gaps` are the reasons for known missing prices."""
 
     unsold: tuple[Market, ...]
     unmatched: tuple[UnmatchedSku, ...]
     unpriced: tuple[Unpriced, ...]
     gaps: tuple[str, ...]
-    collided: tuple[Collided, ...]
+    duplicates: tuple[DuplicateSku, ...]
     priced: int
     regions: int
 
     @property
-    def is_found(self) -> bool:
-        """Whether somebody has to look at our tables."""
-        return bool(self.unmatched or self.unpriced) or len(self.unsold) == len(PAID_BY_USE)
+    def is_complete(self) -> bool:
+        """Whether everything that is sold is matched and priced, known gaps apart."""
+        return not (self.unmatched or self.unpriced or len(self.unsold) == len(PAID_BY_USE))
 
 
-def drift_of(reading: CatalogReading) -> Drift:
+def coverage_of(reading: CatalogReading) -> Coverage:
     """Compare a catalog with our tables."""
     book = PriceBook(reading.rates)
     lacking: dict[tuple[Market, tuple[str, ...]], set[tuple[str, str]]] = defaultdict(set)
@@ -66,7 +66,7 @@ def drift_of(reading: CatalogReading) -> Drift:
             gaps[reason] += 1
         else:
             lacking[market, price.missing or (price.reason,)].add((shape.machine_type, region))
-    return Drift(
+    return Coverage(
         unsold=tuple(market for market in PAID_BY_USE if all(rate.market is not market for rate in reading.rates)),
         unmatched=reading.unmatched,
         unpriced=tuple(
@@ -74,7 +74,7 @@ def drift_of(reading: CatalogReading) -> Drift:
             for (market, missing), found in sorted(lacking.items())
         ),
         gaps=(*(f"{reason} ({count} prices)" for reason, count in sorted(gaps.items())), *_unknown_rules()),
-        collided=_collided(reading),
+        duplicates=_duplicates(reading),
         priced=priced,
         regions=len(book.regions),
     )
@@ -91,13 +91,14 @@ def _sold(book: PriceBook) -> Iterator[tuple[Shape, str, Market, Price]]:
                     yield shape, region, market, book.price(shape, region, market)
 
 
-def _gap(price: Price, region: str, market: Market) -> str:
-    """Why all that lacks is known to lack; empty when something is not."""
+def _gap(price: Price, region: str, market: Market) -> str | None:
+    """The known reason why a price is missing; None when the gap of any component is not known."""
     reasons = [
-        next((row["reason"] for row in rows("gaps") if _fits(row, component, region, market)), "")
+        next((row["reason"] for row in rows("gaps") if _fits(row, component, region, market)), None)
         for component in price.missing
     ]
-    return "; ".join(dict.fromkeys(reasons)) if reasons and all(reasons) else ""
+    known = [reason for reason in reasons if reason is not None]
+    return "; ".join(dict.fromkeys(known)) if known and len(known) == len(reasons) else None
 
 
 def _fits(row: dict[str, str], component: str, region: str, market: Market) -> bool:
@@ -110,12 +111,12 @@ def _unknown_rules() -> Iterator[str]:
             yield f"{row['prefix']}…: {row['unknown']}"
 
 
-def _collided(reading: CatalogReading) -> tuple[Collided, ...]:
+def _duplicates(reading: CatalogReading) -> tuple[DuplicateSku, ...]:
     pairs: dict[tuple[str, str, str, Market], list[tuple[Rate, Rate]]] = defaultdict(list)
     for each in reading.duplicates:
         key = each.kept.sku_id, each.dropped.sku_id, each.kept.component, each.kept.market
         pairs[key].append((each.kept, each.dropped))
-    return tuple(Collided(*found[0], len(found)) for _, found in sorted(pairs.items(), key=lambda pair: pair[0]))
+    return tuple(DuplicateSku(*found[0], len(found)) for _, found in sorted(pairs.items(), key=lambda pair: pair[0]))
 
 
 def _distinct(found: set[tuple[str, str]], index: int) -> tuple[str, ...]:

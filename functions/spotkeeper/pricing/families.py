@@ -1,4 +1,4 @@
-"""What the machines of each family are billed for."""
+"""The components that the machine types of each family are billed for."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,13 +15,13 @@ def architecture_of(machine_type: str) -> str | None:
 
 
 def custom_prefixes() -> list[str]:
-    """Return how the names of custom types begin that have a rule: `n2-custom-`."""
+    """Return the prefixes of the custom types that have a rule, such as `n2-custom-`."""
     return [family.prefix for family in _families() if family.prefix.endswith(_CUSTOM) and not family.unknown]
 
 
 @dataclass(frozen=True, slots=True)
 class ShapeComponent:
-    """One part of what a shape is billed for, and how much of it an instance has."""
+    """One billed component of a shape, and its quantity per instance."""
 
     shape: Shape
     component: str
@@ -29,7 +29,7 @@ class ShapeComponent:
 
 
 def components_of(shape: Shape) -> tuple[ShapeComponent, ...]:
-    """Return all parts that a shape is billed for; none when that is not known."""
+    """Return the billed components of a shape; none when they are not known."""
     bill = bill_of(shape)
     return () if isinstance(bill, Unpriceable) else tuple(ShapeComponent(shape, *part) for part in bill.items())
 
@@ -39,7 +39,7 @@ _CUSTOM = "custom-"
 
 @dataclass(frozen=True, slots=True)
 class Unpriceable:
-    """A shape whose components are not known, and why."""
+    """A shape whose billed components are not known, and why."""
 
     reason: str
 
@@ -64,16 +64,20 @@ class Family:
 
 
 def bill_of(shape: Shape) -> dict[str, Decimal] | Unpriceable:
-    """Return the components that a shape is billed for and how much of each, or why that is not known."""
+    """Return the quantity of each billed component of a shape, or why they are not known."""
     family = family_of(shape.machine_type)
     if family is None or not _has_rule(family, shape.machine_type):
         return Unpriceable(f"no rule for machine type {shape.machine_type}")
-    reason = _unbillable(family, shape)
-    if reason or shape.vcpus is None or shape.memory_gib is None:
-        return Unpriceable(reason)
+    if family.unknown:
+        return Unpriceable(f"{shape.machine_type}: {family.unknown}")
+    vcpus, memory_gib = shape.vcpus, shape.memory_gib
+    if vcpus is None or memory_gib is None or not is_amount(vcpus) or not is_amount(memory_gib):
+        return Unpriceable(f"the size of machine type {shape.machine_type} is not known")
+    if unpriceable := _unknown_attachments(family, shape):
+        return unpriceable
     if family.per_gpu:
         return {family.per_gpu: Decimal(family.slices or shape.gpu_count)}
-    bill = {family.flat: Decimal(1)} if family.flat else _cores_and_memory(family, shape, shape.vcpus, shape.memory_gib)
+    bill = {family.flat: Decimal(1)} if family.flat else _cores_and_memory(family, shape, vcpus, memory_gib)
     if shape.gpu_count:
         bill[f"gpu:{shape.gpu_type}"] = Decimal(shape.gpu_count)
     if shape.local_ssd_gib:
@@ -81,21 +85,17 @@ def bill_of(shape: Shape) -> dict[str, Decimal] | Unpriceable:
     return bill
 
 
-def _unbillable(family: Family, shape: Shape) -> str:
-    """Why a shape of a family has no bill; empty when it has one."""
-    if family.unknown:
-        return f"{shape.machine_type}: {family.unknown}"
-    if not is_amount(shape.vcpus) or not is_amount(shape.memory_gib):
-        return f"the size of machine type {shape.machine_type} is not known"
+def _unknown_attachments(family: Family, shape: Shape) -> Unpriceable | None:
+    """Why the GPUs or the local SSD of a shape cannot be billed; None when they can."""
     if shape.gpu_count < bool(family.bundled_gpu) or shape.local_ssd_gib < 0:
-        return f"the GPUs or the local SSD of machine type {shape.machine_type} are not known"
+        return Unpriceable(f"the GPUs or the local SSD of machine type {shape.machine_type} are not known")
     if shape.local_ssd_gib and (family.slices or not (family.local_ssd or family.per_gpu)):
-        return f"no rule for local SSD of machine type {shape.machine_type}"
-    return ""
+        return Unpriceable(f"no rule for local SSD of machine type {shape.machine_type}")
+    return None
 
 
 def _has_rule(family: Family, machine_type: str) -> bool:
-    """Whether the row says what a custom type, or its extended memory, is billed for."""
+    """Whether the row has a rule for a custom type and its extended memory."""
     if _CUSTOM not in machine_type or family.unknown:
         return True
     return _CUSTOM in family.prefix and bool(family.extended or not machine_type.endswith("-ext"))
@@ -120,7 +120,7 @@ def _cores_and_memory(family: Family, shape: Shape, vcpus: Decimal, memory_gib: 
 
 @cache
 def family_of(machine_type: str) -> Family | None:
-    """Return the row with the longest prefix that the machine type has; None when there is none."""
+    """Return the row with the longest matching prefix; None when none matches."""
     fitting = [family for family in _families() if machine_type.startswith(family.prefix)]
     return max(fitting, key=lambda family: len(family.prefix), default=None)
 

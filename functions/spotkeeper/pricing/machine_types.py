@@ -1,4 +1,4 @@
-"""Machine types: how many vCPUs, how much memory, which GPUs and how much local SSD are billed of each."""
+"""Machine types: the vCPUs, memory, GPUs and local SSD that are billed of each."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _MIB_PER_GIB = Decimal(1024)
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What is billed of a machine type; GPUs and local SSD are those that come with it."""
+    """The billed sizes of a machine type, with the GPUs and local SSD that it includes."""
 
     vcpus: Decimal
     memory_gib: Decimal
@@ -29,7 +29,7 @@ class Sizes:
 def sizes(machine_type: str) -> Sizes | None:
     """Return the sizes of a machine type; None when it is neither in our table nor a custom type.
 
-    A custom type tells its sizes by its name, the memory in MiB: `n2-custom-8-16384`, `custom-4-8192` (N1),
+    The name of a custom type has its sizes, the memory in MiB: `n2-custom-8-16384`, `custom-4-8192` (N1),
     `e2-custom-small-2048`; `-ext` at the end allows more memory for each vCPU.
     """
     if custom := _CUSTOM.fullmatch(machine_type):
@@ -41,7 +41,7 @@ def sizes(machine_type: str) -> Sizes | None:
 
 
 def known_machine_types() -> tuple[str, ...]:
-    """Return the names in our table, which custom types are not in."""
+    """Return the names in our table, which has no custom types."""
     return tuple(_known_sizes())
 
 

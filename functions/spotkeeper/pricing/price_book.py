@@ -1,4 +1,4 @@
-"""Component rates become prices: what an instance costs an hour, and what is missing when that is not known."""
+"""Turn component rates into prices: USD per instance-hour, or the rates that are missing."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ MARKET_WORDS = {
 
 
 class PriceStatus(StrEnum):
-    """How sure a price is."""
+    """How reliable a price is."""
 
     EXACT = "exact"
     FALLBACK = "fallback"
@@ -30,7 +30,7 @@ class PriceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PricedComponent:
-    """One part of a price: so many units of a rate."""
+    """One part of a price: a rate and its quantity."""
 
     rate: Rate
     quantity: Decimal
@@ -38,9 +38,9 @@ class PricedComponent:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The price of an instance in USD per hour, unrounded, with its parts; or None, the reason why, and what lacks.
+    """The price of an instance in USD per hour, unrounded, with its parts; None if unknown, with the reason.
 
-    Every rate is of the quantity at its place; a pair of tuples, since a book holds many thousands of prices.
+    `rates` and `quantities` are parallel tuples: a book holds many thousands of prices.
     """
 
     usd_per_hour: Decimal | None
@@ -57,7 +57,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class InstancePrice:
-    """What an instance cost an hour at some time, in USD; None where it is not known, and `reason` says why."""
+    """The price of an instance at one time in USD per hour; None where it is unknown, with the reason."""
 
     spot: Decimal | None
     ondemand: Decimal | None
@@ -67,29 +67,29 @@ class InstancePrice:
 
 
 class PriceBook:
-    """The rates of one time: the dearest of each component, whatever their order; a rate of nothing is none."""
+    """The rates at one time: the highest of each component, whatever their order; a rate of 0 is ignored."""
 
     def __init__(self, rates: Iterable[Rate]) -> None:
-        dearest_last = sorted((rate for rate in rates if is_amount(rate.usd)), key=lambda rate: (rate.usd, rate.sku_id))
+        highest_last = sorted((rate for rate in rates if is_amount(rate.usd)), key=lambda rate: (rate.usd, rate.sku_id))
         self._offers: dict[Market, dict[str, _Offer]] = {market: defaultdict(_Offer) for market in Market}
-        for rate in dearest_last:
+        for rate in highest_last:
             self._offers[rate.market][rate.region].rates[rate.component] = rate
 
     def price(self, shape: Shape, region: str, market: Market) -> Price:
-        """Return the price of a shape: the sum of all its parts, or none at all when a single rate is missing."""
+        """Return the price of a shape: the sum of all its parts; unknown when a single rate is missing."""
         offer = self._offers[market][region]
         known = offer.prices.get(shape)
         if known is None:
-            known = offer.prices[shape] = _work_out(shape, region, market, offer.rates)
+            known = offer.prices[shape] = _compute(shape, region, market, offer.rates)
         return known
 
     @property
     def regions(self) -> frozenset[str]:
-        """The regions that any rate is of."""
+        """The regions that have any rate."""
         return frozenset(region for offers in self._offers.values() for region in offers if offers[region].rates)
 
     def sells(self, shape: Shape, region: str, market: Market) -> bool:
-        """Return whether any rate is there that only the family of a shape has, and that of GPUs that come with it."""
+        """Return whether there is a rate specific to the family of a shape, and one for the GPUs that it includes."""
         family = family_of(shape.machine_type)
         if family is None:
             return False
@@ -105,13 +105,13 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
-    """What one market of one region sells: rates by component, and the prices made of them so far."""
+    """One market of one region: rates by component, and a cache of prices."""
 
     rates: dict[str, Rate] = field(default_factory=dict)
     prices: dict[Shape, Price] = field(default_factory=dict)
 
 
-def _work_out(shape: Shape, region: str, market: Market, rates: Mapping[str, Rate]) -> Price:
+def _compute(shape: Shape, region: str, market: Market, rates: Mapping[str, Rate]) -> Price:
     bill = bill_of(shape)
     if isinstance(bill, Unpriceable):
         return Price(None, reason=bill.reason)

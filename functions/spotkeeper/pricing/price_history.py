@@ -1,8 +1,8 @@
-"""Component rates over time: which rate held in which hour, and what a new reading of the catalog changes.
+"""Component rates over time: the rate valid in each hour, and the changes that a new reading of the catalog brings.
 
-A change is known by its value alone. The catalog's `effectiveTime` is when it was published, which moves daily
-whether or not a price did. A rate holds from the hour that the reading which first showed it served: the latest hour
-that was closed when the catalog was read.
+A change is detected by its value alone: the catalog's `effectiveTime` is the time of publication, which moves daily
+whether or not a price changed. A rate is valid from the latest hour that was closed when the catalog was first read
+with it.
 """
 
 from bisect import bisect_right
@@ -22,15 +22,15 @@ type _Component = tuple[str, Market, str]
 
 _STORED = Decimal("1e-18")
 _STORED_CONTEXT = Context(prec=76, rounding=ROUND_HALF_UP)
-"""Rates per GiB-hour that come from a price per month or per GB do not end; eighteen decimals are kept of them."""
+"""Rates per GiB-hour derived from a price per month or per GB are periodic decimals; eighteen digits are stored."""
 
 _LARGEST_SHARE_GONE = 0.5
-"""A reading in which more than half of the rates are gone is a broken reading, not a sale of half the catalog."""
+"""A reading that lacks more than half of the known rates is treated as incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatedRate:
-    """A rate and the hours it held in: from `valid_from` up to, but without, `valid_to`; None is until now."""
+    """A rate and its validity: from `valid_from` up to, but without, `valid_to`; None means still valid."""
 
     rate: Rate
     valid_from: datetime
@@ -39,17 +39,16 @@ class DatedRate:
 
 @dataclass(frozen=True, slots=True)
 class _HourBook:
-    """The rates of one hour; `late` are the components that were only read later than that hour."""
+    """The rates of one hour; `late` are the components that were first read after that hour."""
 
     book: PriceBook
     late: frozenset[_Component]
 
 
 class PriceHistory:
-    """All rates known, with the hours they held in.
+    """All known rates with their validity.
 
-    `readings` are the times at which the catalog was read; `refresh_failed` says that a newer reading was due and
-    could not be had.
+    `readings` are the times at which the catalog was read; `refresh_failed`: a newer reading was due and failed.
     """
 
     def __init__(
@@ -57,22 +56,22 @@ class PriceHistory:
     ) -> None:
         self._rates = tuple(rates)
         self._readings = sorted(set(readings))
-        self._served = [latest_closed_hour(reading) for reading in self._readings]
+        self._covered = [latest_closed_hour(reading) for reading in self._readings]
         self._refresh_failed = refresh_failed
         self._changes = sorted({time for dated in self._rates for time in (dated.valid_from, dated.valid_to) if time})
         self._books: dict[int, _HourBook] = {}
 
     @property
-    def last_served(self) -> datetime | None:
-        """The latest hour that a reading served; None when the catalog was never read."""
-        return self._served[-1] if self._served else None
+    def last_covered(self) -> datetime | None:
+        """The latest hour that a reading covers; None when the catalog was never read."""
+        return self._covered[-1] if self._covered else None
 
     def price(self, shape: Shape, region: str, hour: datetime) -> InstancePrice:
-        """Return what an instance of this shape cost an hour in this hour, and how sure that is.
+        """Return the price of an instance of this shape in this hour, and its status.
 
-        `exact`: the rates that held in the hour. `fallback`: no rate is known for so early an hour, and the earliest
-        known is taken. `stale`: the catalog could not be read when it was due, so a newer rate may exist. `unknown`:
-        a component has no rate, and then there is no Spot price at all.
+        `exact`: the rates valid in the hour. `fallback`: the hour is before the first known rate, which is then used.
+        `stale`: reading the catalog failed when it was due, so a newer rate may exist. `unknown`: a component has no
+        rate, so there is no Spot price.
         """
         hour_book = self._book(hour)
         spot = hour_book.book.price(shape, region, Market.SPOT)
@@ -87,22 +86,22 @@ class PriceHistory:
         )
 
     def as_of(self, hour: datetime) -> datetime | None:
-        """Return when the catalog was read that serves this hour; None when it was never read."""
+        """Return the time of the reading that covers this hour; None when the catalog was never read."""
         if not self._readings:
             return None
-        return self._readings[max(bisect_right(self._served, hour) - 1, 0)]
+        return self._readings[max(bisect_right(self._covered, hour) - 1, 0)]
 
     def observe(self, reading: Iterable[Rate], hour: datetime) -> list[DatedRate]:
-        """Return what a complete reading of the catalog changes: rates that ended, and rates that hold from `hour`.
+        """Return the changes in a complete reading of the catalog: rates that ended, and rates valid from `hour`.
 
-        Raises UnavailableError for a reading that lost more than half of the known rates.
+        Raises UnavailableError for a reading that lacks more than half of the known rates.
         """
         read = {_rate_key(rate): _as_stored(rate) for rate in reading}
         held = {_rate_key(dated.rate): dated for dated in self._rates if dated.valid_to is None}
         gone = held.keys() - read.keys()
         if not read or len(gone) > len(held) * _LARGEST_SHARE_GONE:
             message = (
-                f"the Cloud Billing Catalog shows {len(read)} rates and lacks {len(gone)} of the {len(held)} known ones"
+                f"the Cloud Billing Catalog has {len(read)} rates and lacks {len(gone)} of the {len(held)} known ones"
             )
             raise UnavailableError(message)
         begun = {
@@ -118,16 +117,16 @@ class PriceHistory:
         return [*ended, *begun.values()]
 
     def after(self, changes: Iterable[DatedRate], read_at: datetime) -> "PriceHistory":
-        """Return the history with the changes of a reading in it."""
+        """Return the history with the changes of a reading applied."""
         dated_rates = {(*_rate_key(dated.rate), dated.valid_from): dated for dated in (*self._rates, *changes)}
         return PriceHistory(dated_rates.values(), [*self._readings, read_at])
 
     def without_refresh(self) -> "PriceHistory":
-        """Return the history as it is when the catalog was due to be read and could not be."""
+        """Return the history after a reading that was due and failed."""
         return PriceHistory(self._rates, self._readings, refresh_failed=True)
 
     def _status(self, hour_book: _HourBook, spot: Price, region: str, hour: datetime) -> PriceStatus:
-        if self._refresh_failed and (self.last_served is None or hour > self.last_served):
+        if self._refresh_failed and (self.last_covered is None or hour > self.last_covered):
             return PriceStatus.STALE
         if any((part.rate.component, Market.SPOT, region) in hour_book.late for part in spot.components):
             return PriceStatus.FALLBACK
@@ -146,7 +145,7 @@ class PriceHistory:
         return self._books[epoch]
 
     def _later_than(self, hour: datetime) -> Iterator[DatedRate]:
-        """The rates read later, of components that had none by this hour; the earliest of each comes last."""
+        """The rates first read after this hour, of components without one by then; the earliest comes last."""
         begun = {_component(dated.rate) for dated in self._rates if dated.valid_from <= hour}
         later = (dated for dated in self._rates if dated.valid_from > hour and _component(dated.rate) not in begun)
         return iter(sorted(later, key=lambda dated: dated.valid_from, reverse=True))
@@ -165,7 +164,7 @@ def _component(rate: Rate) -> _Component:
 
 
 def _value(rate: Rate) -> tuple[_Component, str, Decimal]:
-    """What makes two rates the same price; the wording of the description does not."""
+    """What identifies a price; the wording of the description does not."""
     return _component(rate), rate.unit, rate.usd
 
 

@@ -1,4 +1,4 @@
-"""The price list: what every machine type costs in every region that sells it, however it is bought."""
+"""The price list: every machine type in every region that sells it, in every market."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _NEVER_COMMITTED = ("e2-micro", "e2-small", "e2-medium", "f1-micro", "g1-small")
 
 @dataclass(frozen=True, slots=True)
 class MachineTypePrice:
-    """A machine type as it comes, in one region: USD per hour with nine decimals, None where it is not known."""
+    """A machine type without attachments in one region: USD per hour with nine decimals, None where it is unknown."""
 
     shape: Shape
     region: str
@@ -39,7 +39,7 @@ def machine_type_prices(reading: CatalogReading, read_at: datetime) -> Iterator[
 
 
 def known_shape(machine_type: str) -> Shape | None:
-    """Return a machine type as it comes; None when its sizes are not known."""
+    """Return a machine type without attachments; None when its sizes are not known."""
     size = sizes(machine_type)
     if size is None:
         return None

@@ -1,9 +1,9 @@
-"""One SKU of the Billing Catalog becomes component rates: what a vCPU, a GiB or a GPU costs an hour in its regions.
+"""Turn one SKU of the Billing Catalog into component rates: USD per vCPU-hour, GiB-hour or GPU-hour in each region.
 
 A SKU is matched only when its description, without market, place and term, is a wording of `data/components.csv` or of
-`data/commitments.csv` from the first word to the last: prefixes swallow one another (N2 and N2D, Custom and N2 Custom),
-and much that is no part of an instance is worded almost the same. What looks like a component and is matched by no row
-is reported, never guessed.
+`data/commitments.csv` from the first word to the last: prefixes are ambiguous (N2 and N2D, Custom and N2 Custom), and
+much that is no part of an instance is worded almost the same. A SKU that looks like a component and matches no row is
+reported, never guessed.
 """
 
 import re
@@ -33,7 +33,7 @@ class Unmatched:
 
 
 _COMMITTED_USE = ("Commit", "Cmt")
-"""How the usage types of committed use begin, also those that are no resource-based commitment."""
+"""Prefixes of the usage types of committed use, resource-based or not."""
 
 _COMPONENT_GROUPS = {"CPU", "RAM", "GPU", "LocalSSD", "N1Standard", "F1Micro", "G1Small"}
 _COMPONENT_FAMILIES = {"Compute", "Storage"}
@@ -59,7 +59,7 @@ _FACTORS = {
 
 
 def rates_of(sku: Sku) -> tuple[Rate, ...] | Unmatched:
-    """Return the rates of a SKU, one for each of its regions; none when it is no component; or why it is unreadable.
+    """Return the rates of a SKU, one for each region; none when it is no component; Unmatched when no rule fits it.
 
     Raises ForeignCurrencyError when a component is not priced in US dollars.
     """
@@ -69,7 +69,7 @@ def rates_of(sku: Sku) -> tuple[Rate, ...] | Unmatched:
 
 
 def _may_be_component(sku: Sku) -> bool:
-    """Whether it is in a group of components, or worded like one."""
+    """Whether the resource group is one of components, or the description reads like one."""
     return sku.resource_group in _COMPONENT_GROUPS or (
         sku.resource_family in _COMPONENT_FAMILIES and bool(_LOOKS_LIKE_COMPONENT.search(sku.description))
     )
@@ -82,12 +82,12 @@ def _paid_by_use(sku: Sku) -> tuple[Rate, ...] | Unmatched:
     match = _wordings("components").get(_PLACE.sub("", _SPOT_WORDS.sub("", description)))
     if match is None:
         return Unmatched("no component is worded like this")
-    # A few that are sold as Spot, such as that of A4, have the usage type of on-demand.
+    # A few Spot SKUs, such as that of A4, have the usage type of on-demand.
     return _priced(sku, match, Market.SPOT if _SPOT_WORDS.search(description) else None)
 
 
 def _committed(sku: Sku) -> tuple[Rate, ...] | Unmatched:
-    """The rates of a commitment to vCPUs, memory, GPUs or local SSD; one that is worded in another way is none."""
+    """The rates of a commitment to vCPUs, memory, GPUs or local SSD; none for another wording."""
     if sku.resource_group not in _COMPONENT_GROUPS or sku.usage_type not in MARKETS:
         return ()
     worded = _COMMITMENT.fullmatch(_normal(sku.description))
@@ -97,8 +97,8 @@ def _committed(sku: Sku) -> tuple[Rate, ...] | Unmatched:
 
 def _priced(sku: Sku, match: _Match, market: Market | None = None) -> tuple[Rate, ...] | Unmatched:
     component, unit = match
-    if reason := _unreadable(sku, unit):
-        return Unmatched(reason)
+    if unmatched := _unreadable(sku, unit):
+        return unmatched
     if sku.tiers and sku.currency != CURRENCY:
         message = f"SKU {sku.sku_id} ({sku.description}) is priced in {sku.currency!r}, not in {CURRENCY}"
         raise ForeignCurrencyError(message)
@@ -111,20 +111,18 @@ def _priced(sku: Sku, match: _Match, market: Market | None = None) -> tuple[Rate
     )
 
 
-def _unreadable(sku: Sku, unit: RateUnit) -> str:
-    """Why the price of a component cannot be read; empty when it can."""
+def _unreadable(sku: Sku, unit: RateUnit) -> Unmatched | None:
+    """Why the price of a component cannot be read; None when it can."""
     if sku.resource_group not in _COMPONENT_GROUPS:
-        return f"its group {sku.resource_group!r} is not one of components"
+        return Unmatched(f"its group {sku.resource_group!r} is not one of components")
     if sku.usage_type not in MARKETS:
-        return f"its usage type {sku.usage_type!r} is neither on-demand nor Spot"
+        return Unmatched(f"its usage type {sku.usage_type!r} is neither on-demand nor Spot")
     if sku.usage_unit not in _FACTORS[unit]:
-        return f"its unit {sku.usage_unit!r} is not one of a {unit}"
+        return Unmatched(f"its unit {sku.usage_unit!r} is not one of a {unit}")
     if len(sku.tiers) > 1 or any(start for start, _ in sku.tiers):
         starts = ", ".join(str(start) for start, _ in sku.tiers)
-        return f"its price has tiers that start at {starts}"
-    if not sku.service_regions:
-        return "it names no region"
-    return ""
+        return Unmatched(f"its price has tiers that start at {starts}")
+    return None if sku.service_regions else Unmatched("it names no region")
 
 
 def _normal(description: str) -> str:
@@ -133,7 +131,7 @@ def _normal(description: str) -> str:
 
 @cache
 def _wordings(table: str) -> dict[str, _Match]:
-    """What is worded how, in one of the tables."""
+    """The component and unit of each wording in one of the tables."""
     return {row["wording"].casefold(): (row["component"], RateUnit(row["unit"])) for row in rows(table)}
 
 

@@ -33,7 +33,7 @@ COMMITMENTS = (Market.COMMITMENT_1YR, Market.COMMITMENT_3YR)
 
 
 class RateUnit(StrEnum):
-    """What a rate is the price of."""
+    """The unit that a rate is the price of."""
 
     VCPU_HOUR = "vcpu_hour"
     GIB_HOUR = "gib_hour"
@@ -43,7 +43,7 @@ class RateUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sku:
-    """What the catalog says of a SKU now; `tiers` are pairs of the amount a tier starts at and its unit price."""
+    """A SKU at its current price; `tiers` are pairs of the amount at which a tier starts and its unit price."""
 
     sku_id: str
     description: str
@@ -71,7 +71,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedSku:
-    """A SKU that looks like a component of an instance and could not be read, and why."""
+    """A SKU that looks like a component of an instance and matches no rule, and why."""
 
     sku_id: str
     description: str
@@ -86,21 +86,21 @@ class UnmatchedSku:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateRate:
-    """Two SKUs for one component, region and market: the one that counts, and the one that does not."""
+    """Two SKUs for one component, region and market: the rate that is used and the one that is ignored."""
 
     kept: Rate
     dropped: Rate
 
     def __str__(self) -> str:
-        """Name both SKUs, and what they are the price of."""
+        """Name both SKUs and the component."""
         kept, dropped = self.kept, self.dropped
         what = f"{kept.component} {kept.market} in {kept.region}"
-        return f"{what}: {kept.sku_id} at {kept.usd} counts, {dropped.sku_id} at {dropped.usd} does not"
+        return f"{what}: {kept.sku_id} at {kept.usd} is used, {dropped.sku_id} at {dropped.usd} is ignored"
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogReading:
-    """A whole catalog, as far as it is about instances; `commitments` are the rates of resource-based commitments."""
+    """The rates of a whole catalog; `commitments` are those of resource-based commitments."""
 
     rates: tuple[Rate, ...]
     unmatched: tuple[UnmatchedSku, ...] = ()

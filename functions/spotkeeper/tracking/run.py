@@ -95,7 +95,7 @@ class _Run:
     def refresh_prices(self, history: PriceHistory, latest: datetime) -> PriceHistory:
         """Read the catalog when it is due, stage the changes, and return the history with them."""
         refresh = timedelta(hours=self.settings.price_refresh_hours)
-        if history.last_served is not None and latest - history.last_served < refresh:
+        if history.last_covered is not None and latest - history.last_covered < refresh:
             return history
         try:
             reading = self.ports.catalog.read()
