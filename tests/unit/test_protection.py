@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from spotkeeper.enforcement.protection import importance, protection
+from spotkeeper.enforcement.protection import importance, lapsed_protection, protection
 from tests.unit.enforcer_samples import HIGH, LOW, MEDIUM, NOW, at, policy
 
 
@@ -37,6 +37,17 @@ def test_the_priority_label_is_the_policys_whatever_its_case() -> None:
     assert importance(labels, policy(priority_label="rank")).priority is HIGH
 
 
+RANGES = (
+    "2026-07-01-to-2026-12-31",
+    "2026-07-01-until-31",
+    "2026-07-01_2026-12-31",
+    "2026-07-01-2026-12-31",
+    "incident-2026-06-30",
+    "demo_2026-07-20_2027-01-01",
+)
+"""Only a date at the beginning, alone or before a reason, is a last day."""
+
+
 @pytest.mark.parametrize("value", ["false", "No", "OFF", "0", " False "])
 def test_a_protect_label_may_say_that_it_does_not_protect(value: str) -> None:
     assert protection([("spotkeeper-protect", value)], policy(), NOW) is None
@@ -50,7 +61,7 @@ def test_a_plain_protect_label_protects_for_ever(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["demo", "until-friday", "2026-13-01", "2026-02-30-demo", "12026-07-01", "2026-07-012"]
+    "value", ["demo", "until-friday", "2026-13-01", "2026-02-30-demo", "12026-07-01", "2026-07-012", *RANGES]
 )
 def test_a_reason_protects_for_ever_and_so_does_a_day_that_no_calendar_has(value: str) -> None:
     reason = protection([("spotkeeper-protect", value)], policy(), NOW + timedelta(days=100_000))
@@ -71,7 +82,6 @@ def test_a_reason_protects_for_ever_and_so_does_a_day_that_no_calendar_has(value
         ("2026-11-01", "2026-11-02T08:00:00", False),
         ("2028-02-29-demo", "2028-03-01T07:59:59", True),
         ("2028-02-29-demo", "2028-03-01T08:00:00", False),
-        ("demo_2026-07-20_2027-01-01", "2026-07-21T07:00:00", False),
     ],
 )
 def test_a_last_day_ends_at_midnight_in_los_angeles(value: str, moment: str, protects: bool) -> None:  # noqa: FBT001 (a table's column)
@@ -81,6 +91,19 @@ def test_a_last_day_ends_at_midnight_in_los_angeles(value: str, moment: str, pro
     if reason:
         assert f"label spotkeeper-protect={value}" in reason
         assert "to the end of 20" in reason
+
+
+@pytest.mark.parametrize(
+    ("value", "lapsed"),
+    [
+        ("2026-07-20-demo", "protection ended on 2026-07-20 (label spotkeeper-protect=2026-07-20-demo)"),
+        ("2026-07-21", None),
+        ("true", None),
+        ("incident-2026-06-30", None),
+    ],
+)
+def test_a_protection_that_has_lapsed_is_named(value: str, lapsed: str | None) -> None:
+    assert lapsed_protection([("spotkeeper-protect", value)], policy(), NOW) == lapsed
 
 
 def test_the_last_day_of_all_protects_for_ever() -> None:

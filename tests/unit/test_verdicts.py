@@ -71,6 +71,56 @@ def test_without_more_said_only_low_priority_is_stopped_and_only_at_the_whole_bu
     assert (found.name, set(found.priorities)) == (name, {LOW} if name is OVER else set())
 
 
+@pytest.mark.parametrize(
+    ("cost", "spent"),
+    [
+        ("99.999", "99.999 USD of 100.000 USD spent (99.9%)"),
+        ("99.999999999", "99.999999999 USD of 100.000000000 USD spent (99.9%)"),
+        ("99.99", "99.99 USD of 100.00 USD spent (99.9%)"),
+        ("100.001", "100.001 USD of 100.000 USD spent (100.0%)"),
+    ],
+)
+def test_an_amount_below_a_threshold_never_reads_as_if_it_had_reached_it(cost: str, spent: str) -> None:
+    assert verdict(notification(cost)).reason.startswith(f"{spent}; ")
+
+
+@pytest.mark.parametrize(
+    ("age", "name"),
+    [(timedelta(minutes=120), OVER), (timedelta(minutes=120, seconds=1), VerdictName.TOO_OLD)],
+)
+def test_a_message_older_than_the_policy_allows_stops_nothing(age: timedelta, name: VerdictName) -> None:
+    found = verdict(notification(published=NOW - age))
+
+    assert (found.name, found.may_stop) == (name, name is OVER)
+    assert verdict(notification(published=NOW - age), policy(max_message_age_minutes=121)).name is OVER
+
+
+@pytest.mark.parametrize(
+    ("cost", "own", "changes", "name"),
+    [
+        ("4.99", "50", {}, VerdictName.CONTRADICTED),
+        ("5", "50", {}, UNDER),
+        ("-1", "50", {}, VerdictName.CONTRADICTED),
+        ("4.99", None, {}, UNDER),
+        ("4.99", "50", {"min_share_of_tracker_cost": Decimal(0)}, UNDER),
+        ("120", "5000", {}, OVER),
+    ],
+)
+def test_a_message_under_budget_may_contradict_the_tracker_s_rows(
+    cost: str, own: str | None, changes: dict[str, object], name: VerdictName
+) -> None:
+    said, used = notification(cost), policy(**changes)
+    history = History(tracker_cost=None if own is None else Decimal(own))
+
+    assert verdict_with(history, verdict(said, used), said, used).name is name
+
+
+def test_rows_in_usd_contradict_no_message_in_another_currency() -> None:
+    said, used = notification("1", currency="EUR"), policy(rule(currency="EUR"))
+
+    assert verdict_with(History(tracker_cost=Decimal(50)), verdict(said, used), said, used).name is UNDER
+
+
 def test_a_small_budget_is_a_budget() -> None:
     assert verdict(notification("0.000000002", "0.000000001")).name is OVER
     assert verdict(notification("0.5", "1")).name is UNDER
@@ -97,7 +147,7 @@ def test_a_first_step_beyond_the_budget_leaves_what_is_over_it_alone() -> None:
             policy(rule(steps=STEPS)),
             OVER,
             (
-                "1,234,567.89 USD of 1,000,000.00 USD spent (123.5%); at 120.0%, low and medium and high "
+                "1,234,567.89 USD of 1,000,000.00 USD spent (123.4%); at 120.0%, low and medium and high "
                 "priority may be stopped"
             ),
         ),
@@ -231,11 +281,14 @@ def test_a_snooze_does_not_hide_that_the_budget_is_not_reached() -> None:
         ("2026-07-01T07:00:00", "2026-08-01T07:00:00", EARLIER),
         ("2026-07-01T07:00:00", "2026-08-03T06:59:59", EARLIER),
         ("2026-08-01T07:00:00", "2026-08-01T07:00:00", OVER),
-        ("2026-08-01T06:59:59", "2026-08-01T07:00:00", EARLIER),
+        # a period that starts at midnight UTC, or up to eight hours before midnight in Los Angeles, is the same month
+        ("2026-08-01T00:00:00", "2026-08-01T07:00:00", OVER),
+        ("2026-07-31T23:00:00", "2026-08-01T07:00:00", OVER),
+        ("2026-07-31T22:59:59", "2026-08-01T07:00:00", EARLIER),
         # daylight saving begins on 2026-03-08 and ends on 2026-11-01
         ("2026-03-01T08:00:00", "2026-04-01T06:59:59", OVER),
         ("2026-03-01T08:00:00", "2026-04-01T07:00:00", EARLIER),
-        ("2026-03-01T07:00:00", "2026-03-08T12:00:00", EARLIER),
+        ("2026-02-28T23:59:59", "2026-03-08T12:00:00", EARLIER),
         ("2026-10-01T07:00:00", "2026-11-01T06:59:59", OVER),
         ("2026-10-01T07:00:00", "2026-11-01T07:00:00", EARLIER),
         ("2026-11-01T07:00:00", "2026-11-01T09:30:00", OVER),
@@ -273,7 +326,7 @@ def test_a_monthly_budget_counts_only_in_its_own_month_of_los_angeles(start: str
         (PeriodKind.MONTH, "2026-07-01T07:00:00", "2026-08-15T00:00:00", EARLIER),
         (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T08:00:00", "2026-11-02T07:59:59", OVER),
         (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T08:00:00", "2026-11-02T08:00:00", EARLIER),
-        (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T07:59:59", "2026-06-01T00:00:00", EARLIER),
+        (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-07T23:59:59", "2026-06-01T00:00:00", EARLIER),
         (
             CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)),
             "2026-11-02T08:00:00",
@@ -363,7 +416,7 @@ def test_what_is_on_record_makes_a_notification_a_redelivered_or_a_superseded_on
     history: History, name: VerdictName
 ) -> None:
     first = verdict(notification())
-    found = verdict_with(history, first, notification())
+    found = verdict_with(history, first, notification(), policy())
 
     assert found.name is name
     assert found.may_stop is (name is OVER)
@@ -373,10 +426,10 @@ def test_what_is_on_record_makes_a_notification_a_redelivered_or_a_superseded_on
 def test_the_history_gives_its_reason() -> None:
     first = verdict(notification())
 
-    assert verdict_with(History(), first, notification()) == first
-    again = verdict_with(History(received_before=True), first, notification())
+    assert verdict_with(History(), first, notification(), policy()) == first
+    again = verdict_with(History(received_before=True), first, notification(), policy())
     assert again.reason == "this message was received before"
-    newer = verdict_with(History(latest=NOW + SECOND), first, notification())
+    newer = verdict_with(History(latest=NOW + SECOND), first, notification(), policy())
     assert newer.reason == "superseded by a newer notification of this budget (2026-07-21T14:15:01Z)"
 
 

@@ -62,7 +62,7 @@ def enforce(
             return _Stopping(settings.policy, ports, notification, verdict.rule).run(delivery, executor)
         if may_restart(settings.policy, delivery, notification):
             executor = _executor(settings, ports, now)
-            return Restarting(ports.records, executor, notification, verdict.rule).run(delivery)
+            return Restarting(settings.policy, ports.records, executor, notification, verdict.rule).run(delivery)
     record_delivery(ports.records, delivery)
     return verdict
 
@@ -95,7 +95,7 @@ class _Stopping:
         """Plan and stop; or finish the plan that an earlier delivery of the message recorded."""
         records = self.ports.records
         for _ in range(_MAX_PLANNING_ATTEMPTS):
-            delivery, history = with_history(records, delivery, self.notification, self.rule)
+            delivery, history = with_history(records, delivery, self.notification, self.rule, self.policy)
             if not delivery.verdict.may_stop:
                 record_delivery(records, delivery)
                 if delivery.verdict.name is VerdictName.REDELIVERED:

@@ -13,8 +13,9 @@ from spotkeeper.periods import HOUR, Period, rfc3339
 
 RUNNING = "RUNNING"
 STOPPED_STATES = frozenset({"TERMINATED", "STOPPED", "SUSPENDED"})
-_GKE_LABEL = "goog-gke-node"
-_GKE_GROUP = "/instanceGroupManagers/gke-"
+_GKE_LABELS = ("goog-gke-node", "goog-k8s-cluster-name")
+_GKE_GROUPS = ("gke-", "gk3-")
+"""Nodes of Standard clusters and of Autopilot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,5 +237,5 @@ def _hours(time: timedelta) -> Decimal:
 
 
 def _is_gke_node(instance: Instance) -> bool:
-    managed = instance.managed_by is not None and _GKE_GROUP in instance.managed_by
-    return managed or any(key.startswith(_GKE_LABEL) for key, _ in instance.labels)
+    group = (instance.managed_by or "").rpartition("/instanceGroupManagers/")[2]
+    return group.startswith(_GKE_GROUPS) or any(key.startswith(_GKE_LABELS) for key, _ in instance.labels)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -20,6 +20,7 @@ from spotkeeper.values import (
     label_key,
     label_value,
     names,
+    number,
     share,
     string,
     time,
@@ -27,7 +28,7 @@ from spotkeeper.values import (
 
 MAX_GRACE_SECONDS = 300
 PRICED_CURRENCY = "USD"
-"""The currency of all prices, so that of every forecast."""
+"""The currency of all prices and of the tracker's rows."""
 
 _MAX_THRESHOLD = Decimal(2)
 _MIN_FLEET_SHARE = Decimal("0.00001")
@@ -35,6 +36,7 @@ _MIN_FLEET_SHARE = Decimal("0.00001")
 
 _MAX_STOPS = 1000
 _MAX_AGE_MINUTES = 7 * 24 * 60
+_MAX_STOPS_OF_ALL_BUDGETS = 10_000
 
 RENAMED = {
     "most_stops_per_alert": "max_stops_per_alert",
@@ -131,7 +133,12 @@ class BudgetRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the enforcer may do: a rule per budget id, and what all budgets share."""
+    """What the enforcer may do: a rule per budget id, and what all budgets share.
+
+    A message older than `max_message_age_minutes` stops and starts nothing. One whose cost is less than
+    `min_share_of_tracker_cost` of what the tracker's rows say contradicts them: it starts, supersedes and cancels
+    nothing. `max_stops_per_day_total` limits the stops of all budgets together in 24 hours.
+    """
 
     budgets: Mapping[str, BudgetRule]
     billing_account_id: str | None = None
@@ -142,6 +149,10 @@ class Policy:
     snooze_until: datetime | None = None
     restart: bool = False
     grace_seconds: int = 0
+    max_message_age_minutes: int = 120
+    max_stops_per_day_total: int = 50
+    min_share_of_tracker_cost: Decimal = Decimal("0.1")
+    spare_local_ssd: bool = False
 
     @classmethod
     def from_json(cls, text: str) -> "Policy":
@@ -154,6 +165,10 @@ class Policy:
     def snoozed(self, now: datetime) -> bool:
         """Whether nothing may be stopped or started yet."""
         return self.snooze_until is not None and now < self.snooze_until
+
+    def is_news(self, published_at: datetime, now: datetime) -> bool:
+        """Whether a message is new enough to stop or start something."""
+        return now - published_at <= timedelta(minutes=self.max_message_age_minutes)
 
 
 def _policy(fields: Fields) -> Policy:
@@ -181,6 +196,16 @@ def _policy(fields: Fields) -> Policy:
         snooze_until=fields.read("snooze_until", time, None),
         restart=fields.read("restart", boolean, without.restart),
         grace_seconds=fields.read("grace_seconds", integer(0, MAX_GRACE_SECONDS), without.grace_seconds),
+        max_message_age_minutes=fields.read(
+            "max_message_age_minutes", integer(10, _MAX_AGE_MINUTES), without.max_message_age_minutes
+        ),
+        max_stops_per_day_total=fields.read(
+            "max_stops_per_day_total", integer(1, _MAX_STOPS_OF_ALL_BUDGETS), without.max_stops_per_day_total
+        ),
+        min_share_of_tracker_cost=fields.read(
+            "min_share_of_tracker_cost", number(0, 1), without.min_share_of_tracker_cost
+        ),
+        spare_local_ssd=fields.read("spare_local_ssd", boolean, without.spare_local_ssd),
     )
     if policy.priority_label == policy.protect_label:
         fields.add_problem("protect_label", policy.protect_label, "another label than priority_label")

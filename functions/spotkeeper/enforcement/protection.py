@@ -9,7 +9,9 @@ from spotkeeper.enforcement.policies import Policy, Priority
 from spotkeeper.periods import end_of_day
 
 _NOT_PROTECTED = frozenset({"false", "no", "off", "0"})
-_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+_LAST_DAY = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})(?P<reason>-.*)?")
+_RANGE = re.compile(r"-(to|until|through)-.*\d|\d{4}-\d{2}-\d{2}")
+"""A second date or an end in the reason: the first date is then the beginning of a range."""
 
 type Labels = Sequence[tuple[str, str]]
 
@@ -36,11 +38,18 @@ def protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
     """Return why an instance is protected, None if it is not.
 
     The label's value may be true, a reason, a last day such as 2026-12-31, or both: `2026-12-31-demo`. The last day
-    ends at midnight in America/Los_Angeles, like the days of a budget. A day that does not exist protects for ever. Of
-    labels whose keys differ only in case, one that protects is enough.
+    ends at midnight in America/Los_Angeles, like the days of a budget. A date elsewhere, a range of dates and a day
+    that does not exist protect for ever. Of labels whose keys differ only in case, one that protects is enough.
     """
     found = (_protection(value, policy, now) for value in _values(labels, policy.protect_label))
     return next((reason for reason in found if reason is not None), None)
+
+
+def lapsed_protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
+    """Return which protection of an instance has ended, None if it never had one or still has it."""
+    days = [(value, _last_day(value)) for value in _values(labels, policy.protect_label)]
+    lapsed = ((day, value) for value, day in days if day is not None and now >= end_of_day(day))
+    return next((f"protection ended on {day} (label {policy.protect_label}={value})" for day, value in lapsed), None)
 
 
 def _importance(value: str, policy: Policy) -> Importance:
@@ -61,9 +70,11 @@ def _protection(value: str, policy: Policy, now: datetime) -> str | None:
 
 
 def _last_day(value: str) -> date | None:
-    found = _DATE.search(value)
+    found = _LAST_DAY.fullmatch(value)
+    if found is None or _RANGE.search(found["reason"] or ""):
+        return None
     try:
-        return date.fromisoformat(found.group()) if found else None
+        return date.fromisoformat(found["day"])
     except ValueError:
         return None
 

@@ -12,7 +12,7 @@ from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.history import History
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.policies import BudgetRule
+from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.ports import Records
 from spotkeeper.enforcement.verdicts import VerdictName, verdict_with
 from spotkeeper.errors import UnavailableError
@@ -33,12 +33,12 @@ def waiting_for_records(message_id: str) -> Iterator[None]:
 
 
 def with_history(
-    records: Records, delivery: Delivery, notification: BudgetNotification, rule: BudgetRule
+    records: Records, delivery: Delivery, notification: BudgetNotification, rule: BudgetRule, policy: Policy
 ) -> tuple[Delivery, History]:
     """Return the delivery with the verdict that follows from what is on record, and that history."""
     with waiting_for_records(delivery.message_id):
         history = records.history(notification, rule, delivery.received_at)
-    verdict = verdict_with(history, delivery.verdict, notification)
+    verdict = verdict_with(history, delivery.verdict, notification, policy)
     return replace(delivery, verdict=verdict, tracker_cost=history.tracker_cost), history
 
 

@@ -30,6 +30,7 @@ def may_restart(policy: Policy, delivery: Delivery, notification: BudgetNotifica
     return (
         policy.restart
         and not policy.snoozed(delivery.received_at)
+        and policy.is_news(notification.published_at, delivery.received_at)
         and verdict.name is VerdictName.UNDER_BUDGET
         and verdict.rule is not None
         and verdict.rule.responses[notification.source] is Response.STOP
@@ -40,6 +41,7 @@ def may_restart(policy: Policy, delivery: Delivery, notification: BudgetNotifica
 class Restarting:
     """The way of one notification from its verdict to the starts and their record."""
 
+    policy: Policy
     records: Records
     executor: Executor
     notification: BudgetNotification
@@ -50,8 +52,8 @@ class Restarting:
 
         Raises UnavailableError when the plan could not be recorded, and an ExceptionGroup of what failed after it.
         """
-        delivery, history = with_history(self.records, delivery, self.notification, self.rule)
-        if delivery.verdict.name is VerdictName.SUPERSEDED:
+        delivery, history = with_history(self.records, delivery, self.notification, self.rule, self.policy)
+        if delivery.verdict.name in (VerdictName.SUPERSEDED, VerdictName.CONTRADICTED):
             record_delivery(self.records, delivery)
             return delivery.verdict
         with waiting_for_records(delivery.message_id):

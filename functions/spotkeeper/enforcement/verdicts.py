@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 
 from spotkeeper.enforcement.history import History
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
-from spotkeeper.enforcement.policies import BudgetRule, Policy, Priority, Response
+from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Policy, Priority, Response
 from spotkeeper.periods import Period, PeriodKind, budget_period, latest_closed_hour, rfc3339
 
 _ONE_DAY = timedelta(days=1)
+_EARLIEST_START = timedelta(hours=8)
+"""A budget whose period starts at midnight UTC starts up to eight hours before midnight in America/Los_Angeles."""
+
+_MOST_DECIMALS = 9
 
 
 class VerdictName(StrEnum):
@@ -23,6 +27,8 @@ class VerdictName(StrEnum):
     SNOOZED = "snoozed"
     REDELIVERED = "redelivered"
     SUPERSEDED = "superseded"
+    TOO_OLD = "too_old"
+    CONTRADICTED = "contradicted"
     EARLIER_PERIOD = "earlier_period"
     UNKNOWN_BUDGET = "unknown_budget"
     OTHER_CURRENCY = "other_currency"
@@ -65,20 +71,38 @@ def first_verdict(notification: BudgetNotification | Malformed, policy: Policy, 
     return _of_period(notification, policy, rule, max(now, notification.published_at))
 
 
-def verdict_with(history: History, verdict: Verdict, notification: BudgetNotification) -> Verdict:
-    """Return the verdict once the history is known: redelivered, superseded, or as it was."""
+def verdict_with(history: History, verdict: Verdict, notification: BudgetNotification, policy: Policy) -> Verdict:
+    """Return the verdict once the history is known: redelivered, superseded, contradicted, or as it was."""
     if history.received_before:
         return replace(verdict, name=VerdictName.REDELIVERED, reason="this message was received before")
     if history.latest is not None and history.latest > notification.published_at:
         newer = f"superseded by a newer notification of this budget ({rfc3339(history.latest)})"
         return replace(verdict, name=VerdictName.SUPERSEDED, reason=newer)
+    own = history.tracker_cost
+    if verdict.name is VerdictName.UNDER_BUDGET and contradicts(notification.cost, own, verdict.rule, policy):
+        low = f"{verdict.reason}; less than {policy.min_share_of_tracker_cost:.0%} of the {own:,.2f} USD of the tracker"
+        return replace(verdict, name=VerdictName.CONTRADICTED, reason=low)
     return verdict
+
+
+def contradicts(cost: Decimal, tracker_cost: Decimal | None, rule: BudgetRule | None, policy: Policy) -> bool:
+    """Whether a message reports so much less than the tracker's rows that it is not believed; they are in USD."""
+    if tracker_cost is None or rule is None or rule.currency != PRICED_CURRENCY:
+        return False
+    return cost < tracker_cost * policy.min_share_of_tracker_cost
+
+
+def allowed_priorities(cost: Decimal, budget: Decimal, rule: BudgetRule) -> frozenset[Priority]:
+    """Return the priorities that may be stopped once so much of the budget is spent."""
+    reached = [step.priorities for step in rule.steps if cost >= budget * step.threshold]
+    return frozenset[Priority]().union(*reached)
 
 
 def _of_period(notification: BudgetNotification, policy: Policy, rule: BudgetRule, now: datetime) -> Verdict:
     period = current_period(notification.period, rule, now)
     start = notification.interval_start
-    if start < period.start:
+    early = _EARLIEST_START if period.kind not in (PeriodKind.HOUR, PeriodKind.DAY) else timedelta(0)
+    if start < period.start - early:
         began = f"{rfc3339(start)}); the current {period.kind} started {rfc3339(period.start)}"
         earlier = f"notification for an earlier {period.kind} ({began}"
         return Verdict(VerdictName.EARLIER_PERIOD, earlier, rule, period)
@@ -99,14 +123,15 @@ def _of_period(notification: BudgetNotification, policy: Policy, rule: BudgetRul
 def _of_amounts(
     notification: BudgetNotification, policy: Policy, rule: BudgetRule, period: Period, now: datetime
 ) -> Verdict:
-    spent = (
-        f"{_money(notification.cost, rule)} of {_money(notification.budget, rule)} spent "
-        f"({notification.cost / notification.budget:.1%})"
-    )
+    spent = _spent(notification.cost, notification.budget, rule)
     reached = [step for step in rule.steps if notification.cost >= notification.budget * step.threshold]
     if not reached:
-        lowest = rule.steps[0].threshold
-        return Verdict(VerdictName.UNDER_BUDGET, f"{spent}; the lowest threshold is {lowest:.1%}", rule, period)
+        lowest = _percent(rule.steps[0].threshold)
+        return Verdict(VerdictName.UNDER_BUDGET, f"{spent}; the lowest threshold is {lowest}", rule, period)
+    if not policy.is_news(notification.published_at, now):
+        limit = f"a message older than {policy.max_message_age_minutes} minutes stops nothing"
+        old = f"{spent}, but published {rfc3339(notification.published_at)}: {limit}"
+        return Verdict(VerdictName.TOO_OLD, old, rule, period)
     if policy.snooze_until is not None and policy.snoozed(now):
         snoozed = f"{spent}, but snoozed until {rfc3339(policy.snooze_until)}"
         return Verdict(VerdictName.SNOOZED, snoozed, rule, period)
@@ -114,9 +139,9 @@ def _of_amounts(
         warned = f"{spent}, but source {notification.source} may only warn"
         return Verdict(VerdictName.WARN_ONLY, warned, rule, period)
     name = VerdictName.OVER_BUDGET if notification.cost >= notification.budget else VerdictName.NEARING_BUDGET
-    priorities = frozenset[Priority]().union(*(step.priorities for step in reached))
+    priorities = allowed_priorities(notification.cost, notification.budget, rule)
     allowed = " and ".join(priority for priority in Priority if priority in priorities)
-    reason = f"{spent}; at {reached[-1].threshold:.1%}, {allowed} priority may be stopped"
+    reason = f"{spent}; at {_percent(reached[-1].threshold)}, {allowed} priority may be stopped"
     return Verdict(name, reason, rule, period, priorities)
 
 
@@ -125,6 +150,24 @@ def current_period(kind: PeriodKind | None, rule: BudgetRule, now: datetime) -> 
     if kind is None:
         return rule.period_at(now)
     return budget_period(kind, latest_closed_hour(now) if kind is PeriodKind.HOUR else now)
+
+
+def _spent(cost: Decimal, budget: Decimal, rule: BudgetRule) -> str:
+    """Say how much is spent, rounded down: what is below a threshold never reads as if it had reached it."""
+    share = _percent((cost / budget).quantize(Decimal("0.001"), ROUND_FLOOR))
+    decimals = next((places for places in range(2, _MOST_DECIMALS) if _apart(cost, budget, places)), _MOST_DECIMALS)
+    return f"{cost:,.{decimals}f} {rule.currency} of {budget:,.{decimals}f} {rule.currency} spent ({share})"
+
+
+def _apart(cost: Decimal, budget: Decimal, places: int) -> bool:
+    """Whether two amounts read as different with so many decimals, or are the same."""
+    return cost == budget or round(cost, places) != round(budget, places)
+
+
+def _percent(share: Decimal) -> str:
+    """Return a share in percent, with one decimal or as many as it has."""
+    decimals = max(1, -int((share * 100).normalize().as_tuple().exponent))
+    return f"{share:.{decimals}%}"
 
 
 def _money(amount: Decimal, rule: BudgetRule) -> str:
