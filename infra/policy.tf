@@ -3,17 +3,21 @@
 variable "enforcement_policy" {
   description = "What the enforcer may do, for each budget by its id or by its name in billing_budgets. What is left out has the default in docs/enforcer.md."
   type = object({
-    billing_account_id  = optional(string)
-    grace_seconds       = optional(number)
-    max_fleet_share     = optional(number)
-    max_stops_per_alert = optional(number)
-    max_stops_per_day   = optional(number)
-    minimum_age_minutes = optional(number)
-    priority_label      = optional(string)
-    protect_label       = optional(string)
-    restart             = optional(bool)
-    snooze_until        = optional(string)
-    sources             = optional(map(string))
+    billing_account_id        = optional(string)
+    grace_seconds             = optional(number)
+    max_fleet_share           = optional(number)
+    max_message_age_minutes   = optional(number)
+    max_stops_per_alert       = optional(number)
+    max_stops_per_day         = optional(number)
+    max_stops_per_day_total   = optional(number)
+    min_share_of_tracker_cost = optional(number)
+    minimum_age_minutes       = optional(number)
+    priority_label            = optional(string)
+    protect_label             = optional(string)
+    restart                   = optional(bool)
+    snooze_until              = optional(string)
+    spare_local_ssd           = optional(bool)
+    sources                   = optional(map(string))
     steps = optional(list(object({
       threshold  = number
       priorities = list(string)
@@ -89,6 +93,24 @@ variable "enforcement_policy" {
       value >= 0 && value <= tonumber(limit) && floor(value) == value
     ])
     error_message = "grace_seconds is a whole number from 0 to 300, minimum_age_minutes one from 0 to 10080."
+  }
+
+  validation {
+    condition = alltrue([
+      for name, limits in {
+        max_message_age_minutes = [10, 10080, coalesce(var.enforcement_policy.max_message_age_minutes, 120)]
+        max_stops_per_day_total = [1, 10000, coalesce(var.enforcement_policy.max_stops_per_day_total, 50)]
+      } : limits[2] >= limits[0] && limits[2] <= limits[1] && floor(limits[2]) == limits[2]
+    ])
+    error_message = "max_message_age_minutes is a whole number from 10 to 10080, max_stops_per_day_total one from 1 to 10000."
+  }
+
+  validation {
+    condition = (
+      coalesce(var.enforcement_policy.min_share_of_tracker_cost, 0.1) >= 0 &&
+      coalesce(var.enforcement_policy.min_share_of_tracker_cost, 0.1) <= 1
+    )
+    error_message = "min_share_of_tracker_cost is a share from 0 to 1: for 10 % write 0.1."
   }
 
   validation {

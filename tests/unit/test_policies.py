@@ -55,6 +55,8 @@ def test_what_a_policy_does_not_say_is_as_careful_as_can_be() -> None:
     assert rule.responses == {Source.BILLING: Response.STOP, Source.TRACKER: Response.WARN}
     assert (policy.priority_label, policy.unlabelled_priority) == ("priority", LOW)
     assert (policy.protect_label, policy.minimum_age_minutes) == ("spotkeeper-protect", 0)
+    assert (policy.max_message_age_minutes, policy.max_stops_per_day_total) == (120, 50)
+    assert (policy.min_share_of_tracker_cost, policy.spare_local_ssd) == (Decimal("0.1"), False)
     assert (policy.snooze_until, policy.restart, policy.grace_seconds) == (None, False, 0)
     assert policy.billing_account_id is None
 
@@ -169,6 +171,10 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("unlabelled_priority", "none", "unlabelled_priority is"),
         ("minimum_age_minutes", -1, "minimum_age_minutes is -1, but must be a whole number from 0 to 10080"),
         ("minimum_age_minutes", 10081, "minimum_age_minutes is 10081"),
+        ("max_message_age_minutes", 9, "max_message_age_minutes is 9, but must be a whole number from 10 to 10080"),
+        ("max_stops_per_day_total", 0, "max_stops_per_day_total is 0, but must be a whole number from 1 to 10000"),
+        ("min_share_of_tracker_cost", 10, "min_share_of_tracker_cost is 10, but must be a number from 0 to 1"),
+        ("spare_local_ssd", "yes", 'spare_local_ssd is "yes", but must be true or false'),
         ("grace_seconds", 301, "grace_seconds is 301, but must be a whole number from 0 to 300"),
         ("snooze_until", "tomorrow", "but must be a time such as 2026-07-21T05:00:00Z"),
         ("snooze_until", "2026-07-21", "but must be a time such as"),
