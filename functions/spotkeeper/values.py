@@ -214,7 +214,7 @@ class Fields:
             raise error("; ".join(self.problems))
 
     def _refuse_obsolete(self, problems: Mapping[str, str]) -> None:
-        found = [name for name in self._values if name in problems and name not in self._read]
+        found = [name for name in self._values if name in problems]
         self._obsolete.update(found)
         self.problems.extend(f"{self._path}{name} {problems[name]}" for name in found)
 

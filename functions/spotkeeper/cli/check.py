@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spotkeeper.cli.checkout import filled, sql_files
 from spotkeeper.cli.commands import Subparsers
@@ -98,7 +98,7 @@ def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count} rows"
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
+def _shown(value: object) -> str:
     if isinstance(value, datetime):
         return rfc3339(value)
     return value.isoformat() if isinstance(value, date) else str(value)

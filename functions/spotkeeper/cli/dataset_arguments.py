@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.periods import YEARS, parse_time
+from spotkeeper.periods import parse_time
 from spotkeeper.settings import RENAMED
 from spotkeeper.tracking.settings import TrackerSettings
 
@@ -44,10 +44,6 @@ def dataset_settings(variables: Mapping[str, str]) -> TrackerSettings:
 
 def _time(value: str) -> datetime:
     try:
-        found = parse_time("--at", value)
+        return parse_time("--at", value)
     except RefusedRequestError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-    if found.year not in YEARS:
-        message = f"--at {value} is not in the years {YEARS.start} to {YEARS.stop - 1}"
-        raise argparse.ArgumentTypeError(message)
-    return found

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 from google.cloud import billing_v1
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, is_local, retry, translate_errors
 from spotkeeper.gcp.http_calls import PageTokens
+from spotkeeper.gcp.protobufs import RawMessage
 from spotkeeper.pricing.catalog import read_catalog
 from spotkeeper.pricing.skus import CatalogReading, ForeignCurrencyError, Sku, money
 
@@ -73,7 +73,7 @@ def skus_of(page: billing_v1.ListSkusResponse) -> Iterator[Sku]:
         yield _to_sku(sku)
 
 
-def _to_sku(sku: Any) -> Sku:  # noqa: ANN401 (protobuf of billing_v1.Sku)
+def _to_sku(sku: RawMessage) -> Sku:
     """Return the SKU as a value; its last pricing info is the current one."""
     expression = sku.pricing_info[-1].pricing_expression if sku.pricing_info else None
     rates = expression.tiered_rates if expression else ()

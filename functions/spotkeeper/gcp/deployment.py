@@ -108,8 +108,10 @@ class PlatformReader:
             }
         )
 
-    def _call(self, service: str, method: str, path: str, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 (as HttpCalls takes it)
-        return self._services[service].call(method, path, **asked)
+    def _call(
+        self, service: str, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None
+    ) -> dict[str, Any]:
+        return self._services[service].call(method, path, query=query, body=body)
 
     def _found[Fact](self, read: Callable[[], Fact | None]) -> Found[Fact]:
         try:

@@ -134,11 +134,12 @@ class HttpCalls:
         )
 
 
-def _writable(found: Any, body: bytes) -> Any:  # noqa: ANN401 (whatever JSON holds)
+def _writable(found: object, body: bytes) -> object:
     """Return the value with lone surrogates replaced: JSON allows them, UTF-8 does not."""
     if not _HALF.search(body):
         return found
-    return json.loads(replace_surrogates(json.dumps(found, ensure_ascii=False)))
+    written: object = json.loads(replace_surrogates(json.dumps(found, ensure_ascii=False)))
+    return written
 
 
 class PageTokens:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from google.cloud.monitoring_v3 import (
     Aggregation,
@@ -24,6 +23,7 @@ from spotkeeper.gcp.client_calls import (
     translate_errors,
 )
 from spotkeeper.gcp.http_calls import PageTokens, parse_each
+from spotkeeper.gcp.protobufs import RawMessage
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR
 from spotkeeper.ports import Report
@@ -70,7 +70,7 @@ class MonitoringUptime:
                     return
                 request.page_token = page_tokens.follow(decoded.next_page_token)
 
-    def _page(self, request: ListTimeSeriesRequest) -> Any:  # noqa: ANN401 (protobuf of ListTimeSeriesResponse)
+    def _page(self, request: ListTimeSeriesRequest) -> RawMessage:
         pager = self._client.list_time_series(request=request, retry=self._retry, timeout=TIMEOUT)
         return ListTimeSeriesResponse.pb(next(iter(pager.pages)))
 
@@ -89,7 +89,7 @@ def uptime_request(project_id: str, hours: Sequence[datetime]) -> ListTimeSeries
     )
 
 
-def _uptimes(series: Any, wanted: dict[int, datetime]) -> list[Uptime]:  # noqa: ANN401 (protobuf of TimeSeries)
+def _uptimes(series: RawMessage, wanted: dict[int, datetime]) -> list[Uptime]:
     labels = series.resource.labels
     key = InstanceKey(labels["project_id"], labels["zone"], labels["instance_id"])
     name = series.metric.labels["instance_name"]
@@ -103,7 +103,7 @@ def _uptimes(series: Any, wanted: dict[int, datetime]) -> list[Uptime]:  # noqa:
     ]
 
 
-def _seconds(value: Any, name: str) -> float:  # noqa: ANN401 (protobuf of monitoring_v3.TypedValue)
+def _seconds(value: RawMessage, name: str) -> float:
     """Return an uptime in seconds; raises UnavailableError for a value that is not a number."""
     match value.WhichOneof("value"):
         case "double_value":

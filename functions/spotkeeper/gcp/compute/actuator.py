@@ -16,6 +16,7 @@ from spotkeeper.gcp.compute.groups import Groups, group_of
 from spotkeeper.gcp.compute.operations import Operations, Place, widen
 from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.compute.spot_fleet import to_spot_vm
+from spotkeeper.gcp.protobufs import RawMessage
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import rfc3339
 
@@ -95,7 +96,7 @@ class ComputeActuator:
             self._await_rest(key, deadline)
         return operation
 
-    def _directly(self, verb: Verb, vm: SpotVm, request_id: str) -> Any:  # noqa: ANN401 (compute_v1.Operation)
+    def _directly(self, verb: Verb, vm: SpotVm, request_id: str) -> RawMessage:
         key = vm.instance.key
         where: dict[str, Any] = {
             "project": key.project_id,
@@ -121,7 +122,7 @@ class ComputeActuator:
                 raise UnavailableError(message)
             time.sleep(_PAUSE)
 
-    def _get(self, key: InstanceKey) -> Any | None:  # noqa: ANN401 (protobuf of compute_v1.Instance)
+    def _get(self, key: InstanceKey) -> RawMessage | None:
         with translate_errors("Compute Engine"):
             try:
                 found = self._instances.get(

@@ -15,6 +15,7 @@ from google.cloud import compute_v1
 from spotkeeper.enforcement.actions import Verb
 from spotkeeper.gcp.client_calls import TIMEOUT, retry
 from spotkeeper.gcp.compute.operations import Place, widen
+from spotkeeper.gcp.protobufs import RawMessage
 from spotkeeper.instances import Instance
 
 _GROUP = re.compile(r"projects/[^/]+/(?P<scope>zones|regions)/(?P<place>[^/]+)/instanceGroupManagers/(?P<name>[^/]+)")
@@ -44,7 +45,7 @@ class Groups:
         regional = compute_v1.RegionInstanceGroupManagersClient(**settings)
         for client in (zonal, regional):
             widen(client, parallel)
-        self._calls: dict[tuple[Verb, str], Callable[..., Any]] = {
+        self._calls: dict[tuple[Verb, str], Callable[..., RawMessage]] = {
             (Verb.STOP, "zones"): zonal.stop_instances_unary,
             (Verb.START, "zones"): zonal.start_instances_unary,
             (Verb.STOP, "regions"): regional.stop_instances_unary,
@@ -52,7 +53,7 @@ class Groups:
         }
         self._retry = retry(patience)
 
-    def request(self, verb: Verb, group: Group, instance: Instance, request_id: str) -> Any:  # noqa: ANN401 (compute_v1.Operation)
+    def request(self, verb: Verb, group: Group, instance: Instance, request_id: str) -> RawMessage:
         """Ask a group to stop or to start one of its members, and return the operation."""
         call = self._calls[verb, group.place.scope]
         key = instance.key

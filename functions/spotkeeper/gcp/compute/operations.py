@@ -13,12 +13,13 @@ from requests.adapters import HTTPAdapter
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.client_calls import TIMEOUT, retry, translate_errors
+from spotkeeper.gcp.protobufs import RawMessage
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 _MOST_REQUESTS = 3
 
-type Request = Callable[[str], Any]
+type Request = Callable[[str], RawMessage]
 """Sends a request under the id it is given and returns the operation."""
 
 
@@ -70,7 +71,7 @@ class Operations:
         message = f"operation {name}: {problem}"
         raise UnavailableError(message)
 
-    def _ended(self, place: Place, operation: Any, deadline: float) -> Any:  # noqa: ANN401 (compute_v1.Operation)
+    def _ended(self, place: Place, operation: RawMessage, deadline: float) -> RawMessage:
         pause, name = _FIRST_PAUSE, operation.name
         while not _is_done(operation):
             left = deadline - time.monotonic()
@@ -83,7 +84,7 @@ class Operations:
                 operation = self._get(place, name)
         return operation
 
-    def _get(self, place: Place, name: str) -> Any:  # noqa: ANN401 (compute_v1.Operation)
+    def _get(self, place: Place, name: str) -> RawMessage:
         where = {"project": place.project_id, place.scope.removesuffix("s"): place.name, "operation": name}
         client = self._clients[place.scope]
         return client.get(request=where, retry=self._retry, timeout=TIMEOUT)
@@ -96,11 +97,11 @@ def widen(client: Any, parallel: int) -> None:  # noqa: ANN401 (any client of co
         session.mount(scheme, HTTPAdapter(pool_maxsize=parallel))
 
 
-def _is_done(operation: Any) -> bool:  # noqa: ANN401 (compute_v1.Operation)
+def _is_done(operation: RawMessage) -> bool:
     return bool(operation.status == compute_v1.Operation.Status.DONE)
 
 
-def _problem(operation: Any) -> str:  # noqa: ANN401 (compute_v1.Operation)
+def _problem(operation: RawMessage) -> str:
     errors = [f"{error.code}: {error.message}" for error in operation.error.errors]
     if not errors and operation.http_error_status_code:
         errors = [f"{operation.http_error_status_code}: {operation.http_error_message}"]
