@@ -289,7 +289,7 @@ def _envelope(delivery: Delivery) -> dict[str, object]:
 
 def _spot_vm(vm: Vm) -> SpotVm:
     model = ProvisioningModel.SPOT if vm.spot else ProvisioningModel.STANDARD
-    shape = Shape(f"e2-standard-{vm.vcpus}", Decimal(vm.vcpus), Decimal(4 * vm.vcpus))
+    shape = Shape(f"e2-standard-{vm.vcpus}", Decimal(vm.vcpus), Decimal(4 * vm.vcpus), local_ssd_gib=375 * vm.local_ssd)
     key = InstanceKey(vm.project, vm.zone, vm.number)
     return SpotVm(
         Instance(key, vm.name, model, shape, tuple(sorted(vm.labels.items())), vm.created_by), vm.status, vm.started

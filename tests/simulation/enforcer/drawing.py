@@ -190,6 +190,7 @@ class _Drawing:
             answer=chance.choice(_BROKEN) if chance.random() < self.kind.broken else Answer.STOPS,
             refilled=group == "workers" and chance.random() < 0.5,
             spot=chance.random() < 0.95,
+            local_ssd=chance.random() < 0.1,
         )
 
     def _messages(self, policy: Policy, begins: datetime, length: timedelta) -> Iterator[Message]:

@@ -10,9 +10,6 @@ from tests.simulation.enforcer.policies import Policy
 from tests.simulation.enforcer.vms import RUNNING
 from tests.simulation.enforcer.world import World
 
-FRESH = timedelta(hours=2)
-"""A message older than this stops and starts nothing."""
-
 HELD_BACK = timedelta(hours=24)
 """How long a VM whose stop failed may be left behind those not tried yet."""
 
@@ -95,6 +92,7 @@ class Facts:
             and seen.status == RUNNING
             and seen.spared is None
             and seen.priority in delivery.allowed
+            and (delivery.message.spent >= 1 or seen.vm.saving > 0)
             and (failed is None or self.world.now - failed > HELD_BACK)
             and not self.pending(seen.vm.number, delivery.message.name)
         )

@@ -46,6 +46,7 @@ ROWS: tuple[Callable[[Facts, Row], str | None], ...] = (
     records.recorded_stops_are_ours,
     records.our_stops_are_recorded_as_ours,
     records.every_recorded_action_has_a_reason,
+    records.lost_local_ssds_are_named,
     records.running_vms_are_not_recorded_as_gone,
     records.unchanged_vms_are_not_recorded_as_changed,
 )
@@ -85,6 +86,7 @@ NOT_YET: Mapping[str, str] = {
     "superseded_messages_start_nothing": "a duplicate after eight days is taken for news",
     "superseded_messages_plan_nothing": "a duplicate after eight days is taken for news",
     "gaps_do_not_reverse_the_order": "a zone that does not answer leaves its VMs out of the order",
+    "lost_local_ssds_are_named": "the reason of a stop does not name its local SSDs",
     "recorded_stops_are_ours": "a VM found stopped by a resumed plan counts as stopped by it",
     "every_plan_ends": "a message that has become old or under budget leaves its plan as it is",
     "stoppable_vms_stop_within_a_few_alerts": "a VM that cannot be stopped holds its position for ever",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tests.simulation.enforcer.calendar import period_start, previous_period_start
 from tests.simulation.enforcer.policies import Policy, Rule
@@ -75,6 +75,11 @@ class Delivery:
     def subject(self) -> Key:
         """What the message is about: budget, source, kind of period and its start."""
         return self.message.budget, self.message.source, self.message.kind, self.interval_start
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the message was delivered soon enough after its publication to stop or start anything."""
+        return self.began - self.published <= timedelta(minutes=self.policy.max_age_minutes)
 
     @property
     def is_contradicted(self) -> bool:

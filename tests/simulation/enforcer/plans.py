@@ -45,7 +45,7 @@ def largest_savings_stop_first(facts: Facts, plan: Plan) -> str | None:
     untried = _untried(facts, plan)
     for seen in _planned(plan):
         for each in untried:
-            if each.priority == seen.priority and each.vm.vcpus > seen.vm.vcpus:
+            if each.priority == seen.priority and each.vm.saving > seen.vm.saving:
                 return f"{seen.vm.name} is planned before {each.vm.name}, which saves more"
     return None
 

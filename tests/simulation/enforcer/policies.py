@@ -11,6 +11,12 @@ PRIORITIES = ("low", "medium", "high")
 AMOUNT = Decimal(1000)
 """The amount of every budget, in USD."""
 
+_UNSET_FIELDS = {
+    "per_day_total": "max_stops_per_day_total",
+    "max_age_minutes": "max_message_age_minutes",
+    "spare_local_ssd": "spare_local_ssd",
+}
+
 type Threshold = tuple[str, tuple[str, ...]]
 
 
@@ -76,6 +82,8 @@ class Policy:
     restart: bool = False
     snoozed_until: datetime | None = None
     per_day_total: int = 50
+    max_age_minutes: int = 120
+    spare_local_ssd: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return the policy as the function reads it."""
@@ -86,7 +94,13 @@ class Policy:
             "grace_seconds": self.grace_seconds,
             "restart": self.restart,
         }
-        return found | ({"snooze_until": self.snoozed_until.isoformat()} if self.snoozed_until else {})
+        unset = Policy()
+        if self.snoozed_until is not None:
+            found["snooze_until"] = self.snoozed_until.isoformat()
+        for attribute, name in _UNSET_FIELDS.items():
+            if getattr(self, attribute) != getattr(unset, attribute):
+                found[name] = getattr(self, attribute)
+        return found
 
     def snoozed(self, now: datetime) -> bool:
         """Whether nothing may be stopped or started yet."""
@@ -114,6 +128,8 @@ class Policy:
             return "is no Spot VM"
         if vm.is_gke_node:
             return "is a GKE node"
+        if vm.local_ssd and self.spare_local_ssd:
+            return "has local SSDs"
         if vm.is_protected(now):
             return "is protected"
         if now - vm.started < timedelta(minutes=self.minimum_age_minutes):

@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tests.simulation.enforcer.calendar import period_start
-from tests.simulation.enforcer.facts import FRESH, HELD_BACK, Facts, may_act
+from tests.simulation.enforcer.facts import HELD_BACK, Facts, may_act
 from tests.simulation.enforcer.journal import Delivery, Seen
 from tests.simulation.enforcer.policies import Rule
 from tests.simulation.enforcer.vms import TERMINATED, Actor
@@ -108,7 +108,7 @@ def _is_current(facts: Facts, delivery: Delivery) -> bool:
     now = facts.world.now
     return (
         not delivery.message.forged
-        and delivery.began - delivery.published < FRESH
+        and delivery.is_fresh
         and delivery.interval_start == period_start(delivery.message.kind, now)
         and not delivery.troubled
         and not any(facts.journal.newer(delivery))

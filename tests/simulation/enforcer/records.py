@@ -35,6 +35,13 @@ def every_recorded_action_has_a_reason(facts: Facts, row: Row) -> str | None:
     return None if row.reason.strip() else f"{row.message} records {row.event} of {_name(facts, row)} without a reason"
 
 
+def lost_local_ssds_are_named(facts: Facts, row: Row) -> str | None:
+    """A planned stop that gives up the contents of local SSDs says so."""
+    vm = facts.world.vms[row.number]
+    is_silent = row.event == "planned" and vm.local_ssd and "local SSD" not in row.reason
+    return f"the stop of {vm.name} does not say that its local SSDs are lost: {row.reason}" if is_silent else None
+
+
 def running_vms_are_not_recorded_as_gone(facts: Facts, row: Row) -> str | None:
     """A VM that runs is not recorded as gone."""
     vm = facts.world.vms[row.number]

@@ -1,6 +1,6 @@
 """What must hold at every request to start a VM."""
 
-from tests.simulation.enforcer.facts import FRESH, Facts, may_act
+from tests.simulation.enforcer.facts import Facts, may_act
 from tests.simulation.enforcer.journal import Request
 from tests.simulation.enforcer.vms import Actor
 
@@ -33,9 +33,9 @@ def nothing_restarts_above_a_threshold(facts: Facts, start: Request) -> str | No
 
 
 def old_messages_start_nothing(_: Facts, start: Request) -> str | None:
-    """A message delivered more than two hours after its publication starts nothing."""
-    age = start.delivery.began - start.delivery.published
-    return f"the message is {age} old" if age > FRESH else None
+    """A message delivered later after its publication than the policy allows starts nothing."""
+    delivery = start.delivery
+    return None if delivery.is_fresh else f"the message is {delivery.began - delivery.published} old"
 
 
 def contradicted_messages_start_nothing(_: Facts, start: Request) -> str | None:

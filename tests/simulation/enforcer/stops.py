@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tests.simulation.enforcer.calendar import period_start
-from tests.simulation.enforcer.facts import FRESH, Facts, may_act
+from tests.simulation.enforcer.facts import Facts, may_act
 from tests.simulation.enforcer.journal import Delivery, Request
 from tests.simulation.enforcer.vms import Vm
 
@@ -83,9 +83,9 @@ def earlier_periods_stop_nothing(facts: Facts, stop: Request) -> str | None:
 
 
 def old_messages_stop_nothing(_: Facts, stop: Request) -> str | None:
-    """A message delivered more than two hours after its publication stops nothing."""
-    age = stop.delivery.began - stop.delivery.published
-    return f"the message is {age} old" if age > FRESH else None
+    """A message delivered later after its publication than the policy allows, two hours by default, stops nothing."""
+    delivery = stop.delivery
+    return None if delivery.is_fresh else f"the message is {delivery.began - delivery.published} old"
 
 
 def overtaken_plans_stop_nothing(facts: Facts, stop: Request) -> str | None:

@@ -152,6 +152,7 @@ class NewVm:
     answer: Answer = Answer.STOPS
     refilled: bool = False
     spot: bool = True
+    local_ssd: bool = False
 
     def born(self, number: str, now: datetime) -> Vm:
         """Return the VM."""
@@ -167,11 +168,13 @@ class NewVm:
             answer=self.answer,
             refilled=self.refilled,
             spot=self.spot,
+            local_ssd=self.local_ssd,
         )
 
     def __str__(self) -> str:
         labels = " ".join(f"{key}={value}" for key, value in self.labels)
         marks = [labels, self.created_by or "", "standard" * (not self.spot), "refilled" * self.refilled]
+        marks.append("local SSD" * self.local_ssd)
         told = ", ".join(filter(None, marks))
         return f"{self.name} in {self.project}/{self.zone} ({told or 'no labels'}), on a stop: {self.answer}"
 

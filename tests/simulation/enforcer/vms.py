@@ -53,6 +53,7 @@ class Vm:
     status: str = RUNNING
     answer: Answer = Answer.STOPS
     refilled: bool = False
+    local_ssd: bool = False
     attempts: int = 0
     stopped_by: Actor | None = None
     failed_at: datetime | None = None
@@ -69,6 +70,11 @@ class Vm:
     def works(self) -> bool:
         """Whether a request to stop it takes effect in the end."""
         return self.answer in WORKING
+
+    @property
+    def saving(self) -> int:
+        """What its stop saves, in some unit; a local SSD of these machine types has no known price."""
+        return 0 if self.local_ssd else self.vcpus
 
     @property
     def delay(self) -> timedelta:

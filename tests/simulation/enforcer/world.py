@@ -140,6 +140,7 @@ class World:
             answer=vm.answer,
             refilled=vm.refilled,
             spot=vm.spot,
+            local_ssd=vm.local_ssd,
         )
         self.add(copy)
 
