@@ -1,6 +1,6 @@
 -- Invariant: a view that sums cost rows loses none and counts none twice.
--- Grain: one view and a day, or a month and label, whose hours or costs differ from those of the rows. Reads the 30
--- days before today for daily views, and this month and the last for monthly views.
+-- Grain: one view and a day, or a month and label, whose hours or costs differ from those of the rows.
+-- Reads the 30 days before today for daily views, and this month and the last for monthly views.
 WITH hours AS (
   SELECT
     DATE(costs.usage_start_time) AS usage_date,

@@ -1,7 +1,7 @@
 -- What did Spot VMs cost each month, by any label?
--- Grain: one month, label key and label value. VMs without the key have the value '(unlabelled)', which exists for
--- every key and month even when its cost is 0.
+-- Grain: one month, label key and label value.
 --
+-- VMs without the key have the value '(unlabelled)', which exists for every key and month even when its cost is 0.
 -- Labels are those of the VM in that hour. The values of one key add up to the whole month, so sum one key only. Months
 -- are those of Cloud Billing, in America/Los_Angeles. Reads this month and the twelve before it, whatever the filter on
 -- month: a day of Cloud Billing is not a partition.

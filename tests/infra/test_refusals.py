@@ -1,4 +1,4 @@
-"""What the variables refuse, and with which sentence. They are tried alone, for which Terraform needs no provider."""
+"""What the variables refuse, and with which message: plans of the variables alone, which need no provider."""
 
 import json
 import shutil
@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from spotkeeper.enforcement.policies import Policy
 from spotkeeper.errors import SettingsError
@@ -29,7 +27,7 @@ BUDGET = {"amount": 100, "projects": ["home-project-1"]}
 
 
 def policy(rule: Values | None = None, **shared: object) -> Values:
-    """Return a policy with one budget of which something is said, or with something that is said for all."""
+    """Return a policy with one budget; `rule` sets fields of the budget, `shared` fields of the policy."""
     return {"budgets": {"spotkeeper": {**RULE, **(rule or {})}}, **shared}
 
 
@@ -78,7 +76,7 @@ REFUSED_POLICIES: Sequence[Values] = [
     policy({"sources": {"billing": "warn"}}),
     policy({"max_fleet_share": 0.000001}),
 ]
-"""What is wrong with a policy by itself: the function refuses it too, but only when it starts."""
+"""Policies that are invalid by themselves: the function refuses them too, but only when it starts."""
 
 ONLY_TRACKER = policy(sources={"billing": "warn", "tracker": "stop"})
 
@@ -98,22 +96,26 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "project_id": ["My Project", "123456789012"],
     "projects": [["123456789012"]],
     "region": ["us-central1-a", "US"],
+    "retry_timeout_seconds": [-1, 0.5],
     "unpriced_share_limit": [2, -0.1],
 }
 
+REFUSED_FIRST: Mapping[str, Sequence[object]] = {
+    "billing_budgets": [
+        {"compute": {**BUDGET, "thresholds": [80]}},
+        {"compute": {**BUDGET, "amount": 0}},
+        {"compute": {**BUDGET, "calendar_period": "WEEK"}},
+        {"compute": {**BUDGET, "projects": []}},
+    ],
+    "budget_id": ["My budget", "Spotkeeper"],
+    "daily_budget_usd": [0],
+    "hourly_budget_usd": [-1],
+    "monthly_budget_usd": [0],
+    "organization_id": ["example.com"],
+}
+"""Variables that the validations of others read: Terraform skips those when one of these is invalid."""
+
 REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
-    ("budget_id", {"budget_id": "My budget"}),
-    ("budget_id", {"budget_id": "Spotkeeper"}),
-    ("daily_budget_usd", {"daily_budget_usd": 0}),
-    ("hourly_budget_usd", {"hourly_budget_usd": -1}),
-    ("monthly_budget_usd", {"monthly_budget_usd": 0}),
-    ("billing_budgets", {"billing_budgets": {"compute": {**BUDGET, "thresholds": [80]}}}),
-    ("billing_budgets", {"billing_budgets": {"compute": {**BUDGET, "amount": 0}}}),
-    ("billing_budgets", {"billing_budgets": {"compute": {**BUDGET, "calendar_period": "WEEK"}}}),
-    ("billing_budgets", {"billing_budgets": {"compute": {**BUDGET, "projects": []}}}),
-    ("retry_timeout_seconds", {"retry_timeout_seconds": -1}),
-    ("retry_timeout_seconds", {"retry_timeout_seconds": 0.5}),
-    ("organization_id", {"organization_id": "example.com"}),
     ("billing_account_id", {"billing_account_id": None, "billing_budgets": {"compute": BUDGET}}),
     ("folder_id", {"folder_id": "111111111111"}),
     ("slack_channel", {"slack_channel": "#cloud-costs"}),
@@ -124,7 +126,7 @@ REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
     ("enforcement_policy", {"billing_budgets": {"spotkeeper": {**BUDGET, "currency": "EUR"}}}),
     ("enforcement_policy", {"billing_budgets": {"spotkeeper": {**BUDGET, "projects": ["other-project-1"]}}}),
 ]
-"""What is wrong with one variable because of another, or with one that others are compared with."""
+"""Values that are invalid together with those of another variable, each with the variable that is refused."""
 
 ACCEPTED: Sequence[Values] = [
     LEAST,
@@ -147,77 +149,83 @@ ACCEPTED: Sequence[Values] = [
     {"billing_export_table": "p-1.export.gcp_billing_export_resource_v1_012345_6789AB_CDEF01"},
 ]
 
+ROUNDS: Sequence[Values] = [
+    {name: value for name, value in zip(refused, values, strict=True) if value is not None}
+    for refused in (REFUSED, REFUSED_FIRST)
+    for values in zip_longest(*refused.values())
+]
+"""One invalid value for as many variables as still have one: each is refused by itself."""
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a root of the variables and of what they refuse, and nothing else."""
-    root = tmp_path_factory.mktemp("variables")
+
+@needs_terraform
+def test_every_validation_refuses_an_invalid_value_and_no_valid_one(tmp_path: Path) -> None:
+    refused_cases = [*ROUNDS, *(values for _, values in REFUSED_TOGETHER)]
+    expected = [*(set(values) for values in ROUNDS), *({name} for name, _ in REFUSED_TOGETHER)]
+
+    found = _refused(tmp_path, [*refused_cases, *ACCEPTED, parsed(INFRA / "example.tfvars")])
+
+    messages = {message for refused in found for each in refused.values() for message in each}
+    assert [set(refused) for refused in found[: len(expected)]] == expected
+    assert found[len(expected) :] == [{}] * (len(ACCEPTED) + 1)
+    assert messages == {rule["error_message"] for body in variables().values() for rule in body.get("validation", [])}
+
+
+def test_the_function_refuses_at_its_start_every_policy_that_terraform_refuses() -> None:
+    assert [policy for policy in REFUSED_POLICIES if not _refused_by_the_function(policy)] == []
+
+
+def _refused(root: Path, cases: Sequence[Values]) -> Sequence[Mapping[str, Sequence[str]]]:
+    """Return the error messages of each case by variable, from two plans.
+
+    Terraform compares variables with each other only when each is valid by itself: what the first plan accepts is
+    planned once more.
+    """
+    found = _planned(root / "first", cases)
+    accepted = [at for at, refused in enumerate(found) if not refused]
+    again = _planned(root / "second", [cases[at] for at in accepted])
+    return [again[accepted.index(at)] if at in accepted else refused for at, refused in enumerate(found)]
+
+
+def _planned(root: Path, cases: Sequence[Values]) -> Sequence[Mapping[str, Sequence[str]]]:
+    """Return the error messages of one plan in which each case calls a module of the variables."""
+    (root / "module").mkdir(parents=True)
     for name in ("variables.tf", "policy.tf"):
-        shutil.copy(INFRA / name, root)
-    shutil.copytree(INFRA / "tests", root / "tests", ignore=shutil.ignore_patterns("deployment*"))
-    for path in (root / "tests").iterdir():
-        lines = path.read_text().splitlines(keepends=True)
-        path.write_text("".join(line for line in lines if not line.startswith("mock_provider")))
+        shutil.copy(INFRA / name, root / "module")
+    calls = {f"case_{at}": {"source": "./module", **LEAST, **ACCOUNT, **values} for at, values in enumerate(cases)}
+    (root / "main.tf.json").write_text(_with_a_line_for_each_value(calls))
     _run(root, "init", "-backend=false", "-input=false")
-    return root
-
-
-def refusals(root: Path, values: Values) -> dict[str, list[str]]:
-    """Return the variables that Terraform refuses, each with its sentences; it quotes the line of the value."""
-    lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in {**LEAST, **values}.items()]
-    (root / "terraform.tfvars.json").write_text("{\n" + ",\n".join(lines) + "\n}")
-    told = [json.loads(line) for line in _run(root, "plan", "-json", "-input=false").splitlines()]
-    found: dict[str, list[str]] = {}
-    for each in told:
-        if "diagnostic" in each:
-            diagnostic = each["diagnostic"]
-            name = diagnostic["snippet"]["code"].split('"')[1]
-            found.setdefault(name, []).append(diagnostic["detail"].partition("\n\nThis was checked")[0])
+    found: list[dict[str, list[str]]] = [{} for _ in cases]
+    for diagnostic in _diagnostics(_run(root, "plan", "-json", "-input=false")):
+        case = diagnostic["snippet"]["context"].removeprefix("module.case_")
+        name = diagnostic["snippet"]["code"].split('"')[1]
+        found[int(case)].setdefault(name, []).append(diagnostic["detail"].partition("\n\nThis was checked")[0])
     return found
 
 
-@needs_terraform
-def test_each_wrong_value_is_refused_and_every_validation_has_refused_something(alone: Path) -> None:
-    said = set[str]()
-    rounds = [
-        {name: value for name, value in zip(REFUSED, values, strict=True) if value is not None}
-        for values in zip_longest(*REFUSED.values())
-    ]
-    for values in rounds:
-        found = refusals(alone, {"billing_account_id": "012345-6789AB-CDEF01", **values})
-        assert found.keys() == values.keys()
-        said |= {sentence for sentences in found.values() for sentence in sentences}
-    for name, together in REFUSED_TOGETHER:
-        found = refusals(alone, {"billing_account_id": "012345-6789AB-CDEF01", **together})
-        assert found.keys() == {name}, together
-        said |= set(found[name])
-
-    assert said == {rule["error_message"] for body in variables().values() for rule in body.get("validation", [])}
-
-
-@needs_terraform
-def test_what_is_just_right_is_accepted(alone: Path) -> None:
-    assert [values for values in ACCEPTED if refusals(alone, values)] == []
-    assert refusals(alone, parsed(INFRA / "example.tfvars")) == {}
-
-
-@needs_terraform
-def test_the_plans_that_terraform_is_to_refuse_are_refused(alone: Path) -> None:
-    (alone / "terraform.tfvars.json").unlink(missing_ok=True)
-    told = _run(alone, "test", "-no-color")
-
-    assert told.count("... pass") == 1 + (INFRA / "tests" / "refused.tftest.hcl").read_text().count("\nrun ")
-    assert " 0 failed" in told
-
-
-@pytest.mark.parametrize("refused", REFUSED_POLICIES, ids=str)
-def test_a_policy_that_terraform_refuses_would_keep_the_function_from_starting(refused: Values) -> None:
-    with pytest.raises(SettingsError):
+def _refused_by_the_function(refused: Values) -> bool:
+    try:
         Policy.from_json(json.dumps(refused))
+    except SettingsError:
+        return True
+    return False
+
+
+def _with_a_line_for_each_value(calls: Mapping[str, Values]) -> str:
+    """Return the calls as Terraform's JSON: an error names its variable only by quoting the line of the value."""
+    lines = (
+        f"{json.dumps(case)}: {{\n"
+        + ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in call.items())
+        for case, call in calls.items()
+    )
+    return '{"module": {' + ",\n".join(f"{line}\n}}" for line in lines) + "}}"
+
+
+def _diagnostics(output: str) -> Sequence[Mapping[str, Any]]:
+    return [line["diagnostic"] for line in map(json.loads, output.splitlines()) if "diagnostic" in line]
 
 
 def _run(root: Path, *words: str) -> str:
-    told = subprocess.run(  # noqa: S603 (Terraform, as it was found)
+    done = subprocess.run(  # noqa: S603 (Terraform, as it was found)
         [str(TERRAFORM), f"-chdir={root}", *words], capture_output=True, text=True, check=False, env=QUIET
     )
-    return told.stdout
+    return done.stdout
