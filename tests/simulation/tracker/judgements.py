@@ -13,12 +13,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 from tests.simulation.tracker.calls import Call
-from tests.simulation.tracker.lives import HOUR
+from tests.simulation.tracker.lives import HOUR, Vm
 from tests.simulation.tracker.machines import LOCAL_SSD_GIB, WORKSTATION, Machine
 from tests.simulation.tracker.prices import BILLING_TIME, midnight_in_billing_time, nine_digits
 from tests.simulation.tracker.records import CostRow, Records
 from tests.simulation.tracker.truth import Segment, segments
-from tests.simulation.tracker.world import Access, World
+from tests.simulation.tracker.world import Access, Service, World
 
 type Key = tuple[str, str, datetime]
 
@@ -169,12 +169,13 @@ def machines_are_as_they_ran(outcome: Outcome) -> Iterator[Finding]:
 
 
 def labels_are_as_observed(outcome: Outcome) -> Iterator[Finding]:
-    """A row has the labels that the VM had in the hour, or at the first call after it."""
+    """A row has the labels that the VM had in the hour, or at the first scan after it."""
     last = max(call.at for call in outcome.calls)
     for key, rows in outcome.rows.items():
         for segment in outcome.truth.get(key, ())[:1]:
             vm, hour = segment.vm, key[2]
-            until = min((call.at for call in outcome.calls if call.at >= hour + HOUR), default=last)
+            scans = (call.at for call in outcome.calls if call.at >= hour + HOUR and _scanned(outcome.world, vm, call))
+            until = min(scans, default=last)
             held = [labels for since, labels in vm.labels if hour < since <= until]
             allowed = [vm.labels_at(max(hour, vm.created)), *held]
             for row in rows:
@@ -346,6 +347,12 @@ def _true_cost(every: list[Segment]) -> Fraction:
 
 def _cost(rows: list[CostRow]) -> Fraction:
     return sum((Fraction(row.cost or Decimal(0)) for row in rows), Fraction(0))
+
+
+def _scanned(world: World, vm: Vm, call: Call) -> bool:
+    """Whether Compute Engine lists the project and zone of a VM at a call."""
+    outages = world.out_of_order(Service.COMPUTE, call.at, vm.project_id)
+    return all(outage.zone not in {"", vm.zone} for outage in outages)
 
 
 def _named(key: Key) -> str:

@@ -85,7 +85,6 @@ WORLDS: Mapping[str, NamedWorld] = {
         "seconds_are_accounted_for",
         "unresolved_seconds_are_true",
         "vms_are_identified",
-        "hours_are_filled",
         "machines_are_as_they_ran",
         "prices_are_true_or_marked",
         "local_ssd_is_priced_by_the_month",
