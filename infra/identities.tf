@@ -11,7 +11,8 @@ locals {
   # The enforcer may act only where its policy has something to stop.
   enforced_projects = toset(flatten([for rule in values(var.enforcement_policy.budgets) : rule.projects]))
 
-  guests_are_warned = coalesce(var.enforcement_policy.grace_seconds, 0) > 0
+  guests_are_warned       = coalesce(var.enforcement_policy.grace_seconds, 0) > 0
+  instances_are_restarted = coalesce(var.enforcement_policy.restart, false)
 }
 
 data "google_projects" "in_folder" {
@@ -99,6 +100,7 @@ resource "google_project_iam_custom_role" "enforcer_instances" {
   description = "What enforce_budget_limit calls in a project that its policy names. It can neither create nor delete."
   permissions = concat(
     local.enforcer_instance_permissions,
+    local.instances_are_restarted ? local.restart_permissions : [],
     local.guests_are_warned ? local.warning_permissions : [],
   )
   depends_on = [google_project_service.used]

@@ -15,12 +15,14 @@ locals {
     "compute.instanceGroupManagers.update",
     "compute.instances.get",
     "compute.instances.list",
-    "compute.instances.start",
     "compute.instances.stop",
     "compute.machineTypes.get",
     "compute.regionOperations.get",
     "compute.zoneOperations.get",
   ]
+
+  # Only where the policy starts again what it stopped.
+  restart_permissions = ["compute.instances.start"]
 
   # A startup script is metadata too: who may set it can run code on a VM. So only where guests are to be warned.
   warning_permissions = ["compute.instances.setMetadata"]

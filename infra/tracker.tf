@@ -1,8 +1,20 @@
 # track_spot_costs: called every hour, records what Spot VMs cost.
 
 locals {
+  # Where its messages may stop VMs, the tracker has to send one at each step of the policy, or the step is never reached.
+  tracker_rules = [
+    for key, rule in var.enforcement_policy.budgets : rule if key == var.budget_id && try(coalesce(
+      lookup(coalesce(rule.sources, {}), "tracker", null), lookup(coalesce(var.enforcement_policy.sources, {}), "tracker", null),
+    ), "warn") == "stop"
+  ]
+  tracker_stop_thresholds = flatten([
+    for rule in local.tracker_rules : try(
+      coalescelist(coalesce(rule.steps, []), coalesce(var.enforcement_policy.steps, []))[*].threshold, [1],
+    )
+  ])
+
   tracker_settings = {
-    ALERT_THRESHOLDS      = join(",", var.alert_thresholds)
+    ALERT_THRESHOLDS      = join(",", distinct(concat(var.alert_thresholds, local.tracker_stop_thresholds)))
     ASSET_HISTORY         = tostring(var.asset_history)
     BILLING_ACCOUNT_ID    = var.billing_account_id
     BUDGET_DISPLAY_NAME   = var.budget_display_name

@@ -246,6 +246,7 @@ run "the_least_that_can_be_set" {
   assert {
     condition = alltrue([
       !contains(google_project_iam_custom_role.enforcer_instances["home-project-1"].permissions, "compute.instances.setMetadata"),
+      !contains(google_project_iam_custom_role.enforcer_instances["home-project-1"].permissions, "compute.instances.start"),
       !contains(google_project_iam_custom_role.tracker_instances["home-project-1"].permissions, "cloudasset.assets.exportResource"),
     ])
     error_message = "A permission that only an option needs is not given without it."
@@ -264,9 +265,13 @@ run "everything_at_once" {
           period   = "quarter"
           labels   = { env = ["dev", "test"] }
           steps    = [{ threshold = 1.2, priorities = ["low", "medium"] }]
-          sources  = { billing = "warn" }
+          sources  = { billing = "stop" }
         }
-        spotkeeper                             = { projects = ["vm-project-1"] }
+        spotkeeper = {
+          projects = ["vm-project-1"]
+          sources  = { billing = "warn", tracker = "stop" }
+          steps    = [{ threshold = 1, priorities = ["low"] }, { threshold = 1.2, priorities = ["medium"] }]
+        }
         "3c1a5d9e-0000-4000-8000-000000000002" = { projects = ["vm-project-3"], period = "2126-11-01/2126-12-31" }
       }
       grace_seconds = 60
@@ -299,14 +304,18 @@ run "everything_at_once" {
           labels   = { env = ["dev", "test"] }
           period   = "quarter"
           projects = ["vm-project-1", "vm-project-2"]
-          sources  = { billing = "warn" }
+          sources  = { billing = "stop" }
           steps    = [{ priorities = ["low", "medium"], threshold = 1.2 }]
         }
         "3c1a5d9e-0000-4000-8000-000000000002" = {
           period   = { first_day = "2126-11-01", last_day = "2126-12-31" }
           projects = ["vm-project-3"]
         }
-        spotkeeper = { projects = ["vm-project-1"] }
+        spotkeeper = {
+          projects = ["vm-project-1"]
+          sources  = { billing = "warn", tracker = "stop" }
+          steps    = [{ priorities = ["low"], threshold = 1 }, { priorities = ["medium"], threshold = 1.2 }]
+        }
       }
       grace_seconds = 60
       restart       = true
@@ -316,6 +325,7 @@ run "everything_at_once" {
 
   assert {
     condition = alltrue([
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["ALERT_THRESHOLDS"] == "0.5,0.8,1,1.2",
       google_cloudfunctions2_function.tracker.service_config[0].environment_variables["HOURLY_BUDGET_USD"] == "2.5",
       google_cloudfunctions2_function.tracker.service_config[0].environment_variables["DAILY_BUDGET_USD"] == "60",
       google_cloudfunctions2_function.tracker.service_config[0].environment_variables["MONTHLY_BUDGET_USD"] == "1500",
@@ -348,6 +358,7 @@ run "everything_at_once" {
       google_project_iam_member.enforcer_instances["vm-project-3"].member == google_service_account.enforcer.member,
       google_project_iam_member.tracker_instances["vm-project-1"].member == google_service_account.tracker.member,
       contains(google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions, "compute.instances.setMetadata"),
+      contains(google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions, "compute.instances.start"),
       contains(google_project_iam_custom_role.tracker_instances["vm-project-1"].permissions, "cloudasset.assets.exportResource"),
     ])
     error_message = "Rights are given where the VMs are: reading where they are tracked, stopping where the policy says so."

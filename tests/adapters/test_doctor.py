@@ -267,7 +267,7 @@ FAULTS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
         (
             f"gcloud iam roles update spotkeeperEnforcerInstances {AT_PROJECT} --add-permissions "
             "compute.instanceGroupManagers.get,compute.instanceGroupManagers.update,compute.instances.get,"
-            "compute.instances.start,compute.instances.stop,compute.machineTypes.get,compute.regionOperations.get,"
+            "compute.instances.stop,compute.machineTypes.get,compute.regionOperations.get,"
             "compute.zoneOperations.get"
         ),
     ),

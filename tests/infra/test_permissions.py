@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from spotkeeper.gcp.permissions import NEEDED
+from spotkeeper.enforcement.permissions import RESTART_PERMISSIONS, STOP_PERMISSIONS, WARNING_PERMISSIONS
 from tests.infra.api_calls import Call, calls_in, calls_of
 from tests.infra.terraform_files import ROOT, local_values, resource, resources, whole_text
 
@@ -64,6 +64,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     ),
     ENFORCER: (
         "enforcer_instance_permissions",
+        "restart_permissions",
         "warning_permissions",
         "enforcer_home_permissions",
         "records_permissions",
@@ -164,8 +165,10 @@ class Other:
     }
 
 
-def test_what_a_drill_asks_for_is_what_the_enforcer_can_be_given() -> None:
-    assert sorted(set(NEEDED) - given(ENFORCER)) == []
+def test_what_a_drill_asks_for_is_what_terraform_gives() -> None:
+    assert tuple(local_values()["enforcer_instance_permissions"]) == STOP_PERMISSIONS
+    assert tuple(local_values()["restart_permissions"]) == RESTART_PERMISSIONS
+    assert tuple(local_values()["warning_permissions"]) == WARNING_PERMISSIONS
 
 
 def test_every_permission_is_named_once_and_in_order() -> None:

@@ -235,10 +235,11 @@ class FakePermissions:
     cloud: Cloud
     gates: _Gates
 
-    def missing(self, projects: Iterable[str]) -> tuple[str, ...]:
-        """Return the missing permissions."""
+    def missing(self, projects: Iterable[str], needed: Sequence[str]) -> tuple[str, ...]:
+        """Return which of the needed permissions are missing."""
+        asked = [f"{project_id}: {permission}" for project_id in projects for permission in needed]
         with self.gates("missing", *projects):
-            return self.cloud.missing_permissions
+            return tuple(each for each in asked if each in self.cloud.missing_permissions)
 
 
 @dataclass

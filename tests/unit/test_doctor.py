@@ -29,6 +29,7 @@ from spotkeeper.doctor.findings import Finding, State, ago, ok, problem, unknown
 from spotkeeper.doctor.messages import messages
 from spotkeeper.doctor.records import data, tables
 from spotkeeper.doctor.rights import grants, needed_roles, roles
+from spotkeeper.enforcement.permissions import RESTART_PERMISSIONS, WARNING_PERMISSIONS, needed_permissions
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.tracking.settings import TrackerSettings
 from tests.infra.terraform_files import local_values, resource, variables
@@ -242,6 +243,34 @@ def test_the_settings_decide_what_a_role_has_to_hold() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("said", "extra"),
+    [
+        ("", set()),
+        (', "restart": true', {"compute.instances.start"}),
+        (', "grace_seconds": 30', {"compute.instances.setMetadata"}),
+        (', "restart": true, "grace_seconds": 30', {"compute.instances.start", "compute.instances.setMetadata"}),
+    ],
+)
+def test_a_role_holds_what_the_policy_needs_and_nothing_else(said: str, extra: set[str]) -> None:
+    settings = enforcer(f'{{"budgets": {{"b": {{"projects": ["home-project"]}}}}{said}}}')
+    place = ("home-project", deployment.ENFORCER_INSTANCES)
+    needed = {*ROLES[deployment.ENFORCER_INSTANCES], *extra}
+
+    def told(held: set[str]) -> tuple[str, str]:
+        found = roles(HERE, platform(roles={place: frozenset(held)}), None, settings)
+        [finding] = [each for each in found if each.about == f"role {place[1]} in {place[0]}"]
+        return str(finding.state), finding.sentence
+
+    assert set(needed_permissions(settings.policy)) == needed
+    assert told(needed)[0] == "ok"
+    assert told(needed - {"compute.instances.stop"}) == ("problem", "It lacks compute.instances.stop.")
+    assert told(needed | {"compute.instances.delete"}) == (
+        "problem",
+        "It holds compute.instances.delete, which this policy does not need.",
+    )
+
+
 def test_where_a_folder_may_give_the_right_its_lack_is_unknown() -> None:
     several = tracker(PROJECTS="p-one-1,p-two-2")
     given = {("p-one-1", TRACKER_INSTANCES): frozenset(ROLES[TRACKER_INSTANCES])}
@@ -333,7 +362,8 @@ PERMISSION_LISTS: Mapping[str, tuple[str, ...]] = {
     "alert_permissions": ROLES[deployment.ALERTS],
     "asset_history_permissions": deployment.ASSET_HISTORY_PERMISSIONS,
     "metrics_permissions": deployment.METRICS_PERMISSIONS,
-    "warning_permissions": deployment.WARNING_PERMISSIONS,
+    "restart_permissions": RESTART_PERMISSIONS,
+    "warning_permissions": WARNING_PERMISSIONS,
 }
 
 

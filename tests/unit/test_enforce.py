@@ -125,6 +125,25 @@ def test_neither_a_drill_nor_a_dry_run_counts_as_stops_of_the_day() -> None:
     assert cloud.stopped_names() == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        ({}, ()),
+        ({"restart": True}, ("team-a-prod: compute.instances.start",)),
+        ({"grace_seconds": 60}, ("team-a-prod: compute.instances.setMetadata",)),
+    ],
+)
+def test_a_drill_misses_only_permissions_that_the_policy_needs(
+    said: dict[str, object], missing: tuple[str, ...]
+) -> None:
+    cloud = five()
+    cloud.missing_permissions = ("team-a-prod: compute.instances.setMetadata", "team-a-prod: compute.instances.start")
+
+    cloud.deliver(notification(drill=True), policy(**said))
+
+    assert cloud.tables.deliveries[-1].missing_permissions == missing
+
+
 def test_permissions_are_looked_at_in_a_drill_only() -> None:
     cloud = five()
     cloud.deliver(notification())

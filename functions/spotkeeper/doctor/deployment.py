@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from spotkeeper.enforcement.permissions import STOP_PERMISSIONS
+
 SERVICES = (
     "artifactregistry.googleapis.com",
     "bigquery.googleapis.com",
@@ -54,17 +56,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "compute.machineTypes.get",
         "monitoring.timeSeries.list",
     ),
-    ENFORCER_INSTANCES: (
-        "compute.instanceGroupManagers.get",
-        "compute.instanceGroupManagers.update",
-        "compute.instances.get",
-        "compute.instances.list",
-        "compute.instances.start",
-        "compute.instances.stop",
-        "compute.machineTypes.get",
-        "compute.regionOperations.get",
-        "compute.zoneOperations.get",
-    ),
+    ENFORCER_INSTANCES: STOP_PERMISSIONS,
     TRACKER_HOME: ("bigquery.jobs.create",),
     ENFORCER_HOME: ("bigquery.jobs.create",),
     RECORDS: (
@@ -81,7 +73,6 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 
 ASSET_HISTORY_PERMISSIONS = ("cloudasset.assets.exportResource",)
 METRICS_PERMISSIONS = ("monitoring.timeSeries.create",)
-WARNING_PERMISSIONS = ("compute.instances.setMetadata",)
 
 
 @dataclass(frozen=True, slots=True)

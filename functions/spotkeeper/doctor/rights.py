@@ -15,11 +15,11 @@ from spotkeeper.doctor.deployment import (
     TOPIC,
     TRACKER_HOME,
     TRACKER_INSTANCES,
-    WARNING_PERMISSIONS,
     Installation,
 )
 from spotkeeper.doctor.facts import Binding, Found, Platform, Policy, Records, Unread
 from spotkeeper.doctor.findings import Finding, ok, problem, unknown
+from spotkeeper.enforcement.permissions import needed_permissions
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.tracking.settings import TrackerSettings
 
@@ -37,7 +37,7 @@ def needed_roles(
     if tracker and tracker.custom_metrics:
         extra[TRACKER_HOME] = METRICS_PERMISSIONS
     if enforcer:
-        extra[ENFORCER_INSTANCES] = WARNING_PERMISSIONS if enforcer.policy.grace_seconds else ()
+        extra[ENFORCER_INSTANCES] = needed_permissions(enforcer.policy)[len(ROLES[ENFORCER_INSTANCES]) :]
     places = [(home, role) for role in (TRACKER_HOME, ENFORCER_HOME, RECORDS, STAGING, ALERTS)]
     places += [(project, TRACKER_INSTANCES) for project in (tracker.projects if tracker else ())]
     places += [(project, ENFORCER_INSTANCES) for project in enforced_projects(enforcer)]
@@ -71,6 +71,9 @@ def roles(
         elif missing := sorted(set(permissions) - held):
             add = f"gcloud iam roles update {role} --project {project} --add-permissions {','.join(missing)}"
             yield problem(about, f"It lacks {', '.join(missing)}.", add)
+        elif role == ENFORCER_INSTANCES and (wide := sorted(held - set(permissions))):
+            remove = f"gcloud iam roles update {role} --project {project} --remove-permissions {','.join(wide)}"
+            yield problem(about, f"It holds {', '.join(wide)}, which this policy does not need.", remove)
         else:
             yield ok(about, f"It holds what the calls need: {', '.join(permissions)}.")
 

@@ -14,6 +14,7 @@ from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Deadline, Executor, Precondition
 from spotkeeper.enforcement.history import History, RecordedAction
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
+from spotkeeper.enforcement.permissions import needed_permissions
 from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.ports import EnforcerPorts
@@ -114,8 +115,11 @@ class _Stopping:
         book = self._price_book(delivery)
         vms, gaps = self._fleet()
         made = self._plan(delivery, history, _priced(vms, book, history))
-        missing = self.ports.permissions.missing(self.rule.projects) if self.notification.drill else ()
+        missing = self._missing_permissions() if self.notification.drill else ()
         return replace(delivery, plan=made, gaps=gaps, missing_permissions=missing)
+
+    def _missing_permissions(self) -> tuple[str, ...]:
+        return self.ports.permissions.missing(self.rule.projects, needed_permissions(self.policy))
 
     def _price_book(self, delivery: Delivery) -> PriceBook:
         with waiting_for_records(delivery.message_id):

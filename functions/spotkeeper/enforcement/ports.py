@@ -28,8 +28,8 @@ class FleetReader(Protocol):
 class PermissionReader(Protocol):
     """Identity and Access Management."""
 
-    def missing(self, projects: Iterable[str]) -> tuple[str, ...]:
-        """Return the permissions this function lacks, as `PROJECT: permission`; raises UnavailableError."""
+    def missing(self, projects: Iterable[str], needed: Sequence[str]) -> tuple[str, ...]:
+        """Return which of these permissions the function lacks, as `PROJECT: permission`; raises UnavailableError."""
         ...
 
 

@@ -126,7 +126,7 @@ class _PermissionsWhenNeeded:
     def __init__(self, settings: EnforcerSettings) -> None:
         self._endpoint = settings.endpoints.resource_manager
 
-    def missing(self, projects: Iterable[str]) -> tuple[str, ...]:
+    def missing(self, projects: Iterable[str], needed: Sequence[str]) -> tuple[str, ...]:
         from spotkeeper.gcp.permissions import ProjectPermissions  # noqa: PLC0415 (a drill alone needs it)
 
-        return ProjectPermissions(self._endpoint).missing(projects)
+        return ProjectPermissions(self._endpoint).missing(projects, needed)

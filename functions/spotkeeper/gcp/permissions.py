@@ -1,6 +1,6 @@
 """Resource Manager: whether this function may do what it needs to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from google.auth.transport.requests import AuthorizedSession
 
@@ -8,20 +8,6 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.client_calls import TIMEOUT, credentials, translate_errors
 
 ADDRESS = "https://cloudresourcemanager.googleapis.com"
-
-NEEDED = (
-    "compute.instanceGroupManagers.get",
-    "compute.instanceGroupManagers.update",
-    "compute.instances.get",
-    "compute.instances.list",
-    "compute.instances.setMetadata",
-    "compute.instances.start",
-    "compute.instances.stop",
-    "compute.regionOperations.get",
-    "compute.zoneOperations.get",
-)
-"""What the enforcer's calls need in a project whose instances it stops, by the reference of each method:
-https://cloud.google.com/compute/docs/reference/rest/v1"""
 
 
 class ProjectPermissions:
@@ -34,18 +20,18 @@ class ProjectPermissions:
         self._address = endpoint or ADDRESS
         self._session = AuthorizedSession(credentials(endpoint))
 
-    def missing(self, projects: Iterable[str]) -> tuple[str, ...]:
-        """Return what this function needs and may not do, as `PROJECT: permission`."""
+    def missing(self, projects: Iterable[str], needed: Sequence[str]) -> tuple[str, ...]:
+        """Return which of these permissions this function does not have, as `PROJECT: permission`."""
         return tuple(
             f"{project_id}: {permission}"
             for project_id in projects
-            for permission in sorted(set(NEEDED) - self._granted(project_id))
+            for permission in sorted(set(needed) - self._granted(project_id, needed))
         )
 
-    def _granted(self, project_id: str) -> set[str]:
+    def _granted(self, project_id: str, asked: Sequence[str]) -> set[str]:
         address = f"{self._address}/v3/projects/{project_id}:testIamPermissions"
         with translate_errors("Resource Manager"):
-            answer = self._session.post(address, json={"permissions": list(NEEDED)}, timeout=TIMEOUT)
+            answer = self._session.post(address, json={"permissions": list(asked)}, timeout=TIMEOUT)
             answer.raise_for_status()
             granted = answer.json().get("permissions", [])
         if not isinstance(granted, list):

@@ -26,7 +26,6 @@ ROLES: Mapping[str, Sequence[str]] = {
         "compute.instanceGroupManagers.update",
         "compute.instances.get",
         "compute.instances.list",
-        "compute.instances.start",
         "compute.instances.stop",
         "compute.machineTypes.get",
         "compute.regionOperations.get",

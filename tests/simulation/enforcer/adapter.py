@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -209,8 +209,8 @@ class _Actuator:
 
 
 class _Permissions:
-    def missing(self, projects: Iterable[str]) -> tuple[str, ...]:
-        del projects
+    def missing(self, projects: Iterable[str], needed: Sequence[str]) -> tuple[str, ...]:
+        del projects, needed
         return ()
 
 

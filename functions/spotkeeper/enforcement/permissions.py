@@ -1,0 +1,28 @@
+"""Permissions: what the enforcer's calls need in a project whose instances it stops."""
+
+from spotkeeper.enforcement.policies import Policy
+
+STOP_PERMISSIONS = (
+    "compute.instanceGroupManagers.get",
+    "compute.instanceGroupManagers.update",
+    "compute.instances.get",
+    "compute.instances.list",
+    "compute.instances.stop",
+    "compute.machineTypes.get",
+    "compute.regionOperations.get",
+    "compute.zoneOperations.get",
+)
+RESTART_PERMISSIONS = ("compute.instances.start",)
+WARNING_PERMISSIONS = ("compute.instances.setMetadata",)
+
+
+def needed_permissions(policy: Policy) -> tuple[str, ...]:
+    """Return the permissions that this policy needs, no more: starts and warnings have their own.
+
+    By the reference of each method: https://cloud.google.com/compute/docs/reference/rest/v1
+    """
+    return (
+        *STOP_PERMISSIONS,
+        *(RESTART_PERMISSIONS if policy.restart else ()),
+        *(WARNING_PERMISSIONS if policy.grace_seconds else ()),
+    )
