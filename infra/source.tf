@@ -2,24 +2,19 @@
 
 locals {
   source_folder = "${path.module}/../functions"
-  source_files = toset([
-    for file in fileset(local.source_folder, "**") : file
+  all_files     = fileset(local.source_folder, "**")
+  source_files = [
+    for file in local.all_files : file
     if !endswith(file, ".pyc") && !anytrue([for part in split("/", file) : part == "__pycache__" || startswith(part, ".")])
-  ])
+  ]
 }
 
 data "archive_file" "source" {
-  type        = "zip"
-  output_path = "${path.root}/.terraform/spotkeeper-source.zip"
-
-  dynamic "source" {
-    for_each = local.source_files
-
-    content {
-      filename = source.value
-      content  = file("${local.source_folder}/${source.value}")
-    }
-  }
+  type             = "zip"
+  source_dir       = local.source_folder
+  excludes         = setsubtract(local.all_files, local.source_files)
+  output_file_mode = "0644"
+  output_path      = "${path.root}/.terraform/spotkeeper-source.zip"
 }
 
 resource "google_storage_bucket" "source" {

@@ -49,7 +49,7 @@ judged AS (
       WHEN instances.stop_plans > 1 OR instances.start_plans > 1 THEN 'planned twice'
       WHEN instances.stops > 1 OR instances.starts > 1 THEN 'done twice'
       WHEN notifications.message_id IS NULL THEN 'no notification'
-    END AS fault
+    END AS problem
   FROM instances
   LEFT JOIN notifications
     ON notifications.message_id = instances.message_id
@@ -62,7 +62,7 @@ SELECT
   project_id,
   zone,
   instance_id,
-  fault
+  problem
 FROM judged
 -- An instance without a violation keeps the invariant.
-WHERE fault IS NOT NULL
+WHERE problem IS NOT NULL

@@ -32,7 +32,7 @@ cost_hours AS (
 
 SELECT
   due_hours.due_hour AS hour,
-  'not on record' AS fault
+  'not on record' AS problem
 FROM due_hours
 LEFT JOIN recorded_hours AS recorded
   ON recorded.hour = due_hours.due_hour
@@ -41,7 +41,7 @@ WHERE recorded.hour IS NULL
 UNION ALL
 SELECT
   cost_hours.usage_start_time AS hour,
-  'cost rows without a run' AS fault
+  'cost rows without a run' AS problem
 FROM cost_hours
 LEFT JOIN recorded_hours AS recorded
   ON recorded.hour = cost_hours.usage_start_time

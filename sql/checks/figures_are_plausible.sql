@@ -27,7 +27,7 @@ WITH judged AS (
         SELECT COUNT(*) > COUNT(DISTINCT label.key)
         FROM UNNEST(costs.labels) AS label
       ) THEN 'a label is there twice'
-    END AS fault
+    END AS problem
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
 )
@@ -37,7 +37,7 @@ SELECT
   project_id,
   zone,
   instance_id,
-  fault
+  problem
 FROM judged
 -- A row without a violation keeps the invariant.
-WHERE fault IS NOT NULL
+WHERE problem IS NOT NULL

@@ -15,7 +15,7 @@ WITH judged AS (
       WHEN (costs.spot_price IS NULL) != (costs.price_as_of IS NULL) THEN 'price and its reading are not both known'
       WHEN (costs.spot_price IS NULL OR costs.ondemand_price IS NULL) != (costs.price_reason IS NOT NULL) THEN
         'reason does not fit the prices'
-    END AS fault
+    END AS problem
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
 )
@@ -25,7 +25,7 @@ SELECT
   project_id,
   zone,
   instance_id,
-  fault
+  problem
 FROM judged
 -- A row without a violation keeps the invariant.
-WHERE fault IS NOT NULL
+WHERE problem IS NOT NULL

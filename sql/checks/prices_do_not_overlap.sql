@@ -30,7 +30,7 @@ judged AS (
       WHEN valid_to < valid_from THEN 'ends before it begins'
       WHEN next_valid_from IS NOT NULL AND valid_to IS NULL THEN 'still holds beside the next one'
       WHEN next_valid_from < valid_to THEN 'overlaps the next one'
-    END AS fault
+    END AS problem
   FROM rates
 )
 
@@ -41,7 +41,7 @@ SELECT
   sku_id,
   valid_from,
   valid_to,
-  fault
+  problem
 FROM judged
 -- A rate without a violation keeps the invariant.
-WHERE fault IS NOT NULL
+WHERE problem IS NOT NULL
