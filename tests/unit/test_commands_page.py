@@ -40,4 +40,3 @@ def test_a_section_names_every_option_the_rights_and_shows_an_example(name: str)
 
 def test_an_example_does_not_promise_checks_or_tables_that_there_are_not() -> None:
     assert f"\n{len(sql_files('checks'))} checks, all passed\n" in SECTIONS["check"]
-    assert f"All {len(sql_files('tables'))} tables are there" in SECTIONS["doctor"]

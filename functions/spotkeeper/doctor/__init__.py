@@ -1,1 +1,1 @@
-"""What `doctor` knows: what a deployment is made of, what was found of it, and what that means."""
+"""The checks of a deployment: what `terraform plan` cannot show, and what was changed by hand."""

@@ -1,39 +1,14 @@
-"""What a deployment is made of: the names, services, accounts and roles of infra/*.tf, which a test compares."""
+"""The names and roles of a deployment as infra/*.tf makes it; a test compares them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spotkeeper.enforcement.permissions import STOP_PERMISSIONS
 
-SERVICES = (
-    "artifactregistry.googleapis.com",
-    "bigquery.googleapis.com",
-    "cloudbilling.googleapis.com",
-    "cloudbuild.googleapis.com",
-    "cloudfunctions.googleapis.com",
-    "cloudresourcemanager.googleapis.com",
-    "cloudscheduler.googleapis.com",
-    "compute.googleapis.com",
-    "iam.googleapis.com",
-    "logging.googleapis.com",
-    "monitoring.googleapis.com",
-    "pubsub.googleapis.com",
-    "run.googleapis.com",
-    "storage.googleapis.com",
-)
-"""The APIs that every deployment needs; budgets and asset history need one more each."""
-
-BUDGETS_SERVICE = "billingbudgets.googleapis.com"
-ASSETS_SERVICE = "cloudasset.googleapis.com"
-
 TRACKER, ENFORCER = "track-spot-costs", "enforce-budget-limit"
-ENTRY_POINTS = {TRACKER: "track_spot_costs", ENFORCER: "enforce_budget_limit"}
-IDENTITIES = {TRACKER: "tracker", ENFORCER: "enforcer"}
+FUNCTIONS = (TRACKER, ENFORCER)
 CALLERS = {TRACKER: "scheduler", ENFORCER: "delivery"}
-RUNTIME = "python313"
-INGRESS = "ALLOW_INTERNAL_ONLY"
 
-ACCOUNTS = ("tracker", "enforcer", "scheduler", "delivery", "builder")
 BUILDER_ROLES = ("roles/artifactregistry.writer", "roles/logging.logWriter", "roles/storage.objectViewer")
 
 TOPIC, DEAD_LETTER, SUBSCRIPTION, JOB = (
@@ -43,7 +18,6 @@ TOPIC, DEAD_LETTER, SUBSCRIPTION, JOB = (
     "spotkeeper-hourly",
 )
 BUDGET_PUBLISHER = "serviceAccount:billing-budget-alert@system.gserviceaccount.com"
-ACK_SECONDS = 600
 
 TRACKER_INSTANCES, TRACKER_HOME = "spotkeeperTrackerInstances", "spotkeeperTrackerHome"
 ENFORCER_INSTANCES, ENFORCER_HOME = "spotkeeperEnforcerInstances", "spotkeeperEnforcerHome"
@@ -77,7 +51,7 @@ METRICS_PERMISSIONS = ("monitoring.timeSeries.create",)
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Which deployment is looked at; without a region it is that in which the functions are found."""
+    """The deployment to check; without a region, that of the functions."""
 
     project_id: str
     dataset: str
@@ -87,11 +61,6 @@ class Installation:
     def topic(self) -> str:
         """The full name of the budget topic."""
         return f"projects/{self.project_id}/topics/{TOPIC}"
-
-    @property
-    def dead_letter(self) -> str:
-        """The full name of the dead letter topic."""
-        return f"projects/{self.project_id}/topics/{DEAD_LETTER}"
 
     @property
     def records_role(self) -> str:

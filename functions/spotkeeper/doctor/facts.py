@@ -1,4 +1,4 @@
-"""What was found of a deployment. None is what is not there; Unread is what could not be looked at."""
+"""The state of a deployment as it was read: None is what does not exist, Unread what could not be read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Something that could not be looked at, in the words of the service; `denied` when a right to look is missing."""
+    """A part that could not be read, with the message of the service; `denied` when the caller lacks a permission."""
 
     reason: str
     denied: bool = False
@@ -23,12 +23,9 @@ class Function:
 
     region: str
     state: str
-    runtime: str
-    entry_point: str
     account: str
     max_instances: int
     concurrency: int
-    ingress: str
     uri: str
     environment: Mapping[str, str]
 
@@ -54,9 +51,6 @@ class Subscription:
     endpoint: str
     account: str
     audience: str
-    ack_seconds: int
-    dead_letter_topic: str
-    retries_slowly: bool
     detached: bool = False
 
 
@@ -72,7 +66,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The job of Cloud Scheduler; `failure` is the code and message of the last attempt, when that went wrong."""
+    """The Cloud Scheduler job; `failure` is the code and message of the last attempt when it failed."""
 
     state: str
     uri: str
@@ -83,17 +77,8 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A table of BigQuery: its columns by name with their types, and how it is divided."""
-
-    columns: Mapping[str, str]
-    partitioned_by: str | None
-    filter_required: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
-    """The latest run of the tracker that is on record, by its latest hour."""
+    """The latest recorded run of the tracker, by its latest hour."""
 
     hour: datetime
     recorded_at: datetime
@@ -104,7 +89,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """How many cost rows of the last day there are, and how many of them with what price."""
+    """The cost rows of the last day, and how many have an unknown or a stale price."""
 
     rows: int
     unknown: int
@@ -113,7 +98,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """The latest budget message that is on record and is no drill."""
+    """The latest recorded budget notification that is not a drill."""
 
     received_at: datetime
     budget: str
@@ -123,7 +108,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The latest plan that is on record."""
+    """The latest recorded plan."""
 
     made_at: datetime
     stops: int
@@ -134,25 +119,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What Google's services say of the deployment, but for BigQuery."""
-
-    number: str
-    services: Mapping[str, bool] | Unread
-    accounts: Mapping[str, Found[bool]]
-    """Whether each account is enabled."""
+    """The deployment outside BigQuery."""
 
     functions: Mapping[str, Found[Function]]
     invokers: Mapping[str, Found[Policy]]
     roles: Mapping[tuple[str, str], Found[frozenset[str]]]
-    """The permissions of each role of our own, by project and id; a role that was deleted is not there."""
+    """The permissions of each custom role by project and id; None for a deleted one."""
 
     policies: Mapping[str, Found[Policy]]
-    """The policy of each project."""
+    """The IAM policy of each project."""
 
     topic: Found[Policy]
-    dead_letter: Found[Policy]
     subscription: Found[Subscription]
-    subscription_policy: Found[Policy]
     dead_letters: int | Unread | None
     billing_account: Found[str]
     budgets: Sequence[Budget] | Unread
@@ -161,16 +139,14 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What BigQuery says of the deployment."""
+    """The dataset of the deployment and the latest records in it."""
 
     access: Found[frozenset[tuple[str, str]]]
-    """Role and address of everybody who may use the dataset; None when there is no dataset."""
+    """Role and email of every access entry; None when there is no dataset."""
 
-    tables: Mapping[str, Found[Table]]
-    views: Mapping[str, bool] | Unread
     run: Found[Run]
     open_hours: Sequence[datetime] | Unread
-    """The hours of the last two days that are missing or incomplete, but for the latest."""
+    """The missing or incomplete hours of the last two days, without the latest hour."""
 
     prices: Prices | Unread
     notification: Found[Notification]

@@ -1,4 +1,4 @@
-"""What is said of one part of a deployment."""
+"""Findings about the parts of a deployment."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +8,7 @@ from spotkeeper.doctor.facts import Unread
 
 
 class State(StrEnum):
-    """How it is."""
+    """The state of a part."""
 
     OK = "ok"
     PROBLEM = "problem"
@@ -17,28 +17,28 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence about one part, and the command that mends it where there is one."""
+    """One sentence about one part, and the command that fixes a problem."""
 
     about: str
     state: State
     sentence: str
-    mend: str = ""
+    fix: str = ""
 
 
 def ok(about: str, sentence: str) -> Finding:
-    """Say that a part is as it should be."""
+    """Return that a part is as it should be."""
     return Finding(about, State.OK, sentence)
 
 
-def problem(about: str, sentence: str, mend: str) -> Finding:
-    """Say what is wrong, and what mends it."""
-    return Finding(about, State.PROBLEM, sentence, mend)
+def problem(about: str, sentence: str, fix: str) -> Finding:
+    """Return a problem and the command that fixes it."""
+    return Finding(about, State.PROBLEM, sentence, fix)
 
 
 def unknown(about: str, unread: Unread, role: str) -> Finding:
-    """Say why a part could not be looked at, and which role would allow it."""
+    """Return why a part could not be read, and the role that would allow it."""
     advice = f" Ask for {role}." if unread.denied else ""
-    return Finding(about, State.UNKNOWN, f"It could not be looked at: {_ended(unread.reason)}{advice}")
+    return Finding(about, State.UNKNOWN, f"Could not be read: {_ended(unread.reason)}{advice}")
 
 
 def ago(age: timedelta) -> str:

@@ -1,14 +1,11 @@
-"""The two functions: as they are deployed, and the settings that they were given."""
+"""The two functions: their state, settings and callers."""
 
 from collections.abc import Iterator
 
 from spotkeeper.doctor.deployment import (
     CALLERS,
     ENFORCER,
-    ENTRY_POINTS,
-    IDENTITIES,
-    INGRESS,
-    RUNTIME,
+    FUNCTIONS,
     TRACKER,
     Installation,
 )
@@ -23,7 +20,7 @@ _INVOKER = "roles/run.invoker"
 
 
 def tracker_settings(platform: Platform) -> TrackerSettings | None:
-    """Return the settings of the tracker; None when they are wrong or nobody knows them."""
+    """Return the settings of the tracker; None when they are invalid or were not read."""
     found = platform.functions[TRACKER]
     try:
         return TrackerSettings.from_mapping(found.environment) if isinstance(found, Function) else None
@@ -32,7 +29,7 @@ def tracker_settings(platform: Platform) -> TrackerSettings | None:
 
 
 def enforcer_settings(platform: Platform) -> EnforcerSettings | None:
-    """Return the settings of the enforcer; None when they are wrong or nobody knows them."""
+    """Return the settings of the enforcer; None when they are invalid or were not read."""
     found = platform.functions[ENFORCER]
     try:
         return EnforcerSettings.from_mapping(found.environment) if isinstance(found, Function) else None
@@ -41,8 +38,8 @@ def enforcer_settings(platform: Platform) -> EnforcerSettings | None:
 
 
 def functions(installation: Installation, platform: Platform) -> Iterator[Finding]:
-    """Yield how each function is deployed and set, and who may call it."""
-    for name in ENTRY_POINTS:
+    """Yield the state, the settings and the caller of each function."""
+    for name in FUNCTIONS:
         match platform.functions[name]:
             case Unread() as unread:
                 yield unknown(name, unread, "roles/cloudfunctions.viewer on the project")
@@ -50,45 +47,38 @@ def functions(installation: Installation, platform: Platform) -> Iterator[Findin
                 where = f" in {installation.region}" if installation.region else ""
                 yield problem(name, f"There is no function {name}{where}.", DEPLOY)
             case Function() as found:
-                faults = list(_faults(installation, name, found))
-                yield from faults
-                if not faults:
-                    yield ok(name, f"ACTIVE in {found.region}, {found.runtime}, as {found.account}.")
+                problems = list(_problems(installation, name, found))
+                yield from problems
+                if not problems:
+                    yield ok(name, f"ACTIVE in {found.region}, runs as {found.account}.")
                 yield from _settings(installation, name, found)
                 yield from _invoker(installation, platform, name, found)
 
 
-def _faults(installation: Installation, name: str, found: Function) -> Iterator[Finding]:
-    account = installation.email(IDENTITIES[name])
+def _problems(installation: Installation, name: str, found: Function) -> Iterator[Finding]:
     if found.state != "ACTIVE":
         logs = f"gcloud functions logs read {name} --project {installation.project_id} --region {found.region}"
-        yield problem(name, f"It is {found.state or 'in no known state'}, not ACTIVE.", logs)
-    if found.entry_point != ENTRY_POINTS[name]:
-        yield problem(name, f"Its entry point is {found.entry_point}, not {ENTRY_POINTS[name]}.", DEPLOY)
-    if found.runtime != RUNTIME:
-        yield problem(name, f"Its runtime is {found.runtime}; it is tested with {RUNTIME}.", DEPLOY)
-    if found.account != account:
-        yield problem(name, f"It runs as {found.account or 'the default account'}, not as {account}.", DEPLOY)
-    if found.ingress != INGRESS:
-        yield problem(name, f"It takes calls from outside the project ({found.ingress}).", DEPLOY)
+        yield problem(name, f"State {found.state or 'unknown'}, not ACTIVE.", logs)
     if name == ENFORCER and (found.max_instances, found.concurrency) != (1, 1):
-        said = f"Up to {found.max_instances or 'any number of'} instances take {found.concurrency} messages each"
-        yield problem(name, f"{said}: two plans at once would stop too much.", DEPLOY)
+        said = (
+            f"max instances {found.max_instances or 'unlimited'}, concurrency {found.concurrency}, but both must be 1"
+        )
+        yield problem(name, f"{said}: two concurrent plans would stop too many VMs.", DEPLOY)
 
 
 def _settings(installation: Installation, name: str, found: Function) -> Iterator[Finding]:
     about, dataset = f"{name} settings", found.environment.get("DATASET") or "cost_tracking"
     if dataset != installation.dataset:
         again = f"python -m spotkeeper doctor --project {installation.project_id} --dataset {dataset}"
-        yield problem(about, f"It records in dataset {dataset}, not in {installation.dataset}.", again)
+        yield problem(about, f"It writes to dataset {dataset}, not to {installation.dataset}.", again)
     try:
         if name == TRACKER:
             tracker = TrackerSettings.from_mapping(found.environment)
-            yield ok(about, f"It tracks {', '.join(tracker.projects)} and records in {tracker.dataset}.")
+            yield ok(about, f"It tracks {', '.join(tracker.projects)} and writes to {tracker.dataset}.")
         else:
             yield _enforcer_settings(about, EnforcerSettings.from_mapping(found.environment))
     except SettingsError as error:
-        yield problem(about, f"It refuses to start: {error}.", DEPLOY)
+        yield problem(about, f"The function refuses to start: {error}.", DEPLOY)
 
 
 def _enforcer_settings(about: str, settings: EnforcerSettings) -> Finding:
@@ -107,10 +97,10 @@ def _invoker(installation: Installation, platform: Platform, name: str, found: F
     if isinstance(policy, Unread):
         yield unknown(about, policy, "roles/run.viewer on the project")
     elif policy and any((each.role, each.member) == (_INVOKER, member) for each in policy):
-        yield ok(about, f"{member} may call it.")
+        yield ok(about, f"{member} has {_INVOKER}.")
     else:
-        mend = (
+        fix = (
             f"gcloud run services add-iam-policy-binding {name} --project {installation.project_id} "
             f"--region {found.region} --member {member} --role {_INVOKER}"
         )
-        yield problem(about, f"{member} may not call it: every call is refused with 403.", mend)
+        yield problem(about, f"{member} lacks {_INVOKER}: every call is refused with 403.", fix)

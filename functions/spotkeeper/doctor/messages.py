@@ -1,9 +1,8 @@
-"""The way of a budget message: the topic, the subscription, and what was given up."""
+"""The path of a budget notification: topic, subscription and dead letters."""
 
 from collections.abc import Iterator
 
 from spotkeeper.doctor.deployment import (
-    ACK_SECONDS,
     BUDGET_PUBLISHER,
     DEAD_LETTER,
     ENFORCER,
@@ -21,14 +20,14 @@ _PUBLISHER = "roles/pubsub.publisher"
 
 
 def messages(installation: Installation, platform: Platform) -> Iterator[Finding]:
-    """Yield what stands between Cloud Billing and the enforcer."""
+    """Yield the problems between Cloud Billing and the enforcer."""
     match platform.topic:
         case Unread() as unread:
             yield unknown("budget topic", unread, _MAY_LOOK)
         case None:
             yield problem("budget topic", f"There is no topic {TOPIC}: no budget can report.", _DEPLOY)
         case policy:
-            yield ok("budget topic", f"{installation.topic} is there.")
+            yield ok("budget topic", f"{installation.topic} exists.")
             wanted = (TOPIC, BUDGET_PUBLISHER, _PUBLISHER)
             yield granted("Cloud Billing", installation, policy, "topics", wanted)
             yield topic_grant(installation, policy)
@@ -43,73 +42,45 @@ def _subscription(installation: Installation, platform: Platform) -> Iterator[Fi
         case None:
             yield problem("delivery", f"There is no subscription {SUBSCRIPTION}: nothing is delivered.", _DEPLOY)
         case Subscription() as found:
-            faults = list(_subscription_faults(installation, platform, found))
-            yield from faults
-            if not faults:
-                yield ok(
-                    "delivery", f"{SUBSCRIPTION} delivers to the enforcer, retries, and gives up to {DEAD_LETTER}."
-                )
+            problems = list(_subscription_problems(installation, platform, found))
+            yield from problems
+            if not problems:
+                yield ok("delivery", f"{SUBSCRIPTION} delivers to the enforcer.")
 
 
-def _subscription_faults(installation: Installation, platform: Platform, found: Subscription) -> Iterator[Finding]:
+def _subscription_problems(installation: Installation, platform: Platform, found: Subscription) -> Iterator[Finding]:
     at_project = f"{SUBSCRIPTION} --project {installation.project_id}"
-    update = f"gcloud pubsub subscriptions update {at_project}"
     if found.detached or found.topic != installation.topic:
-        told = "is detached" if found.detached else f"is one of {found.topic}"
-        mend = f"gcloud pubsub subscriptions delete {at_project} && make deploy"
-        yield problem("delivery", f"{SUBSCRIPTION} {told}, not of {installation.topic}.", mend)
+        said = "is detached" if found.detached else f"is a subscription of {found.topic}"
+        fix = f"gcloud pubsub subscriptions delete {at_project} && make deploy"
+        yield problem("delivery", f"{SUBSCRIPTION} {said}, not of {installation.topic}.", fix)
     enforcer = platform.functions[ENFORCER]
     if isinstance(enforcer, Function):
-        yield from _push_faults(installation, found, enforcer.uri.rstrip("/"), at_project)
-    if found.dead_letter_topic != installation.dead_letter:
-        said = "What cannot be delivered is lost: there is no dead letter topic"
-        yield problem("delivery", f"{said}.", f"{update} --dead-letter-topic {DEAD_LETTER} --max-delivery-attempts 50")
-    if not found.retries_slowly:
-        said = "A message that failed is tried again at once, and given up within minutes"
-        yield problem("delivery", f"{said}.", f"{update} --min-retry-delay 10s --max-retry-delay 600s")
-    if found.ack_seconds < ACK_SECONDS:
-        said = f"A delivery that takes more than {found.ack_seconds} s is made again meanwhile"
-        yield problem("delivery", f"{said}.", f"{update} --ack-deadline {ACK_SECONDS}")
+        yield from _push_problems(installation, found, enforcer.uri.rstrip("/"), at_project)
 
 
-def _push_faults(installation: Installation, found: Subscription, uri: str, at_project: str) -> Iterator[Finding]:
+def _push_problems(installation: Installation, found: Subscription, uri: str, at_project: str) -> Iterator[Finding]:
     caller = installation.email("delivery")
     push = (
         f"gcloud pubsub subscriptions modify-push-config {at_project} --push-endpoint {uri} "
         f"--push-auth-service-account {caller} --push-auth-token-audience {uri}"
     )
     if not found.endpoint:
-        yield problem("delivery", "Notifications are held: the subscription has no push endpoint.", push)
+        yield problem("delivery", "Notifications are not delivered: the subscription has no push endpoint.", push)
     elif found.endpoint.rstrip("/") != uri:
-        yield problem("delivery", f"It delivers to {found.endpoint}, but the enforcer is {uri}.", push)
+        yield problem("delivery", f"The push endpoint is {found.endpoint}, but the enforcer is {uri}.", push)
     elif (found.account, found.audience.rstrip("/")) != (caller, uri):
-        said = f"It signs as {found.account or 'nobody'} for {found.audience or 'nobody'}"
-        yield problem("delivery", f"{said}, not as {caller} for {uri}.", push)
+        said = f"Pushes are signed by {found.account or 'nobody'} for audience {found.audience or 'none'}"
+        yield problem("delivery", f"{said}, not by {caller} for {uri}.", push)
 
 
 def _dead_letters(installation: Installation, platform: Platform) -> Iterator[Finding]:
-    agent = f"serviceAccount:service-{platform.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-    for about, kind, policy, wanted in (
-        ("giving up: publish", "topics", platform.dead_letter, (DEAD_LETTER, agent, _PUBLISHER)),
-        (
-            "giving up: forward",
-            "subscriptions",
-            platform.subscription_policy,
-            (SUBSCRIPTION, agent, "roles/pubsub.subscriber"),
-        ),
-    ):
-        if isinstance(policy, Unread):
-            yield unknown(about, policy, _MAY_LOOK)
-        elif policy is not None:
-            yield granted(about, installation, policy, kind, wanted)
-    if platform.dead_letter is None:
-        yield problem("dead letters", f"There is no topic {DEAD_LETTER}.", _DEPLOY)
-    elif isinstance(platform.dead_letters, Unread):
+    if isinstance(platform.dead_letters, Unread):
         yield unknown("dead letters", platform.dead_letters, "roles/monitoring.viewer on the project")
     elif platform.dead_letters is None:
-        yield unknown("dead letters", Unread("Cloud Monitoring has no figure of the last half hour"), "")
+        yield unknown("dead letters", Unread("Cloud Monitoring has no data point for the last 30 minutes"), "")
     elif platform.dead_letters:
         pull = f"gcloud pubsub subscriptions pull {DEAD_LETTER} --project {installation.project_id} --limit 10"
-        yield problem("dead letters", f"{platform.dead_letters} messages were given up.", pull)
+        yield problem("dead letters", f"{platform.dead_letters} undelivered messages are in {DEAD_LETTER}.", pull)
     else:
-        yield ok("dead letters", "No message was given up.")
+        yield ok("dead letters", f"No message is in {DEAD_LETTER}.")

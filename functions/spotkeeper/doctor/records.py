@@ -1,66 +1,26 @@
-"""The dataset: its tables and views, and how new what was recorded is."""
+"""The records: how fresh and how complete they are, the latest notification and the latest plan."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from spotkeeper.doctor.deployment import JOB, TRACKER, Installation
-from spotkeeper.doctor.facts import Function, Notification, Plan, Platform, Records, Run, Table, Unread
+from spotkeeper.doctor.facts import Function, Notification, Plan, Platform, Records, Run, Unread
 from spotkeeper.doctor.findings import Finding, ago, ok, problem, unknown
 
 LATEST_RUN = timedelta(hours=2)
 LATEST_PRICES = timedelta(hours=24)
 LATEST_NOTIFICATION = timedelta(hours=24)
 MOST_UNPRICED = 0.05
-"""As the alert on prices has it, unless it is set otherwise."""
+"""The default threshold of the alert policy on prices."""
 
 _MAY_LOOK = "roles/bigquery.dataViewer on the dataset and roles/bigquery.jobUser on the project"
 _DEPLOY = "make deploy"
 
 
-def tables(
-    installation: Installation, records: Records, expected: Mapping[str, Table], views: frozenset[str]
-) -> Iterator[Finding]:
-    """Yield whether the dataset has the tables and views that it should."""
+def data(installation: Installation, platform: Platform, records: Records, now: datetime) -> Iterator[Finding]:
+    """Yield how fresh and how complete the records are."""
     if records.access is None:
         yield problem("dataset", f"There is no dataset {installation.project_id}.{installation.dataset}.", _DEPLOY)
-        return
-    wrong = [finding for name, table in expected.items() for finding in _table(name, table, records)]
-    yield from wrong
-    if not wrong:
-        yield ok("tables", f"All {len(expected)} tables are there, with their columns.")
-    if isinstance(records.views, Unread):
-        yield unknown("views", records.views, _MAY_LOOK)
-    elif missing := sorted(view for view in views if not records.views.get(view, False)):
-        yield problem("views", f"Not there: {', '.join(missing)}.", _DEPLOY)
-    else:
-        yield ok("views", f"All {len(views)} views are there.")
-
-
-def _table(name: str, expected: Table, records: Records) -> Iterator[Finding]:
-    about = f"table {name}"
-    match records.tables.get(name):
-        case Unread() as unread:
-            yield unknown(about, unread, _MAY_LOOK)
-        case None:
-            yield problem(about, "It is not there.", _DEPLOY)
-        case found:
-            if missing := sorted(expected.columns.keys() - found.columns.keys()):
-                yield problem(about, f"It has no column {', '.join(missing)}.", _DEPLOY)
-            if other := sorted(
-                column for column, kind in expected.columns.items() if found.columns.get(column, kind) != kind
-            ):
-                told = ", ".join(f"{column} is {found.columns[column]}" for column in other)
-                yield problem(about, f"Not of the type that is written: {told}.", _DEPLOY)
-            if found.partitioned_by != expected.partitioned_by:
-                told = f"by {found.partitioned_by}" if found.partitioned_by else "not"
-                yield problem(about, f"It is divided {told}, not by {expected.partitioned_by}.", _DEPLOY)
-            if expected.filter_required and not found.filter_required:
-                yield problem(about, "A query without a filter on its days is not refused, and reads it all.", _DEPLOY)
-
-
-def data(installation: Installation, platform: Platform, records: Records, now: datetime) -> Iterator[Finding]:
-    """Yield how new the records are, and how complete."""
-    if records.access is None:
         return
     tracker = platform.functions[TRACKER]
     region = tracker.region if isinstance(tracker, Function) else installation.region or "REGION"
@@ -78,14 +38,18 @@ def _run(records: Records, now: datetime, run_now: str, read_log: str) -> Iterat
         case Unread() as unread:
             yield unknown("last run", unread, _MAY_LOOK)
         case None:
-            yield problem("last run", "The tracker has recorded nothing in the last week.", run_now)
+            yield problem("last run", "The tracker has recorded no run in the last week.", run_now)
         case Run() as run:
             when = ago(now - run.recorded_at)
             if now - run.recorded_at > LATEST_RUN:
-                yield problem("last run", f"The tracker last recorded an hour {when}.", read_log)
+                yield problem("last run", f"The tracker last recorded a run {when}.", read_log)
             if not run.complete:
-                what = ", ".join(run.gaps) or "something"
-                yield problem("last run", f"The hour of {run.hour:%Y-%m-%d %H:%M} lacks {what}.", read_log)
+                what = ", ".join(run.gaps) or "an unnamed source"
+                yield problem(
+                    "last run",
+                    f"The hour of {run.hour:%Y-%m-%d %H:%M} UTC is incomplete: {what} was not read.",
+                    read_log,
+                )
             if run.complete and now - run.recorded_at <= LATEST_RUN:
                 yield ok("last run", f"The hour of {run.hour:%Y-%m-%d %H:%M} UTC was recorded {when}, complete.")
 
@@ -129,14 +93,14 @@ def _notification(installation: Installation, records: Records, now: datetime) -
             yield unknown("last notification", unread, _MAY_LOOK)
         case None:
             said = "No budget notification was recorded in the last week"
-            yield problem("last notification", f"{said}: does any budget report?", look)
+            yield problem("last notification", f"{said}: check that a budget publishes to the topic.", look)
         case Notification() as last:
             when, said = ago(now - last.received_at), f"about {last.budget}: {last.verdict} ({last.reason})"
             if now - last.received_at > LATEST_NOTIFICATION:
-                sentence = f"The last one came {when}, though budgets report several times an hour."
+                sentence = f"The last notification is from {when}; Cloud Billing sends several per day."
                 yield problem("last notification", sentence, look)
             else:
-                yield ok("last notification", f"It came {when}, {said}.")
+                yield ok("last notification", f"Received {when}, {said}.")
 
 
 def _plan(records: Records, now: datetime) -> Iterator[Finding]:
@@ -146,9 +110,9 @@ def _plan(records: Records, now: datetime) -> Iterator[Finding]:
         case None:
             yield ok("last plan", "None in the last week: no budget was exceeded, and there was no drill.")
         case Plan() as plan:
-            what = f"{plan.stops} stops, {'in a drill' if plan.drill else plan.mode}"
+            what = f"{plan.stops} stops, {'drill' if plan.drill else plan.mode}"
             if plan.missing_permissions:
                 lacks = ", ".join(plan.missing_permissions)
                 yield problem("last plan", f"The enforcer lacked {lacks} {ago(now - plan.made_at)}.", _DEPLOY)
             else:
-                yield ok("last plan", f"It was made {ago(now - plan.made_at)}: {what}.")
+                yield ok("last plan", f"Made {ago(now - plan.made_at)}: {what}.")

@@ -1,4 +1,4 @@
-"""What Google's services say of a deployment, by plain REST: one call a question, and none that changes anything."""
+"""Read a deployment over REST, one call per question; nothing is changed."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -6,15 +6,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
 
 from spotkeeper.doctor.deployment import (
-    ACCOUNTS,
-    ASSETS_SERVICE,
     DEAD_LETTER,
-    ENTRY_POINTS,
+    FUNCTIONS,
     JOB,
-    SERVICES,
     SUBSCRIPTION,
     TOPIC,
     Installation,
@@ -47,36 +43,32 @@ HOSTS = {
     "IAM": "iam.googleapis.com",
     "Pub/Sub": "pubsub.googleapis.com",
     "Resource Manager": "cloudresourcemanager.googleapis.com",
-    "Service Usage": "serviceusage.googleapis.com",
 }
 _DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _MESSAGE = re.compile(r'"message":\s*"((?:[^"\\]|\\.)*)"')
 _POLICY_VERSION = 3
-"""The version whose policies tell of conditions: https://cloud.google.com/iam/docs/policies#versions"""
+"""The version whose policies contain conditions: https://cloud.google.com/iam/docs/policies#versions"""
 
 _PAGE = "100"
 _share = number(0, 1000)
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""How it shows that an answer is not of the form that its reference promises."""
+"""The exceptions of a reader whose response is not in the documented form."""
 
 
 class PlatformReader:
-    """Looks at one deployment; what it may not look at becomes Unread, and what is not there None."""
+    """Reads one deployment; what cannot be read becomes Unread, and what does not exist None."""
 
     def __init__(self, installation: Installation, endpoint: str | None, patience: timedelta) -> None:
         self._at = installation
         self._services = {name: HttpCalls(name, host, endpoint, patience) for name, host in HOSTS.items()}
 
     def read(self, now: datetime) -> Platform:
-        """Return all that can be found out; raises UnavailableError when not even the project can be asked for."""
-        number = self._number()
+        """Return the deployment; raises UnavailableError when the project itself cannot be read."""
+        self._check_project()
         functions = self._functions()
         region = next((each.region for each in functions.values() if isinstance(each, Function)), self._at.region)
         account = self._found(self._billing_account)
         found = Platform(
-            number=number,
-            services=self._services_enabled(number),
-            accounts={name: self._found(partial(self._account, name)) for name in ACCOUNTS},
             functions=functions,
             invokers={
                 name: self._found(partial(self._invokers, name, each.region))
@@ -86,18 +78,16 @@ class PlatformReader:
             roles={},
             policies={},
             topic=self._found(partial(self._pubsub_policy, f"topics/{TOPIC}")),
-            dead_letter=self._found(partial(self._pubsub_policy, f"topics/{DEAD_LETTER}")),
             subscription=self._found(self._subscription),
-            subscription_policy=self._found(partial(self._pubsub_policy, f"subscriptions/{SUBSCRIPTION}")),
             dead_letters=self._found(partial(self._dead_letters, now)),
             billing_account=account,
             budgets=self._all(partial(self._budgets, account)) if isinstance(account, str) else (),
-            job=self._found(partial(self._job, region)) if region else Unread("the region is not known; say --region"),
+            job=self._found(partial(self._job, region)) if region else Unread("the region is not known; set --region"),
         )
         return self._with_rights(found)
 
     def _with_rights(self, found: Platform) -> Platform:
-        """Which roles and policies to look at, the functions' settings say."""
+        """The roles and policies to read follow from the settings of the functions."""
         needed = needed_roles(self._at, tracker_settings(found), enforcer_settings(found))
         projects = sorted({self._at.project_id, *(project for project, _ in needed)})
         return Platform(
@@ -129,39 +119,19 @@ class PlatformReader:
         except _MALFORMED as error:
             return unreadable(error)
 
-    def _number(self) -> str:
-        """The number of the project; a project that is not there is refused like one that nobody may see."""
+    def _check_project(self) -> None:
+        """Raise UnavailableError when the project does not exist, or the caller may not see it."""
         project_id = self._at.project_id
         try:
             answer = self._call("Resource Manager", "GET", f"/v3/projects/{project_id}")
         except CallError as error:
             if error.status in (*_DENIED, HTTPStatus.NOT_FOUND):
-                message = f"project {project_id} is not there, or you may not see it: {told(error)}"
+                message = f"project {project_id} does not exist, or you may not see it: {error_message(error)}"
                 raise UnavailableError(message) from error
             raise
-        number = str(answer.get("name", "")).rpartition("/")[2]
-        if not number:
-            message = f"Resource Manager: the project is told without its number: {str(answer)[:200]}"
+        if not str(answer.get("name", "")).startswith("projects/"):
+            message = f"Resource Manager: unexpected response: no project name in {str(answer)[:200]}"
             raise UnavailableError(message)
-        return number
-
-    def _services_enabled(self, number: str) -> Mapping[str, bool] | Unread:
-        """https://cloud.google.com/service-usage/docs/reference/rest/v1/services/batchGet."""
-        names = (*SERVICES, ASSETS_SERVICE)
-        query = urlencode([("names", f"projects/{number}/services/{name}") for name in names])
-
-        def read() -> Mapping[str, bool]:
-            answer = self._call("Service Usage", "GET", f"/v1/projects/{number}/services:batchGet?{query}")
-            states = {str(each["name"]).rpartition("/")[2]: each["state"] for each in answer["services"]}
-            return {name: states.get(name) == "ENABLED" for name in names}
-
-        return self._all(read)
-
-    def _account(self, name: str) -> bool:
-        """https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts/get."""
-        project_id = self._at.project_id
-        answer = self._call("IAM", "GET", f"/v1/projects/{project_id}/serviceAccounts/{self._at.email(name)}")
-        return answer["email"] == self._at.email(name) and not answer.get("disabled", False)
 
     def _functions(self) -> dict[str, Found[Function]]:
         """https://cloud.google.com/functions/docs/reference/rest/v2/projects.locations.functions/list."""
@@ -172,7 +142,7 @@ class PlatformReader:
             return {str(each["name"]).rpartition("/")[2]: _function(each) for each in answers}
 
         found = self._all(read)
-        return {name: found if isinstance(found, Unread) else found.get(name) for name in ENTRY_POINTS}
+        return {name: found if isinstance(found, Unread) else found.get(name) for name in FUNCTIONS}
 
     def _pages(self, service: str, path: str, items: str) -> list[dict[str, Any]]:
         """All items of a list; one of which a part cannot be reached, or that turns in a circle, is none."""
@@ -221,9 +191,6 @@ class PlatformReader:
             endpoint=str(push.get("pushEndpoint", "")),
             account=str(token.get("serviceAccountEmail", "")),
             audience=str(token.get("audience", "")),
-            ack_seconds=int(answer.get("ackDeadlineSeconds", 0)),
-            dead_letter_topic=str((answer.get("deadLetterPolicy") or {}).get("deadLetterTopic", "")),
-            retries_slowly="retryPolicy" in answer,
             detached=bool(answer.get("detached", False)),
         )
 
@@ -284,17 +251,17 @@ class PlatformReader:
 
 
 def unread(error: CallError) -> Unread:
-    """Return why something could not be looked at."""
-    return Unread(told(error), denied=error.status in _DENIED)
+    """Return why a part could not be read."""
+    return Unread(error_message(error), denied=error.status in _DENIED)
 
 
 def unreadable(error: Exception) -> Unread:
-    """Return that an answer could not be understood."""
-    return Unread(f"the answer is not of the form that was expected ({type(error).__name__}: {error})")
+    """Return that a response could not be parsed."""
+    return Unread(f"unexpected response ({type(error).__name__}: {error})")
 
 
-def told(error: Exception) -> str:
-    """Return the sentence in which a service refused: its answer has it as JSON."""
+def error_message(error: Exception) -> str:
+    """Return the error message of a service from the JSON of its response."""
     message = _MESSAGE.search(str(error))
     service = str(error).partition(":")[0]
     return f"{service}: {message[1]}" if message else str(error)
@@ -316,16 +283,13 @@ def _policy(answer: Mapping[str, Any]) -> Policy:
 
 
 def _function(answer: Mapping[str, Any]) -> Function:
-    build, service = answer.get("buildConfig") or {}, answer.get("serviceConfig") or {}
+    service = answer.get("serviceConfig") or {}
     return Function(
         region=str(answer["name"]).split("/")[3],
         state=str(answer["state"]),
-        runtime=str(build.get("runtime", "")),
-        entry_point=str(build.get("entryPoint", "")),
         account=str(service.get("serviceAccountEmail", "")),
         max_instances=int(service.get("maxInstanceCount", 0)),
         concurrency=int(service.get("maxInstanceRequestConcurrency", 1)),
-        ingress=str(service.get("ingressSettings", "")),
         uri=str(service.get("uri", "")),
         environment={str(name): str(value) for name, value in (service.get("environmentVariables") or {}).items()},
     )

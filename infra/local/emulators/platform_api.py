@@ -25,7 +25,6 @@ from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import Clock, parse, rfc3339
 from infra.local.fleet.fleet import FLEET_START, Fleet
 
-MOST_SERVICES = 30
 MAY_NOT = "The caller does not have permission"
 
 
@@ -79,8 +78,6 @@ def routes(platform: Platform) -> list[Route]:
     return [
         route("/v3/projects/{project}", "resource_manager", "projects.get", _project, "GET"),
         route("/v3/projects/{project}:getIamPolicy", "resource_manager", "getIamPolicy", _project_policy, "POST"),
-        route(f"{at}/services:batchGet", "service_usage", "services.batchGet", _services, "GET"),
-        route(f"{at}/serviceAccounts/{{email}}", "iam", "serviceAccounts.get", _one("serviceAccounts/{email}"), "GET"),
         route(f"{at}/roles/{{role}}", "iam", "roles.get", _one("roles/{role}"), "GET"),
         route("/v2/projects/{project}/locations/{region}/functions", "functions", "list", _functions, "GET"),
         route(
@@ -91,13 +88,6 @@ def routes(platform: Platform) -> list[Route]:
             "GET",
         ),
         route(f"{at}/topics/{{name}}:getIamPolicy", "pubsub", "topics.getIamPolicy", _policy("topics/{name}"), "GET"),
-        route(
-            f"{at}/subscriptions/{{name}}:getIamPolicy",
-            "pubsub",
-            "subscriptions.getIamPolicy",
-            _policy("subscriptions/{name}"),
-            "GET",
-        ),
         route(f"{at}/subscriptions/{{name}}", "pubsub", "subscriptions.get", _one("subscriptions/{name}"), "GET"),
         route("/v3/projects/{project}/timeSeries", "monitoring", "timeSeries.list", _waiting, "GET"),
         route(f"{at}/billingInfo", "billing", "getBillingInfo", _one("billingInfo"), "GET"),
@@ -163,24 +153,6 @@ def _project_policy(platform: Platform, call: Call) -> object:
         for each in policy["bindings"]
     ]
     return {**policy, "version": 1, "bindings": bindings}
-
-
-def _services(platform: Platform, call: Call) -> object:
-    call.only("names")
-    _known_project(platform, call)
-    names = call.lists.get("names", ())
-    if not 0 < len(names) <= MOST_SERVICES:
-        raise ApiError(400, f"names: from 1 to {MOST_SERVICES} services, not {len(names)}")
-    parent = f"projects/{call.path['project']}"
-    if wrong := [name for name in names if not name.startswith(f"{parent}/services/")]:
-        raise ApiError(400, f"The parent of {wrong[0]} is not {parent}.")
-    enabled = platform.resources["services"]
-    return {
-        "services": [
-            {"name": name, "parent": parent, "state": "ENABLED" if enabled.get(name.split("/")[-1]) else "DISABLED"}
-            for name in names
-        ]
-    }
 
 
 def _functions(platform: Platform, call: Call) -> object:

@@ -1,9 +1,7 @@
-"""What BigQuery says of a deployment: its dataset, tables and views, and the latest of what was recorded."""
+"""Read the dataset of a deployment: its access entries and the latest records."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
 
 from google.api_core.exceptions import BadRequest, Forbidden, NotFound
 from google.cloud import bigquery
@@ -11,12 +9,12 @@ from google.cloud.bigquery import ScalarQueryParameter
 from google.cloud.bigquery.table import Row
 
 from spotkeeper.doctor.deployment import Installation
-from spotkeeper.doctor.facts import Found, Notification, Plan, Prices, Records, Run, Table, Unread
+from spotkeeper.doctor.facts import Found, Notification, Plan, Prices, Records, Run, Unread
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 
 QUERY_SECONDS = 120.0
-"""Seconds that one question may take."""
+"""Seconds that one query may take."""
 
 _WEEK, _TWO_DAYS, _DAY, _HOUR = timedelta(days=7), timedelta(days=2), timedelta(days=1), timedelta(hours=1)
 
@@ -68,7 +66,7 @@ LIMIT 1
 
 
 class RecordsReader:
-    """Looks at one dataset; what it may not look at becomes Unread, and what is not there None."""
+    """Reads one dataset; what cannot be read becomes Unread, and what does not exist None."""
 
     def __init__(self, installation: Installation, endpoint: str | None, patience: timedelta) -> None:
         self._client = bigquery.Client(
@@ -79,13 +77,11 @@ class RecordsReader:
         self._dataset = bigquery.DatasetReference(installation.project_id, installation.dataset)
         self._retry = retry(patience)
 
-    def read(self, names: Iterable[str], now: datetime) -> Records:
-        """Return all that can be found out about these tables, and what was recorded up to now."""
+    def read(self, now: datetime) -> Records:
+        """Return the access entries of the dataset, and the latest records up to now."""
         since = now - _WEEK
         return Records(
             access=self._found(self._access),
-            tables={name: self._found(partial(self._table, name)) for name in names},
-            views=_there(self._found(self._views), {}),
             run=self._found(lambda: _run(self._rows(_RUN, since))),
             open_hours=_there(self._found(lambda: _open(self._rows(_HOURS, now - _TWO_DAYS))), []),
             prices=_there(self._found(lambda: _prices(self._rows(_PRICES, now - _DAY))), Prices(0, 0, 0)),
@@ -112,14 +108,6 @@ class RecordsReader:
         dataset = self._client.get_dataset(self._dataset, retry=self._retry, timeout=TIMEOUT)
         return frozenset((str(each.role), str(each.entity_id)) for each in dataset.access_entries)
 
-    def _table(self, name: str) -> Table:
-        found = self._client.get_table(self._dataset.table(name), retry=self._retry, timeout=TIMEOUT)
-        return table_from(found.to_api_repr())
-
-    def _views(self) -> Mapping[str, bool]:
-        listed = self._client.list_tables(self._dataset, retry=self._retry, timeout=TIMEOUT)
-        return {each.table_id: each.table_type == "VIEW" for each in listed}
-
     def _rows(self, query: str, since: datetime) -> list[Row]:
         configuration = bigquery.QueryJobConfig(
             default_dataset=self._dataset, query_parameters=[ScalarQueryParameter("since", "TIMESTAMP", since)]
@@ -128,24 +116,9 @@ class RecordsReader:
         rows = job.result(retry=self._retry, timeout=QUERY_SECONDS)
         found = list(rows)
         if not rows.schema:
-            message = "BigQuery: a query was answered without its columns"
+            message = "BigQuery: unexpected response: a query result without a schema"
             raise UnavailableError(message)
         return found
-
-
-def table_from(resource: Mapping[str, Any]) -> Table:
-    """Return a table from BigQuery's resource, which the files in sql/tables are as well."""
-    partitioning = resource.get("timePartitioning") or {}
-    required = resource.get("requirePartitionFilter", partitioning.get("requirePartitionFilter", False))
-    kinds = {"INTEGER": "INT64", "BOOLEAN": "BOOL", "FLOAT": "FLOAT64", "RECORD": "STRUCT"}
-    return Table(
-        columns={
-            str(field["name"]): kinds.get(str(field["type"]), str(field["type"]))
-            for field in resource["schema"]["fields"]
-        },
-        partitioned_by=partitioning.get("field"),
-        filter_required=bool(required),
-    )
 
 
 def _there[Fact](found: Found[Fact], otherwise: Fact) -> Fact | Unread:
