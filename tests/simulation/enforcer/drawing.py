@@ -149,6 +149,9 @@ class _Drawing:
             minimum_age_minutes=chance.choice((0, 0, 0, 30)),
             grace_seconds=chance.choice((0, 0, 60, 300)),
             restart=chance.random() < (0.9 if kind.month_end else 0.3),
+            max_age_minutes=chance.choice((120, 120, 120, 30)),
+            per_day_total=50 if kind.simple else chance.choice((50, 50, 50, 4)),
+            spare_local_ssd=chance.random() < 0.2,
         )
 
     def _rule(self, budget: str) -> Rule:

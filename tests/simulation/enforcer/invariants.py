@@ -66,13 +66,10 @@ NAMES: tuple[str, ...] = (
 )
 
 NOT_YET: Mapping[str, str] = {
-    "protected_vms_keep_running": "a date anywhere in the label's value is taken for its last day",
-    "gke_nodes_keep_running": "nodes with the label goog-k8s-cluster-name alone and of groups gk3- are not known",
     "only_spot_vms_in_scope_stop": "a resumed plan does not ask for the scope again",
     "only_allowed_priorities_stop": "a resumed plan does not ask for the priority again",
     "vms_started_after_their_plan_keep_running": "a resumed plan does not ask for the start time",
     "earlier_periods_stop_nothing": "a plan goes on when the period ends in its grace period",
-    "old_messages_stop_nothing": "a message may be of any age",
     "overtaken_plans_stop_nothing": "a resumed plan does not ask for newer messages",
     "alert_cap_holds": "a duplicate after eight days plans once more",
     "daily_cap_holds": "a day is a calendar day and not the last 24 hours",
@@ -80,11 +77,7 @@ NOT_YET: Mapping[str, str] = {
     "total_cap_holds": "there is no cap for all budgets together",
     "nothing_restarts_above_a_threshold": "other budgets and periods are not asked before a restart",
     "only_our_stops_are_restarted": "a VM that a person stopped is recorded as stopped by a resumed plan",
-    "old_messages_start_nothing": "a message may be of any age",
-    "contradicted_messages_start_nothing": "a message is not compared with the tracker's rows",
     "contradicted_messages_supersede_nothing": "a message is not compared with the tracker's rows",
-    "superseded_messages_start_nothing": "a duplicate after eight days is taken for news",
-    "superseded_messages_plan_nothing": "a duplicate after eight days is taken for news",
     "gaps_do_not_reverse_the_order": "a zone that does not answer leaves its VMs out of the order",
     "lost_local_ssds_are_named": "the reason of a stop does not name its local SSDs",
     "recorded_stops_are_ours": "a VM found stopped by a resumed plan counts as stopped by it",

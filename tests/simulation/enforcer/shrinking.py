@@ -45,7 +45,16 @@ def _fewest[T](items: tuple[T, ...], still: Callable[[tuple[T, ...]], bool]) -> 
 def _simpler(story: Story) -> Iterator[Callable[[Story], Story]]:
     """Changes that make a story simpler."""
     unset = Policy()
-    for field in ("minimum_age_minutes", "grace_seconds", "restart", "unlabelled", "snoozed_until", "mode"):
+    for field in (
+        "minimum_age_minutes",
+        "grace_seconds",
+        "restart",
+        "unlabelled",
+        "snoozed_until",
+        "mode",
+        "per_day_total",
+        "max_age_minutes",
+    ):
         yield _with_policy(**{field: getattr(unset, field)})
     for budget in story.policy.rules:
         plain = Rule(budget, ())
