@@ -23,8 +23,9 @@ def stoppable_vms_stop_within_a_few_alerts(facts: Facts, delivery: Delivery) -> 
         return None
     waiting = _stoppable(facts, delivery, rule)
     stopped = any(each.delivery is delivery and each.effective for each in facts.journal.stops)
-    if stopped or not waiting or not _counts(facts, delivery, rule):
+    if stopped or not waiting:
         facts.chances.pop(rule.budget, None)
+    if stopped or not waiting or not _counts(facts, delivery, rule):
         return None
     count, earlier = facts.chances.get(rule.budget, (0, waiting))
     if not waiting & earlier:
@@ -42,20 +43,23 @@ def stoppable_vms_stop_within_a_few_alerts(facts: Facts, delivery: Delivery) -> 
 def stopped_vms_restart_within_a_few_alerts(facts: Facts, delivery: Delivery) -> str | None:
     """Where the policy restarts, a VM stopped in an earlier month starts within a few alerts under budget.
 
-    An alert counts when it is new, current, undisturbed and credible, and no budget has reached a threshold.
+    As many as it takes to try every VM that was ever stopped, those gone since as well, and two more. An alert counts
+    when it is new, current, undisturbed and credible, and no budget has reached a threshold.
     """
     rule, key = delivery.rule, f"restart {delivery.message.budget}"
     if rule is None or not delivery.first:
         return None
     waiting = _restartable(facts, delivery, rule)
     started = any(each.delivery is delivery for each in facts.journal.starts)
-    if started or not waiting or not _asks_for_restarts(facts, delivery):
+    if started or not waiting:
         facts.chances.pop(key, None)
+    if started or not waiting or not _asks_for_restarts(facts, delivery):
         return None
     count, earlier = facts.chances.get(key, (0, waiting))
     waiting = waiting & earlier or waiting
     facts.chances[key] = count + 1, waiting
-    if count + 1 <= -(-len(waiting) // rule.per_alert) + _SPARE_ALERTS:
+    tried = {each.vm.number for each in facts.journal.stops if each.effective}
+    if count + 1 <= -(-len(tried) // rule.per_alert) + _SPARE_ALERTS:
         return None
     facts.chances.pop(key)
     names = ", ".join(sorted(facts.world.vms[number].name for number in waiting))
