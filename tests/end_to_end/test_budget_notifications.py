@@ -93,7 +93,7 @@ def test_a_message_over_budget_stops_what_its_plan_names_and_the_same_message_ag
     ("message_id", "cost", "start", "verdict"),
     [
         ("under-1", 400, JULY, "under_budget"),
-        ("june-1", 5000, JUNE, "earlier_period"),
+        ("june-1", 5000, JUNE, "period_mismatch"),
     ],
 )
 def test_other_messages_stop_nothing_and_are_recorded(

@@ -65,11 +65,21 @@ def meaning_of(said: Said | None, policy: Policy) -> Meaning:
     if said.currency != rule.get("currency", "USD") or said.budget <= 0:
         return Meaning("other_currency" if said.currency != rule.get("currency", "USD") else "unusable_amount")
     start, end = period_of(said.period or rule.get("period", "month"), said.published)
-    if said.interval_start < start:
-        return Meaning("earlier_period", end)
-    if said.interval_start >= end or said.interval_start - start >= timedelta(days=1):
-        return Meaning("malformed", end)
-    return Meaning(_of_amounts(said, policy, rule), end)
+    if start <= said.interval_start < min(end, start + timedelta(days=1)):
+        return Meaning(_of_amounts(said, policy, rule), end)
+    return Meaning(_of_another_period(said, rule, start), end)
+
+
+def _of_another_period(said: Said, rule: Mapping[str, Any], present: datetime) -> str:
+    """Return the verdict on a message that is not about the present period of the rule.
+
+    One of Cloud Billing starts with a period of the rule's kind, and comes by three days after its end.
+    """
+    start, end = period_of(said.period or rule.get("period", "month"), said.interval_start)
+    starts_with_it = said.interval_start - start < timedelta(days=1)
+    if said.period is None and not (starts_with_it and said.published < end + timedelta(days=3)):
+        return "period_mismatch"
+    return "earlier_period" if said.interval_start < present else "malformed"
 
 
 def priorities(said: Said, policy: Policy) -> set[str]:

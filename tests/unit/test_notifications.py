@@ -219,6 +219,28 @@ def test_a_body_that_is_no_notification_is_refused_with_the_reason(body: object,
 
 
 @pytest.mark.parametrize(
+    ("attributes", "body"),
+    [
+        ({"billingAccountId": ACCOUNT, "anomalyId": "7"}, {"costImpact": 9}),
+        ({"schemaVersion": "1.0"}, {"anomalyName": "a", "projectName": "projects/1"}),
+    ],
+)
+def test_a_notification_of_an_anomaly_is_named_as_one(attributes: dict[str, object], body: dict[str, object]) -> None:
+    assert refusal(envelope(body, attributes)) == (
+        "a notification of a cost anomaly, not of a budget: give anomalies a topic of their own"
+    )
+    assert read(envelope(BODY | body)).budget_id == BUDGET_ID
+
+
+def test_a_push_without_its_wrapper_is_named_as_one() -> None:
+    found = read_notification(BODY)
+
+    assert isinstance(found, Malformed)
+    assert found.reason.startswith("pushed without its wrapper, so that no attribute names the budget: switch off")
+    assert json.loads(found.message.body) == BODY
+
+
+@pytest.mark.parametrize(
     ("data", "told"),
     [
         (None, "the message has no data"),

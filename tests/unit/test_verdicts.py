@@ -30,7 +30,7 @@ SECOND = timedelta(seconds=1)
 STEPS = steps(("0.8", "low"), ("1.0", "medium"), ("1.2", "high"))
 TRACKER_STOPS = policy(rule(responses={Source.BILLING: Response.WARN, Source.TRACKER: Response.STOP}))
 OVER, NEARING, UNDER = VerdictName.OVER_BUDGET, VerdictName.NEARING_BUDGET, VerdictName.UNDER_BUDGET
-EARLIER = VerdictName.EARLIER_PERIOD
+EARLIER, MISMATCH = VerdictName.EARLIER_PERIOD, VerdictName.PERIOD_MISMATCH
 
 
 def verdict(said: BudgetNotification | Malformed, used: Policy | None = None, now: datetime = NOW) -> Verdict:
@@ -206,7 +206,7 @@ def test_a_first_step_beyond_the_budget_leaves_what_is_over_it_alone() -> None:
             "120.00 USD of 100.00 USD spent (120.0%), but source tracker may only warn",
         ),
         (
-            notification(start=at("2026-06-01T07:00:00")),
+            notification(start=at("2026-06-01T07:00:00"), published=at("2026-07-03T00:00:00")),
             policy(),
             EARLIER,
             "notification for an earlier month (2026-06-01T07:00:00Z); the current month started 2026-07-01T07:00:00Z",
@@ -284,11 +284,11 @@ def test_a_snooze_does_not_hide_that_the_budget_is_not_reached() -> None:
         # a period that starts at midnight UTC, or up to eight hours before midnight in Los Angeles, is the same month
         ("2026-08-01T00:00:00", "2026-08-01T07:00:00", OVER),
         ("2026-07-31T23:00:00", "2026-08-01T07:00:00", OVER),
-        ("2026-07-31T22:59:59", "2026-08-01T07:00:00", EARLIER),
+        ("2026-07-31T22:59:59", "2026-08-01T07:00:00", MISMATCH),
         # daylight saving begins on 2026-03-08 and ends on 2026-11-01
         ("2026-03-01T08:00:00", "2026-04-01T06:59:59", OVER),
         ("2026-03-01T08:00:00", "2026-04-01T07:00:00", EARLIER),
-        ("2026-02-28T23:59:59", "2026-03-08T12:00:00", EARLIER),
+        ("2026-02-28T23:59:59", "2026-03-08T12:00:00", MISMATCH),
         ("2026-10-01T07:00:00", "2026-11-01T06:59:59", OVER),
         ("2026-10-01T07:00:00", "2026-11-01T07:00:00", EARLIER),
         ("2026-11-01T07:00:00", "2026-11-01T09:30:00", OVER),
@@ -317,21 +317,26 @@ def test_a_monthly_budget_counts_only_in_its_own_month_of_los_angeles(start: str
         (PeriodKind.QUARTER, "2026-10-01T07:00:00", "2027-01-01T08:00:00", EARLIER),
         (PeriodKind.QUARTER, "2026-01-01T08:00:00", "2026-04-01T06:59:59", OVER),
         (PeriodKind.QUARTER, "2026-01-01T08:00:00", "2026-04-01T07:00:00", EARLIER),
-        (PeriodKind.QUARTER, "2026-08-01T07:00:00", "2026-08-15T00:00:00", VerdictName.MALFORMED),
+        (PeriodKind.QUARTER, "2026-08-01T07:00:00", "2026-08-15T00:00:00", MISMATCH),
         (PeriodKind.QUARTER, "2026-07-02T06:59:59", "2026-08-15T00:00:00", OVER),
-        (PeriodKind.QUARTER, "2026-07-02T07:00:00", "2026-08-15T00:00:00", VerdictName.MALFORMED),
-        (PeriodKind.YEAR, "2026-08-01T07:00:00", "2026-08-15T00:00:00", VerdictName.MALFORMED),
+        (PeriodKind.QUARTER, "2026-07-02T07:00:00", "2026-08-15T00:00:00", MISMATCH),
+        (PeriodKind.YEAR, "2026-08-01T07:00:00", "2026-08-15T00:00:00", MISMATCH),
         (PeriodKind.YEAR, "2026-01-01T08:00:00", "2027-01-01T07:59:59", OVER),
         (PeriodKind.YEAR, "2026-01-01T08:00:00", "2027-01-01T08:00:00", EARLIER),
-        (PeriodKind.MONTH, "2026-07-01T07:00:00", "2026-08-15T00:00:00", EARLIER),
+        (PeriodKind.MONTH, "2026-07-01T07:00:00", "2026-08-04T06:59:59", EARLIER),
+        (PeriodKind.MONTH, "2026-07-01T07:00:00", "2026-08-04T07:00:00", MISMATCH),
+        (PeriodKind.MONTH, "2026-07-01T07:00:00", "2026-08-15T00:00:00", MISMATCH),
+        (PeriodKind.MONTH, "2026-01-01T08:00:00", "2026-07-15T10:00:00", MISMATCH),
+        (PeriodKind.MONTH, "2026-07-10T07:00:00", "2026-07-15T10:00:00", MISMATCH),
+        (PeriodKind.QUARTER, "2026-01-01T08:00:00", "2026-07-15T10:00:00", MISMATCH),
         (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T08:00:00", "2026-11-02T07:59:59", OVER),
         (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T08:00:00", "2026-11-02T08:00:00", EARLIER),
-        (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-07T23:59:59", "2026-06-01T00:00:00", EARLIER),
+        (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-07T23:59:59", "2026-06-01T00:00:00", MISMATCH),
         (
             CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)),
             "2026-11-02T08:00:00",
             "2026-06-01T00:00:00",
-            VerdictName.MALFORMED,
+            MISMATCH,
         ),
         (CustomPeriod(date(2028, 2, 29), date(2028, 2, 29)), "2028-02-29T08:00:00", "2028-03-01T07:59:59", OVER),
         (CustomPeriod(date(2028, 2, 29), date(2028, 2, 29)), "2028-02-29T08:00:00", "2028-03-01T08:00:00", EARLIER),
@@ -349,9 +354,32 @@ def test_messages_of_a_monthly_budget_are_not_taken_for_those_of_a_quarter() -> 
     found = verdict(notification(start=at("2026-08-01T07:00:00")), policy(rule(period=PeriodKind.QUARTER)))
 
     assert found.reason == (
-        "costIntervalStart is 2026-08-01T07:00:00Z, but the quarter of the policy started "
-        "2026-07-01T07:00:00Z: set the budget's period"
+        "the rule's period does not fit this budget: costIntervalStart is 2026-08-01T07:00:00Z, but the quarter of the "
+        "policy started 2026-07-01T07:00:00Z: set period to that of the budget"
     )
+
+
+def test_a_yearly_budget_under_a_monthly_rule_is_named_in_july() -> None:
+    said = notification("1500", "1000", start=at("2026-01-01T08:00:00"), published=at("2026-07-15T10:00:00"))
+    found = verdict(said, now=at("2026-07-15T10:00:00"))
+
+    assert found.name is MISMATCH
+    assert found.reason == (
+        "the rule's period does not fit this budget: costIntervalStart is 2026-01-01T08:00:00Z, but the month of the "
+        "policy started 2026-07-01T07:00:00Z: set period to year"
+    )
+
+
+def test_a_message_that_is_delivered_weeks_late_is_of_an_earlier_period_and_no_other_budget() -> None:
+    said = notification(start=at("2026-06-01T07:00:00"), published=at("2026-06-20T00:00:00"))
+
+    assert verdict(said).name is EARLIER
+
+
+@pytest.mark.parametrize("cost", ["0", "-3"])
+def test_a_budget_of_which_nothing_is_spent_may_be_covered_by_credits(cost: str) -> None:
+    assert ", or credits cover the cost; the lowest threshold is " in verdict(notification(cost)).reason
+    assert "credits" not in verdict(notification("0.01")).reason
 
 
 def test_a_budget_of_fixed_dates_that_is_over_says_so() -> None:

@@ -6,6 +6,7 @@ https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications#
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,12 @@ DRILL = "spotkeeper-drill"
 
 REPLAYED_AT = "spotkeeper-replayed-at"
 """The attribute with the original publish time of a replayed message; ignored outside a replay."""
+
+_ANOMALY = "anomal"
+"""In the names of attributes or fields of what Cloud Billing's anomaly detection publishes."""
+
+_UNWRAPPED = {"costAmount", "budgetAmount"}
+_WITHOUT_WRAPPER = "pushed without its wrapper, so that no attribute names the budget: switch off payload unwrapping of the subscription"
 
 _LARGEST_AMOUNT = 10**18
 _SMALLEST_AMOUNT = Decimal("1e-9")
@@ -74,7 +81,10 @@ def read_notification(data: object, *, replay: bool = False) -> BudgetNotificati
     Never raises: a message that cannot be read is Malformed, with the reason. In a replay, the publish time is that of
     the attribute `spotkeeper-replayed-at`.
     """
-    envelope = _object(_object(data).get("message"))
+    pushed = _object(data)
+    if pushed.keys() >= _UNWRAPPED and "message" not in pushed:
+        return Malformed(Message("", None, {}, json.dumps(pushed)[:_LONGEST_BODY]), _WITHOUT_WRAPPER)
+    envelope = _object(pushed.get("message"))
     attributes = {
         name: _writable(value) for name, value in _object(envelope.get("attributes")).items() if isinstance(value, str)
     }
@@ -100,6 +110,9 @@ def _message(envelope: Mapping[str, object], attributes: Mapping[str, str], body
 
 def _notification(message: Message, body: Mapping[str, object], *, replay: bool) -> BudgetNotification:
     attributes = message.attributes
+    if "budgetId" not in attributes and any(_ANOMALY in name.lower() for name in (*attributes, *body)):
+        refusal = "a notification of a cost anomaly, not of a budget: give anomalies a topic of their own"
+        raise RefusedRequestError(refusal)
     published_at = message.published_at
     if replay and REPLAYED_AT in attributes:
         published_at = parse_time(REPLAYED_AT, attributes[REPLAYED_AT])

@@ -7,12 +7,18 @@ from enum import StrEnum
 
 from spotkeeper.enforcement.history import History
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
-from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Policy, Priority, Response
+from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, CustomPeriod, Policy, Priority, Response
 from spotkeeper.periods import Period, PeriodKind, budget_period, latest_closed_hour, rfc3339
 
 _ONE_DAY = timedelta(days=1)
 _EARLIEST_START = timedelta(hours=8)
 """A budget whose period starts at midnight UTC starts up to eight hours before midnight in America/Los_Angeles."""
+
+_LAST_REPORTS = timedelta(days=3)
+"""For two days a budget goes on reporting the period before; a day is spare.
+
+https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications
+"""
 
 _MOST_DECIMALS = 9
 
@@ -30,6 +36,7 @@ class VerdictName(StrEnum):
     TOO_OLD = "too_old"
     CONTRADICTED = "contradicted"
     EARLIER_PERIOD = "earlier_period"
+    PERIOD_MISMATCH = "period_mismatch"
     UNKNOWN_BUDGET = "unknown_budget"
     OTHER_CURRENCY = "other_currency"
     UNUSABLE_AMOUNT = "unusable_amount"
@@ -102,6 +109,8 @@ def _of_period(notification: BudgetNotification, policy: Policy, rule: BudgetRul
     period = current_period(notification.period, rule, now)
     start = notification.interval_start
     early = _EARLIEST_START if period.kind not in (PeriodKind.HOUR, PeriodKind.DAY) else timedelta(0)
+    if notification.period is None and not _fits(notification, rule, period, early):
+        return Verdict(VerdictName.PERIOD_MISMATCH, _mismatch(notification, period), rule, period)
     if start < period.start - early:
         began = f"{rfc3339(start)}); the current {period.kind} started {rfc3339(period.start)}"
         earlier = f"notification for an earlier {period.kind} ({began}"
@@ -109,15 +118,39 @@ def _of_period(notification: BudgetNotification, policy: Policy, rule: BudgetRul
     if period.kind is PeriodKind.CUSTOM and now >= period.end:
         over = f"the budget ended {rfc3339(period.end)}"
         return Verdict(VerdictName.EARLIER_PERIOD, over, rule, period)
-    if start - period.start >= _ONE_DAY and start < period.end:
-        other = f"costIntervalStart is {rfc3339(start)}, but the {period.kind} of the policy started "
-        return Verdict(VerdictName.MALFORMED, f"{other}{rfc3339(period.start)}: set the budget's period", rule, period)
     if start >= period.end:
         later = (
             f"costIntervalStart {rfc3339(start)} is after the end of the current {period.kind}, {rfc3339(period.end)}"
         )
         return Verdict(VerdictName.MALFORMED, later, rule, period)
     return _of_amounts(notification, policy, rule, period, now)
+
+
+def _fits(notification: BudgetNotification, rule: BudgetRule, period: Period, early: timedelta) -> bool:
+    """Whether a budget with the rule's period can have sent this.
+
+    A budget reports its own period, and for two days after its end still that one. A period that starts within one of
+    the rule's, or ended longer before the message was published, is that of another kind of budget.
+    """
+    start = notification.interval_start
+    if isinstance(rule.period, CustomPeriod):
+        return -early <= start - period.start < _ONE_DAY
+    own = rule.period_at(start + early)
+    return start - own.start < _ONE_DAY and notification.published_at < own.end + _LAST_REPORTS
+
+
+def _mismatch(notification: BudgetNotification, period: Period) -> str:
+    start = notification.interval_start
+    kinds = [
+        kind
+        for kind in (PeriodKind.MONTH, PeriodKind.QUARTER, PeriodKind.YEAR)
+        if abs(budget_period(kind, notification.published_at).start - start) < _ONE_DAY
+    ]
+    advice = f"set period to {' or '.join(kinds)}" if kinds else "set period to that of the budget"
+    return (
+        f"the rule's period does not fit this budget: costIntervalStart is {rfc3339(start)}, but the {period.kind} of "
+        f"the policy started {rfc3339(period.start)}: {advice}"
+    )
 
 
 def _of_amounts(
@@ -127,6 +160,7 @@ def _of_amounts(
     reached = [step for step in rule.steps if notification.cost >= notification.budget * step.threshold]
     if not reached:
         lowest = _percent(rule.steps[0].threshold)
+        spent += ", or credits cover the cost" if notification.cost <= 0 else ""
         return Verdict(VerdictName.UNDER_BUDGET, f"{spent}; the lowest threshold is {lowest}", rule, period)
     if not policy.is_news(notification.published_at, now):
         limit = f"a message older than {policy.max_message_age_minutes} minutes stops nothing"
