@@ -1,4 +1,4 @@
--- How far are our costs from what Cloud Billing charged, VM by VM?
+-- How far are the recorded costs from what Cloud Billing charged, VM by VM?
 -- Grain: one Spot VM and UTC day that our rows or the detailed billing export know.
 --
 -- Exists only where the detailed usage cost export is configured. billed is the cost of the VM's Spot SKUs of Compute
