@@ -78,10 +78,6 @@ def test_all_that_is_missing_is_named() -> None:
         (Shape("n2-new-4", None, None), "the size of machine type n2-new-4 is not known"),
         (Shape("n2-new-4", Decimal(4), None), "the size of machine type n2-new-4 is not known"),
         (shape("e2-standard-4", local_ssd_gib=375), "no rule for local SSD of machine type e2-standard-4"),
-        (
-            shape("n1-standard-4", gpu_type="nvidia-tesla-t4-vws", gpu_count=1),
-            "no Spot rate for gpu:nvidia-tesla-t4-vws in us-central1",
-        ),
     ],
     ids=lambda value: getattr(value, "machine_type", None),
 )
@@ -89,6 +85,14 @@ def test_what_has_no_certain_rule_has_no_price_and_says_why(unpriced: Shape, rea
     price = BOOK.price(unpriced, IOWA, SPOT)
 
     assert (price.usd_per_hour, price.components, price.reason) == (None, (), reason)
+
+
+def test_the_gpu_of_a_virtual_workstation_is_priced_as_the_plain_gpu() -> None:
+    plain = shape("n1-standard-4", gpu_type="nvidia-tesla-t4", gpu_count=1)
+    workstation = replace(plain, gpu_type="nvidia-tesla-t4-vws")
+
+    assert BOOK.price(workstation, IOWA, SPOT) == BOOK.price(plain, IOWA, SPOT)
+    assert BOOK.price(plain, IOWA, SPOT).usd_per_hour is not None
 
 
 def test_a_price_is_of_one_market_and_one_region() -> None:

@@ -35,6 +35,9 @@ def components_of(shape: Shape) -> tuple[ShapeComponent, ...]:
 
 
 _CUSTOM = "custom-"
+_WORKSTATION = "-vws"
+"""A virtual workstation (`nvidia-tesla-t4-vws`) is billed as the plain GPU and a license, which has no Spot price.
+https://cloud.google.com/compute/gpus-pricing"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def bill_of(shape: Shape) -> dict[str, Decimal] | Unpriceable:
         return {family.per_gpu: Decimal(family.slices or shape.gpu_count)}
     bill = {family.flat: Decimal(1)} if family.flat else _cores_and_memory(family, shape, vcpus, memory_gib)
     if shape.gpu_count:
-        bill[f"gpu:{shape.gpu_type}"] = Decimal(shape.gpu_count)
+        bill[f"gpu:{(shape.gpu_type or 'unknown').removesuffix(_WORKSTATION)}"] = Decimal(shape.gpu_count)
     if shape.local_ssd_gib:
         bill[family.local_ssd] = Decimal(shape.local_ssd_gib)
     return bill

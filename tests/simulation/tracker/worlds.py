@@ -50,7 +50,7 @@ WORLDS: Mapping[str, NamedWorld] = {
     "local SSD from a month of 30 days into one of 31": _world(
         replace(SMALL, local_ssd=True, start=datetime(2026, 6, 30, 12, tzinfo=UTC)), "local_ssd_is_priced_by_the_month"
     ),
-    "virtual workstations": _world(replace(SMALL, workstations=True), "all_machines_are_priced"),
+    "virtual workstations": _world(replace(SMALL, workstations=True)),
     "preempted in the first minute": _world(replace(SMALL, first_minute=True), "first_minute_is_billed_as_google_does"),
     "metadata without key or value": _world(replace(SMALL, odd_metadata=True)),
     "runs late, doubled and out of order": _world(replace(SMALL, runs="irregular", relabels=True, hours=60)),
@@ -88,7 +88,6 @@ WORLDS: Mapping[str, NamedWorld] = {
         "machines_are_as_they_ran",
         "prices_are_true_or_marked",
         "local_ssd_is_priced_by_the_month",
-        "all_machines_are_priced",
         "first_minute_is_billed_as_google_does",
         "alerts_are_sent",
         "rows_are_as_in_memory",
