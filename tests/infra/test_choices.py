@@ -112,24 +112,26 @@ def test_every_file_is_hcl_and_of_a_size_to_read() -> None:
     assert set(long) <= {"policy.tf", "variables.tf"}
 
 
-@pytest.mark.parametrize("kind", CHOICES)
-def test_a_choice_is_one_of_those_that_there_are(kind: str) -> None:
-    for path, allowed in CHOICES[kind].items():
-        values = {value for where, value in found(kind) if where == path}
-        assert values, f"{kind}.{path} is not set"
-        assert values <= allowed, f"{kind}.{path}"
+def test_every_choice_is_set_to_one_of_those_that_there_are() -> None:
+    odd = {
+        f"{kind}.{path}": values
+        for kind, choices in CHOICES.items()
+        for path, allowed in choices.items()
+        if not (values := {value for where, value in found(kind) if where == path}) or values - allowed
+    }
+
+    assert odd == {}
 
 
-@pytest.mark.parametrize("where", SECONDS)
-def test_a_duration_is_one_that_google_takes(where: str) -> None:
-    kind, _, path = where.partition(".")
-    least, most = SECONDS[where]
-    values = [str(value) for each, value in found(kind) if each == path]
+def test_every_duration_is_one_that_google_takes() -> None:
+    odd = {
+        where: values
+        for where, (least, most) in SECONDS.items()
+        if not (values := _values_at(where))
+        or not all(re.fullmatch(r"\d+s", value) and least <= int(value[:-1]) <= most for value in values)
+    }
 
-    assert values
-    for value in values:
-        assert re.fullmatch(r"\d+s", value)
-        assert least <= int(value[:-1]) <= most
+    assert odd == {}
 
 
 def test_an_alert_waits_a_time_that_google_takes() -> None:
@@ -146,18 +148,17 @@ def test_every_duration_is_looked_at() -> None:
     assert {where for where, value in pairs if re.fullmatch(r"\d+s", str(value))} == SECONDS.keys()
 
 
-@pytest.mark.parametrize("kind", sorted({block.kind for block in resources()}))
-def test_every_word_is_a_choice_a_duration_or_free(kind: str) -> None:
-    words = {(path, value) for path, value in found(kind) if isinstance(value, str) and "${" not in value}
-    free = {
-        (path, value) for path, value in words if path.rpartition(".")[2] in FORMS and path not in CHOICES.get(kind, {})
+def test_every_word_is_a_choice_a_duration_or_free() -> None:
+    odd = {
+        f"{kind}.{path}": value
+        for kind in {block.kind for block in resources()}
+        for path, value in found(kind)
+        if isinstance(value, str) and "${" not in value
+        if path not in CHOICES.get(kind, {}) and f"{kind}.{path}" not in SECONDS
+        if not re.fullmatch(FORMS.get(path.rpartition(".")[2], r"(?!)"), value)
     }
 
-    assert {path for path, _ in words - free} <= CHOICES.get(kind, {}).keys() | {
-        where.partition(".")[2] for where in SECONDS if where.startswith(f"{kind}.")
-    }
-    for path, value in free:
-        assert re.fullmatch(FORMS[path.rpartition(".")[2]], value), f"{kind}.{path}"
+    assert odd == {}
 
 
 def test_a_function_has_less_time_than_google_gives() -> None:
@@ -229,3 +230,8 @@ def test_a_query_is_of_a_metric_there_is_and_its_brackets_are_closed(name: str) 
         "sum_over_time",
     }
     assert re.findall(r"\[(\d+[mhd])]", query)
+
+
+def _values_at(where: str) -> list[str]:
+    kind, _, path = where.partition(".")
+    return [str(value) for each, value in found(kind) if each == path]

@@ -13,7 +13,7 @@ import pytest
 
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.tracking.settings import TrackerSettings
-from tests.infra.terraform_files import INFRA, ROOT, local_values, outputs
+from tests.infra.terraform_files import INFRA, ROOT, leaves, local_values, outputs, resource
 from tests.infra.test_settings_contract import LOCAL_ONLY, read_by
 
 DOCS = ROOT / "docs"
@@ -68,12 +68,17 @@ def unknown(command: str) -> list[str]:
 
 
 @needs_gcloud
-@pytest.mark.parametrize("path", WITH_COMMANDS, ids=lambda path: path.name)
-def test_gcloud_has_every_command_and_flag_that_is_written(path: Path) -> None:
-    found = {command: unknown(command) for command in commands(path)}
+def test_gcloud_has_every_command_and_flag_that_is_written() -> None:
+    written = {path.name: commands(path) for path in WITH_COMMANDS}
+    odd = {
+        f"{name}: {command}": problems
+        for name, found in written.items()
+        for command in found
+        if (problems := unknown(command))
+    }
 
-    assert found
-    assert {command: faults for command, faults in found.items() if faults} == {}
+    assert [name for name, found in written.items() if not found] == []
+    assert odd == {}
 
 
 @needs_gcloud
@@ -133,23 +138,49 @@ def test_the_settings_given_by_hand_are_settings_and_none_is_missing() -> None:
     assert enforcer <= read_by(EnforcerSettings)
 
 
-@pytest.mark.parametrize("name", ["retry_policy", "ack_deadline_seconds"])
-def test_the_subscription_made_by_hand_is_that_of_terraform(name: str) -> None:
-    [made] = [command for command in commands(BY_HAND) if "subscriptions create spotkeeper-enforcer" in command]
-    body = (INFRA / "enforcer.tf").read_text()
-    flags = {
-        "retry_policy": [("min-retry-delay", "minimum_backoff"), ("max-retry-delay", "maximum_backoff")],
-        "ack_deadline_seconds": [
-            ("ack-deadline", "ack_deadline_seconds"),
-            ("max-delivery-attempts", "max_delivery_attempts"),
-        ],
-    }[name]
+FUNCTION = {
+    "runtime": "runtime",
+    "entry-point": "entry_point",
+    "memory": "available_memory",
+    "cpu": "available_cpu",
+    "timeout": "timeout_seconds",
+    "max-instances": "max_instance_count",
+    "concurrency": "max_instance_request_concurrency",
+}
+BY_HAND_AND_BY_TERRAFORM = {
+    ("subscriptions create spotkeeper-enforcer", "google_pubsub_subscription.enforcer"): {
+        "min-retry-delay": "minimum_backoff",
+        "max-retry-delay": "maximum_backoff",
+        "ack-deadline": "ack_deadline_seconds",
+        "max-delivery-attempts": "max_delivery_attempts",
+    },
+    ("functions deploy track-spot-costs", "google_cloudfunctions2_function.tracker"): FUNCTION,
+    ("functions deploy enforce-budget-limit", "google_cloudfunctions2_function.enforcer"): FUNCTION,
+    ("scheduler jobs create http spotkeeper-hourly", "google_cloud_scheduler_job.hourly"): {
+        "attempt-deadline": "attempt_deadline",
+        "max-retry-attempts": "retry_count",
+        "min-backoff": "min_backoff_duration",
+        "max-backoff": "max_backoff_duration",
+        "max-doublings": "max_doublings",
+        "http-method": "http_method",
+        "time-zone": "time_zone",
+    },
+}
+"""The commands of docs/without-terraform.md and the resources that are the same: each flag and its attribute."""
 
-    for flag, attribute in flags:
-        [by_hand] = re.findall(rf"--{flag} (\S+)", made)
-        by_terraform = re.search(rf'\b{attribute}\s*=\s*"?(\w+)', body)
-        assert by_terraform is not None
-        assert by_hand == by_terraform[1], flag
+
+def test_what_is_made_by_hand_is_what_terraform_makes() -> None:
+    differing = {}
+    for (command, address), flags in BY_HAND_AND_BY_TERRAFORM.items():
+        [made] = [each for each in commands(BY_HAND) if command in each]
+        body = {path.rpartition(".")[2]: value for path, value in leaves(resource(*address.split(".")))}
+        for flag, attribute in flags.items():
+            by_hand = re.findall(rf"--{flag} (\S+)", made)
+            by_terraform = str(body[attribute])
+            if [value.removesuffix("s") for value in by_hand] != [by_terraform.removesuffix("s")]:
+                differing[f"{command} --{flag}"] = (by_hand, by_terraform)
+
+    assert differing == {}
 
 
 def test_the_outputs_that_the_documentation_names_are_there() -> None:
