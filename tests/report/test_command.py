@@ -71,8 +71,8 @@ def test_a_view_of_days_is_asked_for_days(kind: type[ViewRow]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--days", "0"], "'0' is no number of days from 1 to 400"),
-        (["--days", "week"], "'week' is no number of days from 1 to 400"),
+        (["--days", "0"], "'0' is not a number of days from 1 to 400"),
+        (["--days", "week"], "'week' is not a number of days from 1 to 400"),
     ],
 )
 def test_a_wrong_number_of_days_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:

@@ -1,34 +1,27 @@
-"""Saved catalogs: files with what the Cloud Billing Catalog's API answered, page after page."""
-
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from spotkeeper.pricing.skus import CatalogReading
-
-if TYPE_CHECKING:
-    pass
+"""Saved catalogs: files with the pages of the Cloud Billing Catalog API."""
 
 import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import parse_time
 from spotkeeper.pricing.catalog import read_catalog
-from spotkeeper.pricing.skus import ForeignCurrencyError, MalformedSkuError, Sku, sku_from_json
+from spotkeeper.pricing.skus import CatalogReading, ForeignCurrencyError, MalformedSkuError, Sku, sku_from_json
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_MOST_SHOWN = 200
+_LONGEST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """A catalog that was read: where, when, and whether to its end.
+    """A catalog with its source, time and completeness.
 
     The time is that of the reading; of a file it is the latest time at which one of its prices came into effect.
     """
@@ -122,7 +115,7 @@ def _pages(text: str, path: Path) -> Iterator[SavedPage]:
             if isinstance(part, dict) and "skuId" not in part and ("skus" in part or not part):
                 yield _page(part, path)
             elif isinstance(part, dict) and "error" in part and "skuId" not in part:
-                message = f"{path} holds an error in place of a page: {json.dumps(part['error'])[:_MOST_SHOWN]}"
+                message = f"{path} holds an error in place of a page: {json.dumps(part['error'])[:_LONGEST_SHOWN]}"
                 raise RefusedRequestError(message)
             else:
                 bare.append(part)
@@ -133,7 +126,7 @@ def _pages(text: str, path: Path) -> Iterator[SavedPage]:
 def _page(part: dict[str, Any], path: Path) -> SavedPage:
     skus = part.get("skus", [])
     if not isinstance(skus, list):
-        message = f"{path} holds a page whose skus are {json.dumps(skus)[:_MOST_SHOWN]}, not a list"
+        message = f"{path} holds a page whose skus are {json.dumps(skus)[:_LONGEST_SHOWN]}, not a list"
         raise RefusedRequestError(message)
     return SavedPage(skus, more=bool(part.get("nextPageToken")))
 

@@ -1,4 +1,4 @@
-"""What the commands share that look at recorded data: the project, the dataset, the time, and how to reach BigQuery."""
+"""The arguments of commands that read recorded data: project, dataset and time, and the settings for BigQuery."""
 
 import argparse
 import os
@@ -17,22 +17,25 @@ _READ = ("PROJECT_ID", "DATASET", "BIGQUERY_ENDPOINT", "RETRY_TIMEOUT_SECONDS", 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the project and the dataset."""
     parser.add_argument(
-        "--project", metavar="ID", default=os.environ.get("PROJECT_ID"), help="of the dataset (PROJECT_ID)"
+        "--project", metavar="ID", default=os.environ.get("PROJECT_ID"), help="project of the dataset (PROJECT_ID)"
     )
     parser.add_argument(
-        "--dataset", metavar="NAME", default=os.environ.get("DATASET", _DATASET), help=f"(DATASET, {_DATASET})"
+        "--dataset",
+        metavar="NAME",
+        default=os.environ.get("DATASET", _DATASET),
+        help=f"(DATASET; default: {_DATASET})",
     )
 
 
 def add_time_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
-    """Add a time; without it the argument is None, which stands for now."""
-    parser.add_argument("--at", metavar="TIME", type=_time, help=f"{meaning} (now)")
+    """Add a time; None stands for now."""
+    parser.add_argument("--at", metavar="TIME", type=_time, help=f"{meaning} (default: now)")
 
 
 def chosen_project(arguments: argparse.Namespace) -> str:
-    """Return the project; raises RefusedRequestError when none is named."""
+    """Return the project; raises RefusedRequestError when it is missing."""
     if not arguments.project:
-        message = "--project is missing: say which project has the dataset, or set PROJECT_ID"
+        message = "--project is missing: name the project of the dataset, or set PROJECT_ID"
         raise RefusedRequestError(message)
     return str(arguments.project)
 

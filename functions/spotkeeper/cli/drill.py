@@ -1,4 +1,4 @@
-"""`drill`: send a marked notification through the real topic, and show what the function recorded of it."""
+"""`drill`: publish a marked notification to the real topic, and show the plan that the function recorded."""
 
 import argparse
 import os
@@ -24,14 +24,18 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = subparsers.add_parser(
         "drill",
-        help="test the whole way of a budget notification, without stopping anything",
+        help="test the path of a budget notification end to end; nothing is stopped",
         description="Publish a marked test notification to the budget topic, wait until the function has recorded its "
         "plan, and show it with the permissions the function lacks. Exit code 1: it lacks some, or recorded nothing.",
     )
     add_budget_arguments(parser)
     parser.add_argument("--topic", default=os.environ.get("BUDGET_TOPIC"), help="projects/P/topics/T (BUDGET_TOPIC)")
     parser.add_argument(
-        "--wait", metavar="SECONDS", type=int, default=120, help="how long to wait for the record (120)"
+        "--wait",
+        metavar="SECONDS",
+        type=int,
+        default=120,
+        help="how long to wait (default: %(default)s)",
     )
     return parser
 
@@ -61,17 +65,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(rows: list[dict[str, Any]]) -> int:
-    told = rows[0]
-    print(f"{told['verdict']}: {told['reason']}")
-    for gap in told["gaps"]:
+    delivery = rows[0]
+    print(f"{delivery['verdict']}: {delivery['reason']}")
+    for gap in delivery["gaps"]:
         print(f"not read: {gap}")
     for line in aligned([_row(row) for row in rows if row["event"]]):
         print(line)
-    for permission in told["missing_permissions"]:
+    for permission in delivery["missing_permissions"]:
         print(f"MISSING PERMISSION: {permission}")
-    if not told["missing_permissions"]:
+    if not delivery["missing_permissions"]:
         print("The function has every permission it needs. Nothing was stopped: this was a drill.")
-    return 1 if told["missing_permissions"] else 0
+    return 1 if delivery["missing_permissions"] else 0
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What `plan` and `drill` share: the settings, the budget that is meant, and the notification made up for it."""
+"""The arguments of `plan` and `drill`, and the budget notification made from them."""
 
 import argparse
 import json
@@ -17,10 +17,10 @@ from spotkeeper.periods import rfc3339
 
 def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the amounts, the budget and the time."""
-    parser.add_argument("--cost", metavar="AMOUNT", type=_amount, required=True, help="what would be spent")
-    parser.add_argument("--budget", metavar="AMOUNT", type=_amount, required=True, help="of how much")
-    parser.add_argument("--budget-id", metavar="ID", help="a budget of the policy; may be left out if it has just one")
-    add_time_argument(parser, "the time to plan for")
+    parser.add_argument("--cost", metavar="AMOUNT", type=_amount, required=True, help="assumed spend")
+    parser.add_argument("--budget", metavar="AMOUNT", type=_amount, required=True, help="assumed amount of the budget")
+    parser.add_argument("--budget-id", metavar="ID", help="id of a budget in the policy; optional if it has only one")
+    add_time_argument(parser, "plan as of this time")
 
 
 def enforcer_settings() -> EnforcerSettings:
@@ -42,7 +42,7 @@ def chosen_rule(settings: EnforcerSettings, budget_id: str | None) -> BudgetRule
 def body(arguments: argparse.Namespace, rule: BudgetRule, at: datetime) -> bytes:
     """Return a notification of these amounts in the present period of the budget."""
     fields = {
-        "budgetDisplayName": "made up at the command line",
+        "budgetDisplayName": "test from the command line",
         "costAmount": float(arguments.cost),
         "costIntervalStart": rfc3339(rule.period_at(at).start),
         "budgetAmount": float(arguments.budget),
@@ -72,6 +72,6 @@ def _amount(value: str) -> Decimal:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite():
-        message = f"{value!r} is no amount such as 1200 or 99.50"
+        message = f"{value!r} is not an amount such as 1200 or 99.50"
         raise argparse.ArgumentTypeError(message)
     return amount

@@ -1,4 +1,4 @@
-"""Find the command, run it, and tell of an error in one sentence."""
+"""Run a command; print an error as one sentence."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ _INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="spotkeeper", description="What Spot VMs cost, and what keeps them within a budget."
+        prog="spotkeeper", description="The cost of Spot VMs, and the stops that keep it within a budget."
     )
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -32,13 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except (SettingsError, RefusedRequestError, UnavailableError) as error:
-        return _tell(str(error))
+        return _fail(str(error))
     except OSError as error:
-        return _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return code
 
 
-def _tell(message: str) -> int:
+def _fail(message: str) -> int:
     print(f"spotkeeper: {message}", file=sys.stderr)
     return _CANNOT
 

@@ -16,9 +16,9 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = subparsers.add_parser(
         "price",
-        help="what a machine type costs an hour and a month, as Spot and on demand",
+        help="price of a machine type per hour and month, Spot and on-demand",
         description="List prices from the Cloud Billing Catalog, with every part and its SKU. "
-        "Exit code 1: a price is unknown, and why is said.",
+        "Exit code 1: a price is unknown; the reason is printed.",
     )
     parser.add_argument(
         "machine_type", metavar="TYPE", nargs="?", help="such as n2-standard-8 or n2-custom-8-16384-ext"
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.all:
         return _run_all(arguments)
     if arguments.machine_type is None or arguments.region is None:
-        message = "say which machine type and --region, or --all"
+        message = "name a machine type and --region, or use --all"
         raise RefusedRequestError(message)
     from spotkeeper.cli.quotes import as_json, as_text, quote
 

@@ -23,7 +23,7 @@ _UNIT_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What is asked for and what it costs in each market."""
+    """A shape and its price in each market."""
 
     shape: Shape
     region: str
@@ -37,7 +37,7 @@ class Quote:
 
     @property
     def saving_percent(self) -> Decimal | None:
-        """How much cheaper Spot is than on-demand; None when one of both is unknown."""
+        """The discount of Spot against on-demand in percent; None when either price is unknown."""
         spot, ondemand = (self.prices[market].usd_per_hour for market in (Market.SPOT, Market.ON_DEMAND))
         return None if spot is None or ondemand is None else (1 - spot / ondemand) * 100
 
@@ -48,12 +48,12 @@ def quote(shape: Shape, region: str, book: PriceBook, catalog: Catalog) -> Quote
 
 
 def status(price: Price) -> PriceStatus:
-    """Return how sure a price is that was just read from a catalog."""
+    """Return the status of a price from a catalog that was just read."""
     return PriceStatus.UNKNOWN if price.usd_per_hour is None else PriceStatus.EXACT
 
 
 def as_json(asked: Quote) -> str:
-    """Return a quote as JSON; amounts are texts, since JSON's numbers are not decimal."""
+    """Return a quote as JSON; amounts are strings, since JSON numbers are not decimal."""
     shape, catalog, saving = asked.shape, asked.catalog, asked.saving_percent
     return json.dumps(
         {
@@ -110,8 +110,8 @@ def _lines(asked: Quote) -> Iterator[str]:
     for market, price in asked.prices.items():
         known = price.usd_per_hour
         amounts = ["-", "-"] if known is None else [exact(known), cents(known * HOURS_PER_MONTH)]
-        told = f"{status(price)}: {price.reason}" if price.reason else str(status(price))
-        summary.append([MARKET_WORDS[market], *amounts, told])
+        shown = f"{status(price)}: {price.reason}" if price.reason else str(status(price))
+        summary.append([MARKET_WORDS[market], *amounts, shown])
     yield from aligned(summary, right=frozenset({1, 2}))
     if asked.saving_percent is not None:
         yield f"Spot saves {cents(asked.saving_percent)} %"

@@ -1,4 +1,4 @@
-"""`report`: one page that says what Spot VMs cost, for people without SQL."""
+"""`report`: one HTML page with the cost of Spot VMs, for people without SQL."""
 
 import argparse
 import os
@@ -18,22 +18,26 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = subparsers.add_parser(
         "report",
-        help="one page with what Spot VMs cost, for people without SQL",
-        description="Write one HTML file from the views of the dataset. It opens offline, and holds all its figures.",
+        help="write one HTML page with the cost of Spot VMs, for people without SQL",
+        description="Write one HTML file from the views of the dataset. It is self-contained and opens offline.",
     )
     add_dataset_arguments(parser)
     parser.add_argument(
-        "--days", metavar="N", type=_days, default=30, help="how many days, up to the latest on record (30)"
+        "--days",
+        metavar="N",
+        type=_days,
+        default=30,
+        help="number of days to report (default: %(default)s)",
     )
     parser.add_argument(
-        "--output", metavar="FILE", type=Path, default=Path("report.html"), help="where to (report.html)"
+        "--output", metavar="FILE", type=Path, default=Path("report.html"), help="file to write (default: %(default)s)"
     )
-    parser.add_argument("--csv", metavar="FOLDER", type=Path, help="write the rows of each view there as well, as CSV")
+    parser.add_argument("--csv", metavar="FOLDER", type=Path, help="also write the rows of each view as CSV")
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the page and say where it is."""
+    """Write the page and print its address."""
     check_packages()
     project = chosen_project(arguments)
     write_report(
@@ -48,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check_packages() -> None:
-    """Raise RefusedRequestError when what draws the report is not installed."""
+    """Raise RefusedRequestError when a package that draws the report is not installed."""
     missing = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
     if missing:
         message = (
@@ -58,7 +62,7 @@ def check_packages() -> None:
 
 
 def write_report(variables: dict[str, str], days: int, now: datetime, output: Path, csv: Path | None = None) -> None:
-    """Read the views and write the page, and the rows as CSV where that is wanted."""
+    """Read the views and write the page, and optionally the rows as CSV."""
     from spotkeeper.gcp.bigquery.report_views import ReportViews
     from spotkeeper.report.csv_files import write_csv
     from spotkeeper.report.page import page
@@ -79,6 +83,6 @@ def write_report(variables: dict[str, str], days: int, now: datetime, output: Pa
 
 def _days(value: str) -> int:
     if not value.isdecimal() or not 1 <= int(value) <= _LONGEST:
-        message = f"{value!r} is no number of days from 1 to {_LONGEST}"
+        message = f"{value!r} is not a number of days from 1 to {_LONGEST}"
         raise argparse.ArgumentTypeError(message)
     return int(value)

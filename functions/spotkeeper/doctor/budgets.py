@@ -10,7 +10,7 @@ from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.tracking.settings import TrackerSettings
 
 _MOST_PLAUSIBLE = Decimal(10)
-"""1.0 is all of the budget; ten times as much is more than anybody wants to be told of."""
+"""1.0 is all of the budget; ten times as much is more than anybody sets."""
 
 _DEPLOY = "make deploy"
 

@@ -1,4 +1,4 @@
-"""What the report reads: one dataclass for each view, with the columns that are asked for."""
+"""The rows of the report: one dataclass for each view, with the selected columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,15 +7,15 @@ from decimal import Decimal
 from typing import ClassVar, Protocol
 
 MOST_ACTIONS = 200
-"""Stops and starts that are listed, the newest; a plan has few of them."""
+"""The most stops and starts listed, newest first."""
 
 MOST_SPARED = 200
-"""Reasons for sparing that are listed, those of the newest plans."""
+"""The most reasons for sparing listed, newest plans first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Which rows of which view: those of the report's days, where `day` names the column that says so."""
+    """A query of one view; `day` names the column that is limited to the days of the report."""
 
     view: str
     day: str = ""
@@ -24,10 +24,10 @@ class Source:
     order: str = ""
     limit: int | None = None
     computed: Mapping[str, str] = field(default_factory=dict)
-    """Columns that are worked out from one row of the view, and how."""
+    """Computed columns with their expression over one row of the view."""
 
     summed: Mapping[str, str] = field(default_factory=dict)
-    """Columns that are worked out from many rows of the view, and how; all others divide the rows into groups."""
+    """Aggregated columns with their expression; all other columns are the GROUP BY keys."""
 
 
 class ViewRow(Protocol):
@@ -38,7 +38,7 @@ class ViewRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlaceCost:
-    """What a machine type cost in a zone on a day."""
+    """The cost of a machine type in a zone on a day."""
 
     source: ClassVar = Source("daily_cost_breakdown", day="usage_date")
 
@@ -53,7 +53,7 @@ class PlaceCost:
 
 @dataclass(frozen=True, slots=True)
 class TeamCost:
-    """What a team spent on a day."""
+    """The cost of a team on a day."""
 
     source: ClassVar = Source("daily_cost_by_team", day="usage_date")
 
@@ -68,7 +68,7 @@ class TeamCost:
 
 @dataclass(frozen=True, slots=True)
 class DaySavings:
-    """What a day saved against on-demand."""
+    """The savings of a day against on-demand prices."""
 
     source: ClassVar = Source("daily_spot_savings", day="usage_date", order="usage_date")
 
@@ -85,7 +85,7 @@ class DaySavings:
 
 @dataclass(frozen=True, slots=True)
 class HourBurn:
-    """What an hour cost; all hours of the last 35 days."""
+    """The cost of an hour; all hours of the last 35 days."""
 
     source: ClassVar = Source("hourly_burn_rate", order="usage_start_time")
 
@@ -97,7 +97,7 @@ class HourBurn:
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """How far a budget is spent in its present period."""
+    """The spend of a budget in its current period."""
 
     source: ClassVar = Source("budget_status", order="period_end DESC, period, budget_id")
 
@@ -120,7 +120,7 @@ class BudgetState:
 
 @dataclass(frozen=True, slots=True)
 class Unattributed:
-    """What VMs without a team cost on a day."""
+    """The cost of VMs without a team on a day."""
 
     source: ClassVar = Source("unattributed_cost", day="usage_date")
 
@@ -135,7 +135,7 @@ class Unattributed:
 
 @dataclass(frozen=True, slots=True)
 class Interruptions:
-    """How often VMs were taken back; of the last 90 days."""
+    """Preemptions of VMs in the last 90 days."""
 
     source: ClassVar = Source("interruptions")
 
@@ -155,7 +155,7 @@ class Interruptions:
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
-    """A list price that moved."""
+    """A list price that changed."""
 
     source: ClassVar = Source("price_changes", day="changed_at", is_date=False, order="changed_at DESC")
 
@@ -173,7 +173,7 @@ class PriceChange:
 
 @dataclass(frozen=True, slots=True)
 class CheaperPlace:
-    """Where, or as what, VMs that run now would be cheaper."""
+    """A zone or machine type in which running VMs would be cheaper."""
 
     source: ClassVar = Source("placement_options")
 
@@ -193,7 +193,7 @@ class CheaperPlace:
 
 @dataclass(frozen=True, slots=True)
 class EnforcedAction:
-    """A VM that was to be stopped or started, and what came of it."""
+    """A stop or start of a VM, and its outcome."""
 
     source: ClassVar = Source(
         "enforcement_log",
@@ -250,7 +250,7 @@ class Spared:
 
 @dataclass(frozen=True, slots=True)
 class Enforced:
-    """How many VMs there are in the log of these days, whatever of them is listed."""
+    """The number of VMs in the log of these days, listed or not."""
 
     source: ClassVar = Source(
         "enforcement_log",
@@ -266,7 +266,7 @@ class Enforced:
 
 @dataclass(frozen=True, slots=True)
 class StopEffect:
-    """What stopping a VM avoided; of the last 62 days."""
+    """The cost that a stop avoided, in the last 62 days."""
 
     source: ClassVar = Source("enforcement_effect", day="stopped_at", is_date=False, order="stopped_at DESC")
 
@@ -282,7 +282,7 @@ class StopEffect:
 
 @dataclass(frozen=True, slots=True)
 class HourQuality:
-    """How sure the figures of an hour are."""
+    """The data quality of an hour."""
 
     source: ClassVar = Source("data_quality", day="usage_start_time", is_date=False, order="usage_start_time")
 
@@ -301,7 +301,7 @@ class HourQuality:
 
 @dataclass(frozen=True, slots=True)
 class ReportRows:
-    """Everything that the report shows."""
+    """All rows of the report."""
 
     places: Sequence[PlaceCost] = ()
     teams: Sequence[TeamCost] = ()
@@ -321,7 +321,7 @@ class ReportRows:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the report is about, and when it was written."""
+    """The project, the days and the time of the report."""
 
     project_id: str
     dataset: str
@@ -329,4 +329,4 @@ class Scope:
     last_day: date
     written_at: datetime
     as_of: datetime | None = None
-    """The end of the latest hour on record; None when there is none."""
+    """The end of the latest recorded hour; None when there is none."""

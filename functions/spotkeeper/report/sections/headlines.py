@@ -62,7 +62,7 @@ def _interrupted(rows: ReportRows) -> Card:
     number = whole.preemptions if whole else 0
     between = whole.mean_hours_between if whole else None
     detail = f"once in {wording.hours(between)} VM-hours, last 90 days" if between else "in the last 90 days"
-    return Card("interrupted", "VMs taken back", wording.count(number), detail, plain(number))
+    return Card("interrupted", "VMs preempted", wording.count(number), detail, plain(number))
 
 
 def _known(rows: ReportRows) -> Card:

@@ -1,4 +1,4 @@
-"""How often VMs were taken back, and how often work should be saved."""
+"""How often VMs were preempted, and how often work should be saved."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -24,30 +24,30 @@ def interruptions(rows: ReportRows) -> Section:
     """Return the section."""
     whole = next((row for row in rows.interruptions if row.grouped_by == "all"), None)
     by_hour = [row for row in rows.interruptions if row.grouped_by == "hour_of_day" and row.hour_of_day is not None]
-    taken = whole is not None and whole.preemptions > 0
+    preempted = whole is not None and whole.preemptions > 0
     return Section(
         key="interruptions",
         name="Interruptions",
-        question="How often were VMs taken back?",
+        question="How often were VMs preempted?",
         answer=_answer(whole),
-        charts=(_chart(by_hour),) if taken else (),
+        charts=(_chart(by_hour),) if preempted else (),
         tables=(_by("machine_type", rows.interruptions), _by("machine_type and zone", rows.interruptions))
-        if taken
+        if preempted
         else (),
         points=(
-            "The last 90 days, whatever the days of the other sections: rare events need a long look.",
+            "The last 90 days, whatever the days of the other sections: preemptions are rare.",
             "Saving work is for a save that takes five minutes (Daly, 2006): more often costs more than it rescues.",
         )
-        if taken
+        if preempted
         else (),
     )
 
 
 def _answer(whole: Interruptions | None) -> list[str]:
     if whole is None or whole.preemptions == 0:
-        return ["No VM was taken back in the last 90 days, as far as is on record."]
+        return ["No preemption was recorded in the last 90 days."]
     said = [
-        f"VMs were taken back {wording.things(whole.preemptions, 'time')} in the last 90 days"
+        f"VMs were preempted {wording.things(whole.preemptions, 'time')} in the last 90 days"
         + (f": once in {wording.hours(whole.mean_hours_between)} VM-hours." if whole.mean_hours_between else ".")
     ]
     if whole.daly_minutes_at_5 is not None:
@@ -69,7 +69,7 @@ def _chart(by_hour: Sequence[Interruptions]) -> Chart:
     said = f" Most often in the hour from {worst:02}:00." if worst is not None else ""
     return bars_of_hours(
         "interruptions-chart",
-        "Times taken back per 1,000 VM-hours, by hour of the day (UTC)",
+        "Preemptions per 1,000 VM-hours, by hour of the day (UTC)",
         f"One bar for each hour of the day.{said}",
         amounts,
     )
@@ -85,18 +85,18 @@ def _by(grouping: str, rows: Sequence[Interruptions]) -> Table:
     listed, rest = first_and_rest(chosen)
     below = []
     if rest:
-        hours, taken = sum((row.vm_hours for row in rest), Decimal(0)), sum(row.preemptions for row in rest)
+        hours, preemptions = sum((row.vm_hours for row in rest), Decimal(0)), sum(row.preemptions for row in rest)
         lost = sum((row.lost_hours for row in rest), Decimal(0))
-        between, share = (hours / taken if taken else None), (lost / hours if hours else None)
+        between, share = (hours / preemptions if preemptions else None), (lost / hours if hours else None)
         name = [cell(f"other ({len(rest)})"), *([named("")] if with_zone else [])]
-        below.append([*name, *_figures(hours, taken, between, share, None)])
+        below.append([*name, *_figures(hours, preemptions, between, share, None)])
     return Table(
         "interruptions-places" if with_zone else "interruptions",
         "By machine type and zone" if with_zone else "By machine type",
         columns,
         [_line(row, with_zone=with_zone) for row in listed],
         below,
-        f"The {len(listed)} most often taken back of {len(chosen):,}; the others are summed up." if rest else "",
+        f"The {len(listed)} most often preempted of {len(chosen):,}; the others are summed up." if rest else "",
     )
 
 

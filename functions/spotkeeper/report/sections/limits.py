@@ -21,7 +21,7 @@ def limits() -> Section:
                 "never reached Monitoring are missing for good."
             ),
             "Catalog prices are read every few hours: a change may count some hours late.",
-            "Labels are those that a VM had in the hour in question, as the first look after it found them.",
+            "Labels are those of the VM in that hour, as observed by the first scan after it.",
             (
                 "On-demand cost is what the same VMs would have cost for the same hours. Whether they would have run "
                 "as long is another question."

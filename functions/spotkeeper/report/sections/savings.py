@@ -52,7 +52,7 @@ def _answer(days: Sequence[DaySavings]) -> list[str]:
             f"Spot saved {wording.money(saved)}, {wording.percent(saved_percent(days))}."
         ),
         (
-            f"If all work of the hour in which a VM was taken back had to be done again, {wording.hours(lost)} "
+            f"If all work of the hour in which a VM was preempted were repeated, {wording.hours(lost)} "
             f"VM-hours would be lost, and {wording.money(net)} would still be saved."
         ),
         "Only VM-hours whose two prices are known are compared.",
