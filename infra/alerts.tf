@@ -74,6 +74,27 @@ locals {
       extractors = { mode = "EXTRACT(jsonPayload.mode)", reason = "EXTRACT(jsonPayload.reason)" }
       advice     = "In mode dry_run nothing is stopped. The view enforcement_log has the plan, with a reason for every VM stopped and spared."
     }
+    rule_unfit = {
+      title      = "a message fits no rule of the policy: nothing is stopped"
+      severity   = "ERROR"
+      filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^budget notification: (malformed|other_currency|period_mismatch|unknown_budget|unusable_amount)$\""
+      extractors = { verdict = "EXTRACT(jsonPayload.message)", reason = "EXTRACT(jsonPayload.reason)" }
+      advice     = "The reason says what does not fit: the budget's id, billing account, currency or period, or a message that is none of a budget. Correct enforcement_policy and apply; `spotkeeper doctor` compares each rule with its budget."
+    }
+    nothing_stoppable = {
+      title      = "a budget is exceeded, and its rule can stop nothing"
+      severity   = "ERROR"
+      filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^(no Spot VM in scope|max_fleet_share allows no stop)$\""
+      extractors = { blocker = "EXTRACT(jsonPayload.message)", budget = "EXTRACT(jsonPayload.budget_id)" }
+      advice     = "Either no Spot VM has the projects and labels of the rule, or max_fleet_share of them is less than one VM. Correct enforcement_policy and apply; `spotkeeper plan` shows what would be stopped."
+    }
+    waiting_for_bigquery = {
+      title      = "the enforcer waits for BigQuery"
+      severity   = "ERROR"
+      filter     = "${local.enforcer_log} AND jsonPayload.message=\"records unavailable: waiting for BigQuery\""
+      extractors = { error = "EXTRACT(jsonPayload.error)" }
+      advice     = "Nothing is stopped without its record. Pub/Sub redelivers for about eight hours; what is no longer news by then stops nothing, and the next message is planned anew. See whether BigQuery answers and the enforcer may still write to the dataset."
+    }
     enforcement_happened = {
       title      = "a VM was stopped or started"
       severity   = "WARNING"

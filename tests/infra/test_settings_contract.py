@@ -9,6 +9,7 @@ from typing import Any, override
 import pytest
 
 from spotkeeper.enforcement.actions import ActionEvent
+from spotkeeper.enforcement.blockers import Blocker
 from spotkeeper.enforcement.policies import REMOVED, RENAMED, Policy
 from spotkeeper.enforcement.recording import RECORDS_UNAVAILABLE
 from spotkeeper.enforcement.settings import EnforcerSettings
@@ -197,13 +198,23 @@ def test_every_metric_that_the_tracker_writes_is_declared_and_no_other() -> None
 
 
 def test_alerts_on_logs_ask_for_events_that_the_enforcer_logs() -> None:
-    events = {f"instance {event}" for event in ActionEvent} | {f"budget notification: {name}" for name in VerdictName}
-    asked = re.findall(r'jsonPayload\.message=~\\?"([^"\\]+)', (INFRA / "alerts.tf").read_text())
+    verdicts = {f"budget notification: {name}" for name in VerdictName}
+    events = {*(f"instance {event}" for event in ActionEvent), *verdicts, *map(str, Blocker), RECORDS_UNAVAILABLE}
+    asked = re.findall(r'jsonPayload\.message(=~?)\\?"([^"\\]+)', (INFRA / "alerts.tf").read_text())
 
-    assert len(asked) == 2
-    found = {pattern: {event for event in events if re.search(pattern, event)} for pattern in asked}
-    assert sorted(map(sorted, found.values())) == [
+    patterns = [text if operator == "=~" else f"^{re.escape(text)}$" for operator, text in asked]
+    found = [sorted(event for event in events if re.search(pattern, event)) for pattern in patterns]
+    assert found == [
         ["budget notification: nearing_budget", "budget notification: over_budget"],
+        [
+            "budget notification: malformed",
+            "budget notification: other_currency",
+            "budget notification: period_mismatch",
+            "budget notification: unknown_budget",
+            "budget notification: unusable_amount",
+        ],
+        sorted(Blocker),
+        [RECORDS_UNAVAILABLE],
         ["instance restarted", "instance stopped"],
     ]
 

@@ -17,6 +17,8 @@ from spotkeeper.cli.text_tables import aligned
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.notifications import Malformed, read_notification
 from spotkeeper.enforcement.plans import Decision
+from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.protection import has_priority
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 
@@ -50,12 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     notification = read_notification({"message": message})
     if isinstance(notification, Malformed):
         raise RefusedRequestError(notification.reason)
-    for line in plan_lines(preview(settings, enforcer_ports(settings), notification, at)):
+    for line in plan_lines(preview(settings, enforcer_ports(settings), notification, at), settings.policy):
         print(line)
     return 0
 
 
-def plan_lines(delivery: Delivery) -> Iterator[str]:
+def plan_lines(delivery: Delivery, policy: Policy) -> Iterator[str]:
     """Yield the verdict, the money, and every VM with its reason."""
     made = delivery.plan
     yield f"{delivery.verdict.name}: {delivery.verdict.reason}"
@@ -66,10 +68,24 @@ def plan_lines(delivery: Delivery) -> Iterator[str]:
         f"{f' ({made.unpriced} without a known price)' if made.unpriced else ''}; "
         f"the plan saves {made.hourly_savings:.4f}."
     )
+    if delivery.blocker is not None:
+        yield f"nothing can be stopped: {delivery.blocker}"
+    yield from _unlabelled_line(delivery, policy)
     for gap in delivery.gaps:
         yield f"not read: {gap}"
     yield ""
     yield from aligned([_row("stop", each) for each in made.stops] + [_row("spare", each) for each in made.spared])
+
+
+def _unlabelled_line(delivery: Delivery, policy: Policy) -> Iterator[str]:
+    made = delivery.plan
+    decisions = (*made.stops, *made.spared) if made else ()
+    count = sum(not has_priority(each.vm.instance.labels, policy) for each in decisions)
+    if count:
+        yield (
+            f"{count} of {len(decisions)} Spot VMs have no label {policy.priority_label} and count as "
+            f"{policy.unlabelled_priority}."
+        )
 
 
 def _row(what: str, each: Decision) -> tuple[str, ...]:

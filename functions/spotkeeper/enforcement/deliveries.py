@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from spotkeeper.enforcement.blockers import Blocker
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
 from spotkeeper.enforcement.plans import Plan
 from spotkeeper.enforcement.settings import Mode
@@ -15,7 +16,7 @@ class Delivery:
     """One delivery of one message.
 
     `tracker_cost` is the cost of the same period by the tracker's rows, in USD; `gaps` says what could not be read of
-    the fleet; `missing_permissions` are those that a drill found missing.
+    the fleet; `missing_permissions` are those that a drill found missing; `blocker` is why the rule can stop nothing.
     """
 
     delivery_id: str
@@ -27,6 +28,7 @@ class Delivery:
     plan: Plan | None = None
     gaps: tuple[str, ...] = ()
     missing_permissions: tuple[str, ...] = ()
+    blocker: Blocker | None = None
 
     @property
     def message_id(self) -> str:

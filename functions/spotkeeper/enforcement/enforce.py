@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from spotkeeper.enforcement.actions import Verb, VmRequest, stop_events, vm_request
+from spotkeeper.enforcement.blockers import blocker
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Deadline, Executor, Precondition
 from spotkeeper.enforcement.history import History, RecordedAction
@@ -116,7 +117,8 @@ class _Stopping:
         vms, gaps = self._fleet()
         made = self._plan(delivery, history, _priced(vms, book, history))
         missing = self._missing_permissions() if self.notification.drill else ()
-        return replace(delivery, plan=made, gaps=gaps, missing_permissions=missing)
+        blocked = None if gaps else blocker(self.rule, vms, made)
+        return replace(delivery, plan=made, gaps=gaps, missing_permissions=missing, blocker=blocked)
 
     def _missing_permissions(self) -> tuple[str, ...]:
         return self.ports.permissions.missing(self.rule.projects, needed_permissions(self.policy))

@@ -28,7 +28,10 @@ _ANOMALY = "anomal"
 """In the names of attributes or fields of what Cloud Billing's anomaly detection publishes."""
 
 _UNWRAPPED = {"costAmount", "budgetAmount"}
-_WITHOUT_WRAPPER = "pushed without its wrapper, so that no attribute names the budget: switch off payload unwrapping of the subscription"
+_WITHOUT_WRAPPER = (
+    "pushed without its wrapper, so that no attribute names the budget: "
+    "switch off payload unwrapping of the subscription"
+)
 
 _LARGEST_AMOUNT = 10**18
 _SMALLEST_AMOUNT = Decimal("1e-9")

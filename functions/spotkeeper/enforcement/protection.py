@@ -34,6 +34,11 @@ def importance(labels: Labels, policy: Policy) -> Importance:
     return max(found, key=lambda each: each.priority.rank, default=unlabelled)
 
 
+def has_priority(labels: Labels, policy: Policy) -> bool:
+    """Whether a label gives the priority of an instance, known or not; others count as `unlabelled_priority`."""
+    return bool(_values(labels, policy.priority_label))
+
+
 def protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
     """Return why an instance is protected, None if it is not.
 

@@ -77,6 +77,8 @@ def record_outcomes(records: Records, delivery: Delivery, outcomes: Sequence[Out
 
 def _log_verdict(delivery: Delivery) -> None:
     verdict, made = delivery.verdict, delivery.plan
+    if delivery.blocker is not None and verdict.rule is not None:
+        log_event(delivery.blocker, logging.WARNING, message_id=delivery.message_id, budget_id=verdict.rule.budget_id)
     log_event(
         f"budget notification: {verdict.name}",
         logging.WARNING if verdict.may_stop or verdict.name is VerdictName.MALFORMED else logging.INFO,

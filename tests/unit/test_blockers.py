@@ -1,0 +1,67 @@
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from spotkeeper.cli.plan import plan_lines
+from spotkeeper.enforcement.blockers import Blocker, blocker
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.plans import Decision, Plan
+from spotkeeper.enforcement.policies import Caps
+from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName
+from tests.unit.enforcer_fakes import Cloud
+from tests.unit.enforcer_samples import HIGH, LOW, NOW, notification, policy, rule, vm
+
+SHARE = rule(caps=Caps(3, 30, Decimal("0.1")))
+DEFERRED = Plan(deferred=1)
+
+
+def test_a_rule_whose_projects_and_labels_no_instance_has_can_stop_nothing() -> None:
+    elsewhere = [vm(project="team-b-prod")]
+    other_label = rule(labels={"team": frozenset({"ml"})})
+
+    assert blocker(rule(), elsewhere, Plan()) is Blocker.NO_VM_IN_SCOPE
+    assert blocker(other_label, [vm(labels={"team": "web"})], Plan()) is Blocker.NO_VM_IN_SCOPE
+    assert blocker(other_label, [vm(labels={"team": "ml"})], Plan()) is None
+
+
+def test_a_rule_whose_instances_are_all_stopped_has_done_its_work() -> None:
+    assert blocker(rule(), [vm(status="TERMINATED")], Plan()) is None
+
+
+@pytest.mark.parametrize(("count", "found"), [(9, Blocker.SHARE_ALLOWS_NO_STOP), (10, None)])
+def test_a_share_of_less_than_one_instance_allows_no_stop(count: int, found: Blocker | None) -> None:
+    assert blocker(SHARE, [vm(str(number)) for number in range(count)], DEFERRED) is found
+
+
+def test_a_small_share_is_no_blocker_where_nothing_has_to_be_stopped() -> None:
+    assert blocker(SHARE, [vm()], Plan()) is None
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_message_about_a_rule_that_can_stop_nothing_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    cloud = Cloud().has(vm("a"))
+
+    cloud.deliver(notification(message_id="share"), policy(SHARE))
+    cloud.deliver(notification(message_id="scope"), policy(rule(labels={"team": frozenset({"ml"})})))
+    cloud.deliver(notification(message_id="fits"), policy())
+
+    found = [event for event in logged(caplog) if event in Blocker]
+    assert found == [Blocker.SHARE_ALLOWS_NO_STOP, Blocker.NO_VM_IN_SCOPE]
+
+
+def test_a_plan_says_what_blocks_it_and_how_many_instances_have_no_priority() -> None:
+    used = policy(SHARE, priority_label="importance")
+    spared = (Decision(vm("a"), LOW, "x"), Decision(vm("b", labels={"Importance": "high"}), HIGH, "y"))
+    verdict = Verdict(VerdictName.OVER_BUDGET, "spent")
+    delivery = Delivery("", NOW, Mode.DRY_RUN, notification(), verdict, plan=Plan(spared=spared))
+
+    told = list(plan_lines(replace(delivery, blocker=Blocker.NO_VM_IN_SCOPE), used))
+
+    assert "nothing can be stopped: no Spot VM in scope" in told
+    assert "1 of 2 Spot VMs have no label importance and count as low." in told
+    assert not any("no label" in line for line in plan_lines(replace(delivery, plan=Plan(spared=spared[1:])), used))
