@@ -72,7 +72,7 @@ def test_the_plan_is_recorded_before_the_first_stop() -> None:
         (notification(currency="EUR"), VerdictName.OTHER_CURRENCY),
         (notification(budget="0"), VerdictName.UNUSABLE_AMOUNT),
         (notification(budget_id="other"), VerdictName.UNKNOWN_BUDGET),
-        (notification(start=JULY.start - MINUTE), VerdictName.EARLIER_PERIOD),
+        (notification(start=JULY.start - timedelta(days=30)), VerdictName.PERIOD_MISMATCH),
         (Malformed(Message("message-1", None, {}, "{"), "the body is not JSON"), VerdictName.MALFORMED),
     ],
 )
