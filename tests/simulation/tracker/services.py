@@ -86,7 +86,7 @@ class Services:
         if access is Access.DENIED:
             raise RefusedError(403, "forbidden", f"Permission denied on project {project_id}")
         if access is Access.API_OFF and service is Service.COMPUTE:
-            raise RefusedError(403, "SERVICE_DISABLED", f"Compute Engine API has not been used in {project_id}")
+            raise RefusedError(403, "accessNotConfigured", f"Compute Engine API has not been used in {project_id}")
         if any(not outage.zone for outage in self.world.out_of_order(service, self.now, project_id)):
             raise RefusedError(503, "backendError", "The service is currently unavailable")
 
@@ -177,14 +177,13 @@ def _rest_handler(services: Services) -> type[BaseHTTPRequestHandler]:
 
 
 def _error(refused: RefusedError) -> Json:
-    details = {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": refused.reason,
-        "domain": "googleapis.com",
-    }
+    """An error in the form of Google's JSON APIs; a disabled API is named in its details."""
     status = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED"}.get(refused.status, "UNAVAILABLE")
-    errors = [{"domain": "usageLimits", "reason": refused.reason}]
-    error = {"code": refused.status, "message": str(refused), "status": status, "errors": errors, "details": [details]}
+    error: dict[str, object] = {"code": refused.status, "message": str(refused), "status": status}
+    error["errors"] = [{"domain": "usageLimits", "reason": refused.reason}]
+    if refused.reason == "accessNotConfigured":
+        info = {"reason": "SERVICE_DISABLED", "metadata": {"service": "compute.googleapis.com"}}
+        error["details"] = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", **info}]
     return {"error": error}
 
 

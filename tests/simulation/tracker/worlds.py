@@ -90,6 +90,5 @@ WORLDS: Mapping[str, NamedWorld] = {
         "local_ssd_is_priced_by_the_month",
         "first_minute_is_billed_as_google_does",
         "alerts_are_sent",
-        "rows_are_as_in_memory",
     ),
 }
