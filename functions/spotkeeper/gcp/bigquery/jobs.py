@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
-from google.api_core.exceptions import BadRequest
+from google.api_core.exceptions import BadRequest, Conflict
 from google.cloud import bigquery
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, SchemaField
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
@@ -87,15 +87,19 @@ class Jobs:
         )
         with translate_errors("BigQuery"):
             self._client.create_table(new, exists_ok=True, retry=self._retry, timeout=TIMEOUT)
-            job = self._client.load_table_from_file(
-                lines,
-                new.reference,
-                rewind=True,
-                num_retries=UPLOAD_RETRIES,
-                job_id=f"load_{table}",
-                job_config=configuration,
-                timeout=TIMEOUT,
-            )
+            try:
+                job: Any = self._client.load_table_from_file(
+                    lines,
+                    new.reference,
+                    rewind=True,
+                    num_retries=UPLOAD_RETRIES,
+                    job_id=f"load_{table}",
+                    job_config=configuration,
+                    timeout=TIMEOUT,
+                )
+            except Conflict:
+                # The response to an earlier attempt was lost: the job that it started is this one.
+                job = self._client.get_job(f"load_{table}", retry=self._retry, timeout=TIMEOUT)
             job.result(retry=self._retry, timeout=JOB_SECONDS)
 
     def drop(self, table: str) -> None:
