@@ -17,13 +17,13 @@ resource "google_pubsub_topic_iam_member" "cloud_billing" {
 # Warnings of a plan, not refusals: the other half may be on its way.
 check "budgets_and_policies" {
   assert {
-    condition     = length(setsubtract(local.speaking_budgets, keys(var.enforcement_policy.budgets))) == 0
-    error_message = "The enforcer records what these budgets say as unknown_budget and does nothing: ${join(", ", setsubtract(local.speaking_budgets, keys(var.enforcement_policy.budgets)))}. Name each in enforcement_policy.budgets."
+    condition     = length(setsubtract(local.notifying_budgets, keys(var.enforcement_policy.budgets))) == 0
+    error_message = "The enforcer records notifications of these budgets as unknown_budget and stops nothing: ${join(", ", setsubtract(local.notifying_budgets, keys(var.enforcement_policy.budgets)))}. Name each in enforcement_policy.budgets."
   }
 
   assert {
-    condition     = length(local.mute_policies) == 0
-    error_message = "These are no names in billing_budgets, and no ids of budgets: ${join(", ", local.mute_policies)}. Correct them, or no notification will ever be about them."
+    condition     = length(local.policies_without_budget) == 0
+    error_message = "These are neither names in billing_budgets nor budget ids: ${join(", ", local.policies_without_budget)}. Correct them: no notification will match them."
   }
 }
 
@@ -32,8 +32,8 @@ locals {
   tracker_budgets = [
     for amount in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : var.budget_id if amount != null
   ]
-  speaking_budgets = toset(concat(keys(var.billing_budgets), local.tracker_budgets))
-  mute_policies = [
+  notifying_budgets = toset(concat(keys(var.billing_budgets), local.tracker_budgets))
+  policies_without_budget = [
     for key in keys(var.enforcement_policy.budgets) : key
     if !contains(concat(keys(var.billing_budgets), [var.budget_id]), key) && !can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", key))
   ]

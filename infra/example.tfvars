@@ -5,7 +5,7 @@ project_id       = "my-project-1"
 region           = "us-central1"
 enforcement_mode = "dry_run"
 enforcement_policy = {
-  # `compute` is the budget made below. The id of a budget that you have already does as well.
+  # `compute` is the budget created below. The id of an existing budget works too.
   budgets = {
     compute = {
       projects            = ["my-project-1", "my-project-2"]
@@ -32,7 +32,7 @@ enforcement_policy = {
   restart             = false
 }
 
-# Where the VMs are, and who pays for them.
+# Where the VMs are, and the billing account that pays for them.
 projects           = ["my-project-1", "my-project-2"]
 folder_id          = null
 organization_id    = null
@@ -58,7 +58,7 @@ alert_thresholds    = [0.5, 0.8, 1.0]
 budget_id           = "spotkeeper"
 budget_display_name = "spotkeeper"
 
-# Who is told, and who may look.
+# Recipients of alerts, and readers of the dataset.
 notification_emails   = ["oncall@example.com"]
 slack_channel         = null
 slack_token           = null

@@ -8,7 +8,7 @@ variable "adopt_data" {
 }
 
 variable "alert_thresholds" {
-  description = "Shares of a budget that the tracker tells of, once per period each; 1.0 is all of the budget."
+  description = "Shares of a budget at which the tracker alerts, once per period each; 1.0 is the whole budget."
   type        = list(number)
   default     = [0.5, 0.8, 1.0]
 
@@ -25,12 +25,12 @@ variable "analysts" {
 
   validation {
     condition     = alltrue([for member in var.analysts : can(regex("^(user|group|serviceAccount|domain):.+", member))])
-    error_message = "Name each reader as an IAM member, such as group:analysts@example.com; the public is not let in."
+    error_message = "Name each reader as an IAM member, such as group:analysts@example.com; allUsers and allAuthenticatedUsers are refused."
   }
 }
 
 variable "asset_history" {
-  description = "Whether the tracker asks Cloud Asset Inventory for VMs that came and went between two looks."
+  description = "Whether the tracker asks Cloud Asset Inventory for VMs that started and ended between two scans."
   type        = bool
   default     = false
 }
@@ -47,12 +47,12 @@ variable "billing_account_id" {
 
   validation {
     condition     = var.billing_account_id != null || length(var.billing_budgets) == 0
-    error_message = "billing_budgets are made in a billing account: set billing_account_id too."
+    error_message = "billing_budgets are created in a billing account: set billing_account_id too."
   }
 }
 
 variable "billing_budgets" {
-  description = "Cloud Billing budgets to make, by a name; a policy budget of the same name is about it."
+  description = "Cloud Billing budgets to create, by name; a policy budget of the same name applies to it."
   type = map(object({
     amount              = number
     currency            = optional(string, "USD")
@@ -80,12 +80,12 @@ variable "billing_budgets" {
 
   validation {
     condition     = alltrue([for budget in values(var.billing_budgets) : length(budget.projects) > 0])
-    error_message = "Name the projects of each budget; without one it would be about the whole billing account."
+    error_message = "Name the projects of each budget; without projects it would cover the whole billing account."
   }
 }
 
 variable "billing_export_table" {
-  description = "The detailed usage cost export as PROJECT.DATASET.TABLE, for the view billing_reconciliation; without it there is none."
+  description = "The detailed usage cost export as PROJECT.DATASET.TABLE, for the view billing_reconciliation; null creates no such view."
   type        = string
   default     = null
 
@@ -102,7 +102,7 @@ variable "budget_display_name" {
 }
 
 variable "budget_id" {
-  description = "The budget id that the tracker's alerts carry; a policy budget of this name makes the enforcer listen to them."
+  description = "The budget id that the tracker's alerts carry; a policy budget with this id makes the enforcer act on them."
   type        = string
   default     = "spotkeeper"
 
@@ -113,7 +113,7 @@ variable "budget_id" {
 }
 
 variable "budget_publisher" {
-  description = "The account under which Cloud Billing publishes notifications; null when the topic is not to be opened to it."
+  description = "The account under which Cloud Billing publishes notifications; null grants no right on the topic."
   type        = string
   default     = "serviceAccount:billing-budget-alert@system.gserviceaccount.com"
 
@@ -124,7 +124,7 @@ variable "budget_publisher" {
 }
 
 variable "catch_up_hours" {
-  description = "How many hours back the tracker does hours that were missed or incomplete."
+  description = "How many hours back the tracker records missed and incomplete hours."
   type        = number
   default     = 48
 
@@ -135,7 +135,7 @@ variable "catch_up_hours" {
 }
 
 variable "custom_metrics" {
-  description = "Whether the tracker writes its figures to Cloud Monitoring; dashboard and alerts live on them."
+  description = "Whether the tracker writes custom metrics to Cloud Monitoring; the dashboard and most alerts need them."
   type        = bool
   default     = true
 }
@@ -152,7 +152,7 @@ variable "daily_budget_usd" {
 }
 
 variable "dataset" {
-  description = "The BigQuery dataset, which is made here."
+  description = "The name of the BigQuery dataset to create."
   type        = string
   default     = "cost_tracking"
 
@@ -175,13 +175,13 @@ variable "delete_data" {
 }
 
 variable "enforcement_mode" {
-  description = "Whether VMs are stopped: dry_run plans and records only, enforce stops them. You have to decide: there is no default."
+  description = "Whether VMs are stopped: dry_run plans and records only, enforce stops them. Required."
   type        = string
   nullable    = false
 
   validation {
     condition     = contains(["dry_run", "enforce"], var.enforcement_mode)
-    error_message = "Set enforcement_mode to dry_run, and to enforce once a week of plans has been what you want."
+    error_message = "Set enforcement_mode to dry_run, and to enforce after a week of plans that you agree with."
   }
 }
 
@@ -192,7 +192,7 @@ variable "expect_budget_notifications" {
 }
 
 variable "folder_id" {
-  description = "A folder whose projects are tracked too, those directly in it; the tracker's rights are granted on the folder then."
+  description = "A folder whose direct child projects are tracked too; the tracker then gets its role on the folder."
   type        = string
   default     = null
 
@@ -236,7 +236,7 @@ variable "monthly_budget_usd" {
 }
 
 variable "notification_emails" {
-  description = "Who is told of alerts by e-mail."
+  description = "E-mail addresses that receive alerts."
   type        = list(string)
   default     = []
 
@@ -258,14 +258,14 @@ variable "organization_id" {
 }
 
 variable "pagerduty_service_key" {
-  description = "The integration key of a PagerDuty service that is told of alerts."
+  description = "The integration key of a PagerDuty service that receives alerts."
   type        = string
   default     = null
   sensitive   = true
 }
 
 variable "price_refresh_hours" {
-  description = "How many hours old a reading of the price catalog may be."
+  description = "Maximum age of the price catalog, in hours."
   type        = number
   default     = 6
 
@@ -307,7 +307,7 @@ variable "region" {
 }
 
 variable "retry_timeout_seconds" {
-  description = "For how many seconds a failing call to Google Cloud is tried again."
+  description = "How long a failing call to Google Cloud is retried, in seconds."
   type        = number
   default     = 60
 
@@ -318,13 +318,13 @@ variable "retry_timeout_seconds" {
 }
 
 variable "slack_channel" {
-  description = "The Slack channel that is told of alerts, such as #cloud-costs; needs slack_token."
+  description = "The Slack channel that receives alerts, such as #cloud-costs; needs slack_token."
   type        = string
   default     = null
 
   validation {
     condition     = var.slack_channel == null || var.slack_token != null
-    error_message = "Cloud Monitoring writes to Slack with a token: set slack_token too (docs/deploy.md says where it comes from)."
+    error_message = "Cloud Monitoring needs a token to post to Slack: set slack_token too (docs/deploy.md says how to get one)."
   }
 }
 
@@ -336,7 +336,7 @@ variable "slack_token" {
 }
 
 variable "unpriced_share_limit" {
-  description = "The share of a day's cost rows without a price from which on an alert is raised."
+  description = "An alert is raised when more than this share of a day's cost rows has no price."
   type        = number
   default     = 0.02
 

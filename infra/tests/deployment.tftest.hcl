@@ -74,7 +74,7 @@ run "the_least_that_can_be_set" {
   command = plan
 
   # A warning: alerts go nowhere yet.
-  expect_failures = [check.somebody_is_told]
+  expect_failures = [check.alerts_have_recipients]
 
   assert {
     condition = google_cloudfunctions2_function.tracker.service_config[0].environment_variables == tomap({
@@ -409,7 +409,7 @@ run "a_folder_of_projects" {
   expect_failures = [check.budgets_and_policies]
 
   assert {
-    condition     = local.mute_policies == ["computee"] && setsubtract(local.speaking_budgets, ["computee"]) == toset(["compute", "tracker"])
+    condition     = local.policies_without_budget == ["computee"] && setsubtract(local.notifying_budgets, ["computee"]) == toset(["compute", "tracker"])
     error_message = "A policy that no budget is of, and a budget without a policy, must be named."
   }
 
