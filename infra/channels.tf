@@ -38,7 +38,7 @@ resource "google_monitoring_notification_channel" "pagerduty" {
 check "alerts_have_recipients" {
   assert {
     condition     = length(var.notification_emails) > 0 || var.slack_channel != null || nonsensitive(var.pagerduty_service_key != null)
-    error_message = "Nobody is told of alerts: set notification_emails, slack_channel or pagerduty_service_key."
+    error_message = "Alerts have no recipient: set notification_emails, slack_channel or pagerduty_service_key."
   }
 }
 
