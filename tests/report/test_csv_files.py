@@ -6,10 +6,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spotkeeper.report.csv_files import safe, write_csv
 from spotkeeper.report.rows import ReportRows
 from tests.report.samples import HOSTILE, hostile_rows, usual_rows
+
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -36,9 +40,17 @@ def test_a_file_without_rows_names_its_columns(tmp_path: Path) -> None:
     assert (tmp_path / "teams.csv").read_text().startswith("usage_date,team,instances,")
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_a_text_that_could_be_a_formula_begins_with_an_apostrophe(start: str) -> None:
-    assert safe(f"{start}1+1") == f"'{start}1+1"
+def test_a_text_that_could_be_a_formula_begins_with_an_apostrophe() -> None:
+    skipped = ["", " ", "\n", "\r\n", "\t", "\0", "\u00a0", "\u2003 "]
+    cells = [f"{before}{sign}1+1" for before in skipped for sign in SIGNS] + ["\t1+1", "\r1+1"]
+
+    assert [cell for cell in cells if safe(cell) != f"'{cell}"] == []
+
+
+@given(st.text())
+def test_a_cell_is_what_was_written_but_for_one_apostrophe(text: str) -> None:
+    assert safe(text) in (text, f"'{text}")
+    assert not safe(text).lstrip().startswith(tuple(SIGNS))
 
 
 @pytest.mark.parametrize(

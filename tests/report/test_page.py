@@ -12,6 +12,7 @@ import pytest
 from spotkeeper.report.page import page
 from spotkeeper.report.rows import BudgetState, HourBurn, ReportRows
 from spotkeeper.report.sums import MOST_ROWS
+from spotkeeper.report.wording import covered
 from tests.report.reading import Read, read
 from tests.report.samples import (
     AS_OF,
@@ -108,12 +109,10 @@ def test_what_is_not_known_is_said_and_not_shown_as_nothing(usual: Read) -> None
     assert re.search(r"n9-standard-4\s*us-central1-a\s*unknown", usual.text)
 
 
-def test_almost_all_is_not_all() -> None:
-    rows = replace(
-        usual_rows(), places=[place(DAYS[0], "n2-standard-8", "a", "10", "9999"), place(DAYS[0], "n9", "a", None, "1")]
-    )
+def test_a_share_is_rounded_down() -> None:
+    shares = {Decimal("0.9999"): "99.9", Decimal(1): "100.0", Decimal("0.66667"): "66.6", Decimal(0): "0.0"}
 
-    assert "99.9 % of the VM-hours have a price" in shown(only(rows, "quality"))
+    assert {share: covered(share).partition("\xa0")[0] for share in shares} == shares
 
 
 def test_hours_that_lack_are_told_in_words() -> None:
@@ -133,12 +132,12 @@ def test_hours_that_lack_are_told_in_words() -> None:
     assert "A field for each hour: 700 complete, 15 complete with a caveat, 3 incomplete, 2 missing." in text
 
 
-def test_a_tracker_that_stands_still_is_told_at_the_top() -> None:
+def test_a_tracker_that_stands_still_is_said_at_the_top(usual: Read) -> None:
     late = replace(SCOPE, written_at=AS_OF + timedelta(hours=50))
     rows = only(usual_rows())
 
     assert "The latest hour on record ended 2 days ago." in read(page(rows, late)).text
-    assert "The latest hour on record ended" not in read(page(rows, SCOPE)).text
+    assert "The latest hour on record ended" not in usual.text
 
 
 def test_days_before_the_record_begins_are_not_shown_as_free_of_cost() -> None:
