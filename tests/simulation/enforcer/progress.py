@@ -109,9 +109,11 @@ def _restartable(facts: Facts, delivery: Delivery, rule: Rule) -> frozenset[str]
 
 def _is_current(facts: Facts, delivery: Delivery) -> bool:
     """Whether a message is news about the current period, and nothing disturbs its delivery."""
-    now = facts.world.now
+    now, message, rule = facts.world.now, delivery.message, delivery.rule
+    fits = rule is not None and (message.source == "tracker" or message.kind == rule.period)
     return (
-        not delivery.message.forged
+        fits
+        and not message.forged
         and delivery.is_fresh
         and delivery.interval_start == period_start(delivery.message.kind, now)
         and not delivery.troubled
