@@ -28,6 +28,9 @@ from tests.simulation.enforcer.world import RefusedError, World
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = timedelta(seconds=10), timedelta(minutes=10)
 _WORLD, _DELIVERIES = 0, 1
+_BUSY = timedelta(seconds=30)
+"""How long a message waits that comes while another one is handled: there is one instance, for one request."""
+
 _CLOSING = (timedelta(hours=3), timedelta(hours=4))
 
 
@@ -50,6 +53,7 @@ class Life:
     journal: Journal = field(default_factory=Journal)
     violations: list[Violation] = field(default_factory=list)
     traps: list[Trap] = field(default_factory=list)
+    _busy: bool = False
     _waiting: list[tuple[datetime, Callable[[], None]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -127,6 +131,7 @@ class Life:
         )
         self.journal.deliveries.append(delivery)
         delivery.present = self._present(delivery, delivery.rule.projects if delivery.rule else ())
+        outer, self._busy = self._busy, True
         try:
             verdict = self._function.deliver(delivery, message.own)
             self.journal.verdicts.setdefault(message.name, verdict)
@@ -137,6 +142,7 @@ class Life:
                 self._send(self.world.now + pause, message, attempt + 1)
         except Exception as error:  # noqa: BLE001 (whatever the function raises is a finding)
             self.violations.append(Violation(UNEXPECTED_ERROR, f"{message.name}: {error!r}", self.world.now))
+        self._busy = outer
         delivery.ended = self.world.now
         self._check(delivery)
 
@@ -194,8 +200,12 @@ class Life:
         self._waiting.append(entry)
 
         def arrive() -> None:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
+            if entry not in self._waiting:
+                return
+            self._waiting.remove(entry)
+            if self._busy:
+                self._send(self.world.now + _BUSY, message, attempt)
+            else:
                 entry[1]()
 
         self.world.plan(at, _DELIVERIES, message.name, arrive)

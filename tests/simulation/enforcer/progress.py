@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tests.simulation.enforcer.calendar import period_start
-from tests.simulation.enforcer.facts import HELD_BACK, Facts, may_act
+from tests.simulation.enforcer.facts import HELD_BACK, PENDING, Facts, may_act
 from tests.simulation.enforcer.journal import Delivery, Seen
 from tests.simulation.enforcer.policies import Rule
 from tests.simulation.enforcer.vms import TERMINATED, Actor
@@ -136,11 +136,13 @@ def _counts(facts: Facts, delivery: Delivery, rule: Rule) -> bool:
 
 def _caps_allow(facts: Facts, delivery: Delivery, rule: Rule) -> bool:
     since = facts.world.now - _ONE_DAY
-    stopped = len(facts.journal.stopped_since(since, rule.budget))
+    accepted = [each for each in facts.journal.stops if each.accepted and each.at > facts.world.now - PENDING]
+    open_stops = {each.vm.number for each in accepted}
+    own = {each.vm.number for each in accepted if each.delivery.message.budget == rule.budget}
     of_fleet = int(Decimal(rule.fleet_share) * facts.fleet_base(delivery))
     return (
-        stopped < min(rule.per_day, of_fleet)
-        and len(facts.journal.stopped_since(since)) < delivery.policy.per_day_total
+        len(facts.journal.stopped_since(since, rule.budget) | own) < min(rule.per_day, of_fleet)
+        and len(facts.journal.stopped_since(since) | open_stops) < delivery.policy.per_day_total
     )
 
 
