@@ -28,17 +28,17 @@ MARKET_WORDINGS: dict[str, tuple[str, Callable[[str], str]]] = {
 }
 
 
-@pytest.mark.parametrize(("component", "unit", "wording"), WORDINGS)
 @pytest.mark.parametrize("market_wording", MARKET_WORDINGS)
-def test_every_wording_is_its_own_component_in_every_market_and_place(
-    component: str, unit: RateUnit, wording: str, market_wording: str
-) -> None:
+def test_every_wording_is_its_own_component_in_every_market_and_place(market_wording: str) -> None:
     usage_type, words = MARKET_WORDINGS[market_wording]
+    misread = []
 
-    for place, case in product(PLACES, CASES):
+    for (component, unit, wording), place, case in product(WORDINGS, PLACES, CASES):
         sku = replace(sku_of(unit, case(words(wording) + place)), usage_type=usage_type)
-        reading = read_catalog([sku])
-        assert [(rate.component, rate.unit) for rate in reading.rates] == [(component, unit)], sku.description
+        if [(rate.component, rate.unit) for rate in read_catalog([sku]).rates] != [(component, unit)]:
+            misread.append(sku.description)
+
+    assert misread == []
 
 
 def test_no_wording_belongs_to_two_components() -> None:
@@ -63,12 +63,15 @@ def test_no_wording_is_an_ignored_sku_too() -> None:
     ] == []
 
 
-@pytest.mark.parametrize(("component", "unit", "wording"), WORDINGS)
-def test_a_wording_with_a_word_more_at_either_end_is_not_matched(component: str, unit: RateUnit, wording: str) -> None:
-    before = sku_of(unit, f"New {wording} running in Iowa")
-    after = sku_of(unit, f"{wording} New running in Iowa")
+def test_a_wording_with_a_word_more_at_either_end_is_not_matched() -> None:
+    matched = [
+        wording
+        for component, unit, wording in WORDINGS
+        if component
+        in components(sku_of(unit, f"New {wording} running in Iowa"), sku_of(unit, f"{wording} New running in Iowa"))
+    ]
 
-    assert component not in components(before, after)
+    assert matched == []
 
 
 @pytest.mark.parametrize(
