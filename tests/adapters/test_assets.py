@@ -11,6 +11,10 @@ from spotkeeper.gcp.compute.lists import compute_calls
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.instances import InstanceKey, ProvisioningModel
 from spotkeeper.tracking.uptime import Uptime
+from tests.simulation.tracker.lives import STAGING, Run, Vm
+from tests.simulation.tracker.machines import Machine, MachineType
+from tests.simulation.tracker.services import serving
+from tests.simulation.tracker.world import Access, World
 
 HOUR = datetime(2026, 7, 21, 10, tzinfo=UTC)
 PROJECT, ZONE = "research-ml", "us-central1-b"
@@ -40,3 +44,24 @@ def test_an_instance_that_asset_history_does_not_know_hides_no_other(cloud: Clou
         ("e2-standard-4", ProvisioningModel.SPOT)
     }
     assert found[0].first_seen == named["probe-20min"].created
+
+
+@pytest.mark.parametrize("instance_id", ["4000000000000000001", "4000000000000000002"], ids=["no end", "the year 2262"])
+def test_a_version_that_still_holds_was_observed_to_the_end_of_the_hours_that_were_asked_for(instance_id: str) -> None:
+    created = HOUR + timedelta(minutes=10)
+    run = Run(created + STAGING, created + timedelta(days=2), Machine(MachineType("n2-standard-2", ())))
+    vm = Vm(PROJECT, ZONE, "fresh", instance_id, created, run.end, (run,), ((created, {}),))
+    world = World(HOUR, run.end, {PROJECT: Access.OPEN}, [vm])
+    problems: list[str] = []
+
+    with serving(world) as services:
+        services.now = HOUR + timedelta(minutes=67)
+        shapes = Shapes(MachineTypes(compute_calls(services.rest, RETRY_TIMEOUT)))
+        history = InstanceHistory(services.rest, shapes, RETRY_TIMEOUT)
+        uptimes = [Uptime(InstanceKey(PROJECT, ZONE, instance_id), "fresh", HOUR, 2992.0)]
+        found = list(history.observations(PROJECT, uptimes, problems.append))
+
+    assert ([(each.first_seen, each.last_seen) for each in found], problems) == (
+        [(created, HOUR + timedelta(hours=1))],
+        [],
+    )

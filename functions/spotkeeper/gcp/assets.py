@@ -1,7 +1,7 @@
 """Cloud Asset Inventory: instances that were created and deleted between two scans; it keeps 35 days."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import batched, groupby
 from typing import Any
 
@@ -35,16 +35,19 @@ class InstanceHistory:
         self._retry = retry(patience)
 
     def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
-        """Yield each version of these instances in their hours, as an observation over the time it held."""
+        """Yield each version of these instances in their hours, as an observation over the time it held.
+
+        The version that still holds ends in the year 2262 or has no end: it was observed to the end of the hours, and
+        no longer, so that a later observation of a change counts.
+        """
         names = sorted({_asset_name(uptime) for uptime in uptimes})
         keys = {uptime.key for uptime in uptimes}
-        window = asset_v1.TimeWindow(
-            start_time=min(uptime.hour for uptime in uptimes), end_time=max(uptime.hour for uptime in uptimes) + HOUR
-        )
+        end = max(uptime.hour for uptime in uptimes) + HOUR
+        window = asset_v1.TimeWindow(start_time=min(uptime.hour for uptime in uptimes), end_time=end)
         for some in batched(names, ASSETS_PER_CALL, strict=False):
             versions = self._versions(project_id, some, window)
             existing = (version for version in versions if not version.deleted)
-            found = parse_each(existing, lambda version: self._observation(project_id, version, report), report)
+            found = parse_each(existing, lambda version: self._observation(project_id, version, end, report), report)
             yield from _merged(
                 observation
                 for observation in found
@@ -74,12 +77,15 @@ class InstanceHistory:
             yield from self._versions(project_id, names[:middle], window)
             yield from self._versions(project_id, names[middle:], window)
 
-    def _observation(self, project_id: str, version: asset_v1.TemporalAsset, report: Report) -> Observation:
+    def _observation(
+        self, project_id: str, version: asset_v1.TemporalAsset, end: datetime, report: Report
+    ) -> Observation:
         with translate_errors("Cloud Asset Inventory"):
             found = MessageToDict(asset_v1.Resource.pb(version.asset.resource).data)
             window: Any = version.window  # its times are datetimes, whatever their annotations say
             instance = to_instance(project_id, found, self._shapes, report)
-            return Observation(instance, *(moment.astimezone(UTC) for moment in (window.start_time, window.end_time)))
+            last_seen = min(window.end_time.astimezone(UTC), end) if window.end_time else end
+            return Observation(instance, window.start_time.astimezone(UTC), last_seen)
 
 
 def _merged(observations: Iterable[Observation]) -> Iterator[Observation]:

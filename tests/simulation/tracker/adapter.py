@@ -93,9 +93,10 @@ class _Services:
         """Yield the versions that Cloud Asset Inventory has of these VMs."""
         self._open(project_id, Service.ASSETS)
         wanted = {uptime.key for uptime in uptimes}
+        end = max(uptime.hour for uptime in uptimes) + HOUR
         names = dict.fromkeys((uptime.instance_name, uptime.key.zone) for uptime in uptimes)
         versions = (each for name, zone in names for each in self.world.history(project_id, name, zone, self.now))
-        observations = parse_each(versions, lambda version: self._observation(version, report), report)
+        observations = parse_each(versions, lambda version: self._observation(version, end, report), report)
         return (observation for observation in observations if observation.instance.key in wanted)
 
     def read(self) -> CatalogReading:
@@ -108,11 +109,11 @@ class _Services:
         instance = to_instance(vm.project_id, resource(vm, self.now), self._shapes, report)
         return Sighting(instance, run.start if run else None)
 
-    def _observation(self, version: Version, report: Report) -> Observation:
-        """A version that still holds was seen now."""
+    def _observation(self, version: Version, end: datetime, report: Report) -> Observation:
+        """A version that still holds was observed to the end of the hours that were asked for."""
         described = resource(version.vm, version.start)
         instance = to_instance(version.vm.project_id, described, self._shapes, report)
-        return Observation(instance, version.start, version.end or self.now)
+        return Observation(instance, version.start, min(version.end or end, end))
 
     def _open(self, project_id: str, service: Service) -> None:
         """Fail for a project that may not be read, and for a service that is out of order there."""
