@@ -1,4 +1,4 @@
-"""What a page is made of: sections with figures in words, charts and tables."""
+"""The parts of a page: sections, charts, tables and cells."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ type Value = Decimal | int | str | date | datetime | None
 
 
 class Tone(StrEnum):
-    """How something stands."""
+    """The severity of a figure."""
 
     PLAIN = "plain"
     GOOD = "good"
@@ -24,7 +24,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is written, and the value that it stands for: tables are sorted and copied by that."""
+    """The text of a cell, and the value by which tables are sorted and copied."""
 
     text: str
     value: str
@@ -44,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows to look things up in; what is below them belongs to the whole and is not sorted."""
+    """A table; `last_rows` are totals below the rows and are not sorted."""
 
     key: str
     caption: str
@@ -56,7 +56,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class LegendEntry:
-    """What a colour of a chart stands for."""
+    """A name and its colour in a chart."""
 
     name: str
     colour: str
@@ -64,7 +64,7 @@ class LegendEntry:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture in two widths, with what it shows in words."""
+    """A picture in two widths, with a description of what it shows."""
 
     key: str
     title: str
@@ -76,7 +76,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """How much of a budget is spent and will be, as shares of the longest of the three."""
+    """Spent, projected and budget amount, as shares of the largest of the three."""
 
     key: str
     title: str
@@ -134,7 +134,7 @@ def plain(value: Value) -> str:
 def cell[Shown: Value](
     value: Shown, written: Callable[[Shown], str] | None = None, tone: Tone = Tone.PLAIN, detail: str = ""
 ) -> Cell:
-    """Return a cell, written in this manner; what is not known is a dash unless the manner knows better."""
+    """Return a cell formatted by `written`; an unknown value is a dash unless `written` handles None."""
     text = written(value) if written and (value is not None or written is wording.money) else plain(value)
     return Cell(text or wording.NOTHING, plain(value), tone, detail)
 
@@ -145,6 +145,6 @@ def named(name: str | None) -> Cell:
 
 
 def total(amounts: Iterable[Decimal | None]) -> Decimal | None:
-    """Return the sum of what is known; None when nothing is."""
+    """Return the sum of the known amounts; None when none is known."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known, Decimal(0)) if known else None

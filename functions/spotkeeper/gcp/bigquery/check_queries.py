@@ -1,4 +1,4 @@
-"""The rows that checks find: each is one query whose every row is a broken promise."""
+"""Run the checks: each query returns the rows that violate an invariant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
