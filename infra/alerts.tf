@@ -37,6 +37,14 @@ locals {
       lasting  = "0s"
       advice   = "The cost of these VMs is NULL, so totals are too low. `tracker_runs.unpriced_machine_types` names them with the reason."
     }
+    usage_unresolved = {
+      wanted   = var.custom_metrics
+      title    = "too much of the fleet is unseen"
+      severity = "WARNING"
+      query    = "sum(sum_over_time(${local.figure.unresolved_hours}{monitored_resource=\"global\"}[1d])) / (sum(sum_over_time(${local.figure.unresolved_hours}{monitored_resource=\"global\"}[1d])) + sum(sum_over_time(${local.figure.resolved_hours}{monitored_resource=\"global\"}[1d]))) > ${var.unresolved_share_limit}"
+      lasting  = "0s"
+      advice   = "VMs ran that no source could identify: they may be Spot VMs, have no cost row, and are in no total. The table `project_hours` has their uptime by project and hour, `tracker_runs.unresolved_instances` their names. Asset history identifies VMs that live less than an hour."
+    }
     budget_spent = {
       wanted   = var.custom_metrics && anytrue([for budget in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : budget != null])
       title    = "a budget is spent"

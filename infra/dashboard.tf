@@ -44,8 +44,8 @@ locals {
       groups  = []
     },
     {
-      title   = "VMs that nobody could identify"
-      filter  = "metric.type=\"custom.googleapis.com/spotkeeper/unresolved_instances\" resource.type=\"global\""
+      title   = "Instance-hours that no source could identify"
+      filter  = "metric.type=\"custom.googleapis.com/spotkeeper/unresolved_hours\" resource.type=\"global\""
       period  = "3600s"
       aligner = "ALIGN_MAX"
       reducer = "REDUCE_MAX"

@@ -59,12 +59,13 @@ budget_id           = "spotkeeper"
 budget_display_name = "spotkeeper"
 
 # Recipients of alerts, and readers of the dataset.
-notification_emails   = ["oncall@example.com"]
-slack_channel         = null
-slack_token           = null
-pagerduty_service_key = null
-unpriced_share_limit  = 0.02
-analysts              = ["group:analysts@example.com"]
+notification_emails    = ["oncall@example.com"]
+slack_channel          = null
+slack_token            = null
+pagerduty_service_key  = null
+unpriced_share_limit   = 0.02
+unresolved_share_limit = 0.05
+analysts               = ["group:analysts@example.com"]
 
 # Data.
 dataset              = "cost_tracking"

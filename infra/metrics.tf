@@ -5,10 +5,12 @@ locals {
   metrics = {
     budget_share         = { description = "Cost of the period so far as a share of its budget; 1 is all of it.", unit = "1", by_period = true }
     cost_usd             = { description = "What Spot VMs cost in the hour, day and month so far.", unit = "{USD}", by_period = true }
-    incomplete_hours     = { description = "Hours of the run of which something could not be read.", unit = "{hour}", by_period = false }
+    incomplete_hours     = { description = "Hours of the run of which something could not be read, and a later run can read it.", unit = "{hour}", by_period = false }
+    resolved_hours       = { description = "Uptime of the run's Spot VMs that have a cost row, in instance-hours.", unit = "h", by_period = false }
     rows                 = { description = "Cost rows of the run: Spot VMs times hours.", unit = "{row}", by_period = false }
     unpriced_rows        = { description = "Cost rows of the run without a price.", unit = "{row}", by_period = false }
-    unresolved_instances = { description = "VMs of the run of which nobody knows what they were.", unit = "{instance}", by_period = false }
+    unresolved_hours     = { description = "Uptime of the run's VMs that no source could identify, in instance-hours.", unit = "h", by_period = false }
+    unresolved_instances = { description = "VMs of the run that no source could identify.", unit = "{instance}", by_period = false }
   }
 }
 

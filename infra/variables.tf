@@ -345,3 +345,14 @@ variable "unpriced_share_limit" {
     error_message = "Set unpriced_share_limit to a share from 0 to below 1: for 2 % write 0.02."
   }
 }
+
+variable "unresolved_share_limit" {
+  description = "The share of a day's uptime of VMs that no source could identify from which on an alert is raised."
+  type        = number
+  default     = 0.05
+
+  validation {
+    condition     = var.unresolved_share_limit >= 0 && var.unresolved_share_limit < 1
+    error_message = "Set unresolved_share_limit to a share from 0 to below 1: for 5 % write 0.05."
+  }
+}

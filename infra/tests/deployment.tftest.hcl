@@ -237,7 +237,7 @@ run "the_least_that_can_be_set" {
       length(google_monitoring_notification_channel.email) == 0,
       length(google_organization_iam_custom_role.tracker_instances) == 0,
       google_pubsub_topic_iam_member.cloud_billing[0].member == "serviceAccount:billing-budget-alert@system.gserviceaccount.com",
-      toset(keys(google_monitoring_alert_policy.measured)) == toset(["budgets_silent", "dead_letters", "hours_incomplete", "prices_missing", "tracker_silent"]),
+      toset(keys(google_monitoring_alert_policy.measured)) == toset(["budgets_silent", "dead_letters", "hours_incomplete", "prices_missing", "tracker_silent", "usage_unresolved"]),
       toset(keys(google_monitoring_alert_policy.logged)) == toset(["enforcement_failed", "enforcement_happened", "enforcement_planned", "nothing_stoppable", "rule_unfit", "waiting_for_bigquery"]),
     ])
     error_message = "What was not asked for is not made; the alerts that need nothing are."

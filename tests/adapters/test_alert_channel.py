@@ -14,10 +14,12 @@ from infra.local.stack.stack import HOME_PROJECT, TOPIC, Stack
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.alert_channel import Channel
 from spotkeeper.gcp.monitoring import metric_client
+from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import PeriodKind, budget_period, rfc3339
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.run_summary import Gap, HourRun, Unpriced
 from spotkeeper.tracking.settings import Budgets
+from spotkeeper.tracking.uptime import Uptime
 
 SUBSCRIPTION = f"projects/{HOME_PROJECT}/subscriptions/alert-channel-test"
 
@@ -98,10 +100,12 @@ def test_a_topic_that_does_not_exist_is_named(stack: Stack, monkeypatch: pytest.
 def test_the_metrics_of_a_run_are_written_as_custom_metrics(stack: Stack) -> None:
     now = DAY.start + timedelta(days=1)
     stack.set_time(now)
-    run = HourRun("run", DAY.start, now, rows=52, gaps=[Gap("monitoring", "403")])
+    run = HourRun("run", DAY.start, now, rows=52, uptime_hours=Decimal("51.5"), gaps=[Gap("monitoring", "403")])
+    run.unresolved.append(Uptime(InstanceKey("p", "us-central1-a", "1"), "stranger", DAY.start, 1800.0))
+    lost = HourRun("run", DAY.start, now, gaps=[Gap("catch-up", "not read", "p", final=True)])
     run.unpriced[Unpriced("n9-standard-4", "us-central1", "no rule")] = 3
 
-    channel(stack, METRICS_PROJECT).write_metrics([Spend(DAY, Decimal("2.5"))], [run], now)
+    channel(stack, METRICS_PROJECT).write_metrics([Spend(DAY, Decimal("2.5"))], [run, lost], now)
 
     written = stack.control("GET", "metrics")[METRICS_PROJECT]
     values = {
@@ -115,7 +119,9 @@ def test_the_metrics_of_a_run_are_written_as_custom_metrics(stack: Stack) -> Non
         ("custom.googleapis.com/spotkeeper/budget_share", "day"): 0.25,
         ("custom.googleapis.com/spotkeeper/rows", None): 52,
         ("custom.googleapis.com/spotkeeper/unpriced_rows", None): 3,
-        ("custom.googleapis.com/spotkeeper/unresolved_instances", None): 0,
+        ("custom.googleapis.com/spotkeeper/unresolved_instances", None): 1,
+        ("custom.googleapis.com/spotkeeper/unresolved_hours", None): 0.5,
+        ("custom.googleapis.com/spotkeeper/resolved_hours", None): 51.5,
         ("custom.googleapis.com/spotkeeper/incomplete_hours", None): 1,
     }
 

@@ -25,7 +25,7 @@ from spotkeeper.tracking.costs import cost_row
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import InventoryReader, Ledger, Record
 from spotkeeper.tracking.preemptions import Preemption
-from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun
+from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.settings import Budgets
 from spotkeeper.tracking.uptime import Uptime
 from tests.adapters.conftest import new_dataset
@@ -78,10 +78,14 @@ def preemption(one: Instance, moment: datetime, operation: str) -> Preemption:
 
 
 def hour_run(run_id: str, hour: datetime, *gaps: Gap, projects: frozenset[str] = frozenset({HOME_PROJECT})) -> HourRun:
-    run = HourRun(run_id, hour, hour + HOUR, at(0, 30), projects, gaps=list(gaps))
+    run = HourRun(run_id, hour, hour + HOUR, hour == at(0), at(0, 30), projects, gaps=list(gaps))
     run.unresolved.append(Uptime(UNKNOWN.key, "stranger", hour, 60.0))
     run.duration = timedelta(seconds=1.5)
     return run
+
+
+def known(hour: datetime, state: Completeness, unresolved_hours: str = "0") -> ProjectHour:
+    return ProjectHour(HOME_PROJECT, hour, state, int(Decimal(unresolved_hours) > 0), Decimal(unresolved_hours))
 
 
 def story(ledger: Both) -> Answers:
@@ -100,6 +104,7 @@ def story(ledger: Both) -> Answers:
             preemption(GIANT, at(0, 59), "op-1"),
             preemption(UNKNOWN, at(0, 58), "op-2"),
             HourReading(HOME_PROJECT, at(0)),
+            known(at(0), Completeness.PROVISIONAL, "0.5"),
             hour_run("first", at(0)),
         ):
             stage.add(record)
@@ -119,17 +124,22 @@ def story(ledger: Both) -> Answers:
             preemption(GIANT, at(0, 59), "op-1"),
             *components_of(SMALL),
             HourReading(HOME_PROJECT, at(1)),
+            known(at(0), Completeness.INCOMPLETE, "0.25"),  # in part: it knows of no less than the first run
+            known(at(1), Completeness.COMPLETE, "0.016666667"),
+            known(at(-1), Completeness.FINAL),
             hour_run("second", at(0), Gap("monitoring", "403", HOME_PROJECT), projects=frozenset()),
+            hour_run("second", at(-1), Gap("catch-up", "not read", HOME_PROJECT, final=True), projects=frozenset()),
             hour_run("second", at(1)),
         ):
             stage.add(record)
-        answers["second spends"] = stage.commit([at(0), at(1)], PERIODS)
+        answers["second spends"] = stage.commit([at(-1), at(0), at(1)], PERIODS)
         stage.close({}, [Gap("metrics", "503")], BUDGETS)
     for run_id in ("third", "fourth"):
         with ledger.stage(run_id, at(3, 7)) as stage:
             stage.add(cost(WORKER, at(1)))  # read in full: the giant's row of hour 1 goes
             stage.add(Observation(WORKER, at(1, 50), at(1, 50)))  # older than the latest: ignored
             stage.add(HourReading(HOME_PROJECT, at(1)))
+            stage.add(known(at(1), Completeness.INCOMPLETE))  # a complete reading is not unsaid
             stage.add(hour_run(run_id, at(1)))
             answers[f"{run_id} spends"] = stage.commit([at(1)], PERIODS)
             for _ in range(2):
@@ -150,7 +160,7 @@ def _in_order(observations: Iterator[Observation]) -> list[Observation]:
 STORED = {
     "costs": """
         SELECT usage_start_time, usage_end_time, instance_id, instance_name, machine_type, uptime_hours, spot_price,
-          ondemand_price, cost, ondemand_cost, price_status, price_reason, price_as_of, labels
+          ondemand_price, cost, ondemand_cost, price_status, price_reason, price_as_of, labels, run_id
         FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01' ORDER BY usage_start_time, instance_id""",
     "inventory": """
         SELECT instance_id, first_seen, last_seen, machine_type, vcpus, memory_gib, gpu_type, gpu_count,
@@ -161,8 +171,12 @@ STORED = {
     "preemptions": """
         SELECT operation_id, instance_id, preempted_at, machine_type
         FROM spot_preemptions WHERE preempted_at >= '2026-07-01' ORDER BY operation_id""",
+    "project hours": """
+        SELECT hour, project_id, state, unresolved, unresolved_hours, run_id
+        FROM project_hours WHERE hour >= '2026-07-01' ORDER BY hour""",
     "runs": """
-        SELECT run_id, hour, complete, projects, prices_as_of, unresolved, unresolved_instances, gaps, duration_seconds
+        SELECT run_id, hour, provisional, complete, projects, prices_as_of, unresolved, unresolved_instances, gaps,
+          duration_seconds
         FROM tracker_runs WHERE hour >= '2026-07-01' ORDER BY run_id, hour""",
     "alerts": """
         SELECT period, period_start, threshold, message_id
@@ -208,6 +222,7 @@ def remembered(ledger: FakeLedger) -> dict[str, Rows]:
                 row.price.reason or None,
                 row.price.as_of,
                 list(row.instance.labels),
+                tables.written_by[hour, key],
             )
             for (hour, key), row in sorted(tables.costs.items(), key=lambda each: each[0])
         ],
@@ -230,16 +245,21 @@ def remembered(ledger: FakeLedger) -> dict[str, Rows]:
             (each.operation_id, each.key.instance_id, each.preempted_at, machine_type)
             for each, machine_type in sorted(tables.preemptions.values(), key=lambda each: each[0].operation_id)
         ],
+        "project hours": [
+            (hour, project_id, each.state, each.unresolved, each.unresolved_hours, run_id)
+            for (hour, project_id), (each, run_id) in sorted(tables.project_hours.items())
+        ],
         "runs": [
             (
                 run.run_id,
                 run.hour,
+                run.provisional,
                 run.complete,
                 sorted(run.projects),
                 run.prices_as_of,
                 1,
                 [(*each.key, each.instance_name, Decimal("0.016666667")) for each in run.unresolved],
-                [(gap.source, gap.project_id, gap.detail) for gap in run.gaps],
+                [(gap.source, gap.project_id, gap.detail, gap.final) for gap in run.gaps],
                 Decimal("1.5"),
             )
             for _, run in sorted(tables.runs.items())
@@ -263,7 +283,8 @@ def test_the_tables_in_bigquery_answer_and_hold_what_those_in_memory_do(
         "components": 2,
         "price list": 1,
         "preemptions": 2,
-        "runs": 5,
+        "project hours": 3,
+        "runs": 6,
         "alerts": 2,
         "budgets": 1,
     }
@@ -280,6 +301,7 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
                 stage.add(Observation(one, at(1, 7), at(1, 7)))
             stage.add(preemption(GIANT, at(0, 59), "op-1"))
             stage.add(HourReading(HOME_PROJECT, at(0)))
+            stage.add(known(at(0), Completeness.PROVISIONAL))
             stage.add(hour_run(f"run{number}", at(0)))
             spends = stage.commit([at(0)], PERIODS)
             stage.close({"message": Alert(PERIODS[1], spends[1].cost_usd, Decimal(1), (Decimal("0.5"),))}, [], BUDGETS)
@@ -294,6 +316,7 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
         "components": 0,
         "price list": 0,
         "preemptions": 1,
+        "project hours": 1,
         "runs": 4,
         "alerts": 1,
         "budgets": 1,

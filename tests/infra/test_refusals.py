@@ -98,6 +98,7 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "region": ["us-central1-a", "US"],
     "retry_timeout_seconds": [-1, 0.5],
     "unpriced_share_limit": [2, -0.1],
+    "unresolved_share_limit": [1, -0.1],
 }
 
 REFUSED_FIRST: Mapping[str, Sequence[object]] = {

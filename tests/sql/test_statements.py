@@ -56,7 +56,7 @@ def parameters() -> Mapping[str, Type]:
             operation="STRING",
             error="STRING",
         ),
-        "gaps": struct_array(source="STRING", project_id="STRING", detail="STRING"),
+        "gaps": struct_array(source="STRING", project_id="STRING", detail="STRING", final="BOOLEAN"),
         "budgets": struct_array(period="STRING", budget="NUMERIC"),
         "alerts": struct_array(
             period="STRING",
@@ -96,6 +96,14 @@ def test_every_column_of_a_table_is_written(name: str) -> None:
         assert selected == f"{record}.*" or (name, selected) == ("shape_components", "staged.*")
 
 
+def test_a_known_state_is_updated_in_every_column_but_its_key() -> None:
+    statement = (STATEMENTS / "commit.sql").read_text()
+    [update] = re.findall(r"UPDATE project_hours AS recorded\nSET\n(.*?)\nFROM", statement, flags=re.DOTALL)
+    updated = re.findall(r"^  (\w+) = ", update, flags=re.MULTILINE)
+
+    assert ["hour", "project_id", *updated] == [field["name"] for field in table_fields("project_hours")]
+
+
 def test_every_column_says_what_it_holds() -> None:
     names = [path.stem for path in (Path(__file__).parents[2] / "sql" / "tables").glob("*.json")]
 
@@ -103,5 +111,5 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 13
+    assert len(names) == 14
     assert silent == []

@@ -57,6 +57,7 @@ def _run(row: Row) -> Row:
         "ondemand_cost": "0",
         "unpriced": 0,
         "unresolved": 0,
+        "provisional": False,
         "duration_seconds": "5",
     }
     return usual | dict(row)
@@ -150,6 +151,15 @@ def _action(row: Row) -> Row:
 _COMPLETE: Mapping[str, Callable[[Row], Row]] = {
     "spot_vm_costs": _cost_row,
     "tracker_runs": _run,
+    "project_hours": lambda row: {
+        "project_id": "research",
+        "state": "complete",
+        "unresolved": 0,
+        "unresolved_hours": "0",
+        "run_id": "run-1",
+        "recorded_at": _later(row["hour"], minutes=67),
+        **row,
+    },
     "spot_prices": _price,
     "spot_preemptions": _preemption,
     "machine_type_prices": _type_price,

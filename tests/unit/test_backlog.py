@@ -1,14 +1,22 @@
 from datetime import UTC, datetime, timedelta
 
-from spotkeeper.tracking.backlog import HourState, full_backlog, pending_hours
+from spotkeeper.tracking.backlog import HourState, full_backlog, lost_hours, pending_hours
 
 LATEST = datetime(2026, 7, 21, 13, tzinfo=UTC)
 PROJECTS = ("blue", "green")
 DAY = timedelta(days=1)
 
 
-def state(hours_ago: int, *, complete: bool = True, projects: tuple[str, ...] = PROJECTS) -> HourState:
-    return HourState(LATEST - timedelta(hours=hours_ago), complete, frozenset(projects))
+def state(
+    hours_ago: int,
+    settled: tuple[str, ...] = PROJECTS,
+    provisional: tuple[str, ...] = (),
+    incomplete: tuple[str, ...] = (),
+    *,
+    notified: bool = True,
+) -> HourState:
+    hour = LATEST - timedelta(hours=hours_ago)
+    return HourState(hour, notified, frozenset(settled), frozenset(provisional), frozenset(incomplete))
 
 
 def due(*states: HourState, catch_up: timedelta = DAY) -> dict[int, set[str]]:
@@ -43,15 +51,15 @@ def test_hours_before_the_first_recorded_one_are_not_missed() -> None:
 
 
 def test_an_incomplete_hour_is_done_again_for_the_projects_that_lack() -> None:
-    assert due(state(1, complete=False, projects=("blue",)), state(0)) == {1: {"green"}}
+    assert due(state(1, ("blue",), incomplete=("green",)), state(0)) == {1: {"green"}}
 
 
 def test_an_hour_whose_alerts_failed_is_done_again_without_reading_any_project() -> None:
-    assert due(state(1, complete=False), state(0)) == {1: set()}
+    assert due(state(1, notified=False), state(0)) == {1: set()}
 
 
 def test_a_project_that_is_new_in_the_settings_is_caught_up_with() -> None:
-    assert due(state(1, projects=("blue",)), state(0, projects=("blue",))) == {1: {"green"}, 0: {"green"}}
+    assert due(state(1, ("blue",)), state(0, ("blue",))) == {1: {"green"}, 0: {"green"}}
 
 
 def test_a_call_that_comes_late_does_nothing_for_later_hours() -> None:
@@ -60,3 +68,33 @@ def test_a_call_that_comes_late_does_nothing_for_later_hours() -> None:
 
 def test_requested_hours_are_done_whatever_is_recorded() -> None:
     assert full_backlog([LATEST], PROJECTS) == {LATEST: frozenset(PROJECTS)}
+
+
+def test_the_hour_that_has_just_closed_is_settled_by_one_reading() -> None:
+    assert due(state(0, (), PROJECTS), state(1)) == {}
+
+
+def test_a_provisional_hour_is_read_once_more_when_a_later_one_has_closed() -> None:
+    assert due(state(1, (), PROJECTS), state(2)) == {1: {"blue", "green"}, 0: {"blue", "green"}}
+    assert due(state(5, ("blue",), ("green",)), *map(state, range(5))) == {5: {"green"}}
+
+
+def lost(*states: HourState, catch_up: int) -> dict[int, set[str]]:
+    """The hours that are lost, by how many hours ago they were."""
+    found = lost_hours(states, LATEST, timedelta(hours=catch_up), PROJECTS)
+    return {(LATEST - hour) // timedelta(hours=1): set(projects) for hour, projects in found.items()}
+
+
+def test_hours_before_those_that_runs_catch_up_on_are_lost_unless_they_are_settled() -> None:
+    states = state(7), state(6, (), PROJECTS), state(5, ("blue",), incomplete=("green",))
+
+    assert lost(*states, catch_up=2) == {6: {"blue", "green"}, 5: {"green"}, 4: {"blue", "green"}, 3: {"blue", "green"}}
+    assert lost(*states, catch_up=5) == {6: {"blue", "green"}}
+    assert lost(*states, catch_up=7) == {}
+
+
+def test_no_hour_is_lost_before_a_project_was_tracked_nor_of_one_that_is_tracked_no_more() -> None:
+    assert lost(catch_up=0) == {}
+    assert lost(state(4, ("blue", "red")), state(3, ("blue",)), state(2, ("blue", "green")), catch_up=0) == {
+        1: {"blue", "green"}
+    }

@@ -214,11 +214,12 @@ KEY = InstanceKey("blue", "us-central1-a", "17000000000000000001")
 PERIOD = Period(PeriodKind.DAY, datetime(2026, 7, 21, 7, tzinfo=UTC), datetime(2026, 7, 22, 7, tzinfo=UTC))
 
 
-def test_the_answer_says_what_was_done() -> None:
+def test_the_response_has_every_count_and_names_what_is_missing() -> None:
     hour = HourRun(
         "run1",
         HOURS[0],
         NOW,
+        provisional=True,
         rows=7,
         cost=Decimal("0.000000012"),
         ondemand_cost=Decimal("1.5"),
@@ -235,19 +236,21 @@ def test_the_answer_says_what_was_done() -> None:
         "status": "incomplete",
         "run_id": "run1",
         "hours": ["2026-07-21T05:00:00Z"],
+        "provisional_hours": ["2026-07-21T05:00:00Z"],
         "rows": 7,
         "total_cost": "0.000000012",
         "ondemand_cost": "1.5",
         "currency": "USD",
         "complete": False,
         "unresolved": 1,
+        "unresolved_hours": "0.016666667",
         "unresolved_instances": ["blue/us-central1-a/worker-1"],
         "unpriced": 3,
         "unpriced_machine_types": [
             {"machine_type": "n9-standard-4", "region": "us-central1", "reason": "no rule", "rows": 3}
         ],
         "price_statuses": {"exact": 4, "unknown": 3},
-        "gaps": [{"source": "compute", "project_id": "red", "detail": "503"}],
+        "gaps": [{"source": "compute", "project_id": "red", "detail": "503", "final": False}],
         "alerts": [{"period": "day", "period_start": "2026-07-21T07:00:00Z", "threshold": "0.8"}],
     }
 

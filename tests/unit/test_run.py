@@ -16,7 +16,7 @@ from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.run import HOURS_IN_MEMORY, READ_DEADLINE_SECONDS, TrackRequest, track
-from spotkeeper.tracking.run_summary import Summary
+from spotkeeper.tracking.run_summary import Completeness, Summary
 from spotkeeper.tracking.settings import TrackerSettings
 from spotkeeper.tracking.uptime import Uptime
 from tests.unit.sku_samples import CORE, RAM, priced
@@ -41,10 +41,20 @@ def fleet() -> list[Vm]:
     ]
 
 
-def cloud(*, projects: tuple[str, ...] = PROJECTS, asset_history: bool = True, price_refresh_hours: int = 6) -> Cloud:
+def cloud(
+    *,
+    projects: tuple[str, ...] = PROJECTS,
+    asset_history: bool = True,
+    price_refresh_hours: int = 6,
+    catch_up_hours: int = 48,
+) -> Cloud:
     """Return the services with two projects and asset history."""
     settings = TrackerSettings(
-        HOME, projects, asset_history=asset_history, price_refresh_hours=price_refresh_hours, catch_up_hours=48
+        HOME,
+        projects,
+        asset_history=asset_history,
+        price_refresh_hours=price_refresh_hours,
+        catch_up_hours=catch_up_hours,
     )
     return Cloud(fleet(), settings)
 
@@ -75,7 +85,7 @@ def gaps(summary: Summary) -> list[tuple[str, str]]:
 
 def complete_hours(found: Cloud) -> list[int]:
     states, _ = found.ledger.hour_states(at(-999))
-    return [(state.hour - START) // HOUR for state in states if state.complete]
+    return [(state.hour - START) // HOUR for state in states if state.notified and not state.incomplete]
 
 
 def test_a_run_records_what_every_spot_vm_cost_in_its_hour() -> None:
@@ -137,7 +147,7 @@ def test_missed_runs_are_caught_up_on() -> None:
     missed = cloud()
     missed.run(0)
 
-    assert len(missed.run(2).hours) == 2
+    assert [hour.hour for hour in missed.run(2).hours] == [at(0), at(1), at(2)]
     assert without_reading_times(missed) == without_reading_times(orderly())
 
 
@@ -145,8 +155,8 @@ def test_a_call_that_comes_late_records_the_hour_it_was_due_for() -> None:
     late = cloud()
     late.run(0)
 
-    assert [hour.hour for hour in late.run(2, due=1).hours] == [at(1)]
-    assert [hour.hour for hour in late.run(2).hours] == [at(2)]
+    assert [(hour.hour, hour.provisional) for hour in late.run(2, due=1).hours] == [(at(0), False), (at(1), False)]
+    assert [(hour.hour, hour.provisional) for hour in late.run(2).hours] == [(at(2), True)]
     assert without_reading_times(late) == without_reading_times(orderly())
 
 
@@ -162,14 +172,109 @@ def test_a_complete_hour_is_not_read_again_nor_is_the_catalog_between_refreshes(
     assert found.calls["catalog"] == 1
 
 
-def test_a_first_run_reads_no_earlier_observation_and_a_run_that_catches_up_does() -> None:
+def test_a_first_run_reads_no_earlier_observation_and_every_later_one_does() -> None:
     found = cloud()
     found.ledger.failing.add("observations_since")
     found.run(0)
-    found.run(1)
 
     with pytest.raises(UnavailableError, match="observations_since failed"):
-        found.run(3)
+        found.run(1)
+
+
+def test_an_hour_that_has_just_closed_is_provisional_and_read_once_more_with_the_next_run() -> None:
+    found = cloud()
+    worker = found.vms[3]
+    found.late_seconds[at(0), worker.key] = 1332.0  # an hour of 0.63 in minute seven
+    found.late_seconds[at(0), found.vms[7].key] = 3600.0
+
+    first = found.run(0)
+    seen_first = dict(costs(found))
+    found.late_seconds.clear()
+    second = found.run(1)
+    third = found.run(2)
+
+    assert [(hour.hour, hour.provisional, hour.complete) for hour in first.hours] == [(at(0), True, True)]
+    assert seen_first[at(0), worker.key].uptime_hours == Decimal("0.63")
+    assert (at(0), found.vms[7].key) not in seen_first
+    assert [(hour.hour, hour.provisional) for hour in second.hours] == [(at(0), False), (at(1), True)]
+    assert [hour.hour for hour in third.hours] == [at(1), at(2)]
+    assert costs(found) == costs(orderly())
+
+
+def test_the_second_reading_is_one_request_for_both_hours_and_writes_only_the_rows_that_changed() -> None:
+    found = cloud(projects=(HOME,))
+    found.late_seconds[at(0), found.vms[3].key] = 1332.0
+    first = found.run(0)
+    found.late_seconds.clear()
+    found.calls.clear()
+    second = found.run(1)
+
+    rewritten = {
+        key.instance_id
+        for (hour, key), run in found.ledger.tables.written_by.items()
+        if run == second.run_id and hour == at(0)
+    }
+    assert found.calls["monitoring"] == 1
+    assert rewritten == {"4"}
+    assert list(found.ledger.tables.written_by.values()).count(first.run_id) == 4
+
+
+def test_a_second_reading_that_fails_leaves_the_hour_incomplete_with_its_first_rows() -> None:
+    found = orderly(0)
+    fail(found, "denied", "monitoring", HOME)
+
+    found.run(1)
+    [state] = [state for state in found.ledger.hour_states(at(0))[0] if state.hour == at(0)]
+    mend(found)
+
+    assert (set(state.incomplete), set(state.settled)) == ({HOME}, {OTHER})
+    assert {place for place in costs(found) if place[0] == at(0)} == costs(orderly(0)).keys()
+    assert [sorted(hour.projects) for hour in found.run(2).hours] == [[HOME], list(PROJECTS), list(PROJECTS)]
+
+
+def test_a_project_that_is_denied_keeps_no_other_project_s_hour_open() -> None:
+    found = cloud()
+    fail(found, "denied", "compute")
+    for number in range(4):
+        found.run(number)
+    found.calls.clear()
+
+    latest = found.run(4)
+
+    assert [sorted(hour.projects) for hour in latest.hours] == [[], [], [], [HOME], [HOME]]
+    assert found.calls["compute"] == len(PROJECTS)
+
+
+def test_hours_that_no_run_read_in_time_are_lost_by_name_and_keep_no_hour_open() -> None:
+    found = cloud(catch_up_hours=3)
+    found.run(0)
+    found.run(1)
+
+    late = found.run(7)
+    after = found.run(8)
+
+    lost = "not read within the 3 hours that runs catch up on"
+    assert [(hour.hour, hour.open, [gap.detail for gap in hour.gaps]) for hour in late.hours][:4] == [
+        (at(1), False, [lost, lost]),  # provisional: it was read once
+        (at(2), False, [lost, lost]),
+        (at(3), False, [lost, lost]),
+        (at(4), False, []),
+    ]
+    assert late.complete is False
+    assert (at(1), fleet()[0].key) in costs(found)
+    assert [hour.hour for hour in after.hours] == [at(7), at(8)]
+    assert after.complete
+
+
+def test_a_lost_hour_that_is_requested_later_is_recorded_and_complete() -> None:
+    found = cloud(catch_up_hours=1)
+    found.run(0)
+    found.run(5)
+    found.run(6, 2)
+
+    [state] = [state for state in found.ledger.hour_states(at(2))[0] if state.hour == at(2)]
+    assert state.settled == set(PROJECTS)
+    assert found.ledger.tables.project_hours[at(2), HOME][0].state is Completeness.COMPLETE
 
 
 def test_rates_are_recorded_once_however_often_the_catalog_is_read() -> None:
@@ -235,7 +340,7 @@ def test_a_source_that_fails_is_a_gap_that_the_next_run_fills(kind: str, source:
 
     assert gaps(disturbed) == [(source, OTHER)]
     assert (disturbed.complete, wrong) == (False, [])
-    assert [sorted(hour.projects) for hour in mended.hours] == [[OTHER], list(PROJECTS)]
+    assert [sorted(hour.projects) for hour in mended.hours] == [list(PROJECTS)] * 2
     assert costs(found) == costs(orderly(1))
     assert complete_hours(found) == [0, 1]
 
@@ -378,7 +483,7 @@ def test_a_run_that_is_killed_before_it_is_closed_is_done_again() -> None:
 
     again = found.run(2)
 
-    assert [hour.hour for hour in again.hours] == [at(2)]
+    assert [hour.hour for hour in again.hours] == [at(1), at(2)]
     assert costs(found) == costs(orderly(2))
 
 
@@ -435,7 +540,7 @@ def test_projects_that_a_run_has_no_time_for_are_a_gap_that_the_next_run_fills()
         ("time", f"not read: the run had read for {DEADLINE} s", OTHER)
     ]
     assert recorded == {HOME}
-    assert [sorted(hour.projects) for hour in found.run(1).hours] == [[OTHER], list(PROJECTS)]
+    assert [sorted(hour.projects) for hour in found.run(1).hours] == [list(PROJECTS)] * 2
 
 
 def test_hours_of_one_project_that_a_run_has_no_time_for_are_left_to_the_next() -> None:
@@ -446,8 +551,8 @@ def test_hours_of_one_project_that_a_run_has_no_time_for_are_left_to_the_next() 
     summary = found.run(HOURS_IN_MEMORY + 2)
     found.clock = ()
 
-    assert [hour.complete for hour in summary.hours] == [True] * HOURS_IN_MEMORY + [False] * 2
-    assert len({hour for hour, _ in costs(found)}) == HOURS_IN_MEMORY + 1
+    assert [hour.complete for hour in summary.hours] == [True] * HOURS_IN_MEMORY + [False] * 3
+    assert len({hour for hour, _ in costs(found)}) == HOURS_IN_MEMORY
     assert [(hour.hour, hour.complete) for hour in found.run(HOURS_IN_MEMORY + 2).hours] == [
         (hour.hour, True) for hour in summary.hours if not hour.complete
     ]
@@ -552,7 +657,7 @@ def test_metrics_are_of_the_current_periods_alone() -> None:
     spends, runs, written_at = found.metrics[-1]
     assert {spend.period for spend in spends} == set(budget_periods(at(2)))
     assert len(spends) == len(budget_periods(at(2)))
-    assert ([run.hour for run in runs], written_at) == ([at(1), at(2)], at(3, 7))
+    assert ([run.hour for run in runs], written_at) == ([at(0), at(1), at(2)], at(3, 7))
 
 
 class OddCatalog:

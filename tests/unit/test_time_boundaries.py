@@ -25,7 +25,7 @@ def due_hours(clock: str, header: str, *recorded: str) -> list[str]:
     """Return the hours that a call does when the function's clock shows this and Cloud Scheduler says that."""
     asked = decode({SCHEDULE_HEADER: header}, {}, b"", at(clock), Clock.SYSTEM)
     states = [
-        HourState(at(f"2026-07-21T{hour}:00:00Z"), complete=True, projects=frozenset(PROJECTS)) for hour in recorded
+        HourState(at(f"2026-07-21T{hour}:00:00Z"), notified=True, settled=frozenset(PROJECTS)) for hour in recorded
     ]
     work = pending_hours(states, latest_closed_hour(asked.due), timedelta(hours=48), PROJECTS)
     return [f"{hour:%H}" for hour in work]

@@ -108,6 +108,8 @@ class Cloud:
     partial: set[tuple[str, str]] = field(default_factory=set)
     silent: set[datetime] = field(default_factory=set)
     series: list[Uptime] = field(default_factory=list)
+    late_seconds: dict[tuple[datetime, InstanceKey], float] = field(default_factory=dict)
+    """How many seconds of a VM's uptime in an hour Cloud Monitoring lacks so far."""
     late_assets: bool = False
     clock: Iterable[float] = ()
     published: list[Alert] = field(default_factory=list)
@@ -166,7 +168,7 @@ class FakeUptime:
         self.cloud.fail("monitoring", project_id)
         for hour in hours:
             for vm in self.cloud.vms:
-                seconds = vm.seconds(hour)
+                seconds = vm.seconds(hour) - self.cloud.late_seconds.get((hour, vm.key), 0)
                 if vm.project_id == project_id and seconds and hour not in self.cloud.silent:
                     yield Uptime(vm.key, vm.name, hour, seconds)
             yield from (each for each in self.cloud.series if (each.key.project_id, each.hour) == (project_id, hour))

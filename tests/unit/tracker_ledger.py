@@ -3,7 +3,7 @@
 tests/adapters/test_tracker_tables.py runs one story against it and against BigQuery's tables, and compares.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, fields, replace
@@ -22,7 +22,7 @@ from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
-from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun
+from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.settings import Budgets
 
 type Place = tuple[datetime, InstanceKey]
@@ -33,11 +33,13 @@ class Tables:
     """The rows, by key where a table has one."""
 
     costs: dict[Place, CostRow] = field(default_factory=dict)
+    written_by: dict[Place, str] = field(default_factory=dict)
     inventory: list[Observation] = field(default_factory=list)
     rates: dict[tuple[str, str, datetime], DatedRate] = field(default_factory=dict)
     components: dict[tuple[str, str, int, int, str], Decimal] = field(default_factory=dict)
     price_list: list[MachineTypePrice] = field(default_factory=list)
     preemptions: dict[tuple[InstanceKey, str], tuple[Preemption, str | None]] = field(default_factory=dict)
+    project_hours: dict[tuple[datetime, str], tuple[ProjectHour, str]] = field(default_factory=dict)
     runs: dict[tuple[str, datetime], HourRun] = field(default_factory=dict)
     alerts: dict[tuple[str, datetime, Decimal], str] = field(default_factory=dict)
     budgets: dict[str, Decimal] = field(default_factory=dict)
@@ -59,14 +61,29 @@ class FakeLedger:
         self._fail("hour_states")
         runs = [run for run in self.tables.runs.values() if run.hour >= since]
         states = [
-            HourState(
-                hour,
-                any(run.complete for run in runs if run.hour == hour),
-                frozenset().union(*(run.projects for run in runs if run.hour == hour)),
-            )
-            for hour in sorted({run.hour for run in runs})
+            self._state(hour, [run for run in runs if run.hour == hour]) for hour in sorted({run.hour for run in runs})
         ]
         return states, sorted({run.prices_as_of for run in runs if run.prices_as_of is not None})
+
+    def _state(self, hour: datetime, runs: Sequence[HourRun]) -> HourState:
+        latest = max(run.recorded_at for run in runs)
+        sent = [run for run in runs if not {gap.source for gap in run.gaps} & {"alerts", "metrics"}]
+        of_hour = [
+            known
+            for known, run_id in self.tables.project_hours.values()
+            if known.hour == hour and (run_id, hour) in self.tables.runs
+        ]
+
+        def projects(*states: Completeness) -> frozenset[str]:
+            return frozenset(known.project_id for known in of_hour if known.state in states)
+
+        return HourState(
+            hour,
+            any(run.recorded_at == latest for run in sent),
+            projects(Completeness.COMPLETE, Completeness.FINAL),
+            projects(Completeness.PROVISIONAL),
+            projects(Completeness.INCOMPLETE),
+        )
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held then or later."""
@@ -114,9 +131,15 @@ class FakeStage:
         """Write the staged records, all or nothing."""
         self.ledger._fail("commit")  # noqa: SLF001 (the stage is part of the ledger)
         tables = self.ledger.tables.copy()
-        _delete(tables, self._of(HourReading))
+        staged = {(row.hour, row.instance.key) for row in self._of(CostRow)}
+        _delete(tables, self._of(HourReading), staged)
         for row in self._of(CostRow):
-            tables.costs[row.hour, row.instance.key] = row
+            at_hour = row.hour, row.instance.key
+            if tables.costs.get(at_hour) != row:
+                tables.costs[at_hour] = row
+                tables.written_by[at_hour] = self.run_id
+        for known in self._of(ProjectHour):
+            _complete(tables, known, self.run_id)
         latest = {each.instance.key: each for each in sorted(tables.inventory, key=lambda each: each.last_seen)}
         for observation in self._of(Observation):
             _observe(tables, latest.get(observation.instance.key), observation)
@@ -150,11 +173,27 @@ class FakeStage:
         return [record for record in self.records if isinstance(record, kind)]
 
 
-def _delete(tables: Tables, readings: Sequence[HourReading]) -> None:
+def _delete(tables: Tables, readings: Sequence[HourReading], staged: Collection[Place]) -> None:
     read_in_full = {(each.project_id, each.hour) for each in readings}
     for hour, key in list(tables.costs):
-        if (key.project_id, hour) in read_in_full:
-            del tables.costs[hour, key]
+        if (key.project_id, hour) in read_in_full and (hour, key) not in staged:
+            del tables.costs[hour, key], tables.written_by[hour, key]
+
+
+def _complete(tables: Tables, new: ProjectHour, run_id: str) -> None:
+    """Record a state, unless it says less than what is known."""
+    place = new.hour, new.project_id
+    known, _ = tables.project_hours.get(place, (new, ""))
+    settled = {Completeness.COMPLETE, Completeness.FINAL}
+    if new.state is Completeness.INCOMPLETE and known.state in settled:
+        return
+    if new.state in {Completeness.INCOMPLETE, Completeness.FINAL}:
+        new = replace(
+            new,
+            unresolved=max(new.unresolved, known.unresolved),
+            unresolved_hours=max(new.unresolved_hours, known.unresolved_hours),
+        )
+    tables.project_hours[place] = new, run_id
 
 
 def _observe(tables: Tables, latest: Observation | None, new: Observation) -> None:

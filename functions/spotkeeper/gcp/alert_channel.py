@@ -53,7 +53,7 @@ class Channel:
             return str(message_id)
 
     def write_metrics(self, spends: Sequence[Spend], hours: Sequence[HourRun], at: datetime) -> None:
-        """Write the cost of each period so far, and the counts of rows and gaps of the run."""
+        """Write the cost of each period so far, and the rows, the hours of uptime and the open gaps of the run."""
         if self._metrics is None:
             return
         values = [("cost_usd", {"period": str(spend.period.kind)}, float(spend.cost_usd)) for spend in spends]
@@ -66,7 +66,9 @@ class Channel:
             ("rows", {}, float(sum(hour.rows for hour in hours))),
             ("unpriced_rows", {}, float(sum(hour.unpriced.total() for hour in hours))),
             ("unresolved_instances", {}, float(sum(len(hour.unresolved) for hour in hours))),
-            ("incomplete_hours", {}, float(sum(not hour.complete for hour in hours))),
+            ("unresolved_hours", {}, float(sum(hour.unresolved_hours for hour in hours))),
+            ("resolved_hours", {}, float(sum(hour.uptime_hours for hour in hours))),
+            ("incomplete_hours", {}, float(sum(hour.open for hour in hours))),
         ]
         series = [self._series(name, labels, value, at) for name, labels, value in values]
         with translate_errors("Cloud Monitoring"):

@@ -1,22 +1,33 @@
 """Which hours of which projects are pending."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spotkeeper.periods import HOUR, hours_between
 
-type Backlog = Mapping[datetime, frozenset[str]]
+type Backlog = dict[datetime, frozenset[str]]
 """The projects whose usage is still to be recorded, by hour: empty for an hour of which only the alerts failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class HourState:
-    """What earlier runs recorded of one hour: whether any completed it, and the projects recorded in full."""
+    """What earlier runs recorded of one hour: whether its alerts were sent, and the projects by state.
+
+    A settled project is complete, or lacks only what no run can fill any more. A provisional one was read when the hour
+    had just closed: points of its uptime may still have come.
+    """
 
     hour: datetime
-    complete: bool
-    projects: frozenset[str]
+    notified: bool
+    settled: frozenset[str] = frozenset()
+    provisional: frozenset[str] = frozenset()
+    incomplete: frozenset[str] = frozenset()
+
+    @property
+    def projects(self) -> frozenset[str]:
+        """Every project that is recorded, in any state."""
+        return self.settled | self.provisional | self.incomplete
 
 
 def full_backlog(hours: Iterable[datetime], projects: Collection[str]) -> Backlog:
@@ -27,10 +38,11 @@ def full_backlog(hours: Iterable[datetime], projects: Collection[str]) -> Backlo
 def pending_hours(
     states: Iterable[HourState], latest: datetime, catch_up: timedelta, projects: Collection[str]
 ) -> Backlog:
-    """Return the latest closed hour, and the earlier ones since the first recorded hour that are not complete.
+    """Return the latest closed hour, and the earlier ones since the first recorded hour that are not settled.
 
-    It reaches back by `catch_up` at most. A first run has nothing to catch up on: only the latest hour is due. A
-    project that is new in the settings is caught up on as well.
+    An hour that is provisional is read a second time, once a later hour has closed. It reaches back by `catch_up` at
+    most. A first run has nothing to catch up on: only the latest hour is due. A project that is new in the settings is
+    caught up on as well.
     """
     recorded = {state.hour: state for state in states}
     first = max(min(recorded, default=latest), latest - catch_up)
@@ -38,8 +50,27 @@ def pending_hours(
     return {
         hour: pending
         for hour in hours_between(min(first, latest), latest + HOUR)
-        if (pending := wanted - _recorded_projects(recorded.get(hour))) or not _complete(recorded.get(hour))
+        if (pending := wanted - _settled(recorded.get(hour), is_latest=hour == latest))
+        or not _notified(recorded.get(hour))
     }
+
+
+def lost_hours(
+    states: Iterable[HourState], latest: datetime, catch_up: timedelta, projects: Collection[str]
+) -> Backlog:
+    """Return the projects that were not settled in the hours before those that runs catch up on.
+
+    Only the hours since a project was first recorded count: nothing was promised for earlier ones.
+    """
+    recorded = {state.hour: state for state in states}
+    tracked: set[str] = set()
+    lost: dict[datetime, frozenset[str]] = {}
+    for hour in hours_between(min(recorded, default=latest), latest - catch_up):
+        state = recorded.get(hour)
+        tracked |= state.projects if state else frozenset()
+        if missing := tracked.intersection(projects) - _settled(state, is_latest=False):
+            lost[hour] = frozenset(missing)
+    return lost
 
 
 def projects_of(backlog: Backlog) -> list[str]:
@@ -52,9 +83,11 @@ def hours_of(backlog: Backlog, project_id: str) -> list[datetime]:
     return [hour for hour, projects in backlog.items() if project_id in projects]
 
 
-def _recorded_projects(state: HourState | None) -> frozenset[str]:
-    return state.projects if state else frozenset()
+def _settled(state: HourState | None, *, is_latest: bool) -> frozenset[str]:
+    if state is None:
+        return frozenset()
+    return state.settled | state.provisional if is_latest else state.settled
 
 
-def _complete(state: HourState | None) -> bool:
-    return state is not None and state.complete
+def _notified(state: HourState | None) -> bool:
+    return state is not None and state.notified

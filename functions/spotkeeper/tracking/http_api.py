@@ -49,12 +49,14 @@ def response_body(summary: Summary) -> dict[str, object]:
         "status": status,
         "run_id": summary.run_id,
         "hours": [rfc3339(hour.hour) for hour in summary.hours],
+        "provisional_hours": [rfc3339(hour.hour) for hour in summary.hours if hour.provisional],
         "rows": summary.rows,
         "total_cost": format(summary.cost, "f"),
         "ondemand_cost": format(summary.ondemand_cost, "f"),
         "currency": "USD",
         "complete": summary.complete,
         "unresolved": len(unresolved),
+        "unresolved_hours": format(summary.unresolved_hours, "f"),
         "unresolved_instances": [f"{key.project_id}/{key.zone}/{name}" for key, name in unresolved.items()][
             :_MOST_NAMED
         ],
@@ -64,7 +66,10 @@ def response_body(summary: Summary) -> dict[str, object]:
             for each, count in summary.unpriced.most_common(_MOST_NAMED)
         ],
         "price_statuses": dict(summary.statuses),
-        "gaps": [{"source": gap.source, "project_id": gap.project_id, "detail": gap.detail} for gap in summary.gaps],
+        "gaps": [
+            {"source": gap.source, "project_id": gap.project_id, "detail": gap.detail, "final": gap.final}
+            for gap in summary.gaps
+        ],
         "alerts": [
             {
                 "period": alert.period.kind,

@@ -18,11 +18,21 @@ from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.preemptions import Preemption
-from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun
+from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.settings import Budgets
 from spotkeeper.tracking.uptime import Uptime
 
-type Record = CostRow | Observation | DatedRate | HourReading | HourRun | ShapeComponent | MachineTypePrice | Preemption
+type Record = (
+    CostRow
+    | Observation
+    | DatedRate
+    | HourReading
+    | ProjectHour
+    | HourRun
+    | ShapeComponent
+    | MachineTypePrice
+    | Preemption
+)
 
 
 class UptimeReader(Protocol):

@@ -14,7 +14,15 @@ from spotkeeper.pricing.price_history import PriceHistory
 from spotkeeper.pricing.price_list import machine_type_prices
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend, due_alerts
-from spotkeeper.tracking.backlog import Backlog, HourState, full_backlog, hours_of, pending_hours, projects_of
+from spotkeeper.tracking.backlog import (
+    Backlog,
+    HourState,
+    full_backlog,
+    hours_of,
+    lost_hours,
+    pending_hours,
+    projects_of,
+)
 from spotkeeper.tracking.costs import cost_row
 from spotkeeper.tracking.identify import identify
 from spotkeeper.tracking.inventory import Inventory, Observation
@@ -55,7 +63,8 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     if not backlog:
         log_event("nothing to do: every closed hour is complete", run_id=run_id, latest_hour=latest)
         return Summary(run_id)
-    hours = HourRuns(run_id, backlog, request.now)
+    lost = _lost(settings, request, states)
+    hours = HourRuns(run_id, (*lost, *backlog), request.now)
     # Without a later scan there is no later observation: a first or punctual run needs none of the inventory.
     scanned_later = backlog.keys() != {latest} or latest in {state.hour for state in states}
     # A budget that was passed in an hour that is caught up on is notified, though its day or month may be over.
@@ -64,7 +73,8 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
         run = _Run(settings, ports, stage, backlog, hours, request.now, started)
         history = run.refresh_prices(PriceHistory(ports.ledger.rates(min(backlog)), catalog_readings), latest)
         run.record_usage(history, scanned_later=scanned_later)
-        alerts = run.finish(history, budget_periods(latest), caught_up)
+        run.record_lost(lost)
+        alerts = run.finish(history, budget_periods(latest), caught_up, backlog | lost)
     return Summary(run_id, hours.all(), alerts)
 
 
@@ -73,6 +83,13 @@ def _backlog(settings: TrackerSettings, request: TrackRequest, states: Iterable[
         return full_backlog(request.hours, settings.projects)
     catch_up = timedelta(hours=settings.catch_up_hours)
     return pending_hours(states, latest_closed_hour(request.due), catch_up, settings.projects)
+
+
+def _lost(settings: TrackerSettings, request: TrackRequest, states: Iterable[HourState]) -> Backlog:
+    if request.hours:
+        return {}
+    catch_up = timedelta(hours=settings.catch_up_hours)
+    return lost_hours(states, latest_closed_hour(request.due), catch_up, settings.projects)
 
 
 @dataclass(slots=True)
@@ -131,12 +148,22 @@ class _Run:
             else:
                 self._record_cost(instance, uptime, history)
 
+    def record_lost(self, lost: Backlog) -> None:
+        """Record the hours that no run read in time as gaps that stay."""
+        for project_id in projects_of(lost):
+            detail = f"not read within the {self.settings.catch_up_hours} hours that runs catch up on"
+            gap = Gap("catch-up", detail, project_id, final=True)
+            self.hours.record_gap(hours_of(lost, project_id), gap)
+
     def finish(
-        self, history: PriceHistory, present: Sequence[Period], caught_up: Sequence[Period]
+        self, history: PriceHistory, present: Sequence[Period], caught_up: Sequence[Period], recorded: Backlog
     ) -> tuple[Alert, ...]:
-        """Commit what is staged, alert on budgets that are passed, and record the run."""
-        self._stage_run(history)
-        spends = self.stage.commit(tuple(self.backlog), tuple(dict.fromkeys((*caught_up, *present))))
+        """Commit what is staged, alert on budgets that are passed, and record the run.
+
+        `recorded` are the hours that were pending, and those that are lost.
+        """
+        self._stage_run(history, recorded)
+        spends = self.stage.commit(sorted(recorded), tuple(dict.fromkeys((*caught_up, *present))))
         alerts, gaps = self._notify(spends, present)
         self.stage.close(alerts, gaps, self.settings.budgets)
         for gap in gaps:
@@ -220,13 +247,15 @@ class _Run:
         self.hours[uptime.hour].count(row)
         self.shapes.add(instance.shape)
 
-    def _stage_run(self, history: PriceHistory) -> None:
-        """Stage the components of all shapes, which projects are recorded in full, and the run of each hour."""
+    def _stage_run(self, history: PriceHistory, recorded: Backlog) -> None:
+        """Stage the components of all shapes, the state of each project and hour, and the run of each hour."""
         for part in (part for shape in self.shapes for part in components_of(shape)):
             self.stage.add(part)
-        for hour, projects in self.backlog.items():
+        for hour, projects in recorded.items():
             run = self.hours[hour]
-            run.projects = run.without_gaps(projects)
+            run.projects = run.without_gaps(self.backlog.get(hour, frozenset()))
+            for project_hour in run.project_hours(projects):
+                self.stage.add(project_hour)
             run.prices_as_of = history.as_of(hour)
             run.duration = self.ports.stopwatch() - self.started
             for project_id in run.projects:

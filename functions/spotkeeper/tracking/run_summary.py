@@ -1,27 +1,36 @@
 """The results of a run of the tracker: hour by hour, and in sum."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
 
 from spotkeeper.logs import log_event
+from spotkeeper.periods import latest_closed_hour
 from spotkeeper.ports import Report
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.tracking.alerts import Alert
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.uptime import Uptime
 
+_SECONDS_PER_HOUR = Decimal(3600)
+_NUMERIC = Decimal("1e-9")
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that a source did not return. Without a project it concerns all of them."""
+    """Something that a source did not return. Without a project it concerns all of them.
+
+    A `final` gap is one that no later run can fill: it is named, and keeps no hour open.
+    """
 
     source: str
     detail: str
     project_id: str = ""
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,30 @@ class HourReading:
 
     project_id: str
     hour: datetime
+
+
+class Completeness(StrEnum):
+    """How complete the record of one project in one hour is.
+
+    A provisional hour has just closed: it is read once more, for points that come late. A final one lacks something
+    that no run can fill any more.
+    """
+
+    PROVISIONAL = "provisional"
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectHour:
+    """The state of one project in one hour after a run, and the instances and hours of uptime without an identity."""
+
+    project_id: str
+    hour: datetime
+    state: Completeness
+    unresolved: int
+    unresolved_hours: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +81,11 @@ class HourRun:
     run_id: str
     hour: datetime
     recorded_at: datetime
+    provisional: bool = False
     prices_as_of: datetime | None = None
     projects: frozenset[str] = frozenset()
     rows: int = 0
+    uptime_hours: Decimal = Decimal(0)
     cost: Decimal = Decimal(0)
     ondemand_cost: Decimal = Decimal(0)
     statuses: Counter[PriceStatus] = field(default_factory=Counter)
@@ -64,9 +99,20 @@ class HourRun:
         """Whether all sources were read."""
         return not self.gaps
 
+    @property
+    def open(self) -> bool:
+        """Whether there is a gap that a later run can fill."""
+        return any(not gap.final for gap in self.gaps)
+
+    @property
+    def unresolved_hours(self) -> Decimal:
+        """The uptime of the instances that no source could identify, in hours."""
+        return _hours(self.unresolved)
+
     def count(self, row: CostRow) -> None:
         """Add one cost row to the sums."""
         self.rows += 1
+        self.uptime_hours += row.uptime_hours
         self.cost += row.cost or 0
         self.ondemand_cost += row.ondemand_cost or 0
         self.statuses[row.price.status] += 1
@@ -74,16 +120,34 @@ class HourRun:
             self.unpriced[Unpriced(row.instance.shape.machine_type, row.instance.region, row.price.reason)] += 1
 
     def without_gaps(self, projects: frozenset[str]) -> frozenset[str]:
-        """Return those of the projects that have no gap in this hour."""
-        with_gaps = {gap.project_id for gap in self.gaps}
+        """Return those of the projects that have no gap in this hour that a later run can fill."""
+        with_gaps = {gap.project_id for gap in self.gaps if not gap.final}
         return frozenset() if "" in with_gaps else projects - with_gaps
+
+    def project_hours(self, projects: frozenset[str]) -> Iterator[ProjectHour]:
+        """Yield the state of each of these projects."""
+        unresolved: dict[str, list[Uptime]] = defaultdict(list)
+        for uptime in self.unresolved:
+            unresolved[uptime.key.project_id].append(uptime)
+        without_gaps = self.without_gaps(projects)
+        final = {gap.project_id for gap in self.gaps if gap.final}
+        for project_id in sorted(projects):
+            if project_id not in without_gaps:
+                state = Completeness.INCOMPLETE
+            elif self.provisional:
+                state = Completeness.PROVISIONAL
+            else:
+                state = Completeness.FINAL if final & {"", project_id} else Completeness.COMPLETE
+            uptimes = unresolved[project_id]
+            yield ProjectHour(project_id, self.hour, state, len(uptimes), _hours(uptimes))
 
 
 class HourRuns:
-    """The hours of one run, in order, and the gaps met while they are read."""
+    """The hours of one run, in order, and the gaps met while they are read; the latest closed hour is provisional."""
 
     def __init__(self, run_id: str, hours: Iterable[datetime], recorded_at: datetime) -> None:
-        self._hours = {hour: HourRun(run_id, hour, recorded_at) for hour in sorted(hours)}
+        latest = latest_closed_hour(recorded_at)
+        self._hours = {hour: HourRun(run_id, hour, recorded_at, hour == latest) for hour in sorted(hours)}
 
     def __getitem__(self, hour: datetime) -> HourRun:
         """Return the run of one hour."""
@@ -95,7 +159,8 @@ class HourRuns:
 
     def record_gap(self, hours: Iterable[datetime], gap: Gap) -> None:
         """Log a gap and record it once in each of the hours."""
-        log_event("incomplete", logging.WARNING, source=gap.source, project_id=gap.project_id, detail=gap.detail)
+        event = "hours lost" if gap.final else "incomplete"
+        log_event(event, logging.WARNING, source=gap.source, project_id=gap.project_id, detail=gap.detail)
         for hour in hours:
             if gap not in self._hours[hour].gaps:
                 self._hours[hour].gaps.append(gap)
@@ -150,6 +215,16 @@ class Summary:
         return [uptime for hour in self.hours for uptime in hour.unresolved]
 
     @property
+    def unresolved_hours(self) -> Decimal:
+        """Their uptime, in hours."""
+        return sum((hour.unresolved_hours for hour in self.hours), Decimal(0))
+
+    @property
     def gaps(self) -> list[Gap]:
         """All distinct gaps, in the order they were met."""
         return list(dict.fromkeys(gap for hour in self.hours for gap in hour.gaps))
+
+
+def _hours(uptimes: Iterable[Uptime]) -> Decimal:
+    seconds = sum((Decimal(repr(uptime.seconds)) for uptime in uptimes), Decimal(0))
+    return (seconds / _SECONDS_PER_HOUR).quantize(_NUMERIC, ROUND_HALF_UP)

@@ -28,7 +28,8 @@ from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Ports, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run import TrackRequest, track
-from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun
+from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun
+from spotkeeper.tracking.run_summary import ProjectHour as StoredHour
 from spotkeeper.tracking.settings import Budgets, TrackerSettings
 from spotkeeper.tracking.uptime import Uptime
 from tests.simulation.tracker.calls import Call, Kill
@@ -137,6 +138,8 @@ class Tables:
     inventory: dict[InstanceKey, list[Observation]] = field(default_factory=lambda: defaultdict(list))
     dated_rates: dict[tuple[str, str, datetime], DatedRate] = field(default_factory=dict)
     runs: list[HourRun] = field(default_factory=list)
+    states: dict[tuple[str, datetime], tuple[StoredHour, str]] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
     told: set[tuple[PeriodKind, datetime, Decimal]] = field(default_factory=set)
     sent: list[SentAlert] = field(default_factory=list)
     reads: Counter[tuple[str, datetime]] = field(default_factory=Counter)
@@ -144,14 +147,22 @@ class Tables:
 
     def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
         """Return what is recorded of each hour."""
-        by_hour: dict[datetime, list[HourRun]] = defaultdict(list)
-        for run in self.runs:
-            if run.hour >= since:
-                by_hour[run.hour].append(run)
-        states = [
-            HourState(hour, any(run.complete for run in runs), frozenset[str]().union(*(run.projects for run in runs)))
-            for hour, runs in by_hour.items()
-        ]
+        states = []
+        for hour in sorted({run.hour for run in self.runs if run.hour >= since}):
+            known = [each for each, run in self.states.values() if each.hour == hour and run in self.closed]
+            failed = {gap.source for run in self.runs if run.hour == hour for gap in run.gaps} & {"alerts", "metrics"}
+            by_state = {
+                state: frozenset(each.project_id for each in known if each.state is state) for state in Completeness
+            }
+            states.append(
+                HourState(
+                    hour,
+                    notified=not failed,
+                    settled=by_state[Completeness.COMPLETE] | by_state[Completeness.FINAL],
+                    provisional=by_state[Completeness.PROVISIONAL],
+                    incomplete=by_state[Completeness.INCOMPLETE],
+                )
+            )
         return states, sorted({run.prices_as_of for run in self.runs if run.prices_as_of and run.hour >= since})
 
     def rates(self, since: datetime) -> list[DatedRate]:
@@ -176,7 +187,7 @@ class Tables:
     @contextmanager
     def stage(self, run_id: str, recorded_at: datetime) -> Iterator["_Stage"]:  # noqa: ARG002 (the port's)
         """Open the stage of a run."""
-        yield _Stage(self)
+        yield _Stage(self, run_id)
 
     def publish(self, alert: Alert) -> str:
         """Send an alert."""
@@ -210,8 +221,9 @@ class Tables:
 class _Stage:
     """What one run is about to record."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, run_id: str) -> None:
         self._tables = tables
+        self._run_id = run_id
         self._records: dict[type, list[Record]] = defaultdict(list)
 
     def add(self, record: Record) -> None:
@@ -226,6 +238,11 @@ class _Stage:
         tables.reads.update(readings)
         for key, hour in [key for key in tables.costs if (key[0].project_id, key[1]) in readings]:
             del tables.costs[key, hour]
+        for state in self._of(StoredHour):
+            known = tables.states.get((state.project_id, state.hour))
+            settled = known is not None and known[0].state in {Completeness.COMPLETE, Completeness.FINAL}
+            if not settled or state.state is not Completeness.INCOMPLETE:
+                tables.states[state.project_id, state.hour] = state, self._run_id
         for row in self._of(TrackedRow):
             tables.costs[row.instance.key, row.hour] = row
         latest = {key: versions[-1] for key, versions in tables.inventory.items()}
@@ -239,6 +256,7 @@ class _Stage:
     def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:  # noqa: ARG002 (the port's)
         """Record the run and its alerts."""
         self._tables.end_if(Kill.BEFORE_CLOSE)
+        self._tables.closed.add(self._run_id)
         for run in self._of(HourRun):
             self._tables.runs.append(replace(run, gaps=[*run.gaps, *gaps]))
         for alert in alerts.values():
@@ -269,14 +287,16 @@ class _Stage:
 
 def _project_hour(run: HourRun, project_id: str) -> ProjectHour:
     """What one run recorded of a project; a gap without a project concerns all."""
+    gaps = [gap for gap in run.gaps if gap.project_id in {"", project_id}]
     unresolved: dict[str, Fraction] = defaultdict(Fraction)
     for uptime in run.unresolved:
         if uptime.key.project_id == project_id:
             unresolved[uptime.key.instance_id] += Fraction(Decimal(repr(uptime.seconds)))
     return ProjectHour(
         complete=project_id in run.projects,
-        gaps=tuple(f"{gap.source}: {gap.detail}" for gap in run.gaps if gap.project_id in {"", project_id}),
+        gaps=tuple(f"{gap.source}: {gap.detail}" for gap in gaps),
         unresolved=dict(unresolved),
+        final=bool(gaps) and all(gap.final for gap in gaps),
     )
 
 

@@ -132,12 +132,12 @@ def vms_are_identified(outcome: Outcome) -> Iterator[Finding]:
 
 
 def hours_are_filled(outcome: Outcome) -> Iterator[Finding]:
-    """Every hour of a project that may be read is complete in the end: later runs fill what an outage left open."""
+    """Every hour of a project that may be read is complete in the end, or what it lacks is named as final."""
     for project_id, access in outcome.world.projects.items():
         if access is not Access.DENIED:
             for hour in outcome.world.hours:
                 state = outcome.records.hours.get((project_id, hour))
-                if state is None or not state.complete:
+                if state is None or not (state.complete or state.final):
                     every = [
                         segment
                         for key, some in outcome.truth.items()
@@ -251,10 +251,11 @@ def first_minute_is_billed_as_google_does(outcome: Outcome) -> Iterator[Finding]
 
 
 def complete_hours_are_not_read_again(outcome: Outcome) -> Iterator[Finding]:
-    """A project's hour that was read in full is read once more at most, when nobody asks for it."""
+    """A project's hour that was read in full is read once more at most, unless it is requested or a run is killed."""
     asked = Counter(hour for call in outcome.calls for hour in call.hours)
+    killed = sum(call.kill is not None for call in outcome.calls)
     for (project_id, hour), reads in outcome.records.reads.items():
-        if reads > 2 + asked[hour]:
+        if reads > 2 + asked[hour] + killed:
             yield Finding(f"{project_id} {hour:%d %H:%M}: read in full {reads} times")
 
 

@@ -30,11 +30,15 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class ProjectHour:
-    """What is recorded of one project and hour: whether it was read in full, named gaps, and unresolved seconds."""
+    """What is recorded of one project and hour: whether it was read in full, named gaps, and unresolved seconds.
+
+    A `final` one lacks what its gaps name, and no run will read it.
+    """
 
     complete: bool
     gaps: tuple[str, ...] = ()
     unresolved: Mapping[str, Fraction] = field(default_factory=dict)
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

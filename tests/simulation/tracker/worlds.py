@@ -40,7 +40,7 @@ WORLDS: Mapping[str, NamedWorld] = {
     "prices moved": _world(replace(SMALL, moves=True), "prices_are_true_or_marked"),
     "outages": _world(replace(SMALL, outages=True)),
     "prices moved in an outage": _world(replace(SMALL, moves=True, outages=True), "prices_are_true_or_marked"),
-    "points late": _world(replace(SMALL, late_points=True), "rows_hold_what_was_metered", "seconds_are_accounted_for"),
+    "points late": _world(replace(SMALL, late_points=True)),
     "points lost": _world(replace(SMALL, lost_points=True)),
     "samples at any second of the minute": _world(replace(SMALL, sample_phases=True)),
     "projects that cannot be read": _world(replace(SMALL, unreadable_projects=True)),
@@ -57,9 +57,7 @@ WORLDS: Mapping[str, NamedWorld] = {
     "runs killed": _world(replace(SMALL, runs="interrupted", budgets="constant")),
     "budget raised": _world(replace(SMALL, budgets="raised"), "alerts_are_sent"),
     "budget lowered": _world(replace(SMALL, budgets="lowered"), "alerts_are_sent"),
-    "no run for 62 hours": _world(
-        replace(SMALL, runs="silent", hours=72), "seconds_are_accounted_for", "hours_are_filled"
-    ),
+    "no run for 62 hours": _world(replace(SMALL, runs="silent", hours=72)),
     "everything": _world(
         replace(
             SMALL,

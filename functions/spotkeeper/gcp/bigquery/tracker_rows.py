@@ -16,7 +16,7 @@ from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
-from spotkeeper.tracking.run_summary import HourReading, HourRun
+from spotkeeper.tracking.run_summary import HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.uptime import Uptime
 
 UNRESOLVED_SHOWN = 100
@@ -46,6 +46,8 @@ def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
             column, row = "preemption", _preemption(record) | at_run
         case HourReading():
             column, row = "reading", {"project_id": record.project_id, "hour": rfc3339(record.hour)}
+        case ProjectHour():
+            column, row = "project_hour", _project_hour(record) | at_run
         case HourRun():
             column, row = "run", _run(record)
     return {column: row}
@@ -174,11 +176,22 @@ def _preemption(record: Preemption) -> dict[str, object]:
     }
 
 
+def _project_hour(record: ProjectHour) -> dict[str, object]:
+    return {
+        "hour": rfc3339(record.hour),
+        "project_id": record.project_id,
+        "state": record.state,
+        "unresolved": record.unresolved,
+        "unresolved_hours": _plain(record.unresolved_hours),
+    }
+
+
 def _run(run: HourRun) -> dict[str, object]:
     return {
         "run_id": run.run_id,
         "hour": rfc3339(run.hour),
         "recorded_at": rfc3339(run.recorded_at),
+        "provisional": run.provisional,
         "complete": run.complete,
         "projects": sorted(run.projects),
         "prices_as_of": rfc3339(run.prices_as_of) if run.prices_as_of else None,
@@ -193,7 +206,10 @@ def _run(run: HourRun) -> dict[str, object]:
         ],
         "unresolved": len(run.unresolved),
         "unresolved_instances": [_unresolved(uptime) for uptime in run.unresolved[:UNRESOLVED_SHOWN]],
-        "gaps": [{"source": gap.source, "project_id": gap.project_id, "detail": gap.detail} for gap in run.gaps],
+        "gaps": [
+            {"source": gap.source, "project_id": gap.project_id, "detail": gap.detail, "final": gap.final}
+            for gap in run.gaps
+        ],
         "duration_seconds": f"{run.duration.total_seconds():.3f}",
     }
 

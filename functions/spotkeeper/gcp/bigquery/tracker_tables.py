@@ -50,6 +50,7 @@ RECORD_TABLES = {
     "observation": "vm_inventory",
     "price": "spot_prices",
     "run": "tracker_runs",
+    "project_hour": "project_hours",
     "component": "shape_components",
     "machine_type_price": "machine_type_prices",
     "preemption": "spot_preemptions",
@@ -71,6 +72,7 @@ _GAP = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="source"),
     ScalarQueryParameterType("STRING", name="project_id"),
     ScalarQueryParameterType("STRING", name="detail"),
+    ScalarQueryParameterType("BOOL", name="final"),
 )
 _ALERT = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="period"),
@@ -96,7 +98,16 @@ class TrackerTables:
         """Return the recorded state of each hour since then, and the times at which the catalog was read."""
         with translate_errors("BigQuery"):
             rows = list(self._jobs.query("hour_states", [_time("since", since)]))
-            states = [HourState(row["hour"], row["complete"], frozenset(row["projects"])) for row in rows]
+            states = [
+                HourState(
+                    row["hour"],
+                    row["notified"],
+                    frozenset(row["settled"] or ()),
+                    frozenset(row["provisional"] or ()),
+                    frozenset(row["incomplete"] or ()),
+                )
+                for row in rows
+            ]
             return states, sorted({reading for row in rows for reading in row["readings"]})
 
     def rates(self, since: datetime) -> list[DatedRate]:
@@ -202,6 +213,7 @@ class StagingTable:
                 ScalarQueryParameter("source", "STRING", gap.source),
                 ScalarQueryParameter("project_id", "STRING", gap.project_id),
                 ScalarQueryParameter("detail", "STRING", gap.detail),
+                ScalarQueryParameter("final", "BOOL", gap.final),
             )
             for gap in gaps
         ]

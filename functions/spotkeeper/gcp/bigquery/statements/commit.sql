@@ -11,7 +11,7 @@ UPDATE tracker_lock
 SET run_id = @run_id, locked_at = @recorded_at
 WHERE TRUE;
 
--- A project and hour that was read in full replaces all its recorded rows.
+-- A project and hour that was read in full replaces all its recorded rows. A row that is read again as it is stays.
 DELETE FROM spot_vm_costs AS recorded
 WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= @last_hour
   AND EXISTS (
@@ -19,6 +19,26 @@ WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= 
     FROM {staging} AS staged
     WHERE staged.reading.project_id = recorded.project_id
       AND staged.reading.hour = recorded.usage_start_time
+  )
+  AND NOT EXISTS (
+    SELECT 1
+    FROM {staging} AS staged
+    WHERE staged.cost.project_id = recorded.project_id
+      AND staged.cost.zone = recorded.zone
+      AND staged.cost.instance_id = recorded.instance_id
+      AND staged.cost.usage_start_time = recorded.usage_start_time
+      AND TO_JSON_STRING(STRUCT(
+        recorded.instance_name, recorded.machine_type, recorded.provisioning_model, recorded.vcpus,
+        recorded.memory_gib, recorded.gpu_type, recorded.gpu_count, recorded.local_ssd_gib, recorded.uptime_hours,
+        recorded.spot_price, recorded.ondemand_price, recorded.cost, recorded.ondemand_cost,
+        recorded.price_status, recorded.price_reason, recorded.price_as_of, recorded.labels, recorded.managed_by
+      )) = TO_JSON_STRING(STRUCT(
+        staged.cost.instance_name, staged.cost.machine_type, staged.cost.provisioning_model, staged.cost.vcpus,
+        staged.cost.memory_gib, staged.cost.gpu_type, staged.cost.gpu_count, staged.cost.local_ssd_gib,
+        staged.cost.uptime_hours, staged.cost.spot_price, staged.cost.ondemand_price, staged.cost.cost,
+        staged.cost.ondemand_cost, staged.cost.price_status, staged.cost.price_reason, staged.cost.price_as_of,
+        staged.cost.labels, staged.cost.managed_by
+      ))
   );
 
 -- One that was read in part replaces only the rows that it has.
@@ -31,12 +51,71 @@ WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= 
       AND staged.cost.zone = recorded.zone
       AND staged.cost.instance_id = recorded.instance_id
       AND staged.cost.usage_start_time = recorded.usage_start_time
+      AND TO_JSON_STRING(STRUCT(
+        recorded.instance_name, recorded.machine_type, recorded.provisioning_model, recorded.vcpus,
+        recorded.memory_gib, recorded.gpu_type, recorded.gpu_count, recorded.local_ssd_gib, recorded.uptime_hours,
+        recorded.spot_price, recorded.ondemand_price, recorded.cost, recorded.ondemand_cost,
+        recorded.price_status, recorded.price_reason, recorded.price_as_of, recorded.labels, recorded.managed_by
+      )) != TO_JSON_STRING(STRUCT(
+        staged.cost.instance_name, staged.cost.machine_type, staged.cost.provisioning_model, staged.cost.vcpus,
+        staged.cost.memory_gib, staged.cost.gpu_type, staged.cost.gpu_count, staged.cost.local_ssd_gib,
+        staged.cost.uptime_hours, staged.cost.spot_price, staged.cost.ondemand_price, staged.cost.cost,
+        staged.cost.ondemand_cost, staged.cost.price_status, staged.cost.price_reason, staged.cost.price_as_of,
+        staged.cost.labels, staged.cost.managed_by
+      ))
   );
 
 INSERT INTO spot_vm_costs
 SELECT cost.*
-FROM {staging}
-WHERE cost.instance_id IS NOT NULL;
+FROM {staging} AS staged
+WHERE staged.cost.instance_id IS NOT NULL
+  -- What is still there is the same.
+  AND NOT EXISTS (
+    SELECT 1
+    FROM spot_vm_costs AS recorded
+    WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= @last_hour
+      AND recorded.usage_start_time = staged.cost.usage_start_time
+      AND recorded.project_id = staged.cost.project_id
+      AND recorded.zone = staged.cost.zone
+      AND recorded.instance_id = staged.cost.instance_id
+  );
+
+-- The state of a project and hour. What a complete reading found is not unsaid by one that failed since, and one that
+-- failed knows of no less uptime without an identity than was found before.
+UPDATE project_hours AS recorded
+SET
+  state = staged.state,
+  unresolved = IF(
+    staged.state IN ('incomplete', 'final'), GREATEST(staged.unresolved, recorded.unresolved), staged.unresolved
+  ),
+  unresolved_hours = IF(
+    staged.state IN ('incomplete', 'final'),
+    GREATEST(staged.unresolved_hours, recorded.unresolved_hours),
+    staged.unresolved_hours
+  ),
+  run_id = staged.run_id,
+  recorded_at = staged.recorded_at
+FROM (
+  SELECT project_hour.*
+  FROM {staging}
+) AS staged
+WHERE staged.project_id = recorded.project_id
+  AND staged.hour = recorded.hour
+  AND recorded.hour >= @first_hour
+  AND recorded.hour <= @last_hour
+  AND NOT (staged.state = 'incomplete' AND recorded.state IN ('complete', 'final'));
+
+INSERT INTO project_hours
+SELECT project_hour.*
+FROM {staging} AS staged
+WHERE staged.project_hour.project_id IS NOT NULL
+  AND NOT EXISTS (
+    SELECT 1
+    FROM project_hours AS recorded
+    WHERE recorded.hour >= @first_hour AND recorded.hour <= @last_hour
+      AND recorded.hour = staged.project_hour.hour
+      AND recorded.project_id = staged.project_hour.project_id
+  );
 
 -- An instance that is unchanged since the latest observation extends it.
 UPDATE vm_inventory AS known
