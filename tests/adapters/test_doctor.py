@@ -129,7 +129,7 @@ def dataset(stack: Stack) -> Iterator[str]:
 def records(dataset: str, stack: Stack) -> Records:
     """What is found of the dataset of a healthy deployment."""
     reader = RecordsReader(Installation(HOME_PROJECT, dataset), stack.bigquery, timedelta(seconds=1))
-    return reader.read(NOW)
+    return reader.read(NOW, "priority")
 
 
 @pytest.fixture
@@ -200,6 +200,11 @@ def settings(function: str, **values: str) -> Callable[[Resources], None]:
 def thresholds(resources: Resources) -> None:
     """Write shares as percentages, as the old flags of gcloud did."""
     resources["budgets"]["budgets"][0]["thresholdRules"] = [{"thresholdPercent": 0.5}, {"thresholdPercent": 80}]
+
+
+def of_a_year(resources: Resources) -> None:
+    """Have the budget count a year."""
+    resources["budgets"]["budgets"][0]["budgetFilter"]["calendarPeriod"] = "YEAR"
 
 
 def no_budget_reports(resources: Resources) -> None:
@@ -447,6 +452,12 @@ PROBLEMS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
         "spotkeeper-hourly has not called the tracker yet.",
         f"gcloud scheduler jobs run spotkeeper-hourly {AT_REGION}",
     ),
+    "a yearly budget is under a monthly rule": (
+        of_a_year,
+        f"rule {BUDGET_ID}",
+        "Its period is month, but that of the budget is year.",
+        DEPLOY,
+    ),
 }
 """What goes wrong: how, of what part it is told, how the sentence begins, and the command."""
 
@@ -491,6 +502,8 @@ def test_a_healthy_deployment_has_no_problem_and_every_part_is_known(doctor: Doc
     assert sentences["enforce-budget-limit settings"].startswith("ENFORCEMENT_MODE is dry_run: nothing is stopped.")
     assert sentences["last run"] == "The hour of 2026-07-22 04:00 UTC was recorded 13 min ago, complete."
     assert sentences["last notification"].startswith("Received 30 min ago, about ")
+    assert sentences[f"rule {BUDGET_ID}"].startswith("Period month, in USD; billing may stop; last verdict ")
+    assert sentences["priority labels"] == "1 of 1 Spot VMs of the last day have no label priority and count as low."
 
 
 @pytest.mark.parametrize("name", PROBLEMS)

@@ -43,6 +43,8 @@ RECORDS = Records(
     open_hours=(),
     prices=Prices(100, 0, 0),
     notification=SAID,
+    verdicts={},
+    unlabelled=None,
     plan=None,
 )
 POLICY = '{"budgets": {"b1": {"projects": ["home-project", "other-project"]}}}'
@@ -60,6 +62,7 @@ def platform(**values: object) -> Platform:
         "topic": None,
         "subscription": None,
         "dead_letters": None,
+        "numbers": {},
         "billing_account": "ACCOUNT",
         "budgets": (),
         "job": None,

@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 def examine(installation: Installation, variables: Mapping[str, str], now: datetime) -> list[Finding]:
     """Read the deployment and return the findings."""
     from spotkeeper.doctor.diagnosis import diagnose
+    from spotkeeper.doctor.functions import priority_label
     from spotkeeper.gcp.bigquery.deployment_tables import RecordsReader
     from spotkeeper.gcp.deployment import PlatformReader
 
@@ -64,7 +65,7 @@ def examine(installation: Installation, variables: Mapping[str, str], now: datet
     settings = dataset_settings({**variables, **asked, "RETRY_TIMEOUT_SECONDS": patience_seconds})
     patience = timedelta(seconds=settings.retry_timeout_seconds)
     platform = PlatformReader(installation, _endpoint(variables), patience).read(now)
-    records = RecordsReader(installation, settings.endpoints.bigquery, patience).read(now)
+    records = RecordsReader(installation, settings.endpoints.bigquery, patience).read(now, priority_label(platform))
     return diagnose(installation, platform, records, now)
 
 

@@ -10,6 +10,7 @@ from spotkeeper.doctor.functions import enforcer_settings, functions, tracker_se
 from spotkeeper.doctor.messages import messages
 from spotkeeper.doctor.records import data
 from spotkeeper.doctor.rights import dataset_access, grants, roles
+from spotkeeper.doctor.rules import rules
 from spotkeeper.doctor.schedule import schedule
 
 
@@ -23,6 +24,7 @@ def diagnose(installation: Installation, platform: Platform, records: Records, n
         *functions(installation, platform),
         *messages(installation, platform),
         *budgets(installation, platform, tracker, enforcer),
+        *rules(platform, records, tracker, enforcer, now),
         *schedule(installation, platform),
         *data(installation, platform, records, now),
     ]

@@ -1,9 +1,12 @@
 """The state of a deployment as it was read: None is what does not exist, Unread what could not be read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+
+from spotkeeper.enforcement.policies import CustomPeriod
+from spotkeeper.periods import PeriodKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,15 @@ class Budget:
     display_name: str
     topic: str
     thresholds: tuple[Decimal, ...]
+    period: PeriodKind | CustomPeriod = PeriodKind.MONTH
+    currency: str = ""
+    projects: tuple[str, ...] = ()
+    """The numbers of the projects whose cost it counts; all of the billing account when it is empty."""
+
+    services: tuple[str, ...] = ()
+    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    last_period_amount: bool = False
+    counts_credits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,23 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
+class LastVerdict:
+    """The last verdict on record about one budget, and the cost that its message reported."""
+
+    verdict: str
+    reason: str
+    cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """How many Spot VMs have a cost row of the last day, and how many of them no priority label."""
+
+    instances: int
+    unlabelled: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The latest recorded plan."""
 
@@ -132,6 +161,9 @@ class Platform:
     topic: Found[Policy]
     subscription: Found[Subscription]
     dead_letters: int | Unread | None
+    numbers: Mapping[str, Found[str]]
+    """The number of each project that the policy names."""
+
     billing_account: Found[str]
     budgets: Sequence[Budget] | Unread
     job: Found[Job]
@@ -150,4 +182,8 @@ class Records:
 
     prices: Prices | Unread
     notification: Found[Notification]
+    verdicts: Mapping[str, LastVerdict] | Unread
+    """The last verdict of the last week on each budget, by its id."""
+
+    unlabelled: Found[Unlabelled]
     plan: Found[Plan]

@@ -11,6 +11,7 @@ from spotkeeper.doctor.deployment import (
 )
 from spotkeeper.doctor.facts import Function, Platform, Unread
 from spotkeeper.doctor.findings import Finding, ok, problem, unknown
+from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.errors import SettingsError
 from spotkeeper.tracking.settings import TrackerSettings
@@ -35,6 +36,12 @@ def enforcer_settings(platform: Platform) -> EnforcerSettings | None:
         return EnforcerSettings.from_mapping(found.environment) if isinstance(found, Function) else None
     except SettingsError:
         return None
+
+
+def priority_label(platform: Platform) -> str:
+    """Return the label that the enforcer reads a priority from; the default when its policy is not known."""
+    settings = enforcer_settings(platform)
+    return settings.policy.priority_label if settings else Policy({}).priority_label
 
 
 def functions(installation: Installation, platform: Platform) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -27,10 +27,11 @@ from spotkeeper.doctor.facts import (
     Unread,
 )
 from spotkeeper.doctor.functions import enforcer_settings, tracker_settings
-from spotkeeper.doctor.rights import needed_roles
+from spotkeeper.doctor.rights import enforced_projects, needed_roles
+from spotkeeper.enforcement.policies import CustomPeriod
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.http_calls import CallError, HttpCalls, PageTokens
-from spotkeeper.periods import rfc3339
+from spotkeeper.periods import PeriodKind, rfc3339
 from spotkeeper.values import number, parsed, time
 
 HOSTS = {
@@ -50,6 +51,7 @@ _POLICY_VERSION = 3
 """The version whose policies contain conditions: https://cloud.google.com/iam/docs/policies#versions"""
 
 _PAGE = "100"
+_NO_PERIOD = "CALENDAR_PERIOD_UNSPECIFIED"
 _share = number(0, 1000)
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """The exceptions of a reader whose response is not in the documented form."""
@@ -80,6 +82,7 @@ class PlatformReader:
             topic=self._found(partial(self._pubsub_policy, f"topics/{TOPIC}")),
             subscription=self._found(self._subscription),
             dead_letters=self._found(partial(self._dead_letters, now)),
+            numbers={},
             billing_account=account,
             budgets=self._all(partial(self._budgets, account)) if isinstance(account, str) else (),
             job=self._found(partial(self._job, region)) if region else Unread("the region is not known; set --region"),
@@ -94,6 +97,10 @@ class PlatformReader:
             **{
                 **{name: getattr(found, name) for name in Platform.__slots__},
                 "roles": {key: self._found(partial(self._role, *key)) for key in needed},
+                "numbers": {
+                    each: self._found(partial(self._number, each))
+                    for each in enforced_projects(enforcer_settings(found))
+                },
                 "policies": {each: self._found(partial(self._project_policy, each)) for each in projects},
             }
         )
@@ -222,15 +229,11 @@ class PlatformReader:
     def _budgets(self, account: str) -> Sequence[Budget]:
         """https://cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets/list."""
         answers = self._pages("Cloud Billing Budgets", f"/v1/billingAccounts/{account}/budgets", "budgets")
-        return [
-            Budget(
-                budget_id=str(each["name"]).rpartition("/")[2],
-                display_name=str(each.get("displayName", "")),
-                topic=str((each.get("notificationsRule") or {}).get("pubsubTopic", "")),
-                thresholds=tuple(_share(rule["thresholdPercent"]) for rule in each.get("thresholdRules", [])),
-            )
-            for each in answers
-        ]
+        return [_budget(each) for each in answers]
+
+    def _number(self, project: str) -> str:
+        """https://cloud.google.com/resource-manager/reference/rest/v3/projects/get."""
+        return str(self._call("Resource Manager", "GET", f"/v3/projects/{project}")["name"]).rpartition("/")[2]
 
     def _job(self, region: str) -> Job:
         """https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs."""
@@ -280,6 +283,39 @@ def _policy(answer: Mapping[str, Any]) -> Policy:
         for binding in answer.get("bindings", [])
         for member in binding.get("members", [])
     )
+
+
+def _budget(answer: Mapping[str, Any]) -> Budget:
+    """The budget; without a period it is monthly, without a treatment it counts credits."""
+    counted, amount = answer.get("budgetFilter") or {}, answer["amount"]
+    return Budget(
+        budget_id=str(answer["name"]).rpartition("/")[2],
+        display_name=str(answer.get("displayName", "")),
+        topic=str((answer.get("notificationsRule") or {}).get("pubsubTopic", "")),
+        thresholds=tuple(_share(rule["thresholdPercent"]) for rule in answer.get("thresholdRules", [])),
+        period=_period(counted),
+        currency=str((amount.get("specifiedAmount") or {}).get("currencyCode", "")),
+        projects=tuple(str(name).rpartition("/")[2] for name in counted.get("projects", [])),
+        services=tuple(map(str, counted.get("services", []))),
+        labels={
+            str(key): frozenset(map(str, values if isinstance(values, list) else [values]))
+            for key, values in (counted.get("labels") or {}).items()
+        },
+        last_period_amount="lastPeriodAmount" in amount,
+        counts_credits=counted.get("creditTypesTreatment") != "EXCLUDE_ALL_CREDITS",
+    )
+
+
+def _period(counted: Mapping[str, Any]) -> PeriodKind | CustomPeriod:
+    custom = counted.get("customPeriod")
+    if custom is None:
+        found = str(counted.get("calendarPeriod", _NO_PERIOD))
+        return PeriodKind.MONTH if found == _NO_PERIOD else PeriodKind(found.lower())
+    return CustomPeriod(_day(custom["startDate"]), _day(custom["endDate"]) if "endDate" in custom else date.max)
+
+
+def _day(found: Mapping[str, Any]) -> date:
+    return date(int(found["year"]), int(found["month"]), int(found["day"]))
 
 
 def _function(answer: Mapping[str, Any]) -> Function:

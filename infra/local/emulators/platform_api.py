@@ -25,6 +25,7 @@ from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import Clock, parse, rfc3339
 from infra.local.fleet.fleet import FLEET_START, Fleet
 
+MOST_BUDGETS = 100
 MAY_NOT = "The caller does not have permission"
 
 
@@ -188,7 +189,8 @@ def _budgets(platform: Platform, call: Call) -> object:
     call.only("pageSize", "pageToken", "scope")
     if call.path["account"] != ACCOUNT:
         raise ApiError(403, MAY_NOT)
-    start, size = int(call.query.get("pageToken", "0")), int(call.query.get("pageSize", "100"))
+    start = int(call.query.get("pageToken", "0"))
+    size = min(int(call.query.get("pageSize", MOST_BUDGETS)), MOST_BUDGETS)
     found = platform.resources["budgets"]["budgets"]
     more = {"nextPageToken": str(start + size)} if start + size < len(found) else {}
     return {"budgets": found[start : start + size], **more}

@@ -1,6 +1,6 @@
 """Read the dataset of a deployment: its access entries and the latest records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from google.api_core.exceptions import BadRequest, Forbidden, NotFound
@@ -9,7 +9,7 @@ from google.cloud.bigquery import ScalarQueryParameter
 from google.cloud.bigquery.table import Row
 
 from spotkeeper.doctor.deployment import Installation
-from spotkeeper.doctor.facts import Found, Notification, Plan, Prices, Records, Run, Unread
+from spotkeeper.doctor.facts import Found, LastVerdict, Notification, Plan, Prices, Records, Run, Unlabelled, Unread
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 
@@ -65,6 +65,23 @@ LIMIT 1
 """
 
 
+_VERDICTS = """
+SELECT messages.budget_id, messages.verdict, messages.reason, messages.cost
+FROM budget_notifications AS messages
+WHERE messages.received_at >= @since AND NOT messages.drill AND messages.budget_id IS NOT NULL
+QUALIFY ROW_NUMBER() OVER (PARTITION BY messages.budget_id ORDER BY messages.received_at DESC) = 1
+"""
+_UNLABELLED = """
+SELECT
+  COUNT(DISTINCT costs.instance_id) AS instances,
+  COUNT(DISTINCT IF(
+    EXISTS (SELECT 1 FROM UNNEST(costs.labels) AS label WHERE label.key = @priority_label), NULL, costs.instance_id
+  )) AS unlabelled
+FROM spot_vm_costs AS costs
+WHERE costs.usage_start_time >= @since
+"""
+
+
 class RecordsReader:
     """Reads one dataset; what cannot be read becomes Unread, and what does not exist None."""
 
@@ -77,8 +94,11 @@ class RecordsReader:
         self._dataset = bigquery.DatasetReference(installation.project_id, installation.dataset)
         self._retry = retry(patience)
 
-    def read(self, now: datetime) -> Records:
-        """Return the access entries of the dataset, and the latest records up to now."""
+    def read(self, now: datetime, priority_label: str) -> Records:
+        """Return the access entries of the dataset, and the latest records up to now.
+
+        `priority_label` is the label that a priority is read from.
+        """
         since = now - _WEEK
         return Records(
             access=self._found(self._access),
@@ -86,6 +106,10 @@ class RecordsReader:
             open_hours=_there(self._found(lambda: _open(self._rows(_HOURS, now - _TWO_DAYS))), []),
             prices=_there(self._found(lambda: _prices(self._rows(_PRICES, now - _DAY))), Prices(0, 0, 0)),
             notification=self._found(lambda: _notification(self._rows(_NOTIFICATION, since))),
+            verdicts=_there(self._found(lambda: _verdicts(self._rows(_VERDICTS, since))), {}),
+            unlabelled=self._found(
+                lambda: _unlabelled(self._rows(_UNLABELLED, now - _DAY, {"priority_label": priority_label}))
+            ),
             plan=self._found(lambda: _plan(self._rows(_PLAN, since))),
         )
 
@@ -108,9 +132,11 @@ class RecordsReader:
         dataset = self._client.get_dataset(self._dataset, retry=self._retry, timeout=TIMEOUT)
         return frozenset((str(each.role), str(each.entity_id)) for each in dataset.access_entries)
 
-    def _rows(self, query: str, since: datetime) -> list[Row]:
+    def _rows(self, query: str, since: datetime, texts: Mapping[str, str] | None = None) -> list[Row]:
+        parameters = [ScalarQueryParameter(name, "STRING", text) for name, text in (texts or {}).items()]
         configuration = bigquery.QueryJobConfig(
-            default_dataset=self._dataset, query_parameters=[ScalarQueryParameter("since", "TIMESTAMP", since)]
+            default_dataset=self._dataset,
+            query_parameters=[ScalarQueryParameter("since", "TIMESTAMP", since), *parameters],
         )
         job = self._client.query(query, job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT)
         rows = job.result(retry=self._retry, timeout=QUERY_SECONDS)
@@ -155,6 +181,15 @@ def _prices(rows: list[Row]) -> Prices:
 
 def _notification(rows: list[Row]) -> Notification | None:
     return next((Notification(*row.values()) for row in rows), None)
+
+
+def _verdicts(rows: list[Row]) -> dict[str, LastVerdict]:
+    return {row["budget_id"]: LastVerdict(row["verdict"], row["reason"], row["cost"]) for row in rows}
+
+
+def _unlabelled(rows: list[Row]) -> Unlabelled:
+    [row] = rows
+    return Unlabelled(row["instances"], row["unlabelled"])
 
 
 def _plan(rows: list[Row]) -> Plan | None:
