@@ -56,7 +56,10 @@ DELIVERIES: tuple[Callable[[Facts, Delivery], str | None], ...] = (
     records.every_handled_message_has_a_verdict,
     records.contradicted_messages_supersede_nothing,
 )
-ENDS: tuple[Callable[[Facts, End], str | None], ...] = (records.every_plan_ends,)
+ENDS: tuple[Callable[[Facts, End], str | None], ...] = (
+    records.every_plan_ends,
+    records.every_stop_is_on_record,
+)
 
 UNEXPECTED_ERROR = "no_unexpected_error"
 
@@ -82,6 +85,7 @@ NOT_YET: Mapping[str, str] = {
     "lost_local_ssds_are_named": "the reason of a stop does not name its local SSDs",
     "recorded_stops_are_ours": "a VM found stopped by a resumed plan counts as stopped by it",
     "every_plan_ends": "a message that has become old or under budget leaves its plan as it is",
+    "every_stop_is_on_record": "a stop that ends after its message's last delivery is not looked at again",
     "stoppable_vms_stop_within_a_few_alerts": "a VM that cannot be stopped holds its position for ever",
 }
 """The invariants that the enforcer does not hold yet, each with what is missing."""

@@ -12,7 +12,7 @@ from tests.simulation.enforcer.vms import Vm
 type Key = tuple[str, str, str, datetime]
 
 PLANNED = ("planned", "restart_planned")
-OPEN = (*PLANNED, "waiting")
+OPEN = (*PLANNED, "waiting", "retried")
 """Events after which another one has to come."""
 
 

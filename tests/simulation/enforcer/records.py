@@ -18,8 +18,8 @@ def recorded_stops_are_ours(facts: Facts, row: Row) -> str | None:
 
 
 def our_stops_are_recorded_as_ours(facts: Facts, row: Row) -> str | None:
-    """A VM that a message stopped, and that is stopped still, is not recorded as changed by somebody else."""
-    if row.event != "changed":
+    """A VM that a message stopped, and that is stopped still, is not recorded as changed or as never stopped."""
+    if row.event not in ("changed", "expired"):
         return None
     vm = facts.world.vms[row.number]
     if vm.status != TERMINATED or vm.stopped_by is not Actor.ENFORCER:
@@ -27,7 +27,7 @@ def our_stops_are_recorded_as_ours(facts: Facts, row: Row) -> str | None:
     ours = any(
         each.effective and each.vm is vm and each.delivery.message.name == row.message for each in facts.journal.stops
     )
-    return f"{vm.name}, stopped by {row.message}, is recorded as changed: {row.reason}" if ours else None
+    return f"{vm.name}, stopped by {row.message}, is recorded as {row.event}: {row.reason}" if ours else None
 
 
 def every_recorded_action_has_a_reason(facts: Facts, row: Row) -> str | None:
@@ -85,6 +85,17 @@ def every_handled_message_has_a_verdict(facts: Facts, delivery: Delivery) -> str
     name = delivery.message.name
     recorded = any(each.verdicts for each in facts.journal.deliveries if each.message.name == name)
     return None if recorded else f"{name} is acknowledged without a verdict on record"
+
+
+def every_stop_is_on_record(facts: Facts, _: End) -> str | None:
+    """In the end every VM that the enforcer stopped, and that is stopped still, is on record as stopped."""
+    recorded = {row.number for row in facts.journal.rows if row.event == "stopped"}
+    silent = [
+        vm.name
+        for vm in facts.world.vms.values()
+        if vm.status == TERMINATED and vm.stopped_by is Actor.ENFORCER and vm.number not in recorded
+    ]
+    return f"stopped, and not on record as stopped: {', '.join(silent)}" if silent else None
 
 
 def _name(facts: Facts, row: Row) -> str:
