@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from spotkeeper.enforcement.blockers import Blocker
 from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.recording import RECORDS_UNAVAILABLE
 from spotkeeper.enforcement.verdicts import VerdictName
 from tests.docs.references import ROOT
 from tests.infra.terraform_files import INFRA, object_fields, outputs, parsed, variables
@@ -33,6 +35,27 @@ def test_the_verdicts_are_listed_in_the_table_and_on_the_page_of_the_enforcer() 
 
     assert _names(description.partition(": ")[2]) == of_code
     assert _names(on_page) == of_code
+
+
+def test_the_page_of_the_enforcer_says_what_each_verdict_means_and_which_events_raise_an_alert() -> None:
+    page = _text("enforcer.md")
+    _, _, table = page.partition("| verdict | meaning |")
+    rows = re.findall(r"^\| (`[^|]+) \|", table.partition("\n\n")[0], re.MULTILINE)
+    explained = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    [unfit] = re.findall(r"\^budget notification: \(([a-z_|]{40,})\)", (INFRA / "alerts.tf").read_text())
+    [alerting] = re.findall(r"^(`malformed`, .+?) raise an alert", page, re.MULTILINE)
+
+    assert sorted(explained) == sorted(VerdictName)
+    assert re.findall(r"`(\w+)`", alerting) == unfit.split("|")
+    assert [event for event in (*Blocker, RECORDS_UNAVAILABLE) if f"`{event}`" not in page] == []
+
+
+def test_the_security_page_names_the_limits_on_what_a_forged_message_can_do() -> None:
+    _, _, forged = _text("security.md").partition("can still do:")
+
+    assert {"max_stops_per_day", "max_stops_per_day_total", "min_share_of_tracker_cost", "restart"} <= set(
+        re.findall(r"`(\w+)`", forged)
+    )
 
 
 def test_the_first_blocks_of_settings_hold_all_that_has_no_default() -> None:
