@@ -42,8 +42,8 @@ test: setup ## Run the tests of the product (ARGS: options of pytest).
 test-emulators: setup ## Run the tests of the emulators and of the local BigQuery.
 	@$(PYTHON_IN_VENV) -m pytest tests/emulators $(ARGS)
 
-simulate-enforcer: setup ## Run 1,500 random lives of a fleet against the enforcer (ARGS='--lives N --seed S': others).
-	@$(PYTHON_IN_VENV) -m tests.simulation.enforcer $(if $(ARGS),$(ARGS),--lives 1500 --seed 1001)
+simulate-enforcer: setup ## Run 1,000 random lives of a fleet against the enforcer (ARGS='--lives N --seed S': others).
+	@$(PYTHON_IN_VENV) -m tests.simulation.enforcer $(if $(ARGS),$(ARGS),--lives 1000 --seed 1001)
 
 simulate-tracker: setup ## Compare the tracker's records with worlds of 500 VMs over 72 hours (ARGS=--help: others).
 ifdef ARGS
