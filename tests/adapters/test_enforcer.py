@@ -13,6 +13,7 @@ from infra.local.stack.stack import Stack
 from spotkeeper.enforcement.enforce import STOP_DEADLINE_SECONDS
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
+from tests.infra.terraform_files import local_values
 
 type MakeEnforcer = Callable[..., Any]
 
@@ -81,6 +82,29 @@ def test_a_drill_records_the_permissions_that_are_missing_and_stops_nothing(
     assert told["missing_permissions"] == ["research-ml: compute.instances.stop"]
     assert enforcer.names("planned") == DISTILL_VMS
     assert enforcer.stopped() == []
+
+
+@pytest.mark.parametrize(
+    ("shared", "lists"),
+    [
+        ({}, ["enforcer_instance_permissions"]),
+        (
+            {"restart": True, "grace_seconds": 60},
+            ["enforcer_instance_permissions", "restart_permissions", "warning_permissions"],
+        ),
+    ],
+)
+def test_a_drill_misses_nothing_where_the_function_has_what_terraform_grants(
+    stack: Stack, make_enforcer: MakeEnforcer, shared: Mapping[str, object], lists: list[str]
+) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL, shared=shared)
+    granted = [permission for name in lists for permission in local_values()[name]]
+    stack.control("POST", "permissions", [{"project": "research-ml", "granted": granted}])
+
+    enforcer.deliver("1", NOW, spotkeeper_drill="1")
+
+    [told] = enforcer.notifications()
+    assert (told["stops"], told["missing_permissions"]) == (2, [])
 
 
 def test_members_of_groups_are_stopped_through_their_group_and_stay_so(
