@@ -18,7 +18,9 @@ locals {
     "compute.instances.stop",
     "compute.machineTypes.get",
     "compute.regionOperations.get",
+    "compute.regionOperations.list",
     "compute.zoneOperations.get",
+    "compute.zoneOperations.list",
   ]
 
   # Only where the policy starts again what it stopped.

@@ -11,3 +11,11 @@ class RefusedRequestError(ValueError):
 
 class UnavailableError(Exception):
     """A service did not give what was asked; the same call may succeed later."""
+
+
+class UnfinishedError(UnavailableError):
+    """Compute Engine accepted a request, but it did not finish before the deadline; `operation` is its operation."""
+
+    def __init__(self, message: str, operation: str) -> None:
+        super().__init__(message)
+        self.operation = operation

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.enforce import enforce
-from spotkeeper.enforcement.history import History
+from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule, Policy
@@ -21,7 +21,7 @@ from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import Verdict
-from spotkeeper.errors import UnavailableError
+from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.instances import InstanceKey, ProvisioningModel
 from spotkeeper.ports import Report
 from spotkeeper.pricing.price_history import DatedRate
@@ -74,6 +74,7 @@ class Cloud:
     unreadable: set[str] = field(default_factory=set)
     silent_zones: set[str] = field(default_factory=set)
     refusing: dict[str, Exception] = field(default_factory=dict)
+    slow: set[str] = field(default_factory=set)
     deaf: dict[str, Exception] = field(default_factory=dict)
     missing_permissions: tuple[str, ...] = ()
     tables: Tables = field(default_factory=Tables)
@@ -201,8 +202,14 @@ class FakeActuator:
                 self.cloud.told[key] = told = stop_at
             return told
 
+    def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
+        """Return the operation of a request that was accepted."""
+        with self.gates("operation_of", vm.instance.key.instance_id):
+            found = self.cloud.operations.get(request_id)
+            return found[0] if found else None
+
     def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
-        """Stop or start it at once."""
+        """Stop or start it at once, or after a while if the test says so."""
         key = vm.instance.key
         with self.gates("act", verb, key.instance_id):
             if patience <= timedelta(0):
@@ -215,11 +222,14 @@ class FakeActuator:
         found = self.cloud.vms.get(key)
         if found is None:
             return None
-        if request_id in self.cloud.operations:
+        if request_id in self.cloud.operations and key.instance_id not in self.cloud.slow:
             return self.cloud.operations[request_id][0]
         if key.instance_id in self.cloud.refusing:
             raise self.cloud.refusing[key.instance_id]
         self.cloud.operations[request_id] = (f"operation-{len(self.cloud.operations)}", self.cloud.now)
+        if key.instance_id in self.cloud.slow:
+            message = "its group has not stopped it yet"
+            raise UnfinishedError(message, self.cloud.operations[request_id][0])
         before, after = ("RUNNING", "TERMINATED") if verb is Verb.STOP else ("TERMINATED", "RUNNING")
         if found.status == before:
             started = self.cloud.now if verb is Verb.START else found.started
@@ -253,6 +263,16 @@ class FakeRecords:
         """Return what is on record of a message and of its budget."""
         with self.gates("history"):
             return self.cloud.tables.history(notification, rule, now)
+
+    def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
+        """Return what newer notifications reported."""
+        with self.gates("newer"):
+            return self.cloud.tables.newer(notification, rule, now)
+
+    def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
+        """Return the newest notification on everything."""
+        with self.gates("latest"):
+            return self.cloud.tables.latest(now)
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""

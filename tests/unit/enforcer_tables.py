@@ -1,14 +1,25 @@
 """The enforcer's tables in memory, written and read as the statements in `gcp/statements` do."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
-from spotkeeper.enforcement.history import PENDING_STOP_TTL, History, RecordedAction
+from spotkeeper.enforcement.history import (
+    CAP_WINDOW,
+    FAILURE_MEMORY,
+    PENDING_STOP_TTL,
+    WAITING_STOP_TTL,
+    FailedStop,
+    History,
+    RecordedAction,
+    Reported,
+    ReportedPeriod,
+    StopCounts,
+)
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.policies import BudgetRule, Priority
 from spotkeeper.enforcement.restarts import StoppedVm
@@ -17,8 +28,26 @@ from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import PeriodKind, budget_period
 
-_ENDS = (ActionEvent.STOPPED, ActionEvent.CHANGED, ActionEvent.RESTARTED, ActionEvent.NOT_RESTARTED)
+_ENDS = (
+    ActionEvent.STOPPED,
+    ActionEvent.CHANGED,
+    ActionEvent.EXPIRED,
+    ActionEvent.RESTARTED,
+    ActionEvent.NOT_RESTARTED,
+)
+_EFFECTS = (ActionEvent.STOPPED, ActionEvent.RESTARTED)
 _FAILURES = (ActionEvent.FAILED, ActionEvent.RESTART_FAILED)
+_CURRENT = (
+    VerdictName.OVER_BUDGET,
+    VerdictName.NEARING_BUDGET,
+    VerdictName.UNDER_BUDGET,
+    VerdictName.WARN_ONLY,
+    VerdictName.SNOOZED,
+    VerdictName.SUPERSEDED,
+    VerdictName.TOO_OLD,
+    VerdictName.CONTRADICTED,
+)
+_UNFINISHED = (*_FAILURES, ActionEvent.WAITING)
 _PLANNED = (ActionEvent.PLANNED, ActionEvent.RESTART_PLANNED)
 
 
@@ -38,6 +67,7 @@ class Action:
     priority: Priority
     rank: int | None
     error: str | None = None
+    operation: str | None = None
 
 
 @dataclass
@@ -60,25 +90,49 @@ class Tables:
     def history(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> History:
         """Return what is on record of a message and of its budget."""
         message_id = notification.message.message_id
+        newer = self.newer(notification, rule, now)
         with self.lock:
-            said = [each.notification for each in self.deliveries]
-            published = [
-                each.published_at
-                for each in said
-                if isinstance(each, BudgetNotification)
-                and _subject(each) == _subject(notification)
-                and each.message.message_id != message_id
-                and not each.drill
-            ]
             return History(
-                received_before=any(each.message.message_id == message_id for each in said),
-                latest=max(published, default=None),
-                stops_today=self._since_midnight(ActionEvent.PLANNED, rule, now),
+                received_before=message_id in self._messages(),
+                newer=newer,
+                counts=self._counts(rule, now),
                 plans=self._plans(),
                 plan=self._plan(message_id),
                 pending_stops=self._pending_stops(message_id, now),
+                failed_stops=self._failed_stops(now),
+                unfinished=self._unfinished(message_id, now),
                 tracker_cost=self.tracker_cost,
             )
+
+    def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
+        """Return what newer notifications on the same subject reported."""
+        del rule, now
+        with self.lock:
+            return tuple(
+                self._reported(each)
+                for each in self.deliveries
+                if isinstance(each.notification, BudgetNotification)
+                and _subject(each.notification) == _subject(notification)
+                and each.notification.published_at > notification.published_at
+                and each.message_id != notification.message.message_id
+                and not each.notification.drill
+            )
+
+    def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
+        """Return the newest notification on every budget, source and current period."""
+        found: dict[tuple[object, ...], ReportedPeriod] = {}
+        with self.lock:
+            for each in self.deliveries:
+                said, period = each.notification, each.verdict.period
+                if not isinstance(said, BudgetNotification) or said.drill or each.verdict.name not in _CURRENT:
+                    continue
+                if period is None or period.end <= now:
+                    continue
+                known = found.get(_subject(said))
+                if known is None or known.reported.published_at < said.published_at:
+                    reported = self._reported(each)
+                    found[_subject(said)] = ReportedPeriod(said.budget_id, said.source, period.end, reported)
+        return tuple(found.values())
 
     def record(self, delivery: Delivery) -> None:
         """Record a delivery once; a message that is known was delivered again, whatever is said of it."""
@@ -88,27 +142,32 @@ class Tables:
                 delivery = replace(delivery, verdict=again)
             if delivery.delivery_id not in {each.delivery_id for each in self.deliveries}:
                 self.deliveries.append(delivery)
+                self._close(delivery)
 
-    def record_plan(self, delivery: Delivery, events: Iterable[PlannedEvent], plans: int) -> bool:
+    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
         """Record a delivery with its plan, all or nothing, if there are so many plans and the message is new."""
         rule = delivery.verdict.rule
+        again = any(each.event is ActionEvent.RETRIED for each in events)
         with self.lock:
             if delivery.delivery_id in {each.delivery_id for each in self.deliveries}:
                 return True
-            if rule is None or delivery.message_id in self._messages() or self._plans() != plans:
+            if rule is None or self._plans() != plans or (delivery.message_id in self._messages() and not again):
                 return False
             self.deliveries.append(delivery)
             self.actions += [_planned(delivery, rule, each) for each in events]
+            self._close(delivery)
             return True
 
     def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
-        """Record what came of orders, once; what has an end keeps it."""
+        """Record what came of orders, once; what has an end keeps it, but a stop that took effect is never lost."""
         with self.lock:
             for outcome in outcomes:
-                rows = self._of(delivery.message_id, outcome.request.key)
+                rows = self._of(outcome.request.message_id, outcome.request.key)
                 [planned] = [row for row in rows if row.event in _PLANNED]
-                failed_already = any(r.event in _FAILURES and r.delivery_id == delivery.delivery_id for r in rows)
-                if not failed_already and not any(row.event in _ENDS for row in rows):
+                done_already = any(r.event in _UNFINISHED and r.delivery_id == delivery.delivery_id for r in rows)
+                ended = any(row.event in _ENDS for row in rows)
+                took_effect = any(row.event in _EFFECTS for row in rows)
+                if (not done_already and not ended) or (outcome.event in _EFFECTS and not took_effect):
                     self.actions.append(_ended(planned, delivery, outcome))
 
     def stopped(self, rule: BudgetRule, now: datetime) -> tuple[list[StoppedVm], int]:
@@ -130,7 +189,8 @@ class Tables:
                 for key, row in latest.items()
                 if row.event is ActionEvent.STOPPED and row.period_end <= now
             ]
-            return found, self._since_midnight(ActionEvent.RESTART_PLANNED, rule, now)
+            planned = [row for row in rows if row.event is ActionEvent.RESTART_PLANNED]
+            return found, sum(row.happened_at > now - CAP_WINDOW for row in planned)
 
     def _messages(self) -> set[str]:
         return {each.message_id for each in self.deliveries}
@@ -138,35 +198,127 @@ class Tables:
     def _of(self, message_id: str, key: InstanceKey) -> list[Action]:
         return [row for row in self.actions if row.message_id == message_id and row.instance.key == key]
 
+    def _reported(self, delivery: Delivery) -> Reported:
+        said = delivery.notification
+        assert isinstance(said, BudgetNotification)
+        own = self.tracker_cost if delivery.tracker_cost is None else delivery.tracker_cost
+        return Reported(said.published_at, said.cost, said.budget, own)
+
+    def _close(self, delivery: Delivery) -> None:
+        """Close the plans that are overdue, or whose period is over, and of which nothing came."""
+        now = delivery.received_at
+        for row in self._enforced():
+            rows = self._of(row.message_id, row.instance.key)
+            is_open = row.event in _PLANNED and not any(each.event in (*_ENDS, *_FAILURES) for each in rows)
+            is_overdue = row.happened_at < delivery.overdue_since or row.period_end <= now
+            if is_open and is_overdue and row.happened_at < now - PENDING_STOP_TTL:
+                reason = "the plan expired before it was finished"
+                closed = replace(row, delivery_id=delivery.delivery_id, happened_at=now, event=ActionEvent.EXPIRED)
+                self.actions.append(replace(closed, reason=reason))
+
+    def _enforced(self) -> list[Action]:
+        return [row for row in self.actions if row.mode is Mode.ENFORCE]
+
     def _plan(self, message_id: str) -> tuple[RecordedAction, ...]:
         """What this message's plan is to do; a plan that was made in a dry run is none that could be finished."""
         return tuple(
-            RecordedAction(
-                key=row.instance.key,
-                name=row.instance.name,
-                planned_at=row.happened_at,
-                done=any(each.event in _ENDS for each in self._of(message_id, row.instance.key)),
-                restart=row.event is ActionEvent.RESTART_PLANNED,
-            )
-            for row in self.actions
-            if row.message_id == message_id and row.event in _PLANNED and row.mode is Mode.ENFORCE
+            self._recorded(row, self._of(message_id, row.instance.key))
+            for row in self._enforced()
+            if row.message_id == message_id and row.event in _PLANNED
+        )
+
+    def _recorded(self, planned: Action, rows: Sequence[Action]) -> RecordedAction:
+        operations = [row.operation for row in rows if row.event is ActionEvent.WAITING]
+        return RecordedAction(
+            message_id=planned.message_id,
+            key=planned.instance.key,
+            name=planned.instance.name,
+            planned_at=planned.happened_at,
+            done=any(row.event in _ENDS for row in rows),
+            restart=planned.event is ActionEvent.RESTART_PLANNED,
+            failed=_has_failed(rows),
+            stopped=any(row.event is ActionEvent.STOPPED for row in rows),
+            operation=operations[-1] if operations else None,
+            priority=planned.priority,
+            rank=planned.rank,
+            machine_type=planned.instance.shape.machine_type,
+            managed_by=planned.instance.managed_by,
         )
 
     def _plans(self) -> int:
-        rows = (row for row in self.actions if row.mode is Mode.ENFORCE)
-        return len({row.message_id for row in rows if row.event in _PLANNED})
+        return len({row.delivery_id for row in self._enforced() if row.event in (*_PLANNED, ActionEvent.RETRIED)})
+
+    def _stops(self) -> list[tuple[Action, list[Action]]]:
+        """Every stop of every plan with all its rows."""
+        by_stop: dict[tuple[str, InstanceKey], list[Action]] = {}
+        for row in self._enforced():
+            by_stop.setdefault((row.message_id, row.instance.key), []).append(row)
+        return [(rows[0], rows) for rows in by_stop.values() if rows[0].event is ActionEvent.PLANNED]
+
+    def _counts(self, rule: BudgetRule, now: datetime) -> StopCounts:
+        """The VMs stopped or planned to be in the last 24 hours, each once."""
+        found = [planned for planned, rows in self._stops() if _counts_since(rows, now - CAP_WINDOW)]
+        of_budget = {row.instance.key for row in found if row.budget_id == rule.budget_id}
+        return StopCounts(len(of_budget), len({row.instance.key for row in found}))
 
     def _pending_stops(self, message_id: str, now: datetime) -> dict[InstanceKey, str]:
-        """The instances that other messages planned to stop a moment ago, and of which nothing has come yet."""
-        recent = [row for row in self.actions if row.mode is Mode.ENFORCE and row.happened_at >= now - PENDING_STOP_TTL]
-        ended = {(row.message_id, row.instance.key) for row in recent if row.event in (*_ENDS, *_FAILURES)}
-        planned = {(row.message_id, row.instance.key) for row in recent if row.event is ActionEvent.PLANNED}
-        return {key: message for message, key in planned - ended if message != message_id}
+        """The instances that other messages are about to stop, or wait for."""
+        return {
+            planned.instance.key: planned.message_id
+            for planned, rows in self._stops()
+            if planned.message_id != message_id and _is_pending(rows, now)
+        }
 
-    def _since_midnight(self, event: ActionEvent, rule: BudgetRule, now: datetime) -> int:
-        midnight = budget_period(PeriodKind.DAY, now).start
-        rows = (row for row in self.actions if row.budget_id == rule.budget_id and row.mode is Mode.ENFORCE)
-        return sum(row.event is event and row.happened_at >= midnight for row in rows)
+    def _unfinished(self, message_id: str, now: datetime) -> tuple[RecordedAction, ...]:
+        """The stops of other messages that wait, or whose deliveries must have ended."""
+        return tuple(
+            self._recorded(planned, rows)
+            for planned, rows in self._stops()
+            if planned.message_id != message_id
+            and not any(row.event in _ENDS for row in rows)
+            and not _has_failed(rows)
+            and (_latest(rows, ActionEvent.PLANNED, ActionEvent.RETRIED) or now) < now - PENDING_STOP_TTL
+        )
+
+    def _failed_stops(self, now: datetime) -> dict[InstanceKey, FailedStop]:
+        failures: dict[InstanceKey, list[Action]] = {}
+        for row in self._enforced():
+            if row.event is ActionEvent.FAILED and row.happened_at > now - FAILURE_MEMORY:
+                failures.setdefault(row.instance.key, []).append(row)
+        return {
+            key: FailedStop(max(row.happened_at for row in rows), len({row.message_id for row in rows}))
+            for key, rows in failures.items()
+        }
+
+
+def _latest(rows: Sequence[Action], *events: ActionEvent) -> datetime | None:
+    return max((row.happened_at for row in rows if row.event in events), default=None)
+
+
+def _has_failed(rows: Sequence[Action]) -> bool:
+    """Whether the latest request failed."""
+    failed = _latest(rows, ActionEvent.FAILED)
+    requested = _latest(rows, ActionEvent.PLANNED, ActionEvent.RETRIED)
+    return failed is not None and requested is not None and failed >= requested
+
+
+def _counts_since(rows: Sequence[Action], since: datetime) -> bool:
+    """Whether a stop took effect since a time, or was requested since then and has not failed."""
+    stopped = _latest(rows, ActionEvent.STOPPED)
+    if stopped is not None:
+        return stopped > since
+    requested = _latest(rows, ActionEvent.PLANNED, ActionEvent.RETRIED)
+    open_still = not any(row.event is ActionEvent.CHANGED for row in rows) and not _has_failed(rows)
+    return open_still and requested is not None and requested > since
+
+
+def _is_pending(rows: Sequence[Action], now: datetime) -> bool:
+    if any(row.event in _ENDS for row in rows) or _has_failed(rows):
+        return False
+    requested = _latest(rows, ActionEvent.PLANNED, ActionEvent.RETRIED)
+    is_waiting = any(row.event is ActionEvent.WAITING for row in rows)
+    ttl = WAITING_STOP_TTL if is_waiting else PENDING_STOP_TTL
+    return requested is not None and requested >= now - ttl
 
 
 def _subject(said: BudgetNotification) -> tuple[object, ...]:
@@ -197,6 +349,7 @@ def _ended(planned: Action, delivery: Delivery, outcome: Outcome) -> Action:
         event=outcome.event,
         reason=outcome.reason,
         error=outcome.error,
+        operation=outcome.operation,
     )
 
 

@@ -6,10 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from spotkeeper.enforcement.history import RecordedAction
 from spotkeeper.enforcement.plans import Plan
 from spotkeeper.enforcement.policies import Priority
 from spotkeeper.enforcement.restarts import Restart
-from spotkeeper.instances import Instance, InstanceKey
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 
 _NAMESPACE = uuid.UUID("6b0c4c1e-4a4b-4b0e-9a57-5d0f0f2f6c11")
 
@@ -25,6 +26,9 @@ class ActionEvent(StrEnum):
     """An event on record for an instance: what was planned, and the outcome."""
 
     PLANNED = "planned"
+    RETRIED = "retried"
+    WAITING = "waiting"
+    EXPIRED = "expired"
     SPARED = "spared"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -36,8 +40,8 @@ class ActionEvent(StrEnum):
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether the next delivery of the message retries the request."""
-        return self in (ActionEvent.FAILED, ActionEvent.RESTART_FAILED)
+        """Whether the next delivery of the message retries the request, or follows it up."""
+        return self in (ActionEvent.FAILED, ActionEvent.WAITING, ActionEvent.RESTART_FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,9 @@ class PlannedEvent:
 
 @dataclass(frozen=True, slots=True)
 class VmRequest:
-    """A request to stop or start one instance; Compute Engine treats requests with the same id as one."""
+    """A message's request to stop or start one instance; Compute Engine treats requests with the same id as one."""
 
+    message_id: str
     key: InstanceKey
     name: str
     request_id: str
@@ -76,7 +81,7 @@ class Outcome:
 
 def vm_request(verb: Verb, message_id: str, key: InstanceKey, name: str) -> VmRequest:
     """Return the request of one message for one instance; every delivery of the message makes the same one."""
-    return VmRequest(key, name, str(uuid.uuid5(_NAMESPACE, "/".join((verb, message_id, *key)))))
+    return VmRequest(message_id, key, name, str(uuid.uuid5(_NAMESPACE, "/".join((verb, message_id, *key)))))
 
 
 def stop_events(made: Plan | None) -> list[PlannedEvent]:
@@ -93,6 +98,24 @@ def stop_events(made: Plan | None) -> list[PlannedEvent]:
         )
         for decision in decisions
     ]
+
+
+def retry_event(failed: RecordedAction) -> PlannedEvent:
+    """Return a stop as it is recorded before it is requested again."""
+    return PlannedEvent(
+        Instance(
+            failed.key,
+            failed.name,
+            ProvisioningModel.SPOT,
+            Shape(failed.machine_type, None, None),
+            managed_by=failed.managed_by,
+        ),
+        ActionEvent.RETRIED,
+        "requested again: it failed before",
+        failed.priority,
+        failed.hourly_savings,
+        failed.rank,
+    )
 
 
 def restart_event(restart: Restart) -> PlannedEvent:

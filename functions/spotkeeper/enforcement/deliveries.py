@@ -17,6 +17,7 @@ class Delivery:
 
     `tracker_cost` is the cost of the same period by the tracker's rows, in USD; `gaps` says what could not be read of
     the fleet; `missing_permissions` are those that a drill found missing; `blocker` is why the rule can stop nothing.
+    Plans from before `overdue_since` are closed.
     """
 
     delivery_id: str
@@ -24,6 +25,7 @@ class Delivery:
     mode: Mode
     notification: BudgetNotification | Malformed
     verdict: Verdict
+    overdue_since: datetime
     tracker_cost: Decimal | None = None
     plan: Plan | None = None
     gaps: tuple[str, ...] = ()

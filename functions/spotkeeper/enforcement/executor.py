@@ -10,16 +10,17 @@ from typing import NamedTuple, Protocol
 
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, Verb, VmRequest
 from spotkeeper.enforcement.plans import SpotVm
-from spotkeeper.errors import UnavailableError
+from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.instances import InstanceKey
 from spotkeeper.logs import log_event
 
 
 class Skip(NamedTuple):
-    """A request that is not sent: the event to record for the instance instead, and the reason."""
+    """A request that is not sent: the event to record for the instance instead, the reason, and a known operation."""
 
     event: ActionEvent
     reason: str
+    operation: str | None = None
 
 
 type Precondition = Callable[[SpotVm | None], Skip | None]
@@ -38,7 +39,14 @@ class Actuator(Protocol):
         ...
 
     def act(self, verb: Verb, vm: SpotVm, request_id: str, timeout: timedelta) -> str | None:
-        """Stop or start it, wait for the end, and return the operation's name; None if it no longer existed."""
+        """Stop or start it, wait for the end, and return the operation's name; None if it no longer existed.
+
+        Raises UnfinishedError when it was accepted, but did not finish in time.
+        """
+        ...
+
+    def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
+        """Return the operation of a stop with this id, if Compute Engine accepted one and it did not fail."""
         ...
 
 
@@ -81,29 +89,27 @@ class Executor:
             }
         return [self._outcome(verb, request, future) for request, future in futures.items()]
 
-    def warn(self, requests: Iterable[VmRequest], grace: timedelta, since: datetime) -> None:
-        """Announce the stop to every guest, and wait until the grace period of the last one is over."""
+    def warn(self, requests: Iterable[VmRequest], grace: timedelta, since: datetime) -> dict[VmRequest, str]:
+        """Announce the stop to every guest, wait until the last grace period is over, and return what failed."""
         stop_at = self.deadline.now() + grace
         with ThreadPoolExecutor(max_workers=self.parallel) as pool:
             futures = {
                 request: pool.submit(copy_context().run, self.actuator.warn, request.key, stop_at, since)
                 for request in requests
             }
-        latest = max((self._announced(request, future) for request, future in futures.items()), default=stop_at - grace)
+        problems = {request: error for request, future in futures.items() if (error := _exception(future)) is not None}
+        for request, error in problems.items():
+            log_event(
+                "guest not warned",
+                logging.WARNING,
+                instance=request.name,
+                instance_id=request.key.instance_id,
+                error=error,
+            )
+        announced = (future.result() for request, future in futures.items() if request not in problems)
+        latest = max(announced, default=self.deadline.now())
         self.deadline.wait(min(max(latest - self.deadline.now(), timedelta(0)), grace))
-
-    def _announced(self, request: VmRequest, future: Future[datetime]) -> datetime:
-        exception = _exception(future)
-        if exception is None:
-            return future.result()
-        log_event(
-            "guest not warned",
-            logging.WARNING,
-            instance=request.name,
-            instance_id=request.key.instance_id,
-            error=exception,
-        )
-        return self.deadline.now()
+        return {request: str(error) for request, error in problems.items()}
 
     def _outcome(self, verb: Verb, request: VmRequest, future: Future[Outcome]) -> Outcome:
         exception = _exception(future)
@@ -118,26 +124,33 @@ class Executor:
 
     def _execute_one(self, verb: Verb, request: VmRequest, precondition: Precondition) -> Outcome:
         done, failed = _EVENTS[verb]
-        operation = error = None
+        error = None
         try:
             vm = self.actuator.find(request.key)
             skip = precondition(vm)
             if skip is None and vm is not None:
                 operation = self.actuator.act(verb, vm, request.request_id, self.deadline.remaining())
-                skip = precondition(None) if operation is None else Skip(done, "done as planned")
+                skip = precondition(None) if operation is None else Skip(done, "done as planned", operation)
+        except UnfinishedError as exception:
+            event = ActionEvent.WAITING if verb is Verb.STOP else failed
+            skip, error = Skip(event, _ACCEPTED, exception.operation), str(exception)
         except UnavailableError as exception:
             skip, error = Skip(failed, "request failed; the next delivery of the message retries it"), str(exception)
-        event, reason = skip or Skip(ActionEvent.CHANGED, "the instance no longer exists")
+        event, reason, operation = skip or Skip(ActionEvent.CHANGED, "the instance no longer exists")
         outcome = Outcome(request, event, reason, self.deadline.now(), operation, error)
         _log(outcome)
         return outcome
 
+
+_ACCEPTED = "accepted, but not finished yet; the next delivery of the message looks again"
 
 _EVENTS = {
     Verb.STOP: (ActionEvent.STOPPED, ActionEvent.FAILED),
     Verb.START: (ActionEvent.RESTARTED, ActionEvent.RESTART_FAILED),
 }
 """The events of a request that succeeded and of one that failed."""
+
+_FAILURES = frozenset(failed for _, failed in _EVENTS.values())
 
 
 def _exception[Result](future: Future[Result]) -> Exception | None:
@@ -151,7 +164,7 @@ def _exception[Result](future: Future[Result]) -> Exception | None:
 def _log(outcome: Outcome) -> None:
     log_event(
         f"instance {outcome.event}",
-        logging.ERROR if outcome.event.may_be_repeated else logging.WARNING,
+        logging.ERROR if outcome.event in _FAILURES else logging.WARNING,
         project_id=outcome.request.key.project_id,
         zone=outcome.request.key.zone,
         instance_id=outcome.request.key.instance_id,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from spotkeeper.enforcement.policies import Priority
 from spotkeeper.instances import InstanceKey
 
 PENDING_STOP_TTL = timedelta(minutes=10)
@@ -12,32 +13,104 @@ PENDING_STOP_TTL = timedelta(minutes=10)
 Pub/Sub's longest ack deadline. https://cloud.google.com/pubsub/docs/push
 """
 
+WAITING_STOP_TTL = timedelta(minutes=75)
+"""How long an accepted stop may take: a graceful shutdown takes up to an hour, and groups delay and drain before it.
+https://cloud.google.com/compute/docs/instances/graceful-shutdown-overview
+"""
+
+CAP_WINDOW = timedelta(hours=24)
+"""The day of the limits per day: the last 24 hours, whatever the date."""
+
+FAILURE_MEMORY = timedelta(hours=48)
+"""How far back failed stops are counted: twice the longest time that one ranks behind those not tried."""
+
+_FIRST_PAUSE = timedelta(hours=1)
+_LONGEST_PAUSE = timedelta(hours=24)
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedAction:
-    """A stop or, if `restart`, a start that a recorded plan contains; `done` if its outcome is recorded too."""
+    """A stop or, if `restart`, a start that the recorded plan of a message contains; `done` if its outcome is final.
 
+    `failed` if its latest request failed, `stopped` if it is on record as stopped; `operation` is that of an accepted
+    request that had not finished.
+    """
+
+    message_id: str
     key: InstanceKey
     name: str
     planned_at: datetime
     done: bool
     restart: bool = False
+    failed: bool = False
+    stopped: bool = False
+    operation: str | None = None
+    priority: Priority = Priority.HIGH
+    rank: int | None = None
+    machine_type: str = ""
+    managed_by: str | None = None
+    hourly_savings: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What another notification of the same budget, source and period reported; `tracker_cost` as in History."""
+
+    published_at: datetime
+    cost: Decimal
+    budget: Decimal
+    tracker_cost: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedPeriod:
+    """What the newest notification on one budget, source and current period reported."""
+
+    budget_id: str
+    source: str
+    period_end: datetime
+    reported: Reported
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStop:
+    """A stop that failed, last at `failed_at`, for so many `messages`."""
+
+    failed_at: datetime
+    messages: int = 1
+
+    @property
+    def retry_at(self) -> datetime:
+        """Until when the instance ranks behind those not tried: an hour, twice as long each time, at most a day."""
+        pause = _FIRST_PAUSE * 2 ** min(self.messages - 1, 10)
+        return self.failed_at + min(pause, _LONGEST_PAUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class StopCounts:
+    """Instances stopped, or planned to be and not failed, in the last 24 hours: for one budget and for all."""
+
+    budget: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """What is on record when a notification arrives.
 
-    `latest` is when the newest other notification of the same budget, source and period was published; `stops_today`
-    counts the stops planned for this budget today, `plans` the plans of all budgets: it changes with every plan. `plan`
-    is the recorded plan of this message; `pending_stops` maps instances to the other message whose stop of them is
-    pending. `tracker_cost` is the cost of the period by the tracker's rows, in USD.
+    `newer` are newer notifications of the same budget, source and period; `plans` counts the plans of all budgets: it
+    changes with every plan. `plan` is the recorded plan of this message; `pending_stops` maps instances to the other
+    message whose stop of them is pending; `failed_stops` has those that failed lately. `unfinished` are
+    stops of other messages that wait for Compute Engine, or whose deliveries ended before their outcome was recorded.
+    `tracker_cost` is the cost of the period by the tracker's rows, in USD.
     """
 
     received_before: bool = False
-    latest: datetime | None = None
-    stops_today: int = 0
+    newer: tuple[Reported, ...] = ()
+    counts: StopCounts = StopCounts()
     plans: int = 0
     plan: tuple[RecordedAction, ...] = ()
     pending_stops: Mapping[InstanceKey, str] = field(default_factory=dict)
+    failed_stops: Mapping[InstanceKey, FailedStop] = field(default_factory=dict)
+    unfinished: tuple[RecordedAction, ...] = ()
     tracker_cost: Decimal | None = None

@@ -10,7 +10,9 @@ STOP_PERMISSIONS = (
     "compute.instances.stop",
     "compute.machineTypes.get",
     "compute.regionOperations.get",
+    "compute.regionOperations.list",
     "compute.zoneOperations.get",
+    "compute.zoneOperations.list",
 )
 RESTART_PERMISSIONS = ("compute.instances.start",)
 WARNING_PERMISSIONS = ("compute.instances.setMetadata",)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
-from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Caps, Policy, Priority
-from spotkeeper.enforcement.protection import importance, protection
+from spotkeeper.enforcement.history import FailedStop, StopCounts
+from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Policy, Priority
+from spotkeeper.enforcement.protection import importance, lapsed_protection, protection
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from spotkeeper.instances import Instance
 from spotkeeper.periods import HOUR, Period, rfc3339
@@ -22,7 +23,7 @@ _GKE_GROUPS = ("gke-", "gk3-")
 class SpotVm:
     """A Spot instance as it is now: its status, when it started, and its cost in USD per hour, None if unknown.
 
-    `pending_stop` is the id of another message whose stop of it is pending.
+    `pending_stop` is the id of another message whose stop of it is pending, `failed_stop` a stop of it that failed.
     """
 
     instance: Instance
@@ -30,6 +31,11 @@ class SpotVm:
     started: datetime
     hourly_cost_usd: Decimal | None = None
     pending_stop: str | None = None
+    failed_stop: FailedStop | None = None
+
+    def is_held_back(self, now: datetime) -> bool:
+        """Whether a stop of it failed so lately that it ranks behind those not tried."""
+        return self.failed_stop is not None and now < self.failed_stop.retry_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The cost so far and the budget, in its currency, the period, and the present time."""
+    """The cost so far and the budget, in its currency, the period, the present time, and whether the fleet has gaps."""
 
     cost: Decimal
     budget: Decimal
     period: Period
     now: datetime
+    has_gaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +80,21 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Eligible:
-    """An instance that may be stopped, its priority, and where that comes from."""
+    """An instance that may be stopped, its priority, where that comes from, and what else its reason says."""
 
     vm: SpotVm
     priority: Priority
     source: str
+    held_back: bool
+    notes: str
 
 
-def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: Policy, stops_today: int) -> Plan:
+def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: Policy, counts: StopCounts) -> Plan:
     """Return a decision for every instance in scope.
 
     Least important first, then the largest savings, then the youngest; names break ties, so that the same input gives
-    the same plan. Never more than the limits allow. Below the budget, no more than keep the period below it.
+    the same plan. What failed lately comes behind what was not tried. Never more than the limits allow. Below the
+    budget, no more than keep the period below it. With gaps in the fleet, only the least important class.
     """
     rule = verdict.rule
     if rule is None or not verdict.may_stop:
@@ -92,13 +102,13 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
     not_stopped = [vm for vm in vms if vm.status not in STOPPED_STATES and rule.covers(vm.instance)]
     running = [vm for vm in not_stopped if vm.status == RUNNING and vm.pending_stop is None]
     hourly_cost = _hourly_cost(running)
-    eligible, spared = _partition(not_stopped, verdict, policy, situation.now)
+    eligible, spared = _partition(not_stopped, verdict, policy, situation)
     needed = len(eligible)
     if verdict.name is VerdictName.NEARING_BUDGET:
         eligible, unfit = _forecast_candidates(eligible, rule)
         spared += unfit
         needed = _smallest_prefix(eligible, situation, hourly_cost)
-    allowance, limit = _allowance(rule.caps, len(running), stops_today)
+    allowance, limit = allowed_stops(policy, rule, len(running), counts)
     count = min(needed, allowance)
     stops = tuple(_stop(each, rank, count) for rank, each in enumerate(eligible[:count], 1))
     spared += _not_needed(eligible[needed:], needed)
@@ -129,13 +139,38 @@ def reason_to_spare(vm: SpotVm, policy: Policy, now: datetime) -> str | None:
     if now - vm.started < timedelta(minutes=policy.minimum_age_minutes):
         minimum = policy.minimum_age_minutes
         return f"younger than the minimum age of {minimum} minutes (started {rfc3339(vm.started)})"
+    if policy.spare_local_ssd and vm.instance.shape.local_ssd_gib:
+        return f"a stop discards its {vm.instance.shape.local_ssd_gib} GiB of local SSD, which the policy spares"
     return None
 
 
+def allowed_stops(policy: Policy, rule: BudgetRule, running: int, counts: StopCounts) -> tuple[int, str]:
+    """Return how many may be stopped now, and the limit that says so.
+
+    The share is one of the instances that run in scope and of those stopped for this budget in the last 24 hours.
+    """
+    caps, stopped = rule.caps, counts.budget
+    of_fleet = int((caps.fleet_share * (running + stopped)).to_integral_value(ROUND_FLOOR))
+    used = f"{stopped} planned or stopped in the last 24 hours"
+    total = f"{counts.total} planned or stopped in the last 24 hours"
+    allowances = (
+        (caps.per_alert, f"limit of {caps.per_alert} stops per alert"),
+        (caps.per_day - stopped, f"limit of {caps.per_day} stops per day ({used})"),
+        (of_fleet - stopped, f"limit of {caps.fleet_share:.0%} of the fleet per day, {of_fleet} stops ({used})"),
+        (
+            policy.max_stops_per_day_total - counts.total,
+            f"limit of {policy.max_stops_per_day_total} stops per day for all budgets ({total})",
+        ),
+    )
+    allowance, limit = min(allowances, key=lambda each: each[0])
+    return max(allowance, 0), limit
+
+
 def _partition(
-    vms: Iterable[SpotVm], verdict: Verdict, policy: Policy, now: datetime
+    vms: Iterable[SpotVm], verdict: Verdict, policy: Policy, situation: Situation
 ) -> tuple[list[_Eligible], list[Decision]]:
-    eligible, spared = [], []
+    eligible, spared, now = [], [], situation.now
+    least = min(verdict.priorities, key=lambda each: each.rank, default=None)
     for vm in vms:
         important = importance(vm.instance.labels, policy)
         reason = reason_to_spare(vm, policy, now)
@@ -143,18 +178,32 @@ def _partition(
             reason = f"stop pending: planned by message {vm.pending_stop}"
         if reason is None and important.priority not in verdict.priorities:
             reason = f"{important.priority} priority ({important.source}): not stopped at this step"
+        if reason is None and situation.has_gaps and important.priority is not least:
+            reason = f"part of the fleet could not be read: only {least} priority may be stopped"
         if reason is None:
-            eligible.append(_Eligible(vm, important.priority, important.source))
+            notes = _notes(vm, policy, now)
+            eligible.append(_Eligible(vm, important.priority, important.source, vm.is_held_back(now), notes))
         else:
             spared.append(Decision(vm, important.priority, reason))
     eligible.sort(key=_sort_key)
     return eligible, spared
 
 
+def _notes(vm: SpotVm, policy: Policy, now: datetime) -> str:
+    """Return what a person should know of a stop besides the order: lost data, a lapsed protection, a failure."""
+    ssd, failed = vm.instance.shape.local_ssd_gib, vm.failed_stop
+    notes = [f"discards {ssd} GiB of local SSD"] if ssd else []
+    notes += [lapsed] if (lapsed := lapsed_protection(vm.instance.labels, policy, now)) else []
+    if failed is not None and vm.is_held_back(now):
+        until = f"ranks behind those not tried until {rfc3339(failed.retry_at)}"
+        notes.append(f"its stop failed {rfc3339(failed.failed_at)}, so it {until}")
+    return "".join(f"; {note}" for note in notes)
+
+
 def _sort_key(each: _Eligible) -> tuple[object, ...]:
     cost, instance = each.vm.hourly_cost_usd, each.vm.instance
     saves = (1, Decimal(0)) if cost is None else (0, -cost)
-    return each.priority.rank, saves, -each.vm.started.timestamp(), instance.name, instance.key
+    return each.held_back, each.priority.rank, saves, -each.vm.started.timestamp(), instance.name, instance.key
 
 
 def _forecast_candidates(eligible: Iterable[_Eligible], rule: BudgetRule) -> tuple[list[_Eligible], list[Decision]]:
@@ -183,24 +232,11 @@ def _smallest_prefix(eligible: Sequence[_Eligible], situation: Situation, hourly
     return len(eligible)
 
 
-def _allowance(caps: Caps, running: int, stops_today: int) -> tuple[int, str]:
-    """Return how many may be stopped now, and the limit that says so."""
-    of_fleet = int((caps.fleet_share * (running + stops_today)).to_integral_value(ROUND_FLOOR))
-    used = f"{stops_today} planned today"
-    allowances = (
-        (caps.per_alert, f"limit of {caps.per_alert} stops per alert"),
-        (caps.per_day - stops_today, f"limit of {caps.per_day} stops per day ({used})"),
-        (of_fleet - stops_today, f"limit of {caps.fleet_share:.0%} of the fleet per day, {of_fleet} stops ({used})"),
-    )
-    allowance, limit = min(allowances, key=lambda each: each[0])
-    return max(allowance, 0), limit
-
-
 def _stop(each: _Eligible, rank: int, count: int) -> Decision:
     cost = each.vm.hourly_cost_usd
     saves = "savings unknown" if cost is None else f"saves {cost:.4f} USD/h"
     priority = f"{each.priority} priority ({each.source})"
-    reason = f"stop {rank} of {count}: {priority}, {saves}, running since {rfc3339(each.vm.started)}"
+    reason = f"stop {rank} of {count}: {priority}, {saves}, running since {rfc3339(each.vm.started)}{each.notes}"
     return Decision(each.vm, each.priority, reason, rank)
 
 
@@ -213,7 +249,7 @@ def _not_needed(eligible: Iterable[_Eligible], needed: int) -> Iterator[Decision
 
 def _deferred(eligible: Iterable[_Eligible], count: int, limit: str) -> Iterator[Decision]:
     return (
-        Decision(each.vm, each.priority, f"deferred to the next alert (rank {rank}): {limit}")
+        Decision(each.vm, each.priority, f"deferred to the next alert (rank {rank}): {limit}{each.notes}")
         for rank, each in enumerate(eligible, count + 1)
     )
 

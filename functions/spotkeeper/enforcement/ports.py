@@ -8,7 +8,7 @@ from typing import Protocol
 from spotkeeper.enforcement.actions import Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Actuator
-from spotkeeper.enforcement.history import History
+from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule
@@ -40,16 +40,28 @@ class Records(Protocol):
         """Return what is on record when a notification arrives."""
         ...
 
+    def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
+        """Return what newer notifications of the same budget, source and period reported, the newest first."""
+        ...
+
+    def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
+        """Return the newest notification on every budget, source and current period, drills left out."""
+        ...
+
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
         ...
 
     def record(self, delivery: Delivery) -> None:
-        """Record a delivery that has no plan of its own."""
+        """Record a delivery that has no plan of its own, and close overdue plans."""
         ...
 
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
-        """Record a delivery and its plan, all or nothing; False unless there are `plans` plans on record."""
+        """Record a delivery and its plan, all or nothing; False unless there are `plans` plans on record.
+
+        False also for a new plan of a message that is on record; what is requested again belongs to one. Overdue plans
+        are closed.
+        """
         ...
 
     def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
@@ -57,7 +69,7 @@ class Records(Protocol):
         ...
 
     def stopped(self, rule: BudgetRule, now: datetime) -> tuple[list[StoppedVm], int]:
-        """Return what was stopped in earlier budget periods and not started since, and the number of starts today."""
+        """Return what was stopped in earlier periods and not started since, and the starts of the last 24 hours."""
         ...
 
 

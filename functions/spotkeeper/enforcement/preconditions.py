@@ -1,44 +1,151 @@
 """Preconditions: whether an instance is still what was planned, checked right before it is stopped or started."""
 
-from dataclasses import dataclass
-from datetime import datetime
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from spotkeeper.enforcement.actions import ActionEvent
+from spotkeeper.enforcement.actions import ActionEvent, VmRequest
 from spotkeeper.enforcement.executor import Precondition, Skip
+from spotkeeper.enforcement.history import WAITING_STOP_TTL, RecordedAction, Reported
+from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import SpotVm, reason_to_spare
-from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.policies import BudgetRule, Policy
+from spotkeeper.enforcement.protection import importance
 from spotkeeper.enforcement.restarts import StoppedVm, reason_not_to_restart
+from spotkeeper.enforcement.verdicts import Verdict, allowed_priorities, current_period, newest_credible
 from spotkeeper.instances import ProvisioningModel
+from spotkeeper.periods import rfc3339
+
+NEWER_TTL = timedelta(seconds=30)
+"""How long the answer holds whether a newer notification has said otherwise: 300 stops in that time ask once."""
 
 _STOPPED = frozenset({"PENDING_STOP", "STOPPING", "TERMINATED", "STOPPED"})
 _STARTED = frozenset({"PROVISIONING", "STAGING", "RUNNING"})
 _GONE = "the instance no longer exists (no instance has this id)"
 
 
+@dataclass(slots=True)
+class NewerNotifications:
+    """The newest newer notification, read before the first stop and whenever the last answer is 30 seconds old."""
+
+    read: Callable[[], tuple[Reported, ...]]
+    now: Callable[[], datetime]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _read_at: datetime | None = None
+    _newer: tuple[Reported, ...] = ()
+
+    def __call__(self) -> tuple[Reported, ...]:
+        """Return the newer notifications; raises UnavailableError."""
+        with self._lock:
+            now = self.now()
+            if self._read_at is None or now - self._read_at >= NEWER_TTL:
+                self._newer, self._read_at = self.read(), now
+            return self._newer
+
+
 @dataclass(frozen=True, slots=True)
 class StopPreconditions:
-    """The preconditions of a stop."""
+    """The preconditions of the stops of one notification under the present policy."""
 
     policy: Policy
-    now: datetime
+    rule: BudgetRule
+    verdict: Verdict
+    notification: BudgetNotification
+    now: Callable[[], datetime]
+    newer: Callable[[], tuple[Reported, ...]]
+    operation_of: Callable[[SpotVm, str], str | None]
 
-    def stop(self, vm: SpotVm | None) -> Skip | None:
-        """Skip an instance of a new plan that may not be stopped any more."""
-        if vm is None:
-            return Skip(ActionEvent.CHANGED, _GONE)
+    def planned(self, planned_at: datetime) -> Precondition:
+        """Return the precondition of a stop that was planned then."""
+
+        def precondition(vm: SpotVm | None) -> Skip | None:
+            reason = _GONE if vm is None else self._changed(vm, planned_at) or self._overtaken(vm)
+            return Skip(ActionEvent.CHANGED, reason) if reason else None
+
+        return precondition
+
+    def resumed(self, action: RecordedAction, request: VmRequest) -> Precondition:
+        """Return that of a stop of an earlier delivery, which may have stopped the instance already."""
+        planned = self.planned(action.planned_at)
+
+        def precondition(vm: SpotVm | None) -> Skip | None:
+            if vm is not None and vm.status in _STOPPED and vm.started <= action.planned_at:
+                return self._found_stopped(vm, action, request)
+            skip = planned(vm)
+            if skip is None and action.operation is not None:
+                return self._waiting(action)
+            return skip
+
+        return precondition
+
+    def followed_up(self, action: RecordedAction, request: VmRequest) -> Precondition:
+        """Return that of a stop of another message, which is only looked at: nothing is requested again."""
+        resumed = self.resumed(action, request)
+        ended = f"the deliveries of message {action.message_id} ended before it was stopped"
+
+        def precondition(vm: SpotVm | None) -> Skip:
+            is_stopped = vm is not None and vm.status in _STOPPED
+            skip = resumed(vm) if is_stopped or vm is None else self._waiting(action) if action.operation else None
+            return skip or Skip(ActionEvent.FAILED, ended)
+
+        return precondition
+
+    def _changed(self, vm: SpotVm, planned_at: datetime) -> str | None:
         if vm.instance.provisioning_model is not ProvisioningModel.SPOT:
-            return Skip(ActionEvent.CHANGED, f"no longer a Spot VM, but {vm.instance.provisioning_model}")
-        reason = reason_to_spare(vm, self.policy, self.now)
-        return Skip(ActionEvent.CHANGED, reason) if reason else None
+            return f"no longer a Spot VM, but {vm.instance.provisioning_model}"
+        if reason := reason_to_spare(vm, self.policy, self.now()):
+            return reason
+        if vm.started > planned_at:
+            return f"started {rfc3339(vm.started)}, after the plan of {rfc3339(planned_at)}"
+        if not self.rule.covers(vm.instance):
+            return f"budget {self.rule.budget_id} no longer covers it"
+        important = importance(vm.instance.labels, self.policy)
+        if important.priority not in self.verdict.priorities:
+            return f"now {important.priority} priority ({important.source}): not stopped at this step"
+        return None
 
-    def resumed_stop(self, vm: SpotVm | None) -> Skip | None:
-        """Do the same for a plan of an earlier delivery, which may have stopped the instance already."""
-        if vm is not None and vm.status in _STOPPED:
-            return Skip(ActionEvent.STOPPED, f"found {vm.status} when the plan was resumed")
-        return self.stop(vm)
+    def _overtaken(self, vm: SpotVm) -> str | None:
+        now, period = self.now(), self.verdict.period
+        if self.policy.snoozed(now):
+            return "the policy is snoozed"
+        if period is not None and current_period(self.notification.period, self.rule, now).start != period.start:
+            return f"the {period.kind} of the notification is over"
+        newest = newest_credible(self.newer(), self.rule, self.policy)
+        if newest is None:
+            return None
+        priority = importance(vm.instance.labels, self.policy).priority
+        if priority in allowed_priorities(newest.cost, newest.budget, self.rule):
+            return None
+        said = f"{newest.cost:,.2f} of {newest.budget:,.2f} spent"
+        return (
+            f"a newer notification ({rfc3339(newest.published_at)}) reports {said}: {priority} priority is not stopped"
+        )
+
+    def _found_stopped(self, vm: SpotVm, action: RecordedAction, request: VmRequest) -> Skip:
+        operation = action.operation or self.operation_of(vm, request.request_id)
+        if operation is None:
+            return Skip(ActionEvent.CHANGED, f"found {vm.status}, but no request of this message stopped it")
+        return Skip(ActionEvent.STOPPED, f"found {vm.status} when the plan was resumed", operation)
+
+    def _waiting(self, action: RecordedAction) -> Skip | None:
+        """Go on waiting for an accepted stop; once that took too long, it has failed and is requested again later."""
+        if self.now() - action.planned_at < WAITING_STOP_TTL:
+            return Skip(ActionEvent.WAITING, "accepted, but not stopped yet", action.operation)
+        minutes = WAITING_STOP_TTL // timedelta(minutes=1)
+        return Skip(ActionEvent.FAILED, f"accepted, but not stopped within {minutes} minutes", action.operation)
 
 
-def start_precondition(stopped: StoppedVm, *, resumed: bool) -> Precondition:
+def limited(precondition: Precondition, limit: str) -> Precondition:
+    """Return a precondition that sends nothing, because a limit is reached; what it finds stopped it says."""
+
+    def with_limit(vm: SpotVm | None) -> Skip | None:
+        return precondition(vm) or Skip(ActionEvent.CHANGED, f"left for the next alert: {limit}")
+
+    return with_limit
+
+
+def start_precondition(stopped: StoppedVm, blocked: Callable[[SpotVm], str | None], *, resumed: bool) -> Precondition:
     """Return the precondition of a start; a resumed plan may have started the instance already."""
 
     def precondition(vm: SpotVm | None) -> Skip | None:
@@ -46,7 +153,9 @@ def start_precondition(stopped: StoppedVm, *, resumed: bool) -> Precondition:
             return Skip(ActionEvent.NOT_RESTARTED, _GONE)
         if resumed and vm.status in _STARTED:
             return Skip(ActionEvent.RESTARTED, f"found {vm.status} when the plan was resumed")
-        reason = reason_not_to_restart(vm, stopped)
-        return Skip(ActionEvent.NOT_RESTARTED, reason) if reason else None
+        if reason := reason_not_to_restart(vm, stopped):
+            return Skip(ActionEvent.NOT_RESTARTED, reason)
+        reason = blocked(vm)
+        return Skip(ActionEvent.RESTART_FAILED, reason) if reason else None
 
     return precondition

@@ -22,6 +22,14 @@ RECORDS_UNAVAILABLE = "records unavailable: waiting for BigQuery"
 """The log event that the log-based metric `spotkeeper/records_unavailable` counts."""
 
 
+MAX_PLANNING_ATTEMPTS = 5
+
+
+def planned_meanwhile() -> UnavailableError:
+    """Return the error of a message that never got its turn: Pub/Sub will redeliver it."""
+    return UnavailableError(f"{MAX_PLANNING_ATTEMPTS} times, another notification was planned at the same time")
+
+
 @contextmanager
 def waiting_for_records(message_id: str) -> Iterator[None]:
     """Log when BigQuery cannot be reached, and raise the UnavailableError: Pub/Sub will redeliver the message."""
@@ -50,7 +58,10 @@ def record_delivery(records: Records, delivery: Delivery) -> None:
 
 
 def record_plan(records: Records, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
-    """Record a delivery with its plan; False if another plan was recorded since `history` was read."""
+    """Record a delivery with its plan, or with what it requests again of an earlier one.
+
+    False if another plan was recorded since `history` was read.
+    """
     with waiting_for_records(delivery.message_id):
         recorded = records.record_plan(delivery, events, history.plans)
     if recorded:
@@ -59,11 +70,12 @@ def record_plan(records: Records, delivery: Delivery, events: Sequence[PlannedEv
 
 
 def record_outcomes(records: Records, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
-    """Record the outcomes of a plan; raises an ExceptionGroup of everything that failed, recording included."""
+    """Record outcomes; raises an ExceptionGroup of all that failed of this message's plan, recording included."""
     failures: list[Exception] = [
-        outcome.exception or UnavailableError(f"{outcome.request.name}: {outcome.error}")
+        outcome.exception or UnavailableError(f"{outcome.request.name}: {outcome.error or outcome.reason}")
         for outcome in outcomes
-        if outcome.event is ActionEvent.FAILED or outcome.exception
+        if outcome.request.message_id == delivery.message_id
+        and (outcome.event in (ActionEvent.FAILED, ActionEvent.WAITING) or outcome.exception)
     ]
     try:
         with waiting_for_records(delivery.message_id):

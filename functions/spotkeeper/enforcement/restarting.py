@@ -1,31 +1,38 @@
 """Restarting: in a new budget period, instances that the enforcer stopped in an earlier one are started again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from spotkeeper.enforcement.actions import Verb, restart_event, vm_request
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Executor
+from spotkeeper.enforcement.history import History, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.policies import BudgetRule, Policy, Response
+from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.policies import BudgetRule, Policy, Response, Source
 from spotkeeper.enforcement.ports import Records
 from spotkeeper.enforcement.preconditions import start_precondition
+from spotkeeper.enforcement.protection import importance
 from spotkeeper.enforcement.recording import (
+    MAX_PLANNING_ATTEMPTS,
+    planned_meanwhile,
     record_delivery,
     record_outcomes,
     record_plan,
     waiting_for_records,
     with_history,
 )
-from spotkeeper.enforcement.restarts import StoppedVm, restarts
+from spotkeeper.enforcement.restarts import StoppedVm, restart_order, restarts
 from spotkeeper.enforcement.settings import Mode
-from spotkeeper.enforcement.verdicts import Verdict, VerdictName
-from spotkeeper.errors import UnavailableError
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName, allowed_priorities, contradicts, newest_credible
 from spotkeeper.instances import InstanceKey
+
+_MAX_LOOKUPS = 100
+"""How many stopped instances one message looks at, to find those that no other budget keeps stopped."""
 
 
 def may_restart(policy: Policy, delivery: Delivery, notification: BudgetNotification) -> bool:
-    """Whether the policy lets this notification start instances: under budget, from a source that may stop."""
+    """Whether the policy lets this notification start instances: under budget, new, from a source that may stop."""
     verdict = delivery.verdict
     return (
         policy.restart
@@ -52,33 +59,95 @@ class Restarting:
 
         Raises UnavailableError when the plan could not be recorded, and an ExceptionGroup of what failed after it.
         """
-        delivery, history = with_history(self.records, delivery, self.notification, self.rule, self.policy)
-        if delivery.verdict.name in (VerdictName.SUPERSEDED, VerdictName.CONTRADICTED):
-            record_delivery(self.records, delivery)
-            return delivery.verdict
-        with waiting_for_records(delivery.message_id):
-            stopped, starts_today = self.records.stopped(self.rule, delivery.received_at)
-        resumed = delivery.verdict.name is VerdictName.REDELIVERED
-        if resumed:
-            known = {vm.instance.key: vm for vm in stopped}
-            unfinished = [each.key for each in history.plan if each.restart and not each.done]
-            starts = {key: known[key] for key in unfinished if key in known}
-            record_delivery(self.records, delivery)
-        else:
-            planned = restarts(stopped, self.rule.caps, starts_today)
-            starts = {each.stopped.instance.key: each.stopped for each in planned}
-            if not planned:
-                record_delivery(self.records, delivery)
-            elif not record_plan(self.records, delivery, [restart_event(each) for each in planned], history):
-                message = "another notification was planned at the same time"
-                raise UnavailableError(message)
-        if delivery.mode is Mode.ENFORCE and starts:
-            self._start(delivery, starts, resumed=resumed)
-        return delivery.verdict
+        for _ in range(MAX_PLANNING_ATTEMPTS):
+            current, history = with_history(self.records, delivery, self.notification, self.rule, self.policy)
+            resumed = current.verdict.name is VerdictName.REDELIVERED
+            if not self._may_start(current, history):
+                record_delivery(self.records, current)
+                return current.verdict
+            with waiting_for_records(delivery.message_id):
+                stopped, starts = self.records.stopped(self.rule, delivery.received_at)
+                blocked = self._blocked(self.records.latest(delivery.received_at))
+            planned = (
+                self._resume(current, history, stopped)
+                if resumed
+                else self._begin(current, history, stopped, starts, blocked)
+            )
+            if planned is not None:
+                self._start(current, planned, blocked, resumed=resumed)
+                return current.verdict
+        raise planned_meanwhile()
 
-    def _start(self, delivery: Delivery, starts: Mapping[InstanceKey, StoppedVm], *, resumed: bool) -> None:
+    def _may_start(self, delivery: Delivery, history: History) -> bool:
+        """Whether neither a newer notification nor the tracker's rows say otherwise; a redelivery is asked again."""
+        if delivery.verdict.name in (VerdictName.SUPERSEDED, VerdictName.CONTRADICTED):
+            return False
+        newest = newest_credible(history.newer, self.rule, self.policy)
+        superseded = newest is not None and newest.published_at > self.notification.published_at
+        return not superseded and not contradicts(self.notification.cost, history.tracker_cost, self.rule, self.policy)
+
+    def _resume(
+        self, delivery: Delivery, history: History, stopped: Iterable[StoppedVm]
+    ) -> Mapping[InstanceKey, StoppedVm]:
+        known = {vm.instance.key: vm for vm in stopped}
+        unfinished = [each.key for each in history.plan if each.restart and not each.done]
+        record_delivery(self.records, delivery)
+        return {key: known[key] for key in unfinished if key in known}
+
+    def _begin(
+        self,
+        delivery: Delivery,
+        history: History,
+        stopped: Iterable[StoppedVm],
+        starts: int,
+        blocked: Callable[[SpotVm], str | None],
+    ) -> Mapping[InstanceKey, StoppedVm] | None:
+        """Record a new plan and return what it starts; None if another plan was recorded meanwhile."""
+        free = [vm for vm in restart_order(stopped)[:_MAX_LOOKUPS] if not self._is_blocked(vm, blocked)]
+        planned = restarts(free, self.rule.caps, starts)
+        if not planned:
+            record_delivery(self.records, delivery)
+        elif not record_plan(self.records, delivery, [restart_event(each) for each in planned], history):
+            return None
+        return {each.stopped.instance.key: each.stopped for each in planned}
+
+    def _is_blocked(self, stopped: StoppedVm, blocked: Callable[[SpotVm], str | None]) -> bool:
+        vm = self.executor.actuator.find(stopped.instance.key)
+        return vm is not None and blocked(vm) is not None
+
+    def _blocked(self, latest: Iterable[ReportedPeriod]) -> Callable[[SpotVm], str | None]:
+        """Return which budget or period still keeps an instance stopped."""
+        reached = [
+            (each, rule, allowed_priorities(each.reported.cost, each.reported.budget, rule))
+            for each in latest
+            if (rule := self.policy.budgets.get(each.budget_id)) is not None
+            and rule.responses[Source(each.source)] is Response.STOP
+            and newest_credible([each.reported], rule, self.policy) is not None
+        ]
+
+        def blocked(vm: SpotVm) -> str | None:
+            priority = importance(vm.instance.labels, self.policy).priority
+            for each, rule, allowed in reached:
+                if priority in allowed and rule.covers(vm.instance):
+                    return f"budget {rule.budget_id} ({each.source}) has reached a threshold for {priority} priority"
+            return None
+
+        return blocked
+
+    def _start(
+        self,
+        delivery: Delivery,
+        starts: Mapping[InstanceKey, StoppedVm],
+        blocked: Callable[[SpotVm], str | None],
+        *,
+        resumed: bool,
+    ) -> None:
+        if delivery.mode is not Mode.ENFORCE or not starts:
+            return
         requests = {
-            vm_request(Verb.START, delivery.message_id, key, vm.instance.name): start_precondition(vm, resumed=resumed)
+            vm_request(Verb.START, delivery.message_id, key, vm.instance.name): start_precondition(
+                vm, blocked, resumed=resumed
+            )
             for key, vm in starts.items()
         }
         record_outcomes(self.records, delivery, self.executor.execute(Verb.START, requests))

@@ -35,9 +35,14 @@ class Restart:
 
 def restarts(stopped: Iterable[StoppedVm], caps: Caps, starts_today: int) -> tuple[Restart, ...]:
     """Return what to start: most important first, then most expensive; what failed before comes last."""
-    ordered = sorted(stopped, key=_sort_key)
+    ordered = restart_order(stopped)
     allowance = max(min(caps.per_alert, caps.per_day - starts_today), 0)
     return tuple(_restart(vm, rank, len(ordered)) for rank, vm in enumerate(ordered[:allowance], 1))
+
+
+def restart_order(stopped: Iterable[StoppedVm]) -> list[StoppedVm]:
+    """Return all of them in the order of starting."""
+    return sorted(stopped, key=_sort_key)
 
 
 def reason_not_to_restart(vm: SpotVm, stopped: StoppedVm) -> str | None:

@@ -1,11 +1,12 @@
 """Verdicts: what a budget notification means under the policy and by what is on record, with a name and a reason."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 
-from spotkeeper.enforcement.history import History
+from spotkeeper.enforcement.history import History, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
 from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, CustomPeriod, Policy, Priority, Response
 from spotkeeper.periods import Period, PeriodKind, budget_period, latest_closed_hour, rfc3339
@@ -82,14 +83,21 @@ def verdict_with(history: History, verdict: Verdict, notification: BudgetNotific
     """Return the verdict once the history is known: redelivered, superseded, contradicted, or as it was."""
     if history.received_before:
         return replace(verdict, name=VerdictName.REDELIVERED, reason="this message was received before")
-    if history.latest is not None and history.latest > notification.published_at:
-        newer = f"superseded by a newer notification of this budget ({rfc3339(history.latest)})"
+    newest = newest_credible(history.newer, verdict.rule, policy)
+    if newest is not None and newest.published_at > notification.published_at:
+        newer = f"superseded by a newer notification of this budget ({rfc3339(newest.published_at)})"
         return replace(verdict, name=VerdictName.SUPERSEDED, reason=newer)
     own = history.tracker_cost
     if verdict.name is VerdictName.UNDER_BUDGET and contradicts(notification.cost, own, verdict.rule, policy):
         low = f"{verdict.reason}; less than {policy.min_share_of_tracker_cost:.0%} of the {own:,.2f} USD of the tracker"
         return replace(verdict, name=VerdictName.CONTRADICTED, reason=low)
     return verdict
+
+
+def newest_credible(reported: Iterable[Reported], rule: BudgetRule | None, policy: Policy) -> Reported | None:
+    """Return the newest of these that does not contradict the tracker's rows."""
+    credible = (each for each in reported if not contradicts(each.cost, each.tracker_cost, rule, policy))
+    return max(credible, key=lambda each: each.published_at, default=None)
 
 
 def contradicts(cost: Decimal, tracker_cost: Decimal | None, rule: BudgetRule | None, policy: Policy) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb
 from spotkeeper.enforcement.deliveries import Delivery
-from spotkeeper.enforcement.history import History
+from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule
@@ -68,6 +68,12 @@ class _RecordsWhenNeeded:
     def history(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> History:
         return self._all.history(notification, rule, now)
 
+    def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
+        return self._all.newer(notification, rule, now)
+
+    def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
+        return self._all.latest(now)
+
     def rates(self, since: datetime) -> list[DatedRate]:
         return self._all.rates(since)
 
@@ -104,6 +110,9 @@ class _ComputeWhenNeeded:
 
     def warn(self, key: InstanceKey, stop_at: datetime, since: datetime) -> datetime:
         return self._actuator.warn(key, stop_at, since)
+
+    def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
+        return self._actuator.operation_of(vm, request_id)
 
     def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
         return self._actuator.act(verb, vm, request_id, patience)

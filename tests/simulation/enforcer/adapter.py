@@ -15,7 +15,7 @@ from spotkeeper.enforcement.notifications import read_notification
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.settings import EnforcerSettings
-from spotkeeper.errors import UnavailableError
+from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.ports import Report
 from tests.simulation.enforcer.calendar import as_rfc3339
@@ -195,6 +195,12 @@ class _Actuator:
                 self._stop(found, request_id, patience)
             return f"operation-{request_id}"
 
+    def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
+        found = self.call.host.world.vms[vm.instance.key.instance_id]
+        with self._passing("operation_of", found):
+            accepted = self.call.host.world.accepted.get(request_id) == found.number
+            return f"operation-{request_id}" if accepted else None
+
     def _stop(self, vm: Vm, request_id: str, patience: timedelta) -> None:
         host = self.call.host
         try:
@@ -202,6 +208,8 @@ class _Actuator:
         except RefusedError as error:
             if error.waited:
                 self.call.waited = max(self.call.waited, patience)
+            if error.accepted and error.waited:
+                raise UnfinishedError(str(error), f"operation-{request_id}") from error
             raise UnavailableError(str(error)) from error
 
     def _passing(self, call: str, vm: Vm | None) -> AbstractContextManager[None]:

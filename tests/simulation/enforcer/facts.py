@@ -13,6 +13,9 @@ from tests.simulation.enforcer.world import World
 HELD_BACK = timedelta(hours=24)
 """How long a VM whose stop failed may be left behind those not tried yet."""
 
+WAITING = timedelta(minutes=75)
+"""How long an accepted stop may take until it is looked at for the last time."""
+
 PENDING = timedelta(hours=3)
 """How long a plan without an outcome may keep a VM from other plans; longer than any message is news."""
 

@@ -1,6 +1,6 @@
 """What must hold for what is recorded of a plan, and of all plans in the end."""
 
-from tests.simulation.enforcer.facts import End, Facts
+from tests.simulation.enforcer.facts import WAITING, End, Facts
 from tests.simulation.enforcer.journal import OPEN, PLANNED, Delivery, Row
 from tests.simulation.enforcer.stops import why_given_up
 from tests.simulation.enforcer.vms import RUNNING, TERMINATED, Actor
@@ -73,9 +73,17 @@ def every_plan_ends(facts: Facts, _: End) -> str | None:
     """In the end no plan is without an outcome: stopped, changed, failed or expired."""
     planned = {(row.message, row.number) for row in facts.journal.rows if row.event in PLANNED if row.mode == "enforce"}
     ended = {(row.message, row.number) for row in facts.journal.rows if row.event not in OPEN if row.event != "spared"}
-    left = sorted(planned - ended)
+    left = sorted(each for each in planned - ended if not _may_wait(facts, *each))
     names = ", ".join(f"{facts.world.vms[number].name} by {message}" for message, number in left)
     return f"planned for ever: {names}" if left else None
+
+
+def _may_wait(facts: Facts, message: str, number: str) -> bool:
+    """Whether a stop was accepted so late that no message came after the time that it may take."""
+    accepted = [each.at for each in facts.journal.stops if each.accepted and each.vm.number == number]
+    last = max((each.began for each in facts.journal.deliveries), default=facts.world.now)
+    waits = any(row.event == "waiting" and row.message == message and row.number == number for row in facts.journal.rows)
+    return waits and bool(accepted) and last - max(accepted) < WAITING
 
 
 def every_handled_message_has_a_verdict(facts: Facts, delivery: Delivery) -> str | None:

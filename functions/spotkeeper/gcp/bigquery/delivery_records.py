@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.history import PENDING_STOP_TTL
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.gcp.bigquery.rest_query import RestQuery, Scalar
 
@@ -20,8 +21,8 @@ class DeliveryRecords:
         self._query = query
 
     def record(self, delivery: Delivery) -> None:
-        """Record a delivery that stops nothing."""
-        self._query.run("notification", delivery_parameters(delivery))
+        """Record a delivery that stops nothing, and close overdue plans."""
+        self._query.run("notification", "close_plans", parameters=[*delivery_parameters(delivery), *closing(delivery)])
 
 
 def delivery_parameters(delivery: Delivery) -> list[Scalar]:
@@ -49,6 +50,14 @@ def delivery_parameters(delivery: Delivery) -> list[Scalar]:
         _time("period_end", verdict.period.end if verdict.period else None),
         amount("tracker_cost", delivery.tracker_cost),
         _string("body", message.body),
+    ]
+
+
+def closing(delivery: Delivery) -> list[Scalar]:
+    """Return from when on a plan is not overdue, and before when the deliveries of a plan have ended."""
+    return [
+        _time("overdue_since", delivery.overdue_since),
+        _time("settled_before", delivery.received_at - PENDING_STOP_TTL),
     ]
 
 

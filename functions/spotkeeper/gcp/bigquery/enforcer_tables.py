@@ -18,15 +18,26 @@ from google.cloud.bigquery import (
     StructQueryParameterType,
 )
 
-from spotkeeper.enforcement.actions import Outcome, PlannedEvent
+from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
-from spotkeeper.enforcement.history import PENDING_STOP_TTL, History, RecordedAction
+from spotkeeper.enforcement.history import (
+    CAP_WINDOW,
+    FAILURE_MEMORY,
+    PENDING_STOP_TTL,
+    WAITING_STOP_TTL,
+    FailedStop,
+    History,
+    RecordedAction,
+    Reported,
+    ReportedPeriod,
+    StopCounts,
+)
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.policies import BudgetRule, Priority
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.verdicts import current_period
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY, amount, delivery_parameters, rounded
+from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY, amount, closing, delivery_parameters, rounded
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.client_calls import translate_errors
@@ -40,6 +51,7 @@ LONGEST_STOP = timedelta(days=400)
 
 _STAGING_LIFE = timedelta(days=1)
 _OUTCOME = StructQueryParameterType(
+    ScalarQueryParameterType("STRING", name="message_id"),
     ScalarQueryParameterType("STRING", name="project_id"),
     ScalarQueryParameterType("STRING", name="instance_id"),
     ScalarQueryParameterType("TIMESTAMP", name="happened_at"),
@@ -58,33 +70,41 @@ class EnforcementRecords:
 
     def history(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> History:
         """Return what is on record when a notification arrives."""
-        labels = [f"{key}={value}" for key, values in rule.labels.items() for value in sorted(values)]
         parameters: list[Parameter] = [
-            _string("message_id", notification.message.message_id),
-            _string("budget_id", notification.budget_id),
-            _string("source", notification.source),
-            _time("cost_interval_start", notification.interval_start),
-            _time("period_end", current_period(notification.period, rule, max(now, notification.published_at)).end),
-            _time("since", now - REDELIVERY),
+            *_subject(notification, rule, now),
             _time("pending_since", now - PENDING_STOP_TTL),
-            _time("day_start", budget_period(PeriodKind.DAY, now).start),
-            ArrayQueryParameter("projects", "STRING", list(rule.projects)),
-            ArrayQueryParameter("labels", "STRING", labels),
-            ScalarQueryParameter("label_keys", "INT64", len(rule.labels)),
+            _time("waiting_since", now - WAITING_STOP_TTL),
+            _time("counted_since", now - CAP_WINDOW),
+            _time("failures_since", now - FAILURE_MEMORY),
         ]
         with translate_errors("BigQuery"):
             [row] = self._jobs.query("enforcement_history", parameters)
             return History(
                 received_before=row["received_before"],
-                latest=row["latest"],
-                stops_today=row["stops_today"],
+                newer=tuple(map(_reported, row["newer"])),
+                counts=StopCounts(row["stops_of_budget"], row["stops_in_total"]),
                 plans=row["plans"],
-                plan=tuple(
-                    RecordedAction(_key(each), each["instance_name"], each["planned_at"], each["done"], each["restart"])
-                    for each in row["plan"]
-                ),
+                plan=tuple(map(_recorded, row["plan"])),
                 pending_stops={_key(each): each["message_id"] for each in row["pending_stops"]},
+                failed_stops={
+                    _key(each): FailedStop(each["failed_at"], each["messages"]) for each in row["failed_stops"]
+                },
+                unfinished=tuple(map(_recorded, row["unfinished"])),
                 tracker_cost=row["tracker_cost"],
+            )
+
+    def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
+        """Return what newer notifications of the same budget, source and period reported, the newest first."""
+        with translate_errors("BigQuery"):
+            [row] = self._jobs.query("newer", _subject(notification, rule, now))
+            return tuple(map(_reported, row["newer"]))
+
+    def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
+        """Return the newest notification on every budget, source and current period."""
+        with translate_errors("BigQuery"):
+            rows = self._jobs.query("latest", [_time("since", now - REDELIVERY), _time("now", now)])
+            return tuple(
+                ReportedPeriod(row["budget_id"], row["source"], row["period_end"], _reported(row)) for row in rows
             )
 
     def rates(self, since: datetime) -> list[DatedRate]:
@@ -98,18 +118,23 @@ class EnforcementRecords:
         schema = self._jobs.fields("enforcement_actions")
         self._load(staging, schema, (_planned(delivery, each) for each in events))
         try:
-            parameters = [*_delivery(delivery), *_plan(delivery), ScalarQueryParameter("plans", "INT64", plans)]
+            again = any(each.event is ActionEvent.RETRIED for each in events)
+            parameters = [
+                *_delivery(delivery),
+                *_plan(delivery),
+                ScalarQueryParameter("plans", "INT64", plans),
+                ScalarQueryParameter("again", "BOOL", again),
+            ]
             with translate_errors("BigQuery"):
-                [row] = self._jobs.transaction("plan", parameters, staging)
+                [row] = self._jobs.transaction("plan", parameters, staging, ["close_plans"])
         finally:
             self._sweep(staging)
         return bool(row["recorded"])
 
     def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
-        """Record what came of a plan's orders."""
+        """Record the outcomes of planned stops and starts."""
         parameters: list[Parameter] = [
             _string("delivery_id", delivery.delivery_id),
-            _string("message_id", delivery.message_id),
             _time("received_at", delivery.received_at),
             _time("since", delivery.received_at - REDELIVERY),
             ArrayQueryParameter("outcomes", _OUTCOME, [_outcome(each) for each in outcomes]),
@@ -117,16 +142,16 @@ class EnforcementRecords:
         self._jobs.transaction("outcomes", parameters)
 
     def stopped(self, rule: BudgetRule, now: datetime) -> tuple[list[StoppedVm], int]:
-        """Return what was stopped in budget periods that are over and not started since, and the starts of today."""
+        """Return what was stopped in periods that are over and not started since, and the starts of the last day."""
         parameters: list[Parameter] = [
             _string("budget_id", rule.budget_id),
             _time("since", now - LONGEST_STOP),
             _time("now", now),
-            _time("day_start", budget_period(PeriodKind.DAY, now).start),
+            _time("counted_since", now - CAP_WINDOW),
         ]
         with translate_errors("BigQuery"):
             rows = list(self._jobs.query("stopped", parameters))
-            return [_stopped(row) for row in rows], max((row["starts_today"] for row in rows), default=0)
+            return [_stopped(row) for row in rows], max((row["starts_lately"] for row in rows), default=0)
 
     def recorded(self, message_id: str, since: datetime) -> list[dict[str, Any]]:
         """Return what was recorded of a message and of every instance in its plan, for a person to read."""
@@ -147,8 +172,25 @@ class EnforcementRecords:
             log_event("staging table left to expire", table=table, detail=str(error))
 
 
+def _subject(notification: BudgetNotification, rule: BudgetRule, now: datetime) -> list[Parameter]:
+    """Return what a notification is about, and the rows of the tracker that are about the same."""
+    labels = [f"{key}={value}" for key, values in rule.labels.items() for value in sorted(values)]
+    return [
+        _string("message_id", notification.message.message_id),
+        _string("budget_id", notification.budget_id),
+        _string("source", notification.source),
+        _time("published_at", notification.published_at),
+        _time("cost_interval_start", notification.interval_start),
+        _time("period_end", current_period(notification.period, rule, max(now, notification.published_at)).end),
+        _time("since", now - REDELIVERY),
+        ArrayQueryParameter("projects", "STRING", list(rule.projects)),
+        ArrayQueryParameter("labels", "STRING", labels),
+        ScalarQueryParameter("label_keys", "INT64", len(rule.labels)),
+    ]
+
+
 def _delivery(delivery: Delivery) -> list[Parameter]:
-    return [ScalarQueryParameter(*each) for each in delivery_parameters(delivery)]
+    return [ScalarQueryParameter(*each) for each in (*delivery_parameters(delivery), *closing(delivery))]
 
 
 def _plan(delivery: Delivery) -> list[Parameter]:
@@ -204,6 +246,7 @@ def _stopped_until(delivery: Delivery) -> datetime:
 def _outcome(outcome: Outcome) -> StructQueryParameter:
     return StructQueryParameter(
         None,
+        _string("message_id", outcome.request.message_id),
         _string("project_id", outcome.request.key.project_id),
         _string("instance_id", outcome.request.key.instance_id),
         _time("happened_at", outcome.happened_at),
@@ -211,6 +254,29 @@ def _outcome(outcome: Outcome) -> StructQueryParameter:
         _string("reason", outcome.reason),
         _string("operation", outcome.operation),
         _string("error", outcome.error),
+    )
+
+
+def _reported(row: Mapping[str, Any]) -> Reported:
+    return Reported(row["published_at"], row["cost"], row["budget"], row["tracker_cost"])
+
+
+def _recorded(row: Mapping[str, Any]) -> RecordedAction:
+    return RecordedAction(
+        message_id=row["message_id"],
+        key=_key(row),
+        name=row["instance_name"],
+        planned_at=row["planned_at"],
+        done=row["done"],
+        restart=row["restart"],
+        failed=row["has_failed"],
+        stopped=row["stopped"],
+        operation=row["operation"],
+        priority=Priority(row["priority"]),
+        rank=row["rank"],
+        machine_type=row["machine_type"],
+        managed_by=row["managed_by"],
+        hourly_savings=row["hourly_savings"],
     )
 
 

@@ -37,10 +37,11 @@ class RestQuery:
         self._queries = f"/bigquery/v2/projects/{project_id}/queries"
         self._dataset = {"projectId": project_id, "datasetId": dataset}
 
-    def run(self, statement: str, parameters: Sequence[Scalar]) -> None:
-        """Run one of the statements of this package to its end; it may run twice when a call is tried again."""
+    def run(self, *statements: str, parameters: Sequence[Scalar]) -> None:
+        """Run statements of this package to their end, as one; they may run twice when a call is tried again."""
+        statement = " and ".join(statements)
         body = {
-            "query": statement_text(statement),
+            "query": "\n".join(map(statement_text, statements)),
             "useLegacySql": False,
             "parameterMode": "NAMED",
             "queryParameters": [_as_json(each) for each in parameters],

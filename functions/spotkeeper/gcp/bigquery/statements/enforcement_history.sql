@@ -1,66 +1,165 @@
+-- What is on record of a message, of its budget, of stops, and of the money spent in its period?
+-- Grain: one row.
+--
+-- A stop is what one message planned for one instance. It is open until it has an end; a failure that is not followed
+-- by another request leaves it open, but is no stop. The limits count instances, each once.
+
 -- Make sure of the row that transactions meet at, long before the first one of this delivery.
 INSERT INTO enforcement_lock (delivery_id, locked_at)
 SELECT 'none', @since
 FROM UNNEST([1])
 WHERE NOT EXISTS (SELECT 1 FROM enforcement_lock);
 
--- What is on record of a message, of its budget, and of the money spent in its period. One row.
+WITH stops AS (
+  SELECT
+    message_id,
+    project_id,
+    zone,
+    instance_id,
+    ANY_VALUE(budget_id) AS budget_id,
+    ANY_VALUE(instance_name) AS instance_name,
+    MIN(IF(event IN ('planned', 'restart_planned'), happened_at, NULL)) AS planned_at,
+    MAX(IF(event IN ('planned', 'retried'), happened_at, NULL)) AS requested_at,
+    MAX(IF(event = 'failed', happened_at, NULL)) AS failed_at,
+    MAX(IF(event = 'stopped', happened_at, NULL)) AS stopped_at,
+    MAX(IF(event = 'waiting', operation, NULL)) AS operation,
+    LOGICAL_OR(event = 'waiting') AS waits,
+    LOGICAL_OR(event = 'changed') AS changed,
+    LOGICAL_OR(event = 'restart_planned') AS restart,
+    LOGICAL_OR(event IN ('stopped', 'changed', 'expired', 'restarted', 'not_restarted')) AS done,
+    MAX(priority) AS priority,
+    MIN(rank) AS rank,
+    MAX(machine_type) AS machine_type,
+    MAX(managed_by) AS managed_by,
+    MAX(hourly_savings) AS hourly_savings
+  FROM enforcement_actions
+  WHERE mode = 'enforce' AND event != 'spared' AND happened_at >= @since
+  GROUP BY message_id, project_id, zone, instance_id
+),
+
+judged AS (
+  SELECT
+    *,
+    COALESCE(failed_at >= requested_at, FALSE) AS has_failed,
+    COALESCE(stopped_at, IF(changed OR COALESCE(failed_at >= requested_at, FALSE), NULL, requested_at)) AS counted_at
+  FROM stops
+),
+
+own AS (
+  SELECT SUM(costs.cost) AS cost
+  FROM spot_vm_costs AS costs
+  WHERE costs.usage_start_time >= @cost_interval_start
+    AND costs.project_id IN UNNEST(@projects)
+    AND (
+      SELECT COUNT(DISTINCT label.key)
+      FROM UNNEST(costs.labels) AS label
+      WHERE CONCAT(label.key, '=', label.value) IN UNNEST(@labels)
+    ) = @label_keys
+)
+
 SELECT
   EXISTS (
     SELECT 1
     FROM budget_notifications
     WHERE message_id = @message_id AND received_at >= @since
   ) AS received_before,
-  (
-    SELECT MAX(published_at)
+  ARRAY(
+    SELECT AS STRUCT
+      published_at,
+      ANY_VALUE(cost) AS cost,
+      ANY_VALUE(budget) AS budget,
+      COALESCE(MAX(tracker_cost), (SELECT cost FROM own)) AS tracker_cost
     FROM budget_notifications
     WHERE budget_id = @budget_id
       AND source = @source
       AND cost_interval_start = @cost_interval_start
       AND period_end = @period_end
+      AND published_at > @published_at
       AND message_id != @message_id
       AND NOT drill
       AND received_at >= @since
-  ) AS latest,
+    GROUP BY message_id, published_at
+    ORDER BY published_at DESC
+    LIMIT 100
+  ) AS newer,
   (
-    SELECT COUNT(*)
-    FROM enforcement_actions
-    WHERE budget_id = @budget_id AND event = 'planned' AND mode = 'enforce' AND happened_at >= @day_start
-  ) AS stops_today,
+    SELECT COUNT(DISTINCT CONCAT(project_id, '/', zone, '/', instance_id))
+    FROM judged
+    WHERE counted_at > @counted_since AND budget_id = @budget_id AND NOT restart
+  ) AS stops_of_budget,
   (
-    SELECT COUNT(DISTINCT message_id)
+    SELECT COUNT(DISTINCT CONCAT(project_id, '/', zone, '/', instance_id))
+    FROM judged
+    WHERE counted_at > @counted_since AND NOT restart
+  ) AS stops_in_total,
+  (
+    SELECT COUNT(DISTINCT delivery_id)
     FROM enforcement_actions
-    WHERE event IN ('planned', 'restart_planned') AND mode = 'enforce' AND happened_at >= @since
+    WHERE event IN ('planned', 'restart_planned', 'retried') AND mode = 'enforce' AND happened_at >= @since
   ) AS plans,
   ARRAY(
     SELECT AS STRUCT
+      message_id,
       project_id,
       zone,
       instance_id,
       instance_name,
-      MIN(IF(event IN ('planned', 'restart_planned'), happened_at, NULL)) AS planned_at,
-      LOGICAL_OR(event = 'restart_planned') AS restart,
-      LOGICAL_OR(event IN ('stopped', 'changed', 'restarted', 'not_restarted')) AS done
-    FROM enforcement_actions
-    WHERE message_id = @message_id AND mode = 'enforce' AND event != 'spared' AND happened_at >= @since
-    GROUP BY project_id, zone, instance_id, instance_name
-    ORDER BY MIN(rank), instance_name, instance_id
+      planned_at,
+      restart,
+      done,
+      has_failed,
+      stopped_at IS NOT NULL AS stopped,
+      operation,
+      priority,
+      rank,
+      machine_type,
+      managed_by,
+      hourly_savings
+    FROM judged
+    WHERE message_id = @message_id AND planned_at IS NOT NULL
+    ORDER BY rank, instance_name, instance_id
   ) AS plan,
   ARRAY(
     SELECT AS STRUCT project_id, zone, instance_id, message_id
-    FROM enforcement_actions
-    WHERE message_id != @message_id AND mode = 'enforce' AND event != 'spared' AND happened_at >= @pending_since
-    GROUP BY project_id, zone, instance_id, message_id
-    HAVING LOGICAL_AND(event = 'planned')
+    FROM judged
+    WHERE message_id != @message_id
+      AND NOT restart
+      AND NOT done
+      AND NOT has_failed
+      AND requested_at >= IF(waits, @waiting_since, @pending_since)
   ) AS pending_stops,
-  (
-    SELECT SUM(costs.cost)
-    FROM spot_vm_costs AS costs
-    WHERE costs.usage_start_time >= @cost_interval_start
-      AND costs.project_id IN UNNEST(@projects)
-      AND (
-        SELECT COUNT(DISTINCT label.key)
-        FROM UNNEST(costs.labels) AS label
-        WHERE CONCAT(label.key, '=', label.value) IN UNNEST(@labels)
-      ) = @label_keys
-  ) AS tracker_cost
+  ARRAY(
+    SELECT AS STRUCT
+      project_id, zone, instance_id, MAX(happened_at) AS failed_at, COUNT(DISTINCT message_id) AS messages
+    FROM enforcement_actions
+    WHERE event = 'failed' AND mode = 'enforce' AND happened_at > @failures_since
+    GROUP BY project_id, zone, instance_id
+  ) AS failed_stops,
+  ARRAY(
+    SELECT AS STRUCT
+      message_id,
+      project_id,
+      zone,
+      instance_id,
+      instance_name,
+      planned_at,
+      restart,
+      done,
+      has_failed,
+      stopped_at IS NOT NULL AS stopped,
+      operation,
+      priority,
+      rank,
+      machine_type,
+      managed_by,
+      hourly_savings
+    FROM judged
+    WHERE message_id != @message_id
+      AND NOT restart
+      AND NOT done
+      AND NOT has_failed
+      AND requested_at < @pending_since
+    ORDER BY planned_at, instance_name, instance_id
+    LIMIT 200
+  ) AS unfinished,
+  (SELECT cost FROM own) AS tracker_cost

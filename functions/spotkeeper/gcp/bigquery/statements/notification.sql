@@ -1,4 +1,4 @@
--- Record a delivery that leads to nothing. A message that is known already was delivered again, whatever it says.
+-- Record a delivery without a plan. A message that is known already was delivered again, whatever it says.
 INSERT INTO budget_notifications (
   delivery_id, message_id, received_at, published_at, source, billing_account_id, budget_id, budget_display_name, cost,
   budget, currency, cost_interval_start, verdict, reason, mode, drill, period_end, tracker_cost, body
@@ -21,4 +21,4 @@ WHERE NOT EXISTS (
   SELECT 1
   FROM budget_notifications AS known
   WHERE known.delivery_id = @delivery_id AND known.received_at >= @since
-)
+);

@@ -1,4 +1,4 @@
--- Record what came of a plan's orders; what has an end already keeps it. Running it again changes nothing.
+-- Record the outcomes of planned stops and starts; what has an end keeps it. Running it again changes nothing.
 BEGIN TRANSACTION;
 
 UPDATE enforcement_lock
@@ -15,24 +15,25 @@ SELECT
   planned.priority, planned.machine_type, planned.managed_by, planned.hourly_savings, outcome.operation, outcome.error
 FROM UNNEST(@outcomes) AS outcome
 INNER JOIN enforcement_actions AS planned
-  ON planned.message_id = @message_id
+  ON planned.message_id = outcome.message_id
   AND planned.project_id = outcome.project_id
   AND planned.instance_id = outcome.instance_id
 LEFT JOIN (
   SELECT
+    message_id,
     project_id,
     instance_id,
     LOGICAL_OR(event IN ('stopped', 'restarted')) AS done
   FROM enforcement_actions
-  WHERE message_id = @message_id
-    AND happened_at >= @since
+  WHERE happened_at >= @since
     AND (
-      event IN ('stopped', 'changed', 'restarted', 'not_restarted')
-      OR (event IN ('failed', 'restart_failed') AND delivery_id = @delivery_id)
+      event IN ('stopped', 'changed', 'expired', 'restarted', 'not_restarted')
+      OR (event IN ('failed', 'waiting', 'restart_failed') AND delivery_id = @delivery_id)
     )
-  GROUP BY project_id, instance_id
+  GROUP BY message_id, project_id, instance_id
 ) AS ended
-  ON ended.project_id = outcome.project_id
+  ON ended.message_id = outcome.message_id
+  AND ended.project_id = outcome.project_id
   AND ended.instance_id = outcome.instance_id
 WHERE planned.event IN ('planned', 'restart_planned')
   AND planned.happened_at >= @since

@@ -1,4 +1,5 @@
 -- Record a delivery with its plan, all or nothing, if nothing was planned meanwhile. Running it again changes nothing.
+-- With @again it records what is requested again of the plan that the message has.
 BEGIN TRANSACTION;
 
 UPDATE enforcement_lock
@@ -16,15 +17,23 @@ SELECT
   @deferred, @hourly_cost, @hourly_savings, @unpriced, @runs_out_at, @runs_out_at_with_plan, @unread,
   @missing_permissions, @body
 FROM UNNEST([1])
-WHERE NOT EXISTS (
+WHERE (
+    @again
+    OR NOT EXISTS (
+      SELECT 1
+      FROM budget_notifications AS known
+      WHERE known.message_id = @message_id AND known.received_at >= @since
+    )
+  )
+  AND NOT EXISTS (
     SELECT 1
-    FROM budget_notifications AS known
-    WHERE known.message_id = @message_id AND known.received_at >= @since
+    FROM budget_notifications AS same
+    WHERE same.delivery_id = @delivery_id AND same.received_at >= @since
   )
   AND (
-    SELECT COUNT(DISTINCT actions.message_id)
+    SELECT COUNT(DISTINCT actions.delivery_id)
     FROM enforcement_actions AS actions
-    WHERE actions.event IN ('planned', 'restart_planned')
+    WHERE actions.event IN ('planned', 'restart_planned', 'retried')
       AND actions.mode = 'enforce'
       AND actions.happened_at >= @since
   ) = @plans;
@@ -48,6 +57,8 @@ WHERE EXISTS (
     FROM enforcement_actions AS actions
     WHERE actions.delivery_id = @delivery_id AND actions.happened_at >= @since
   );
+
+-- {parts}
 
 COMMIT TRANSACTION;
 

@@ -1,5 +1,5 @@
--- What this function stopped in budget periods that are over, and nobody has started or given up since.
--- One row is one instance.
+-- What did the enforcer stop in budget periods that are over, and has not started or given up since?
+-- Grain: one instance.
 WITH ends AS (
   SELECT
     project_id, zone, instance_id, instance_name, event, happened_at, period_end, priority, machine_type, managed_by,
@@ -39,8 +39,8 @@ SELECT
   (
     SELECT COUNT(*)
     FROM enforcement_actions
-    WHERE budget_id = @budget_id AND event = 'restart_planned' AND mode = 'enforce' AND happened_at >= @day_start
-  ) AS starts_today
+    WHERE budget_id = @budget_id AND event = 'restart_planned' AND mode = 'enforce' AND happened_at > @counted_since
+  ) AS starts_lately
 FROM latest
 LEFT JOIN failures
   ON failures.project_id = latest.project_id

@@ -1,0 +1,197 @@
+"""Stopping: from a verdict that may stop instances to the plan, the stops and their record."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from spotkeeper.enforcement.actions import ActionEvent, Outcome, Verb, VmRequest, retry_event, stop_events, vm_request
+from spotkeeper.enforcement.blockers import blocker
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.executor import Executor, Precondition
+from spotkeeper.enforcement.history import History, RecordedAction, Reported, StopCounts
+from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.permissions import needed_permissions
+from spotkeeper.enforcement.plans import RUNNING, Plan, Situation, SpotVm, allowed_stops, plan
+from spotkeeper.enforcement.policies import BudgetRule, Policy
+from spotkeeper.enforcement.ports import EnforcerPorts
+from spotkeeper.enforcement.preconditions import NewerNotifications, StopPreconditions, limited
+from spotkeeper.enforcement.recording import (
+    MAX_PLANNING_ATTEMPTS,
+    planned_meanwhile,
+    record_delivery,
+    record_outcomes,
+    record_plan,
+    waiting_for_records,
+    with_history,
+)
+from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName
+from spotkeeper.errors import UnavailableError
+from spotkeeper.pricing.price_book import PriceBook
+from spotkeeper.pricing.skus import Market
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The way of one notification from its verdict to the stops and their record."""
+
+    policy: Policy
+    ports: EnforcerPorts
+    notification: BudgetNotification
+    rule: BudgetRule
+
+    def run(self, delivery: Delivery, executor: Executor) -> Verdict:
+        """Plan and stop; or finish the plan that an earlier delivery of the message recorded."""
+        for _ in range(MAX_PLANNING_ATTEMPTS):
+            current, history = with_history(self.ports.records, delivery, self.notification, self.rule, self.policy)
+            if current.verdict.may_stop:
+                requests = self._begin(current, history, executor)
+            elif current.verdict.name is VerdictName.REDELIVERED:
+                requests = self._resume(current, history, executor)
+            else:
+                record_delivery(self.ports.records, current)
+                return current.verdict
+            if requests is not None:
+                self._stop(current, requests | self._followed_up(current, history, executor), history, executor)
+                return current.verdict
+        raise planned_meanwhile()
+
+    def planned(self, delivery: Delivery, history: History) -> Delivery:
+        """Return the delivery with its plan; a drill also says which permissions are missing."""
+        book = self._price_book(delivery)
+        vms, gaps = self._fleet()
+        made = self._plan(delivery, history, _priced(vms, book, history), has_gaps=bool(gaps))
+        missing = self._missing_permissions() if self.notification.drill else ()
+        blocked = None if gaps else blocker(self.rule, vms, made)
+        return replace(delivery, plan=made, gaps=gaps, missing_permissions=missing, blocker=blocked)
+
+    def _missing_permissions(self) -> tuple[str, ...]:
+        return self.ports.permissions.missing(self.rule.projects, needed_permissions(self.policy))
+
+    def _begin(self, delivery: Delivery, history: History, executor: Executor) -> dict[VmRequest, Precondition] | None:
+        """Record a new plan and return its requests; None if another plan was recorded meanwhile."""
+        planned = self.planned(delivery, history)
+        if not record_plan(self.ports.records, planned, stop_events(planned.plan), history):
+            return None
+        check = self._preconditions(delivery, executor).planned(delivery.received_at)
+        instances = [decision.vm.instance for decision in (planned.plan.stops if planned.plan else ())]
+        return {vm_request(Verb.STOP, delivery.message_id, each.key, each.name): check for each in instances}
+
+    def _resume(self, delivery: Delivery, history: History, executor: Executor) -> dict[VmRequest, Precondition] | None:
+        """Record what is requested again, and return the requests; None if a plan was recorded meanwhile."""
+        stops = [each for each in history.plan if not each.restart]
+        pending = [each for each in stops if not each.done and not each.failed]
+        failed = [each for each in stops if not each.done and each.failed and each.key not in history.pending_stops]
+        allowed, limit = self._allowed(stops, pending, failed, history)
+        again = failed[: max(allowed - len(pending), 0)]
+        retries = [retry_event(each) for each in again] if delivery.mode is Mode.ENFORCE else []
+        if not retries:
+            record_delivery(self.ports.records, delivery)
+        elif not record_plan(self.ports.records, delivery, retries, history):
+            return None
+        checks = self._preconditions(delivery, executor)
+        requests: dict[VmRequest, Precondition] = {}
+        for number, each in enumerate((*pending, *again)):
+            request = vm_request(Verb.STOP, delivery.message_id, each.key, each.name)
+            check = checks.resumed(each, request)
+            requests[request] = check if number < allowed else limited(check, limit)
+        return requests
+
+    def _followed_up(self, delivery: Delivery, history: History, executor: Executor) -> dict[VmRequest, Precondition]:
+        """Return what is looked at of the plans of other messages."""
+        checks = self._preconditions(delivery, executor)
+        requests = {vm_request(Verb.STOP, each.message_id, each.key, each.name): each for each in history.unfinished}
+        return {request: checks.followed_up(each, request) for request, each in requests.items()}
+
+    def _allowed(
+        self, stops: list[RecordedAction], pending: list[RecordedAction], failed: list[RecordedAction], history: History
+    ) -> tuple[int, str]:
+        """Return how many unfinished stops of this message the limits still allow, and the limit that says so."""
+        if not pending and not failed:
+            return 0, ""
+        counts = StopCounts(history.counts.budget - len(pending), history.counts.total - len(pending))
+        stopped = sum(each.stopped for each in stops)
+        caps = replace(self.rule.caps, per_alert=max(self.rule.caps.per_alert - stopped, 0))
+        running = len(stops)
+        if caps.fleet_share < 1:
+            vms, _ = self._fleet()
+            running = sum(vm.status == RUNNING and self.rule.covers(vm.instance) for vm in vms)
+        return allowed_stops(self.policy, replace(self.rule, caps=caps), running, counts)
+
+    def _preconditions(self, delivery: Delivery, executor: Executor) -> StopPreconditions:
+        now = executor.deadline.now
+
+        def newer() -> tuple[Reported, ...]:
+            with waiting_for_records(delivery.message_id):
+                return self.ports.records.newer(self.notification, self.rule, now())
+
+        return StopPreconditions(
+            self.policy,
+            self.rule,
+            delivery.verdict,
+            self.notification,
+            now,
+            NewerNotifications(newer, now),
+            executor.actuator.operation_of,
+        )
+
+    def _price_book(self, delivery: Delivery) -> PriceBook:
+        with waiting_for_records(delivery.message_id):
+            return PriceBook(dated.rate for dated in self.ports.records.rates(delivery.received_at))
+
+    def _fleet(self) -> tuple[list[SpotVm], tuple[str, ...]]:
+        """Return all Spot VMs of the rule's projects, and the gaps; raises UnavailableError if none could be read."""
+        vms: list[SpotVm] = []
+        gaps: list[str] = []
+        unread = 0
+        for project_id in self.rule.projects:
+            try:
+                vms.extend(self.ports.fleet.spot_vms(project_id, gaps.append))
+            except UnavailableError as error:
+                gaps.append(f"{project_id}: {error}")
+                unread += 1
+        if unread == len(self.rule.projects):
+            raise UnavailableError("; ".join(gaps))
+        return vms, tuple(dict.fromkeys(gaps))
+
+    def _plan(self, delivery: Delivery, history: History, vms: Iterable[SpotVm], *, has_gaps: bool) -> Plan:
+        period = delivery.verdict.period
+        if period is None:
+            message = "a verdict that may stop instances has a period"
+            raise ValueError(message)
+        said = self.notification
+        situation = Situation(said.cost, said.budget, period, delivery.received_at, has_gaps)
+        return plan(delivery.verdict, situation, vms, self.policy, history.counts)
+
+    def _stop(
+        self, delivery: Delivery, requests: Mapping[VmRequest, Precondition], history: History, executor: Executor
+    ) -> None:
+        if delivery.mode is not Mode.ENFORCE or not requests:
+            return
+        unwarned: Mapping[VmRequest, str] = {}
+        if self.policy.grace_seconds:
+            planned_at = min((each.planned_at for each in history.plan), default=delivery.received_at)
+            own = [each for each in requests if each.message_id == delivery.message_id]
+            unwarned = executor.warn(own, timedelta(seconds=self.policy.grace_seconds), planned_at)
+        outcomes = [_with_warning(each, unwarned) for each in executor.execute(Verb.STOP, requests)]
+        record_outcomes(self.ports.records, delivery, outcomes)
+
+
+def _with_warning(outcome: Outcome, unwarned: Mapping[VmRequest, str]) -> Outcome:
+    """Return an outcome that also says that the guest could not be warned."""
+    problem = unwarned.get(outcome.request)
+    if problem is None or outcome.event is not ActionEvent.STOPPED:
+        return outcome
+    return replace(outcome, reason=f"{outcome.reason}; its guest could not be warned: {problem}")
+
+
+def _priced(vms: Iterable[SpotVm], book: PriceBook, history: History) -> Iterator[SpotVm]:
+    """Yield the instances with their price, and with what is on record of stops of them."""
+    for vm in vms:
+        price, key = book.price(vm.instance.shape, vm.instance.region, Market.SPOT), vm.instance.key
+        yield replace(
+            vm,
+            hourly_cost_usd=price.usd_per_hour,
+            pending_stop=history.pending_stops.get(key),
+            failed_stop=history.failed_stops.get(key),
+        )

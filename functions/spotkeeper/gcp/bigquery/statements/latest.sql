@@ -1,0 +1,22 @@
+-- What does the newest notification on every budget, source and current period report?
+-- Grain: one budget, source and period.
+SELECT
+  budget_id,
+  source,
+  period_end,
+  published_at,
+  cost,
+  budget,
+  tracker_cost
+FROM budget_notifications
+WHERE received_at >= @since
+  AND period_end > @now
+  AND NOT drill
+  -- The others are not about the current period, or repeat one that is on record.
+  AND verdict IN (
+    'over_budget', 'nearing_budget', 'under_budget', 'warn_only', 'snoozed', 'superseded', 'too_old', 'contradicted'
+  )
+QUALIFY ROW_NUMBER() OVER (
+  PARTITION BY budget_id, source, cost_interval_start, period_end
+  ORDER BY published_at DESC
+) = 1
