@@ -197,3 +197,5 @@ def make_enforcer(stack: Stack, enforcer_dataset: str) -> Iterator[MakeEnforcer]
     stack.control("POST", "reset")
     yield make
     stack.control("POST", "reset")
+    # What one budget stops or waits for, the others know: it must not outlive the fleet that it is about.
+    stack.client().query(f"DELETE FROM {enforcer_dataset}.enforcement_actions WHERE TRUE").result()

@@ -243,7 +243,7 @@ PROBLEMS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
             f"gcloud iam roles update spotkeeperEnforcerInstances {AT_PROJECT} --add-permissions "
             "compute.instanceGroupManagers.get,compute.instanceGroupManagers.update,compute.instances.get,"
             "compute.instances.stop,compute.machineTypes.get,compute.regionOperations.get,"
-            "compute.zoneOperations.get"
+            "compute.regionOperations.list,compute.zoneOperations.get,compute.zoneOperations.list"
         ),
     ),
     "a role is deleted": (

@@ -1,7 +1,7 @@
 """The enforcer against Compute Engine, BigQuery and Resource Manager: what is recorded is what is stopped."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -165,8 +165,72 @@ def test_an_operation_that_never_ends_is_left_to_the_next_delivery(stack: Stack,
     with pytest.raises(ExceptionGroup):
         quick.deliver("1", NOW)
 
-    errors = {row["instance_name"]: row["error"] for row in enforcer.events() if row["event"] == "failed"}
-    assert "did not finish before the deadline" in errors["infer-l4"]
+    waiting = {row["instance_name"]: row for row in enforcer.events() if row["event"] == "waiting"}
+    assert "did not finish before the deadline" in waiting["infer-l4"]["error"]
+    assert waiting["infer-l4"]["operation"] in {one["name"] for one in look(stack, "operations")}
+
+
+def test_a_stop_whose_outcome_was_lost_is_found_by_its_operation(make_enforcer: MakeEnforcer) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+    records = enforcer.ports.records
+    without_outcomes = replace(enforcer, ports=replace(enforcer.ports, records=Forgetful(records)))
+    without_outcomes.deliver("1", NOW)
+    assert enforcer.names("stopped") == []
+
+    enforcer.deliver("1", NOW, received_at=NOW + MINUTE)
+
+    assert enforcer.names("stopped") == DISTILL_VMS
+    assert all(row["operation"] for row in enforcer.events() if row["event"] == "stopped")
+    assert len(enforcer.stop_calls()) == len(DISTILL_VMS)
+
+
+def test_an_instance_that_its_group_does_not_know_is_stopped_by_itself(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("web-frontend", {**SHOP, "priority": "high"})
+    gone = {"service": "compute", "kind": "status", "status": 404, "message": "no such group"}
+    stack.control("POST", "faults", [{**gone, "method": "instanceGroupManagers.stopInstances"}])
+
+    enforcer.deliver("1", NOW)
+
+    assert enforcer.names("stopped") == [*API_VMS, *WEB_VMS]
+    alone = [call["instance"] for call in enforcer.stop_calls() if call["method"] == "instances.stop"]
+    assert sorted(alone) == API_VMS
+
+
+def test_a_retry_is_recorded_before_it_is_requested_and_the_limits_count_what_did_not_fail(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL, max_stops_per_day=2)
+    let_fail(stack, kind="status", status=403, instance="early-bird", message="hands off")
+    with pytest.raises(ExceptionGroup):
+        enforcer.deliver("1", NOW)
+    stack.control("DELETE", "faults")
+
+    enforcer.deliver("1", NOW, received_at=NOW + MINUTE)
+
+    assert enforcer.names("retried") == ["early-bird"]
+    assert enforcer.names("stopped") == DISTILL_VMS
+
+
+@pytest.mark.parametrize("cost", [1100, 100], ids=["over budget", "under budget"])
+def test_an_overdue_plan_is_closed_by_the_next_message(make_enforcer: MakeEnforcer, cost: float) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+    plan_only = replace(enforcer, ports=replace(enforcer.ports, records=Forgetful(enforcer.ports.records)))
+    plan_only.deliver("1", NOW)
+    enforcer.deliver("2", NOW + timedelta(hours=3), cost=cost)
+
+    assert enforcer.names("planned") == enforcer.names("expired") == DISTILL_VMS
+
+
+@dataclass(frozen=True)
+class Forgetful:
+    """Records that lose every outcome."""
+
+    records: Any
+
+    def __getattr__(self, verb: str) -> Any:  # noqa: ANN401 (any verb of the records)
+        return getattr(self.records, verb) if verb != "record_outcomes" else lambda *_: None
 
 
 def test_a_vm_that_may_not_be_stopped_is_recorded_and_the_others_are_stopped(
@@ -242,7 +306,10 @@ def test_a_zone_that_does_not_answer_is_a_recorded_gap(stack: Stack, make_enforc
 
     [told] = enforcer.notifications()
     assert "Compute Engine: us-east1-b does not answer" in told["gaps"]
-    assert enforcer.stopped() == ["infer-l4"]
+    assert enforcer.stopped() == []
+    assert {row["reason"] for row in enforcer.events()} == {
+        "part of the fleet could not be read: only low priority may be stopped"
+    }
 
 
 def test_an_older_message_that_comes_late_stops_nothing(make_enforcer: MakeEnforcer) -> None:

@@ -27,14 +27,31 @@ from tests.unit.test_fuzz_messages import BODY, envelope
 NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
 RULE = Policy.from_json('{"budgets": {"spot": {"projects": ["my-project-1"]}}}').budgets["spot"]
 KEY = {"project_id": "p", "zone": "z", "instance_id": "1", "instance_name": "a"}
-PLANNED = {**KEY, "planned_at": NOON, "done": False, "restart": False}
+PLANNED = {
+    **KEY,
+    "message_id": "1",
+    "planned_at": NOON,
+    "done": False,
+    "restart": False,
+    "has_failed": False,
+    "stopped": False,
+    "operation": None,
+    "priority": "low",
+    "rank": 1,
+    "machine_type": "n2-standard-2",
+    "managed_by": None,
+    "hourly_savings": Decimal(1),
+}
 HISTORY = {
     "received_before": False,
-    "latest": None,
-    "stops_today": 0,
+    "newer": [{"published_at": NOON, "cost": Decimal(1), "budget": Decimal(2), "tracker_cost": None}],
+    "stops_of_budget": 0,
+    "stops_in_total": 0,
     "plans": 0,
     "plan": [PLANNED],
     "pending_stops": [{**KEY, "message_id": "2"}],
+    "failed_stops": [{**KEY, "failed_at": NOON, "messages": 1}],
+    "unfinished": [PLANNED],
     "tracker_cost": Decimal(1),
 }
 STOPPED = {
@@ -45,7 +62,7 @@ STOPPED = {
     "hourly_savings": Decimal(1),
     "stopped_at": NOON,
     "tried": None,
-    "starts_today": 1,
+    "starts_lately": 1,
 }
 RATE = {
     "component": "n2:core",
@@ -228,4 +245,4 @@ def test_any_answer_to_a_statement_is_its_end_or_out_of_order(found: dict[str, A
     query = RestQuery("p", "d", "http://127.0.0.1:9", timedelta(0))
     query._calls = Answers(lambda _: found)  # noqa: SLF001 (there is no other way in)
 
-    or_unavailable("BigQuery", lambda: query.run("notification", []))
+    or_unavailable("BigQuery", lambda: query.run("notification", parameters=[]))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from spotkeeper.enforcement.history import StopCounts
 from spotkeeper.enforcement.plans import Situation, plan, reason_to_spare
 from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
@@ -112,7 +113,7 @@ def check_vm(found: dict[str, Any], described: object = None) -> None:
             VerdictName.OVER_BUDGET, "over", rule, budget_period(PeriodKind.MONTH, NOW), rule.steps[0].priorities
         )
         situation = Situation(Decimal(2), Decimal(1), budget_period(PeriodKind.MONTH, NOW), NOW)
-        made = plan(verdict, situation, [vm, vm], POLICY, 0)
+        made = plan(verdict, situation, [vm, vm], POLICY, StopCounts())
         assert len(made.stops) <= 2
 
 

@@ -40,7 +40,9 @@ class Server:
 
     def run(self, *answers: tuple[int, object], patience: timedelta = PATIENT) -> None:
         self.answers = list(answers)
-        RestQuery("home", "costs", self.address, patience).run("notification", [Scalar("reason", "STRING", "why")])
+        RestQuery("home", "costs", self.address, patience).run(
+            "notification", parameters=[Scalar("reason", "STRING", "why")]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +90,7 @@ def test_the_statement_of_the_file_is_sent_once_with_its_dataset_and_parameters(
         Scalar("cost", "NUMERIC", Decimal("1E+3")),
     ]
 
-    RestQuery("home", "costs", server.address, PATIENT).run("notification", parameters)
+    RestQuery("home", "costs", server.address, PATIENT).run("notification", parameters=parameters)
 
     [(method, path, body)] = server.asked
     assert (method, path) == ("POST", QUERIES)
@@ -169,4 +171,4 @@ def test_a_statement_that_never_ends_is_given_up(server: Server) -> None:
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(UnavailableError, match="BigQuery: NewConnectionError"):
-        RestQuery("home", "costs", "http://127.0.0.1:9", IMPATIENT).run("notification", [])
+        RestQuery("home", "costs", "http://127.0.0.1:9", IMPATIENT).run("notification", parameters=[])

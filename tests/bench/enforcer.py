@@ -13,6 +13,7 @@ from pathlib import Path
 from infra.local.stack.processes import Processes
 from spotkeeper.enforcement.actions import ActionEvent, Verb, vm_request
 from spotkeeper.enforcement.executor import Deadline, Executor, Skip
+from spotkeeper.enforcement.history import StopCounts
 from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
@@ -85,7 +86,7 @@ def _plan(vms: Sequence[SpotVm]) -> Plan:
     rule = BudgetRule("bench", (PROJECT,), caps=Caps(per_alert=STOPS, per_day=STOPS))
     period = budget_period(PeriodKind.MONTH, NOW)
     verdict = Verdict(VerdictName.OVER_BUDGET, "", rule, period, frozenset(Priority))
-    return plan(verdict, Situation(Decimal(2), Decimal(1), period, NOW), vms, Policy({"bench": rule}), 0)
+    return plan(verdict, Situation(Decimal(2), Decimal(1), period, NOW), vms, Policy({"bench": rule}), StopCounts())
 
 
 def _control(address: str, path: str, body: object) -> None:

@@ -33,7 +33,8 @@ def struct_array(**fields: str) -> Type:
 def parameters() -> Mapping[str, Type]:
     times = ["since", "first_hour", "last_hour", "recorded_at", "received_at", "published_at", "cost_interval_start"]
     times += ["period_end", "runs_out_at", "runs_out_at_with_plan", "now", "pending_since"]
-    times += ["periods_start", "periods_end", "day_start"]
+    times += ["periods_start", "periods_end", "counted_since"]
+    times += ["waiting_since", "failures_since", "overdue_since", "settled_before"]
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
     texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]
@@ -47,7 +48,9 @@ def parameters() -> Mapping[str, Type]:
         **{name: simple("NUMERIC") for name in amounts},
         **{name: simple("INTEGER") for name in counts},
         "drill": simple("BOOLEAN"),
+        "again": simple("BOOLEAN"),
         "outcomes": struct_array(
+            message_id="STRING",
             project_id="STRING",
             instance_id="STRING",
             happened_at="TIMESTAMP",

@@ -2,16 +2,19 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from spotkeeper.budget_messages import SOURCE
+from spotkeeper.enforcement.history import Reported
 from spotkeeper.enforcement.notifications import BudgetNotification, Message
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority, Source, Step
+from spotkeeper.enforcement.preconditions import StopPreconditions
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
+from spotkeeper.enforcement.verdicts import first_verdict
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339
 from spotkeeper.pricing.price_history import DatedRate
@@ -94,6 +97,22 @@ def steps(*pairs: tuple[str, str]) -> tuple[Step, ...]:
 def policy(*rules: BudgetRule, **changes: object) -> Policy:
     """Return a policy of these rules, or of the plain one."""
     return replace(Policy({each.budget_id: each for each in rules or (rule(),)}), **changes)  # type: ignore[arg-type]
+
+
+def preconditions(
+    used: Policy | None = None,
+    *,
+    newer: Callable[[], tuple[Reported, ...]] = tuple,
+    operation: str | None = None,
+    now: datetime = NOW,
+    **changes: object,
+) -> StopPreconditions:
+    """Return the preconditions of a notification that 120 USD of 100 are spent, or what the test says instead."""
+    chosen = used or policy()
+    said = notification(**changes)  # type: ignore[arg-type]
+    verdict = first_verdict(said, chosen, NOW)
+    assert verdict.rule is not None
+    return StopPreconditions(chosen, verdict.rule, verdict, said, lambda: now, newer, lambda _vm, _id: operation)
 
 
 def settings(used: Policy, mode: Mode = Mode.ENFORCE) -> EnforcerSettings:

@@ -1,5 +1,6 @@
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -16,6 +17,7 @@ from tests.unit.enforcer_fakes import Cloud
 from tests.unit.enforcer_samples import JULY, NOW, RATES, labelled, notification, policy, rule, standard, steps, vm
 
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 FIVE = [vm(name) for name in "abcde"]
 NEAR = policy(rule(steps=steps(("0.8", "low"), ("1.0", "low"))))
 
@@ -73,6 +75,7 @@ def test_the_plan_is_recorded_before_the_first_stop() -> None:
         (notification(budget="0"), VerdictName.UNUSABLE_AMOUNT),
         (notification(budget_id="other"), VerdictName.UNKNOWN_BUDGET),
         (notification(start=JULY.start - timedelta(days=30)), VerdictName.PERIOD_MISMATCH),
+        (notification(published=NOW - 3 * HOUR), VerdictName.TOO_OLD),
         (Malformed(Message("message-1", None, {}, "{"), "the body is not JSON"), VerdictName.MALFORMED),
     ],
 )
@@ -466,6 +469,164 @@ def test_a_plan_made_in_a_dry_run_is_not_carried_out_by_a_redelivery_in_earnest(
     cloud.deliver(notification())
 
     assert cloud.changes == []
+
+
+def alert(number: int, at: datetime) -> BudgetNotification:
+    """An alert of its own, delivered when it is published."""
+    return notification(message_id=f"alert-{number}", published=at)
+
+
+def test_instances_that_cannot_be_stopped_do_not_keep_the_others_from_their_turn() -> None:
+    cloud = Cloud().has(*(vm(f"bad-{number}", vcpus=90) for number in range(3)), *(vm(f"good-{n}") for n in range(6)))
+    cloud.refusing = {f"id-bad-{number}": UnavailableError("403") for number in range(3)}
+    used = policy(rule(caps=Caps(3, 7)))
+    for number in range(5):
+        with suppress(ExceptionGroup):
+            cloud.deliver(alert(number, cloud.now), used)
+        cloud.now += HOUR
+
+    assert len(cloud.stopped_names()) == 6
+
+
+def test_a_failure_uses_up_no_cap_and_a_retry_keeps_to_it() -> None:
+    cloud = five()
+    cloud.refusing = {"id-a": UnavailableError("403")}
+    used = policy(rule(caps=Caps(2, 2)))
+    first = alert(1, NOW)
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(first, used)
+    cloud.now += MINUTE
+    cloud.deliver(alert(2, cloud.now), used)
+    assert cloud.stopped_names() == ["b", "c"]
+
+    cloud.refusing.clear()
+    cloud.now += MINUTE
+    cloud.deliver(first, used)
+    assert cloud.stopped_names() == ["b", "c"]
+
+
+def test_a_day_is_the_last_24_hours_whatever_the_date() -> None:
+    cloud = five()
+    used = policy(rule(caps=Caps(2, 2)))
+    for number, hours in enumerate((0, 23, 1)):
+        cloud.now += hours * HOUR
+        cloud.deliver(alert(number, cloud.now), used)
+        assert len(cloud.stopped_names()) == (2 if number < 2 else 4)
+
+
+def test_a_plan_is_not_finished_where_a_newer_notification_says_otherwise() -> None:
+    cloud = five()
+    killed_while_stopping(cloud)
+    cloud.now += MINUTE
+    cloud.deliver(notification("50", message_id="newer", published=cloud.now))
+    cloud.deliver(notification())
+
+    assert cloud.changes == []
+    assert cloud.tables.events(ActionEvent.CHANGED) == ["a", "b", "c"]
+
+
+def test_a_notification_that_contradicts_the_tracker_s_rows_cancels_and_supersedes_nothing() -> None:
+    cloud = five()
+    killed_while_stopping(cloud)
+    cloud.tables.tracker_cost = Decimal(90)
+    cloud.now += MINUTE
+    cloud.deliver(notification("5", message_id="forged", published=cloud.now))
+    cloud.deliver(notification())
+    assert cloud.stopped_names() == ["a", "b", "c"]
+
+    late = cloud.deliver(notification(message_id="late", published=NOW + MINUTE / 2))
+    assert late.name is VerdictName.OVER_BUDGET
+
+
+def test_a_newer_notification_is_asked_for_before_the_first_stop_and_every_thirty_seconds() -> None:
+    cloud = Cloud().has(*(vm(f"vm-{number:02}") for number in range(10)))
+
+    def later() -> None:
+        cloud.now += timedelta(seconds=11)
+        cloud.before["act"] = later
+
+    cloud.before["act"] = later
+    cloud.deliver(notification(), policy(rule(caps=Caps(10))))
+
+    assert len(cloud.stopped_names()) == 10
+    assert calls(cloud).count("newer") == 4
+
+
+def test_an_overdue_plan_is_closed_as_expired_whatever_the_next_message_says() -> None:
+    for said in (alert(1, NOW + 3 * HOUR), replace(alert(1, NOW + 3 * HOUR), cost=Decimal(1))):
+        cloud = Cloud().has(vm("a"))
+        cloud.down = {"find"}
+        with pytest.raises(ExceptionGroup):
+            cloud.deliver(notification())
+        cloud.tables.actions = [row for row in cloud.tables.actions if row.event is not ActionEvent.FAILED]
+        cloud.down, cloud.vms = set(), {}
+        cloud.now += 3 * HOUR
+        cloud.deliver(said, policy(rule(steps=steps(("1.0", "low")))))
+
+        assert cloud.tables.events(ActionEvent.EXPIRED) == ["a"]
+
+
+def test_a_plan_is_closed_when_its_period_has_ended() -> None:
+    cloud = Cloud(now=JULY.end - 20 * MINUTE).has(vm("a"))
+    cloud.down = {"find", "record_outcomes"}
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(alert(1, cloud.now))
+    cloud.down, cloud.now = set(), JULY.end
+    cloud.deliver(notification("1", message_id="august", published=JULY.end, start=JULY.end))
+
+    assert cloud.tables.events(ActionEvent.EXPIRED) == ["a"]
+
+
+def test_a_stop_that_takes_its_time_is_waiting_and_recorded_once_it_took_effect() -> None:
+    cloud = Cloud(slow={"id-a"}).has(vm("a"), vm("b"))
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification())
+    assert (cloud.tables.events(ActionEvent.WAITING), cloud.stopped_names()) == (["a"], ["b"])
+    cloud.now += 20 * MINUTE
+    cloud.deliver(alert(2, cloud.now))
+    assert {row.reason for row in cloud.tables.actions if row.event is ActionEvent.SPARED} == {
+        "stop pending: planned by message message-1"
+    }
+
+    cloud.has(replace(cloud.vms[vm("a").instance.key], status="TERMINATED"))
+    cloud.now += 20 * MINUTE
+    cloud.deliver(alert(3, cloud.now))
+    [row] = [row for row in cloud.tables.actions if row.event is ActionEvent.STOPPED and row.instance.name == "a"]
+    assert (row.message_id, row.operation) == ("message-1", "operation-0")
+
+
+def test_a_stop_whose_outcome_was_lost_is_recorded_by_the_next_message() -> None:
+    cloud = Cloud().has(vm("a"))
+    cloud.down = {"record_outcomes"}
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification())
+    cloud.down = set()
+    cloud.now += 20 * MINUTE
+    cloud.deliver(alert(2, cloud.now))
+
+    assert [
+        (row.message_id, row.instance.name) for row in cloud.tables.actions if row.event is ActionEvent.STOPPED
+    ] == [("message-1", "a")]
+
+
+def test_what_a_person_stopped_is_not_recorded_as_ours() -> None:
+    cloud = five()
+    killed_while_stopping(cloud)
+    cloud.has(replace(FIVE[0], status="TERMINATED"))
+    cloud.deliver(notification())
+
+    assert cloud.tables.events(ActionEvent.STOPPED) == ["b", "c"]
+    [row] = [row for row in cloud.tables.actions if row.event is ActionEvent.CHANGED]
+    assert row.reason == "found TERMINATED, but no request of this message stopped it"
+
+
+def test_all_budgets_together_stop_no_more_than_the_total() -> None:
+    two = policy(rule(), rule(budget_id="budget-2"), max_stops_per_day_total=4)
+    cloud = five()
+    cloud.deliver(notification(), two)
+    cloud.deliver(notification(message_id="message-2", budget_id="budget-2"), two)
+
+    assert cloud.stopped_names() == ["a", "b", "c", "d"]
 
 
 def test_budgets_are_kept_apart() -> None:

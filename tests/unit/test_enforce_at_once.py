@@ -83,7 +83,7 @@ def test_what_a_delivery_that_died_was_about_to_stop_is_not_spared_for_ever(
     assert cloud.stopped_names() == stopped
 
 
-def test_what_could_not_be_stopped_is_in_nobody_s_hand_any_more() -> None:
+def test_what_could_not_be_stopped_is_no_longer_pending_but_ranks_behind() -> None:
     cloud = Cloud().has(*FLEET)
     cloud.refusing = {"id-a": RuntimeError("hands off")}
     with pytest.raises(ExceptionGroup):
@@ -93,4 +93,6 @@ def test_what_could_not_be_stopped_is_in_nobody_s_hand_any_more() -> None:
 
     cloud.deliver(news("other", "next"), BUDGETS)
 
-    assert cloud.stopped_names() == ["b", "a", "c"]
+    assert cloud.stopped_names() == ["b", "c", "d"]
+    spared = {row.instance.name: row.reason for row in cloud.tables.actions if row.message_id == "next"}
+    assert spared["a"].startswith("deferred to the next alert (rank 5): limit of 2 stops per alert; its stop failed ")

@@ -98,3 +98,6 @@ def test_a_guest_that_cannot_be_told_is_stopped_all_the_same() -> None:
     cloud.deliver(notification(), GRACE)
 
     assert cloud.stopped_names() == ["a", "b", "c"]
+    reasons = {row.instance.name: row.reason for row in cloud.tables.actions if row.event is ActionEvent.STOPPED}
+    assert reasons["a"] == "done as planned; its guest could not be warned: conflict"
+    assert reasons["c"] == "done as planned"

@@ -9,14 +9,13 @@ import pytest
 
 from spotkeeper.enforcement.actions import ActionEvent, Verb, VmRequest, vm_request
 from spotkeeper.enforcement.executor import Deadline, Executor
-from spotkeeper.enforcement.preconditions import StopPreconditions
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
 from tests.unit.enforcer_fakes import Cloud, Gate, Killed
-from tests.unit.enforcer_samples import NOW, labelled, policy, vm
+from tests.unit.enforcer_samples import NOW, labelled, preconditions, vm
 
 SECOND = timedelta(seconds=1)
-CHECK = StopPreconditions(policy(), NOW).stop
+CHECK = preconditions().planned(NOW)
 
 
 def executor(cloud: Cloud, *, size: int = 1, limit: timedelta = 60 * SECOND, gate: Gate | None = None) -> Executor:
@@ -131,6 +130,14 @@ def test_what_vanishes_between_the_last_look_and_the_stop_is_gone() -> None:
     assert outcome.operation is None
 
 
+def test_a_stop_that_is_accepted_and_not_finished_is_waiting_and_keeps_its_operation() -> None:
+    cloud = Cloud(slow={"id-a"}).has(vm("a"))
+    [outcome] = executor(cloud).execute(Verb.STOP, dict.fromkeys(requests("a"), CHECK))
+
+    assert (outcome.event, outcome.operation) == (ActionEvent.WAITING, "operation-0")
+    assert outcome.event.may_be_repeated
+
+
 def test_nothing_is_begun_that_has_no_time_left() -> None:
     cloud = Cloud().has(vm("a"))
     late = executor(cloud, limit=SECOND)
@@ -199,7 +206,8 @@ def test_no_guest_waits_longer_than_the_grace() -> None:
 @pytest.mark.parametrize("fault", [UnavailableError("conflict"), KeyError("fingerprint")])
 def test_a_guest_that_cannot_be_told_is_not_waited_for_and_keeps_no_other_from_being_told(fault: Exception) -> None:
     cloud = Cloud(deaf={"id-a": fault})
-    executor(cloud).warn(requests("a"), GRACE, NOW)
+    [request] = requests("a")
+    assert executor(cloud).warn([request], GRACE, NOW) == {request: str(fault)}
     assert cloud.now == NOW
 
     executor(cloud).warn(requests("a", "b"), GRACE, NOW)

@@ -48,7 +48,7 @@ def recorded(data: object) -> BudgetNotification | None:
     """What the data says, once it was judged and written down as every delivery is."""
     found = read_notification(data)
     verdict = first_verdict(found, POLICY, NOW)
-    row = delivery_parameters(Delivery("d", NOW, Mode.ENFORCE, found, verdict))
+    row = delivery_parameters(Delivery("d", NOW, Mode.ENFORCE, found, verdict, NOW))
     json.dumps([_as_json(each) for each in row], ensure_ascii=False).encode()
     assert verdict.reason
     if isinstance(found, BudgetNotification):

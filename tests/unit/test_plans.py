@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotkeeper.enforcement.actions import ActionEvent, stop_events
+from spotkeeper.enforcement.history import FailedStop, StopCounts
 from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan, reason_to_spare
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
 from spotkeeper.enforcement.protection import importance
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
-from tests.unit.enforcer_samples import EVERYTHING, JULY, LOW, MEDIUM, NOW, labelled, policy, rule, vm
+from tests.unit.enforcer_samples import EVERYTHING, HIGH, JULY, LOW, MEDIUM, NOW, labelled, policy, rule, vm
 
 HOUR = timedelta(hours=1)
 HOURS_LEFT = Decimal("256.75")
@@ -32,6 +33,8 @@ def made(  # noqa: PLR0913 (every test names only what it is about)
     caps: Caps = MANY,
     priorities: frozenset[Priority] = EVERYTHING,
     today: int = 0,
+    total: int | None = None,
+    has_gaps: bool = False,
     cost: str = "120",
     budget: str = "100",
     forecast: bool = False,
@@ -40,8 +43,14 @@ def made(  # noqa: PLR0913 (every test names only what it is about)
 ) -> Plan:
     found = replace(scope or rule(), caps=caps)
     name = VerdictName.NEARING_BUDGET if forecast else VerdictName.OVER_BUDGET
-    situation = Situation(Decimal(cost), Decimal(budget), JULY, NOW)
-    return plan(verdict(found, priorities, name), situation, vms, used or policy(), today)
+    situation = Situation(Decimal(cost), Decimal(budget), JULY, NOW, has_gaps)
+    return plan(
+        verdict(found, priorities, name),
+        situation,
+        vms,
+        used or policy(),
+        StopCounts(today, today if total is None else total),
+    )
 
 
 def stops(found: Plan) -> list[str]:
@@ -103,9 +112,9 @@ def test_shuffled_input_gives_the_same_plan(vms: list[SpotVm], forecast: bool) -
 def test_no_other_verdict_stops_anything(name: VerdictName) -> None:
     situation = Situation(Decimal(120), Decimal(100), JULY, NOW)
 
-    assert plan(verdict(rule(), name=name), situation, ORDERED, policy(), 0) == Plan()
+    assert plan(verdict(rule(), name=name), situation, ORDERED, policy(), StopCounts()) == Plan()
     without_rule = replace(verdict(rule()), rule=None)
-    assert plan(without_rule, situation, ORDERED, policy(), 0) == Plan()
+    assert plan(without_rule, situation, ORDERED, policy(), StopCounts()) == Plan()
 
 
 @pytest.mark.parametrize(
@@ -122,6 +131,11 @@ def test_no_other_verdict_stops_anything(name: VerdictName) -> None:
         (vm(labels={"goog-gke-node-pool-provisioning-model": "spot"}), "GKE node, which the cluster would replace"),
         (
             vm(managed_by="projects/1/zones/us-central1-a/instanceGroupManagers/gke-pool-1"),
+            "GKE node, which the cluster would replace",
+        ),
+        (vm(labels={"goog-k8s-cluster-name": "prod"}), "GKE node, which the cluster would replace"),
+        (
+            vm(managed_by="projects/1/regions/us-central1/instanceGroupManagers/gk3-pool-1"),
             "GKE node, which the cluster would replace",
         ),
         (labelled(vm(), spotkeeper_protect="demo"), "protected (label spotkeeper-protect=demo)"),
@@ -193,13 +207,33 @@ def test_an_unlabelled_instance_is_as_important_as_the_policy_says() -> None:
     [
         (Caps(3, 30), 0, 3, "limit of 3 stops per alert"),
         (Caps(3, 30), 27, 3, "limit of 3 stops per alert"),
-        (Caps(3, 30), 28, 2, "limit of 30 stops per day (28 planned today)"),
-        (Caps(3, 30), 30, 0, "limit of 30 stops per day (30 planned today)"),
-        (Caps(3, 30), 31, 0, "limit of 30 stops per day (31 planned today)"),
-        (Caps(9, 30, Decimal("0.5")), 0, 4, "limit of 50% of the fleet per day, 4 stops (0 planned today)"),
-        (Caps(9, 30, Decimal("0.5")), 2, 3, "limit of 50% of the fleet per day, 5 stops (2 planned today)"),
-        (Caps(9, 30, Decimal("0.12")), 0, 0, "limit of 12% of the fleet per day, 0 stops (0 planned today)"),
-        (Caps(9, 30, Decimal("0.125")), 0, 1, "limit of 12% of the fleet per day, 1 stops (0 planned today)"),
+        (Caps(3, 30), 28, 2, "limit of 30 stops per day (28 planned or stopped in the last 24 hours)"),
+        (Caps(3, 30), 30, 0, "limit of 30 stops per day (30 planned or stopped in the last 24 hours)"),
+        (Caps(3, 30), 31, 0, "limit of 30 stops per day (31 planned or stopped in the last 24 hours)"),
+        (
+            Caps(9, 30, Decimal("0.5")),
+            0,
+            4,
+            "limit of 50% of the fleet per day, 4 stops (0 planned or stopped in the last 24 hours)",
+        ),
+        (
+            Caps(9, 30, Decimal("0.5")),
+            2,
+            3,
+            "limit of 50% of the fleet per day, 5 stops (2 planned or stopped in the last 24 hours)",
+        ),
+        (
+            Caps(9, 30, Decimal("0.12")),
+            0,
+            0,
+            "limit of 12% of the fleet per day, 0 stops (0 planned or stopped in the last 24 hours)",
+        ),
+        (
+            Caps(9, 30, Decimal("0.125")),
+            0,
+            1,
+            "limit of 12% of the fleet per day, 1 stops (0 planned or stopped in the last 24 hours)",
+        ),
         (Caps(8, 30), 0, 8, ""),
         (Caps(9, 30), 0, 8, ""),
     ],
@@ -228,10 +262,76 @@ def test_the_share_of_the_fleet_is_of_all_that_runs_in_scope() -> None:
     assert stops(made(fleet, caps=Caps(9, 30, Decimal("0.33")))) == []
 
 
+def test_all_budgets_together_keep_to_a_limit() -> None:
+    found = made(
+        [vm(name) for name in "abcd"], caps=Caps(9, 30), today=1, total=8, used=policy(max_stops_per_day_total=10)
+    )
+
+    assert stops(found) == ["a", "b"]
+    assert found.spared[0].reason == (
+        "deferred to the next alert (rank 3): limit of 10 stops per day for all budgets "
+        "(8 planned or stopped in the last 24 hours)"
+    )
+
+
+def failed(found: SpotVm, ago: timedelta, messages: int = 1) -> SpotVm:
+    return replace(found, failed_stop=FailedStop(NOW - ago, messages))
+
+
+def test_what_failed_lately_ranks_behind_what_was_not_tried_whatever_its_priority() -> None:
+    fleet = [
+        failed(important("a", "low"), timedelta(minutes=59)),
+        important("b", "low"),
+        important("c", "medium"),
+        failed(important("d", "low"), timedelta(minutes=60)),
+    ]
+
+    assert stops(made(fleet)) == ["b", "d", "c", "a"]
+    reason = made(fleet).stops[-1].reason
+    assert (
+        "its stop failed 2026-07-21T13:16:00Z, so it ranks behind those not tried until 2026-07-21T14:16:00Z" in reason
+    )
+
+
+@pytest.mark.parametrize(("messages", "hours"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 24), (1000, 24)])
+def test_what_fails_again_ranks_behind_for_twice_as_long_and_a_day_at_most(messages: int, hours: int) -> None:
+    assert FailedStop(NOW, messages).retry_at == NOW + timedelta(hours=hours)
+
+
+def test_with_a_gap_only_the_least_important_class_may_be_stopped() -> None:
+    fleet = [important("a", "low"), important("b", "medium"), important("c", "high")]
+
+    assert stops(made(fleet)) == ["a", "b", "c"]
+    assert stops(made(fleet, has_gaps=True)) == ["a"]
+    assert stops(made(fleet, has_gaps=True, priorities=frozenset({MEDIUM, HIGH}))) == ["b"]
+    assert reasons(made(fleet, has_gaps=True))["b"] == (
+        "part of the fleet could not be read: only low priority may be stopped"
+    )
+
+
+def test_a_stop_says_that_it_discards_local_ssd_which_the_policy_may_spare() -> None:
+    found = vm("a")
+    with_ssd = replace(found, instance=replace(found.instance, shape=replace(found.instance.shape, local_ssd_gib=375)))
+
+    assert made([with_ssd]).stops[0].reason.endswith("; discards 375 GiB of local SSD")
+    spared = made([with_ssd], used=policy(spare_local_ssd=True))
+    assert [each.reason for each in spared.spared] == [
+        "a stop discards its 375 GiB of local SSD, which the policy spares"
+    ]
+
+
+def test_a_stop_says_that_a_protection_has_lapsed() -> None:
+    reason = made([labelled(vm("a"), spotkeeper_protect="2026-07-20-demo")]).stops[0].reason
+
+    assert reason.endswith("; protection ended on 2026-07-20 (label spotkeeper-protect=2026-07-20-demo)")
+
+
 def test_of_two_caps_that_allow_as_many_the_first_is_named() -> None:
     found = made([vm(f"vm-{number:02}") for number in range(20)], caps=Caps(9, 3, Decimal("0.15")))
 
-    assert {each.reason.rpartition(": ")[2] for each in found.spared} == {"limit of 3 stops per day (0 planned today)"}
+    assert {each.reason.rpartition(": ")[2] for each in found.spared} == {
+        "limit of 3 stops per day (0 planned or stopped in the last 24 hours)"
+    }
 
 
 def test_a_stop_says_its_place_what_it_saves_and_since_when_it_runs() -> None:

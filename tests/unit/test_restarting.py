@@ -4,6 +4,7 @@ import itertools
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -76,7 +77,8 @@ def test_a_restart_is_recorded_before_the_first_start() -> None:
     cloud.deliver(news(), USED)
 
     calls = [call.partition(" ")[0] for call in cloud.calls]
-    assert calls[:4] == ["history", "stopped", "record_plan", "find"]
+    assert calls[:3] == ["history", "stopped", "latest"]
+    assert calls.index("record_plan") < calls.index("act")
     assert calls[-1] == "record_outcomes"
 
 
@@ -284,9 +286,41 @@ def test_two_restarts_at_the_same_time_do_not_both_count() -> None:
     cloud = july_is_over()
     cloud.before["record_plan"] = lambda: cloud.deliver(news(message_id="other", published=-MINUTE), USED)
 
-    with pytest.raises(UnavailableError, match="another notification was planned at the same time"):
-        cloud.deliver(news(), USED)
+    assert cloud.deliver(news(), USED).name is VerdictName.UNDER_BUDGET
+    assert cloud.started_names() == ["b", "c", "a"]
     cloud.deliver(news(), USED)
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
+def test_a_duplicate_of_an_old_notification_starts_nothing() -> None:
+    cloud = july_is_over()
+    cloud.now = AUGUST + timedelta(days=9)
+    cloud.deliver(news(), USED)
+
+    assert cloud.started_names() == []
+
+
+def test_a_notification_that_contradicts_the_tracker_s_rows_starts_nothing_and_the_next_one_may() -> None:
+    cloud = july_is_over()
+    cloud.tables.tracker_cost = Decimal(50)
+
+    assert cloud.deliver(news("4.99"), USED).name is VerdictName.CONTRADICTED
+    assert cloud.started_names() == []
+    cloud.deliver(news("5", message_id="next", published=MINUTE), USED)
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
+def test_nothing_is_started_that_another_budget_or_period_keeps_stopped() -> None:
+    cloud = july_is_over()
+    wide = rule(budget_id="wide", steps=steps(("1.0", "low medium")))
+    used = policy(rule(steps=ALL), wide, restart=True)
+    cloud.deliver(notification("120", message_id="wide", budget_id="wide", published=AUGUST, start=JULY.end), used)
+    cloud.deliver(news(), used)
+    assert cloud.started_names() == ["b"]
+
+    cloud.now += MINUTE
+    cloud.deliver(replace(news("1", "raised", MINUTE), budget_id="wide"), used)
+    cloud.deliver(news(message_id="next", published=MINUTE), used)
     assert cloud.started_names() == ["b", "c", "a"]
 
 

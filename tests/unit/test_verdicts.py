@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkeeper.enforcement.history import History
+from spotkeeper.enforcement.history import History, Reported, StopCounts
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, Message
 from spotkeeper.enforcement.policies import CustomPeriod, Policy, Priority, Response, Source
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, first_verdict, verdict_with
@@ -35,6 +35,11 @@ EARLIER, MISMATCH = VerdictName.EARLIER_PERIOD, VerdictName.PERIOD_MISMATCH
 
 def verdict(said: BudgetNotification | Malformed, used: Policy | None = None, now: datetime = NOW) -> Verdict:
     return first_verdict(said, used or policy(), now)
+
+
+def reported(at: datetime, cost: str = "1", own: str | None = None) -> tuple[Reported, ...]:
+    """What one other notification reported, and the tracker's figure."""
+    return (Reported(at, Decimal(cost), Decimal(100), None if own is None else Decimal(own)),)
 
 
 @pytest.mark.parametrize(
@@ -432,12 +437,14 @@ def test_a_clock_that_lags_behind_the_publisher_does_not_bring_an_old_month_back
     [
         (History(), OVER),
         (History(received_before=True), VerdictName.REDELIVERED),
-        (History(received_before=True, latest=NOW + SECOND), VerdictName.REDELIVERED),
-        (History(latest=NOW + SECOND), VerdictName.SUPERSEDED),
-        (History(latest=NOW + timedelta(microseconds=1)), VerdictName.SUPERSEDED),
-        (History(latest=NOW), OVER),
-        (History(latest=NOW - SECOND), OVER),
-        (History(stops_today=99, plans=99), OVER),
+        (History(received_before=True, newer=reported(NOW + SECOND)), VerdictName.REDELIVERED),
+        (History(newer=reported(NOW + SECOND)), VerdictName.SUPERSEDED),
+        (History(newer=reported(NOW + timedelta(microseconds=1))), VerdictName.SUPERSEDED),
+        (History(newer=reported(NOW)), OVER),
+        (History(newer=reported(NOW - SECOND)), OVER),
+        (History(newer=reported(NOW + SECOND, "9", "100")), OVER),
+        (History(newer=reported(NOW + SECOND, "10", "100")), VerdictName.SUPERSEDED),
+        (History(counts=StopCounts(99, 99), plans=99), OVER),
     ],
 )
 def test_what_is_on_record_makes_a_notification_a_redelivered_or_a_superseded_one(
@@ -457,7 +464,7 @@ def test_the_history_gives_its_reason() -> None:
     assert verdict_with(History(), first, notification(), policy()) == first
     again = verdict_with(History(received_before=True), first, notification(), policy())
     assert again.reason == "this message was received before"
-    newer = verdict_with(History(latest=NOW + SECOND), first, notification(), policy())
+    newer = verdict_with(History(newer=reported(NOW + SECOND)), first, notification(), policy())
     assert newer.reason == "superseded by a newer notification of this budget (2026-07-21T14:15:01Z)"
 
 

@@ -82,7 +82,7 @@ class FailedStop:
     @property
     def retry_at(self) -> datetime:
         """Until when the instance ranks behind those not tried: an hour, twice as long each time, at most a day."""
-        pause = _FIRST_PAUSE * 2 ** min(self.messages - 1, 10)
+        pause = _FIRST_PAUSE * (1 << min(self.messages - 1, 10))
         return self.failed_at + min(pause, _LONGEST_PAUSE)
 
 

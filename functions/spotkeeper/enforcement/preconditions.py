@@ -94,10 +94,10 @@ class StopPreconditions:
     def _changed(self, vm: SpotVm, planned_at: datetime) -> str | None:
         if vm.instance.provisioning_model is not ProvisioningModel.SPOT:
             return f"no longer a Spot VM, but {vm.instance.provisioning_model}"
-        if reason := reason_to_spare(vm, self.policy, self.now()):
-            return reason
         if vm.started > planned_at:
             return f"started {rfc3339(vm.started)}, after the plan of {rfc3339(planned_at)}"
+        if reason := reason_to_spare(vm, self.policy, self.now()):
+            return reason
         if not self.rule.covers(vm.instance):
             return f"budget {self.rule.budget_id} no longer covers it"
         important = importance(vm.instance.labels, self.policy)

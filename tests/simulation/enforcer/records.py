@@ -82,7 +82,9 @@ def _may_wait(facts: Facts, message: str, number: str) -> bool:
     """Whether a stop was accepted so late that no message came after the time that it may take."""
     accepted = [each.at for each in facts.journal.stops if each.accepted and each.vm.number == number]
     last = max((each.began for each in facts.journal.deliveries), default=facts.world.now)
-    waits = any(row.event == "waiting" and row.message == message and row.number == number for row in facts.journal.rows)
+    waits = any(
+        row.event == "waiting" and row.message == message and row.number == number for row in facts.journal.rows
+    )
     return waits and bool(accepted) and last - max(accepted) < WAITING
 
 

@@ -10,10 +10,10 @@ from google.protobuf.json_format import MessageToDict
 
 from spotkeeper.enforcement.actions import Verb
 from spotkeeper.enforcement.plans import RUNNING, SpotVm
-from spotkeeper.errors import UnavailableError
+from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
-from spotkeeper.gcp.compute.groups import Groups, group_of
-from spotkeeper.gcp.compute.operations import Operations, Place, widen
+from spotkeeper.gcp.compute.groups import Groups, group_of, is_stranger
+from spotkeeper.gcp.compute.operations import Operations, Place, derived, widen
 from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.compute.spot_fleet import to_spot_vm
 from spotkeeper.gcp.protobufs import RawMessage
@@ -21,7 +21,7 @@ from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import rfc3339
 
 STOP_AT = "spotkeeper-stop-at"
-"""The metadata key that tells a guest when it will be stopped: a time such as 2026-07-21T05:00:00Z."""
+"""The metadata key that announces to a guest when it will be stopped: a time such as 2026-07-21T05:00:00Z."""
 
 _PAUSE = 1.0
 
@@ -42,19 +42,19 @@ class ComputeActuator:
         self._retry = retry(patience)
 
     def find(self, key: InstanceKey) -> SpotVm | None:
-        """Return the instance with this id as it is now, None when it is gone."""
+        """Return the instance with this id as it is now, None if it no longer exists."""
         found = self._get(key)
         return None if found is None else to_spot_vm(key.project_id, MessageToDict(found), self._shapes, _ignored)
 
     def warn(self, key: InstanceKey, stop_at: datetime, since: datetime) -> datetime:
-        """Tell the guest when it will be stopped, and return the time it is told: an earlier one if told since then."""
+        """Announce the stop to the guest, and return the time announced: an earlier one if set since then."""
         found = self._get(key)
         if found is None:
             return since
         items = {item.key: item.value for item in found.metadata.items}
-        told = _time(items.get(STOP_AT, ""))
-        if told is not None and told >= since:
-            return told
+        announced = _time(items.get(STOP_AT, ""))
+        if announced is not None and announced >= since:
+            return announced
         items[STOP_AT] = rfc3339(stop_at.replace(microsecond=0))
         metadata = compute_v1.Metadata(
             fingerprint=found.metadata.fingerprint,
@@ -72,29 +72,40 @@ class ComputeActuator:
         return stop_at
 
     def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
-        """Stop or start it, follow that to its end, and return the operation's name; None when it was gone by then.
+        """Stop or start an instance, follow the operation to its end, and return its name; None if it no longer exists.
 
         A member of a managed group is stopped through the group, whose operation ends once the stop is on its way; so
-        the instance itself is watched until it runs no more.
+        the instance itself is watched until it has stopped running. An instance that its group does not know is
+        stopped by itself: `created-by` stays when a group is deleted or abandons a member.
         """
         deadline = time.monotonic() + patience.total_seconds()
-        key, group = vm.instance.key, group_of(vm.instance)
-        try:
-            if group is None:
-                place = Place(key.project_id, "zones", key.zone)
-                return self._operations.followed(
-                    place, lambda each: self._directly(verb, vm, each), request_id, deadline
+        group = group_of(vm.instance)
+        if group is not None:
+            try:
+                operation = self._operations.followed(
+                    group.place, lambda each: self._groups.request(verb, group, vm.instance, each), request_id, deadline
                 )
-            operation = self._operations.followed(
-                group.place, lambda each: self._groups.request(verb, group, vm.instance, each), request_id, deadline
+            except UnavailableError as error:
+                if not is_stranger(error.__cause__):
+                    raise
+            else:
+                if verb is Verb.STOP:
+                    self._await_stop(vm.instance.key, operation, deadline)
+                return operation
+        try:
+            return self._operations.followed(
+                _place(vm), lambda each: self._directly(verb, vm, each), _own_id(vm, request_id), deadline
             )
         except UnavailableError as error:
             if isinstance(error.__cause__, NotFound):
                 return None
             raise
-        if verb is Verb.STOP:
-            self._await_rest(key, deadline)
-        return operation
+
+    def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
+        """Return the operation of a request for this instance, by its group or by itself, if it did not fail."""
+        group = group_of(vm.instance)
+        by_group = self._operations.accepted(group.place, request_id) if group is not None else None
+        return by_group or self._operations.accepted(_place(vm), _own_id(vm, request_id))
 
     def _directly(self, verb: Verb, vm: SpotVm, request_id: str) -> RawMessage:
         key = vm.instance.key
@@ -115,11 +126,11 @@ class ComputeActuator:
             request=compute_v1.StopInstanceRequest(where), retry=self._retry, timeout=TIMEOUT
         )
 
-    def _await_rest(self, key: InstanceKey, deadline: float) -> None:
+    def _await_stop(self, key: InstanceKey, operation: str, deadline: float) -> None:
         while (vm := self.find(key)) is not None and vm.status == RUNNING:
             if time.monotonic() >= deadline:
-                message = "its group has not stopped it in the time there was"
-                raise UnavailableError(message)
+                message = "its group has not stopped it before the deadline"
+                raise UnfinishedError(message, operation)
             time.sleep(_PAUSE)
 
     def _get(self, key: InstanceKey) -> RawMessage | None:
@@ -137,8 +148,17 @@ class ComputeActuator:
         return compute_v1.Instance.pb(found)
 
 
+def _place(vm: SpotVm) -> Place:
+    return Place(vm.instance.key.project_id, "zones", vm.instance.key.zone)
+
+
+def _own_id(vm: SpotVm, request_id: str) -> str:
+    """Return the id of a request for an instance by itself; one of a group has used the other id already."""
+    return request_id if group_of(vm.instance) is None else derived(request_id, "by itself")
+
+
 def _ignored(_: str) -> None:
-    """Take no note of a machine type nobody knows: its size matters to no stop."""
+    """Ignore an unknown machine type: its size matters to no stop."""
 
 
 def _time(written: str) -> datetime | None:

@@ -1,6 +1,6 @@
 """Managed instance groups: a member is stopped and started through its group.
 
-One that is stopped behind its back, the group makes again:
+A group recreates a member that was stopped otherwise:
 https://cloud.google.com/compute/docs/instance-groups/suspend-stop-vms-in-mig
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import compute_v1
 
 from spotkeeper.enforcement.actions import Verb
@@ -30,11 +31,16 @@ class Group:
 
 
 def group_of(instance: Instance) -> Group | None:
-    """Return the group that made an instance, as its metadata names it; None for one of its own."""
+    """Return the group that created an instance, by its metadata; None if there is none."""
     found = _GROUP.search(instance.managed_by or "")
     if found is None:
         return None
     return Group(Place(instance.key.project_id, found["scope"], found["place"]), found["name"])
+
+
+def is_stranger(error: BaseException | None) -> bool:
+    """Whether a group answers that it does not exist, or that the instance is not one of its members."""
+    return isinstance(error, NotFound) or (isinstance(error, BadRequest) and "not a member" in str(error).lower())
 
 
 class Groups:

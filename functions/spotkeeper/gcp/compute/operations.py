@@ -11,7 +11,7 @@ import requests
 from google.cloud import compute_v1
 from requests.adapters import HTTPAdapter
 
-from spotkeeper.errors import UnavailableError
+from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.gcp.client_calls import TIMEOUT, retry, translate_errors
 from spotkeeper.gcp.protobufs import RawMessage
 
@@ -51,7 +51,8 @@ class Operations:
         """Send a request and follow its operation to the end, up to a time of the monotonic clock; return its name.
 
         Compute Engine returns the same operation for the same request id. If that operation failed, the request is
-        sent again with an id derived from it, so that a retry is a new request. Raises UnavailableError.
+        sent again with an id derived from it, so that a retry is a new request. Raises UnavailableError, and
+        UnfinishedError when the operation did not finish before the deadline.
         """
         name = problem = ""
         for _ in range(_MOST_REQUESTS):
@@ -67,9 +68,30 @@ class Operations:
                 return name
             if not ended_at_once:
                 break
-            request_id = str(uuid.uuid5(uuid.UUID(request_id), name))
+            request_id = derived(request_id, name)
         message = f"operation {name}: {problem}"
         raise UnavailableError(message)
+
+    def accepted(self, place: Place, request_id: str) -> str | None:
+        """Return the operation that a request began, if it did not fail; Compute Engine keeps it for an hour at least.
+
+        Of a request that was sent again after a failed operation, the last one counts. Raises UnavailableError.
+        """
+        for _ in range(_MOST_REQUESTS):
+            found = self._begun_by(place, request_id)
+            if found is None:
+                return None
+            if not _problem(found):
+                return str(found.name)
+            request_id = derived(request_id, str(found.name))
+        return None
+
+    def _begun_by(self, place: Place, request_id: str) -> RawMessage | None:
+        where = {"project": place.project_id, place.scope.removesuffix("s"): place.name}
+        request = {**where, "filter": f'clientOperationId = "{request_id}"'}
+        with translate_errors("Compute Engine"):
+            found = self._clients[place.scope].list(request=request, retry=self._retry, timeout=TIMEOUT)
+            return next(iter(found), None)
 
     def _ended(self, place: Place, operation: RawMessage, deadline: float) -> RawMessage:
         pause, name = _FIRST_PAUSE, operation.name
@@ -77,7 +99,7 @@ class Operations:
             left = deadline - time.monotonic()
             if left <= 0:
                 message = f"operation {name} did not finish before the deadline"
-                raise UnavailableError(message)
+                raise UnfinishedError(message, str(name))
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
             with translate_errors("Compute Engine"):
@@ -88,6 +110,11 @@ class Operations:
         where = {"project": place.project_id, place.scope.removesuffix("s"): place.name, "operation": name}
         client = self._clients[place.scope]
         return client.get(request=where, retry=self._retry, timeout=TIMEOUT)
+
+
+def derived(request_id: str, name: str) -> str:
+    """Return the id of a further request for the same."""
+    return str(uuid.uuid5(uuid.UUID(request_id), name))
 
 
 def widen(client: Any, parallel: int) -> None:  # noqa: ANN401 (any client of compute_v1)
