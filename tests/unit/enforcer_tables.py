@@ -155,7 +155,6 @@ class Tables:
                 return False
             self.deliveries.append(delivery)
             self.actions += [_planned(delivery, rule, each) for each in events]
-            self._close(delivery)
             return True
 
     def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:

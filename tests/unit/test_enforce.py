@@ -559,7 +559,7 @@ def test_an_overdue_plan_is_closed_as_expired_whatever_the_next_message_says() -
         with pytest.raises(ExceptionGroup):
             cloud.deliver(notification())
         cloud.tables.actions = [row for row in cloud.tables.actions if row.event is not ActionEvent.FAILED]
-        cloud.down, cloud.vms = set(), {}
+        cloud.down = set()
         cloud.now += 3 * HOUR
         cloud.deliver(said, policy(rule(steps=steps(("1.0", "low")))))
 

@@ -151,6 +151,10 @@ def test_a_stop_of_another_message_is_followed_up_and_never_requested_again() ->
     checks = preconditions()
 
     assert checks.followed_up(ACTION, REQUEST)(vm()) == Skip(ActionEvent.FAILED, ended)
+    overdue = preconditions(now=NOW + timedelta(hours=2, seconds=1))
+    assert overdue.followed_up(ACTION, REQUEST)(vm()) == Skip(
+        ActionEvent.EXPIRED, "the plan expired before it was finished"
+    )
     assert checks.followed_up(ACTION, REQUEST)(None) == Skip(ActionEvent.CHANGED, GONE)
     assert checks.followed_up(WAITING, REQUEST)(vm()) == Skip(
         ActionEvent.WAITING, "accepted, but not stopped yet", "operation-1"

@@ -59,8 +59,7 @@ class Records(Protocol):
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
         """Record a delivery and its plan, all or nothing; False unless there are `plans` plans on record.
 
-        False also for a new plan of a message that is on record; what is requested again belongs to one. Overdue plans
-        are closed.
+        False also for a new plan of a message that is on record; what is requested again belongs to one.
         """
         ...
 

@@ -87,6 +87,8 @@ class StopPreconditions:
         def precondition(vm: SpotVm | None) -> Skip:
             is_stopped = vm is not None and vm.status in _STOPPED
             skip = resumed(vm) if is_stopped or vm is None else self._waiting(action) if action.operation else None
+            if skip is None and not self.policy.is_news(action.planned_at, self.now()):
+                return Skip(ActionEvent.EXPIRED, "the plan expired before it was finished")
             return skip or Skip(ActionEvent.FAILED, ended)
 
         return precondition

@@ -37,7 +37,7 @@ from spotkeeper.enforcement.policies import BudgetRule, Priority
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.verdicts import current_period
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY, amount, closing, delivery_parameters, rounded
+from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY, amount, delivery_parameters, rounded
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.client_calls import translate_errors
@@ -126,7 +126,7 @@ class EnforcementRecords:
                 ScalarQueryParameter("again", "BOOL", again),
             ]
             with translate_errors("BigQuery"):
-                [row] = self._jobs.transaction("plan", parameters, staging, ["close_plans"])
+                [row] = self._jobs.transaction("plan", parameters, staging)
         finally:
             self._sweep(staging)
         return bool(row["recorded"])
@@ -190,7 +190,7 @@ def _subject(notification: BudgetNotification, rule: BudgetRule, now: datetime) 
 
 
 def _delivery(delivery: Delivery) -> list[Parameter]:
-    return [ScalarQueryParameter(*each) for each in (*delivery_parameters(delivery), *closing(delivery))]
+    return [ScalarQueryParameter(*each) for each in delivery_parameters(delivery)]
 
 
 def _plan(delivery: Delivery) -> list[Parameter]:

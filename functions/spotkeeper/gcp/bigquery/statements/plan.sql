@@ -58,8 +58,6 @@ WHERE EXISTS (
     WHERE actions.delivery_id = @delivery_id AND actions.happened_at >= @since
   );
 
--- {parts}
-
 COMMIT TRANSACTION;
 
 SELECT EXISTS (
