@@ -52,7 +52,7 @@ class Stopping:
                 record_delivery(self.ports.records, current)
                 return current.verdict
             if requests is not None:
-                self._stop(current, requests | self._followed_up(current, history, executor), history, executor)
+                self._stop(current, self._followed_up(current, history, executor) | requests, history, executor)
                 return current.verdict
         raise planned_meanwhile()
 
