@@ -13,11 +13,11 @@ WITH instances AS (
     COUNTIF(actions.event = 'spared') AS spared,
     COUNTIF(actions.event = 'stopped') AS stops,
     COUNTIF(actions.event = 'restarted') AS starts,
-    COUNTIF(actions.event IN ('stopped', 'failed', 'changed')) AS stop_outcomes,
+    COUNTIF(actions.event IN ('retried', 'stopped', 'waiting', 'failed', 'changed')) AS stop_outcomes,
     COUNTIF(actions.event IN ('restarted', 'restart_failed', 'not_restarted')) AS start_outcomes,
     COUNTIF(
       actions.mode = 'dry_run'
-      AND actions.event IN ('stopped', 'failed', 'changed', 'restarted', 'restart_failed', 'not_restarted')
+      AND actions.event NOT IN ('planned', 'spared', 'restart_planned')
     ) AS dry_run_outcomes
   FROM `${dataset}.enforcement_actions` AS actions
   WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)

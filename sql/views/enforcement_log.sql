@@ -1,7 +1,9 @@
 -- What did the enforcer plan and do about each VM, why, what does it save, and until when?
--- Grain: one VM in a plan: stopped, spared or started.
+-- Grain: one VM in a plan: stopped, spared or started; and one message that led to no plan, with its verdict as outcome.
 --
--- outcome is the latest event: open when there is none, dry run in that mode. until is the end of the budget period,
+-- outcome is the latest event: open when there is none, dry run in that mode. Not yet: spared with a reason that begins
+-- "deferred" or "stop pending", waiting (accepted, but not finished), failed and retried (requested again); expired is
+-- a plan that nobody finished in time. until is the end of the budget period,
 -- after which a stopped VM may be started again. Reads 400 days, which cover a yearly budget; a filter on planned_at
 -- limits the partitions that are read for the plans.
 WITH plans AS (
@@ -53,12 +55,27 @@ outcomes AS (
 notifications AS (
   SELECT
     messages.delivery_id,
+    messages.message_id,
+    messages.budget_id,
+    messages.received_at,
+    messages.mode,
+    messages.verdict,
+    messages.reason,
     messages.budget_display_name,
     messages.cost,
     messages.budget,
     messages.drill
   FROM `${dataset}.budget_notifications` AS messages
   WHERE messages.received_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+),
+
+messages_without_plan AS (
+  SELECT notifications.*
+  FROM notifications
+  LEFT JOIN (SELECT DISTINCT message_id FROM plans) AS planned
+    ON planned.message_id = notifications.message_id
+  -- The verdict on a message that has a plan is in the reasons of its instances.
+  WHERE planned.message_id IS NULL
 )
 
 SELECT
@@ -103,3 +120,33 @@ LEFT JOIN outcomes
   AND outcomes.instance_id = plans.instance_id
 LEFT JOIN notifications
   ON notifications.delivery_id = plans.delivery_id
+
+UNION ALL
+
+SELECT
+  unplanned.received_at AS planned_at,
+  unplanned.message_id,
+  unplanned.budget_id,
+  unplanned.budget_display_name,
+  unplanned.cost AS spent,
+  unplanned.budget,
+  unplanned.drill,
+  unplanned.mode,
+  CAST(NULL AS STRING) AS project_id,
+  CAST(NULL AS STRING) AS zone,
+  CAST(NULL AS STRING) AS instance_id,
+  CAST(NULL AS STRING) AS instance_name,
+  CAST(NULL AS STRING) AS machine_type,
+  CAST(NULL AS STRING) AS created_by_group,
+  CAST(NULL AS STRING) AS priority,
+  CAST(NULL AS INT64) AS rank,
+  CAST(NULL AS STRING) AS decision,
+  unplanned.reason,
+  unplanned.verdict AS outcome,
+  CAST(NULL AS TIMESTAMP) AS outcome_at,
+  CAST(NULL AS STRING) AS outcome_reason,
+  CAST(NULL AS STRING) AS operation,
+  CAST(NULL AS STRING) AS error,
+  CAST(NULL AS NUMERIC) AS hourly_savings,
+  CAST(NULL AS TIMESTAMP) AS until
+FROM messages_without_plan AS unplanned

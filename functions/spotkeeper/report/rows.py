@@ -256,6 +256,7 @@ class Enforced:
         "enforcement_log",
         day="planned_at",
         is_date=False,
+        where="decision IS NOT NULL",
         summed={"instances": "COUNT(*)"},
     )
 
