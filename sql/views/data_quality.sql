@@ -1,16 +1,17 @@
 -- Which hours are missing or incomplete, and how reliable are the figures of the others?
 -- Grain: one UTC hour, from the first to the last one that the tracker recorded in the last 45 days.
 --
--- An hour is complete when any run completed it. unresolved is the largest number of VMs that a complete run could not
--- identify, or any run where none was complete. Stale and fallback prices are those of price_status; prices_age_hours
+-- An hour is incomplete while a later run has something to read for any project, provisional while its uptime is read
+-- once more for points that come late, and final where what is missing can not be read any more. unresolved and
+-- unresolved_hours are of VMs that no source could identify: Spot or not, they have no cost row. priced_share counts
+-- their hours as not priced. estimated_unresolved_cost is an estimate: what they cost if they are Spot VMs at the mean
+-- price of their project's VMs of these 45 days. gaps are the sources of an incomplete or final hour. Stale and fallback prices are those of price_status; prices_age_hours
 -- is the age of the catalog at the end of the hour, for the oldest price used. 45 days cover the six weeks in which the
 -- tracker can repeat an hour; all of them are read whatever the filter, since a missing hour has no row to filter on.
 WITH recorded_hours AS (
   SELECT
     runs.hour AS usage_start_time,
-    LOGICAL_OR(runs.complete) AS complete,
-    COUNT(*) AS run_count,
-    COALESCE(MAX(IF(runs.complete, runs.unresolved, NULL)), MAX(runs.unresolved)) AS unresolved
+    COUNT(*) AS run_count
   FROM `${dataset}.tracker_runs` AS runs
   WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
   GROUP BY runs.hour
@@ -24,6 +25,31 @@ gaps AS (
   CROSS JOIN UNNEST(runs.gaps) AS gap
   WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
   GROUP BY runs.hour
+),
+
+mean_prices AS (
+  SELECT
+    costs.project_id,
+    SAFE_DIVIDE(SUM(costs.cost), SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours))) AS mean_price
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+  GROUP BY costs.project_id
+),
+
+project_states AS (
+  SELECT
+    known.hour,
+    COUNTIF(known.state = 'incomplete') AS incomplete,
+    COUNTIF(known.state = 'provisional') AS provisional,
+    COUNTIF(known.state = 'final') AS final,
+    SUM(known.unresolved) AS unresolved,
+    SUM(known.unresolved_hours) AS unresolved_hours,
+    SUM(known.unresolved_hours * prices.mean_price) AS estimated_cost
+  FROM `${dataset}.project_hours` AS known
+  LEFT JOIN mean_prices AS prices
+    ON prices.project_id = known.project_id
+  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+  GROUP BY known.hour
 ),
 
 hours AS (
@@ -59,15 +85,24 @@ hourly_rows AS (
 SELECT
   hours.usage_start_time,
   CASE
-    WHEN recorded.complete THEN 'complete'
-    WHEN recorded.usage_start_time IS NOT NULL THEN 'incomplete'
-    ELSE 'missing'
+    WHEN recorded.usage_start_time IS NULL THEN 'missing'
+    WHEN known.incomplete > 0 THEN 'incomplete'
+    WHEN known.provisional > 0 THEN 'provisional'
+    WHEN known.final > 0 THEN 'final'
+    ELSE 'complete'
   END AS state,
   COALESCE(recorded.run_count, 0) AS run_count,
-  IF(recorded.complete, NULL, gaps.sources) AS open_gaps,
+  IF(known.incomplete > 0 OR known.final > 0, gaps.sources, NULL) AS gaps,
   COALESCE(hourly.instances, 0) AS instances,
-  ROUND(SAFE_DIVIDE(hourly.priced_hours, hourly.vm_hours), 6) AS priced_share,
-  recorded.unresolved,
+  ROUND(
+    SAFE_DIVIDE(
+      COALESCE(hourly.priced_hours, 0), COALESCE(hourly.vm_hours, 0) + COALESCE(known.unresolved_hours, 0)
+    ),
+    6
+  ) AS priced_share,
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(known.unresolved, 0)) AS unresolved,
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(known.unresolved_hours, 0)) AS unresolved_hours,
+  ROUND(known.estimated_cost, 6) AS estimated_unresolved_cost,
   COALESCE(hourly.unpriced, 0) AS unpriced,
   hourly.unpriced_machine_types,
   COALESCE(hourly.stale, 0) AS stale,
@@ -76,6 +111,8 @@ SELECT
 FROM hours
 LEFT JOIN recorded_hours AS recorded
   ON recorded.usage_start_time = hours.usage_start_time
+LEFT JOIN project_states AS known
+  ON known.hour = hours.usage_start_time
 LEFT JOIN gaps
   ON gaps.usage_start_time = hours.usage_start_time
 LEFT JOIN hourly_rows AS hourly

@@ -2,15 +2,39 @@
 -- Grain: one UTC hour, from the first to the last one that the tracker recorded in the last 35 days.
 --
 -- burn_rate is in USD per hour. It is NULL for an hour that no run recorded, whose state is missing. The figures of an
--- incomplete hour are lower bounds. The latest hour is the last recorded one, not that of the clock. Reads 35 days,
+-- incomplete hour are lower bounds; those of a provisional one may still grow. unresolved_hours are of VMs that no source
+-- could identify: priced_share counts them as not priced, and estimated_burn_rate, an estimate, adds what they cost if
+-- they are Spot VMs at the mean price of their project's VMs of these 35 days. The latest hour is the last recorded one, not that of the clock. Reads 35 days,
 -- five weeks to compare weekdays, whatever the filter: a missing hour has no row to filter on.
 WITH recorded_hours AS (
-  SELECT
-    runs.hour AS usage_start_time,
-    LOGICAL_OR(runs.complete) AS complete
+  SELECT runs.hour AS usage_start_time
   FROM `${dataset}.tracker_runs` AS runs
   WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
   GROUP BY runs.hour
+),
+
+mean_prices AS (
+  SELECT
+    costs.project_id,
+    SAFE_DIVIDE(SUM(costs.cost), SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours))) AS mean_price
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
+  GROUP BY costs.project_id
+),
+
+project_states AS (
+  SELECT
+    known.hour,
+    COUNTIF(known.state = 'incomplete') AS incomplete,
+    COUNTIF(known.state = 'provisional') AS provisional,
+    COUNTIF(known.state = 'final') AS final,
+    SUM(known.unresolved_hours) AS unresolved_hours,
+    SUM(known.unresolved_hours * prices.mean_price) AS estimated_cost
+  FROM `${dataset}.project_hours` AS known
+  LEFT JOIN mean_prices AS prices
+    ON prices.project_id = known.project_id
+  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
+  GROUP BY known.hour
 ),
 
 hours AS (
@@ -40,17 +64,30 @@ hourly_costs AS (
 SELECT
   hours.usage_start_time,
   CASE
-    WHEN recorded.complete THEN 'complete'
-    WHEN recorded.usage_start_time IS NOT NULL THEN 'incomplete'
-    ELSE 'missing'
+    WHEN recorded.usage_start_time IS NULL THEN 'missing'
+    WHEN known.incomplete > 0 THEN 'incomplete'
+    WHEN known.provisional > 0 THEN 'provisional'
+    WHEN known.final > 0 THEN 'final'
+    ELSE 'complete'
   END AS state,
   IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.instances, 0)) AS instances,
   IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.vm_hours, 0)) AS vm_hours,
-  ROUND(SAFE_DIVIDE(hourly.priced_hours, hourly.vm_hours), 6) AS priced_share,
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(known.unresolved_hours, 0)) AS unresolved_hours,
+  ROUND(
+    SAFE_DIVIDE(
+      COALESCE(hourly.priced_hours, 0), COALESCE(hourly.vm_hours, 0) + COALESCE(known.unresolved_hours, 0)
+    ),
+    6
+  ) AS priced_share,
   IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.cost, 0) AS burn_rate,
+  ROUND(
+    IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.cost, 0) + COALESCE(known.estimated_cost, 0), 6
+  ) AS estimated_burn_rate,
   IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.ondemand_cost, 0) AS ondemand_burn_rate
 FROM hours
 LEFT JOIN recorded_hours AS recorded
   ON recorded.usage_start_time = hours.usage_start_time
+LEFT JOIN project_states AS known
+  ON known.hour = hours.usage_start_time
 LEFT JOIN hourly_costs AS hourly
   ON hourly.usage_start_time = hours.usage_start_time

@@ -65,7 +65,7 @@ def team(day: date, name: str, cost: str | None, hours: str = "24") -> TeamCost:
 
 def quality(hour: datetime, state: str = "complete", **fields: object) -> HourQuality:
     """Return how sure an hour is."""
-    return replace(HourQuality(hour, state, None, 3, Decimal(1), 0, 0, None, 0, 0, 2), **fields)  # type: ignore[arg-type]
+    return replace(HourQuality(hour, state, None, 3, Decimal(1), 0, Decimal(0), None, 0, None, 0, 0, 2), **fields)  # type: ignore[arg-type]
 
 
 def action(name: str, number: int = 1, **fields: object) -> EnforcedAction:
@@ -246,7 +246,7 @@ def hostile_rows() -> ReportRows:
         actions=[action(name, reason=name, error=name, project_id=name) for name in HOSTILE],
         spared=[replace(usual.spared[0], spared_because=name, example=name) for name in HOSTILE],
         effects=[replace(usual.effects[0], instance_name=name) for name in HOSTILE],
-        quality=[quality(HOURS[0], "incomplete", open_gaps=name, unpriced_machine_types=name) for name in HOSTILE],
+        quality=[quality(HOURS[0], "incomplete", gaps=name, unpriced_machine_types=name) for name in HOSTILE],
     )
 
 

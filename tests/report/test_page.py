@@ -117,19 +117,51 @@ def test_a_share_is_rounded_down() -> None:
 
 def test_hours_that_lack_are_told_in_words() -> None:
     rows = [*(quality(hour) for hour in HOURS[:700]), *(quality(hour, "missing") for hour in HOURS[700:702])]
-    rows += [quality(hour, "incomplete", open_gaps="compute, monitoring") for hour in HOURS[702:705]]
-    rows += [quality(hour, stale=3, fallback=1, unresolved=2, prices_age_hours=30) for hour in HOURS[705:]]
+    rows += [quality(hour, "incomplete", gaps="compute, monitoring") for hour in HOURS[702:705]]
+    rows += [
+        quality(
+            hour,
+            stale=3,
+            fallback=1,
+            unresolved=2,
+            unresolved_hours=Decimal("0.5"),
+            estimated_unresolved_cost=Decimal("0.25"),
+            prices_age_hours=30,
+        )
+        for hour in HOURS[705:]
+    ]
 
     text = shown(only(replace(usual_rows(), quality=rows), "quality"))
 
     assert "715 of 720 hours are complete. 3 hours could be read in part only: their cost is a lower bound." in text
     assert "2 hours no run recorded: their cost is not in any sum." in text
-    assert "30 times a VM ran in an hour and was gone before anybody could see what it was" in text
+    assert "30 times a VM ran in an hour and no source could identify it, for 7.5 VM-hours in all" in text
+    assert "About $3.75 if they are Spot VMs" in text
     assert "2.1 % of the rows have a stale price" in text
     assert "0.7 % of the rows have a price that was read after their hour" in text
     assert "The oldest price in use had been read 30 hours before." in text
-    assert "What could not be read in the incomplete hours: compute, monitoring." in text
+    assert "What could not be read: compute, monitoring." in text
     assert "A field for each hour: 700 complete, 15 complete with a caveat, 3 incomplete, 2 missing." in text
+
+
+def test_the_first_figures_count_what_no_source_could_identify(usual: Read) -> None:
+    seen = usual_rows()
+    unseen = quality(HOURS[0], unresolved=9, unresolved_hours=Decimal(1000), estimated_unresolved_cost=Decimal(50))
+    text = read(page(replace(seen, quality=[unseen]), SCOPE)).text
+
+    assert "at least this, about $" in text
+    assert "(an estimate) with what is not identified" in text
+    assert "1,000.0 VM-hours not identified" in text
+    assert "not identified" not in usual.text
+
+
+def test_a_provisional_hour_and_one_that_is_final_are_said_apart() -> None:
+    rows = [quality(HOURS[0]), quality(HOURS[1], "final", gaps="catch-up"), quality(HOURS[2], "provisional")]
+
+    text = shown(only(replace(usual_rows(), quality=rows), "quality"))
+
+    assert "1 of 3 hours are complete. 1 hour just closed: late points may still raise the cost." in text
+    assert "1 hour lacks something that can not be read any more." in text
 
 
 def test_a_tracker_that_stands_still_is_said_at_the_top(usual: Read) -> None:

@@ -289,10 +289,12 @@ class HourQuality:
 
     usage_start_time: datetime
     state: str
-    open_gaps: str | None
+    gaps: str | None
     instances: int
     priced_share: Decimal | None
     unresolved: int | None
+    unresolved_hours: Decimal | None
+    estimated_unresolved_cost: Decimal | None
     unpriced: int
     unpriced_machine_types: str | None
     stale: int

@@ -1,12 +1,13 @@
 """The figures that come first."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from spotkeeper.report import wording
 from spotkeeper.report.blocks import Card, Tone, plain, total
 from spotkeeper.report.rows import HourBurn, ReportRows, Scope
 from spotkeeper.report.sections.budgets import TONES, worst
-from spotkeeper.report.sections.quality import hours_of
+from spotkeeper.report.sections.quality import hours_of, known_share, unresolved_of
 from spotkeeper.report.sections.savings import saved_percent
 from spotkeeper.report.sums import sum_of
 
@@ -22,6 +23,10 @@ def _spent(rows: ReportRows, scope: Scope) -> Card:
     detail = f"{wording.days(scope.first_day, scope.last_day)}"
     if whole.cost is not None and recorded > 1:
         detail += f"; {wording.money(whole.cost / recorded)} a day"
+    unresolved = unresolved_of(rows.quality)
+    if unresolved.hours:
+        estimate = (whole.cost or Decimal(0)) + unresolved.estimated_cost
+        detail += f"; at least this, about {wording.money(estimate)} (an estimate) with what is not identified"
     return Card("spent", "Spent on Spot VMs", wording.money(whole.cost), detail, plain(whole.cost))
 
 
@@ -34,9 +39,9 @@ def _saved(rows: ReportRows) -> Card:
 
 
 def _burn(burn: Sequence[HourBurn]) -> Card:
-    latest = next((row for row in reversed(burn) if row.state == "complete"), None)
+    latest = next((row for row in reversed(burn) if row.state in {"complete", "provisional"}), None)
     if latest is None:
-        return Card("burn", "Per hour now", wording.UNKNOWN, "no complete hour is on record")
+        return Card("burn", "Per hour now", wording.UNKNOWN, "no hour was read in full")
     detail = f"{wording.things(latest.instances or 0, 'VM')} in the hour from {latest.usage_start_time:%H:%M} UTC"
     return Card("burn", "Per hour now", wording.money(latest.burn_rate), detail, plain(latest.burn_rate))
 
@@ -66,7 +71,10 @@ def _interrupted(rows: ReportRows) -> Card:
 
 
 def _known(rows: ReportRows) -> Card:
-    share, hours = sum_of(rows.places).priced_share, hours_of(rows.quality)
-    tone = Tone.WARNING if hours.incomplete or hours.missing else Tone.PLAIN
+    unresolved, hours = unresolved_of(rows.quality), hours_of(rows.quality)
+    share = known_share(sum_of(rows.places), unresolved)
+    tone = Tone.WARNING if hours.incomplete or hours.final or hours.missing or unresolved.hours else Tone.PLAIN
     detail = f"{hours.complete:,} of {wording.things(hours.all, 'hour')} complete"
+    if unresolved.hours:
+        detail += f"; {wording.hours(unresolved.hours)} VM-hours not identified"
     return Card("known", "VM-hours with a price", wording.covered(share), detail, plain(share), tone)

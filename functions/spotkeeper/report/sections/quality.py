@@ -11,14 +11,14 @@ from spotkeeper.report.charts import hour_grid
 from spotkeeper.report.rows import HourQuality, ReportRows, Scope
 from spotkeeper.report.sums import Sum, days_between, first_and_rest, sum_of
 
-_COMPLETE, _INCOMPLETE, _MISSING = "complete", "incomplete", "missing"
+_COMPLETE, _PROVISIONAL, _INCOMPLETE, _FINAL, _MISSING = "complete", "provisional", "incomplete", "final", "missing"
 _MOST_TYPES = 8
 _OLD_PRICES_HOURS = 12
 _STALE_AFTER = timedelta(hours=3)
 _COLUMNS = (
     Column("hour", "Hour (UTC)"),
     Column("state", "State"),
-    Column("open_gaps", "Not read"),
+    Column("gaps", "Not read"),
     Column("unresolved", "Unidentified", is_number=True),
     Column("unpriced", "Unpriced", is_number=True),
     Column("stale", "Stale prices", is_number=True),
@@ -33,17 +33,47 @@ class Hours:
     complete: int
     incomplete: int
     missing: int
+    provisional: int = 0
+    final: int = 0
 
     @property
     def all(self) -> int:
         """How many there are."""
-        return self.complete + self.incomplete + self.missing
+        return self.complete + self.provisional + self.incomplete + self.final + self.missing
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Uptime of VMs that no source could identify, in hours, and an estimate of its cost in USD."""
+
+    hours: Decimal
+    estimated_cost: Decimal
+
+
+def unresolved_of(rows: Sequence[HourQuality]) -> Unresolved:
+    """Sum up what is unresolved; a project without any priced VM has no estimate and adds nothing to it."""
+    return Unresolved(
+        sum((row.unresolved_hours or Decimal(0) for row in rows), Decimal(0)),
+        sum((row.estimated_unresolved_cost or Decimal(0) for row in rows), Decimal(0)),
+    )
+
+
+def known_share(priced: Sum, unresolved: Unresolved) -> Decimal | None:
+    """Return the share of all hours of uptime, resolved or not, whose price is known."""
+    hours = priced.vm_hours + unresolved.hours
+    return priced.priced_hours / hours if hours else None
 
 
 def hours_of(rows: Sequence[HourQuality]) -> Hours:
     """Count the hours of each state."""
     states = [row.state for row in rows]
-    return Hours(states.count(_COMPLETE), states.count(_INCOMPLETE), states.count(_MISSING))
+    return Hours(
+        complete=states.count(_COMPLETE),
+        incomplete=states.count(_INCOMPLETE),
+        missing=states.count(_MISSING),
+        provisional=states.count(_PROVISIONAL),
+        final=states.count(_FINAL),
+    )
 
 
 def quality(rows: ReportRows, scope: Scope) -> Section:
@@ -54,12 +84,12 @@ def quality(rows: ReportRows, scope: Scope) -> Section:
         key="quality",
         name="Data quality",
         question="How sure are these figures?",
-        answer=_answer(hours, priced),
+        answer=_answer(hours, priced, unresolved_of(rows.quality)),
         charts=(_chart(rows.quality, scope),) if rows.quality else (),
         tables=(_table(rows.quality),) if rows.quality else (),
         folds_all=True,
         points=_points(rows, scope),
-        tone=Tone.WARNING if hours.incomplete or hours.missing or is_stale(scope) else Tone.PLAIN,
+        tone=Tone.WARNING if hours.incomplete or hours.final or hours.missing or is_stale(scope) else Tone.PLAIN,
     )
 
 
@@ -68,7 +98,7 @@ def is_stale(scope: Scope) -> bool:
     return scope.as_of is not None and scope.written_at - scope.as_of > _STALE_AFTER
 
 
-def _answer(hours: Hours, priced: Sum) -> list[str]:
+def _answer(hours: Hours, priced: Sum, unresolved: Unresolved) -> list[str]:
     said = [f"{hours.complete:,} of {wording.things(hours.all, 'hour')} are complete."]
     if hours.incomplete:
         said.append(
@@ -76,7 +106,13 @@ def _answer(hours: Hours, priced: Sum) -> list[str]:
         )
     if hours.missing:
         said.append(f"{wording.things(hours.missing, 'hour')} no run recorded: their cost is not in any sum.")
-    said.append(f"{wording.covered(priced.priced_share)} of the VM-hours have a price; the others count as nothing.")
+    if hours.provisional:
+        said.append(f"{wording.things(hours.provisional, 'hour')} just closed: late points may still raise the cost.")
+    if hours.final:
+        lack = "lacks" if hours.final == 1 else "lack"
+        said.append(f"{wording.things(hours.final, 'hour')} {lack} something that can not be read any more.")
+    share = wording.covered(known_share(priced, unresolved))
+    said.append(f"{share} of the VM-hours have a price; the others count as nothing.")
     return said
 
 
@@ -96,16 +132,17 @@ def _points(rows: ReportRows, scope: Scope) -> list[str]:
         shown, rest = first_and_rest(types, _MOST_TYPES)
         more = f" and {len(rest)} more" if rest else ""
         said.append(f"No price is known of {', '.join(shown)}{more}: their cost is unknown, never guessed.")
-    if unresolved := sum(row.unresolved or 0 for row in quality_rows):
+    unresolved = unresolved_of(quality_rows)
+    if times := sum(row.unresolved or 0 for row in quality_rows):
         said.append(
-            f"{wording.things(unresolved, 'time')} a VM ran in an hour and was gone before anybody could see what it "
-            "was: Spot or not, it is not in the cost."
+            f"{wording.things(times, 'time')} a VM ran in an hour and no source could identify it, for "
+            f"{wording.hours(unresolved.hours)} VM-hours in all: Spot or not, they are not in the cost. About "
+            f"{wording.money(unresolved.estimated_cost)} if they are Spot VMs that cost what the others of their "
+            "project do, which is an estimate."
         )
     said += _about_prices(quality_rows)
-    if gaps := sorted({name for row in quality_rows for name in (row.open_gaps or "").split(", ") if name}):
-        said.append(
-            f"What could not be read in the incomplete hours: {', '.join(gaps)}. Later runs try again for two days."
-        )
+    if gaps := sorted({name for row in quality_rows for name in (row.gaps or "").split(", ") if name}):
+        said.append(f"What could not be read: {', '.join(gaps)}. Later runs read it again, unless the hour is final.")
     return said
 
 
@@ -148,9 +185,11 @@ def _described(states: Mapping[tuple[date, int], str]) -> str:
 def _kind(row: HourQuality) -> str:
     if row.state == _MISSING:
         return "missing"
-    if row.state == _INCOMPLETE:
+    if row.state in {_INCOMPLETE, _FINAL}:
         return "poor"
-    return "fair" if row.unresolved or row.unpriced or row.stale or row.fallback else "fine"
+    return (
+        "fair" if row.state == _PROVISIONAL or row.unresolved or row.unpriced or row.stale or row.fallback else "fine"
+    )
 
 
 def _table(quality_rows: Sequence[HourQuality]) -> Table:
@@ -170,7 +209,7 @@ def _line(row: HourQuality) -> list[Cell]:
     return [
         cell(row.usage_start_time, wording.short_moment),
         cell(row.state, tone=Tone.PLAIN if row.state == _COMPLETE else Tone.WARNING),
-        cell(row.open_gaps),
+        cell(row.gaps),
         cell(row.unresolved, wording.count),
         cell(row.unpriced, wording.count),
         cell(row.stale, wording.count),
