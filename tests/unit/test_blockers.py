@@ -58,7 +58,7 @@ def test_a_plan_says_what_blocks_it_and_how_many_instances_have_no_priority() ->
     used = policy(SHARE, priority_label="importance")
     spared = (Decision(vm("a"), LOW, "x"), Decision(vm("b", labels={"Importance": "high"}), HIGH, "y"))
     verdict = Verdict(VerdictName.OVER_BUDGET, "spent")
-    delivery = Delivery("", NOW, Mode.DRY_RUN, notification(), verdict, plan=Plan(spared=spared))
+    delivery = Delivery("", NOW, Mode.DRY_RUN, notification(), verdict, NOW, plan=Plan(spared=spared))
 
     told = list(plan_lines(replace(delivery, blocker=Blocker.NO_VM_IN_SCOPE), used))
 

@@ -235,8 +235,8 @@ class Spared:
         where="decision = 'spare'",
         order="planned_at DESC, message_id, instances DESC",
         limit=MOST_SPARED,
-        # The place of each VM in the order would make a reason of its own for each of them.
-        computed={"spared_because": "REGEXP_REPLACE(reason, r'place [0-9]+', 'further on')"},
+        # The rank of each VM would make a reason of its own for each of them.
+        computed={"spared_because": "REGEXP_REPLACE(reason, r' \\(rank [0-9]+\\)', '')"},
         summed={"instances": "COUNT(*)", "example": "MIN(instance_name)", "hourly_cost": "SUM(hourly_savings)"},
     )
 
