@@ -58,8 +58,12 @@ def test_what_has_changed_since_the_plan_is_not_stopped_however_often_the_messag
 ) -> None:
     checks = preconditions(used)
 
-    for check in (checks.planned(NOW), checks.resumed(ACTION, REQUEST)):
+    for check in (checks.planned(NOW), checks.resumed(replace(ACTION, failed=True), REQUEST)):
         assert check(found) == Skip(ActionEvent.CHANGED, reason)
+
+
+def test_what_is_gone_before_its_outcome_is_known_goes_on_counting_against_the_limits() -> None:
+    assert preconditions().resumed(ACTION, REQUEST)(None) == Skip(ActionEvent.EXPIRED, GONE)
 
 
 def test_a_running_spot_vm_goes_on_to_its_stop() -> None:
@@ -155,7 +159,7 @@ def test_a_stop_of_another_message_is_followed_up_and_never_requested_again() ->
     assert overdue.followed_up(ACTION, REQUEST)(vm()) == Skip(
         ActionEvent.EXPIRED, "the plan expired before it was finished"
     )
-    assert checks.followed_up(ACTION, REQUEST)(None) == Skip(ActionEvent.CHANGED, GONE)
+    assert checks.followed_up(ACTION, REQUEST)(None) == Skip(ActionEvent.EXPIRED, GONE)
     assert checks.followed_up(WAITING, REQUEST)(vm()) == Skip(
         ActionEvent.WAITING, "accepted, but not stopped yet", "operation-1"
     )

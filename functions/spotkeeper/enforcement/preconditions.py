@@ -70,6 +70,9 @@ class StopPreconditions:
         planned = self.planned(action.planned_at)
 
         def precondition(vm: SpotVm | None) -> Skip | None:
+            if vm is None and not action.failed:
+                # Whether it was stopped before, nobody can tell any more: it goes on counting against the limits.
+                return Skip(ActionEvent.EXPIRED, _GONE)
             if vm is not None and vm.status in _STOPPED and vm.started <= action.planned_at:
                 return self._found_stopped(vm, action, request)
             skip = planned(vm)
