@@ -138,38 +138,12 @@ def range_of(start: str, end: str) -> bytes:
     return json.dumps({"start": start, "end": end}).encode()
 
 
-@pytest.mark.parametrize(
-    ("body", "told"),
-    [
-        (range_of("yesterday", RANGE["end"]), 'start is "yesterday", but must be a time'),
-        (range_of(RANGE["start"], ""), 'end is "", but must be a non-empty string'),
-        (range_of("2026-07-21T01:30:00Z", RANGE["end"]), "start 2026-07-21T01:30:00Z is not a full hour"),
-        (range_of(RANGE["end"], RANGE["start"]), "start 2026-07-21T02:00:00Z must be before end 2026-07-21T01:00:00Z"),
-        (range_of(RANGE["start"], "2026-07-21T03:00:00Z"), "end 2026-07-21T03:00:00Z is too late"),
-        (range_of("2031-01-01T00:00:00Z", "2031-01-02T00:00:00Z"), "end 2031-01-02T00:00:00Z is too late"),
-        (range_of("2026-07-21T03:00:00+02:00", RANGE["end"]), "start 2026-07-21T03:00:00+02:00 is not in UTC"),
-        (range_of("2026-06-09T02:00:00Z", "2026-06-09T03:00:00Z"), "start 2026-06-09T02:00:00Z is too old"),
-        (range_of("2026-07-13T00:00:00Z", RANGE["end"]), "2026-07-13T00:00:00Z to 2026-07-21T02:00:00Z is too long"),
-        (b'{"start": "2026-07-21T01:00:00Z"}', "end is missing"),
-        (b'{"begin": "2026-07-21T01:00:00Z"}', '"begin" is not a field'),
-        (b'{"start": 1784595600, "end": 1784599200}', "start is 1784595600, but must be a non-empty string"),
-        (b'{"start": "a", "start": "b"}', "'start' is given 2 times"),
-        (b'["2026-07-21T01:00:00Z"]', "not a JSON object with start and end, but list"),
-        (b"null", "the body is null, but must be a JSON object"),
-        (b"start=2026-07-21T01:00:00Z", "the body is not JSON"),
-        (b"\xff\xfe\x00", "the body is not JSON"),
-        (b"[" * 200_000, "the body is not JSON"),
-        (b'{"start": "' + b"9" * 1_000_000 + b'", "end": ""}', "9…, but must be a time"),
-        (b'{"\\ud800": 1}', "is not a field"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_wrong_body_is_refused_with_its_value_named(tracker: Caller, body: bytes, told: str) -> None:
-    answer = tracker.call(body=body)
+def test_a_wrong_body_is_refused_with_its_value_named(tracker: Caller) -> None:
+    """tests/unit/test_http_api.py has every kind of refusal."""
+    refused = tracker.call(body=range_of("yesterday", RANGE["end"]))
 
-    assert answer.status_code == 400
-    assert told in answer.json()["error"]
-    assert len(answer.json()["error"]) < 300
+    assert refused.status_code == 400
+    assert refused.json()["error"] == 'start is "yesterday", but must be a time such as 2026-07-21T05:00:00Z'
 
 
 @pytest.mark.parametrize(
