@@ -21,6 +21,7 @@ from spotkeeper.cli.main import main
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.doctor.diagnosis import diagnose
 from spotkeeper.doctor.facts import Records
+from spotkeeper.doctor.findings import Finding
 from spotkeeper.gcp.bigquery.deployment_tables import RecordsReader
 from spotkeeper.gcp.deployment import PlatformReader
 from spotkeeper.periods import rfc3339
@@ -42,7 +43,7 @@ DEPLOY = "make deploy"
 AT_PROJECT = f"--project {HOME_PROJECT}"
 AT_REGION = f"{AT_PROJECT} --location {REGION}"
 
-type Finding = Mapping[str, str]
+type Printed = Mapping[str, str]
 
 
 def email(name: str) -> str:
@@ -54,7 +55,7 @@ class Output:
     """The exit code, the findings and the error message of the command."""
 
     code: int
-    findings: list[Finding]
+    findings: list[Printed]
     error: str
 
     def of(self, state: str) -> list[tuple[str, str, str]]:
@@ -149,6 +150,13 @@ def doctor(
         return Output(code, json.loads(printed.out)["findings"] if printed.out else [], printed.err)
 
     return run
+
+
+def findings_of(platform: Platform, records: Records) -> list[Finding]:
+    """Return the findings on what the services answer and on these records."""
+    installation = Installation(HOME_PROJECT, DATASET)
+    found = PlatformReader(installation, platform.url, timedelta(0)).read(NOW)
+    return list(diagnose(installation, found, records, NOW))
 
 
 def change(resource: str, **values: object) -> Callable[[Resources], None]:
@@ -471,12 +479,6 @@ IN_PLACE: dict[str, tuple[str, str, str, str]] = {
         "1 of the last 48 hours missing or incomplete, the first that of 2026-07-21 09:00 UTC.",
         f"gcloud functions logs read track-spot-costs {AT_PROJECT} --region {REGION} --limit 20",
     ),
-    "nothing was ever recorded": (
-        "DELETE FROM {dataset}.tracker_runs WHERE TRUE",
-        "last run",
-        "The tracker has recorded no run in the last week.",
-        f"gcloud scheduler jobs run spotkeeper-hourly {AT_REGION}",
-    ),
     "prices are stale": (
         "UPDATE {dataset}.spot_vm_costs SET price_status = 'stale' WHERE usage_start_time >= '2026-07-22'",
         "stale prices",
@@ -489,8 +491,14 @@ IN_PLACE: dict[str, tuple[str, str, str, str]] = {
         "No budget notification was recorded in the last week: check that a budget publishes to the topic.",
         f"gcloud pubsub subscriptions describe spotkeeper-enforcer {AT_PROJECT}",
     ),
+    "nothing was ever recorded": (
+        "DELETE FROM {dataset}.tracker_runs WHERE TRUE",
+        "last run",
+        "The tracker has recorded no run in the last week.",
+        f"gcloud scheduler jobs run spotkeeper-hourly {AT_REGION}",
+    ),
 }
-"""What goes wrong in the dataset."""
+"""What goes wrong in the dataset; the last one hides the first."""
 
 
 def test_a_healthy_deployment_has_no_problem_and_every_part_is_known(doctor: Doctor, dataset: str) -> None:
@@ -510,10 +518,8 @@ def test_a_healthy_deployment_has_no_problem_and_every_part_is_known(doctor: Doc
 def test_a_problem_is_found_with_the_command_that_fixes_it(platform: Platform, records: Records, name: str) -> None:
     spoil, about, sentence, fix = PROBLEMS[name]
     spoil(platform.resources)
-    installation = Installation(HOME_PROJECT, DATASET)
 
-    found = PlatformReader(installation, platform.url, timedelta(0)).read(NOW)
-    findings = diagnose(installation, found, records, NOW)
+    findings = findings_of(platform, records)
 
     problems = [each for each in findings if each.state == "problem"]
     assert [each.fix for each in problems if each.about == about and each.sentence.startswith(sentence)] == [fix]
@@ -539,18 +545,20 @@ def test_every_other_command_that_is_told_is_one_of_ours() -> None:
     assert [command for command in ours if not command.startswith(("make ", "python -m spotkeeper doctor "))] == []
 
 
-@pytest.mark.parametrize("name", IN_PLACE)
-def test_a_problem_in_the_dataset_is_found(doctor: Doctor, stack: Stack, dataset: str, name: str) -> None:
-    statement, about, sentence, fix = IN_PLACE[name]
-    stack.client().query_and_wait(statement.format(dataset=dataset))
+def test_every_problem_in_the_dataset_is_found_at_once(doctor: Doctor, stack: Stack, dataset: str) -> None:
+    *some, (empty, *nothing_recorded) = IN_PLACE.values()
     try:
+        for statement, *_ in some:
+            stack.client().query_and_wait(statement.format(dataset=dataset))
         found = doctor(dataset)
+        stack.client().query_and_wait(empty.format(dataset=dataset))
+        found_empty = doctor(dataset)
     finally:
         refill(stack.client(), dataset)
 
     assert found.code == 1
-    assert [(each[0], each[2]) for each in found.of("problem") if each[1] == sentence] == [(about, fix)]
-    assert [each for each in found.of("problem") if each[0] != about] == []
+    assert sorted(found.of("problem")) == sorted((about, sentence, fix) for _, about, sentence, fix in some)
+    assert tuple(nothing_recorded) in found_empty.of("problem")
 
 
 def test_a_dataset_that_is_not_there_is_one_problem(doctor: Doctor, platform: Platform) -> None:
@@ -620,43 +628,38 @@ SERVICES = {
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_what_one_may_not_look_at_is_unknown_with_the_role_to_ask_for(
-    doctor: Doctor, dataset: str, platform: Platform, service: str
+    platform: Platform, records: Records, service: str
 ) -> None:
     parts, asked = SERVICES[service]
     refused = f"Permission '{service}.get' denied on resource (or it may not exist)."
     platform.state.faults.replace([Rule(service, Kind.STATUS, status=403, message=refused)])
 
-    found = doctor(dataset)
+    found = findings_of(platform, records)
 
-    unknown = {about: sentence for about, sentence, _ in found.of("unknown")}
-    assert (found.code, found.of("problem")) == (0, [])
+    unknown = {each.about: each.sentence for each in found if each.state == "unknown"}
+    assert [each for each in found if each.state == "problem"] == []
     assert set(unknown) == parts
-    denied = [sentence for about, sentence in unknown.items() if "--region" not in sentence]
+    denied = [sentence for sentence in unknown.values() if "--region" not in sentence]
     assert all(refused in sentence and f"Ask for {asked}" in sentence for sentence in denied)
 
 
-@pytest.mark.parametrize("kind", [Kind.WRONG_JSON, Kind.NO_BODY, Kind.TRUNCATED, Kind.RESET])
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_answer_that_cannot_be_read_is_unknown_and_no_problem(
-    platform: Platform, records: Records, service: str, kind: Kind
+    platform: Platform, records: Records, service: str
 ) -> None:
-    platform.state.faults.replace([Rule(service, kind)])
-    installation = Installation(HOME_PROJECT, DATASET)
+    for kind in (Kind.WRONG_JSON, Kind.NO_BODY, Kind.TRUNCATED, Kind.RESET):
+        platform.state.faults.replace([Rule(service, kind)])
 
-    found = PlatformReader(installation, platform.url, timedelta(0)).read(NOW)
-    findings = diagnose(installation, found, records, NOW)
+        found = findings_of(platform, records)
 
-    told = {each.about for each in findings if each.state == "unknown"}
-    assert [each for each in findings if each.state == "problem"] == []
-    assert told == SERVICES[service][0]
+        assert [each for each in found if each.state == "problem"] == []
+        assert {each.about for each in found if each.state == "unknown"} == SERVICES[service][0]
 
 
 def test_a_region_that_cannot_be_reached_is_no_function_that_is_missing(platform: Platform, records: Records) -> None:
     platform.unreachable = (REGION,)
-    installation = Installation(HOME_PROJECT, DATASET)
 
-    found = PlatformReader(installation, platform.url, timedelta(0)).read(NOW)
-    findings = diagnose(installation, found, records, NOW)
+    findings = findings_of(platform, records)
 
     assert {each.about for each in findings if each.state == "unknown"} == SERVICES["functions"][0]
     assert [each for each in findings if each.state == "problem"] == []
