@@ -101,10 +101,14 @@ def check_instance(instance: Instance) -> None:
     group_of(instance)
 
 
-def check_vm(found: dict[str, Any], described: object = None) -> None:
-    vm = or_unavailable("Compute Engine", lambda: to_spot_vm("my-project-1", found, shapes(described), nothing))
+def check_vm(odd: dict[str, Any]) -> None:
+    """An instance has the id, name and labels of the answer and can be planned for, or it is refused."""
+    found = calls(written(odd)).call("GET", "/")
+    vm = or_unavailable("Compute Engine", lambda: to_spot_vm("my-project-1", found, shapes(), nothing))
     if vm is not None:
         check_instance(vm.instance)
+        assert (vm.instance.key.instance_id, vm.instance.name) == (str(found["id"]), found["name"])
+        assert dict(vm.instance.labels) == {key: value or "" for key, value in (found.get("labels") or {}).items()}
         assert isinstance(vm.status, str)
         assert vm.started.utcoffset() == timedelta(0)
         reason_to_spare(vm, POLICY, NOW)
@@ -126,8 +130,36 @@ def test_the_sample_is_a_vm() -> None:
 @given(spoilt(INSTANCE))
 @example(INSTANCE | {"name": "\ud800"})
 @example(INSTANCE | {"labels": {"team": "\ud800"}})
+@example(INSTANCE | {"labels": {"team": 5}})
+@example(INSTANCE | {"labels": {"team": {"a": 1}}})
+@example(INSTANCE | {"name": ["worker"]})
+@example(INSTANCE | {"id": "18446744073709551615"})
+@example(INSTANCE | {"machineType": ""})
+@example(INSTANCE | {"zone": "nowhere"})
+@example(INSTANCE | {"lastStartTimestamp": "0001-01-01T00:00:00+23:59"})
 def test_an_instance_with_something_wrong_is_understood_or_refused(found: dict[str, Any]) -> None:
     check_vm(found)
+
+
+TEXTS = st.text(st.characters(codec=None), max_size=80)
+
+
+@given(TEXTS.filter(bool), TEXTS)
+@example("\ud800", "\udfff\ud800")
+@example("\ud83d\ude80", "🚀")
+def test_a_name_in_json_can_be_recorded_and_differs_only_where_no_utf_8_can_hold_it(name: str, label: str) -> None:
+    found = calls(written(INSTANCE | {"name": name, "labels": {"team": label}})).call("GET", "/")
+
+    instance = to_spot_vm("my-project-1", found, shapes(), nothing).instance
+
+    check_instance(instance)
+    assert (instance.name, instance.labels) == (recordable(name), (("team", recordable(label)),))
+
+
+def recordable(text: str) -> str:
+    """Return a text after JSON, which joins two surrogates of a pair, and UTF-8, which has none that stands alone."""
+    joined: str = json.loads(written(text))
+    return joined.encode(errors="replace").decode()
 
 
 @given(st.dictionaries(st.sampled_from(sorted(INSTANCE)), any_json))
@@ -161,6 +193,11 @@ def test_any_page_of_instances_is_listed_or_refused(found: dict[str, Any]) -> No
 
 
 @given(spoilt(OPERATIONS) | st.dictionaries(st.sampled_from(sorted(OPERATION)), any_json))
+@example({"startTime": "2026-07-21T04:00:00"})
+@example({"startTime": "0001-01-01T00:00:00+23:59"})
+@example({"insertTime": 5})
+@example({"insertTime": "9999-12-31T23:59:59-23:59"})
+@example({"name": {"a": 1}})
 def test_any_page_of_operations_tells_preemptions_or_is_refused(found: dict[str, Any]) -> None:
     answer = found if "kind" in found else page(OperationList.kind, "operations", OPERATION | found)
     reader = ComputePreemptions("http://127.0.0.1:9", timedelta(0))

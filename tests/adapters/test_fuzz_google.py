@@ -40,23 +40,32 @@ VALUES = st.one_of(
     st.builds(lambda number: {"double_value": number}, st.floats()),
     st.builds(lambda number: {"int64_value": number}, INT64),
     st.builds(lambda text: {"string_value": text}, WORDS),
+    st.builds(lambda truth: {"bool_value": truth}, st.booleans()),
     st.just({}),
 )
 
 
-@given(LABELS | st.just(KEY._asdict()), VALUES)
-@example(KEY._asdict(), {"double_value": math.nan})
-@example(KEY._asdict(), {"double_value": -60.0})
-@example(KEY._asdict(), {"int64_value": 2**62})
-def test_any_time_series_is_an_uptime_or_out_of_order(labels: dict[str, str], value: dict[str, Any]) -> None:
-    series = {"resource": {"labels": labels}, "points": [{"interval": {"end_time": NOON}, "value": value}]}
-    found = ListTimeSeriesResponse.pb(ListTimeSeriesResponse(time_series=[series]))
+@given(LABELS | st.just(KEY._asdict()), st.lists(VALUES, max_size=3))
+@example(KEY._asdict(), [{"double_value": math.nan}, {"double_value": 0.0}, {"double_value": -0.0}])
+@example(KEY._asdict(), [{"double_value": -60.0}])
+@example(KEY._asdict(), [{"int64_value": 2**63 - 1}])
+@example(KEY._asdict(), [{"bool_value": True}])
+@example(KEY._asdict(), [{"string_value": "60"}])
+def test_any_time_series_has_the_uptime_of_its_points_or_is_refused(
+    labels: dict[str, str], values: list[dict[str, Any]]
+) -> None:
+    points = [{"interval": {"end_time": NOON}, "value": value} for value in values]
+    series = {"resource": {"labels": labels}, "points": points}
+    [found] = ListTimeSeriesResponse.pb(ListTimeSeriesResponse(time_series=[series])).time_series
 
-    [one] = found.time_series
-    read = or_unavailable("Cloud Monitoring", lambda: _uptimes(one, {int(NOON.timestamp()): NOON}))
+    read = or_unavailable("Cloud Monitoring", lambda: _uptimes(found, {int(NOON.timestamp()): NOON}))
+
+    seconds = [number for value in values for number in value.values()]
+    readable = all(labels.get(name) for name in KEY._fields) and {} not in values
+    assert (read is not None) == (readable and not any(isinstance(each, str | bool) for each in seconds))
     for uptime in read or ():
         assert (uptime.key._asdict(), uptime.hour) == (labels, NOON)
-        assert uptime.seconds != 0
+    assert read is None or repr([each.seconds for each in read]) == repr([float(each) for each in seconds if each])
 
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
