@@ -1,10 +1,10 @@
 """Whatever a call of the tracker holds, it is understood or refused with what is wrong named."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spotkeeper.errors import RefusedRequestError
@@ -32,9 +32,11 @@ def check(query: dict[str, list[str]], body: bytes, clock: Clock, header: str | 
         refusal = str(error)
     else:
         assert found.due <= found.now
+        assert found.due.utcoffset() == timedelta(0)
         assert all(hour.tzinfo is UTC and not hour.minute and hour < NOW for hour in found.hours)
         return
     assert 0 < len(refusal) < 600
+    assert header is None or SCHEDULE_HEADER in refusal
     assert json.loads(json.dumps({"error": refusal}))["error"] == refusal
 
 
@@ -54,11 +56,18 @@ def test_any_body_is_understood_or_refused(body: object, query: dict[str, list[s
 
 
 @given(st.binary(max_size=60), CLOCKS)
+@example(b'{"start": "\\ud800", "end": "\\udfff"}', Clock.SYSTEM)
+@example(b'{"start": "0001-01-01T00:00:00+23:59", "end": "9999-12-31T23:00:00Z"}', Clock.SYSTEM)
+@example(b'{"start": "0001-01-01T00:00:00Z", "end": "9999-12-31T23:00:00-23:59"}', Clock.SCHEDULE)
 def test_a_body_of_any_bytes_is_understood_or_refused(body: bytes, clock: Clock) -> None:
     check({}, body, clock)
 
 
-@given(VALUES | st.text(max_size=30), CLOCKS)
+@given(VALUES | st.text(max_size=30) | st.datetimes(timezones=st.timezones()).map(datetime.isoformat), CLOCKS)
+@example("9999-12-31T23:59:59Z", Clock.SCHEDULE)
+@example("0001-01-01T00:00:00Z", Clock.SCHEDULE)
+@example("2000-01-01T00:00:00Z", Clock.SCHEDULE)
+@example("2999-12-31T23:59:59Z", Clock.SCHEDULE)
 def test_any_schedule_header_is_understood_or_refused(header: str, clock: Clock) -> None:
     check({}, b"", clock, header)
 

@@ -1,13 +1,10 @@
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from spotkeeper.enforcement.policies import (
     Caps,
@@ -360,23 +357,6 @@ def test_a_long_value_is_shown_by_its_beginning() -> None:
     told = refusal(LEAST | {"restart": "x" * 1000})
 
     assert f'restart is "{"x" * 78}…, but must be true or false' in told
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-FIELDS = st.sampled_from(
-    ["budgets", "steps", "sources", "restart", "grace_seconds", "snooze_until", "max_fleet_share", "labels", "x"]
-)
-
-
-@settings(deadline=None)
-@given(st.dictionaries(FIELDS, JSON, max_size=4))
-def test_a_random_policy_is_read_or_refused_as_settings(found: dict[str, object]) -> None:
-    with suppress(SettingsError):
-        assert Policy.from_json(json.dumps(found)).budgets
 
 
 @pytest.mark.parametrize(
