@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve report plan deploy destroy test test-emulators simulate-enforcer simulate-tracker faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup run serve report plan deploy destroy test test-emulators fuzz simulate-enforcer simulate-tracker faults bench scan catalog-check lint types format lock clean
 
 # Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
@@ -41,6 +41,9 @@ test: setup ## Run the tests of the product (ARGS: options of pytest).
 
 test-emulators: setup ## Run the tests of the emulators and of the local BigQuery.
 	@$(PYTHON_IN_VENV) -m pytest tests/emulators $(ARGS)
+
+fuzz: setup ## Run the property tests with 500 random examples each; `make test` draws 25.
+	@$(PYTHON_IN_VENV) -m pytest -m hypothesis --hypothesis-profile fuzz --timeout 3600 $(ARGS)
 
 simulate-enforcer: setup ## Run 1,000 random lives of a fleet against the enforcer (ARGS='--lives N --seed S': others).
 	@$(PYTHON_IN_VENV) -m tests.simulation.enforcer $(if $(ARGS),$(ARGS),--lives 1000 --seed 1001)

@@ -8,11 +8,10 @@ from hypothesis import HealthCheck, settings
 from infra.local.stack.stack import Stack, running_stack
 from tests.infra.test_terraform import how_terraform_was_checked
 
-# No test depends on how fast the machine is.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
-# pytest --hypothesis-profile fuzz --timeout 3600 -k fuzz
-settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck), max_examples=20_000)
+# No test depends on how fast the machine is. `make fuzz` runs the property tests with the many examples of "fuzz".
+settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=25)
+settings.load_profile("quick")
+settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck), max_examples=500)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,16 +95,15 @@ AGREED, NOT_SOLD_AS_SPOT = 34_838, 168
 
 
 def test_every_published_price_is_the_one_that_the_product_makes_of_its_components() -> None:
-    published = list(_published())
+    book = PriceBook(_reading().rates)
 
-    book = PriceBook(_reading(published).rates)
-    outcomes = Counter(_outcome(row, column, book) for row in published for column in MARKETS)
+    outcomes = Counter(_outcome(row, column, book) for row in _published() for column in MARKETS)
 
     assert outcomes == {"agreed": AGREED, "not sold as Spot": NOT_SOLD_AS_SPOT, **DIFFERENT_ON_PURPOSE}
 
 
 def test_every_sku_made_of_a_published_pattern_is_matched_once() -> None:
-    reading = _reading(list(_published()))
+    reading = _reading()
 
     assert reading.unmatched == ()
     assert reading.duplicates == ()
@@ -126,19 +126,22 @@ def _outcome(row: dict[str, str], column: str, book: PriceBook) -> str:
     return f"{machine_type} in {region}: {price.reason}"
 
 
+@cache
 def _shape(machine_type: str) -> Shape:
     size = sizes(machine_type)
     assert size is not None, machine_type
     return Shape(machine_type, size.vcpus, size.memory_gib, size.gpu_type, size.gpu_count, size.local_ssd_gib)
 
 
-def _published() -> Iterator[dict[str, str]]:
+@cache
+def _published() -> list[dict[str, str]]:
     with gzip.open(PRICES, "rt", encoding="utf-8") as table:
-        yield from csv.DictReader(table)
+        return list(csv.DictReader(table))
 
 
-def _reading(published: list[dict[str, str]]) -> CatalogReading:
-    return read_catalog(sku for column in MARKETS for sku in _skus(published, column))
+@cache
+def _reading() -> CatalogReading:
+    return read_catalog(sku for column in MARKETS for sku in _skus(_published(), column))
 
 
 def _skus(published: list[dict[str, str]], column: str) -> Iterator[Sku]:
