@@ -128,23 +128,6 @@ def test_a_bigquery_that_is_not_there_is_told_in_one_sentence(
     assert told.err.startswith("spotkeeper: BigQuery, check cost_is_price_times_hours: ")
 
 
-def test_without_a_project_one_is_asked_for(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PROJECT_ID", raising=False)
-
-    assert main(["check"]) == 2
-    assert capsys.readouterr().err.startswith("spotkeeper: --project is missing")
-
-
-def test_a_wrong_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(["check", "--project", "p", "--at", "yesterday"])
-
-    assert stop.value.code == 2
-    assert "--at" in capsys.readouterr().err
-
-
 def test_away_from_a_checkout_the_command_says_what_it_lacks(tmp_path: Path) -> None:
     with pytest.raises(RefusedRequestError, match="run this command in a checkout"):
         sql_files("checks", tmp_path)

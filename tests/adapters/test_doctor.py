@@ -738,35 +738,11 @@ def test_nothing_is_changed_by_looking(doctor: Doctor, dataset: str, platform: P
     assert platform.state.calls == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--project", "p", "--region", "us_central"], "'us_central' is no region such as us-central1"),
-        (["--project", "p", "--at", "now"], "--at"),
-    ],
-)
-def test_a_wrong_argument_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(["doctor", *arguments])
-
-    assert stop.value.code == 2
-    assert said in capsys.readouterr().err
-
-
 def test_a_wrong_endpoint_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLATFORM_ENDPOINT", "http://127.0.0.1:9/v1")
 
     assert main(["doctor", "--project", "some-project"]) == 2
     assert "PLATFORM_ENDPOINT is 'http://127.0.0.1:9/v1'" in capsys.readouterr().err
-
-
-def test_without_a_project_one_is_asked_for(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PROJECT_ID", raising=False)
-
-    assert main(["doctor"]) == 2
-    assert capsys.readouterr().err.startswith("spotkeeper: --project is missing")
 
 
 def test_without_credentials_the_command_says_how_to_get_some(

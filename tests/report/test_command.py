@@ -67,30 +67,6 @@ def test_a_view_of_days_is_queried_for_days_and_no_view_for_all_columns() -> Non
     assert [kind.__name__ for kind in KINDS if "*" in statement(kind).replace("COUNT(*)", "")] == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--days", "0"], "'0' is not a number of days from 1 to 400"),
-        (["--days", "week"], "'week' is not a number of days from 1 to 400"),
-    ],
-)
-def test_a_wrong_number_of_days_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(["report", "--project", "p", *arguments])
-
-    assert stop.value.code == 2
-    assert said in capsys.readouterr().err
-
-
-def test_without_a_project_one_is_asked_for(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PROJECT_ID", raising=False)
-
-    assert main(["report"]) == 2
-    assert capsys.readouterr().err.startswith("spotkeeper: --project is missing")
-
-
 def test_a_dataset_that_cannot_be_read_is_told_in_one_sentence_and_leaves_no_file(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -65,6 +65,36 @@ def test_what_is_no_command_is_argparse_s_matter(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err.startswith("usage: spotkeeper")
 
 
+@pytest.mark.parametrize("command", ["check", "doctor", "report"])
+def test_without_a_project_one_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.delenv("PROJECT_ID", raising=False)
+
+    assert main([command]) == 2
+    assert capsys.readouterr().err.startswith("spotkeeper: --project is missing")
+
+
+@pytest.mark.parametrize(
+    ("command", "argument", "value", "said"),
+    [
+        ("check", "--at", "yesterday", "--at"),
+        ("doctor", "--at", "now", "--at"),
+        ("doctor", "--region", "us_central", "'us_central' is no region such as us-central1"),
+        ("report", "--days", "0", "'0' is not a number of days from 1 to 400"),
+        ("report", "--days", "week", "'week' is not a number of days from 1 to 400"),
+    ],
+)
+def test_a_wrong_argument_is_refused(
+    capsys: pytest.CaptureFixture[str], command: str, argument: str, value: str, said: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--project", "p", argument, value])
+
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "before", [None, "/where/it/was/once/functions\n"], ids=["a new venv", "a checkout that was moved"]
 )
