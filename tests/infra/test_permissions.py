@@ -40,6 +40,8 @@ PERMISSIONS: Mapping[Call, frozenset[str]] = {
     ("ZoneOperationsClient", "list"): frozenset({"compute.zoneOperations.list"}),
     ("bigquery.Client", "create_table"): frozenset({"bigquery.tables.create", "bigquery.tables.get"}),
     ("bigquery.Client", "delete_table"): frozenset({"bigquery.tables.delete"}),
+    # The job is the caller's own: https://cloud.google.com/bigquery/docs/access-control#bigquery.jobs.create
+    ("bigquery.Client", "get_job"): frozenset({"bigquery.jobs.create"}),
     ("bigquery.Client", "get_table"): frozenset({"bigquery.tables.get"}),
     # https://cloud.google.com/bigquery/docs/batch-loading-data#required_permissions
     ("bigquery.Client", "load_table_from_file"): frozenset(

@@ -137,6 +137,7 @@ MONTH_ENDS = [
     "2028-03-01T08:00:00Z",
 ]
 OVER, EARLIER, MALFORMED = VerdictName.OVER_BUDGET, VerdictName.EARLIER_PERIOD, VerdictName.MALFORMED
+MISMATCH, TOO_OLD = VerdictName.PERIOD_MISMATCH, VerdictName.TOO_OLD
 
 
 @pytest.mark.parametrize("end", MONTH_ENDS)
@@ -155,8 +156,8 @@ OVER, EARLIER, MALFORMED = VerdictName.OVER_BUDGET, VerdictName.EARLIER_PERIOD, 
         (timedelta(0), timedelta(0), "new", OVER),
         (-MINUTE, -MINUTE, "new", MALFORMED),
         (-MINUTE, MINUTE, "new", OVER),
-        (400 * DAY, MINUTE, "new", EARLIER),
-        (-400 * DAY, -MINUTE, "old", OVER),
+        (400 * DAY, MINUTE, "new", MISMATCH),
+        (-400 * DAY, -MINUTE, "old", TOO_OLD),
         (-400 * DAY, MINUTE, "old", EARLIER),
     ],
 )
