@@ -14,7 +14,6 @@ from tests.sql.cases import (
     BILLING_EXPORT,
     BILLING_EXPORT_FIELDS,
     Case,
-    answer,
     canonical,
     cases,
     queries,
@@ -57,8 +56,8 @@ def test_a_deployed_view_reads_the_tables_by_itself(client: bigquery.Client, vie
         f"CREATE OR REPLACE VIEW {deployed} AS\n{rendered(view, case.now, f'{HOME_PROJECT}.{DATASET}')}"
     )
     try:
-        answer = client.query_and_wait(f"SELECT * FROM {deployed}")
-        found = [{name: canonical(value) for name, value in row.items()} for row in answer]
+        result = client.query_and_wait(f"SELECT * FROM {deployed}")
+        found = [{name: canonical(value) for name, value in row.items()} for row in result]
     finally:
         for name in case.tables:
             client.query_and_wait(f"TRUNCATE TABLE {DATASET}.{name}")
