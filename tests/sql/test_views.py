@@ -14,6 +14,7 @@ from tests.sql.cases import (
     BILLING_EXPORT,
     BILLING_EXPORT_FIELDS,
     Case,
+    answer,
     canonical,
     cases,
     queries,
