@@ -23,7 +23,7 @@ from tests.unit.enforcer_days import (
 from tests.unit.enforcer_fakes import Cloud
 from tests.unit.enforcer_samples import notification, policy, rule, steps, tracker_alert, vm
 
-DAYS = range(250)
+DAYS = range(80)
 
 
 def seeded(seed: int) -> random.Random:
