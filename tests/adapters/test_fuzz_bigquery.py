@@ -89,7 +89,14 @@ OBSERVATION = {
     "first_seen": NOON,
     "last_seen": NOON,
 }
-HOUR = {"hour": NOON, "complete": True, "projects": ["p"], "readings": [NOON]}
+HOUR = {
+    "hour": NOON,
+    "notified": True,
+    "settled": ["p"],
+    "provisional": ["q"],
+    "incomplete": ["r"],
+    "readings": [NOON],
+}
 
 
 class Rows(Jobs):
