@@ -69,6 +69,30 @@ def expected_unresolved(fleet: Fleet, hours: Sequence[datetime], scans: Sequence
     }
 
 
+def expected_unresolved_uptime(
+    fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]
+) -> dict[tuple[datetime, str], list[Fraction]]:
+    """Return how long each VM that no scan found ran, in hours, by hour and project; Spot or not, nobody knows."""
+    found: dict[tuple[datetime, str], list[Fraction]] = {}
+    for vm in fleet.vms:
+        if any(vm.exists(scan) for scan in scans):
+            continue
+        for hour in hours:
+            if seconds := Fraction(vm.uptime_seconds(hour, hour + HOUR)):
+                found.setdefault((hour, vm.project_id), []).append(seconds / 3600)
+    return found
+
+
+def expected_readings(hours: Sequence[datetime], calls: Iterable[int]) -> list[datetime]:
+    """Return the hours that the calls read, each call all since the one before, and the newest of that once more."""
+    readings: list[datetime] = []
+    before = 0
+    for number in calls:
+        readings += hours[max(before - 1, 0) : number]
+        before = number
+    return sorted(readings)
+
+
 def expected_preemptions(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]) -> set[Preempted]:
     """Return when each VM was preempted in these hours, and its type as the last scan before that found it."""
     return {

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 from infra.local.fleet.fleet import Fleet
-from tests.end_to_end.independent import HOUR, Expected, Preempted, spot_price_at
+from tests.end_to_end.independent import HOUR, Expected, Preempted, rounded, spot_price_at
 
 MONTH_HOURS = 730
 MONTH_START, MONTH_END = datetime(2026, 7, 1, 7, tzinfo=UTC), datetime(2026, 8, 1, 7, tzinfo=UTC)
@@ -20,6 +21,14 @@ class Budget:
 
     spent: Decimal
     projected: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """VMs that ran and that no scan found: in how many hours, each VM counted for itself, and for how long."""
+
+    times: int
+    hours: Decimal
 
 
 def costs_by(rows: Iterable[Expected], key: Callable[[Expected], str]) -> dict[str, Decimal | None]:
@@ -105,10 +114,33 @@ def preemptions_by_type(preempted: Iterable[Preempted]) -> Counter[str]:
     return Counter(machine_type or "(never identified)" for *_, machine_type in preempted)
 
 
-def unresolved_hours(fleet: Fleet, scans: Sequence[datetime], hours: Iterable[datetime]) -> int:
-    """Return in how many hours VMs ran that no scan found, each VM counted for itself."""
-    unseen = [vm for vm in fleet.vms if not any(vm.exists(scan) for scan in scans)]
-    return sum(bool(vm.uptime_seconds(hour, hour + HOUR)) for hour in hours for vm in unseen)
+def unresolved(uptime: Mapping[tuple[datetime, str], Sequence[Fraction]]) -> Unresolved:
+    """Return the sums of the uptime of VMs that no scan found."""
+    times = sum(len(uptimes) for uptimes in uptime.values())
+    return Unresolved(times, sum((rounded(sum(uptimes, Fraction(0))) for uptimes in uptime.values()), Decimal(0)))
+
+
+def priced_share(rows: Sequence[Expected], unidentified: Decimal) -> Decimal:
+    """Return the share of all hours of uptime that have a price; those of VMs that no scan found have none."""
+    priced = sum((row.uptime_hours for row in rows if row.cost is not None), Decimal(0))
+    return priced / (sum((row.uptime_hours for row in rows), Decimal(0)) + unidentified)
+
+
+def estimated_cost(rows: Iterable[Expected], uptime: Mapping[tuple[datetime, str], Sequence[Fraction]]) -> Decimal:
+    """Return what the VMs that no scan found would cost at the mean price of the Spot VMs of their project."""
+    priced: dict[str, tuple[Decimal, Decimal]] = {}
+    for row in rows:
+        if row.cost is not None:
+            cost, hours = priced.get(row.project_id, (Decimal(0), Decimal(0)))
+            priced[row.project_id] = cost + row.cost, hours + row.uptime_hours
+    return sum(
+        (
+            rounded(sum(uptimes, Fraction(0))) * priced[project_id][0] / priced[project_id][1]
+            for (_, project_id), uptimes in uptime.items()
+            if project_id in priced
+        ),
+        Decimal(0),
+    )
 
 
 def _cost(rows: Iterable[Expected], start: datetime, end: datetime) -> Decimal:

@@ -73,14 +73,32 @@ UNRESOLVED = """
 SELECT instance.project_id, instance.zone, instance.instance_name, SUM(instance.uptime_hours) AS hours
 FROM tracker_runs AS runs
 CROSS JOIN UNNEST(runs.unresolved_instances) AS instance
+-- Every hour is read twice: the reading that counts is the one on record in project_hours.
+INNER JOIN project_hours AS known
+  ON known.run_id = runs.run_id
+  AND known.hour = runs.hour
+  AND known.project_id = instance.project_id
 WHERE runs.hour >= @start AND runs.hour < @end
 GROUP BY instance.project_id, instance.zone, instance.instance_name
 ORDER BY instance.instance_name
 """
-RUNS = """
-SELECT COUNT(DISTINCT hour) AS hours, COUNT(DISTINCT IF(complete, hour, NULL)) AS complete_hours
-FROM tracker_runs
-WHERE hour >= @start AND hour < @end
+RECORD = """
+WITH hours AS (
+  SELECT
+    known.hour,
+    COUNTIF(known.state IN ('incomplete', 'final')) AS lacking,
+    COUNTIF(known.state = 'provisional') AS provisional,
+    SUM(known.unresolved_hours) AS unresolved_hours
+  FROM project_hours AS known
+  WHERE known.hour >= @start AND known.hour < @end
+  GROUP BY known.hour
+)
+SELECT
+  COUNT(*) AS hours,
+  COUNTIF(lacking = 0 AND provisional = 0) AS complete_hours,
+  COUNTIF(lacking = 0 AND provisional > 0) AS provisional_hours,
+  SUM(unresolved_hours) AS unresolved_hours
+FROM hours
 """
 ALERTS = """
 SELECT period, period_start, threshold, cost, budget
@@ -110,19 +128,19 @@ def show(stack: Stack, console: Console) -> None:
         ("Cost per team", "team", PER_TEAM),
     ):
         console.print(_cost_table(title, first, _rows(stack, query)))
-    [coverage], [runs] = _rows(stack, COVERAGE), _rows(stack, RUNS)
+    [coverage], [record] = _rows(stack, COVERAGE), _rows(stack, RECORD)
+    hours = coverage["hours"] + record["unresolved_hours"]
     console.print(
-        f"\nPriced: {coverage['priced_hours']:.2f} of {coverage['hours']:.2f} VM-hours "
-        f"({coverage['priced_hours'] / coverage['hours']:.2%}). "
-        f"Complete hours: {runs['complete_hours']} of {runs['hours']}."
+        f"\nPriced: {coverage['priced_hours']:.2f} of {hours:.2f} VM-hours ({coverage['priced_hours'] / hours:.2%}); "
+        f"{record['unresolved_hours']:.2f} could not be identified. "
+        f"Complete hours: {record['complete_hours']} of {record['hours']}; "
+        f"provisional, to be read once more: {record['provisional_hours']}."
     )
     unpriced, unresolved = _rows(stack, UNPRICED), _rows(stack, UNRESOLVED)
     console.print(f"\nSpot VMs without a price (cost unknown, not 0): {len(unpriced)}")
     for row in unpriced:
         console.print(f"  {row['instance_name']} in {row['zone']}, {row['hours']:.2f} h: {row['price_reason']}")
-    console.print(
-        f"\nVMs that came and went between two scans (Spot or not is unknown, not counted): {len(unresolved)}"
-    )
+    console.print(f"\nVMs that came and went between two scans (Spot or not is unknown, no cost): {len(unresolved)}")
     for row in unresolved:
         console.print(f"  {row['instance_name']} in {row['project_id']}/{row['zone']}, {row['hours']:.2f} h")
     console.print("\nAlerts sent:")
