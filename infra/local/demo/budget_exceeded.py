@@ -37,9 +37,9 @@ FROM enforcement_actions AS planned
 WHERE planned.event = 'planned' AND planned.happened_at >= @since
 ORDER BY planned.rank
 """
-SPARED = """
+SPARED = r"""
 SELECT
-  REGEXP_REPLACE(reason, r'place [0-9]+', 'further on') AS reason,
+  REGEXP_REPLACE(reason, r' \(rank [0-9]+\)', '') AS reason,
   COUNT(*) AS instances,
   MIN(instance_name) AS example
 FROM enforcement_actions

@@ -156,7 +156,7 @@ def check(endpoint: str, console: Console, now: datetime) -> None:
     checks = run_checks({"PROJECT_ID": HOME_PROJECT, "DATASET": DATASET, "BIGQUERY_ENDPOINT": endpoint}, now)
     if any(one.found.row_count for one in checks):
         raise StartError("\n".join(check_lines(checks)))
-    console.print(f"\n{summary(checks)}: the promises of sql/checks hold.")
+    console.print(f"\n{summary(checks)}: the invariants of sql/checks hold.")
 
 
 def _cost_table(title: str, first: str, rows: list[dict[str, Any]]) -> Table:
