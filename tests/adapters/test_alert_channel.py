@@ -12,7 +12,7 @@ from google.cloud import pubsub_v1  # type: ignore[attr-defined]
 
 from infra.local.stack.stack import HOME_PROJECT, TOPIC, Stack
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.alert_channel import Channel
+from spotkeeper.gcp.alert_channel import PubSubAlertChannel
 from spotkeeper.gcp.monitoring import metric_client
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import PeriodKind, budget_period, rfc3339
@@ -52,12 +52,12 @@ def sent(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Messages
     return pull
 
 
-def channel(stack: Stack, project_id: str = HOME_PROJECT) -> Channel:
+def channel(stack: Stack, project_id: str = HOME_PROJECT) -> PubSubAlertChannel:
     budgets = Budgets(
         amounts_usd={PeriodKind.DAY: Decimal(10)}, topic=TOPIC, budget_id="budget-1", display_name="Spot fleet"
     )
     client = metric_client(stack.settings["MONITORING_ENDPOINT"])
-    return Channel(client, project_id, budgets, timedelta(seconds=5))
+    return PubSubAlertChannel(client, project_id, budgets, timedelta(seconds=5))
 
 
 def test_an_alert_is_published_as_a_notification_of_cloud_billing(
@@ -92,7 +92,7 @@ def test_a_topic_that_does_not_exist_is_named(stack: Stack, monkeypatch: pytest.
     budgets = Budgets(topic=f"projects/{HOME_PROJECT}/topics/not-there")
 
     with pytest.raises(UnavailableError, match=r"Pub/Sub: .*not found"):
-        Channel(None, HOME_PROJECT, budgets, timedelta(seconds=1)).publish(
+        PubSubAlertChannel(None, HOME_PROJECT, budgets, timedelta(seconds=1)).publish(
             Alert(DAY, Decimal(9), Decimal(10), (Decimal("0.8"),))
         )
 

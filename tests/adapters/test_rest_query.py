@@ -18,7 +18,7 @@ from spotkeeper.gcp.bigquery.rest_query import RestQuery, Scalar, statement_text
 DONE = (200, {"jobComplete": True})
 QUERIES = "/bigquery/v2/projects/home/queries"
 PENDING = (200, {"jobComplete": False, "jobReference": {"jobId": "j1", "location": "EU"}})
-PATIENT, IMPATIENT = timedelta(seconds=5), timedelta(0)
+RETRY_TIMEOUT, NO_RETRY = timedelta(seconds=5), timedelta(0)
 
 
 def refusal(status: int, reason: str) -> tuple[int, object]:
@@ -38,9 +38,9 @@ class Server:
         status, content = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return status, content if isinstance(content, bytes) else json.dumps(content).encode()
 
-    def run(self, *answers: tuple[int, object], patience: timedelta = PATIENT) -> None:
+    def run(self, *answers: tuple[int, object], retry_timeout: timedelta = RETRY_TIMEOUT) -> None:
         self.answers = list(answers)
-        RestQuery("home", "costs", self.address, patience).run(
+        RestQuery("home", "costs", self.address, retry_timeout).run(
             "notification", parameters=[Scalar("reason", "STRING", "why")]
         )
 
@@ -90,7 +90,7 @@ def test_the_statement_of_the_file_is_sent_once_with_its_dataset_and_parameters(
         Scalar("cost", "NUMERIC", Decimal("1E+3")),
     ]
 
-    RestQuery("home", "costs", server.address, PATIENT).run("notification", parameters=parameters)
+    RestQuery("home", "costs", server.address, RETRY_TIMEOUT).run("notification", parameters=parameters)
 
     [(method, path, body)] = server.asked
     assert (method, path) == ("POST", QUERIES)
@@ -157,9 +157,9 @@ def test_a_failure_that_stays_is_named_and_not_tried_again(
     assert [method for method, _, _ in server.asked] == ["POST"]
 
 
-def test_patience_ends(server: Server) -> None:
+def test_retries_end_at_the_retry_timeout(server: Server) -> None:
     with pytest.raises(UnavailableError, match="503"):
-        server.run(refusal(503, "backendError"), patience=IMPATIENT)
+        server.run(refusal(503, "backendError"), retry_timeout=NO_RETRY)
 
     assert len(server.asked) == 1
 
@@ -171,4 +171,4 @@ def test_a_statement_that_never_ends_is_given_up(server: Server) -> None:
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(UnavailableError, match="BigQuery: NewConnectionError"):
-        RestQuery("home", "costs", "http://127.0.0.1:9", IMPATIENT).run("notification", parameters=[])
+        RestQuery("home", "costs", "http://127.0.0.1:9", NO_RETRY).run("notification", parameters=[])

@@ -14,7 +14,7 @@ from spotkeeper.gcp.client_calls import insecure_channel
 from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.monitoring import metric_client, uptime_request
 
-PATIENCE = timedelta(minutes=1)
+RETRY_TIMEOUT = timedelta(minutes=1)
 _LIST = "/google.monitoring.v3.MetricService/ListTimeSeries"
 
 
@@ -37,7 +37,7 @@ class Reading:
         """Prepare to read what the tracker reads under these settings."""
         self._projects = settings["PROJECTS"].split(",")
         address = settings["COMPUTE_ENDPOINT"]
-        self._query = dict(ComputeInstances(address, PATIENCE).query)
+        self._query = dict(ComputeInstances(address, RETRY_TIMEOUT).query)
         self._compute = compute_v1.InstancesClient(
             credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
         )

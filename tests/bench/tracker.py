@@ -21,7 +21,7 @@ from spotkeeper.gcp.tracker import tracker_ports
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.settings import TrackerSettings
 from tests.bench.load import DATASET, PROJECT, Load, hour, load
-from tests.bench.reading import PATIENCE, Reading
+from tests.bench.reading import RETRY_TIMEOUT, Reading
 from tests.bench.rows import ROUNDS, Row
 
 VMS = 10_000
@@ -117,7 +117,7 @@ class _Tracker:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._settings = TrackerSettings.from_mapping(variables)
         self.waiting = _Timed()
-        jobs = Jobs(PROJECT, DATASET, self._settings.endpoints.bigquery, PATIENCE)
+        jobs = Jobs(PROJECT, DATASET, self._settings.endpoints.bigquery, RETRY_TIMEOUT)
         jobs._client._http.mount("http://", self.waiting)  # noqa: SLF001 (there is no public way)
         warehouse = TrackerTables(jobs)
         self._ports = replace(tracker_ports(self._settings), ledger=warehouse, inventory=warehouse)

@@ -22,7 +22,7 @@ TARGET = "enforce_budget_limit"
 NOW = FLEET_START + timedelta(hours=8, minutes=7)
 BUDGET = "budget-of-a-process"
 SCOPE = {"projects": ["web-frontend"], "labels": {"project": "index"}, "max_stops_per_alert": 6}
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def stop_calls(stack: Stack) -> list[dict[str, Any]]:
 
 
 def wait_for_stops(stack: Stack, number: int) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if len(stop_calls(stack)) >= number:
             return

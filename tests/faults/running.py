@@ -26,7 +26,7 @@ from tests.faults.tracker import Tracker
 
 TRACKER, ENFORCER = "tracker", "enforcer"
 OPERATIONS = {TRACKER: tracker.OPERATIONS, ENFORCER: enforcer.OPERATIONS}
-PATIENCE_SECONDS = 600
+TIMEOUT_SECONDS = 600
 LEFT_OUT = ""
 """Why a cell was not tried that could have been: another one comes to the same."""
 
@@ -102,10 +102,10 @@ def tried_at_once(wanted: Sequence[Cell], workers: int, *, every: bool) -> Itera
         process.start()
     try:
         for _ in wanted:
-            yield done.get(timeout=PATIENCE_SECONDS)
+            yield done.get(timeout=TIMEOUT_SECONDS)
     finally:
         for process in processes:
-            process.join(PATIENCE_SECONDS if left.empty() else 0)
+            process.join(TIMEOUT_SECONDS if left.empty() else 0)
             process.terminate()
 
 

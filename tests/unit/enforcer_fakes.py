@@ -208,11 +208,11 @@ class FakeActuator:
             found = self.cloud.operations.get(request_id)
             return found[0] if found else None
 
-    def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
+    def act(self, verb: Verb, vm: SpotVm, request_id: str, timeout: timedelta) -> str | None:
         """Stop or start it at once, or after a while if the test says so."""
         key = vm.instance.key
         with self.gates("act", verb, key.instance_id):
-            if patience <= timedelta(0):
+            if timeout <= timedelta(0):
                 message = "no time left"
                 raise UnavailableError(message)
             with self.cloud.lock:

@@ -64,8 +64,8 @@ def run_checks(variables: Mapping[str, str], now: datetime) -> list[Check]:
     texts = sql_files("checks")
     dataset = f"{settings.project_id}.{settings.dataset}"
     queries = {name: filled(query, dataset=dataset, now=f"TIMESTAMP '{rfc3339(now)}'") for name, query in texts.items()}
-    patience = timedelta(seconds=settings.retry_timeout_seconds)
-    found = CheckQueries(settings.project_id, settings.endpoints.bigquery, patience).run(queries)
+    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+    found = CheckQueries(settings.project_id, settings.endpoints.bigquery, retry_timeout).run(queries)
     return [Check(name, invariant_of(query), found[name]) for name, query in texts.items()]
 
 

@@ -20,7 +20,7 @@ from spotkeeper.doctor.findings import Finding, State
 from spotkeeper.errors import SettingsError
 
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")
-_PATIENCE_SECONDS = "10"
+_RETRY_TIMEOUT_SECONDS = "10"
 """The default of RETRY_TIMEOUT_SECONDS here: a person waits."""
 
 
@@ -61,11 +61,13 @@ def examine(installation: Installation, variables: Mapping[str, str], now: datet
     from spotkeeper.gcp.deployment import PlatformReader
 
     asked = {"PROJECT_ID": installation.project_id, "DATASET": installation.dataset}
-    patience_seconds = variables.get("RETRY_TIMEOUT_SECONDS") or _PATIENCE_SECONDS
-    settings = dataset_settings({**variables, **asked, "RETRY_TIMEOUT_SECONDS": patience_seconds})
-    patience = timedelta(seconds=settings.retry_timeout_seconds)
-    platform = PlatformReader(installation, _endpoint(variables), patience).read(now)
-    records = RecordsReader(installation, settings.endpoints.bigquery, patience).read(now, priority_label(platform))
+    timeout_seconds = variables.get("RETRY_TIMEOUT_SECONDS") or _RETRY_TIMEOUT_SECONDS
+    settings = dataset_settings({**variables, **asked, "RETRY_TIMEOUT_SECONDS": timeout_seconds})
+    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+    platform = PlatformReader(installation, _endpoint(variables), retry_timeout).read(now)
+    records = RecordsReader(installation, settings.endpoints.bigquery, retry_timeout).read(
+        now, priority_label(platform)
+    )
     return diagnose(installation, platform, records, now)
 
 

@@ -68,8 +68,8 @@ def write_report(variables: dict[str, str], days: int, now: datetime, output: Pa
     from spotkeeper.report.page import page
 
     settings = dataset_settings(variables)
-    patience = timedelta(seconds=settings.retry_timeout_seconds)
-    views = ReportViews(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience)
+    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+    views = ReportViews(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
     scope, rows = views.read(days, now)
     unfinished = output.with_name(f".{output.name}.unfinished")
     try:

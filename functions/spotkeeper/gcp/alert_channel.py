@@ -23,17 +23,17 @@ from spotkeeper.tracking.settings import Budgets
 METRIC_PREFIX = "custom.googleapis.com/spotkeeper/"
 
 
-class Channel:
+class PubSubAlertChannel:
     """Publishes alerts as budget notifications and writes the metrics of a run; both raise UnavailableError."""
 
     def __init__(
-        self, metrics: MetricServiceClient | None, project_id: str, budgets: Budgets, patience: timedelta
+        self, metrics: MetricServiceClient | None, project_id: str, budgets: Budgets, retry_timeout: timedelta
     ) -> None:
         self._metrics = metrics
         self._project_id = project_id
         self._budgets = budgets
-        self._retry = retry(patience)
-        self._patience = patience
+        self._retry = retry(retry_timeout)
+        self._retry_timeout = retry_timeout
 
     def publish(self, alert: Alert) -> str:
         """Send an alert to the budget topic and return its message id; without a topic it is only logged."""
@@ -46,9 +46,9 @@ class Channel:
         with translate_errors("Pub/Sub"):
             client = pubsub_v1.PublisherClient()
             future = client.publish(
-                self._budgets.topic, body, retry=self._retry, timeout=self._patience.total_seconds(), **attributes
+                self._budgets.topic, body, retry=self._retry, timeout=self._retry_timeout.total_seconds(), **attributes
             )
-            message_id = future.result(timeout=self._patience.total_seconds() + TIMEOUT)
+            message_id = future.result(timeout=self._retry_timeout.total_seconds() + TIMEOUT)
             client.stop()
             return str(message_id)
 

@@ -25,14 +25,14 @@ ASSETS_PER_CALL = 100
 class InstanceHistory:
     """Reads the recorded versions of instances."""
 
-    def __init__(self, endpoint: str | None, shapes: Shapes, patience: timedelta) -> None:
+    def __init__(self, endpoint: str | None, shapes: Shapes, retry_timeout: timedelta) -> None:
         self._client = asset_v1.AssetServiceClient(
             credentials=credentials(endpoint),
             transport="rest" if is_local(endpoint) else None,
             client_options=client_options(endpoint),
         )
         self._shapes = shapes
-        self._retry = retry(patience)
+        self._retry = retry(retry_timeout)
 
     def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
         """Yield each version of these instances in their hours, as an observation over the time it held.

@@ -23,13 +23,13 @@ _SERVICE = "Cloud Billing Catalog"
 class BillingCatalog:
     """Reads all SKUs of Compute Engine, in US dollars."""
 
-    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
+    def __init__(self, endpoint: str | None, retry_timeout: timedelta) -> None:
         self._client = billing_v1.CloudCatalogClient(
             credentials=credentials(endpoint),
             transport="rest" if is_local(endpoint) else None,
             client_options=client_options(endpoint),
         )
-        self._retry = retry(patience)
+        self._retry = retry(retry_timeout)
 
     def read(self) -> CatalogReading:
         """Return all rates; raises UnavailableError when a page is missing or the prices are not in US dollars."""

@@ -64,14 +64,14 @@ _PARSE_ERRORS = (LookupError, TypeError, AttributeError, ValueError, ArithmeticE
 """Raised by the client libraries when a response lacks a required field or holds an unexpected value."""
 
 
-def retry(patience: timedelta) -> Retry:
+def retry(retry_timeout: timedelta) -> Retry:
     """Return the retry policy of idempotent calls: exponential backoff, until the timeout has passed."""
     return Retry(
         predicate=_transient,
         initial=FIRST_PAUSE,
         maximum=LONGEST_PAUSE,
         multiplier=PAUSE_GROWTH,
-        timeout=patience.total_seconds(),
+        timeout=retry_timeout.total_seconds(),
     )
 
 

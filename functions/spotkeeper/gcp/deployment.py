@@ -60,9 +60,9 @@ _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticErro
 class PlatformReader:
     """Reads one deployment; what cannot be read becomes Unread, and what does not exist None."""
 
-    def __init__(self, installation: Installation, endpoint: str | None, patience: timedelta) -> None:
+    def __init__(self, installation: Installation, endpoint: str | None, retry_timeout: timedelta) -> None:
         self._at = installation
-        self._services = {name: HttpCalls(name, host, endpoint, patience) for name, host in HOSTS.items()}
+        self._services = {name: HttpCalls(name, host, endpoint, retry_timeout) for name, host in HOSTS.items()}
 
     def read(self, now: datetime) -> Platform:
         """Return the deployment; raises UnavailableError when the project itself cannot be read."""

@@ -54,8 +54,8 @@ def enforcement_records(settings: EnforcerSettings) -> "EnforcementRecords":
     from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords  # noqa: PLC0415 (see above)
     from spotkeeper.gcp.bigquery.jobs import Jobs  # noqa: PLC0415 (see above)
 
-    patience = timedelta(seconds=settings.retry_timeout_seconds)
-    return EnforcementRecords(Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience))
+    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+    return EnforcementRecords(Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout))
 
 
 class _RecordsWhenNeeded:
@@ -89,8 +89,10 @@ class _RecordsWhenNeeded:
     @cached_property
     def _deliveries(self) -> DeliveryRecords:
         settings = self._settings
-        patience = timedelta(seconds=settings.retry_timeout_seconds)
-        return DeliveryRecords(RestQuery(settings.project_id, settings.dataset, settings.endpoints.bigquery, patience))
+        retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+        return DeliveryRecords(
+            RestQuery(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
+        )
 
     @cached_property
     def _all(self) -> "EnforcementRecords":
@@ -100,7 +102,7 @@ class _RecordsWhenNeeded:
 class _ComputeWhenNeeded:
     def __init__(self, settings: EnforcerSettings) -> None:
         self._settings = settings
-        self._patience = timedelta(seconds=settings.retry_timeout_seconds)
+        self._retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
 
     def spot_vms(self, project_id: str, report: Report) -> Iterator[SpotVm]:
         return self._fleet.spot_vms(project_id, report)
@@ -114,21 +116,21 @@ class _ComputeWhenNeeded:
     def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
         return self._actuator.operation_of(vm, request_id)
 
-    def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
-        return self._actuator.act(verb, vm, request_id, patience)
+    def act(self, verb: Verb, vm: SpotVm, request_id: str, timeout: timedelta) -> str | None:
+        return self._actuator.act(verb, vm, request_id, timeout)
 
     @cached_property
     def _fleet(self) -> "SpotFleet":
         from spotkeeper.gcp.compute.spot_fleet import SpotFleet  # noqa: PLC0415 (see above)
 
-        return SpotFleet(self._settings.endpoints.compute, self._patience)
+        return SpotFleet(self._settings.endpoints.compute, self._retry_timeout)
 
     @cached_property
     def _actuator(self) -> "ComputeActuator":
         from spotkeeper.gcp.compute.actuator import ComputeActuator  # noqa: PLC0415 (see above)
 
         settings = self._settings
-        return ComputeActuator(settings.endpoints.compute, self._patience, self._fleet.shapes, PARALLEL_REQUESTS)
+        return ComputeActuator(settings.endpoints.compute, self._retry_timeout, self._fleet.shapes, PARALLEL_REQUESTS)
 
 
 class _PermissionsWhenNeeded:

@@ -90,19 +90,19 @@ class CallError(UnavailableError):
 class HttpCalls:
     """Calls a JSON API; transient failures are retried, all others raise CallError."""
 
-    def __init__(self, service: str, host: str, endpoint: str | None, patience: timedelta) -> None:
+    def __init__(self, service: str, host: str, endpoint: str | None, retry_timeout: timedelta) -> None:
         """Connect to a Google host, or to the endpoint when one is set."""
         self._service = service
         address = endpoint or host
         self._address = address if "://" in address else f"https://{address}"
         self._http = AuthorizedHttp(credentials(endpoint))
-        self._patience = patience.total_seconds()
+        self._retry_timeout = retry_timeout.total_seconds()
 
     def call(
         self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Return the JSON object of the response; raises CallError."""
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._retry_timeout
         longest = FIRST_PAUSE
         while True:
             found, failure = self._attempt(method, f"{self._address}{path}", body, query)

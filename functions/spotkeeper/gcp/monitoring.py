@@ -48,9 +48,9 @@ class MonitoringUptime:
     https://cloud.google.com/monitoring/api/metrics_gcp_c
     """
 
-    def __init__(self, client: MetricServiceClient, patience: timedelta) -> None:
+    def __init__(self, client: MetricServiceClient, retry_timeout: timedelta) -> None:
         self._client = client
-        self._retry = retry(patience)
+        self._retry = retry(retry_timeout)
 
     def uptime(self, project_id: str, hours: Sequence[datetime], report: Report) -> Iterator[Uptime]:
         """Yield the uptime of every instance of the project in these consecutive hours; zeros are left out."""

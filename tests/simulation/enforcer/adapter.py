@@ -184,7 +184,7 @@ class _Actuator:
                 vm.warned_until = stop_at
             return vm.warned_until
 
-    def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
+    def act(self, verb: Verb, vm: SpotVm, request_id: str, timeout: timedelta) -> str | None:
         host, found = self.call.host, self.call.host.world.vms[vm.instance.key.instance_id]
         with self._passing("act", found):
             if found.status == "DELETED":
@@ -192,7 +192,7 @@ class _Actuator:
             if verb is Verb.START:
                 host.starts(self.call.delivery, found)
             elif host.world.accepted.get(request_id) != found.number or found.status == "RUNNING":
-                self._stop(found, request_id, patience)
+                self._stop(found, request_id, timeout)
             return f"operation-{request_id}"
 
     def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
@@ -201,13 +201,13 @@ class _Actuator:
             accepted = self.call.host.world.accepted.get(request_id) == found.number
             return f"operation-{request_id}" if accepted else None
 
-    def _stop(self, vm: Vm, request_id: str, patience: timedelta) -> None:
+    def _stop(self, vm: Vm, request_id: str, timeout: timedelta) -> None:
         host = self.call.host
         try:
             host.stops(self.call.delivery, vm, lambda: host.world.stop(vm, request_id))
         except RefusedError as error:
             if error.waited:
-                self.call.waited = max(self.call.waited, patience)
+                self.call.waited = max(self.call.waited, timeout)
             if error.accepted and error.waited:
                 raise UnfinishedError(str(error), f"operation-{request_id}") from error
             raise UnavailableError(str(error)) from error

@@ -28,11 +28,11 @@ class Found:
 class CheckQueries:
     """Runs checks; raises UnavailableError naming the check that could not be run."""
 
-    def __init__(self, project_id: str, endpoint: str | None, patience: timedelta) -> None:
+    def __init__(self, project_id: str, endpoint: str | None, retry_timeout: timedelta) -> None:
         self._client = bigquery.Client(
             project=project_id, credentials=credentials(endpoint), client_options=client_options(endpoint)
         )
-        self._retry = retry(patience)
+        self._retry = retry(retry_timeout)
 
     def run(self, queries: Mapping[str, str]) -> dict[str, Found]:
         """Return what each check found; all are asked before the first answer is waited for."""

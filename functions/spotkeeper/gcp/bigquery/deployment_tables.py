@@ -85,14 +85,14 @@ WHERE costs.usage_start_time >= @since
 class RecordsReader:
     """Reads one dataset; what cannot be read becomes Unread, and what does not exist None."""
 
-    def __init__(self, installation: Installation, endpoint: str | None, patience: timedelta) -> None:
+    def __init__(self, installation: Installation, endpoint: str | None, retry_timeout: timedelta) -> None:
         self._client = bigquery.Client(
             project=installation.project_id,
             credentials=credentials(endpoint),
             client_options=client_options(endpoint),
         )
         self._dataset = bigquery.DatasetReference(installation.project_id, installation.dataset)
-        self._retry = retry(patience)
+        self._retry = retry(retry_timeout)
 
     def read(self, now: datetime, priority_label: str) -> Records:
         """Return the access entries of the dataset, and the latest records up to now.

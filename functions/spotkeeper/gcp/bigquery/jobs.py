@@ -30,13 +30,13 @@ type Parameter = ScalarQueryParameter | ArrayQueryParameter
 class Jobs:
     """Runs jobs in one dataset; every verb raises UnavailableError."""
 
-    def __init__(self, project_id: str, dataset: str, endpoint: str | None, patience: timedelta) -> None:
+    def __init__(self, project_id: str, dataset: str, endpoint: str | None, retry_timeout: timedelta) -> None:
         self._client = bigquery.Client(
             project=project_id, credentials=credentials(endpoint), client_options=client_options(endpoint)
         )
         self._dataset = bigquery.DatasetReference(project_id, dataset)
-        self._retry = retry(patience)
-        self._job_retry = DEFAULT_JOB_RETRY.with_timeout(patience.total_seconds())
+        self._retry = retry(retry_timeout)
+        self._job_retry = DEFAULT_JOB_RETRY.with_timeout(retry_timeout.total_seconds())
         self._fields: dict[str, tuple[SchemaField, ...]] = {}
 
     def query(self, statement: str, parameters: Sequence[Parameter]) -> Iterator[Any]:

@@ -45,12 +45,12 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 class ReportViews:
     """The views of a dataset; every verb raises UnavailableError."""
 
-    def __init__(self, project_id: str, dataset: str, endpoint: str | None, patience: timedelta) -> None:
+    def __init__(self, project_id: str, dataset: str, endpoint: str | None, retry_timeout: timedelta) -> None:
         self._client = bigquery.Client(
             project=project_id, credentials=credentials(endpoint), client_options=client_options(endpoint)
         )
         self._dataset = bigquery.DatasetReference(project_id, dataset)
-        self._retry = retry(patience)
+        self._retry = retry(retry_timeout)
 
     def read(self, days: int, now: datetime) -> tuple[Scope, ReportRows]:
         """Return what the report shows of the last days on record.

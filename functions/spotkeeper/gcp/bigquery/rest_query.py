@@ -32,8 +32,8 @@ class Scalar(NamedTuple):
 class RestQuery:
     """Runs statements in one dataset; raises UnavailableError."""
 
-    def __init__(self, project_id: str, dataset: str, endpoint: str | None, patience: timedelta) -> None:
-        self._calls = HttpCalls("BigQuery", HOST, endpoint, patience)
+    def __init__(self, project_id: str, dataset: str, endpoint: str | None, retry_timeout: timedelta) -> None:
+        self._calls = HttpCalls("BigQuery", HOST, endpoint, retry_timeout)
         self._queries = f"/bigquery/v2/projects/{project_id}/queries"
         self._dataset = {"projectId": project_id, "datasetId": dataset}
 

@@ -29,17 +29,17 @@ _PAUSE = 1.0
 class ComputeActuator:
     """Acts on one instance at a time, by its numeric id, so that one recreated under the same name is never hit."""
 
-    def __init__(self, endpoint: str | None, patience: timedelta, shapes: Shapes, parallel: int) -> None:
+    def __init__(self, endpoint: str | None, retry_timeout: timedelta, shapes: Shapes, parallel: int) -> None:
         settings: dict[str, Any] = {
             "credentials": credentials(endpoint),
             "client_options": client_options(endpoint),
         }
         self._instances = compute_v1.InstancesClient(**settings)
         widen(self._instances, parallel)
-        self._operations = Operations(settings, parallel, patience)
-        self._groups = Groups(settings, parallel, patience)
+        self._operations = Operations(settings, parallel, retry_timeout)
+        self._groups = Groups(settings, parallel, retry_timeout)
         self._shapes = shapes
-        self._retry = retry(patience)
+        self._retry = retry(retry_timeout)
 
     def find(self, key: InstanceKey) -> SpotVm | None:
         """Return the instance with this id as it is now, None if it no longer exists."""
@@ -71,14 +71,14 @@ class ComputeActuator:
             )
         return stop_at
 
-    def act(self, verb: Verb, vm: SpotVm, request_id: str, patience: timedelta) -> str | None:
+    def act(self, verb: Verb, vm: SpotVm, request_id: str, timeout: timedelta) -> str | None:
         """Stop or start an instance, follow the operation to its end, and return its name; None if it no longer exists.
 
         A member of a managed group is stopped through the group, whose operation ends once the stop is on its way; so
         the instance itself is watched until it has stopped running. An instance that its group does not know is
         stopped by itself: `created-by` stays when a group is deleted or abandons a member.
         """
-        deadline = time.monotonic() + patience.total_seconds()
+        deadline = time.monotonic() + timeout.total_seconds()
         group = group_of(vm.instance)
         if group is not None:
             try:

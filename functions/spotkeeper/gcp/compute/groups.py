@@ -46,7 +46,7 @@ def is_stranger(error: BaseException | None) -> bool:
 class Groups:
     """Sends requests to groups."""
 
-    def __init__(self, settings: dict[str, Any], parallel: int, patience: timedelta) -> None:
+    def __init__(self, settings: dict[str, Any], parallel: int, retry_timeout: timedelta) -> None:
         zonal = compute_v1.InstanceGroupManagersClient(**settings)
         regional = compute_v1.RegionInstanceGroupManagersClient(**settings)
         for client in (zonal, regional):
@@ -57,7 +57,7 @@ class Groups:
             (Verb.STOP, "regions"): regional.stop_instances_unary,
             (Verb.START, "regions"): regional.start_instances_unary,
         }
-        self._retry = retry(patience)
+        self._retry = retry(retry_timeout)
 
     def request(self, verb: Verb, group: Group, instance: Instance, request_id: str) -> RawMessage:
         """Ask a group to stop or to start one of its members, and return the operation."""

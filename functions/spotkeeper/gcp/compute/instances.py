@@ -23,8 +23,8 @@ _INSTANCE_FIELDS = (
 class ComputeInstances:
     """Lists the instances of a project over all zones, Spot or not: those not listed would seem unknown."""
 
-    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
-        calls = compute_calls(endpoint, patience)
+    def __init__(self, endpoint: str | None, retry_timeout: timedelta) -> None:
+        calls = compute_calls(endpoint, retry_timeout)
         self._list = InstanceList(calls, _INSTANCE_FIELDS)
         self.shapes = Shapes(MachineTypes(calls))
 

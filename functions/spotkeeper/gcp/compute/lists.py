@@ -22,9 +22,9 @@ type Json = dict[str, Any]
 _HARMLESS_WARNINGS = {"NO_RESULTS_ON_PAGE", ""}
 
 
-def compute_calls(endpoint: str | None, patience: timedelta) -> HttpCalls:
+def compute_calls(endpoint: str | None, retry_timeout: timedelta) -> HttpCalls:
     """Return the caller of Compute Engine, or of the endpoint when one is set."""
-    return HttpCalls("Compute Engine", HOST, endpoint, patience)
+    return HttpCalls("Compute Engine", HOST, endpoint, retry_timeout)
 
 
 class AggregatedList:

@@ -38,14 +38,14 @@ class Operations:
     The clients' own way to wait, `result()`, asks Google's address whatever endpoint the client was given.
     """
 
-    def __init__(self, settings: dict[str, Any], parallel: int, patience: timedelta) -> None:
+    def __init__(self, settings: dict[str, Any], parallel: int, retry_timeout: timedelta) -> None:
         self._clients: dict[str, Any] = {
             "zones": compute_v1.ZoneOperationsClient(**settings),
             "regions": compute_v1.RegionOperationsClient(**settings),
         }
         for client in self._clients.values():
             widen(client, parallel)
-        self._retry = retry(patience)
+        self._retry = retry(retry_timeout)
 
     def followed(self, place: Place, request: Request, request_id: str, deadline: float) -> str:
         """Send a request and follow its operation to the end, up to a time of the monotonic clock; return its name.

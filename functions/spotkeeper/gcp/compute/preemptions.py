@@ -17,8 +17,8 @@ _FILTER = 'operationType = "compute.instances.preempted"'
 class ComputePreemptions:
     """Reads the preemptions of a project over all zones."""
 
-    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
-        self._operations = OperationList(compute_calls(endpoint, patience), _FIELDS)
+    def __init__(self, endpoint: str | None, retry_timeout: timedelta) -> None:
+        self._operations = OperationList(compute_calls(endpoint, retry_timeout), _FIELDS)
 
     def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:
         """Yield the preemptions from `start` up to, but without, `end`; a zone that does not answer is reported.

@@ -18,8 +18,8 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class SpotFleet:
     """Reads the fleet; raises UnavailableError."""
 
-    def __init__(self, endpoint: str | None, patience: timedelta) -> None:
-        self._instances = ComputeInstances(endpoint, patience)
+    def __init__(self, endpoint: str | None, retry_timeout: timedelta) -> None:
+        self._instances = ComputeInstances(endpoint, retry_timeout)
 
     @property
     def shapes(self) -> Shapes:
