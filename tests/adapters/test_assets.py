@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from infra.local.emulators.cloud import Cloud
-from spotkeeper.gcp.assets import InstanceHistory
+from spotkeeper.gcp.assets import AssetHistory
 from spotkeeper.gcp.compute.lists import compute_calls
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.instances import InstanceKey, ProvisioningModel
@@ -17,6 +17,7 @@ from tests.simulation.tracker.services import serving
 from tests.simulation.tracker.world import Access, World
 
 HOUR = datetime(2026, 7, 21, 10, tzinfo=UTC)
+NOW = HOUR + timedelta(minutes=67)
 PROJECT, ZONE = "research-ml", "us-central1-b"
 RETRY_TIMEOUT = timedelta(seconds=1)
 
@@ -32,12 +33,12 @@ def test_an_instance_that_asset_history_does_not_know_hides_no_other(cloud: Clou
     """An unknown name fails the whole call, which is then halved."""
     named = {vm.name: vm for vm in cloud.state.fleet.vms if vm.name in {"probe-20min", "probe-untraced"}}
     uptimes = [Uptime(InstanceKey(PROJECT, ZONE, str(vm.instance_id)), name, HOUR, 600.0) for name, vm in named.items()]
-    history = InstanceHistory(
+    history = AssetHistory(
         cloud.rest_url, Shapes(MachineTypes(compute_calls(cloud.rest_url, RETRY_TIMEOUT))), RETRY_TIMEOUT
     )
     problems: list[str] = []
 
-    found = list(history.observations(PROJECT, uptimes, problems.append))
+    found = list(history.observations(PROJECT, uptimes, NOW, problems.append))
 
     assert ({each.instance.name for each in found}, problems) == ({"probe-20min"}, [])
     assert {(each.instance.shape.machine_type, each.instance.provisioning_model) for each in found} == {
@@ -47,7 +48,7 @@ def test_an_instance_that_asset_history_does_not_know_hides_no_other(cloud: Clou
 
 
 @pytest.mark.parametrize("instance_id", ["4000000000000000001", "4000000000000000002"], ids=["no end", "the year 2262"])
-def test_a_version_that_still_holds_was_observed_to_the_end_of_the_hours_that_were_asked_for(instance_id: str) -> None:
+def test_a_version_that_still_holds_was_observed_until_the_time_of_the_request(instance_id: str) -> None:
     created = HOUR + timedelta(minutes=10)
     run = Run(created + STAGING, created + timedelta(days=2), Machine(MachineType("n2-standard-2", ())))
     vm = Vm(PROJECT, ZONE, "fresh", instance_id, created, run.end, (run,), ((created, {}),))
@@ -55,13 +56,13 @@ def test_a_version_that_still_holds_was_observed_to_the_end_of_the_hours_that_we
     problems: list[str] = []
 
     with serving(world) as services:
-        services.now = HOUR + timedelta(minutes=67)
+        services.now = NOW
         shapes = Shapes(MachineTypes(compute_calls(services.rest, RETRY_TIMEOUT)))
-        history = InstanceHistory(services.rest, shapes, RETRY_TIMEOUT)
+        history = AssetHistory(services.rest, shapes, RETRY_TIMEOUT)
         uptimes = [Uptime(InstanceKey(PROJECT, ZONE, instance_id), "fresh", HOUR, 2992.0)]
-        found = list(history.observations(PROJECT, uptimes, problems.append))
+        found = list(history.observations(PROJECT, uptimes, NOW, problems.append))
 
     assert ([(each.first_seen, each.last_seen) for each in found], problems) == (
-        [(created, HOUR + timedelta(hours=1))],
+        [(created, NOW)],
         [],
     )

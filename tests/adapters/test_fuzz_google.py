@@ -18,7 +18,7 @@ from spotkeeper.cli.doctor import as_json, lines
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.doctor.diagnosis import diagnose
 from spotkeeper.doctor.facts import Prices, Records
-from spotkeeper.gcp.assets import InstanceHistory
+from spotkeeper.gcp.assets import AssetHistory
 from spotkeeper.gcp.billing_catalog import skus_of
 from spotkeeper.gcp.deployment import HOSTS, PlatformReader
 from spotkeeper.gcp.http_calls import HttpCalls
@@ -97,7 +97,7 @@ def test_any_price_of_the_live_catalog_is_a_rate_or_reported(
     assert "not in USD" in refusal
 
 
-HISTORY = InstanceHistory("http://127.0.0.1:9", shapes(), timedelta(0))
+HISTORY = AssetHistory("http://127.0.0.1:9", shapes(), timedelta(0))
 WINDOW = {"start_time": NOON, "end_time": NOON + timedelta(hours=1)}
 
 
@@ -108,7 +108,9 @@ def observations(data: Any, window: dict[str, Any]) -> None:  # noqa: ANN401 (an
     asset_v1.TemporalAsset.pb(version).asset.resource.data.CopyFrom(struct)
     HISTORY._versions = lambda *_: iter([version])  # type: ignore[method-assign]  # noqa: SLF001 (there is no other way in)
     uptime = Uptime(KEY, "trainer", NOON, 60.0)
-    for observation in or_unavailable("C", lambda: list(HISTORY.observations(KEY.project_id, [uptime], nothing))) or ():
+    now = NOON + timedelta(minutes=67)
+    found = or_unavailable("C", lambda: list(HISTORY.observations(KEY.project_id, [uptime], now, nothing)))
+    for observation in found or ():
         assert observation.first_seen.tzinfo is UTC
         assert observation.instance.name
 

@@ -139,7 +139,7 @@ class Cloud:
             ledger=self.ledger,
             inventory=self.ledger,
             alerts=FakeAlerts(self),
-            assets=FakeAssets(self) if self.settings.asset_history else None,
+            histories=[FakeAssets(self)] if self.settings.asset_history else [],
             stopwatch=lambda: timedelta(seconds=next(shown)),
         )
 
@@ -229,8 +229,12 @@ class FakeAssets:
     """Cloud Asset Inventory: every VM that ran, deleted or not, as it was in the hour asked about."""
 
     cloud: Cloud
+    name: str = "asset history"
+    retention: timedelta = timedelta(days=35)
 
-    def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
+    def observations(
+        self, project_id: str, uptimes: Sequence[Uptime], now: datetime, report: Report
+    ) -> Iterator[Observation]:
         """Yield what is on record of these instances."""
         self.cloud.fail("assets", project_id)
         if ("assets", project_id) in self.cloud.partial:
@@ -240,9 +244,7 @@ class FakeAssets:
         for vm in self.cloud.vms:
             for uptime in uptimes:
                 if uptime.key == vm.key and vm.in_asset_history:
-                    yield Observation(
-                        vm.instance(uptime.hour), uptime.hour, min(vm.deleted or at(999), uptime.hour + HOUR)
-                    )
+                    yield Observation(vm.instance(uptime.hour), uptime.hour, min(vm.deleted or now, now))
 
 
 @dataclass(frozen=True, slots=True)

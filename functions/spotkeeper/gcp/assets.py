@@ -1,7 +1,9 @@
 """Cloud Asset Inventory: instances that were created and deleted between two scans; it keeps 35 days."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import batched, groupby
 from typing import Any
 
@@ -13,7 +15,8 @@ from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, is
 from spotkeeper.gcp.compute.instances import to_instance
 from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.http_calls import parse_each
-from spotkeeper.periods import HOUR
+from spotkeeper.logs import log_event
+from spotkeeper.periods import HOUR, spans
 from spotkeeper.ports import Report
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.uptime import Uptime
@@ -21,8 +24,17 @@ from spotkeeper.tracking.uptime import Uptime
 ASSETS_PER_CALL = 100
 """The limit of batchGetAssetsHistory on names per call."""
 
+WINDOW_HOURS = 4
+"""The most hours of one call: a name that is used again and again has an answer of all instances in the window."""
 
-class InstanceHistory:
+MARGIN = timedelta(minutes=10)
+"""How much longer than its hours a window is: uptime is counted up to a minute late, and a version recorded later."""
+
+MAX_SPLIT_CALLS = 100
+"""The most calls that unknown assets may cost in one request; what is left then is requested by the next run."""
+
+
+class AssetHistory:
     """Reads the recorded versions of instances."""
 
     def __init__(self, endpoint: str | None, shapes: Shapes, retry_timeout: timedelta) -> None:
@@ -34,29 +46,33 @@ class InstanceHistory:
         self._shapes = shapes
         self._retry = retry(retry_timeout)
 
-    def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
+    def observations(
+        self, project_id: str, uptimes: Sequence[Uptime], now: datetime, report: Report
+    ) -> Iterator[Observation]:
         """Yield each version of these instances in their hours, as an observation over the time it held.
 
-        The version that still holds ends in the year 2262 or has no end: it was observed to the end of the hours, and
-        no longer, so that a later observation of a change counts.
+        The version that still holds ends in the year 2262 or has no end: it was observed to the end of the window, now
+        at the latest, so that a later observation of a change counts.
         """
-        names = sorted({_asset_name(uptime) for uptime in uptimes})
         keys = {uptime.key for uptime in uptimes}
-        end = max(uptime.hour for uptime in uptimes) + HOUR
-        window = asset_v1.TimeWindow(start_time=min(uptime.hour for uptime in uptimes), end_time=end)
-        for some in batched(names, ASSETS_PER_CALL, strict=False):
-            versions = self._versions(project_id, some, window)
-            existing = (version for version in versions if not version.deleted)
-            found = parse_each(existing, lambda version: self._observation(project_id, version, end, report), report)
-            yield from _merged(
-                observation
-                for observation in found
-                if observation.instance.key in keys
-                and observation.instance.shape.machine_type not in self._shapes.unread
-            )
+        splits = _Splits()
+        for hours in spans((uptime.hour for uptime in uptimes), WINDOW_HOURS):
+            names = sorted({_asset_name(uptime) for uptime in uptimes if uptime.hour in hours})
+            end = min(hours[-1] + HOUR + MARGIN, now)
+            window = asset_v1.TimeWindow(start_time=hours[0] - MARGIN, end_time=end)
+            for some in batched(names, ASSETS_PER_CALL, strict=False):
+                versions = self._versions(project_id, some, window, splits)
+                existing = (version for version in versions if not version.deleted)
+                found = parse_each(existing, partial(self._observation, project_id, end, report), report)
+                yield from _merged(
+                    observation
+                    for observation in found
+                    if observation.instance.key in keys
+                    and observation.instance.shape.machine_type not in self._shapes.unread
+                )
 
     def _versions(
-        self, project_id: str, names: Sequence[str], window: asset_v1.TimeWindow
+        self, project_id: str, names: Sequence[str], window: asset_v1.TimeWindow, splits: "_Splits"
     ) -> Iterator[asset_v1.TemporalAsset]:
         """The history of these assets. An unknown asset fails the whole call; then each half is requested."""
         request = asset_v1.BatchGetAssetsHistoryRequest(
@@ -74,11 +90,14 @@ class InstanceHistory:
             yield from response.assets
         elif len(names) > 1:
             middle = len(names) // 2
-            yield from self._versions(project_id, names[:middle], window)
-            yield from self._versions(project_id, names[middle:], window)
+            for half in (names[:middle], names[middle:]):
+                if splits.take():
+                    yield from self._versions(project_id, half, window, splits)
+                else:
+                    log_event("assets left to the next run", project_id=project_id, assets=len(half))
 
     def _observation(
-        self, project_id: str, version: asset_v1.TemporalAsset, end: datetime, report: Report
+        self, project_id: str, end: datetime, report: Report, version: asset_v1.TemporalAsset
     ) -> Observation:
         with translate_errors("Cloud Asset Inventory"):
             found = MessageToDict(asset_v1.Resource.pb(version.asset.resource).data)
@@ -86,6 +105,17 @@ class InstanceHistory:
             instance = to_instance(project_id, found, self._shapes, report)
             last_seen = min(window.end_time.astimezone(UTC), end) if window.end_time else end
             return Observation(instance, window.start_time.astimezone(UTC), last_seen)
+
+
+@dataclass(slots=True)
+class _Splits:
+    """How many calls may still be made because an asset is unknown."""
+
+    left: int = MAX_SPLIT_CALLS
+
+    def take(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
 
 
 def _merged(observations: Iterable[Observation]) -> Iterator[Observation]:

@@ -1,8 +1,10 @@
 """The composition root of the tracker: its ports on the real services."""
 
 import time
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from spotkeeper.gcp.alert_channel import PubSubAlertChannel
 from spotkeeper.gcp.bigquery.jobs import Jobs
@@ -10,12 +12,17 @@ from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.compute.preemptions import ComputePreemptions
 from spotkeeper.gcp.monitoring import MonitoringUptime, metric_client
+from spotkeeper.periods import HOUR
 from spotkeeper.ports import Report
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Ports
 from spotkeeper.tracking.settings import TrackerSettings
 from spotkeeper.tracking.uptime import Uptime
+
+ASSET_RETENTION = timedelta(days=35) - HOUR
+"""Cloud Asset Inventory keeps 35 days, and refuses a window that begins earlier; the hour is spare.
+https://cloud.google.com/asset-inventory/docs/reference/rest/v1/TopLevel/batchGetAssetsHistory"""
 
 
 def tracker_ports(settings: TrackerSettings) -> Ports:
@@ -35,7 +42,7 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
         alerts=PubSubAlertChannel(
             metrics if settings.custom_metrics else None, settings.project_id, settings.budgets, retry_timeout
         ),
-        assets=_AssetsWhenMissing(endpoints.assets, instances, retry_timeout) if settings.asset_history else None,
+        histories=list(_histories(settings, instances, retry_timeout)),
         stopwatch=lambda: timedelta(seconds=time.monotonic()),
     )
 
@@ -51,14 +58,36 @@ class _CatalogWhenDue:
         return BillingCatalog(self._endpoint, self._retry_timeout).read()
 
 
-class _AssetsWhenMissing:
-    def __init__(self, endpoint: str | None, instances: ComputeInstances, retry_timeout: timedelta) -> None:
-        self._endpoint = endpoint
-        self._instances = instances
-        self._retry_timeout = retry_timeout
+class _History(Protocol):
+    def observations(
+        self, project_id: str, uptimes: Sequence[Uptime], now: datetime, report: Report
+    ) -> Iterator[Observation]: ...
 
-    def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
-        from spotkeeper.gcp.assets import InstanceHistory  # noqa: PLC0415 (a second that most runs do not need)
 
-        history = InstanceHistory(self._endpoint, self._instances.shapes, self._retry_timeout)
-        return history.observations(project_id, uptimes, report)
+@dataclass(slots=True)
+class _HistoryWhenNeeded:
+    """A history that is connected when it is first asked: most runs know every instance."""
+
+    name: str
+    retention: timedelta
+    connect: Callable[[], _History]
+    connected: _History | None = None
+
+    def observations(
+        self, project_id: str, uptimes: Sequence[Uptime], now: datetime, report: Report
+    ) -> Iterator[Observation]:
+        if self.connected is None:
+            self.connected = self.connect()
+        return self.connected.observations(project_id, uptimes, now, report)
+
+
+def _histories(
+    settings: TrackerSettings, instances: ComputeInstances, retry_timeout: timedelta
+) -> Iterator[_HistoryWhenNeeded]:
+    def assets() -> _History:
+        from spotkeeper.gcp.assets import AssetHistory  # noqa: PLC0415 (a second that most runs do not need)
+
+        return AssetHistory(settings.endpoints.assets, instances.shapes, retry_timeout)
+
+    if settings.asset_history:
+        yield _HistoryWhenNeeded("asset history", ASSET_RETENTION, assets)

@@ -59,11 +59,26 @@ class PreemptionReader(Protocol):
         ...
 
 
-class AssetHistory(Protocol):
-    """Cloud Asset Inventory: instances that were created and deleted between two scans."""
+class InstanceHistory(Protocol):
+    """A service that recorded instances which Compute Engine lists no more.
 
-    def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
-        """Yield the recorded versions of these instances; raises UnavailableError."""
+    `name` is the source of its gaps. It knows nothing of an hour that began before `retention`.
+    """
+
+    @property
+    def name(self) -> str:
+        """What a gap calls the service."""
+        ...
+
+    @property
+    def retention(self) -> timedelta:
+        """How long it keeps what it recorded."""
+        ...
+
+    def observations(
+        self, project_id: str, uptimes: Sequence[Uptime], now: datetime, report: Report
+    ) -> Iterator[Observation]:
+        """Yield what is on record of these instances in their hours, up to now; raises UnavailableError."""
         ...
 
 
@@ -133,7 +148,7 @@ class AlertChannel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """All ports of the tracker; `stopwatch` is monotonic."""
+    """All ports of the tracker; `histories` are asked one after another, `stopwatch` is monotonic."""
 
     uptime: UptimeReader
     instances: InstanceReader
@@ -142,5 +157,5 @@ class Ports:
     ledger: Ledger
     inventory: InventoryReader
     alerts: AlertChannel
-    assets: AssetHistory | None
+    histories: Sequence[InstanceHistory]
     stopwatch: Callable[[], timedelta]

@@ -24,7 +24,7 @@ from spotkeeper.tracking.backlog import (
     projects_of,
 )
 from spotkeeper.tracking.costs import cost_row
-from spotkeeper.tracking.identify import identify
+from spotkeeper.tracking.identify import RESOLVE_WITHIN, Identification
 from spotkeeper.tracking.inventory import Inventory, Observation
 from spotkeeper.tracking.ports import Ports, Stage
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRuns, Summary
@@ -64,7 +64,9 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
         log_event("nothing to do: every closed hour is complete", run_id=run_id, latest_hour=latest)
         return Summary(run_id)
     lost = _lost(settings, request, states)
-    hours = HourRuns(run_id, (*lost, *backlog), request.now)
+    catch_up = timedelta(hours=settings.catch_up_hours)
+    resolving = min(RESOLVE_WITHIN, catch_up) if ports.histories else timedelta(0)
+    hours = HourRuns(run_id, (*lost, *backlog), request.now, resolving)
     # Without a later scan there is no later observation: a first or punctual run needs none of the inventory.
     scanned_later = backlog.keys() != {latest} or latest in {state.hour for state in states}
     # A budget that was passed in an hour that is caught up on is notified, though its day or month may be over.
@@ -142,7 +144,10 @@ class _Run:
                 else:
                     self._record_cost(instance, uptime, history)
             self._record_preemptions(project_id, hours)
-        for uptime, instance in identify(unknown, self.ports.inventory, self.ports.assets, self.hours, self.stage.add):
+        identification = Identification(
+            self.ports.inventory, self.ports.histories, self.hours, self.now, self._is_late, self.stage.add
+        )
+        for uptime, instance in identification.identify(unknown):
             if instance is None:
                 self.hours[uptime.hour].unresolved.append(uptime)
             else:

@@ -44,8 +44,9 @@ class HourReading:
 class Completeness(StrEnum):
     """How complete the record of one project in one hour is.
 
-    A provisional hour has just closed: it is read once more, for points that come late. A final one lacks something
-    that no run can fill any more.
+    A provisional hour has just closed, and is read once more for points that come late, or holds uptime without an
+    identity, and is read again while sources may still learn of it. A final one lacks something that no run can fill
+    any more.
     """
 
     PROVISIONAL = "provisional"
@@ -76,12 +77,16 @@ class Unpriced:
 
 @dataclass(slots=True)
 class HourRun:
-    """One hour of one run, as it is recorded in `tracker_runs`; `projects` are those recorded in full."""
+    """One hour of one run, as it is recorded in `tracker_runs`; `projects` are those recorded in full.
+
+    `resolving` is whether later runs ask again who ran in it, where that is not known.
+    """
 
     run_id: str
     hour: datetime
     recorded_at: datetime
     provisional: bool = False
+    resolving: bool = False
     prices_as_of: datetime | None = None
     projects: frozenset[str] = frozenset()
     rows: int = 0
@@ -132,22 +137,30 @@ class HourRun:
         without_gaps = self.without_gaps(projects)
         final = {gap.project_id for gap in self.gaps if gap.final}
         for project_id in sorted(projects):
+            uptimes = unresolved[project_id]
             if project_id not in without_gaps:
                 state = Completeness.INCOMPLETE
-            elif self.provisional:
+            elif self.provisional or (self.resolving and uptimes):
                 state = Completeness.PROVISIONAL
             else:
                 state = Completeness.FINAL if final & {"", project_id} else Completeness.COMPLETE
-            uptimes = unresolved[project_id]
             yield ProjectHour(project_id, self.hour, state, len(uptimes), _hours(uptimes))
 
 
 class HourRuns:
-    """The hours of one run, in order, and the gaps met while they are read; the latest closed hour is provisional."""
+    """The hours of one run, in order, and the gaps met while they are read.
 
-    def __init__(self, run_id: str, hours: Iterable[datetime], recorded_at: datetime) -> None:
+    The latest closed hour is provisional. Later runs ask again who ran in an hour that is not older than `resolving`.
+    """
+
+    def __init__(
+        self, run_id: str, hours: Iterable[datetime], recorded_at: datetime, resolving: timedelta = timedelta(0)
+    ) -> None:
         latest = latest_closed_hour(recorded_at)
-        self._hours = {hour: HourRun(run_id, hour, recorded_at, hour == latest) for hour in sorted(hours)}
+        self._hours = {
+            hour: HourRun(run_id, hour, recorded_at, hour == latest, latest - hour < resolving)
+            for hour in sorted(hours)
+        }
 
     def __getitem__(self, hour: datetime) -> HourRun:
         """Return the run of one hour."""
@@ -159,7 +172,7 @@ class HourRuns:
 
     def record_gap(self, hours: Iterable[datetime], gap: Gap) -> None:
         """Log a gap and record it once in each of the hours."""
-        event = "hours lost" if gap.final else "incomplete"
+        event = "final gap" if gap.final else "incomplete"
         log_event(event, logging.WARNING, source=gap.source, project_id=gap.project_id, detail=gap.detail)
         for hour in hours:
             if gap not in self._hours[hour].gaps:

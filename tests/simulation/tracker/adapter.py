@@ -90,14 +90,25 @@ class _Services:
                     operation = f"{vm.instance_id}-{number}"
                     yield Preemption(key, vm.name, operation, operation, run.end)
 
-    def observations(self, project_id: str, uptimes: Sequence[Uptime], report: Report) -> Iterator[Observation]:
+    @property
+    def name(self) -> str:
+        """Cloud Asset Inventory, the one history of a world."""
+        return "asset history"
+
+    @property
+    def retention(self) -> timedelta:
+        """How long it keeps what it recorded."""
+        return timedelta(days=35)
+
+    def observations(
+        self, project_id: str, uptimes: Sequence[Uptime], now: datetime, report: Report
+    ) -> Iterator[Observation]:
         """Yield the versions that Cloud Asset Inventory has of these VMs."""
         self._open(project_id, Service.ASSETS)
         wanted = {uptime.key for uptime in uptimes}
-        end = max(uptime.hour for uptime in uptimes) + HOUR
         names = dict.fromkeys((uptime.instance_name, uptime.key.zone) for uptime in uptimes)
         versions = (each for name, zone in names for each in self.world.history(project_id, name, zone, self.now))
-        observations = parse_each(versions, lambda version: self._observation(version, end, report), report)
+        observations = parse_each(versions, lambda version: self._observation(version, now, report), report)
         return (observation for observation in observations if observation.instance.key in wanted)
 
     def read(self) -> CatalogReading:
@@ -111,7 +122,7 @@ class _Services:
         return Sighting(instance, run.start if run else None)
 
     def _observation(self, version: Version, end: datetime, report: Report) -> Observation:
-        """A version that still holds was observed to the end of the hours that were asked for."""
+        """A version that still holds was observed until now."""
         described = resource(version.vm, version.start)
         instance = to_instance(version.vm.project_id, described, self._shapes, report)
         return Observation(instance, version.start, min(version.end or end, end))
@@ -349,7 +360,7 @@ class Tracker:
             ledger=self.tables,
             inventory=self.tables,
             alerts=self.tables,
-            assets=services if self.asset_history else None,
+            histories=[services] if self.asset_history else [],
             stopwatch=lambda: timedelta(0),
         )
         try:
