@@ -8,7 +8,7 @@ from tests.bench.rows import Row
 from tests.bench.tracker import against_reading
 
 SMALL, LARGE = 10_000, 100_000
-_MOST_MIB, _MOST_GROWTH = 512, 11
+_MOST_MIB, _MOST_GROWTH = 250, 11
 
 
 def rows() -> Sequence[Row]:
@@ -40,7 +40,7 @@ def rows() -> Sequence[Row]:
 def _runs(stack: Load) -> tuple[float, float, Requests]:
     """The best time of a run that reads no prices, the peak of its fresh process, and what a run asks of BigQuery."""
     reading = Reading(stack.settings)
-    for number in range(3):
+    for number in range(4):
         reading.parsed(hour(number))
     stack.track([0])
     before = stack.requests()

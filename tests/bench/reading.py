@@ -1,4 +1,4 @@
-"""Reading the pages that the tracker reads and throwing them away: by Google's client libraries, and without them."""
+"""Reading the pages that a run reads and discarding them: by Google's client libraries, and without them."""
 
 import json
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 from spotkeeper.gcp.client_calls import insecure_channel
 from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.monitoring import metric_client, uptime_request
+from spotkeeper.periods import HOUR
 
 RETRY_TIMEOUT = timedelta(minutes=1)
 _LIST = "/google.monitoring.v3.MetricService/ListTimeSeries"
@@ -31,7 +32,7 @@ class _Query(HTTPAdapter):
 
 
 class Reading:
-    """The uptime of some hours and all instances, of all projects of a fleet."""
+    """What a run reads of a fleet: the uptime of an hour and of the one before, and all instances, of all projects."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         """Prepare to read what the tracker reads under these settings."""
@@ -56,7 +57,7 @@ class Reading:
             request = compute_v1.AggregatedListInstancesRequest(project=project_id, max_results=size)
             for _ in self._compute.aggregated_list(request=request, timeout=60.0).pages:
                 pass
-            for _ in self._metrics.list_time_series(request=uptime_request(project_id, [hour])).pages:
+            for _ in self._metrics.list_time_series(request=uptime_request(project_id, _both(hour))).pages:
                 pass
 
     def parsed(self, hour: datetime) -> int:
@@ -75,7 +76,7 @@ class Reading:
                 return read
 
     def _metric_bytes(self, project_id: str, hour: datetime) -> int:
-        request: Any = monitoring_v3.ListTimeSeriesRequest.pb(uptime_request(project_id, [hour]))
+        request: Any = monitoring_v3.ListTimeSeriesRequest.pb(uptime_request(project_id, _both(hour)))
         response: Any = monitoring_v3.ListTimeSeriesResponse.pb()
         read = 0
         while True:
@@ -84,3 +85,8 @@ class Reading:
             request.page_token = response.FromString(page).next_page_token
             if not request.page_token:
                 return read
+
+
+def _both(hour: datetime) -> list[datetime]:
+    """The hours whose uptime the run of an hour reads: those before the fleet's first are read too, and are empty."""
+    return [hour - HOUR, hour]
