@@ -129,9 +129,9 @@ class HttpCalls:
             found = _writable(response.json(), response.data)
         except (HTTPError, GoogleAuthError, ValueError, RecursionError) as error:
             return None, _Failure(f"{type(error).__name__}: {error}", transient=isinstance(error, _TRANSIENT_ERRORS))
-        return (found if isinstance(found, dict) else None), _Failure(
-            f"unexpected response: {str(found)[:200]} is not a JSON object"
-        )
+        if isinstance(found, dict):
+            return found, _NO_FAILURE
+        return None, _Failure(f"unexpected response: {str(found)[:200]} is not a JSON object")
 
 
 def _writable(found: object, body: bytes) -> object:
@@ -187,6 +187,9 @@ class _Failure(NamedTuple):
     status: int = 0
     transient: bool = False
     disabled_service: str = ""
+
+
+_NO_FAILURE = _Failure("")
 
 
 def _transient(response: BaseHTTPResponse) -> bool:
