@@ -1,4 +1,4 @@
-# Who is told of alerts.
+# Notification channels of the alerts.
 
 resource "google_monitoring_notification_channel" "email" {
   for_each = toset(var.notification_emails)

@@ -383,7 +383,7 @@ run "everything_at_once" {
       contains(keys(google_project_service.used), "billingbudgets.googleapis.com"),
       contains(keys(google_project_service.used), "cloudasset.googleapis.com"),
     ])
-    error_message = "All channels are told of all alerts, and the APIs of the options are switched on."
+    error_message = "Every channel receives every alert, and the APIs of the options are enabled."
   }
 }
 

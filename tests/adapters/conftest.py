@@ -118,12 +118,12 @@ class Enforcer:
     ) -> Verdict:
         """Take a message of Cloud Billing about a budget of 1000 USD, which was published at a time of the fleet."""
         body = {"budgetDisplayName": "Spot", "costAmount": cost, "budgetAmount": 1000, "costIntervalStart": start}
-        told = {"budgetId": self.budget_id, "billingAccountId": "account", "schemaVersion": "1.0"}
+        required = {"budgetId": self.budget_id, "billingAccountId": "account", "schemaVersion": "1.0"}
         envelope = {
             "data": base64.b64encode(json.dumps({**body, "currencyCode": "USD"}).encode()).decode(),
             "messageId": f"{self.budget_id}-{message_id}",
             "publishTime": at.isoformat().replace("+00:00", "Z"),
-            "attributes": {**told, **{name.replace("_", "-"): value for name, value in attributes.items()}},
+            "attributes": {**required, **{name.replace("_", "-"): value for name, value in attributes.items()}},
         }
         notification = read_notification({"message": envelope})
         return enforce(self.settings, self.ports, uuid.uuid4().hex, notification, received_at or at)
@@ -190,8 +190,12 @@ def make_enforcer(stack: Stack, enforcer_dataset: str) -> Iterator[MakeEnforcer]
         budget_id = f"budget-{next(_numbers)}"
         scope = {"projects": [project_id], "labels": labels, "steps": ALL_PRIORITIES, "max_stops_per_alert": 20}
         policy = {"budgets": {budget_id: {**scope, **rule}}, **(shared or {})}
-        told = {"DATASET": enforcer_dataset, "RETRY_TIMEOUT_SECONDS": "2", "ENFORCEMENT_POLICY": json.dumps(policy)}
-        settings = EnforcerSettings.from_mapping({**stack.settings, **told, **(variables or {})})
+        overrides = {
+            "DATASET": enforcer_dataset,
+            "RETRY_TIMEOUT_SECONDS": "2",
+            "ENFORCEMENT_POLICY": json.dumps(policy),
+        }
+        settings = EnforcerSettings.from_mapping({**stack.settings, **overrides, **(variables or {})})
         return Enforcer(stack, settings, enforcer_ports(settings), budget_id)
 
     stack.control("POST", "reset")

@@ -26,15 +26,15 @@ class Wire(AuthorizedHttp):
 class Answers(HttpCalls):
     """Answers every call with what a function says of its path."""
 
-    def __init__(self, told: Callable[[str], Any]) -> None:
-        self.told = told
+    def __init__(self, response_to: Callable[[str], Any]) -> None:
+        self.response_to = response_to
 
     def call(
         self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         assert method
         assert body is None or query is None
-        found: dict[str, Any] = self.told(path)
+        found: dict[str, Any] = self.response_to(path)
         return found
 
 

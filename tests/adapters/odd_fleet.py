@@ -123,7 +123,7 @@ def vm(
     machine_type: str = "n2-standard-2",
     run: bool = True,
 ) -> Vm:
-    """Return a Spot VM that runs all the time; one without a run is up, and its uptime is told by others."""
+    """Return a Spot VM that runs all the time; one without a run is up, and its uptime is served elsewhere."""
     return Vm(
         project_id=OWNER.project_id,
         zone=ZONE,

@@ -75,7 +75,7 @@ def test_the_live_catalog_is_checked_as_the_saved_one_is(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("command", [ASKED, ("catalog-check",), ("price", "--all"), ("catalog-save", "catalog.json")])
-def test_a_catalog_that_is_down_is_told_in_one_sentence(
+def test_a_catalog_that_is_down_is_reported_in_one_sentence(
     cloud: Cloud,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -87,9 +87,9 @@ def test_a_catalog_that_is_down_is_told_in_one_sentence(
 
     code = main(command)
 
-    told = capsys.readouterr()
-    assert (code, told.out, told.err.count("\n")) == (2, "", 1)
-    assert told.err.startswith("spotkeeper: Cloud Billing Catalog: Forbidden: 403")
+    output = capsys.readouterr()
+    assert (code, output.out, output.err.count("\n")) == (2, "", 1)
+    assert output.err.startswith("spotkeeper: Cloud Billing Catalog: Forbidden: 403")
     assert list(tmp_path.iterdir()) == []
 
 

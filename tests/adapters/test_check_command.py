@@ -20,8 +20,8 @@ from tests.adapters.conftest import Tracker, new_dataset, new_tracker
 
 LAST_HOUR = 1
 
-type Told = tuple[int, list[str], str]
-type Checked = Callable[..., Told]
+type Output = tuple[int, list[str], str]
+type Checked = Callable[..., Output]
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +50,11 @@ def checked(stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     monkeypatch.setenv("BIGQUERY_ENDPOINT", stack.bigquery)
     monkeypatch.setenv("RETRY_TIMEOUT_SECONDS", "1")
 
-    def run(dataset: str, at: datetime) -> Told:
+    def run(dataset: str, at: datetime) -> Output:
         project = stack.settings["PROJECT_ID"]
         code = main(["check", "--project", project, "--dataset", dataset, "--at", rfc3339(at)])
-        told = capsys.readouterr()
-        return code, told.out.splitlines(), told.err
+        output = capsys.readouterr()
+        return code, output.out.splitlines(), output.err
 
     return run
 
@@ -103,7 +103,7 @@ def test_of_many_rows_the_first_three_are_shown_and_all_are_counted(recorded: Tr
     assert lines[-1].startswith("check: FAILED: ")
 
 
-def test_views_and_tables_that_are_not_there_are_told_in_one_sentence(stack: Stack, checked: Checked) -> None:
+def test_missing_views_and_tables_are_reported_in_one_sentence(stack: Stack, checked: Checked) -> None:
     with new_dataset(stack, "without_views") as dataset:
         code, _, error = checked(dataset, FLEET_START)
         stack.client().delete_table(bigquery.DatasetReference(HOME_PROJECT, dataset).table("spot_prices"))
@@ -116,16 +116,16 @@ def test_views_and_tables_that_are_not_there_are_told_in_one_sentence(stack: Sta
     assert "spot_prices" in without_table[2]
 
 
-def test_a_bigquery_that_is_not_there_is_told_in_one_sentence(
+def test_an_unreachable_bigquery_is_reported_in_one_sentence(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BIGQUERY_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("RETRY_TIMEOUT_SECONDS", "0")
 
     assert main(["check", "--project", "some-project"]) == 2
-    told = capsys.readouterr()
-    assert (told.out, told.err.count("\n")) == ("", 1)
-    assert told.err.startswith("spotkeeper: BigQuery, check cost_is_price_times_hours: ")
+    output = capsys.readouterr()
+    assert (output.out, output.err.count("\n")) == ("", 1)
+    assert output.err.startswith("spotkeeper: BigQuery, check cost_is_price_times_hours: ")
 
 
 def test_away_from_a_checkout_the_command_says_what_it_lacks(tmp_path: Path) -> None:

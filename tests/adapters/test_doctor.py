@@ -467,7 +467,7 @@ PROBLEMS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
         DEPLOY,
     ),
 }
-"""What goes wrong: how, of what part it is told, how the sentence begins, and the command."""
+"""Each problem: its cause, the part it is reported for, how the sentence begins, and the command."""
 
 CHANGED = ("budget_notifications", "spot_vm_costs", "tracker_runs")
 """The tables whose rows a test changes."""
@@ -532,11 +532,11 @@ COMMANDS = sorted({fix for *_, fix in (*PROBLEMS.values(), *IN_PLACE.values())})
 
 @needs_gcloud
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("gcloud ")])
-def test_gcloud_has_every_command_and_flag_that_is_told(command: str) -> None:
+def test_gcloud_has_every_command_and_flag_that_is_printed(command: str) -> None:
     assert unknown(command.partition(" && ")[0].removeprefix("gcloud ")) == []
 
 
-def test_every_other_command_that_is_told_is_one_of_ours() -> None:
+def test_every_other_command_that_is_printed_is_one_of_ours() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     ours = [command for command in COMMANDS if not command.startswith("gcloud ")]
     made = {command.removeprefix("make ") for command in ours if command.startswith("make ")}
@@ -570,7 +570,7 @@ def test_a_dataset_that_is_not_there_is_one_problem(doctor: Doctor, platform: Pl
     assert found.of("problem") == [("dataset", f"There is no dataset {HOME_PROJECT}.nowhere.", DEPLOY)]
 
 
-def test_without_a_budget_that_reports_the_command_to_connect_the_only_one_is_told(
+def test_without_a_budget_that_reports_the_command_to_connect_the_only_one_is_printed(
     doctor: Doctor, dataset: str, platform: Platform
 ) -> None:
     no_budget_reports(platform.resources)
@@ -685,7 +685,7 @@ def test_a_bigquery_that_is_down_leaves_the_rest_known(
     assert {"hours", "last run", "last notification", "last plan"} <= {each[0] for each in found.of("unknown")}
 
 
-def test_a_google_cloud_that_is_not_there_is_told_in_one_sentence(
+def test_an_unreachable_google_cloud_is_reported_in_one_sentence(
     doctor: Doctor, dataset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLATFORM_ENDPOINT", "http://127.0.0.1:9")
@@ -696,7 +696,7 @@ def test_a_google_cloud_that_is_not_there_is_told_in_one_sentence(
     assert found.error.startswith("spotkeeper: Resource Manager: ")
 
 
-def test_a_project_that_one_may_not_see_is_told_in_one_sentence(
+def test_a_project_that_may_not_be_read_is_reported_in_one_sentence(
     doctor: Doctor, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert doctor is not None

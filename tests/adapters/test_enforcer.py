@@ -77,9 +77,9 @@ def test_a_drill_records_the_permissions_that_are_missing_and_stops_nothing(
 
     enforcer.deliver("1", NOW, spotkeeper_drill="1")
 
-    [told] = enforcer.notifications()
-    assert (told["drill"], told["mode"], told["stops"]) == (True, "dry_run", 2)
-    assert told["missing_permissions"] == ["research-ml: compute.instances.stop"]
+    [notification] = enforcer.notifications()
+    assert (notification["drill"], notification["mode"], notification["stops"]) == (True, "dry_run", 2)
+    assert notification["missing_permissions"] == ["research-ml: compute.instances.stop"]
     assert enforcer.names("planned") == DISTILL_VMS
     assert enforcer.stopped() == []
 
@@ -103,8 +103,8 @@ def test_a_drill_misses_nothing_where_the_function_has_what_terraform_grants(
 
     enforcer.deliver("1", NOW, spotkeeper_drill="1")
 
-    [told] = enforcer.notifications()
-    assert (told["stops"], told["missing_permissions"]) == (2, [])
+    [notification] = enforcer.notifications()
+    assert (notification["stops"], notification["missing_permissions"]) == (2, [])
 
 
 def test_members_of_groups_are_stopped_through_their_group_and_stay_so(
@@ -303,8 +303,8 @@ def test_a_zone_that_does_not_answer_is_a_recorded_gap(stack: Stack, make_enforc
 
     enforcer.deliver("1", NOW)
 
-    [told] = enforcer.notifications()
-    assert "Compute Engine: us-east1-b does not answer" in told["gaps"]
+    [notification] = enforcer.notifications()
+    assert "Compute Engine: us-east1-b does not answer" in notification["gaps"]
     assert enforcer.stopped() == []
     assert {row["reason"] for row in enforcer.events()} == {
         "part of the fleet could not be read: only low priority may be stopped"

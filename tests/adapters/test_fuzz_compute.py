@@ -170,26 +170,26 @@ def test_an_instance_of_any_fields_is_understood_or_refused(found: dict[str, Any
 @given(spoilt(MACHINE_TYPE) | st.dictionaries(st.sampled_from(sorted(MACHINE_TYPE)), any_json))
 @example(MACHINE_TYPE | {"guestCpus": float("nan")})
 def test_any_description_of_a_machine_type_is_understood_or_reported(described: dict[str, Any]) -> None:
-    told: list[str] = []
+    reports: list[str] = []
     unknown = {**INSTANCE, "machineType": f"{ZONE}/machineTypes/n9-standard-4", "guestAccelerators": []}
 
-    vm = to_spot_vm("my-project-1", unknown, shapes(MACHINE_TYPE | described), told.append)
+    vm = to_spot_vm("my-project-1", unknown, shapes(MACHINE_TYPE | described), reports.append)
 
     check_instance(vm.instance)
-    assert all("Compute Engine" in each for each in told)
+    assert all("Compute Engine" in each for each in reports)
 
 
 @given(
     spoilt(INSTANCES) | st.dictionaries(st.sampled_from(sorted(INSTANCES)), any_json).map(lambda odd: INSTANCES | odd)
 )
 def test_any_page_of_instances_is_listed_or_refused(found: dict[str, Any]) -> None:
-    told: list[str] = []
+    reports: list[str] = []
     listed = or_unavailable(
-        "Compute Engine", lambda: list(InstanceList(Answers(lambda _: found), "id").items("p", told.append))
+        "Compute Engine", lambda: list(InstanceList(Answers(lambda _: found), "id").items("p", reports.append))
     )
 
     assert all(isinstance(each, dict) for each in listed or ())
-    assert all(each.startswith("Compute Engine: ") for each in told)
+    assert all(each.startswith("Compute Engine: ") for each in reports)
 
 
 @given(spoilt(OPERATIONS) | st.dictionaries(st.sampled_from(sorted(OPERATION)), any_json))

@@ -137,28 +137,28 @@ RECORDS = Records(frozenset(), None, [], Prices(0, 0, 0), None, {}, None, None)
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Any]:
     """What all services say of a healthy deployment, by path."""
-    told: dict[str, Any] = {}
+    responses: dict[str, Any] = {}
     with Platform(HERE.project_id, "us-central1", HERE.dataset, NOON) as served:
         reader = PlatformReader(HERE, served.url, timedelta(seconds=1))
         for name, calls in reader._services.items():  # noqa: SLF001 (there is no other way in)
-            reader._services[name] = Recorded(calls, told)  # noqa: SLF001 (as above)
+            reader._services[name] = Recorded(calls, responses)  # noqa: SLF001 (as above)
         reader.read(NOON)
-    return told
+    return responses
 
 
 class Recorded(HttpCalls):
     """Keeps what a service answers."""
 
-    def __init__(self, calls: HttpCalls, told: dict[str, Any]) -> None:
-        self.calls, self.told = calls, told
+    def __init__(self, calls: HttpCalls, responses: dict[str, Any]) -> None:
+        self.calls, self.responses = calls, responses
 
     def call(self, method: str, path: str, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 (as HttpCalls takes it)
-        self.told[path] = self.calls.call(method, path, **asked)
-        found: dict[str, Any] = self.told[path]
+        self.responses[path] = self.calls.call(method, path, **asked)
+        found: dict[str, Any] = self.responses[path]
         return found
 
 
-def told(answer: Callable[[str], Any]) -> list[str] | None:
+def finding_lines(answer: Callable[[str], Any]) -> list[str] | None:
     """What the doctor says of a deployment."""
     reader = PlatformReader(HERE, "http://127.0.0.1:9", timedelta(0))
     reader._services = dict.fromkeys(HOSTS, Answers(answer))  # noqa: SLF001 (there is no other way in)
@@ -171,39 +171,39 @@ def told(answer: Callable[[str], Any]) -> list[str] | None:
 
 
 def test_the_recorded_answers_are_of_a_healthy_deployment(answers: dict[str, Any]) -> None:
-    said = told(answers.__getitem__) or []
+    said = finding_lines(answers.__getitem__) or []
 
     assert len(answers) > 12
     assert not any("unexpected response" in line for line in said)
 
 
 @given(data=st.data())
-def test_any_answer_with_something_wrong_is_told_by_the_doctor(answers: dict[str, Any], data: st.DataObject) -> None:
+def test_any_wrong_response_is_reported_by_the_doctor(answers: dict[str, Any], data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(sorted(answers)))
     odd = data.draw(spoilt(answers[path]) if answers[path] else any_json)
 
     changed = answers | {path: odd if isinstance(odd, dict) else {}}
 
-    said = told(lambda asked: changed.get(asked, {}))
+    said = finding_lines(lambda asked: changed.get(asked, {}))
 
     assert said is None or said[-1].startswith("doctor: ")
 
 
 @pytest.mark.parametrize("share", [math.nan, math.inf, -1.0, "NaN"])
-def test_a_threshold_that_is_no_number_is_told(answers: dict[str, Any], share: object) -> None:
+def test_a_threshold_that_is_no_number_is_reported(answers: dict[str, Any], share: object) -> None:
     path = next(path for path in answers if path.endswith("/budgets"))
     budgets = [budget | {"thresholdRules": [{"thresholdPercent": share}]} for budget in answers[path]["budgets"]]
 
-    said = told(lambda asked: {"budgets": budgets} if asked == path else answers[asked])
+    said = finding_lines(lambda asked: {"budgets": budgets} if asked == path else answers[asked])
 
     assert said is not None
     assert any(line.startswith("unknown") and "budgets" in line for line in said)
 
 
-def test_a_function_without_its_place_is_told(answers: dict[str, Any]) -> None:
+def test_a_function_without_its_location_is_reported(answers: dict[str, Any]) -> None:
     path = next(path for path in answers if path.endswith("/functions"))
     nowhere = {"functions": [{**each, "name": "track-spot-costs"} for each in answers[path]["functions"]]}
 
-    said = told(lambda asked: nowhere if asked == path else answers[asked])
+    said = finding_lines(lambda asked: nowhere if asked == path else answers[asked])
 
     assert said is not None

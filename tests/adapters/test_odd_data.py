@@ -73,8 +73,8 @@ def played(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 def plan_without_stopping(stack: Stack) -> None:
     rule = {"projects": [HOME_PROJECT], "steps": ALL_PRIORITIES, "max_stops_per_alert": 500}
     policy = {"budgets": {BUDGET: {**rule, "max_stops_per_day": 500}}, "max_stops_per_day_total": 500}
-    told = {"ENFORCEMENT_MODE": "dry_run", "ENFORCEMENT_POLICY": json.dumps(policy)}
-    settings = EnforcerSettings.from_mapping({**stack.settings, **told})
+    overrides = {"ENFORCEMENT_MODE": "dry_run", "ENFORCEMENT_POLICY": json.dumps(policy)}
+    settings = EnforcerSettings.from_mapping({**stack.settings, **overrides})
     enforce(settings, enforcer_ports(settings), "delivery", read_notification(envelope(BUDGET, "1", NOW, 1100)), NOW)
 
 

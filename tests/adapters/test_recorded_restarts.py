@@ -27,7 +27,7 @@ class Answers(Jobs):
         return iter(self.rows)
 
 
-def test_a_plan_of_restarts_is_told_from_a_plan_of_stops() -> None:
+def test_a_plan_of_restarts_is_distinguished_from_a_plan_of_stops() -> None:
     key = {"project_id": "p", "zone": "z", "instance_id": "1", "instance_name": "a"}
     state = {"done": False, "has_failed": False, "stopped": False, "operation": None}
     known = {"priority": "low", "rank": 1, "machine_type": "n2-standard-2", "managed_by": None, "hourly_savings": None}

@@ -47,11 +47,11 @@ class Server:
 
 @pytest.fixture(scope="module")
 def listening() -> Iterator[Server]:
-    told = Server()
+    recorded = Server()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            status, content = told.answer(
+            status, content = recorded.answer(
                 self.command, self.path, self.rfile.read(int(self.headers.get("Content-Length", 0)))
             )
             self.send_response(status)
@@ -65,10 +65,10 @@ def listening() -> Iterator[Server]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told.address = f"http://127.0.0.1:{server.server_port}"
+        recorded.address = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield told
+        yield recorded
         server.shutdown()
         thread.join()
 
@@ -135,7 +135,7 @@ def test_a_failure_that_may_pass_is_tried_again(server: Server, passing: tuple[i
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (refusal(403, "accessDenied"), "403 Forbidden"),
         (refusal(400, "invalidQuery"), "invalidQuery"),
@@ -149,9 +149,9 @@ def test_a_failure_that_may_pass_is_tried_again(server: Server, passing: tuple[i
     ],
 )
 def test_a_failure_that_stays_is_named_and_not_tried_again(
-    server: Server, answer: tuple[int, object], told: str
+    server: Server, answer: tuple[int, object], message: str
 ) -> None:
-    with pytest.raises(UnavailableError, match=f"BigQuery: .*{told}"):
+    with pytest.raises(UnavailableError, match=f"BigQuery: .*{message}"):
         server.run(answer)
 
     assert [method for method, _, _ in server.asked] == ["POST"]

@@ -31,8 +31,8 @@ def main() -> None:
     for call in calls:
         answer = client.post("/", json=call["json"], headers=call["headers"])
         ended = time.time()
-        told = {"status": answer.status_code, "seconds": ended - began, "peak_mib": _peak_mib()}
-        print(json.dumps({**told, "body": answer.get_data(as_text=True)}), flush=True)
+        measured = {"status": answer.status_code, "seconds": ended - began, "peak_mib": _peak_mib()}
+        print(json.dumps({**measured, "body": answer.get_data(as_text=True)}), flush=True)
         began = time.time()
 
 

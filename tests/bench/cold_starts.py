@@ -33,11 +33,11 @@ def rows() -> Sequence[Row]:
         stack.set_time(now)
         for number in range(ROUNDS):
             turns = {
-                "bare": _told(BARE, _UNDER, usual_policy),
-                "usual": _told(USUAL, _UNDER, usual_policy),
-                "under": _told(MAIN, _UNDER, usual_policy),
-                "restart": _told(MAIN, _UNDER, restarting),
-                "over": _told(MAIN, _OVER, usual_policy),
+                "bare": _call(BARE, _UNDER, usual_policy),
+                "usual": _call(USUAL, _UNDER, usual_policy),
+                "under": _call(MAIN, _UNDER, usual_policy),
+                "restart": _call(MAIN, _UNDER, restarting),
+                "over": _call(MAIN, _OVER, usual_policy),
                 "tracker": _tracked(stack, number),
             }
             for name, call in turns.items():
@@ -72,7 +72,7 @@ def _policy() -> dict[str, Any]:
     return {"budgets": {BUDGET_ID: {"projects": ["research-ml", "web-frontend"]}}}
 
 
-def _told(source: Path, cost: float, settings: Mapping[str, str]) -> Call:
+def _call(source: Path, cost: float, settings: Mapping[str, str]) -> Call:
     body = {
         "costAmount": cost,
         "budgetAmount": _BUDGET,

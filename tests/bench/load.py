@@ -111,7 +111,7 @@ def called(
     source: Path, target: str, kind: str, calls: Sequence[Mapping[str, Any]], settings: Mapping[str, str]
 ) -> list[Call]:
     """Call a function in a fresh process; a call that does not succeed is an error."""
-    told = subprocess.run(  # noqa: S603 (our own programs)
+    process = subprocess.run(  # noqa: S603 (our own programs)
         [sys.executable, "-m", "tests.bench.cold_start", str(source), target, kind],
         input=json.dumps(calls),
         env={**os.environ, **settings, "FUNCTION_TARGET": target},
@@ -120,10 +120,12 @@ def called(
         text=True,
         check=False,
     )
-    lines = [json.loads(line) for line in told.stdout.splitlines() if line.startswith('{"status": ') and "peak" in line]
+    lines = [
+        json.loads(line) for line in process.stdout.splitlines() if line.startswith('{"status": ') and "peak" in line
+    ]
     found = [Call(**line) for line in lines]
-    if told.returncode or len(found) < len(calls) or any(call.status != 200 for call in found):
-        message = f"{source.name} {target} answered {found}: {told.stdout[-2000:]} {told.stderr[-2000:]}"
+    if process.returncode or len(found) < len(calls) or any(call.status != 200 for call in found):
+        message = f"{source.name} {target} answered {found}: {process.stdout[-2000:]} {process.stderr[-2000:]}"
         raise RuntimeError(message)
     return found
 

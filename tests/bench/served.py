@@ -148,21 +148,21 @@ class RememberingCloud(Cloud):
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until a signal arrives."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--vms", type=int, required=True)
     parser.add_argument("--projects", type=int, default=1)
     parser.add_argument("--copies", action="store_true", help="`--vms` is what each project has")
     parser.add_argument("--now", required=True)
     options = parser.parse_args()
-    told = threading.Event()
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda *_: stopping.set())
     fleet = synthetic_fleet(options.vms, 1 if options.copies else options.projects)
     with RememberingCloud(fleet, Clock(parse(options.now)), Memo(copies=options.copies)) as cloud:
         sys.stdout.write(json.dumps({"rest": cloud.rest_url, "grpc": cloud.grpc_target}) + "\n")
         sys.stdout.flush()
-        told.wait()
+        stopping.wait()
 
 
 if __name__ == "__main__":

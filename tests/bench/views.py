@@ -61,8 +61,8 @@ def _asked(client: bigquery.Client) -> Iterator[Row]:
         seconds = perf_counter() - started
         [found] = _ask(client, "SELECT COUNT(*) AS answered FROM answer")
         size = bytes_read(view, VMS, DAYS) / 1024**2
-        told = f"{seconds:.2f} s, {found.answered:,} rows, {size:,.0f} MiB billed"
-        yield Row(view.stem, told, f"{_MOST_SECONDS:.0f} s", passed=seconds <= _MOST_SECONDS)
+        result = f"{seconds:.2f} s, {found.answered:,} rows, {size:,.0f} MiB billed"
+        yield Row(view.stem, result, f"{_MOST_SECONDS:.0f} s", passed=seconds <= _MOST_SECONDS)
 
 
 def _ask(client: bigquery.Client, statement: str) -> Sequence[bigquery.Row]:

@@ -44,9 +44,9 @@ def test_vms_can_be_looked_at(control: Control) -> None:
 def test_operations_take_the_time_that_is_set(cloud: Cloud, instances: Instances, control: Control) -> None:
     control("POST", "operations", {"seconds": 3600, "wait_seconds": 0})
     begun = instances.stop_unary(request=TRAINER)
-    (told,) = control("GET", "operations?project=research-ml")
-    assert told["name"] == begun.name
-    assert "endTime" not in told
+    (operation,) = control("GET", "operations?project=research-ml")
+    assert operation["name"] == begun.name
+    assert "endTime" not in operation
     assert control("GET", "operations?project=web-frontend") == []
     assert cloud.state.operations.wait_seconds == 0
 
@@ -101,7 +101,7 @@ def test_what_control_does_not_understand_is_refused(cloud: Cloud, control: Cont
 
 
 def test_a_twin_s_status_is_set_by_its_zone(cloud: Cloud, control: Control) -> None:
-    told = {"project": "data-platform", "name": "twin", "zone": "europe-west1-b", "status": "HOVERING"}
-    control("POST", "instances", told)
+    instance = {"project": "data-platform", "name": "twin", "zone": "europe-west1-b", "status": "HOVERING"}
+    control("POST", "instances", instance)
     shown = {vm.zone: vm.status(cloud.state.clock.now) for vm in cloud.state.fleet.vms if vm.name == "twin"}
     assert shown == {"us-central1-a": "RUNNING", "europe-west1-b": "HOVERING"}

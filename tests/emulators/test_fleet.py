@@ -238,26 +238,26 @@ def test_every_life_of_a_name_is_found_oldest_first() -> None:
 
 @given(st.sampled_from(FLEET.vms), SECONDS, st.integers(min_value=0, max_value=600))
 def test_a_vm_that_is_stopped_is_up_until_then_and_at_rest_from_the_end(vm: Vm, offset: int, length: int) -> None:
-    told = FLEET_START + timedelta(seconds=offset)
-    rested = told + timedelta(seconds=length)
-    if vm.created > told or (vm.deleted is not None and vm.deleted <= told):
+    stopped_at = FLEET_START + timedelta(seconds=offset)
+    rested = stopped_at + timedelta(seconds=length)
+    if vm.created > stopped_at or (vm.deleted is not None and vm.deleted <= stopped_at):
         return
-    after = stopped(vm, told, rested)
+    after = stopped(vm, stopped_at, rested)
     week = timedelta(days=7)
-    assert after.running_seconds(FLEET_START - week, told) == vm.running_seconds(FLEET_START - week, told)
-    assert after.running_seconds(told, told + week) == 0
+    assert after.running_seconds(FLEET_START - week, stopped_at) == vm.running_seconds(FLEET_START - week, stopped_at)
+    assert after.running_seconds(stopped_at, stopped_at + week) == 0
     assert after.status(rested + STOPPING_TIME) == "TERMINATED"
     assert after.changes() == sorted(after.changes())
 
 
 @given(st.sampled_from(FLEET.vms), SECONDS)
 def test_a_vm_that_is_started_runs_from_then_on(vm: Vm, offset: int) -> None:
-    told = FLEET_START + timedelta(seconds=offset)
-    if vm.created > told:
+    stopped_at = FLEET_START + timedelta(seconds=offset)
+    if vm.created > stopped_at:
         return
-    after = started(stopped(vm, told, told), told + timedelta(hours=1))
-    assert after.running_seconds(told, told + timedelta(hours=3)) == 2 * 3600
-    assert after.status(told + timedelta(days=9)) == "RUNNING"
+    after = started(stopped(vm, stopped_at, stopped_at), stopped_at + timedelta(hours=1))
+    assert after.running_seconds(stopped_at, stopped_at + timedelta(hours=3)) == 2 * 3600
+    assert after.status(stopped_at + timedelta(days=9)) == "RUNNING"
 
 
 def test_a_fleet_of_a_hundred_thousand_is_made_quickly() -> None:

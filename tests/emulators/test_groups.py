@@ -50,9 +50,9 @@ def members_rest(control: Control) -> Callable[[], list[Any]]:
     """Wait for the members' own operations, which take longer than the group's."""
 
     def wait() -> list[Any]:
-        while not (told := control("GET", "operations")) or any(one["status"] != "DONE" for one in told):
+        while not (found := control("GET", "operations")) or any(one["status"] != "DONE" for one in found):
             pass
-        return [one for one in told if one["operationType"] in ("stop", "start")]
+        return [one for one in found if one["operationType"] in ("stop", "start")]
 
     return wait
 
@@ -202,7 +202,7 @@ def test_a_group_that_does_nothing_about_failures_leaves_a_member_stopped(
     assert zonal.get(request=ZONAL).instance_lifecycle_policy.default_action_on_failure == "DO_NOTHING"
 
 
-def test_an_autoscaler_starts_again_what_its_group_was_told_to_stop(
+def test_an_autoscaler_starts_again_what_its_group_was_asked_to_stop(
     cloud: Cloud, zonal: Zonal, instances: Instances, members_rest: Callable[[], list[Any]], control: Control
 ) -> None:
     before = life(instances)

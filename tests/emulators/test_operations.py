@@ -159,9 +159,9 @@ def test_an_operation_is_pending_then_running_then_done(
         seen.append(zone_operations.get(request={**ZONE, "operation": seen[0].name}))
     cloud.state.clock.advance(30)
     seen.append(zone_operations.get(request={**ZONE, "operation": seen[0].name}))
-    told = [(one.status.name, bool(one.start_time), bool(one.end_time)) for one in seen]
-    assert told[0] == ("PENDING", False, False)
-    assert told[-2:] == [("RUNNING", True, False), ("DONE", True, True)]
+    shown = [(one.status.name, bool(one.start_time), bool(one.end_time)) for one in seen]
+    assert shown[0] == ("PENDING", False, False)
+    assert shown[-2:] == [("RUNNING", True, False), ("DONE", True, True)]
 
 
 def test_an_operation_nobody_began_is_not_found(zone_operations: Zonal) -> None:

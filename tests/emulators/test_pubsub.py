@@ -20,7 +20,7 @@ TOPIC = "projects/research-ml/topics/budget-alerts"
 
 
 class Subscriber(ThreadingHTTPServer):
-    """An endpoint that answers what it is told to and keeps what it hears."""
+    """An endpoint with prepared responses that keeps the requests it receives."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Endpoint)

@@ -406,15 +406,13 @@ def test_a_stop_can_go_on_for_ever(
     assert vm.running_seconds(FIRST_SCAN, FIRST_SCAN + HOUR) == Decimal(3600)
 
 
-def test_a_vm_shows_any_status_until_it_is_told_otherwise(
-    instances: Client, control: Control, finished: Finished
-) -> None:
-    told = {"project": "research-ml", "name": "trainer-t4"}
-    control("POST", "instances", {**told, "status": "HOVERING"})
+def test_a_vm_shows_any_status_until_it_is_reset(instances: Client, control: Control, finished: Finished) -> None:
+    instance = {"project": "research-ml", "name": "trainer-t4"}
+    control("POST", "instances", {**instance, "status": "HOVERING"})
     shown = status(instances, TRAINER)
-    control("POST", "instances", {**told, "status": None})
+    control("POST", "instances", {**instance, "status": None})
     assert (shown, status(instances, TRAINER)) == ("HOVERING", "RUNNING")
-    control("POST", "instances", {**told, "status": "REPAIRING"})
+    control("POST", "instances", {**instance, "status": "REPAIRING"})
     finished(instances.stop_unary(request=TRAINER))
     assert status(instances, TRAINER) == "TERMINATED"
 

@@ -138,7 +138,7 @@ def test_a_drill_stops_nothing_and_tells_what_the_function_may_not_do(stack: Sta
     environment = {**os.environ, **stack.settings, "PYTHONPATH": str(ROOT / "functions")}
 
     assert send(stack, "drill-1", 1500, minutes=40, **{"spotkeeper-drill": "true"}).status == 200
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
 
     [row] = (
         stack.client()
@@ -151,8 +151,8 @@ def test_a_drill_stops_nothing_and_tells_what_the_function_may_not_do(stack: Sta
     assert row["missing_permissions"] == ["research-ml: compute.instances.stop"]
     assert row["mode"] == "dry_run"
     assert stop_calls(stack) == []
-    assert told.returncode == 0, told.stderr
-    planned = [line.split()[1] for line in told.stdout.splitlines() if line.startswith("stop ")]
+    assert process.returncode == 0, process.stderr
+    planned = [line.split()[1] for line in process.stdout.splitlines() if line.startswith("stop ")]
     assert sorted(planned) == events(stack, "drill-1", "planned")
 
 

@@ -109,13 +109,13 @@ class Counting:
 
 
 def kind(request: str) -> str:
-    """What a request is, by its method and path; one of a new kind is told as it is."""
+    """The kind of a request, by its method and path; one of an unknown kind is named as it is."""
     return next((name for pattern, name in _NAMES.items() if re.match(pattern, request)), request)
 
 
 def imported(code: str, settings: Mapping[str, str], message: object = None) -> list[str]:
     """What a fresh process imports besides the framework."""
-    told = subprocess.run(  # noqa: S603 (our own program)
+    process = subprocess.run(  # noqa: S603 (our own program)
         [sys.executable, "-c", _CODE.format(code=code)],
         input=json.dumps(message),
         env={**os.environ, "PYTHONPATH": "functions", **settings},
@@ -124,7 +124,7 @@ def imported(code: str, settings: Mapping[str, str], message: object = None) -> 
         text=True,
         check=True,
     )
-    modules: list[str] = json.loads(told.stdout.splitlines()[-1])
+    modules: list[str] = json.loads(process.stdout.splitlines()[-1])
     return modules
 
 
@@ -132,7 +132,7 @@ def packages(modules: Iterable[str], *wanted: str) -> list[str]:
     return [name for name in wanted if name in set(modules)]
 
 
-def told(cost: int, message_id: str) -> dict[str, object]:
+def push(cost: int, message_id: str) -> dict[str, object]:
     body = {"costAmount": cost, "budgetAmount": 500, "currencyCode": "USD", "costIntervalStart": "2026-07-01T07:00:00Z"}
     message = {
         "data": base64.b64encode(json.dumps(body).encode()).decode(),
@@ -174,14 +174,14 @@ def test_the_tracker_starts_without_the_clients_that_few_runs_need(stack: Stack)
 
 
 def test_a_message_under_budget_is_recorded_without_any_client_library(enforcer_settings: dict[str, str]) -> None:
-    modules = imported(_DELIVER, enforcer_settings, told(1, "counted-under"))
+    modules = imported(_DELIVER, enforcer_settings, push(1, "counted-under"))
 
     assert packages(modules, COMPUTE, BIGQUERY, GRPC, "requests", "google.api_core", "spotkeeper.tracking.run") == []
     assert len(modules) <= 225
 
 
 def test_a_plan_is_recorded_without_the_clients_that_stop(enforcer_settings: dict[str, str]) -> None:
-    modules = imported(_DELIVER, enforcer_settings, told(600, "counted-over"))
+    modules = imported(_DELIVER, enforcer_settings, push(600, "counted-over"))
 
     assert packages(modules, BIGQUERY) == [BIGQUERY]
     assert packages(modules, COMPUTE, *OTHERS) == []

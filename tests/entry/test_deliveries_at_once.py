@@ -53,8 +53,8 @@ def deliver_at_once(function: Flask, messages: Sequence[tuple[str, str]]) -> lis
 
 
 def recorded(stack: Stack, event: str, *budgets: str) -> list[dict[str, Any]]:
-    told = ", ".join(f"'{each}'" for each in budgets)
-    sql = f"SELECT * FROM {DATASET}.enforcement_actions WHERE budget_id IN ({told}) AND event = '{event}'"
+    quoted = ", ".join(f"'{each}'" for each in budgets)
+    sql = f"SELECT * FROM {DATASET}.enforcement_actions WHERE budget_id IN ({quoted}) AND event = '{event}'"
     return [dict(row) for row in stack.client().query(sql).result()]
 
 
@@ -98,5 +98,5 @@ def test_a_message_of_attributes_alone_is_recorded_as_it_is(function: Flask, enf
     answer = function.test_client().post("/", json={"message": message, "subscription": "s"})
 
     sql = f"SELECT verdict, reason, budget_id FROM {DATASET}.budget_notifications WHERE message_id = 'bare'"
-    told = [tuple(row.values()) for row in enforcer.client().query(sql).result()]
-    assert (answer.status_code, told) == (200, [("malformed", "the message has no data", "nul\0 ' 🚀")])
+    rows = [tuple(row.values()) for row in enforcer.client().query(sql).result()]
+    assert (answer.status_code, rows) == (200, [("malformed", "the message has no data", "nul\0 ' 🚀")])

@@ -66,10 +66,10 @@ def test_a_body_that_is_no_notification_is_recorded_and_not_delivered_again(enfo
     answer = deliver(enforcer, "rubbish", b"\xff{rubbish")
 
     assert answer.status == 200
-    [told] = rows(enforcer, "budget_notifications", "rubbish")
-    assert (told["verdict"], told["budget_id"]) == ("malformed", BUDGET)
-    assert told["reason"].startswith("the body is not JSON")
-    assert "{rubbish" in told["body"]
+    [row] = rows(enforcer, "budget_notifications", "rubbish")
+    assert (row["verdict"], row["budget_id"]) == ("malformed", BUDGET)
+    assert row["reason"].startswith("the body is not JSON")
+    assert "{rubbish" in row["body"]
 
 
 def test_a_message_that_could_not_be_done_with_is_refused_and_so_delivered_again(enforcer: Stack) -> None:
@@ -118,9 +118,9 @@ def test_with_a_wrong_policy_the_function_does_not_start_and_names_the_field(sta
     with Processes(tmp_path) as processes, pytest.raises(StartError, match=r"ended with exit code [1-9]"):
         processes.listening(TARGET, [*command, *source], variables, port)
 
-    told = (tmp_path / f"{TARGET}.log").read_text()
-    assert f"ENFORCEMENT_POLICY: budgets.{BUDGET}.max_stops_per_alert" in told
-    assert "restrat" in told
+    log = (tmp_path / f"{TARGET}.log").read_text()
+    assert f"ENFORCEMENT_POLICY: budgets.{BUDGET}.max_stops_per_alert" in log
+    assert "restrat" in log
 
 
 def notification() -> bytes:

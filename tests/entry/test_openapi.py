@@ -78,9 +78,9 @@ def test_every_answer_is_one_that_the_description_has(fuzzed: Fuzzed) -> None:
 
 
 def test_every_refusal_names_what_is_wrong(fuzzed: Fuzzed) -> None:
-    refusals = {told.decode() for status, told in fuzzed.answers if status == 400}
+    refusals = {message.decode() for status, message in fuzzed.answers if status == 400}
 
-    assert [told for told in refusals if not any(name in told for name in NAMED)] == []
+    assert [message for message in refusals if not any(name in message for name in NAMED)] == []
     assert len(refusals) > 20
 
 

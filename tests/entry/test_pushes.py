@@ -19,7 +19,7 @@ TARGET = "enforce_budget_limit"
 BUDGET = "budget-of-pushes"
 POLICY = json.dumps({"budgets": {BUDGET: {"projects": ["data-platform"]}}})
 ATTRIBUTES = {"budgetId": BUDGET, "billingAccountId": "account", "schemaVersion": "1.0"}
-TOLD = {
+NOTIFICATION = {
     "budgetDisplayName": "Spot",
     "costAmount": 100,
     "budgetAmount": 1000,
@@ -39,7 +39,7 @@ def encoded(body: bytes) -> str:
 def push(**changes: object) -> dict[str, Any]:
     """Return a push of a message under budget, with fields of the message changed, or left out where they are None."""
     message = {
-        "data": encoded(json.dumps(TOLD).encode()),
+        "data": encoded(json.dumps(NOTIFICATION).encode()),
         "attributes": ATTRIBUTES,
         "messageId": "1",
         "publishTime": "2026-07-21T05:00:00Z",
@@ -68,8 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: Kept
 
     def do_POST(self) -> None:
-        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        parameters = {each["name"]: each["parameterValue"]["value"] for each in told["queryParameters"]}
+        query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        parameters = {each["name"]: each["parameterValue"]["value"] for each in query["queryParameters"]}
         self.server.statements.append(parameters)
         body = b'{"jobComplete": true}'
         self.send_response(200)
@@ -103,8 +103,8 @@ def function(records: Kept) -> Iterator[Flask]:
     """The function, which can reach nothing but its records."""
     nowhere = {"PROJECT_ID": "data-platform", "COMPUTE_ENDPOINT": "http://127.0.0.1:9", "RETRY_TIMEOUT_SECONDS": "1"}
     address = {"BIGQUERY_ENDPOINT": f"http://127.0.0.1:{records.server_port}"}
-    told = {"ENFORCEMENT_MODE": "enforce", "ENFORCEMENT_POLICY": POLICY, "CLOCK": "schedule"}
-    with served(TARGET, {**nowhere, **address, **told}) as application:
+    variables = {"ENFORCEMENT_MODE": "enforce", "ENFORCEMENT_POLICY": POLICY, "CLOCK": "schedule"}
+    with served(TARGET, {**nowhere, **address, **variables}) as application:
         yield application
 
 
@@ -135,8 +135,13 @@ def test_a_notification_is_read_in_every_envelope(
 ) -> None:
     status = post(function, body, headers)
 
-    [told] = records.taken()
-    assert (status, told["message_id"], told["verdict"], told["budget_id"]) == (200, "1", UNDER, BUDGET)
+    [notification] = records.taken()
+    assert (status, notification["message_id"], notification["verdict"], notification["budget_id"]) == (
+        200,
+        "1",
+        UNDER,
+        BUDGET,
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,9 +176,9 @@ def test_what_is_no_notification_is_acknowledged_and_recorded_with_the_reason(
 ) -> None:
     status = post(function, body, headers)
 
-    [told] = records.taken()
-    assert (status, told["verdict"]) == (200, MALFORMED)
-    assert told["reason"].startswith(reason)
+    [notification] = records.taken()
+    assert (status, notification["verdict"]) == (200, MALFORMED)
+    assert notification["reason"].startswith(reason)
 
 
 JSONS = st.recursive(
@@ -198,8 +203,8 @@ def test_no_body_is_refused_and_every_one_is_recorded_once(
 ) -> None:
     status = post(function, body, headers)
 
-    [told] = records.taken()
-    assert (status, told["verdict"] in {MALFORMED, UNDER, "unknown_budget"}) == (200, True), told
+    [notification] = records.taken()
+    assert (status, notification["verdict"] in {MALFORMED, UNDER, "unknown_budget"}) == (200, True), notification
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])

@@ -85,16 +85,16 @@ def recorded(stack: Stack, hour: datetime) -> dict[str, Any]:
 
 def test_a_call_is_answered_with_what_the_tables_then_say(stack: Stack, tracker: Caller) -> None:
     answer = tracker.call(body=json.dumps(RANGE).encode())
-    told = answer.json()
+    body = answer.json()
     tables = recorded(stack, HOUR)
 
     assert answer.status_code == 200
-    assert (told["status"], told["complete"], told["hours"]) == ("complete", True, [text(HOUR)])
-    assert (told["rows"], Decimal(told["total_cost"])) == (tables["vms"], tables["cost"])
-    assert told["rows"] > 50
-    assert told["unresolved"] == len(told["unresolved_instances"])
-    assert told["unpriced"] == sum(each["rows"] for each in told["unpriced_machine_types"])
-    assert sum(told["price_statuses"].values()) == told["rows"]
+    assert (body["status"], body["complete"], body["hours"]) == ("complete", True, [text(HOUR)])
+    assert (body["rows"], Decimal(body["total_cost"])) == (tables["vms"], tables["cost"])
+    assert body["rows"] > 50
+    assert body["unresolved"] == len(body["unresolved_instances"])
+    assert body["unpriced"] == sum(each["rows"] for each in body["unpriced_machine_types"])
+    assert sum(body["price_statuses"].values()) == body["rows"]
 
 
 def test_the_scheduler_s_call_leaves_nothing_to_do_for_the_next(stack: Stack) -> None:
@@ -107,15 +107,15 @@ def test_the_scheduler_s_call_leaves_nothing_to_do_for_the_next(stack: Stack) ->
 
 
 def test_a_range_means_the_same_in_the_body_and_in_the_query(tracker: Caller) -> None:
-    def told(answer: requests.Response) -> dict[str, Any]:
+    def body_of(answer: requests.Response) -> dict[str, Any]:
         return {name: value for name, value in answer.json().items() if name not in {"run_id", "alerts"}}
 
     asked_in_body = tracker.call(body=json.dumps(RANGE).encode())
     asked_in_query = tracker.call(query=RANGE)
     asked_in_both = tracker.call(query={"start": RANGE["start"]}, body=json.dumps({"end": RANGE["end"]}).encode())
 
-    assert told(asked_in_body)["hours"] == [RANGE["start"]]
-    assert told(asked_in_body) == told(asked_in_query) == told(asked_in_both)
+    assert body_of(asked_in_body)["hours"] == [RANGE["start"]]
+    assert body_of(asked_in_body) == body_of(asked_in_query) == body_of(asked_in_both)
 
 
 def test_a_schedule_time_with_the_offset_of_its_job_is_the_same_moment(tracker: Caller) -> None:
@@ -147,7 +147,7 @@ def test_a_wrong_body_is_refused_with_its_value_named(tracker: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "message"),
     [
         ({"start": "tomorrow", "end": RANGE["end"]}, 'start is "tomorrow", but must be a time'),
         ({"end": RANGE["end"]}, "start is missing: give both start and end, or neither"),
@@ -156,12 +156,12 @@ def test_a_wrong_body_is_refused_with_its_value_named(tracker: Caller) -> None:
     ],
 )
 def test_a_wrong_query_is_refused_with_its_value_named(
-    tracker: Caller, query: Mapping[str, str | list[str]], told: str
+    tracker: Caller, query: Mapping[str, str | list[str]], message: str
 ) -> None:
     answer = tracker.call(query=query)
 
     assert answer.status_code == 400
-    assert told in answer.json()["error"]
+    assert message in answer.json()["error"]
 
 
 @pytest.mark.parametrize("header", ["yesterday", "2026-07-21", "2026-07-21T02:07:00", "0001-01-01T00:00:00Z"])
@@ -182,7 +182,7 @@ def test_a_body_of_rubbish_is_refused_and_the_process_lives_on(tracker: Caller, 
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"PROJECT_ID": ""}, "PROJECT_ID is not set"),
         ({"DAILY_BUDGET_USD": "-1"}, 'DAILY_BUDGET_USD is "-1", but must be an amount above 0'),
@@ -191,12 +191,12 @@ def test_a_body_of_rubbish_is_refused_and_the_process_lives_on(tracker: Caller, 
     ids=str,
 )
 def test_with_wrong_settings_the_function_does_not_start_and_says_why(
-    processes: Processes, tmp_path: Path, wrong: Mapping[str, str], told: str
+    processes: Processes, tmp_path: Path, wrong: Mapping[str, str], message: str
 ) -> None:
     with pytest.raises(StartError, match=r"ended with exit code [1-9]"):
         serve(processes, {"PROJECT_ID": "my-project-1", **wrong})
 
-    assert told in logged(tmp_path)
+    assert message in logged(tmp_path)
 
 
 def test_without_bigquery_the_answer_is_that_trying_again_can_help(
@@ -215,7 +215,7 @@ def test_without_bigquery_the_answer_is_that_trying_again_can_help(
     assert line["reason"] == answer.json()["error"]
 
 
-def test_a_service_that_fails_is_told_in_the_answer_and_not_in_the_status(stack: Stack, tracker: Caller) -> None:
+def test_a_service_that_fails_is_named_in_the_response_and_not_in_the_status(stack: Stack, tracker: Caller) -> None:
     refused = {"service": "monitoring", "kind": "status", "status": 403, "project": "web-frontend"}
     stack.control("POST", "faults", [refused])
     try:
@@ -224,8 +224,8 @@ def test_a_service_that_fails_is_told_in_the_answer_and_not_in_the_status(stack:
         stack.control("DELETE", "faults")
     mended = tracker.call(query=RANGE)
 
-    told = disturbed.json()
-    assert (disturbed.status_code, told["status"], told["complete"]) == (200, "incomplete", False)
-    assert [(gap["source"], gap["project_id"]) for gap in told["gaps"]] == [("monitoring", "web-frontend")]
+    body = disturbed.json()
+    assert (disturbed.status_code, body["status"], body["complete"]) == (200, "incomplete", False)
+    assert [(gap["source"], gap["project_id"]) for gap in body["gaps"]] == [("monitoring", "web-frontend")]
     assert mended.json()["complete"]
-    assert mended.json()["rows"] > told["rows"]
+    assert mended.json()["rows"] > body["rows"]

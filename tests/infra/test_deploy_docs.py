@@ -89,12 +89,12 @@ def test_a_flag_that_gcloud_does_not_have_is_seen() -> None:
 
 @needs_gcloud
 def test_gcloud_takes_the_shares_of_a_budget_from_one() -> None:
-    told = subprocess.run(  # noqa: S603 (gcloud, as it was found)
+    process = subprocess.run(  # noqa: S603 (gcloud, as it was found)
         [str(GCLOUD), "billing", "budgets", "create", "--help"], capture_output=True, text=True, check=True
     ).stdout
     [written] = [command for command in commands(BY_HAND) if command.startswith("billing budgets create")]
 
-    assert "--threshold-rule=percent=0.50" in told
+    assert "--threshold-rule=percent=0.50" in process
     assert re.findall(r"--threshold-rule percent=(\S+)", written) == ["0.5", "0.8", "1.0"]
     assert "--notifications-rule-pubsub-topic" in written
 

@@ -60,9 +60,9 @@ def deploy(root: Path) -> Deploy:
 
 
 def calls(root: Path) -> list[str]:
-    """Return what Terraform was told, without its looks at the state."""
-    told = (root / "calls").read_text().splitlines() if (root / "calls").exists() else []
-    return [line for line in told if not line.startswith(("output", "state list", "init"))]
+    """Return the arguments of Terraform's calls, without those that read the state."""
+    log = (root / "calls").read_text().splitlines() if (root / "calls").exists() else []
+    return [line for line in log if not line.startswith(("output", "state list", "init"))]
 
 
 def installed(root: Path, *, project: str = "home-project-1", deletes_data: bool = False) -> None:

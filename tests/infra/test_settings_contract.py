@@ -74,10 +74,10 @@ def read_by(settings: type[TrackerSettings | EnforcerSettings]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_is_told_every_setting_it_reads_and_no_other(name: str) -> None:
-    told = set(local_values()[name])
+def test_a_function_is_given_every_setting_it_reads_and_no_other(name: str) -> None:
+    given = set(local_values()[name])
 
-    assert told == read_by(FUNCTIONS[name]) - LOCAL_ONLY.keys()
+    assert given == read_by(FUNCTIONS[name]) - LOCAL_ONLY.keys()
 
 
 def test_every_setting_that_is_left_out_exists_and_is_left_out() -> None:

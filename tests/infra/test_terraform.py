@@ -49,18 +49,18 @@ def test_the_files_are_formatted() -> None:
 @needs_terraform
 @pytest.mark.parametrize("providers", [PROVIDERS])
 def test_the_root_is_valid_and_its_plans_are_as_expected(providers: str) -> None:
-    told = _told_with_schemas() if providers == "schemas" else _told_with_providers()
+    output = _checked_with_schemas() if providers == "schemas" else _checked_with_providers()
 
-    assert "Success! The configuration is valid" in told
-    assert told.count("... pass") == 1 + (INFRA / PLANS).read_text().count("\nrun ")
-    assert " 0 failed" in told
+    assert "Success! The configuration is valid" in output
+    assert output.count("... pass") == 1 + (INFRA / PLANS).read_text().count("\nrun ")
+    assert " 0 failed" in output
 
 
-def _told_with_schemas() -> str:
+def _checked_with_schemas() -> str:
     return _output([str(OFFLINE), str(INFRA), f"-filter={PLANS}"])
 
 
-def _told_with_providers() -> str:
+def _checked_with_providers() -> str:
     terraform = [str(TERRAFORM), f"-chdir={INFRA}"]
     if not INITIALISED:
         begun = _output([*terraform, "init", "-backend=false", "-input=false", "-no-color"])
@@ -72,8 +72,8 @@ def _told_with_providers() -> str:
 
 
 def _output(command: list[str]) -> str:
-    told = subprocess.run(command, capture_output=True, text=True, check=False, env=QUIET)  # noqa: S603 (fixed words)
-    return told.stdout + (told.stderr if told.returncode else "")
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=QUIET)  # noqa: S603 (fixed words)
+    return process.stdout + (process.stderr if process.returncode else "")
 
 
 def test_every_exception_of_the_policy_scanner_has_a_reason() -> None:

@@ -67,7 +67,7 @@ def test_a_view_of_days_is_queried_for_days_and_no_view_for_all_columns() -> Non
     assert [kind.__name__ for kind in KINDS if "*" in statement(kind).replace("COUNT(*)", "")] == []
 
 
-def test_a_dataset_that_cannot_be_read_is_told_in_one_sentence_and_leaves_no_file(
+def test_an_unreadable_dataset_is_reported_in_one_sentence_and_leaves_no_file(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("BIGQUERY_ENDPOINT", "http://127.0.0.1:9")
@@ -75,9 +75,9 @@ def test_a_dataset_that_cannot_be_read_is_told_in_one_sentence_and_leaves_no_fil
 
     code = main(["report", "--project", "some-project", "--output", str(tmp_path / "report.html")])
 
-    told = capsys.readouterr()
-    assert (code, told.out, told.err.count("\n")) == (2, "", 1)
-    assert told.err.startswith("spotkeeper: BigQuery: ")
+    output = capsys.readouterr()
+    assert (code, output.out, output.err.count("\n")) == (2, "", 1)
+    assert output.err.startswith("spotkeeper: BigQuery: ")
     assert list(tmp_path.iterdir()) == []
 
 

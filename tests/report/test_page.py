@@ -115,7 +115,7 @@ def test_a_share_is_rounded_down() -> None:
     assert {share: covered(share).partition("\xa0")[0] for share in shares} == shares
 
 
-def test_hours_that_lack_are_told_in_words() -> None:
+def test_missing_hours_are_named_in_words() -> None:
     rows = [*(quality(hour) for hour in HOURS[:700]), *(quality(hour, "missing") for hour in HOURS[700:702])]
     rows += [quality(hour, "incomplete", gaps="compute, monitoring") for hour in HOURS[702:705]]
     rows += [
@@ -186,7 +186,7 @@ def test_days_before_the_record_begins_are_not_shown_as_free_of_cost() -> None:
     assert "Hours are judged for the last 45 days alone" not in text
 
 
-def test_days_before_those_whose_hours_are_known_are_told() -> None:
+def test_days_before_those_whose_hours_are_known_are_named() -> None:
     rows = replace(only(usual_rows(), "quality"), quality=[quality(hour) for hour in HOURS[-48:]])
 
     assert "Hours are judged for the last 45 days alone" in shown(rows)
@@ -200,7 +200,7 @@ def test_days_before_those_whose_hours_are_known_are_told() -> None:
         ("spent", "1100", "$1,100.00 of $1,000.00 (71.3 %); the budget is spent"),
     ],
 )
-def test_a_budget_is_told_in_a_sentence(state: str, spent: str, said: str) -> None:
+def test_a_budget_is_described_in_a_sentence(state: str, spent: str, said: str) -> None:
     rows = replace(only(usual_rows()), budgets=[budget(state=state, spent=money(spent))])
 
     assert said in shown(rows)
@@ -254,7 +254,7 @@ def test_what_the_log_holds_more_than_is_listed_is_counted() -> None:
     assert "The newest 2 of 900." in shown(rows)
 
 
-def test_a_drill_and_a_failure_are_told_apart_from_a_stop() -> None:
+def test_a_drill_and_a_failure_are_shown_apart_from_a_stop() -> None:
     rows = replace(
         only(usual_rows(), "enforced"),
         actions=[action("a", outcome="dry run", drill=True), action("b", outcome="failed", error="no quota")],
@@ -278,7 +278,7 @@ def test_an_empty_dataset_gets_a_page_that_says_what_to_do() -> None:
     assert found.unclosed == []
 
 
-def test_a_record_without_spot_vms_is_told_apart_from_no_record() -> None:
+def test_a_record_without_spot_vms_is_shown_apart_from_no_record() -> None:
     text = re.sub(r"\s+", " ", read(page(ReportRows(quality=[quality(HOURS[-1])]), SCOPE)).text)
 
     assert "The latest hour on record ended 31 Jul 2026, 00:00 UTC." in text

@@ -68,7 +68,7 @@ class Cloud:
     vms: dict[InstanceKey, SpotVm] = field(default_factory=dict)
     now: datetime = NOW
     operations: dict[str, tuple[str, datetime]] = field(default_factory=dict)
-    told: dict[InstanceKey, datetime] = field(default_factory=dict)
+    stop_notices: dict[InstanceKey, datetime] = field(default_factory=dict)
     changes: list[tuple[Verb, str]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     unreadable: set[str] = field(default_factory=set)
@@ -197,10 +197,10 @@ class FakeActuator:
         with self.gates("warn", key.instance_id):
             if key.instance_id in self.cloud.deaf:
                 raise self.cloud.deaf[key.instance_id]
-            told = self.cloud.told.get(key)
-            if told is None or told < since:
-                self.cloud.told[key] = told = stop_at
-            return told
+            notice = self.cloud.stop_notices.get(key)
+            if notice is None or notice < since:
+                self.cloud.stop_notices[key] = notice = stop_at
+            return notice
 
     def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
         """Return the operation of a request that was accepted."""

@@ -153,8 +153,8 @@ def notification(  # noqa: PLR0913 (every test names only what it is about)
 
 def tracker_alert(kind: PeriodKind, period: Period, cost: str = "120", **changes: object) -> BudgetNotification:
     """Return the tracker's alert about a period of its own."""
-    told = notification(cost, source=Source.TRACKER, start=period.start, period=kind)
-    return replace(told, **changes)  # type: ignore[arg-type]
+    sample = notification(cost, source=Source.TRACKER, start=period.start, period=kind)
+    return replace(sample, **changes)  # type: ignore[arg-type]
 
 
 BODY: dict[str, object] = {

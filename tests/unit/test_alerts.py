@@ -25,12 +25,12 @@ def shares(*texts: str) -> tuple[Decimal, ...]:
     return tuple(Decimal(text) for text in texts)
 
 
-def spend(cost: str, *told: str, period: Period = DAY) -> Spend:
-    return Spend(period, Decimal(cost), frozenset(shares(*told)))
+def spend(cost: str, *notified: str, period: Period = DAY) -> Spend:
+    return Spend(period, Decimal(cost), frozenset(shares(*notified)))
 
 
 @pytest.mark.parametrize(
-    ("spent", "told", "newly_told"),
+    ("spent", "notified", "newly_notified"),
     [
         ("49.999999999", (), ()),
         ("50", (), ("0.5",)),
@@ -44,12 +44,12 @@ def spend(cost: str, *told: str, period: Period = DAY) -> Spend:
         ("0", (), ()),
     ],
 )
-def test_each_share_of_a_budget_is_told_when_it_is_first_reached(
-    spent: str, told: tuple[str, ...], newly_told: tuple[str, ...]
+def test_each_threshold_of_a_budget_is_notified_when_it_is_first_reached(
+    spent: str, notified: tuple[str, ...], newly_notified: tuple[str, ...]
 ) -> None:
-    expected = [Alert(DAY, Decimal(spent), Decimal(100), shares(*newly_told))] if newly_told else []
+    expected = [Alert(DAY, Decimal(spent), Decimal(100), shares(*newly_notified))] if newly_notified else []
 
-    assert due_alerts([spend(spent, *told)], BUDGETS) == expected
+    assert due_alerts([spend(spent, *notified)], BUDGETS) == expected
 
 
 def test_each_period_has_an_alert_of_its_own() -> None:
@@ -67,17 +67,17 @@ def test_a_period_without_a_budget_has_no_alert() -> None:
     assert due_alerts([spend("1000000", period=hour)], BUDGETS) == []
 
 
-def test_without_budgets_nothing_is_told() -> None:
+def test_without_budgets_nothing_is_notified() -> None:
     assert due_alerts([spend("1000000")], Budgets()) == []
 
 
-def told_of(cost: str, *thresholds: str) -> dict[str, object]:
+def body_of(cost: str, *thresholds: str) -> dict[str, object]:
     body = notification_body(Alert(DAY, Decimal(cost), Decimal("99.50"), shares(*thresholds)), BUDGETS)
     return cast("dict[str, object]", json.loads(body))
 
 
 def test_the_message_is_that_of_cloud_billing() -> None:
-    assert told_of("140.321", "0.5", "0.8", "1.0") == {
+    assert body_of("140.321", "0.5", "0.8", "1.0") == {
         "budgetDisplayName": "Spot fleet (day)",
         "alertThresholdExceeded": 1.0,
         "costAmount": 140.321,
@@ -89,7 +89,7 @@ def test_the_message_is_that_of_cloud_billing() -> None:
 
 
 def test_the_message_tells_the_highest_share_reached() -> None:
-    assert told_of("80", "0.5", "0.8")["alertThresholdExceeded"] == 0.8
+    assert body_of("80", "0.5", "0.8")["alertThresholdExceeded"] == 0.8
 
 
 def test_the_attributes_are_those_of_cloud_billing_and_who_says_so() -> None:

@@ -29,8 +29,8 @@ def test_the_benches_that_are_named_are_run_and_one_beyond_its_limit_fails(
 ) -> None:
     assert main(names, BENCHES) == code
 
-    told = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line and not line.startswith(" ")]
-    assert told == (names or list(BENCHES))
+    output = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line and not line.startswith(" ")]
+    assert output == (names or list(BENCHES))
 
 
 def test_a_bench_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

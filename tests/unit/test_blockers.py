@@ -60,8 +60,8 @@ def test_a_plan_says_what_blocks_it_and_how_many_instances_have_no_priority() ->
     verdict = Verdict(VerdictName.OVER_BUDGET, "spent")
     delivery = Delivery("", NOW, Mode.DRY_RUN, notification(), verdict, NOW, plan=Plan(spared=spared))
 
-    told = list(plan_lines(replace(delivery, blocker=Blocker.NO_VM_IN_SCOPE), used))
+    lines = list(plan_lines(replace(delivery, blocker=Blocker.NO_VM_IN_SCOPE), used))
 
-    assert "nothing can be stopped: no Spot VM in scope" in told
-    assert "1 of 2 Spot VMs have no label importance and count as low." in told
+    assert "nothing can be stopped: no Spot VM in scope" in lines
+    assert "1 of 2 Spot VMs have no label importance and count as low." in lines
     assert not any("no label" in line for line in plan_lines(replace(delivery, plan=Plan(spared=spared[1:])), used))

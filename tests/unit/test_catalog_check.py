@@ -100,11 +100,11 @@ def test_machine_types_that_are_sold_and_lack_a_part_fail_and_are_named_with_par
 
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", without))
 
-    (told,) = [line for line in lines if line.startswith("UNPRICED")]
+    (unpriced,) = [line for line in lines if line.startswith("UNPRICED")]
     assert code == 1
-    assert told.startswith("UNPRICED: 17 machine types have no Spot price: no SKU for e2:ram: e2-highcpu-16, ")
-    assert "e2-micro" in told
-    assert told.endswith("; in us-central1, us-east1, us-west1")
+    assert unpriced.startswith("UNPRICED: 17 machine types have no Spot price: no SKU for e2:ram: e2-highcpu-16, ")
+    assert "e2-micro" in unpriced
+    assert unpriced.endswith("; in us-central1, us-east1, us-west1")
 
 
 def test_the_emulator_s_own_catalog_sells_some_families_by_halves(
@@ -131,7 +131,9 @@ def test_a_part_that_is_known_to_lack_is_a_gap_in_its_own_region_only(
     assert [line.endswith("; in asia-southeast2") for line in trouble[1] if line.startswith("UNPRICED")] == [True]
 
 
-def test_duplicates_are_told_with_the_rule_and_do_not_fail(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_duplicates_are_printed_with_the_rule_and_do_not_fail(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     twin = resource("N2 Instance Core running in Council Bluffs", usd="0.04")
 
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", [*whole(), *([twin] * 2)]))

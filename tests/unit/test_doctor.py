@@ -81,10 +81,10 @@ def enforcer(policy: str = POLICY) -> EnforcerSettings:
 
 def states(found: list[Finding]) -> dict[str, list[str]]:
     """Return the states by what they are about."""
-    told: dict[str, list[str]] = {}
+    result: dict[str, list[str]] = {}
     for each in found:
-        told.setdefault(each.about, []).append(str(each.state))
-    return told
+        result.setdefault(each.about, []).append(str(each.state))
+    return result
 
 
 def of_records(**changed: object) -> dict[str, list[str]]:
@@ -131,7 +131,7 @@ def test_up_to_a_twentieth_may_be_without_a_price(unpriced: int, state: str) -> 
     assert of_records(prices=Prices(100, unpriced, 0))["prices"] == [state]
 
 
-def test_a_single_stale_price_is_told() -> None:
+def test_a_single_stale_price_is_reported() -> None:
     assert of_records(prices=Prices(100, 0, 1))["stale prices"] == ["problem"]
     assert "stale prices" not in of_records()
 
@@ -165,9 +165,9 @@ def test_records_that_may_not_be_read_are_unknown(part: str) -> None:
 def test_a_threshold_above_ten_is_a_percentage_by_mistake(share: str, state: State, command: str) -> None:
     budget = Budget("b1", "compute", HERE.topic, (Decimal(share),))
 
-    told = list(budgets(HERE, platform(budgets=(budget,)), None, None))
+    result = list(budgets(HERE, platform(budgets=(budget,)), None, None))
 
-    [found] = [each for each in told if each.about == "thresholds of b1"]
+    [found] = [each for each in result if each.about == "thresholds of b1"]
     assert found.state is state
     assert found.fix.endswith(command)
 
@@ -175,24 +175,24 @@ def test_a_threshold_above_ten_is_a_percentage_by_mistake(share: str, state: Sta
 def test_the_tracker_s_own_budget_is_one_that_reports() -> None:
     own = tracker(MONTHLY_BUDGET_USD="10", BUDGET_ID="b1", BUDGET_TOPIC=HERE.topic)
 
-    told = states(list(budgets(HERE, platform(), own, enforcer())))
+    found = states(list(budgets(HERE, platform(), own, enforcer())))
 
-    assert told == {"billing": ["ok"], "budgets": ["ok"], "policy": ["ok"]}
+    assert found == {"billing": ["ok"], "budgets": ["ok"], "policy": ["ok"]}
 
 
 def test_of_several_budgets_none_is_chosen_to_be_connected() -> None:
     silent = (Budget("b1", "one", "", ()), Budget("b2", "two", "projects/p/topics/other", ()))
 
-    told = list(budgets(HERE, platform(budgets=silent), None, None))
+    found = list(budgets(HERE, platform(budgets=silent), None, None))
 
-    assert told[-1].fix.startswith("gcloud billing budgets update BUDGET_ID ")
+    assert found[-1].fix.startswith("gcloud billing budgets update BUDGET_ID ")
 
 
 def test_dead_letters_of_which_there_is_no_figure_are_unknown() -> None:
-    def told(count: int | None) -> list[str]:
+    def states_with(count: int | None) -> list[str]:
         return states(list(messages(HERE, platform(dead_letters=count))))["dead letters"]
 
-    assert (told(None), told(0), told(1)) == (["unknown"], ["ok"], ["problem"])
+    assert (states_with(None), states_with(0), states_with(1)) == (["unknown"], ["ok"], ["problem"])
 
 
 def test_the_settings_decide_what_a_role_has_to_hold() -> None:
@@ -224,15 +224,15 @@ def test_a_role_holds_what_the_policy_needs_and_nothing_else(said: str, extra: s
     place = ("home-project", deployment.ENFORCER_INSTANCES)
     needed = {*ROLES[deployment.ENFORCER_INSTANCES], *extra}
 
-    def told(held: set[str]) -> tuple[str, str]:
+    def result(held: set[str]) -> tuple[str, str]:
         found = roles(HERE, platform(roles={place: frozenset(held)}), None, settings)
         [finding] = [each for each in found if each.about == f"role {place[1]} in {place[0]}"]
         return str(finding.state), finding.sentence
 
     assert set(needed_permissions(settings.policy)) == needed
-    assert told(needed)[0] == "ok"
-    assert told(needed - {"compute.instances.stop"}) == ("problem", "It lacks compute.instances.stop.")
-    assert told(needed | {"compute.instances.delete"}) == (
+    assert result(needed)[0] == "ok"
+    assert result(needed - {"compute.instances.stop"}) == ("problem", "It lacks compute.instances.stop.")
+    assert result(needed | {"compute.instances.delete"}) == (
         "problem",
         "It holds compute.instances.delete, which this policy does not need.",
     )
@@ -281,7 +281,7 @@ def test_a_right_without_its_condition_is_wide_and_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "told"),
+    ("age", "message"),
     [
         (timedelta(seconds=-5), "0 min ago"),
         (timedelta(minutes=59, seconds=59), "59 min ago"),
@@ -291,8 +291,8 @@ def test_a_right_without_its_condition_is_wide_and_enough() -> None:
         (timedelta(days=2), "2 d ago"),
     ],
 )
-def test_how_long_ago_something_was_is_told_in_words(age: timedelta, told: str) -> None:
-    assert ago(age) == told
+def test_how_long_ago_something_was_is_worded(age: timedelta, message: str) -> None:
+    assert ago(age) == message
 
 
 def test_findings_are_summed_up_for_people_and_for_programs() -> None:
@@ -305,9 +305,9 @@ def test_findings_are_summed_up_for_people_and_for_programs() -> None:
         "unknown  c: Could not be read: IAM: no. Ask for roles/x.",
         "doctor: 1 ok, 1 problem, 1 unknown",
     ]
-    told = as_json(HERE, found)
-    assert (told["ok_count"], told["problem_count"], told["unknown_count"]) == (1, 1, 1)
-    assert told["findings"] == [
+    document = as_json(HERE, found)
+    assert (document["ok_count"], document["problem_count"], document["unknown_count"]) == (1, 1, 1)
+    assert document["findings"] == [
         {"about": "a", "state": "ok", "sentence": "Good.", "fix": ""},
         {"about": "b", "state": "problem", "sentence": "Bad.", "fix": "make deploy"},
         {

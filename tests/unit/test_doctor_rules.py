@@ -42,9 +42,9 @@ def problems(*arguments: object, **named: object) -> list[str]:
 
 
 def test_a_rule_that_fits_its_budget_is_summed_up() -> None:
-    told = found(verdicts={"b1": LastVerdict("under_budget", "little", Decimal(5))})
+    result = found(verdicts={"b1": LastVerdict("under_budget", "little", Decimal(5))})
 
-    assert [(each.about, str(each.state), each.sentence) for each in told] == [
+    assert [(each.about, str(each.state), each.sentence) for each in result] == [
         ("rule b1", "ok", "Period month, in USD; billing may stop; last verdict under_budget.")
     ]
 
@@ -81,9 +81,9 @@ def test_a_budget_of_the_whole_account_or_of_the_rules_own_label_fits() -> None:
 
 
 def test_another_billing_account_is_a_problem() -> None:
-    [told] = problems(account="012345-6789AB-CDEF01")
+    [result] = problems(account="012345-6789AB-CDEF01")
 
-    assert told == "The policy takes messages of billing account 012345-6789AB-CDEF01, but A sends them."
+    assert result == "The policy takes messages of billing account 012345-6789AB-CDEF01, but A sends them."
 
 
 @pytest.mark.parametrize("verdict", ["unknown_budget", "other_currency", "period_mismatch", "malformed"])
@@ -139,21 +139,21 @@ def test_amounts_that_follow_the_period_before_and_budgets_that_do_not_exist_are
 def test_a_project_whose_number_may_not_be_read_is_unknown() -> None:
     here = platform(budgets=(BUDGET,), numbers={"home-project": Unread("no", denied=True), "other-project": "1"})
 
-    told = list(rules(here, RECORDS, None, enforcer(), NOW))
+    result = list(rules(here, RECORDS, None, enforcer(), NOW))
 
-    assert [str(each.state) for each in told if each.about == "rule b1"] == ["unknown", "ok"]
+    assert [str(each.state) for each in result if each.about == "rule b1"] == ["unknown", "ok"]
 
 
 def test_verdicts_that_may_not_be_read_are_unknown() -> None:
-    told = found(verdicts=Unread("BigQuery: no", denied=True))
+    result = found(verdicts=Unread("BigQuery: no", denied=True))
 
-    assert [(each.about, str(each.state)) for each in told] == [("rule b1", "ok"), ("last verdicts", "unknown")]
+    assert [(each.about, str(each.state)) for each in result] == [("rule b1", "ok"), ("last verdicts", "unknown")]
 
 
 def test_vms_without_a_priority_label_are_counted() -> None:
-    [told] = [each for each in found(unlabelled=Unlabelled(40, 31)) if each.about == "priority labels"]
+    [result] = [each for each in found(unlabelled=Unlabelled(40, 31)) if each.about == "priority labels"]
 
-    assert told.sentence == "31 of 40 Spot VMs of the last day have no label priority and count as low."
+    assert result.sentence == "31 of 40 Spot VMs of the last day have no label priority and count as low."
     assert [each.about for each in found(unlabelled=Unlabelled(0, 0))] == ["rule b1"]
     unread = found(unlabelled=Unread("BigQuery: no", denied=True))
     assert [str(each.state) for each in unread] == ["ok", "unknown"]

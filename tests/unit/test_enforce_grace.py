@@ -1,4 +1,4 @@
-"""Guests may be told before they are stopped, and get some time."""
+"""The grace period: guests are notified before they are stopped."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ def names(cloud: Cloud) -> list[str]:
     return [call.partition(" ")[0] for call in cloud.calls]
 
 
-def test_with_a_grace_every_guest_is_told_and_waited_for_once() -> None:
+def test_with_a_grace_period_every_guest_is_notified_and_waited_for_once() -> None:
     cloud = five()
     cloud.deliver(notification(), GRACE)
 
@@ -35,12 +35,12 @@ def test_with_a_grace_every_guest_is_told_and_waited_for_once() -> None:
         "wait 0:01:00",
     ]
     assert names(cloud).index("wait") < names(cloud).index("find")
-    assert set(cloud.told.values()) == {NOW + MINUTE}
+    assert set(cloud.stop_notices.values()) == {NOW + MINUTE}
     assert cloud.stopped_names() == ["a", "b", "c"]
     assert {row.happened_at for row in cloud.tables.actions if row.event is ActionEvent.STOPPED} == {NOW + MINUTE}
 
 
-def test_without_a_grace_nobody_is_told_and_nobody_waits() -> None:
+def test_without_a_grace_period_no_guest_is_notified_and_nothing_waits() -> None:
     cloud = five()
     cloud.deliver(notification())
 
@@ -57,7 +57,7 @@ def test_a_resumed_delivery_does_not_wait_twice() -> None:
     cloud.down = set()
     cloud.now += timedelta(seconds=45)
     cloud.deliver(notification(), GRACE)
-    assert set(cloud.told.values()) == {NOW + MINUTE}
+    assert set(cloud.stop_notices.values()) == {NOW + MINUTE}
     assert [call for call in cloud.calls if call.startswith("wait")] == ["wait 0:01:00", "wait 0:00:15"]
     assert cloud.stopped_names() == ["a", "b", "c"]
 
@@ -71,28 +71,28 @@ def test_a_delivery_resumed_after_the_grace_tells_and_waits_no_more() -> None:
     cloud.down = set()
     cloud.now += 10 * MINUTE
     cloud.deliver(notification(), GRACE)
-    assert set(cloud.told.values()) == {NOW + MINUTE}
+    assert set(cloud.stop_notices.values()) == {NOW + MINUTE}
     assert [call for call in cloud.calls if call.startswith("wait")] == ["wait 0:01:00", "wait 0:00:00"]
     assert cloud.stopped_names() == ["a", "b", "c"]
 
 
-def test_what_a_guest_was_told_because_of_an_older_message_counts_no_more() -> None:
+def test_a_stop_notice_of_an_older_message_no_longer_counts() -> None:
     cloud = five()
-    cloud.told = {each.instance.key: NOW - 10 * MINUTE for each in FIVE}
+    cloud.stop_notices = {each.instance.key: NOW - 10 * MINUTE for each in FIVE}
     cloud.deliver(notification(), GRACE)
 
-    assert sorted(cloud.told.values()) == [NOW - 10 * MINUTE] * 2 + [NOW + MINUTE] * 3
+    assert sorted(cloud.stop_notices.values()) == [NOW - 10 * MINUTE] * 2 + [NOW + MINUTE] * 3
 
 
 @pytest.mark.parametrize("mode", [Mode.DRY_RUN, Mode.ENFORCE])
-def test_nobody_is_told_of_a_stop_that_is_only_played(mode: Mode) -> None:
+def test_no_guest_is_notified_of_a_stop_that_is_not_carried_out(mode: Mode) -> None:
     cloud = five()
     cloud.deliver(notification(drill=mode is Mode.ENFORCE), GRACE, mode=mode)
 
-    assert cloud.told == {}
+    assert cloud.stop_notices == {}
 
 
-def test_a_guest_that_cannot_be_told_is_stopped_all_the_same() -> None:
+def test_a_guest_that_cannot_be_notified_is_stopped_all_the_same() -> None:
     cloud = five()
     cloud.deaf = {"id-a": UnavailableError("conflict"), "id-b": KeyError("fingerprint")}
     cloud.deliver(notification(), GRACE)

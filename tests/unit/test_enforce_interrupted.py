@@ -73,10 +73,10 @@ def test_a_delivery_killed_twice_stops_every_planned_instance_once() -> None:
             assert sorted(cloud.tables.events(ActionEvent.STOPPED)) == ["a", "b", "c"], (first, second)
 
 
-def test_a_killed_delivery_has_told_its_guests_once() -> None:
+def test_a_killed_delivery_has_notified_its_guests_once() -> None:
     for cloud, boundary in killed_everywhere(GRACE):
-        told = dict(cloud.told)
+        notices = dict(cloud.stop_notices)
         deliver_until_done(cloud, GRACE)
 
-        assert {key: cloud.told[key] for key in told} == told, boundary
+        assert {key: cloud.stop_notices[key] for key in notices} == notices, boundary
         assert cloud.now <= NOW + 3 * MINUTE

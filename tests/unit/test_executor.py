@@ -167,51 +167,51 @@ def test_many_are_stopped_at_once_and_no_more_than_the_executor_s_limit() -> Non
 GRACE = 30 * SECOND
 
 
-def test_the_guests_are_told_and_get_their_time() -> None:
+def test_the_guests_are_notified_and_get_the_grace_period() -> None:
     cloud = Cloud().has(vm("a"), vm("b"))
     executor(cloud).warn(requests("a", "b"), GRACE, NOW)
 
-    assert set(cloud.told.values()) == {NOW + GRACE}
+    assert set(cloud.stop_notices.values()) == {NOW + GRACE}
     assert cloud.now == NOW + GRACE
 
 
-def test_guests_that_were_told_before_get_the_rest_of_their_time() -> None:
-    cloud = Cloud(told={vm("a").instance.key: NOW - 5 * SECOND, vm("b").instance.key: NOW + 10 * SECOND})
+def test_guests_that_were_notified_before_get_the_rest_of_the_grace_period() -> None:
+    cloud = Cloud(stop_notices={vm("a").instance.key: NOW - 5 * SECOND, vm("b").instance.key: NOW + 10 * SECOND})
     executor(cloud).warn(requests("a", "b"), GRACE, NOW - GRACE)
 
     assert cloud.now == NOW + 10 * SECOND
 
 
 def test_guests_whose_time_is_over_wait_no_more() -> None:
-    cloud = Cloud(told={vm("a").instance.key: NOW - 5 * SECOND})
+    cloud = Cloud(stop_notices={vm("a").instance.key: NOW - 5 * SECOND})
     executor(cloud).warn(requests("a"), GRACE, NOW - GRACE)
 
     assert cloud.now == NOW
 
 
 def test_an_older_warning_is_no_warning() -> None:
-    cloud = Cloud(told={vm("a").instance.key: NOW - 5 * SECOND})
+    cloud = Cloud(stop_notices={vm("a").instance.key: NOW - 5 * SECOND})
     executor(cloud).warn(requests("a"), GRACE, NOW)
 
-    assert cloud.told[vm("a").instance.key] == NOW + GRACE
+    assert cloud.stop_notices[vm("a").instance.key] == NOW + GRACE
 
 
 def test_no_guest_waits_longer_than_the_grace() -> None:
-    cloud = Cloud(told={vm("a").instance.key: NOW + 100 * GRACE})
+    cloud = Cloud(stop_notices={vm("a").instance.key: NOW + 100 * GRACE})
     executor(cloud).warn(requests("a"), GRACE, NOW)
 
     assert cloud.now == NOW + GRACE
 
 
 @pytest.mark.parametrize("fault", [UnavailableError("conflict"), KeyError("fingerprint")])
-def test_a_guest_that_cannot_be_told_is_not_waited_for_and_keeps_no_other_from_being_told(fault: Exception) -> None:
+def test_a_guest_that_cannot_be_notified_is_not_waited_for_and_does_not_hold_up_others(fault: Exception) -> None:
     cloud = Cloud(deaf={"id-a": fault})
     [request] = requests("a")
     assert executor(cloud).warn([request], GRACE, NOW) == {request: str(fault)}
     assert cloud.now == NOW
 
     executor(cloud).warn(requests("a", "b"), GRACE, NOW)
-    assert (list(cloud.told), cloud.now) == ([vm("b").instance.key], NOW + GRACE)
+    assert (list(cloud.stop_notices), cloud.now) == ([vm("b").instance.key], NOW + GRACE)
 
 
 def test_one_message_gives_one_request_for_an_instance_however_often_it_is_delivered() -> None:

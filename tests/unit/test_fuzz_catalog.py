@@ -146,7 +146,7 @@ def test_however_deeply_a_file_is_nested_it_is_refused(path: Path, depth: int, a
 @example(["n1-standard-8"], "us-central1", "nvidia-tesla-t4=" + "9" * 30, "9" * 30)
 @example(["n1-standard-8"], "us-central1", "nvidia-tesla-t4=" + "9" * 5000, "375")
 @example(["n1-standard-8"], "us-central1", "nvidia-tesla-t4", "9" * 5000)
-def test_any_price_that_is_asked_for_is_told_or_refused(types: list[str], region: str, gpu: str, ssd: str) -> None:
+def test_any_price_that_is_requested_is_quoted_or_refused(types: list[str], region: str, gpu: str, ssd: str) -> None:
     shape = None
     with suppress(argparse.ArgumentTypeError, RefusedRequestError):
         shape = asked_shape(types[0] if types else "", gpu_argument(gpu), local_ssd_argument(ssd))

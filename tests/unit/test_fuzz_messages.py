@@ -1,4 +1,4 @@
-"""Whatever a Pub/Sub message holds, it is a notification or it is told why it is none, and both can be recorded."""
+"""Whatever a Pub/Sub message holds, it is read as a notification or refused with a reason, and both can be recorded."""
 
 import base64
 import json

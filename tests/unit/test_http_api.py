@@ -56,7 +56,7 @@ def test_a_range_is_read_from_the_body_and_the_query(
 
 
 @pytest.mark.parametrize(
-    ("body", "query", "told"),
+    ("body", "query", "message"),
     [
         ({"start": START, "end": END, "dry_run": True}, {}, '"dry_run" is not a field of this request'),
         (b"", {"Start": [START]}, '"Start" is not a field of this request'),
@@ -91,17 +91,17 @@ def test_a_range_is_read_from_the_body_and_the_query(
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
 def test_a_wrong_request_is_refused_with_its_value_named(
-    body: bytes | object, query: Mapping[str, Sequence[str]], told: str
+    body: bytes | object, query: Mapping[str, Sequence[str]], message: str
 ) -> None:
     with pytest.raises(RefusedRequestError) as refusal:
         asked(body, query)
 
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
     assert len(str(refusal.value)) < 250
 
 
 @pytest.mark.parametrize(
-    ("schedule", "told"),
+    ("schedule", "message"),
     [
         ("yesterday", 'is "yesterday", but must be a time'),
         ("2026-07-21T14:00:00", 'is "2026-07-21T14:00:00", but must be a time'),
@@ -113,12 +113,12 @@ def test_a_wrong_request_is_refused_with_its_value_named(
         ("9999-12-31T23:59:59Z", "is not in the years 2000 to 2999"),
     ],
 )
-def test_a_wrong_schedule_time_is_refused_with_its_value_named(schedule: str, told: str) -> None:
+def test_a_wrong_schedule_time_is_refused_with_its_value_named(schedule: str, message: str) -> None:
     with pytest.raises(RefusedRequestError) as refusal:
         asked(schedule=schedule)
 
     assert str(refusal.value).startswith(SCHEDULE_HEADER)
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 @pytest.mark.parametrize("schedule", ["yesterday", "1999-12-31T23:59:59Z", "3000-01-01T00:00:00Z"])
@@ -189,9 +189,9 @@ def test_the_response_has_every_count_and_names_what_is_missing() -> None:
     )
     alert = Alert(PERIOD, Decimal(90), Decimal(100), (Decimal("0.5"), Decimal("0.8")))
 
-    told = response_body(Summary("run1", (hour,), (alert,)))
+    body = response_body(Summary("run1", (hour,), (alert,)))
 
-    assert json.loads(json.dumps(told)) == {
+    assert json.loads(json.dumps(body)) == {
         "status": "incomplete",
         "run_id": "run1",
         "hours": ["2026-07-21T05:00:00Z"],
@@ -223,9 +223,9 @@ def test_the_response_has_every_count_and_names_what_is_missing() -> None:
     ],
 )
 def test_the_status_is_one_of_three_words(hours: tuple[HourRun, ...], status: str) -> None:
-    told = response_body(Summary("run1", hours))
+    body = response_body(Summary("run1", hours))
 
-    assert (told["status"], told["complete"]) == (status, status != "incomplete")
+    assert (body["status"], body["complete"]) == (status, status != "incomplete")
 
 
 def test_a_hundred_that_could_not_be_found_out_are_counted_and_the_first_twenty_named() -> None:
@@ -237,16 +237,16 @@ def test_a_hundred_that_could_not_be_found_out_are_counted_and_the_first_twenty_
         {Unpriced(f"n9-standard-{number}", "us-central1", "no rule"): number + 1 for number in range(100)}
     )
 
-    told = response_body(Summary("run1", (HourRun("run1", HOURS[0], NOW, unresolved=strangers, unpriced=unpriced),)))
+    body = response_body(Summary("run1", (HourRun("run1", HOURS[0], NOW, unresolved=strangers, unpriced=unpriced),)))
 
-    assert (told["unresolved"], told["unpriced"]) == (100, 5050)
-    assert told["unresolved_instances"] == [f"blue/us-central1-a/worker-{number}" for number in range(20)]
-    assert [each["rows"] for each in told["unpriced_machine_types"]] == list(range(100, 80, -1))  # type: ignore[attr-defined]  # JSON
+    assert (body["unresolved"], body["unpriced"]) == (100, 5050)
+    assert body["unresolved_instances"] == [f"blue/us-central1-a/worker-{number}" for number in range(20)]
+    assert [each["rows"] for each in body["unpriced_machine_types"]] == list(range(100, 80, -1))  # type: ignore[attr-defined]  # JSON
 
 
 def test_an_instance_that_is_unresolved_in_several_hours_is_one() -> None:
     hours = [HourRun("run1", hour, NOW, unresolved=[Uptime(KEY, "worker-1", hour, 60.0)]) for hour in HOURS]
 
-    told = response_body(Summary("run1", tuple(hours)))
+    body = response_body(Summary("run1", tuple(hours)))
 
-    assert (told["unresolved"], told["unresolved_instances"]) == (1, ["blue/us-central1-a/worker-1"])
+    assert (body["unresolved"], body["unresolved_instances"]) == (1, ["blue/us-central1-a/worker-1"])

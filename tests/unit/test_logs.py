@@ -36,11 +36,11 @@ def test_an_event_is_one_line_with_its_severity_message_and_values(lines: ReadLi
     assert lines() == [{"severity": "WARNING", "message": "incomplete", "source": "compute", "detail": "two\nlines"}]
 
 
-@pytest.mark.parametrize(("severity", "told"), [(logging.INFO, "INFO"), (logging.ERROR, "ERROR")])
-def test_the_severity_is_worded_as_cloud_logging_words_it(lines: ReadLines, severity: int, told: str) -> None:
+@pytest.mark.parametrize(("severity", "name"), [(logging.INFO, "INFO"), (logging.ERROR, "ERROR")])
+def test_the_severity_is_worded_as_cloud_logging_words_it(lines: ReadLines, severity: int, name: str) -> None:
     log_event("done", severity)
 
-    assert [line["severity"] for line in lines()] == [told]
+    assert [line["severity"] for line in lines()] == [name]
 
 
 def test_without_a_severity_an_event_is_for_information_and_debugging_is_not_written(lines: ReadLines) -> None:

@@ -73,9 +73,9 @@ def test_the_tracker_says_which_period_it_means(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["", "year", "quarter", "custom", "week", "HOUR", "x" * 300])
 def test_a_period_that_the_tracker_has_not_is_refused(kind: str) -> None:
-    told = refusal(envelope(attributes=TRACKER_ATTRIBUTES | {"period": kind}))
+    message = refusal(envelope(attributes=TRACKER_ATTRIBUTES | {"period": kind}))
 
-    assert told == f"attribute period is {shown(kind)}, but must be hour, day or month"
+    assert message == f"attribute period is {shown(kind)}, but must be hour, day or month"
 
 
 def test_the_tracker_must_say_which_period_it_means() -> None:
@@ -147,7 +147,7 @@ def test_an_amount_is_read_to_nine_decimals(amount: bytes, expected: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("amount", "told"),
+    ("amount", "message"),
     [
         (b"null", "costAmount is null, but must be a number"),
         (b'"120"', 'costAmount is "120", but must be a number'),
@@ -165,10 +165,10 @@ def test_an_amount_is_read_to_nine_decimals(amount: bytes, expected: str) -> Non
     ],
 )
 @pytest.mark.parametrize("field", ["costAmount", "budgetAmount"])
-def test_what_is_no_amount_is_refused(field: str, amount: bytes, told: str) -> None:
+def test_what_is_no_amount_is_refused(field: str, amount: bytes, message: str) -> None:
     body = json.dumps({**BODY, "costAmount": 1, field: 120.5}).encode().replace(b"120.5", amount)
 
-    assert told.replace("costAmount", field) in refusal(envelope(body))
+    assert message.replace("costAmount", field) in refusal(envelope(body))
 
 
 def without(name: str) -> dict[str, object]:
@@ -176,7 +176,7 @@ def without(name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (without("costAmount"), "costAmount is missing"),
         (without("budgetAmount"), "budgetAmount is missing"),
@@ -207,8 +207,8 @@ def without(name: str) -> dict[str, object]:
         (b"x" * 10_000_000, "the body is not JSON"),
     ],
 )
-def test_a_body_that_is_no_notification_is_refused_with_the_reason(body: object, told: str) -> None:
-    assert told in refusal(envelope(body))
+def test_a_body_that_is_no_notification_is_refused_with_the_reason(body: object, message: str) -> None:
+    assert message in refusal(envelope(body))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_push_without_its_wrapper_is_named_as_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (None, "the message has no data"),
         ([], "the message has no data"),
@@ -271,8 +271,8 @@ def test_a_push_without_its_wrapper_is_named_as_one() -> None:
         (envelope(attributes={"schemaVersion": "1.0"}), "attribute budgetId is missing"),
     ],
 )
-def test_an_envelope_that_holds_no_notification_is_refused_with_the_reason(data: object, told: str) -> None:
-    assert told in refusal(data)
+def test_an_envelope_that_holds_no_notification_is_refused_with_the_reason(data: object, message: str) -> None:
+    assert message in refusal(data)
 
 
 def test_what_is_malformed_keeps_its_id_its_time_and_the_beginning_of_its_body() -> None:

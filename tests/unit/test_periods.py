@@ -50,7 +50,7 @@ def test_the_latest_closed_hour_may_be_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "told"),
+    ("start", "end", "message"),
     [
         ("yesterday", "2026-07-21T08:00:00Z", 'start is "yesterday", but must be a time'),
         ("2026-07-21", "2026-07-21T08:00:00Z", 'start is "2026-07-21", but must be a time'),
@@ -68,11 +68,11 @@ def test_the_latest_closed_hour_may_be_asked_for() -> None:
         ("0001-01-01T00:00:00Z", "9999-12-31T23:00:00Z", "is not in the years 2000 to 2999"),
     ],
 )
-def test_a_wrong_range_is_refused_with_its_value_named(start: str, end: str, told: str) -> None:
+def test_a_wrong_range_is_refused_with_its_value_named(start: str, end: str, message: str) -> None:
     with pytest.raises(RefusedRequestError) as refusal:
         requested_hours(start, end, NOW)
 
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 def test_the_oldest_hour_still_kept_may_be_asked_for_and_the_one_before_not() -> None:

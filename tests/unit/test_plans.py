@@ -90,7 +90,7 @@ def test_the_order_of_stopping_is_priority_then_saving_then_youth_then_name(vms:
     assert [decision.rank for decision in found.stops] == list(range(1, cap + 1))
 
 
-def test_instances_of_one_name_are_told_apart_by_their_key() -> None:
+def test_instances_of_one_name_are_distinguished_by_their_key() -> None:
     twins = [vm("twin", number=number) for number in "21"]
 
     assert [each.vm.instance.key.instance_id for each in made(twins, caps=Caps(1)).stops] == ["1"]
@@ -244,8 +244,10 @@ def test_no_cap_is_exceeded_and_what_is_left_is_said(caps: Caps, today: int, cou
 
     assert stops(found) == list("abcdefgh")[:count]
     assert found.deferred == 8 - count
-    told = [f"deferred to the next alert (rank {rank}): {cap}" for rank in range(count + 1, 9)]
-    assert [each.reason.startswith(start) for each, start in zip(found.spared, told, strict=True)] == [True] * len(told)
+    starts = [f"deferred to the next alert (rank {rank}): {cap}" for rank in range(count + 1, 9)]
+    assert [each.reason.startswith(start) for each, start in zip(found.spared, starts, strict=True)] == [True] * len(
+        starts
+    )
 
 
 def test_the_share_of_the_fleet_is_of_all_that_runs_in_scope() -> None:

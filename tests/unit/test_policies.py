@@ -122,7 +122,7 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("steps", [], "steps is [], but must be a list such as"),
         ("steps", 0.8, "steps is 0.8, but must be a list such as"),
@@ -222,14 +222,14 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("mode", "enforce", "mode is not a field of the policy: here it takes billing_account_id, budgets,"),
     ],
 )
-def test_a_wrong_field_is_named_with_its_value_and_what_it_should_be(field: str, value: object, told: str) -> None:
+def test_a_wrong_field_is_named_with_its_value_and_what_it_should_be(field: str, value: object, message: str) -> None:
     said = refusal(LEAST | {field: value})
 
-    assert any(each in said for each in told.split("|"))
+    assert any(each in said for each in message.split("|"))
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("projects", [], "budgets.budget-1.projects is [], but must be a list of at least one name"),
         ("projects", ["123456"], "but must be a list of project ids such as my-project-1 (not numbers, not names)"),
@@ -258,8 +258,8 @@ def test_a_wrong_field_is_named_with_its_value_and_what_it_should_be(field: str,
         ("project", PROJECT, "budgets.budget-1.project is not a field of the policy: here it takes currency, labels,"),
     ],
 )
-def test_a_wrong_field_of_a_budget_is_named_with_its_path(field: str, value: object, told: str) -> None:
-    assert told in refusal({"budgets": {BUDGET_ID: {"projects": [PROJECT], field: value}}})
+def test_a_wrong_field_of_a_budget_is_named_with_its_path(field: str, value: object, message: str) -> None:
+    assert message in refusal({"budgets": {BUDGET_ID: {"projects": [PROJECT], field: value}}})
 
 
 @pytest.mark.parametrize(
@@ -275,9 +275,9 @@ def test_a_wrong_field_of_a_budget_is_named_with_its_path(field: str, value: obj
     ],
 )
 def test_what_cannot_be_the_id_of_a_budget_is_refused(name: str, advice: str) -> None:
-    told = refusal({"budgets": {name: {"projects": [PROJECT]}}})
+    message = refusal({"budgets": {name: {"projects": [PROJECT]}}})
 
-    assert told == (
+    assert message == (
         f"budgets has {shown(name)}, but each name must be the id of a budget: 11111111-2222-3333-4444-555555555555 of "
         f"Cloud Billing, or the tracker's BUDGET_ID in lowercase letters, digits, - and _{advice}"
     )
@@ -290,9 +290,9 @@ def test_the_ids_of_cloud_billing_and_of_the_tracker_are_read(name: str) -> None
 
 def test_below_the_budget_only_a_budget_in_usd_can_be_forecast() -> None:
     early = [{"threshold": 0.8, "priorities": ["low"]}, {"threshold": 1, "priorities": ["medium"]}]
-    told = refusal({"steps": early, "budgets": {BUDGET_ID: {"projects": [PROJECT], "currency": "EUR"}}})
+    message = refusal({"steps": early, "budgets": {BUDGET_ID: {"projects": [PROJECT], "currency": "EUR"}}})
 
-    assert told == (
+    assert message == (
         "budgets.budget-1.steps is 0.8, but must be thresholds of 1 or more in EUR: below the budget a forecast "
         "decides, and prices are in USD"
     )
@@ -310,10 +310,10 @@ def test_a_budget_must_name_its_projects() -> None:
 
 def test_all_problems_are_named_at_once_a_missing_budget_too() -> None:
     wrong = {"max_stops_per_alert": 0, "restart": 1, "grace": 5, "billing_account_id": "x", "protect_label": "Keep"}
-    told = refusal(wrong)
+    message = refusal(wrong)
 
     assert all(
-        problem in told
+        problem in message
         for problem in (
             "max_stops_per_alert is 0",
             'billing_account_id is "x"',
@@ -325,12 +325,12 @@ def test_all_problems_are_named_at_once_a_missing_budget_too() -> None:
     )
 
 
-def test_budgets_of_the_wrong_type_are_not_told_to_be_empty_as_well() -> None:
+def test_budgets_of_the_wrong_type_are_not_called_empty_as_well() -> None:
     assert refusal({"budgets": [1]}) == "budgets is [1], but must be an object"
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         ("", "it is not JSON"),
         ("{", "it is not JSON"),
@@ -349,14 +349,14 @@ def test_budgets_of_the_wrong_type_are_not_told_to_be_empty_as_well() -> None:
         ('{"steps": [{"threshold": Infinity, "priorities": ["low"]}]}', "it is not JSON: Infinity"),
     ],
 )
-def test_a_policy_that_no_person_would_write_is_refused_like_any_other(written: str, told: str) -> None:
-    assert told in refusal(written)
+def test_a_policy_that_no_person_would_write_is_refused_like_any_other(written: str, message: str) -> None:
+    assert message in refusal(written)
 
 
 def test_a_long_value_is_shown_by_its_beginning() -> None:
-    told = refusal(LEAST | {"restart": "x" * 1000})
+    message = refusal(LEAST | {"restart": "x" * 1000})
 
-    assert f'restart is "{"x" * 78}…, but must be true or false' in told
+    assert f'restart is "{"x" * 78}…, but must be true or false' in message
 
 
 @pytest.mark.parametrize(

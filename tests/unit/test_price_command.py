@@ -33,11 +33,11 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def quoted(capsys: pytest.CaptureFixture[str], catalog: str, *arguments: str) -> dict[str, Any]:
     assert main(["price", *arguments, "--region", IOWA, "--catalog", catalog, "--format", "json"]) == 0
-    told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return told
+    quote: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return quote
 
 
-def test_a_price_is_told_with_every_part_its_sku_the_date_and_the_saving(
+def test_a_price_is_printed_with_every_part_its_sku_the_date_and_the_saving(
     capsys: pytest.CaptureFixture[str], catalog: str
 ) -> None:
     assert main(["price", "n2-standard-8", "--region", IOWA, "--catalog", catalog]) == 0
@@ -52,11 +52,11 @@ def test_a_price_is_told_with_every_part_its_sku_the_date_and_the_saving(
 
 
 def test_json_holds_the_same_and_amounts_as_texts(capsys: pytest.CaptureFixture[str], catalog: str) -> None:
-    told = quoted(capsys, catalog, "n2-standard-8")
+    quote = quoted(capsys, catalog, "n2-standard-8")
 
-    spot = told["prices"]["spot"]
+    spot = quote["prices"]["spot"]
     assert (spot["per_hour"], spot["per_month"], spot["status"]) == ("0.167504", "122.27792", "exact")
-    assert (told["as_of"], told["saving_percent"], told["currency"]) == ("2026-07-21T00:00:00Z", "56.88", "USD")
+    assert (quote["as_of"], quote["saving_percent"], quote["currency"]) == ("2026-07-21T00:00:00Z", "56.88", "USD")
     assert spot["components"][0] == {
         "component": "n2:core",
         "sku_id": "B11F-84B3-5F1A",
@@ -95,9 +95,9 @@ def test_json_holds_the_same_and_amounts_as_texts(capsys: pytest.CaptureFixture[
 def test_every_kind_of_machine_type_is_quoted_with_all_its_parts(
     capsys: pytest.CaptureFixture[str], catalog: str, arguments: list[str], components: dict[str, str]
 ) -> None:
-    told = quoted(capsys, catalog, *arguments)
+    found = quoted(capsys, catalog, *arguments)
 
-    for price in told["prices"].values():
+    for price in found["prices"].values():
         assert {part["component"]: part["quantity"] for part in price["components"]} == components
         total = sum(Decimal(part["rate"]) * Decimal(part["quantity"]) for part in price["components"])
         assert abs(total - Decimal(price["per_hour"])) < Decimal("0.000001")
@@ -110,11 +110,11 @@ def test_an_unknown_price_says_why_in_both_formats_and_exits_1(
     reason = "no Spot rate for m2-premium:core, m2-premium:ram in us-central1"
 
     codes = [main(asked), main([*asked, "--format", "json"])]
-    text, _, told = capsys.readouterr().out.partition("{")
+    text, _, output = capsys.readouterr().out.partition("{")
 
     assert codes == [1, 1]
     assert f"unknown: {reason}" in text
-    prices = json.loads("{" + told)["prices"]
+    prices = json.loads("{" + output)["prices"]
     assert prices["spot"] == {
         "status": "unknown",
         "reason": reason,
@@ -153,9 +153,9 @@ def test_what_nobody_can_buy_is_refused_in_one_sentence_that_names_what_is_near(
 ) -> None:
     code = main(["price", *arguments, "--catalog", catalog])
 
-    told = capsys.readouterr()
-    assert (code, told.out, told.err.count("\n")) == (2, "", 1)
-    assert message in told.err
+    output = capsys.readouterr()
+    assert (code, output.out, output.err.count("\n")) == (2, "", 1)
+    assert message in output.err
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_file_that_cannot_be_read_is_named(
     assert capsys.readouterr().err == f"spotkeeper: {path}: {message}\n"
 
 
-def test_an_incomplete_catalog_is_told_beside_the_price(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_incomplete_catalog_is_named_beside_the_price(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "first-page.json"
     path.write_text(json.dumps({"skus": list(whole()), "nextPageToken": "next"}))
 

@@ -58,7 +58,7 @@ def spot(history: PriceHistory, number: int) -> tuple[Decimal | None, str]:
     return price.spot, price.status.value
 
 
-def told(changes: Iterable[DatedRate]) -> set[tuple[str, Decimal, datetime, datetime | None]]:
+def facts(changes: Iterable[DatedRate]) -> set[tuple[str, Decimal, datetime, datetime | None]]:
     return {(change.rate.sku_id, change.rate.usd, change.valid_from, change.valid_to) for change in changes}
 
 
@@ -134,7 +134,7 @@ def test_without_rates_a_price_is_unknown_and_says_why(history: PriceHistory) ->
     assert price.reason == "no price catalog has been read yet"
 
 
-def test_without_a_spot_rate_the_price_is_unknown_though_on_demand_is_told() -> None:
+def test_without_a_spot_rate_the_price_is_unknown_though_on_demand_is_known() -> None:
     on_demand_only = {name: usd for name, usd in FIRST.items() if "on_demand" in name}
 
     price = history_of({0: on_demand_only}).price(N2, REGION, hour(0))
@@ -153,7 +153,7 @@ def test_without_an_on_demand_rate_the_spot_price_stands() -> None:
 
 
 def test_the_first_reading_begins_every_rate() -> None:
-    assert told(NOTHING_KNOWN.observe(rates({"n2:core": "0.01"}), hour(3))) == {
+    assert facts(NOTHING_KNOWN.observe(rates({"n2:core": "0.01"}), hour(3))) == {
         ("sku n2:core", Decimal("0.01"), hour(3), None)
     }
 
@@ -169,7 +169,7 @@ def test_another_wording_is_no_change() -> None:
 
 
 def test_a_changed_value_ends_one_rate_and_begins_another() -> None:
-    assert told(history_of({0: FIRST}).observe(rates(DEARER), hour(6))) == {
+    assert facts(history_of({0: FIRST}).observe(rates(DEARER), hour(6))) == {
         ("sku n2:core", Decimal("0.01"), hour(0), hour(6)),
         ("sku n2:core", Decimal("0.02"), hour(6), None),
     }
@@ -178,7 +178,7 @@ def test_a_changed_value_ends_one_rate_and_begins_another() -> None:
 def test_a_sku_that_vanished_ends() -> None:
     without_ram = {name: usd for name, usd in FIRST.items() if name != "n2:ram"}
 
-    assert told(history_of({0: FIRST}).observe(rates(without_ram), hour(6))) == {
+    assert facts(history_of({0: FIRST}).observe(rates(without_ram), hour(6))) == {
         ("sku n2:ram", Decimal("0.001"), hour(0), hour(6))
     }
 
@@ -187,7 +187,7 @@ def test_another_value_in_the_same_hour_takes_the_place_of_the_first() -> None:
     history = history_of({0: FIRST})
     changes = history.observe(rates(DEARER), hour(0))
 
-    assert told(changes) == {("sku n2:core", Decimal("0.02"), hour(0), None)}
+    assert facts(changes) == {("sku n2:core", Decimal("0.02"), hour(0), None)}
     assert spot(history.after(changes, read_at(0)), 0) == (Decimal("0.096"), "exact")
 
 
@@ -196,7 +196,7 @@ def test_a_sku_that_vanished_within_its_first_hour_holds_in_no_hour() -> None:
     without_ram = {name: usd for name, usd in FIRST.items() if name != "n2:ram"}
     changes = history.observe(rates(without_ram), hour(0))
 
-    assert told(changes) == {("sku n2:ram", Decimal("0.001"), hour(0), hour(0))}
+    assert facts(changes) == {("sku n2:ram", Decimal("0.001"), hour(0), hour(0))}
     assert spot(history.after(changes, read_at(0)), 0) == (None, "unknown")
 
 

@@ -558,10 +558,10 @@ def test_hours_of_one_project_that_a_run_has_no_time_for_are_left_to_the_next() 
     ]
 
 
-type Told = tuple[str, str, str]
+type Notified = tuple[str, str, str]
 
 
-def alerts(summary: Summary) -> list[Told]:
+def alerts(summary: Summary) -> list[Notified]:
     """The alerts of a run: the kind of period, its start, and the highest threshold."""
     return [(alert.period.kind, rfc3339(alert.period.start), str(alert.thresholds[-1])) for alert in summary.alerts]
 

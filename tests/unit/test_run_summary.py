@@ -94,7 +94,7 @@ def test_a_summary_is_complete_when_every_hour_is() -> None:
     assert not Summary("run1", (run(), run(gaps=(Gap("compute", "503", "red"),)))).complete
 
 
-def test_a_gap_that_several_hours_share_is_told_once_in_the_order_met() -> None:
+def test_a_gap_that_several_hours_share_is_listed_once_in_the_order_met() -> None:
     catalog, compute, metrics = Gap("billing catalog", "503"), Gap("compute", "503", "red"), Gap("metrics", "503")
 
     summary = Summary("run1", (run(gaps=(compute, catalog)), run(gaps=(catalog, metrics)), run(gaps=(compute,))))

@@ -68,7 +68,7 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("PROJECT_ID", "My Project", 'PROJECT_ID is "My Project", but must be a project id'),
         ("PROJECTS", "team-a-prod;team-b-prod", 'PROJECTS is "team-a-prod;team-b-prod"'),
@@ -90,11 +90,11 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         ("BIGQUERY_ENDPOINT", "not an address", 'BIGQUERY_ENDPOINT is "not an address"'),
     ],
 )
-def test_a_wrong_setting_is_named_with_its_value_and_what_it_should_be(name: str, value: str, told: str) -> None:
+def test_a_wrong_setting_is_named_with_its_value_and_what_it_should_be(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         TrackerSettings.from_mapping({"PROJECT_ID": "my-project-1", name: value})
 
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 def test_all_wrong_settings_are_named_at_once() -> None:
@@ -113,7 +113,7 @@ ENFORCER: Mapping[str, str] = {
 }
 
 
-def test_the_enforcer_must_be_told_its_project_its_mode_and_its_policy() -> None:
+def test_the_enforcer_must_be_given_its_project_its_mode_and_its_policy() -> None:
     settings = EnforcerSettings.from_mapping(ENFORCER)
 
     assert (settings.project_id, settings.mode, settings.dataset) == ("my-project-1", Mode.DRY_RUN, "cost_tracking")
@@ -140,7 +140,7 @@ def test_every_setting_of_the_enforcer_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("PROJECT_ID", "", "PROJECT_ID is not set"),
         ("ENFORCEMENT_MODE", "", "ENFORCEMENT_MODE is not set"),
@@ -155,11 +155,11 @@ def test_every_setting_of_the_enforcer_is_read() -> None:
         ("RESOURCE_MANAGER_ENDPOINT", "not an address", 'RESOURCE_MANAGER_ENDPOINT is "not an address"'),
     ],
 )
-def test_a_wrong_setting_of_the_enforcer_is_named(name: str, value: str, told: str) -> None:
+def test_a_wrong_setting_of_the_enforcer_is_named(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         EnforcerSettings.from_mapping({**ENFORCER, name: value})
 
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 def test_all_wrong_settings_of_the_enforcer_are_named_at_once_those_within_the_policy_too() -> None:

@@ -206,7 +206,7 @@ def test_the_currency_of_what_is_no_component_does_not_matter() -> None:
     assert components(disk, CORE) == ["n2:core"]
 
 
-def test_of_two_skus_for_one_component_the_dearer_counts_and_the_other_is_told() -> None:
+def test_of_two_skus_for_one_component_the_dearer_counts_and_the_other_is_reported() -> None:
     cheap = replace(CORE, sku_id="AAA", tiers=priced("0.0348"))
     dear = replace(CORE, sku_id="BBB", tiers=priced("0.0422"))
 
@@ -223,7 +223,7 @@ def test_of_two_skus_at_one_price_the_lower_id_counts() -> None:
     assert [each.dropped.sku_id for each in reading.duplicates] == ["BBB"]
 
 
-def test_of_three_skus_two_are_told() -> None:
+def test_of_three_skus_two_are_reported() -> None:
     skus = [replace(CORE, sku_id=str(number), tiers=priced(f"0.0{number}")) for number in (1, 3, 2)]
 
     (kept,) = read_catalog(skus).rates
@@ -312,7 +312,7 @@ def test_no_catalog_gives_a_rate_of_nothing_or_two_rates_for_one_component(skus:
 
 
 @given(ANY_CATALOG)
-def test_what_collides_is_told_beside_the_rate_that_counts_in_its_place(skus: list[Sku]) -> None:
+def test_a_duplicate_rate_is_reported_beside_the_rate_that_counts_in_its_place(skus: list[Sku]) -> None:
     reading = read_catalog(skus)
 
     for each in reading.duplicates:

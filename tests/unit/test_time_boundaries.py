@@ -117,7 +117,7 @@ def test_an_hour_may_be_asked_for_from_the_second_in_which_it_closes(now: str, h
         ("2026-11-01T08:00:00Z", "2026-11-01T09:00:00Z", ["2026-11-01T07"], ["2026-11-01T07"]),
     ],
 )
-def test_hours_that_are_caught_up_with_are_told_in_every_period_they_are_in(
+def test_hours_that_are_caught_up_on_are_counted_in_every_period_they_are_in(
     first: str, last: str, days: Sequence[str], months: Sequence[str]
 ) -> None:
     found = periods_of([at(last), at(first)])

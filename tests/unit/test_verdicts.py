@@ -399,7 +399,7 @@ def test_a_budget_of_fixed_dates_that_is_over_says_so() -> None:
 @pytest.mark.parametrize(
     ("kind", "start", "now", "name"),
     [
-        # an hour is told of once it is closed, six minutes after its end, and only until the next one is
+        # an hour is reported once it is closed, six minutes after its end, and only until the next one is
         (PeriodKind.HOUR, "2026-07-21T13:00:00", "2026-07-21T14:06:00", OVER),
         (PeriodKind.HOUR, "2026-07-21T13:00:00", "2026-07-21T15:05:59", OVER),
         (PeriodKind.HOUR, "2026-07-21T13:00:00", "2026-07-21T15:06:00", EARLIER),

@@ -39,13 +39,13 @@ def rules(
     found = {} if isinstance(platform.budgets, Unread) else {each.budget_id: each for each in platform.budgets}
     for budget_id, rule in sorted(policy.budgets.items()):
         about, budget = f"rule {budget_id}", found.get(budget_id)
-        told = [*_of_rule(rule, tracker, now), *_of_verdict(records.verdicts, budget_id)]
+        problems = [*_of_rule(rule, tracker, now), *_of_verdict(records.verdicts, budget_id)]
         if budget is not None:
-            told += _of_budget(rule, budget, platform.numbers)
-            told += _of_account(policy, platform.billing_account)
+            problems += _of_budget(rule, budget, platform.numbers)
+            problems += _of_account(policy, platform.billing_account)
             yield from _unread_numbers(about, rule, platform.numbers)
-        yield from (problem(about, sentence, _DEPLOY) for sentence in told)
-        if not told:
+        yield from (problem(about, sentence, _DEPLOY) for sentence in problems)
+        if not problems:
             yield ok(about, _summary(rule, budget, records.verdicts))
     if isinstance(records.verdicts, Unread):
         yield unknown("last verdicts", records.verdicts, _MAY_READ)

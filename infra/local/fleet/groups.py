@@ -15,10 +15,10 @@ type Key = tuple[str, str, str]
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """A group, the names of its members by zone, and the ids of those that are stopped because it was told so.
+    """A group, the names of its members by zone, and the ids of those that were stopped through the group.
 
     One that `repairs` makes a VM again that was stopped behind its back; one that is `autoscaled` starts VMs again that
-    it was told to stop.
+    it was asked to stop.
     """
 
     project_id: str

@@ -19,7 +19,7 @@ COMING_UP = frozenset({"PENDING", "PROVISIONING", "STAGING"})
 
 
 def stopped(vm: Vm, at: datetime, rested: datetime) -> Vm:
-    """The VM, told to stop at one moment and at rest since another; its uptime ends with the first."""
+    """The VM with a stop requested at one time and finished at another; its uptime ends with the first."""
     begun = [run for run in vm.runs if run.start < at]
     last = begun[-1] if begun else Run(at, at)
     end = at if last.end is None or last.end > at else last.end

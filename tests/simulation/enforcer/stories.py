@@ -175,8 +175,8 @@ class NewVm:
         labels = " ".join(f"{key}={value}" for key, value in self.labels)
         marks = [labels, self.created_by or "", "standard" * (not self.spot), "refilled" * self.refilled]
         marks.append("local SSD" * self.local_ssd)
-        told = ", ".join(filter(None, marks))
-        return f"{self.name} in {self.project}/{self.zone} ({told or 'no labels'}), on a stop: {self.answer}"
+        described = ", ".join(filter(None, marks))
+        return f"{self.name} in {self.project}/{self.zone} ({described or 'no labels'}), on a stop: {self.answer}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A violation told so that it can be repeated: the seed, the smallest story in sentences, the command."""
+"""A violation described so that it can be repeated: the seed, the smallest story in sentences, the command."""
 
 from tests.simulation.enforcer.drawing import kind_of, story_of
 from tests.simulation.enforcer.facts import Violation

@@ -151,7 +151,7 @@ class Tables:
     runs: list[HourRun] = field(default_factory=list)
     states: dict[tuple[str, datetime], tuple[StoredHour, str]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
-    told: set[tuple[PeriodKind, datetime, Decimal]] = field(default_factory=set)
+    notified: set[tuple[PeriodKind, datetime, Decimal]] = field(default_factory=set)
     sent: list[SentAlert] = field(default_factory=list)
     reads: Counter[tuple[str, datetime]] = field(default_factory=Counter)
     kill: Kill | None = None
@@ -272,7 +272,7 @@ class _Stage:
             self._tables.runs.append(replace(run, gaps=[*run.gaps, *gaps]))
         for alert in alerts.values():
             period = alert.period
-            self._tables.told |= {(period.kind, period.start, threshold) for threshold in alert.thresholds}
+            self._tables.notified |= {(period.kind, period.start, threshold) for threshold in alert.thresholds}
 
     def _of[Kind: Record](self, kind: type[Kind]) -> Iterator[Kind]:
         return (record for record in self._records[kind] if isinstance(record, kind))
@@ -292,8 +292,10 @@ class _Stage:
     def _spend(self, period: Period) -> Spend:
         rows = self._tables.costs.values()
         cost = sum((row.cost or Decimal(0) for row in rows if period.start <= row.hour < period.end), Decimal(0))
-        told = {share for kind, start, share in self._tables.told if (kind, start) == (period.kind, period.start)}
-        return Spend(period, cost, frozenset(told))
+        notified = {
+            share for kind, start, share in self._tables.notified if (kind, start) == (period.kind, period.start)
+        }
+        return Spend(period, cost, frozenset(notified))
 
 
 def _project_hour(run: HourRun, project_id: str) -> ProjectHour:

@@ -119,7 +119,7 @@ class ComputeActuator:
             return self._instances.start_unary(
                 request=compute_v1.StartInstanceRequest(where), retry=self._retry, timeout=TIMEOUT
             )
-        # Compute Engine refuses to stop an instance with local SSDs unless it is told that what they hold may be lost.
+        # Compute Engine refuses to stop an instance with local SSDs unless the request discards their data.
         if vm.instance.shape.local_ssd_gib:
             where["discard_local_ssd"] = True
         return self._instances.stop_unary(
