@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Self
 READY_SECONDS = 60.0
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.05
+SUPERVISE = Path(__file__).with_name("supervise.py")
 
 
 class StartError(RuntimeError):
@@ -29,10 +31,14 @@ def free_port() -> int:
 
 
 class Processes:
-    """Processes that live no longer than this context; each writes to a log file of its own."""
+    """Processes that live no longer than this context, also when this process is killed.
+
+    Each writes to a log file of its own.
+    """
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
+        self._read_end, self._write_end = os.pipe()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -43,13 +49,16 @@ class Processes:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop(*self._running)
+        os.close(self._read_end)
+        os.close(self._write_end)
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Path:
         """Start a process and return its log file."""
         log = self._logs / f"{name}.log"
         with log.open("wb") as output:
             self._running[name] = subprocess.Popen(  # noqa: S603 (commands of this package)
-                command,
+                [sys.executable, "-I", "-S", str(SUPERVISE), str(self._read_end), *command],
+                pass_fds=[self._read_end],
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -77,7 +86,7 @@ class Processes:
         raise self._late(name, log)
 
     def pid(self, name: str) -> int:
-        """Return the process id."""
+        """Return the id of a process group: of a process and all that it started."""
         return self._running[name].pid
 
     def stop(self, *names: str) -> None:

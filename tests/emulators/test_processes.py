@@ -1,0 +1,58 @@
+"""What the local stack starts ends with it, whichever way that ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from infra.local.stack.processes import Processes, StartError
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from infra.local.stack.processes import Processes
+with Processes(Path(sys.argv[1])) as processes:
+    processes.start("one", ["sh", "-c", f"echo $$ > {sys.argv[1]}/one.pid; sleep 600 & wait"])
+    processes.start("two", ["sh", "-c", f"trap '' TERM; echo $$ > {sys.argv[1]}/two.pid; exec sleep 600"])
+    time.sleep(600)
+"""
+
+
+def test_a_killed_starter_leaves_no_process_behind(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTER, str(tmp_path)]) as starter:  # noqa: S603 (our own program)
+        pids = [_pid(tmp_path / "one.pid"), _pid(tmp_path / "two.pid")]
+        assert all(map(_lives, pids))
+        starter.send_signal(signal.SIGKILL)
+
+    deadline = time.monotonic() + 20
+    while any(map(_lives, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(_lives, pids))
+
+
+def test_a_process_that_does_not_start_is_reported_with_its_exit_code(tmp_path: Path) -> None:
+    with Processes(tmp_path) as processes, pytest.raises(StartError, match="ended with exit code 7"):
+        processes.announced("broken", ["sh", "-c", "exit 7"])
+
+
+def _pid(file: Path) -> int:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if file.exists() and (text := file.read_text().strip()):
+            return int(text)
+        time.sleep(0.05)
+    raise TimeoutError(file)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process exists and is not only waiting to be collected."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
