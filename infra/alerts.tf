@@ -1,73 +1,73 @@
-# When a person is called. Figures are asked for in PromQL: it can look back over a day, and it finds absence also of what
-# never came, which a metric-absence condition does not.
+# Alert policies. Metrics are queried in PromQL: it can cover a whole day, and absent_over_time also detects a series that
+# never had a point, which a metric-absence condition does not.
 
 locals {
-  figure = { for name in keys(local.metrics) : name => "custom_googleapis_com:spotkeeper_${name}" }
+  metric = { for name in keys(local.metrics) : name => "custom_googleapis_com:spotkeeper_${name}" }
 
-  # Without custom metrics the tracker is heard when it answers; a run that recorded nothing answers 503.
-  sign_of_life = (
+  # Without custom metrics, responses of class 2xx are the heartbeat; a run that recorded nothing responds with 503.
+  heartbeat = (
     var.custom_metrics
-    ? "${local.figure.rows}{monitored_resource=\"global\"}"
+    ? "${local.metric.rows}{monitored_resource=\"global\"}"
     : "run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=\"track-spot-costs\",response_code_class=\"2xx\"}"
   )
 
-  # What is absent has to stay so for half of the time, so that a new deployment has that time for its first sign.
+  # Absence has to last for about as long again before it alerts: a new deployment has that time for its first point.
   alerts = {
-    tracker_silent = {
+    no_tracker_runs = {
       wanted   = true
-      title    = "the tracker is silent"
+      title    = "the tracker records nothing"
       severity = "ERROR"
-      query    = "absent_over_time(${local.sign_of_life}[70m])"
-      lasting  = "3600s"
-      advice   = "Two hourly runs in a row recorded nothing. Missed hours are done by the next run that works, up to ${var.catch_up_hours} hours back. See the log of track-spot-costs, and `gcloud scheduler jobs describe spotkeeper-hourly --location ${var.region}`."
+      query    = "absent_over_time(${local.heartbeat}[70m])"
+      duration = "3600s"
+      advice   = "Two hourly runs in a row recorded nothing. The next successful run records the missed hours, up to ${var.catch_up_hours} hours back. See the log of track-spot-costs, and `gcloud scheduler jobs describe spotkeeper-hourly --location ${var.region}`."
     }
     hours_incomplete = {
       wanted   = var.custom_metrics
       title    = "hours stay incomplete"
       severity = "WARNING"
-      query    = "min_over_time(${local.figure.incomplete_hours}{monitored_resource=\"global\"}[190m]) > 0"
-      lasting  = "0s"
+      query    = "min_over_time(${local.metric.incomplete_hours}{monitored_resource=\"global\"}[190m]) > 0"
+      duration = "0s"
       advice   = "In every run of the last three hours something could not be read. `tracker_runs.gaps` and the log events `incomplete` name it; most often a permission is missing in a project."
     }
     prices_missing = {
       wanted   = var.custom_metrics
       title    = "too many VMs have no price"
       severity = "WARNING"
-      query    = "sum(sum_over_time(${local.figure.unpriced_rows}{monitored_resource=\"global\"}[1d])) / sum(sum_over_time(${local.figure.rows}{monitored_resource=\"global\"}[1d])) > ${var.unpriced_share_limit}"
-      lasting  = "0s"
+      query    = "sum(sum_over_time(${local.metric.unpriced_rows}{monitored_resource=\"global\"}[1d])) / sum(sum_over_time(${local.metric.rows}{monitored_resource=\"global\"}[1d])) > ${var.unpriced_share_limit}"
+      duration = "0s"
       advice   = "The cost of these VMs is NULL, so totals are too low. `tracker_runs.unpriced_machine_types` names them with the reason."
     }
     usage_unresolved = {
       wanted   = var.custom_metrics
-      title    = "too much of the fleet is unseen"
+      title    = "too much uptime is of unidentified VMs"
       severity = "WARNING"
-      query    = "sum(sum_over_time(${local.figure.unresolved_hours}{monitored_resource=\"global\"}[1d])) / (sum(sum_over_time(${local.figure.unresolved_hours}{monitored_resource=\"global\"}[1d])) + sum(sum_over_time(${local.figure.resolved_hours}{monitored_resource=\"global\"}[1d]))) > ${var.unresolved_share_limit}"
-      lasting  = "0s"
-      advice   = "VMs ran that no source could identify: they may be Spot VMs, have no cost row, and are in no total. The table `project_hours` has their uptime by project and hour, `tracker_runs.unresolved_instances` their names. Asset history identifies VMs that live less than an hour."
+      query    = "sum(sum_over_time(${local.metric.unresolved_hours}{monitored_resource=\"global\"}[1d])) / (sum(sum_over_time(${local.metric.unresolved_hours}{monitored_resource=\"global\"}[1d])) + sum(sum_over_time(${local.metric.resolved_hours}{monitored_resource=\"global\"}[1d]))) > ${var.unresolved_share_limit}"
+      duration = "0s"
+      advice   = "VMs ran that no source could identify: they may be Spot VMs, have no cost row and are not in any total. The table `project_hours` has their uptime by project and hour, `tracker_runs.unresolved_instances` their names. Asset history identifies VMs that live less than an hour."
     }
     budget_spent = {
       wanted   = var.custom_metrics && anytrue([for budget in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : budget != null])
       title    = "a budget is spent"
       severity = "WARNING"
-      query    = "max by (period) (last_over_time(${local.figure.budget_share}{monitored_resource=\"global\"}[130m])) >= 1"
-      lasting  = "0s"
-      advice   = "By the tracker's own figures, which are an hour old. What the enforcer does about it is in its policy, and in the view enforcement_log."
+      query    = "max by (period) (last_over_time(${local.metric.budget_share}{monitored_resource=\"global\"}[130m])) >= 1"
+      duration = "0s"
+      advice   = "By the tracker's own figures, which are an hour old. The policy says what the enforcer does about it; the view enforcement_log has what it did."
     }
     dead_letters = {
       wanted   = true
-      title    = "a budget notification was given up"
+      title    = "a budget notification was dead-lettered"
       severity = "CRITICAL"
       query    = "max_over_time(pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=\"${google_pubsub_subscription.dead_letter.name}\"}[10m]) > 0"
-      lasting  = "0s"
-      advice   = "The enforcer could not do what it asked for, in ${google_pubsub_subscription.enforcer.dead_letter_policy[0].max_delivery_attempts} attempts. Read the log of enforce-budget-limit; then look at it with `gcloud pubsub subscriptions pull ${google_pubsub_subscription.dead_letter.name} --limit 10`."
+      duration = "0s"
+      advice   = "The enforcer did not finish it in ${google_pubsub_subscription.enforcer.dead_letter_policy[0].max_delivery_attempts} attempts. See the log of enforce-budget-limit, and the message with `gcloud pubsub subscriptions pull ${google_pubsub_subscription.dead_letter.name} --limit 10`."
     }
-    budgets_silent = {
+    no_budget_notifications = {
       wanted   = var.expect_budget_notifications
       title    = "no budget notification for a day"
       severity = "ERROR"
       query    = "absent_over_time(pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\",topic_id=\"${google_pubsub_topic.budget.name}\"}[12h])"
-      lasting  = "43200s"
-      advice   = "Nothing would be stopped now, whatever is spent. Cloud Billing sends several an hour: see that the budget still names the topic `${google_pubsub_topic.budget.id}`."
+      duration = "43200s"
+      advice   = "Without notifications nothing is stopped, whatever is spent. Cloud Billing sends several an hour: check that the budget still names the topic `${google_pubsub_topic.budget.id}`."
     }
   }
   measured_alerts = { for name, alert in local.alerts : name => alert if alert.wanted }
@@ -82,12 +82,12 @@ locals {
       extractors = { mode = "EXTRACT(jsonPayload.mode)", reason = "EXTRACT(jsonPayload.reason)" }
       advice     = "In mode dry_run nothing is stopped. The view enforcement_log has the plan, with a reason for every VM stopped and spared."
     }
-    rule_unfit = {
-      title      = "a message fits no rule of the policy: nothing is stopped"
+    rule_mismatch = {
+      title      = "a message matches no rule of the policy: nothing is stopped"
       severity   = "ERROR"
       filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^budget notification: (malformed|other_currency|period_mismatch|unknown_budget|unusable_amount)$\""
       extractors = { verdict = "EXTRACT(jsonPayload.message)", reason = "EXTRACT(jsonPayload.reason)" }
-      advice     = "The reason says what does not fit: the budget's id, billing account, currency or period, or a message that is none of a budget. Correct enforcement_policy and apply; `spotkeeper doctor` compares each rule with its budget."
+      advice     = "The reason names the mismatch: the budget's id, billing account, currency or period, or a message that is no budget notification. Correct enforcement_policy and apply; `spotkeeper doctor` compares each rule with its budget."
     }
     nothing_stoppable = {
       title      = "a budget is exceeded, and its rule can stop nothing"
@@ -101,21 +101,21 @@ locals {
       severity   = "ERROR"
       filter     = "${local.enforcer_log} AND jsonPayload.message=\"records unavailable: waiting for BigQuery\""
       extractors = { error = "EXTRACT(jsonPayload.error)" }
-      advice     = "Nothing is stopped without its record. Pub/Sub redelivers for about eight hours; what is no longer news by then stops nothing, and the next message is planned anew. See whether BigQuery answers and the enforcer may still write to the dataset."
+      advice     = "Nothing is stopped without its record. Pub/Sub redelivers for about eight hours; a message that is outdated by then stops nothing, and the next one gets a new plan. Check that BigQuery is available and that the enforcer may still write to the dataset."
     }
     enforcement_happened = {
       title      = "a VM was stopped or started"
       severity   = "WARNING"
       filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^instance (stopped|restarted)$\""
       extractors = { instance = "EXTRACT(jsonPayload.instance)", project = "EXTRACT(jsonPayload.project_id)", zone = "EXTRACT(jsonPayload.zone)" }
-      advice     = "Start it again with `gcloud compute instances start`. To hold back further stops, set enforcement_mode to dry_run, or snooze_until in the policy, and apply."
+      advice     = "Start it again with `gcloud compute instances start`. To prevent further stops, set enforcement_mode to dry_run, or snooze_until in the policy, and apply."
     }
     enforcement_failed = {
       title      = "enforcement failed"
       severity   = "CRITICAL"
       filter     = "${local.enforcer_log} AND severity>=ERROR AND NOT httpRequest.status=429" # 429: busy with another message
       extractors = { event = "EXTRACT(jsonPayload.message)" }
-      advice     = "A VM could not be stopped, or nothing could be recorded. The notification is delivered again, which finishes what was begun; look at the log when this goes on."
+      advice     = "A VM could not be stopped, or nothing could be recorded. Pub/Sub redelivers the notification, and the plan is resumed; see the log when this persists."
     }
   }
 }
@@ -133,7 +133,7 @@ resource "google_monitoring_alert_policy" "measured" {
 
     condition_prometheus_query_language {
       query               = each.value.query
-      duration            = each.value.lasting
+      duration            = each.value.duration
       evaluation_interval = "300s"
 
       # Google refuses an alert on a metric that nothing was written to for the first minutes of a deployment.
@@ -167,7 +167,7 @@ resource "google_monitoring_alert_policy" "logged" {
     }
   }
 
-  # An alert on a log has to say how often it may repeat itself.
+  # A log-based alert policy must have a rate limit.
   alert_strategy {
     auto_close = "86400s"
 

@@ -1,11 +1,11 @@
-# Where budget notifications arrive, and the budgets that send them.
+# The topic of budget notifications, and the budgets that publish to it.
 
 resource "google_pubsub_topic" "budget" {
   name       = "spotkeeper-budget"
   depends_on = [google_project_service.used]
 }
 
-# Cloud Billing publishes under an account of its own, which this binding lets in.
+# Cloud Billing publishes under a service account of its own, which this binding allows.
 resource "google_pubsub_topic_iam_member" "cloud_billing" {
   count = var.budget_publisher == null ? 0 : 1
 
@@ -14,7 +14,7 @@ resource "google_pubsub_topic_iam_member" "cloud_billing" {
   member = var.budget_publisher
 }
 
-# Warnings of a plan, not refusals: the other half may be on its way.
+# Warnings, not errors: the budget or its policy may be added later.
 check "budgets_and_policies" {
   assert {
     condition     = length(setsubtract(local.notifying_budgets, keys(var.enforcement_policy.budgets))) == 0
@@ -28,7 +28,7 @@ check "budgets_and_policies" {
 }
 
 locals {
-  # The tracker speaks for its own budget when it has an amount to compare with.
+  # The tracker sends alerts for its own budget when that has an amount.
   tracker_budgets = [
     for amount in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : var.budget_id if amount != null
   ]
@@ -70,7 +70,7 @@ resource "google_billing_budget" "made" {
     for_each = each.value.thresholds
 
     content {
-      threshold_percent = threshold_rules.value # a share: 1.0 is all of the budget
+      threshold_percent = threshold_rules.value # a share: 1.0 is the whole budget
       spend_basis       = "CURRENT_SPEND"
     }
   }

@@ -23,7 +23,7 @@ resource "google_monitoring_notification_channel" "slack" {
 }
 
 resource "google_monitoring_notification_channel" "pagerduty" {
-  # Whether there is a key is no secret.
+  # Whether a key is set is not a secret.
   count = nonsensitive(var.pagerduty_service_key != null) ? 1 : 0
 
   display_name = "spotkeeper: PagerDuty"

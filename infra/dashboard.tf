@@ -1,7 +1,7 @@
-# One page: what it costs, how good the figures are, and whether both functions work.
+# One dashboard: cost, quality of the figures, and health of both functions.
 
 locals {
-  # One line each: what is shown, of which time series, and how.
+  # A line chart each: its title, its time series and how they are aggregated.
   charts = [
     {
       title   = "Cost of the latest hour (USD)"
@@ -20,7 +20,7 @@ locals {
       groups  = ["metric.label.period"]
     },
     {
-      title   = "Share of the budget (1 is all of it)"
+      title   = "Share of the budget (1 is the whole budget)"
       filter  = "metric.type=\"custom.googleapis.com/spotkeeper/budget_share\" resource.type=\"global\""
       period  = "3600s"
       aligner = "ALIGN_MAX"
@@ -60,7 +60,7 @@ locals {
       groups  = []
     },
     {
-      title   = "Answers of both functions, by class"
+      title   = "Responses of both functions, by class"
       filter  = "metric.type=\"run.googleapis.com/request_count\" resource.type=\"cloud_run_revision\" resource.label.service_name=monitoring.regex.full_match(\"track-spot-costs|enforce-budget-limit\")"
       period  = "3600s"
       aligner = "ALIGN_SUM"
@@ -84,7 +84,7 @@ locals {
       groups  = []
     },
     {
-      title   = "Budget notifications given up"
+      title   = "Dead-lettered budget notifications"
       filter  = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" resource.type=\"pubsub_subscription\" resource.label.subscription_id=\"${google_pubsub_subscription.dead_letter.name}\""
       period  = "300s"
       aligner = "ALIGN_MAX"
@@ -94,9 +94,9 @@ locals {
   ]
 
   chart_tiles = [
-    for place, chart in local.charts : {
-      xPos   = 16 * (place % 3)
-      yPos   = 12 * floor(place / 3)
+    for position, chart in local.charts : {
+      xPos   = 16 * (position % 3)
+      yPos   = 12 * floor(position / 3)
       width  = 16
       height = 12
       widget = {
@@ -127,7 +127,7 @@ locals {
     width  = 48
     height = 16
     widget = {
-      title = "What the enforcer decided and did"
+      title = "Decisions and actions of the enforcer"
       logsPanel = {
         filter        = "${local.enforcer_log} AND jsonPayload.message:*"
         resourceNames = ["projects/${var.project_id}"]

@@ -1,8 +1,8 @@
-# enforce_budget_limit: takes budget notifications, and stops Spot VMs by its policy.
+# enforce_budget_limit: receives budget notifications and stops Spot VMs by its policy.
 
 locals {
-  # What is not set is left out: the function has its own default then, and takes null for a mistake.
-  # A budget that is made here is named by its key in billing_budgets; its id is put in its place.
+  # Unset values are left out: the function has its own defaults, and refuses null.
+  # A budget that is made here is named by its key in billing_budgets; it is replaced by its id.
   policy_budgets = {
     for key, rule in var.enforcement_policy.budgets :
     (contains(keys(var.billing_budgets), key) ? reverse(split("/", google_billing_budget.made[key].name))[0] : key) => merge(
@@ -62,9 +62,9 @@ resource "google_cloudfunctions2_function" "enforcer" {
     environment_variables = local.enforcer_settings
     available_cpu         = "1"
     available_memory      = "512Mi"
-    timeout_seconds       = 540 # it must have answered before the ack deadline of 600 s, or it is called again meanwhile
+    timeout_seconds       = 540 # below the ack deadline of 600 s, after which Pub/Sub redelivers
 
-    # One notification at a time: two plans at once would each count stops the other does not know of.
+    # One notification at a time: concurrent plans would not count each other's stops.
     max_instance_count               = 1
     max_instance_request_concurrency = 1
   }
@@ -91,19 +91,19 @@ resource "google_pubsub_subscription" "enforcer" {
     }
   }
 
-  # Whatever the function raises is tried again: after ten seconds first, every ten minutes in the end.
+  # Pub/Sub redelivers after every error response: ten seconds later at first, every ten minutes in the end.
   retry_policy {
     minimum_backoff = "10s"
     maximum_backoff = "600s"
   }
 
-  # Some eight hours of retries. A function that is busy with another message answers 429, and that counts as one.
+  # About eight hours of redeliveries. A 429, while another message is processed, counts as an attempt.
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.dead_letter.id
     max_delivery_attempts = 50
   }
 
-  # It stays however long no budget says anything.
+  # Never expires, however long no notification arrives.
   expiration_policy {
     ttl = ""
   }
@@ -118,7 +118,7 @@ resource "google_cloud_run_service_iam_member" "delivery" {
   member   = google_service_account.delivery.member
 }
 
-# What could not be done in all these attempts waits here for a person; alerts.tf calls one.
+# Messages that failed in every attempt are kept here; alerts.tf has an alert on them.
 
 resource "google_pubsub_topic" "dead_letter" {
   name       = "spotkeeper-dead-letter"
@@ -137,7 +137,7 @@ resource "google_pubsub_subscription" "dead_letter" {
   }
 }
 
-# Pub/Sub moves dead letters, and signs its calls, under its own account in this project.
+# Pub/Sub forwards dead letters, and signs its calls, under its own service account in this project.
 
 locals {
   pubsub_agent = "serviceAccount:service-${data.google_project.home.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
@@ -155,7 +155,7 @@ resource "google_pubsub_subscription_iam_member" "dead_letter" {
   member       = local.pubsub_agent
 }
 
-# Projects older than April 2021 need it said; in others Google's account may do it anyway.
+# Needed in projects created before April 2021; in others Google's service agent has the role already.
 resource "google_service_account_iam_member" "delivery_token" {
   service_account_id = google_service_account.delivery.name
   role               = "roles/iam.serviceAccountTokenCreator"

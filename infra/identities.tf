@@ -1,14 +1,14 @@
-# Who acts, and what each may do. Every function has an identity of its own, every caller has one that can only call.
+# Service accounts and their roles. Each function has its own; each caller has one that may only call.
 
 locals {
-  # VMs are tracked in the projects that are named, in those found in the folder, or else in our own.
+  # VMs are tracked in the named projects, in those of the folder, or else in the project of the deployment.
   named_projects = var.folder_id == null && length(var.projects) == 0 ? [var.project_id] : var.projects
   projects       = toset(concat(local.named_projects, local.folder_projects))
   folder_projects = flatten([
     for found in data.google_projects.in_folder : [for project in found.projects : project.project_id]
   ])
 
-  # The enforcer may act only where its policy has something to stop.
+  # The enforcer may act only in projects that its policy names.
   enforced_projects = toset(flatten([for rule in values(var.enforcement_policy.budgets) : rule.projects]))
 
   guests_are_warned       = coalesce(var.enforcement_policy.grace_seconds, 0) > 0
@@ -51,8 +51,8 @@ resource "google_service_account" "builder" {
   depends_on   = [google_project_service.used]
 }
 
-# Where the VMs are. A custom role of a project holds in that project alone, so each has its own; a folder needs one of
-# the organization.
+# Roles in the projects with the VMs. A custom role of a project is valid in that project only, so each has its own; a
+# folder needs one of the organization.
 
 resource "google_project_iam_custom_role" "tracker_instances" {
   for_each = var.folder_id == null ? local.projects : toset(var.projects)
@@ -97,7 +97,7 @@ resource "google_project_iam_custom_role" "enforcer_instances" {
   project     = each.value
   role_id     = "spotkeeperEnforcerInstances"
   title       = "spotkeeper: stop and start Spot VMs"
-  description = "What enforce_budget_limit calls in a project that its policy names. It can neither create nor delete."
+  description = "What enforce_budget_limit calls in a project that its policy names. Creating and deleting are not included."
   permissions = concat(
     local.enforcer_instance_permissions,
     local.instances_are_restarted ? local.restart_permissions : [],
@@ -114,11 +114,11 @@ resource "google_project_iam_member" "enforcer_instances" {
   member  = google_service_account.enforcer.member
 }
 
-# At home: jobs in BigQuery, records in the dataset, alerts on the topic, figures in Cloud Monitoring.
+# Roles in the project of the deployment: BigQuery jobs, tables of the dataset, alerts on the topic, custom metrics.
 
 resource "google_project_iam_custom_role" "tracker_home" {
   role_id     = "spotkeeperTrackerHome"
-  title       = "spotkeeper: run jobs and write figures"
+  title       = "spotkeeper: run jobs and write metrics"
   description = "What track_spot_costs calls in its own project."
   permissions = concat(local.tracker_home_permissions, var.custom_metrics ? local.metrics_permissions : [])
   depends_on  = [google_project_service.used]
@@ -163,13 +163,13 @@ resource "google_bigquery_dataset_iam_member" "records" {
 resource "google_project_iam_custom_role" "staging" {
   role_id     = "spotkeeperStaging"
   title       = "spotkeeper: delete staging tables"
-  description = "Both functions delete the staging tables they made."
+  description = "Both functions delete the staging tables that they created."
   permissions = local.staging_permissions
   depends_on  = [google_project_service.used]
 }
 
-# Only tables whose name begins with staging_ may be deleted. Were the condition not to match what BigQuery asks, a
-# staging table would stay until it expires, a day later, and nothing else would happen.
+# Only tables whose name begins with staging_ may be deleted. If the condition did not match BigQuery's check, a
+# staging table would only remain until it expires a day later.
 # https://cloud.google.com/bigquery/docs/conditions
 resource "google_project_iam_member" "staging" {
   for_each = local.recorders
@@ -206,8 +206,8 @@ resource "google_pubsub_topic_iam_member" "tracker_alerts" {
   member = google_service_account.tracker.member
 }
 
-# The builder: the roles that Google names for building functions with an identity of one's own. The default one has
-# far wider rights, and none at all in new organizations.
+# The builder: the roles that Google documents for building functions with a service account of one's own. The default
+# one has far wider permissions, and none at all in new organizations.
 # https://cloud.google.com/functions/docs/securing/build-custom-sa
 resource "google_project_iam_member" "builder" {
   for_each = toset(["roles/artifactregistry.writer", "roles/logging.logWriter", "roles/storage.objectViewer"])

@@ -1,11 +1,11 @@
-# The tracker's own metrics are declared here so that they have a unit and a sentence, and so that an alert on one
-# is not refused because nothing was ever written to it.
+# Descriptors of the tracker's custom metrics: they give each a unit and a description, and an alert on a metric without
+# points is not refused.
 
 locals {
   metrics = {
-    budget_share         = { description = "Cost of the period so far as a share of its budget; 1 is all of it.", unit = "1", by_period = true }
+    budget_share         = { description = "Cost of the period so far as a share of its budget; 1 is the whole budget.", unit = "1", by_period = true }
     cost_usd             = { description = "What Spot VMs cost in the hour, day and month so far.", unit = "{USD}", by_period = true }
-    incomplete_hours     = { description = "Hours of the run of which something could not be read, and a later run can read it.", unit = "{hour}", by_period = false }
+    incomplete_hours     = { description = "Hours of the run with a source that could not be read and that a later run can still read.", unit = "{hour}", by_period = false }
     resolved_hours       = { description = "Uptime of the run's Spot VMs that have a cost row, in instance-hours.", unit = "h", by_period = false }
     rows                 = { description = "Cost rows of the run: Spot VMs times hours.", unit = "{row}", by_period = false }
     unpriced_rows        = { description = "Cost rows of the run without a price.", unit = "{row}", by_period = false }
@@ -37,8 +37,8 @@ resource "google_monitoring_metric_descriptor" "tracker" {
   depends_on = [google_project_service.used]
 }
 
-# The enforcer stops nothing without its records. How often it waits for BigQuery is counted from its log, which takes no
-# permission and no call.
+# The enforcer stops nothing without its records. A log-based metric counts how often it waits for BigQuery, which takes
+# no permission and no call.
 resource "google_logging_metric" "records_unavailable" {
   name        = "spotkeeper/records_unavailable"
   description = "Deliveries of budget notifications that failed because BigQuery was unavailable; Pub/Sub redelivers them."

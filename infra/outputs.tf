@@ -1,17 +1,17 @@
-# What to do next, as commands.
+# Commands for the next steps, and names that other configurations need.
 
 output "check_wiring" {
-  description = "Looks at everything that was made: APIs, rights, topic, first data, last run; says what mends what is wrong."
+  description = "Checks the deployment (APIs, permissions, topic, first data, last run) and prints a fix for each problem."
   value       = ".venv/bin/python -m spotkeeper doctor --project ${var.project_id}"
 }
 
 output "dashboard" {
-  description = "Where the dashboard is."
+  description = "The URL of the dashboard."
   value       = "https://console.cloud.google.com/monitoring/dashboards/builder/${reverse(split("/", google_monitoring_dashboard.overview.id))[0]}?project=${var.project_id}"
 }
 
 output "run_now" {
-  description = "Has the tracker do now what is due; otherwise it runs at minute 7 of each hour."
+  description = "Runs the tracker now; otherwise it runs at minute 7 of each hour."
   value       = "gcloud scheduler jobs run ${google_cloud_scheduler_job.hourly.name} --project ${var.project_id} --location ${var.region}"
 }
 
@@ -31,17 +31,17 @@ output "see_runs" {
 }
 
 output "connect_a_budget" {
-  description = "Has a budget that you have already report to the enforcer; its id goes into enforcement_policy.budgets."
+  description = "Connects an existing budget to the enforcer; its id goes into enforcement_policy.budgets."
   value       = "gcloud billing budgets update BUDGET_ID --billing-account ${coalesce(var.billing_account_id, "BILLING_ACCOUNT_ID")} --notifications-rule-pubsub-topic ${google_pubsub_topic.budget.id}"
 }
 
 output "budget_ids" {
-  description = "The ids of the budgets made here, by their names."
+  description = "The ids of the created budgets, by their names."
   value       = { for name, budget in google_billing_budget.made : name => reverse(split("/", budget.name))[0] }
 }
 
 output "next_step" {
-  description = "What to do after this apply."
+  description = "The next steps after this apply."
   value = (
     var.enforcement_mode == "dry_run"
     ? "Nothing is stopped. Read the plans for a week (see_plans); then set enforcement_mode = \"enforce\" and apply."
@@ -50,17 +50,17 @@ output "next_step" {
 }
 
 output "tracker_service_account" {
-  description = "Who reads usage; for grants that you make elsewhere."
+  description = "The service account that reads usage, for grants made elsewhere."
   value       = google_service_account.tracker.email
 }
 
 output "enforcer_service_account" {
-  description = "Who stops VMs; for grants that you make elsewhere."
+  description = "The service account that stops VMs, for grants made elsewhere."
   value       = google_service_account.enforcer.email
 }
 
 output "project_id" {
-  description = "The project that this state is of: `make deploy` refuses another one."
+  description = "The project of this state; `make deploy` refuses another one."
   value       = var.project_id
 }
 

@@ -9,7 +9,7 @@ locals {
   ]
   asset_history_permissions = ["cloudasset.assets.exportResource"]
 
-  # A member of a managed group is stopped by an update of the group.
+  # A member of a managed instance group is stopped through its group.
   enforcer_instance_permissions = [
     "compute.instanceGroupManagers.get",
     "compute.instanceGroupManagers.update",
@@ -23,10 +23,10 @@ locals {
     "compute.zoneOperations.list",
   ]
 
-  # Only where the policy starts again what it stopped.
+  # Only where the policy restarts what it stopped.
   restart_permissions = ["compute.instances.start"]
 
-  # A startup script is metadata too: who may set it can run code on a VM. So only where guests are to be warned.
+  # A startup script is metadata too, so this permission allows running code on a VM: only with a grace period.
   warning_permissions = ["compute.instances.setMetadata"]
 
   tracker_home_permissions  = ["bigquery.jobs.create"]

@@ -1,7 +1,7 @@
-# What the enforcer may do. Its function checks the policy once more when it starts; here it is refused before anything is made.
+# The policy of the enforcer. The function validates it again when it starts; here an error shows before anything is created.
 
 variable "enforcement_policy" {
-  description = "What the enforcer may do, for each budget by its id or by its name in billing_budgets. What is left out has the default in docs/enforcer.md."
+  description = "What the enforcer may stop, by budget: its id, or its name in billing_budgets. Fields that are left out have the defaults in docs/enforcer.md."
   type = object({
     billing_account_id        = optional(string)
     grace_seconds             = optional(number)
@@ -23,7 +23,7 @@ variable "enforcement_policy" {
       priorities = list(string)
     })))
     unlabelled_priority = optional(string)
-    # Names of earlier versions, refused below: Terraform drops an attribute that the type does not name.
+    # Former names, refused below: Terraform silently drops an attribute that the type does not name.
     most_share_of_fleet  = optional(number)
     most_stops_per_alert = optional(number)
     most_stops_per_day   = optional(number)
@@ -38,7 +38,7 @@ variable "enforcement_policy" {
       period              = optional(string)
       projects            = list(string)
       sources             = optional(map(string))
-      # As above.
+      # Former names, as above.
       most_share_of_fleet  = optional(number)
       most_stops_per_alert = optional(number)
       most_stops_per_day   = optional(number)
@@ -58,7 +58,7 @@ variable "enforcement_policy" {
 
   validation {
     condition     = alltrue([for rule in values(var.enforcement_policy.budgets) : length(rule.projects) > 0])
-    error_message = "Name the projects that each budget covers: nothing is stopped outside of them."
+    error_message = "Name the projects of each budget: nothing is stopped outside of them."
   }
 
   validation {
@@ -66,7 +66,7 @@ variable "enforcement_policy" {
       for project in flatten([for rule in values(var.enforcement_policy.budgets) : rule.projects]) :
       can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", project))
     ])
-    error_message = "Write the projects of a policy by their ids such as my-project-1, not by names and not by numbers."
+    error_message = "Name the projects of a policy by id, such as my-project-1, not by name or number."
   }
 
   validation {
@@ -76,7 +76,7 @@ variable "enforcement_policy" {
         stops >= 1 && stops <= 1000 && floor(stops) == stops
       ])
     ])
-    error_message = "max_stops_per_alert and max_stops_per_day are whole numbers from 1 to 1000; to stop nothing, set enforcement_mode to dry_run."
+    error_message = "max_stops_per_alert and max_stops_per_day must be whole numbers from 1 to 1000; to stop nothing, set enforcement_mode to dry_run."
   }
 
   validation {
@@ -84,7 +84,7 @@ variable "enforcement_policy" {
       for caps in concat([var.enforcement_policy], values(var.enforcement_policy.budgets)) :
       coalesce(caps.max_fleet_share, 1) >= 0.00001 && coalesce(caps.max_fleet_share, 1) <= 1
     ])
-    error_message = "max_fleet_share is a share from 0.00001 (one VM of 100,000) to 1: for 50 % write 0.5."
+    error_message = "max_fleet_share must be a share from 0.00001 (one VM of 100,000) to 1: for 50 % write 0.5."
   }
 
   validation {
@@ -92,7 +92,7 @@ variable "enforcement_policy" {
       for limit, value in { 300 = coalesce(var.enforcement_policy.grace_seconds, 0), 10080 = coalesce(var.enforcement_policy.minimum_age_minutes, 0) } :
       value >= 0 && value <= tonumber(limit) && floor(value) == value
     ])
-    error_message = "grace_seconds is a whole number from 0 to 300, minimum_age_minutes one from 0 to 10080."
+    error_message = "grace_seconds must be a whole number from 0 to 300, minimum_age_minutes one from 0 to 10080."
   }
 
   validation {
@@ -102,7 +102,7 @@ variable "enforcement_policy" {
         max_stops_per_day_total = [1, 10000, coalesce(var.enforcement_policy.max_stops_per_day_total, 50)]
       } : limits[2] >= limits[0] && limits[2] <= limits[1] && floor(limits[2]) == limits[2]
     ])
-    error_message = "max_message_age_minutes is a whole number from 10 to 10080, max_stops_per_day_total one from 1 to 10000."
+    error_message = "max_message_age_minutes must be a whole number from 10 to 10080, max_stops_per_day_total one from 1 to 10000."
   }
 
   validation {
@@ -110,12 +110,12 @@ variable "enforcement_policy" {
       coalesce(var.enforcement_policy.min_share_of_tracker_cost, 0.1) >= 0 &&
       coalesce(var.enforcement_policy.min_share_of_tracker_cost, 0.1) <= 1
     )
-    error_message = "min_share_of_tracker_cost is a share from 0 to 1: for 10 % write 0.1."
+    error_message = "min_share_of_tracker_cost must be a share from 0 to 1: for 10 % write 0.1."
   }
 
   validation {
     condition     = contains(["low", "medium", "high"], coalesce(var.enforcement_policy.unlabelled_priority, "low"))
-    error_message = "unlabelled_priority is low, medium or high."
+    error_message = "unlabelled_priority must be low, medium or high."
   }
 
   validation {
@@ -130,7 +130,7 @@ variable "enforcement_policy" {
         [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.steps, [])],
       )) : step.threshold > 0 && step.threshold <= 2
     ])
-    error_message = "A threshold of a step is a share of the budget, above 0 and at most 2: for 80 % write 0.8."
+    error_message = "The threshold of a step must be a share of the budget, above 0 and at most 2: for 80 % write 0.8."
   }
 
   validation {
@@ -140,10 +140,10 @@ variable "enforcement_policy" {
         [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.steps, [])],
       )) : length(step.priorities) > 0 && alltrue([for priority in step.priorities : contains(["low", "medium", "high"], priority)])
     ])
-    error_message = "The priorities of a step are low, medium or high."
+    error_message = "The priorities of a step must be low, medium or high."
   }
 
-  # The steps up to a threshold have to allow low, then medium, then high, and each step one more than those below it.
+  # The steps up to a threshold must allow low, then medium, then high, and each step adds a priority.
   validation {
     condition = alltrue(flatten([
       for rule in concat([var.enforcement_policy], values(var.enforcement_policy.budgets)) : [
@@ -157,7 +157,7 @@ variable "enforcement_policy" {
         )
       ]
     ]))
-    error_message = "Name each threshold once, allow low before medium and medium before high, and let every step allow one priority more than the lower ones."
+    error_message = "Every threshold must occur once, every step must add a priority to those of the lower steps, and low comes before medium, medium before high."
   }
 
   validation {
@@ -167,14 +167,14 @@ variable "enforcement_policy" {
         step.threshold >= 1 || coalesce(rule.currency, "USD") == "USD"
       ])
     ])
-    error_message = "Below 1.0 a forecast decides, and prices are in USD: give a budget in another currency steps from 1.0 on."
+    error_message = "Steps below 1.0 use a forecast in USD: a budget in another currency must have steps from 1.0 on."
   }
 
   validation {
     condition = alltrue([
       for rule in values(var.enforcement_policy.budgets) : can(regex("^[A-Z]{3}$", coalesce(rule.currency, "USD")))
     ])
-    error_message = "currency is the three-letter code of the budget's currency, such as USD."
+    error_message = "currency must be the three-letter code of the budget's currency, such as USD."
   }
 
   validation {
@@ -185,12 +185,12 @@ variable "enforcement_policy" {
         can(regex("^[a-z0-9][a-z0-9_-]{0,99}$", key)) && !can(regex("^([0-9a-f]{8}-.*|[0-9a-f]{32})$", key))
       )
     ])
-    error_message = "A policy names a budget by its id such as 11111111-2222-3333-4444-555555555555 (not by display name or resource name), by its name in billing_budgets, or by the tracker's budget_id."
+    error_message = "A policy must name a budget by its id such as 11111111-2222-3333-4444-555555555555 (not by display name or resource name), by its name in billing_budgets, or by the tracker's budget_id."
   }
 
   validation {
     condition     = can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", coalesce(var.enforcement_policy.billing_account_id, "012345-6789AB-CDEF01")))
-    error_message = "Write the policy's billing_account_id without billingAccounts/ and in capitals, such as 012345-6789AB-CDEF01."
+    error_message = "Write the policy's billing_account_id without billingAccounts/ and in upper case, such as 012345-6789AB-CDEF01."
   }
 
   # https://cloud.google.com/resource-manager/docs/labels-overview#requirements
@@ -201,7 +201,7 @@ variable "enforcement_policy" {
         flatten([for rule in values(var.enforcement_policy.budgets) : keys(coalesce(rule.labels, {}))]),
       ) : can(regex("^[\\p{Ll}\\p{Lo}][\\p{Ll}\\p{Lo}\\p{N}_-]{0,62}$", key))
     ])
-    error_message = "No VM can have such a label: a key has lowercase letters, digits, - and _, begins with a letter, and has at most 63 characters."
+    error_message = "Not a valid label key: it must have lowercase letters, digits, - and _ only, begin with a letter, and have at most 63 characters."
   }
 
   validation {
@@ -209,12 +209,12 @@ variable "enforcement_policy" {
       for value in flatten([for rule in values(var.enforcement_policy.budgets) : values(coalesce(rule.labels, {}))]) :
       can(regex("^[\\p{Ll}\\p{Lo}\\p{N}_-]{1,63}$", value))
     ])
-    error_message = "No VM can have such a label: a value has lowercase letters, digits, - and _, and at most 63 characters."
+    error_message = "Not a valid label value: it must have 1 to 63 lowercase letters, digits, - and _."
   }
 
   validation {
     condition     = coalesce(var.enforcement_policy.priority_label, "priority") != coalesce(var.enforcement_policy.protect_label, "spotkeeper-protect")
-    error_message = "priority_label and protect_label are two labels."
+    error_message = "priority_label and protect_label must differ."
   }
 
   validation {
@@ -223,10 +223,10 @@ variable "enforcement_policy" {
         { billing = "stop", tracker = "warn" }, coalesce(var.enforcement_policy.sources, {}), coalesce(rule.sources, {}),
       )), "stop")
     ])
-    error_message = "One source of each budget has to stop: for plans without stops, set enforcement_mode to dry_run."
+    error_message = "At least one source of each budget must stop: for plans without stops, set enforcement_mode to dry_run."
   }
 
-  # The tracker speaks under budget_id alone, and only of a budget that has an amount.
+  # The tracker sends alerts under budget_id only, and only for budgets with an amount.
   validation {
     condition = alltrue([
       for key, rule in var.enforcement_policy.budgets : (
@@ -237,16 +237,16 @@ variable "enforcement_policy" {
         lookup(merge(coalesce(var.enforcement_policy.sources, {}), coalesce(rule.sources, {})), "billing", "stop") == "stop"
       )
     ])
-    error_message = "The tracker never speaks of this budget, so tracker = \"stop\" would stop nothing: set budget_id to its id and one of hourly_budget_usd, daily_budget_usd and monthly_budget_usd, or have billing stop."
+    error_message = "The tracker sends no alerts for this budget, so tracker = \"stop\" would stop nothing: set budget_id to its id and one of hourly_budget_usd, daily_budget_usd and monthly_budget_usd, or set billing = \"stop\"."
   }
 
-  # A month later, so that a budget that has just ended does not hold up other changes.
+  # A month of tolerance: a budget that has just ended should not block other changes.
   validation {
     condition = alltrue([
       for rule in values(var.enforcement_policy.budgets) :
       try(timecmp(timeadd("${split("/", rule.period)[1]}T00:00:00Z", "744h"), plantimestamp()) > 0, true)
     ])
-    error_message = "The period of a budget ended more than a month ago, so that nothing would ever be stopped: take the budget out of the policy, or write its present dates."
+    error_message = "The period of a budget ended more than a month ago, so nothing would be stopped: remove the budget from the policy, or correct the dates."
   }
 
   validation {
@@ -257,7 +257,7 @@ variable "enforcement_policy" {
         try(timecmp("${split("/", rule.period)[0]}T00:00:00Z", "${split("/", rule.period)[1]}T00:00:00Z") <= 0, false)
       )
     ])
-    error_message = "period is month, quarter, year, or the first and last day such as 2026-11-01/2026-12-31."
+    error_message = "period must be month, quarter, year, or the first and last day such as 2026-11-01/2026-12-31."
   }
 
   validation {
@@ -266,7 +266,7 @@ variable "enforcement_policy" {
       coalesce(try(var.enforcement_policy.budgets[key].period, null), "month") == lower(budget.calendar_period)
       if contains(keys(var.enforcement_policy.budgets), key)
     ])
-    error_message = "A budget and its policy have one period: where billing_budgets says calendar_period = \"QUARTER\", write period = \"quarter\" here."
+    error_message = "The period of a policy must be its budget's: with calendar_period = \"QUARTER\" in billing_budgets, write period = \"quarter\" here."
   }
 
   validation {
@@ -275,7 +275,7 @@ variable "enforcement_policy" {
       coalesce(try(var.enforcement_policy.budgets[key].currency, null), "USD") == budget.currency
       if contains(keys(var.enforcement_policy.budgets), key)
     ])
-    error_message = "A budget and its policy have one currency: write the one of billing_budgets here too."
+    error_message = "The currency of a policy must be its budget's: write the one of billing_budgets here too."
   }
 
   validation {
@@ -284,12 +284,12 @@ variable "enforcement_policy" {
       length(setsubtract(var.enforcement_policy.budgets[key].projects, budget.projects)) == 0
       if contains(keys(var.enforcement_policy.budgets), key)
     ])
-    error_message = "A policy may stop VMs only in projects whose cost its budget counts: name them in billing_budgets too."
+    error_message = "A policy may stop VMs only in projects of its budget: name them in billing_budgets too."
   }
 
   validation {
     condition     = var.enforcement_policy.without_records == null
-    error_message = "without_records is removed: the enforcer waits for BigQuery."
+    error_message = "without_records was removed: the enforcer waits for BigQuery."
   }
 
   validation {
@@ -307,6 +307,6 @@ variable "enforcement_policy" {
         [for rule in values(var.enforcement_policy.budgets) : coalesce(rule.sources, {})],
       ) : alltrue([for source, response in sources : contains(["billing", "tracker"], source) && contains(["stop", "warn"], response)])
     ])
-    error_message = "sources says for billing and tracker whether they stop or warn, such as { billing = \"stop\", tracker = \"warn\" }."
+    error_message = "sources must set billing and tracker to stop or warn, such as { billing = \"stop\", tracker = \"warn\" }."
   }
 }

@@ -2,13 +2,13 @@
 
 resource "google_cloud_scheduler_job" "hourly" {
   name             = "spotkeeper-hourly"
-  description      = "Has track_spot_costs record the hours that are due."
+  description      = "Calls track_spot_costs, which records the hours that are due."
   region           = var.region
   schedule         = "7 * * * *"
   time_zone        = "Etc/UTC"
   attempt_deadline = "930s" # longer than the function may take
 
-  # A run that failed changed nothing; what five retries cannot do, the next hour's run does.
+  # A failed run changes nothing; after five retries, the next hour's run catches up.
   retry_config {
     retry_count          = 5
     min_backoff_duration = "30s"
@@ -29,7 +29,7 @@ resource "google_cloud_scheduler_job" "hourly" {
   depends_on = [google_cloud_run_service_iam_member.scheduler]
 }
 
-# A 2nd gen function is a Cloud Run service underneath, and that is what asks who calls.
+# A 2nd gen function is a Cloud Run service, which checks the caller.
 resource "google_cloud_run_service_iam_member" "scheduler" {
   location = google_cloudfunctions2_function.tracker.location
   service  = google_cloudfunctions2_function.tracker.name

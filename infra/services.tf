@@ -1,4 +1,4 @@
-# The APIs that the product calls, and those that Cloud Functions is built and run with.
+# The APIs that spotkeeper calls, and those that building and running Cloud Functions needs.
 
 locals {
   services = toset(concat(
@@ -29,7 +29,7 @@ resource "google_project_service" "used" {
   project = var.project_id
   service = each.value
 
-  # Others in the project may use the same APIs, also after spotkeeper is gone.
+  # Other workloads of the project may use the same APIs.
   disable_on_destroy = false
 }
 

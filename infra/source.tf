@@ -1,4 +1,4 @@
-# One source for both functions: the folder functions/ without what Python and tools leave in it.
+# One archive for both functions: the folder functions/ without caches.
 
 locals {
   source_folder = "${path.module}/../functions"
@@ -23,7 +23,7 @@ resource "google_storage_bucket" "source" {
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
 
-  # What is in it can be made again from the repository.
+  # Its content can be rebuilt from the repository.
   force_destroy = true
 
   versioning {
@@ -43,7 +43,7 @@ resource "google_storage_bucket" "source" {
   depends_on = [google_project_service.used]
 }
 
-# The name changes with the content, and that makes Cloud Functions build again.
+# The name changes with the content, which makes Cloud Functions rebuild.
 resource "google_storage_bucket_object" "source" {
   name   = "functions-${data.archive_file.source.output_sha256}.zip"
   bucket = google_storage_bucket.source.name

@@ -1,7 +1,7 @@
-# The dataset and its tables, from the files that the tests and the local stack read too.
+# The dataset and its tables, from the files that the tests and the local stack read.
 #
 # `terraform destroy` does not delete data: with delete_data = false it refuses to delete a table. docs/deploy.md says
-# how to take everything else away and leave the data (`make destroy`), and how to come back to it (adopt_data).
+# how to remove everything else and keep the data (`make destroy`), and how to deploy on top of it later (adopt_data).
 
 locals {
   tables = {
@@ -12,10 +12,10 @@ locals {
 
 resource "google_bigquery_dataset" "costs" {
   dataset_id  = var.dataset
-  description = "What Spot VMs cost, and what was done about it: https://cloud.google.com/compute/docs/instances/spot"
+  description = "Costs of Spot VMs, and the actions taken on budgets: https://cloud.google.com/compute/docs/instances/spot"
   location    = coalesce(var.dataset_location, var.region)
 
-  # A table that was overwritten or deleted by mistake can be had back for a week.
+  # Time travel: a table that was overwritten or deleted by mistake can be restored for a week.
   max_time_travel_hours = "168"
 
   delete_contents_on_destroy = var.delete_data
@@ -51,7 +51,7 @@ resource "google_bigquery_dataset_iam_member" "analysts" {
   member     = each.value
 }
 
-# Data that an earlier deployment left behind becomes part of this one.
+# Imports the data of an earlier deployment into this state.
 import {
   for_each = toset(var.adopt_data ? ["costs"] : [])
 

@@ -1,7 +1,7 @@
 # track_spot_costs: called every hour, records what Spot VMs cost.
 
 locals {
-  # Where its messages may stop VMs, the tracker has to send one at each step of the policy, or the step is never reached.
+  # Where its alerts may stop VMs, the tracker has to send one at each step of the policy, or the step is never reached.
   tracker_rules = [
     for key, rule in var.enforcement_policy.budgets : rule if key == var.budget_id && try(coalesce(
       lookup(coalesce(rule.sources, {}), "tracker", null), lookup(coalesce(var.enforcement_policy.sources, {}), "tracker", null),
@@ -32,7 +32,7 @@ locals {
     RETRY_TIMEOUT_SECONDS = tostring(var.retry_timeout_seconds)
   }
 
-  # What is not set is left out: the function has its own default then.
+  # Unset values are left out: the function has its own defaults.
   tracker_environment = { for name, value in local.tracker_settings : name => value if value != null }
 }
 
@@ -62,7 +62,7 @@ resource "google_cloudfunctions2_function" "tracker" {
     available_memory      = "512Mi"
     timeout_seconds       = 900
 
-    # Runs at the same time are safe: they meet at one row. A second one is for hours asked for by hand.
+    # Concurrent runs are safe: they lock the same row. The second one is for hours requested by hand.
     max_instance_count               = 2
     max_instance_request_concurrency = 1
   }

@@ -1,8 +1,8 @@
-# A variable that is a setting of a function has its name in small letters; docs/tracker.md and docs/enforcer.md say what
-# each means. The policy has a file of its own: policy.tf.
+# A variable that is a setting of a function has its name in lower case; docs/tracker.md and docs/enforcer.md describe
+# each. The policy is in policy.tf.
 
 variable "adopt_data" {
-  description = "Take over the dataset and tables that an earlier deployment left behind; set it for one apply only."
+  description = "Whether to adopt the dataset and tables of an earlier deployment; set it for one apply only."
   type        = bool
   default     = false
 }
@@ -119,7 +119,7 @@ variable "budget_publisher" {
 
   validation {
     condition     = var.budget_publisher == null || can(regex("^serviceAccount:.+@.+", var.budget_publisher))
-    error_message = "Only a service account may publish budget notifications: who can publish can have VMs stopped."
+    error_message = "Only a service account may publish budget notifications: a message can stop VMs."
   }
 }
 
@@ -163,7 +163,7 @@ variable "dataset" {
 }
 
 variable "dataset_location" {
-  description = "Where BigQuery keeps the data; the region when null. With a billing export it must be the export's location."
+  description = "The location of the dataset; the region when null. With a billing export it must be the export's location."
   type        = string
   default     = null
 }
@@ -181,7 +181,7 @@ variable "enforcement_mode" {
 
   validation {
     condition     = contains(["dry_run", "enforce"], var.enforcement_mode)
-    error_message = "Set enforcement_mode to dry_run, and to enforce after a week of plans that you agree with."
+    error_message = "Set enforcement_mode to dry_run, and to enforce after a week of plans that you approve of."
   }
 }
 
@@ -219,7 +219,7 @@ variable "hourly_budget_usd" {
 }
 
 variable "labels" {
-  description = "Labels on everything that takes labels."
+  description = "Labels on every resource that can have labels."
   type        = map(string)
   default     = { app = "spotkeeper" }
 }
@@ -347,7 +347,7 @@ variable "unpriced_share_limit" {
 }
 
 variable "unresolved_share_limit" {
-  description = "The share of a day's uptime of VMs that no source could identify from which on an alert is raised."
+  description = "An alert is raised when VMs that no source could identify have more than this share of a day's uptime."
   type        = number
   default     = 0.05
 

@@ -1,5 +1,5 @@
 terraform {
-  # Validations that look at other variables came with 1.9.
+  # Validations that refer to other variables need 1.9.
   required_version = ">= 1.9"
 
   required_providers {
@@ -19,7 +19,7 @@ provider "google" {
   region         = var.region
   default_labels = var.labels
 
-  # The budgets API takes a person's login only when a project is named that answers for the call.
+  # The budgets API accepts user credentials only with a quota project.
   billing_project       = var.project_id
   user_project_override = true
 }

@@ -1,4 +1,4 @@
-# The views: one for each file, which is a bare SELECT with placeholders.
+# The views, one per file: a SELECT with placeholders.
 
 locals {
   views = {
@@ -8,7 +8,7 @@ locals {
       now                  = "CURRENT_TIMESTAMP()"
       billing_export_table = var.billing_export_table == null ? "" : var.billing_export_table
     })
-    # It compares with the billing export, and BigQuery makes no view of a table that is not there.
+    # It reads the billing export, and BigQuery refuses a view of a table that does not exist.
     if var.billing_export_table != null || file != "billing_reconciliation.sql"
   }
 }

@@ -237,8 +237,8 @@ run "the_least_that_can_be_set" {
       length(google_monitoring_notification_channel.email) == 0,
       length(google_organization_iam_custom_role.tracker_instances) == 0,
       google_pubsub_topic_iam_member.cloud_billing[0].member == "serviceAccount:billing-budget-alert@system.gserviceaccount.com",
-      toset(keys(google_monitoring_alert_policy.measured)) == toset(["budgets_silent", "dead_letters", "hours_incomplete", "prices_missing", "tracker_silent", "usage_unresolved"]),
-      toset(keys(google_monitoring_alert_policy.logged)) == toset(["enforcement_failed", "enforcement_happened", "enforcement_planned", "nothing_stoppable", "rule_unfit", "waiting_for_bigquery"]),
+      toset(keys(google_monitoring_alert_policy.measured)) == toset(["no_budget_notifications", "dead_letters", "hours_incomplete", "prices_missing", "no_tracker_runs", "usage_unresolved"]),
+      toset(keys(google_monitoring_alert_policy.logged)) == toset(["enforcement_failed", "enforcement_happened", "enforcement_planned", "nothing_stoppable", "rule_mismatch", "waiting_for_bigquery"]),
     ])
     error_message = "What was not asked for is not made; the alerts that need nothing are."
   }
@@ -438,8 +438,8 @@ run "a_folder_of_projects" {
     condition = alltrue([
       length(google_monitoring_metric_descriptor.tracker) == 0,
       google_project_iam_custom_role.tracker_home.permissions == toset(["bigquery.jobs.create"]),
-      toset(keys(google_monitoring_alert_policy.measured)) == toset(["budgets_silent", "dead_letters", "tracker_silent"]),
-      strcontains(google_monitoring_alert_policy.measured["tracker_silent"].conditions[0].condition_prometheus_query_language[0].query, "request_count"),
+      toset(keys(google_monitoring_alert_policy.measured)) == toset(["no_budget_notifications", "dead_letters", "no_tracker_runs"]),
+      strcontains(google_monitoring_alert_policy.measured["no_tracker_runs"].conditions[0].condition_prometheus_query_language[0].query, "request_count"),
     ])
     error_message = "Without custom metrics the tracker may not write any, and its silence is still heard."
   }

@@ -137,9 +137,9 @@ def test_every_duration_is_one_that_google_takes() -> None:
 def test_an_alert_waits_a_time_that_google_takes() -> None:
     # https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies#PrometheusQueryLanguageCondition
     for name, alert in local_values()["alerts"].items():
-        assert re.fullmatch(r"\d+s", alert["lasting"]), name
-        assert int(alert["lasting"][:-1]) % 60 == 0, name
-        assert int(alert["lasting"][:-1]) <= 23.5 * 3600, name
+        assert re.fullmatch(r"\d+s", alert["duration"]), name
+        assert int(alert["duration"][:-1]) % 60 == 0, name
+        assert int(alert["duration"][:-1]) <= 23.5 * 3600, name
 
 
 def test_every_duration_is_looked_at() -> None:
@@ -211,8 +211,8 @@ def test_a_chart_shows_a_metric_there_is_in_a_way_that_fits_it(chart: Mapping[st
 @pytest.mark.parametrize("name", local_values()["alerts"])
 def test_a_query_is_of_a_metric_there_is_and_its_brackets_are_closed(name: str) -> None:
     query = str(local_values()["alerts"][name]["query"])
-    query = query.replace("${local.sign_of_life}", str(local_values()["sign_of_life"]))
-    own = set(re.findall(r"\$\{local\.figure\.(\w+)}", query))
+    query = query.replace("${local.heartbeat}", str(local_values()["heartbeat"]))
+    own = set(re.findall(r"\$\{local\.metric\.(\w+)}", query))
     others = set(re.findall(r"\b(\w+_googleapis_com:\w+)", query))
     known = {metric.replace("/", ":", 1).replace(".", "_").replace("/", "_") for metric in METRICS}
 
