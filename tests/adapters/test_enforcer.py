@@ -213,13 +213,16 @@ def test_a_retry_is_recorded_before_it_is_requested_and_the_limits_count_what_di
     assert enforcer.names("stopped") == DISTILL_VMS
 
 
-def test_an_overdue_plan_is_closed_by_a_message_that_stops_nothing(make_enforcer: MakeEnforcer) -> None:
+def test_a_message_that_stops_nothing_records_the_stops_of_another_whose_outcomes_were_lost(
+    make_enforcer: MakeEnforcer,
+) -> None:
     enforcer = make_enforcer("research-ml", DISTILL)
-    plan_only = replace(enforcer, ports=replace(enforcer.ports, records=Forgetful(enforcer.ports.records)))
-    plan_only.deliver("1", NOW)
+    forgetful = replace(enforcer, ports=replace(enforcer.ports, records=Forgetful(enforcer.ports.records)))
+    forgetful.deliver("1", NOW)
     enforcer.deliver("2", NOW + timedelta(hours=3), cost=100)
 
-    assert enforcer.names("planned") == enforcer.names("expired") == DISTILL_VMS
+    assert enforcer.names("planned") == enforcer.names("stopped") == DISTILL_VMS
+    assert len(enforcer.stop_calls()) == len(DISTILL_VMS)
 
 
 @dataclass(frozen=True)

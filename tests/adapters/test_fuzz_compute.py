@@ -98,7 +98,7 @@ def check_instance(instance: Instance) -> None:
     assert 0 <= shape.gpu_count < 10**9
     assert 0 <= shape.local_ssd_gib < 2**63
     assert json.dumps(staged(Observation(instance, NOW, NOW), "run", "now"), ensure_ascii=False).encode()
-    group_of(instance)
+    group_of(instance.key, instance.managed_by)
 
 
 def check_vm(odd: dict[str, Any]) -> None:

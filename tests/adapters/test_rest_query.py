@@ -15,7 +15,7 @@ import pytest
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.rest_query import RestQuery, Scalar, statement_text
 
-DONE = (200, {"jobComplete": True})
+DONE = (200, {"jobComplete": True, "rows": [{"f": [{"v": "true"}]}, {"f": [{"v": "false"}]}]})
 QUERIES = "/bigquery/v2/projects/home/queries"
 PENDING = (200, {"jobComplete": False, "jobReference": {"jobId": "j1", "location": "EU"}})
 RETRY_TIMEOUT, NO_RETRY = timedelta(seconds=5), timedelta(0)
@@ -38,9 +38,9 @@ class Server:
         status, content = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return status, content if isinstance(content, bytes) else json.dumps(content).encode()
 
-    def run(self, *answers: tuple[int, object], retry_timeout: timedelta = RETRY_TIMEOUT) -> None:
+    def run(self, *answers: tuple[int, object], retry_timeout: timedelta = RETRY_TIMEOUT) -> str | None:
         self.answers = list(answers)
-        RestQuery("home", "costs", self.address, retry_timeout).run(
+        return RestQuery("home", "costs", self.address, retry_timeout).run(
             "notification", parameters=[Scalar("reason", "STRING", "why")]
         )
 
@@ -108,8 +108,13 @@ def test_the_statement_of_the_file_is_sent_once_with_its_dataset_and_parameters(
     ]
 
 
+@pytest.mark.parametrize("rows", [None, [], {}, [{}], [{"f": []}], [{"f": [{"v": None}]}], [{"f": [{"v": {"f": []}}]}]])
+def test_a_result_without_a_value_is_none(server: Server, rows: object) -> None:
+    assert server.run((200, {"jobComplete": True, "rows": rows})) is None
+
+
 def test_a_statement_that_goes_on_is_waited_for_where_it_runs(server: Server) -> None:
-    server.run(PENDING, PENDING, DONE)
+    assert server.run(PENDING, PENDING, DONE) == "true"
 
     assert [method for method, _, _ in server.asked] == ["POST", "GET", "GET"]
     address = urlsplit(server.asked[-1][1])

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb
+from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb, VmRequest
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.enforce import enforce
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
@@ -202,10 +202,11 @@ class FakeActuator:
                 self.cloud.stop_notices[key] = notice = stop_at
             return notice
 
-    def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
+    def operation_of(self, request: VmRequest, managed_by: str | None) -> str | None:
         """Return the operation of a request that was accepted."""
-        with self.gates("operation_of", vm.instance.key.instance_id):
-            found = self.cloud.operations.get(request_id)
+        del managed_by
+        with self.gates("operation_of", request.key.instance_id):
+            found = self.cloud.operations.get(request.request_id)
             return found[0] if found else None
 
     def act(self, verb: Verb, vm: SpotVm, request_id: str, timeout: timedelta) -> str | None:
@@ -279,15 +280,15 @@ class FakeRecords:
         with self.gates("rates"):
             return [rate for rate in self.cloud.rates if rate.valid_to is None or rate.valid_to > since]
 
-    def record(self, delivery: Delivery) -> None:
+    def record(self, delivery: Delivery) -> bool:
         """Record a delivery."""
         with self.gates("record"):
-            self.cloud.tables.record(delivery)
+            return self.cloud.tables.record(delivery)
 
-    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
+    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
         """Record a delivery with its plan."""
         with self.gates("record_plan"):
-            return self.cloud.tables.record_plan(delivery, events, plans)
+            return self.cloud.tables.record_plan(delivery, events, history)
 
     def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
         """Record what came of orders."""

@@ -108,15 +108,7 @@ class Tables:
         """Return what newer notifications on the same subject reported."""
         del rule, now
         with self.lock:
-            return tuple(
-                self._reported(each)
-                for each in self.deliveries
-                if isinstance(each.notification, BudgetNotification)
-                and _subject(each.notification) == _subject(notification)
-                and each.notification.published_at > notification.published_at
-                and each.message_id != notification.message.message_id
-                and not each.notification.drill
-            )
+            return self._newer(notification)
 
     def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
         """Return the newest notification on every budget, source and current period."""
@@ -134,8 +126,11 @@ class Tables:
                     found[_subject(said)] = ReportedPeriod(said.budget_id, said.source, period.end, reported)
         return tuple(found.values())
 
-    def record(self, delivery: Delivery) -> None:
-        """Record a delivery once; a message that is known was delivered again, whatever is said of it."""
+    def record(self, delivery: Delivery) -> bool:
+        """Record a delivery once, and say whether other stops are unfinished.
+
+        A message that is known was delivered again, whatever is said of it.
+        """
         with self.lock:
             if delivery.message_id and delivery.message_id in self._messages():
                 again = replace(delivery.verdict, name=VerdictName.REDELIVERED)
@@ -143,15 +138,24 @@ class Tables:
             if delivery.delivery_id not in {each.delivery_id for each in self.deliveries}:
                 self.deliveries.append(delivery)
                 self._close(delivery)
+            return bool(self._unfinished(delivery.message_id, delivery.received_at))
 
-    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
-        """Record a delivery with its plan, all or nothing, if there are so many plans and the message is new."""
+    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
+        """Record a delivery with its plan, all or nothing, if nothing came meanwhile and the message is new."""
+        said = delivery.notification
+        assert isinstance(said, BudgetNotification)
         rule = delivery.verdict.rule
         again = any(each.event is ActionEvent.RETRIED for each in events)
         with self.lock:
             if delivery.delivery_id in {each.delivery_id for each in self.deliveries}:
                 return True
-            if rule is None or self._plans() != plans or (delivery.message_id in self._messages() and not again):
+            if (
+                rule is None
+                or self._plans() != history.plans
+                or (delivery.message_id in self._messages() and not again)
+            ):
+                return False
+            if len(self._newer(said)) > len(history.newer):
                 return False
             self.deliveries.append(delivery)
             self.actions += [_planned(delivery, rule, each) for each in events]
@@ -191,6 +195,18 @@ class Tables:
             planned = [row for row in rows if row.event is ActionEvent.RESTART_PLANNED]
             return found, sum(row.happened_at > now - CAP_WINDOW for row in planned)
 
+    def _newer(self, notification: BudgetNotification) -> tuple[Reported, ...]:
+        found = {
+            each.message_id: self._reported(each)
+            for each in self.deliveries
+            if isinstance(each.notification, BudgetNotification)
+            and _subject(each.notification) == _subject(notification)
+            and each.notification.published_at > notification.published_at
+            and each.message_id != notification.message.message_id
+            and not each.notification.drill
+        }
+        return tuple(found.values())
+
     def _messages(self) -> set[str]:
         return {each.message_id for each in self.deliveries}
 
@@ -204,11 +220,13 @@ class Tables:
         return Reported(said.published_at, said.cost, said.budget, own)
 
     def _close(self, delivery: Delivery) -> None:
-        """Close the plans that are overdue, or whose period is over, and of which nothing came."""
+        """Close the restarts that are overdue, or whose period is over, and of which nothing came."""
         now = delivery.received_at
         for row in self._enforced():
             rows = self._of(row.message_id, row.instance.key)
-            is_open = row.event in _PLANNED and not any(each.event in (*_ENDS, *_FAILURES) for each in rows)
+            is_open = row.event is ActionEvent.RESTART_PLANNED and not any(
+                each.event in (*_ENDS, *_FAILURES) for each in rows
+            )
             is_overdue = row.happened_at < delivery.overdue_since or row.period_end <= now
             if is_open and is_overdue and row.happened_at < now - PENDING_STOP_TTL:
                 reason = "the plan expired before it was finished"
@@ -282,7 +300,8 @@ class Tables:
     def _failed_stops(self, now: datetime) -> dict[InstanceKey, FailedStop]:
         failures: dict[InstanceKey, list[Action]] = {}
         for row in self._enforced():
-            if row.event is ActionEvent.FAILED and row.happened_at > now - FAILURE_MEMORY:
+            was_requested = row.error is not None or row.operation is not None
+            if row.event is ActionEvent.FAILED and was_requested and row.happened_at > now - FAILURE_MEMORY:
                 failures.setdefault(row.instance.key, []).append(row)
         return {
             key: FailedStop(max(row.happened_at for row in rows), len({row.message_id for row in rows}))

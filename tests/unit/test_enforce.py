@@ -574,7 +574,8 @@ def test_a_plan_is_closed_when_its_period_has_ended() -> None:
     cloud.down, cloud.now = set(), JULY.end
     cloud.deliver(notification("1", message_id="august", published=JULY.end, start=JULY.end))
 
-    assert cloud.tables.events(ActionEvent.EXPIRED) == ["a"]
+    assert cloud.tables.events(ActionEvent.FAILED) == ["a"]
+    assert cloud.tables.actions[-1].reason == "the deliveries of message alert-1 ended before it was stopped"
 
 
 def test_a_stop_that_takes_its_time_is_waiting_and_recorded_once_it_took_effect() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from spotkeeper.enforcement.actions import ActionEvent, Verb, vm_request
 from spotkeeper.enforcement.executor import Skip
-from spotkeeper.enforcement.history import WAITING_STOP_TTL, RecordedAction, Reported
+from spotkeeper.enforcement.history import RecordedAction, Reported
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.preconditions import NewerNotifications, limited, start_precondition
@@ -62,10 +62,6 @@ def test_what_has_changed_since_the_plan_is_not_stopped_however_often_the_messag
         assert check(found) == Skip(ActionEvent.CHANGED, reason)
 
 
-def test_what_is_gone_before_its_outcome_is_known_goes_on_counting_against_the_limits() -> None:
-    assert preconditions().resumed(ACTION, REQUEST)(None) == Skip(ActionEvent.EXPIRED, GONE)
-
-
 def test_a_running_spot_vm_goes_on_to_its_stop() -> None:
     checks = preconditions()
 
@@ -114,58 +110,27 @@ def test_a_snooze_that_was_set_meanwhile_and_a_period_that_has_ended_stop_nothin
     assert preconditions(now=JULY.end - SECOND).planned(NOW)(vm()) is None
 
 
-@pytest.mark.parametrize("status", ["PENDING_STOP", "STOPPING", "TERMINATED", "STOPPED"])
-def test_a_resumed_plan_counts_what_it_finds_stopped_only_if_a_request_of_its_message_did_it(status: str) -> None:
-    ours, accepted = preconditions(operation="operation-9"), preconditions()
-    found = f"found {status} when the plan was resumed"
-
-    assert ours.resumed(ACTION, REQUEST)(vm(status=status)) == Skip(ActionEvent.STOPPED, found, "operation-9")
-    assert accepted.resumed(WAITING, REQUEST)(vm(status=status)) == Skip(ActionEvent.STOPPED, found, "operation-1")
-    assert accepted.resumed(ACTION, REQUEST)(vm(status=status)) == Skip(
-        ActionEvent.CHANGED, f"found {status}, but no request of this message stopped it"
-    )
-
-
-def test_what_was_started_after_the_plan_and_stopped_again_is_not_counted() -> None:
-    skip = preconditions(operation="operation-9").resumed(ACTION, REQUEST)(vm(status="STOPPED", started=NOW + SECOND))
-
-    assert skip is not None
-    assert skip.event is ActionEvent.CHANGED
-
-
 def test_a_resumed_plan_does_not_count_what_is_suspended_as_stopped() -> None:
-    skip = preconditions(operation="operation-9").resumed(ACTION, REQUEST)(vm(status="SUSPENDED"))
+    skip = preconditions().resumed(ACTION, REQUEST)(vm(status="SUSPENDED"))
 
     assert skip == Skip(ActionEvent.CHANGED, "status SUSPENDED: only RUNNING instances are stopped")
 
 
-def test_an_accepted_stop_is_waited_for_and_fails_after_a_stated_time() -> None:
-    late, early = preconditions(now=NOW + WAITING_STOP_TTL), preconditions(now=NOW + WAITING_STOP_TTL - SECOND)
+def test_a_resumed_plan_waits_for_what_was_accepted_and_records_what_was_stopped() -> None:
+    check = preconditions().resumed(WAITING, REQUEST)
 
-    assert early.resumed(WAITING, REQUEST)(vm()) == Skip(
-        ActionEvent.WAITING, "accepted, but not stopped yet", "operation-1"
-    )
-    assert late.resumed(WAITING, REQUEST)(vm()) == Skip(
-        ActionEvent.FAILED, "accepted, but not stopped within 75 minutes", "operation-1"
-    )
+    assert check(vm()) == Skip(ActionEvent.WAITING, "accepted, but not stopped yet", "operation-1")
+    found = "found TERMINATED when the plan was resumed"
+    assert check(vm(status="TERMINATED")) == Skip(ActionEvent.STOPPED, found, "operation-1")
 
 
-def test_a_stop_of_another_message_is_followed_up_and_never_requested_again() -> None:
-    ended = "the deliveries of message message-1 ended before it was stopped"
-    checks = preconditions()
+def test_what_has_changed_since_its_stop_was_accepted_is_waited_for_all_the_same() -> None:
+    protected = labelled(vm(), spotkeeper_protect="now")
 
-    assert checks.followed_up(ACTION, REQUEST)(vm()) == Skip(ActionEvent.FAILED, ended)
-    overdue = preconditions(now=NOW + timedelta(hours=2, seconds=1))
-    assert overdue.followed_up(ACTION, REQUEST)(vm()) == Skip(
-        ActionEvent.EXPIRED, "the plan expired before it was finished"
-    )
-    assert checks.followed_up(ACTION, REQUEST)(None) == Skip(ActionEvent.EXPIRED, GONE)
-    assert checks.followed_up(WAITING, REQUEST)(vm()) == Skip(
-        ActionEvent.WAITING, "accepted, but not stopped yet", "operation-1"
-    )
-    stopped = checks.followed_up(WAITING, REQUEST)(vm(status="TERMINATED"))
-    assert stopped is not None
-    assert stopped.event is ActionEvent.STOPPED
+    accepted = preconditions(operation="operation-9").resumed(ACTION, REQUEST)(protected)
+    assert accepted == Skip(ActionEvent.WAITING, "accepted, but not stopped yet", "operation-9")
+    recorded = preconditions().resumed(WAITING, REQUEST)(protected)
+    assert recorded == Skip(ActionEvent.WAITING, "accepted, but not stopped yet", "operation-1")
 
 
 def test_a_limit_leaves_the_rest_of_a_plan_and_not_what_it_has_stopped() -> None:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Deadline, Executor
+from spotkeeper.enforcement.following_up import follow_up
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
 from spotkeeper.enforcement.ports import EnforcerPorts
-from spotkeeper.enforcement.recording import record_delivery
+from spotkeeper.enforcement.recording import record_delivery, waiting_for_records
 from spotkeeper.enforcement.restarting import Restarting, may_restart
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.enforcement.stopping import Stopping
@@ -46,7 +47,11 @@ def enforce(
         if may_restart(settings.policy, delivery, notification):
             executor = _executor(settings, ports, now)
             return Restarting(settings.policy, ports.records, executor, notification, verdict.rule).run(delivery)
-    record_delivery(ports.records, delivery)
+    are_unfinished = record_delivery(ports.records, delivery)
+    if are_unfinished and isinstance(notification, BudgetNotification) and verdict.rule is not None:
+        with waiting_for_records(delivery.message_id):
+            history = ports.records.history(notification, verdict.rule, now)
+        follow_up(ports.records, delivery, history, settings.policy, _executor(settings, ports, now))
     return verdict
 
 

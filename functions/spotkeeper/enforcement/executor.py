@@ -45,8 +45,11 @@ class Actuator(Protocol):
         """
         ...
 
-    def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
-        """Return the operation of a stop with this id, if Compute Engine accepted one and it did not fail."""
+    def operation_of(self, request: VmRequest, managed_by: str | None) -> str | None:
+        """Return the operation of a stop, by its group or by itself, if it was accepted and did not fail.
+
+        The instance may no longer exist; Compute Engine keeps an operation for an hour at least.
+        """
         ...
 
 

@@ -52,14 +52,15 @@ class Records(Protocol):
         """Return the rates that held at that time or later."""
         ...
 
-    def record(self, delivery: Delivery) -> None:
-        """Record a delivery that has no plan of its own, and close overdue plans."""
+    def record(self, delivery: Delivery) -> bool:
+        """Record a delivery without a plan and close overdue restarts; True if other stops are unfinished."""
         ...
 
-    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
-        """Record a delivery and its plan, all or nothing; False unless there are `plans` plans on record.
+    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
+        """Record a delivery and its plan, all or nothing.
 
-        False also for a new plan of a message that is on record; what is requested again belongs to one.
+        False if another plan, or a newer notification of the same budget, source and period, is on record since
+        `history`. False also for a new plan of a message that is on record; what is requested again belongs to one.
         """
         ...
 

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from spotkeeper.enforcement.actions import ActionEvent, VmRequest
 from spotkeeper.enforcement.executor import Precondition, Skip
-from spotkeeper.enforcement.history import WAITING_STOP_TTL, RecordedAction, Reported
+from spotkeeper.enforcement.history import RecordedAction, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import SpotVm, reason_to_spare
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.protection import importance
+from spotkeeper.enforcement.recorded_stops import GONE, OperationOf, RecordedStop
 from spotkeeper.enforcement.restarts import StoppedVm, reason_not_to_restart
 from spotkeeper.enforcement.verdicts import Verdict, allowed_priorities, current_period, newest_credible
 from spotkeeper.instances import ProvisioningModel
@@ -20,9 +21,7 @@ from spotkeeper.periods import rfc3339
 NEWER_TTL = timedelta(seconds=30)
 """How long the answer holds whether a newer notification has said otherwise: 300 stops in that time ask once."""
 
-_STOPPED = frozenset({"PENDING_STOP", "STOPPING", "TERMINATED", "STOPPED"})
 _STARTED = frozenset({"PROVISIONING", "STAGING", "RUNNING"})
-_GONE = "the instance no longer exists (no instance has this id)"
 
 
 @dataclass(slots=True)
@@ -54,13 +53,13 @@ class StopPreconditions:
     notification: BudgetNotification
     now: Callable[[], datetime]
     newer: Callable[[], tuple[Reported, ...]]
-    operation_of: Callable[[SpotVm, str], str | None]
+    operation_of: OperationOf
 
     def planned(self, planned_at: datetime) -> Precondition:
         """Return the precondition of a stop that was planned then."""
 
         def precondition(vm: SpotVm | None) -> Skip | None:
-            reason = _GONE if vm is None else self._changed(vm, planned_at) or self._overtaken(vm)
+            reason = GONE if vm is None else self._changed(vm, planned_at) or self._overtaken(vm)
             return Skip(ActionEvent.CHANGED, reason) if reason else None
 
         return precondition
@@ -68,31 +67,20 @@ class StopPreconditions:
     def resumed(self, action: RecordedAction, request: VmRequest) -> Precondition:
         """Return that of a stop of an earlier delivery, which may have stopped the instance already."""
         planned = self.planned(action.planned_at)
+        recorded = RecordedStop(action, request, self.now, self.operation_of)
 
         def precondition(vm: SpotVm | None) -> Skip | None:
-            if vm is None and not action.failed:
-                # Whether it was stopped before, nobody can tell any more: it goes on counting against the limits.
-                return Skip(ActionEvent.EXPIRED, _GONE)
-            if vm is not None and vm.status in _STOPPED and vm.started <= action.planned_at:
-                return self._found_stopped(vm, action, request)
+            if vm is None and action.failed:
+                return planned(vm)
+            if skip := recorded.outcome(vm):
+                return skip
+            if action.operation is not None:
+                return recorded.waiting(action.operation)
             skip = planned(vm)
-            if skip is None and action.operation is not None:
-                return self._waiting(action)
+            # What has changed since the request was accepted takes no request back.
+            if skip is not None and (operation := recorded.operation()) is not None:
+                return recorded.waiting(operation)
             return skip
-
-        return precondition
-
-    def followed_up(self, action: RecordedAction, request: VmRequest) -> Precondition:
-        """Return that of a stop of another message, which is only looked at: nothing is requested again."""
-        resumed = self.resumed(action, request)
-        ended = f"the deliveries of message {action.message_id} ended before it was stopped"
-
-        def precondition(vm: SpotVm | None) -> Skip:
-            is_stopped = vm is not None and vm.status in _STOPPED
-            skip = resumed(vm) if is_stopped or vm is None else self._waiting(action) if action.operation else None
-            if skip is None and not self.policy.is_news(action.planned_at, self.now()):
-                return Skip(ActionEvent.EXPIRED, "the plan expired before it was finished")
-            return skip or Skip(ActionEvent.FAILED, ended)
 
         return precondition
 
@@ -127,19 +115,6 @@ class StopPreconditions:
             f"a newer notification ({rfc3339(newest.published_at)}) reports {said}: {priority} priority is not stopped"
         )
 
-    def _found_stopped(self, vm: SpotVm, action: RecordedAction, request: VmRequest) -> Skip:
-        operation = action.operation or self.operation_of(vm, request.request_id)
-        if operation is None:
-            return Skip(ActionEvent.CHANGED, f"found {vm.status}, but no request of this message stopped it")
-        return Skip(ActionEvent.STOPPED, f"found {vm.status} when the plan was resumed", operation)
-
-    def _waiting(self, action: RecordedAction) -> Skip | None:
-        """Go on waiting for an accepted stop; once that took too long, it has failed and is requested again later."""
-        if self.now() - action.planned_at < WAITING_STOP_TTL:
-            return Skip(ActionEvent.WAITING, "accepted, but not stopped yet", action.operation)
-        minutes = WAITING_STOP_TTL // timedelta(minutes=1)
-        return Skip(ActionEvent.FAILED, f"accepted, but not stopped within {minutes} minutes", action.operation)
-
 
 def limited(precondition: Precondition, limit: str) -> Precondition:
     """Return a precondition that sends nothing, because a limit is reached; what it finds stopped it says."""
@@ -155,7 +130,7 @@ def start_precondition(stopped: StoppedVm, blocked: Callable[[SpotVm], str | Non
 
     def precondition(vm: SpotVm | None) -> Skip | None:
         if vm is None:
-            return Skip(ActionEvent.NOT_RESTARTED, _GONE)
+            return Skip(ActionEvent.NOT_RESTARTED, GONE)
         if resumed and vm.status in _STARTED:
             return Skip(ActionEvent.RESTARTED, f"found {vm.status} when the plan was resumed")
         if reason := reason_not_to_restart(vm, stopped):

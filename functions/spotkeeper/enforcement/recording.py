@@ -50,27 +50,32 @@ def with_history(
     return replace(delivery, verdict=verdict, tracker_cost=history.tracker_cost), history
 
 
-def record_delivery(records: Records, delivery: Delivery) -> None:
-    """Record a delivery that has no plan of its own."""
+def record_delivery(records: Records, delivery: Delivery) -> bool:
+    """Record a delivery that has no plan of its own; True if stops of other messages are unfinished."""
     with waiting_for_records(delivery.message_id):
-        records.record(delivery)
+        are_unfinished = records.record(delivery)
     _log_verdict(delivery)
+    return are_unfinished
 
 
 def record_plan(records: Records, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
     """Record a delivery with its plan, or with what it requests again of an earlier one.
 
-    False if another plan was recorded since `history` was read.
+    False if another plan or a newer notification was recorded since `history` was read.
     """
     with waiting_for_records(delivery.message_id):
-        recorded = records.record_plan(delivery, events, history.plans)
+        recorded = records.record_plan(delivery, events, history)
     if recorded:
         _log_verdict(delivery)
     return recorded
 
 
 def record_outcomes(records: Records, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
-    """Record outcomes; raises an ExceptionGroup of all that failed of this message's plan, recording included."""
+    """Record outcomes; raises an ExceptionGroup of all that failed of this message's plan, recording included.
+
+    A stop of another message that could not be looked at has no outcome: the next message looks again.
+    """
+    known = [each for each in outcomes if each.request.message_id == delivery.message_id or each.error is None]
     failures: list[Exception] = [
         outcome.exception or UnavailableError(f"{outcome.request.name}: {outcome.error or outcome.reason}")
         for outcome in outcomes
@@ -79,7 +84,7 @@ def record_outcomes(records: Records, delivery: Delivery, outcomes: Sequence[Out
     ]
     try:
         with waiting_for_records(delivery.message_id):
-            records.record_outcomes(delivery, outcomes)
+            records.record_outcomes(delivery, known)
     except UnavailableError as error:
         failures.append(error)
     if failures:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from spotkeeper.enforcement.actions import Verb, restart_event, vm_request
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Executor
+from spotkeeper.enforcement.following_up import follow_up
 from spotkeeper.enforcement.history import History, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import SpotVm
@@ -64,6 +65,7 @@ class Restarting:
             resumed = current.verdict.name is VerdictName.REDELIVERED
             if not self._may_start(current, history):
                 record_delivery(self.records, current)
+                follow_up(self.records, current, history, self.policy, self.executor)
                 return current.verdict
             with waiting_for_records(delivery.message_id):
                 stopped, starts = self.records.stopped(self.rule, delivery.received_at)
@@ -74,6 +76,7 @@ class Restarting:
                 else self._begin(current, history, stopped, starts, blocked)
             )
             if planned is not None:
+                follow_up(self.records, current, history, self.policy, self.executor)
                 self._start(current, planned, blocked, resumed=resumed)
                 return current.verdict
         raise planned_meanwhile()

@@ -8,6 +8,7 @@ from spotkeeper.enforcement.actions import ActionEvent, Outcome, Verb, VmRequest
 from spotkeeper.enforcement.blockers import blocker
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Executor, Precondition
+from spotkeeper.enforcement.following_up import follow_up, follow_ups
 from spotkeeper.enforcement.history import History, RecordedAction, Reported, StopCounts
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.permissions import needed_permissions
@@ -50,9 +51,10 @@ class Stopping:
                 requests = self._resume(current, history, executor)
             else:
                 record_delivery(self.ports.records, current)
+                follow_up(self.ports.records, current, history, self.policy, executor)
                 return current.verdict
             if requests is not None:
-                self._stop(current, self._followed_up(current, history, executor) | requests, history, executor)
+                self._stop(current, requests, history, executor)
                 return current.verdict
         raise planned_meanwhile()
 
@@ -96,12 +98,6 @@ class Stopping:
             check = checks.resumed(each, request)
             requests[request] = check if number < allowed else limited(check, limit)
         return requests
-
-    def _followed_up(self, delivery: Delivery, history: History, executor: Executor) -> dict[VmRequest, Precondition]:
-        """Return what is looked at of the plans of other messages."""
-        checks = self._preconditions(delivery, executor)
-        requests = {vm_request(Verb.STOP, each.message_id, each.key, each.name): each for each in history.unfinished}
-        return {request: checks.followed_up(each, request) for request, each in requests.items()}
 
     def _allowed(
         self, stops: list[RecordedAction], pending: list[RecordedAction], failed: list[RecordedAction], history: History
@@ -167,13 +163,14 @@ class Stopping:
         self, delivery: Delivery, requests: Mapping[VmRequest, Precondition], history: History, executor: Executor
     ) -> None:
         if delivery.mode is not Mode.ENFORCE or not requests:
+            follow_up(self.ports.records, delivery, history, self.policy, executor)
             return
         unwarned: Mapping[VmRequest, str] = {}
         if self.policy.grace_seconds:
             planned_at = min((each.planned_at for each in history.plan), default=delivery.received_at)
-            own = [each for each in requests if each.message_id == delivery.message_id]
-            unwarned = executor.warn(own, timedelta(seconds=self.policy.grace_seconds), planned_at)
-        outcomes = [_with_warning(each, unwarned) for each in executor.execute(Verb.STOP, requests)]
+            unwarned = executor.warn(requests, timedelta(seconds=self.policy.grace_seconds), planned_at)
+        others = follow_ups(self.policy, executor.actuator, executor.deadline.now, history)
+        outcomes = [_with_warning(each, unwarned) for each in executor.execute(Verb.STOP, {**others, **requests})]
         record_outcomes(self.ports.records, delivery, outcomes)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb
+from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb, VmRequest
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification
@@ -62,8 +62,8 @@ class _RecordsWhenNeeded:
     def __init__(self, settings: EnforcerSettings) -> None:
         self._settings = settings
 
-    def record(self, delivery: Delivery) -> None:
-        self._deliveries.record(delivery)
+    def record(self, delivery: Delivery) -> bool:
+        return self._deliveries.record(delivery)
 
     def history(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> History:
         return self._all.history(notification, rule, now)
@@ -77,8 +77,8 @@ class _RecordsWhenNeeded:
     def rates(self, since: datetime) -> list[DatedRate]:
         return self._all.rates(since)
 
-    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
-        return self._all.record_plan(delivery, events, plans)
+    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
+        return self._all.record_plan(delivery, events, history)
 
     def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
         self._all.record_outcomes(delivery, outcomes)
@@ -113,8 +113,8 @@ class _ComputeWhenNeeded:
     def warn(self, key: InstanceKey, stop_at: datetime, since: datetime) -> datetime:
         return self._actuator.warn(key, stop_at, since)
 
-    def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
-        return self._actuator.operation_of(vm, request_id)
+    def operation_of(self, request: VmRequest, managed_by: str | None) -> str | None:
+        return self._actuator.operation_of(request, managed_by)
 
     def act(self, verb: Verb, vm: SpotVm, request_id: str, timeout: timedelta) -> str | None:
         return self._actuator.act(verb, vm, request_id, timeout)

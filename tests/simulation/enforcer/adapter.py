@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol, cast
 
-from spotkeeper.enforcement.actions import Verb
+from spotkeeper.enforcement.actions import Verb, VmRequest
 from spotkeeper.enforcement.enforce import enforce
 from spotkeeper.enforcement.notifications import read_notification
 from spotkeeper.enforcement.plans import SpotVm
@@ -195,11 +195,12 @@ class _Actuator:
                 self._stop(found, request_id, timeout)
             return f"operation-{request_id}"
 
-    def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
-        found = self.call.host.world.vms[vm.instance.key.instance_id]
+    def operation_of(self, request: VmRequest, managed_by: str | None) -> str | None:
+        del managed_by
+        found = self.call.host.world.vms[request.key.instance_id]
         with self._passing("operation_of", found):
-            accepted = self.call.host.world.accepted.get(request_id) == found.number
-            return f"operation-{request_id}" if accepted else None
+            accepted = self.call.host.world.accepted.get(request.request_id) == found.number
+            return f"operation-{request.request_id}" if accepted else None
 
     def _stop(self, vm: Vm, request_id: str, timeout: timedelta) -> None:
         host = self.call.host

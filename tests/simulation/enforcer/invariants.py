@@ -1,6 +1,6 @@
 """All invariants by name, each with the event that it judges."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 from tests.simulation.enforcer import plans, progress, records, restarts, stops
@@ -67,18 +67,6 @@ NAMES: tuple[str, ...] = (
     *(check.__name__ for checks in (STOPS, STARTS, PLANS, ROWS, DELIVERIES, ENDS) for check in checks),
     UNEXPECTED_ERROR,
 )
-
-NOT_YET: Mapping[str, str] = {
-    "our_stops_are_recorded_as_ours": "a message that stops nothing closes an overdue plan without looking at its VMs",
-    "every_stop_is_on_record": "as above",
-    "every_plan_ends": "a plan taken up again by its last delivery can stay open",
-    "stoppable_vms_stop_within_a_few_alerts": "a VM that was deleted amid its stop counts against the caps of a day",
-    "superseded_messages_plan_nothing": "a newer message amid the planning is seen before each stop only",
-    "unchanged_vms_are_not_recorded_as_changed": "a limit that a smaller fleet lowers is recorded as a change",
-}
-"""The invariants that the enforcer does not hold yet, each with what is missing."""
-
-HOLDING = frozenset(NAMES) - NOT_YET.keys()
 
 
 def violations_of(facts: Facts, event: Event, *, stop: bool = True) -> list[Violation]:

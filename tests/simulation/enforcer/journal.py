@@ -11,6 +11,9 @@ from tests.simulation.enforcer.vms import Vm
 
 type Key = tuple[str, str, str, datetime]
 
+MEMORY = timedelta(days=8)
+"""For how long records are read: longer than Pub/Sub keeps a message."""
+
 PLANNED = ("planned", "restart_planned")
 OPEN = (*PLANNED, "waiting", "retried")
 """Events after which another one has to come."""
@@ -142,11 +145,14 @@ class Journal:
                 yield each
 
     def latest(self, policy: Policy, now: datetime) -> dict[Key, Delivery]:
-        """Return the newest acknowledged message on each subject of a current period whose source may stop."""
+        """Return the newest acknowledged message on each subject of a current period whose source may stop.
+
+        A budget sends several messages an hour; one that was silent for longer than MEMORY says nothing any more.
+        """
         found: dict[Key, Delivery] = {}
         for each in self.deliveries:
             rule = policy.rules.get(each.message.budget)
-            current = each.interval_start == period_start(each.message.kind, now)
+            current = each.interval_start == period_start(each.message.kind, now) and now - each.began < MEMORY
             if not each.acknowledged or not current or rule is None or each.message.drill or each.is_contradicted:
                 continue
             known = found.get(each.subject)

@@ -1,7 +1,7 @@
 """What must hold for what is recorded of a plan, and of all plans in the end."""
 
-from tests.simulation.enforcer.facts import WAITING, End, Facts
-from tests.simulation.enforcer.journal import OPEN, PLANNED, Delivery, Row
+from tests.simulation.enforcer.facts import PENDING, WAITING, End, Facts
+from tests.simulation.enforcer.journal import MEMORY, OPEN, PLANNED, Delivery, Row
 from tests.simulation.enforcer.stops import why_given_up
 from tests.simulation.enforcer.vms import RUNNING, TERMINATED, Actor
 
@@ -79,7 +79,15 @@ def every_plan_ends(facts: Facts, _: End) -> str | None:
 
 
 def _may_wait(facts: Facts, message: str, number: str) -> bool:
-    """Whether a stop was accepted so late that no message came after the time that it may take."""
+    """Whether a stop was accepted so late that no message came after the time that it may take.
+
+    Or so early that the next message came when its plan was no longer read.
+    """
+    planned_at = facts.journal.planned_at(message, number) or facts.world.now
+    handled = [each.began - planned_at for each in facts.journal.deliveries if each.acknowledged]
+    later = [after for after in handled if after > PENDING]
+    if later and min(later) > MEMORY:
+        return True
     accepted = [each.at for each in facts.journal.stops if each.accepted and each.vm.number == number]
     last = max((each.began for each in facts.journal.deliveries), default=facts.world.now)
     waits = any(
@@ -100,10 +108,11 @@ def every_handled_message_has_a_verdict(facts: Facts, delivery: Delivery) -> str
 def every_stop_is_on_record(facts: Facts, _: End) -> str | None:
     """In the end every VM that the enforcer stopped, and that is stopped still, is on record as stopped."""
     recorded = {row.number for row in facts.journal.rows if row.event == "stopped"}
+    may_wait = {row.number for row in facts.journal.rows if _may_wait(facts, row.message, row.number)}
     silent = [
         vm.name
         for vm in facts.world.vms.values()
-        if vm.status == TERMINATED and vm.stopped_by is Actor.ENFORCER and vm.number not in recorded
+        if vm.status == TERMINATED and vm.stopped_by is Actor.ENFORCER and vm.number not in recorded | may_wait
     ]
     return f"stopped, and not on record as stopped: {', '.join(silent)}" if silent else None
 

@@ -5,9 +5,11 @@ from tests.simulation.enforcer.journal import Request
 from tests.simulation.enforcer.vms import Actor
 
 
-def only_our_stops_are_restarted(_: Facts, start: Request) -> str | None:
-    """A VM that a person stopped is not started."""
-    return "a person stopped it" if start.vm.stopped_by is Actor.PERSON else None
+def only_our_stops_are_restarted(facts: Facts, start: Request) -> str | None:
+    """A VM that a person stopped is not started; nobody sees a stop between the last look at a VM and our request."""
+    vm = start.vm
+    unseen = any(each.accepted and each.vm is vm and each.at == vm.stopped_at for each in facts.journal.stops)
+    return "a person stopped it" if vm.stopped_by is Actor.PERSON and not unseen else None
 
 
 def only_enforcing_messages_start(facts: Facts, start: Request) -> str | None:

@@ -23,10 +23,7 @@ def why_given_up(facts: Facts, delivery: Delivery, vm: Vm) -> str | None:
         earlier_periods_stop_nothing,
         old_messages_stop_nothing,
         overtaken_plans_stop_nothing,
-        alert_cap_holds,
-        daily_cap_holds,
-        fleet_share_holds,
-        total_cap_holds,
+        _limits_leave_room,
     )
     found = (condition(facts, stop) for condition in conditions)
     return policy.spares(vm, now) or next((each for each in found if each is not None), None)
@@ -137,3 +134,22 @@ def guests_are_warned_first(facts: Facts, stop: Request) -> str | None:
     if not stop.delivery.policy.grace_seconds or facts.lately_troubled():
         return None
     return None if vm.warned_until is not None and vm.warned_until <= facts.world.now else "its guest was not warned"
+
+
+def _limits_leave_room(facts: Facts, stop: Request) -> str | None:
+    """A plan that is resumed keeps to the limits by the fleet as it is then; each of its requests takes room.
+
+    That a request fails is known only after the limits were asked.
+    """
+    delivery, rule, journal = stop.delivery, stop.delivery.rule, facts.journal
+    if rule is None:
+        return None
+    since, name = facts.world.now - _ONE_DAY, delivery.message.name
+    tried = {each.vm.number for each in journal.stops if each.delivery.message.name == name} | {stop.vm.number}
+    most = min(rule.per_day, int(Decimal(rule.fleet_share) * facts.fleet_base(delivery)))
+    is_full = (
+        len(tried) > rule.per_alert
+        or len(journal.stopped_since(since, rule.budget) | tried) > most
+        or len(journal.stopped_since(since) | tried) > delivery.policy.per_day_total
+    )
+    return "the limits leave no room" if is_full else None

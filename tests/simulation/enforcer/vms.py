@@ -56,6 +56,7 @@ class Vm:
     local_ssd: bool = False
     attempts: int = 0
     stopped_by: Actor | None = None
+    stopped_at: datetime | None = None
     failed_at: datetime | None = None
     requested_at: datetime | None = None
     warned_until: datetime | None = None

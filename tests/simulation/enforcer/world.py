@@ -96,9 +96,9 @@ class World:
                 raise self._failed(vm, "403: the caller does not have permission")
             if vm.answer is Answer.UNAVAILABLE or (vm.answer is Answer.BUSY and vm.attempts <= _BUSY_ATTEMPTS):
                 raise self._failed(vm, "429 or 503: try again later")
-            self.accepted[request] = vm.number
             if vm.answer is Answer.OPERATION_FAILS:
                 raise self._failed(vm, "the operation failed", accepted=True)
+            self.accepted[request] = vm.number
             if vm.answer is Answer.OPERATION_ENDLESS:
                 raise self._failed(vm, "the operation did not finish", accepted=True, waited=True)
             if vm.delay and vm.status == RUNNING:
@@ -121,7 +121,7 @@ class World:
     def _stopped(self, vm: Vm) -> None:
         if vm.status not in (RUNNING, STOPPING):
             return
-        vm.status, vm.stopped_by = TERMINATED, Actor.ENFORCER
+        vm.status, vm.stopped_by, vm.stopped_at = TERMINATED, Actor.ENFORCER, self.now
         if vm.refilled:
             self.plan(self.now + _REFILL, 0, vm.number, lambda: self._recreated(vm))
 
@@ -161,7 +161,7 @@ class World:
 
     def _change_status(self, deed: Deed, vm: Vm) -> None:
         if deed in (Deed.STOP, Deed.PREEMPT, Deed.RESTART) and vm.status == RUNNING:
-            vm.status = TERMINATED
+            vm.status, vm.stopped_at = TERMINATED, self.now
             vm.stopped_by = Actor.GOOGLE if deed is Deed.PREEMPT else Actor.PERSON
         if deed is Deed.SUSPEND and vm.status == RUNNING:
             vm.status = SUSPENDED

@@ -20,9 +20,13 @@ class DeliveryRecords:
     def __init__(self, query: RestQuery) -> None:
         self._query = query
 
-    def record(self, delivery: Delivery) -> None:
-        """Record a delivery that stops nothing, and close overdue plans."""
-        self._query.run("notification", "close_plans", parameters=[*delivery_parameters(delivery), *closing(delivery)])
+    def record(self, delivery: Delivery) -> bool:
+        """Record a delivery that stops nothing, and close overdue restarts; False if no other stop is unfinished.
+
+        True also if BigQuery does not say: reading the history takes longer, and is never wrong.
+        """
+        parameters = [*delivery_parameters(delivery), *closing(delivery)]
+        return self._query.run("notification", "close_restarts", "unfinished", parameters=parameters) != "false"
 
 
 def delivery_parameters(delivery: Delivery) -> list[Scalar]:

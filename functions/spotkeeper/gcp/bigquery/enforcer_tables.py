@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -48,6 +49,9 @@ from spotkeeper.pricing.price_history import DatedRate
 
 LONGEST_STOP = timedelta(days=400)
 """A budget period is a year at most; what was stopped longer ago is not started again."""
+
+_MOST_NEWER = 100
+"""How many newer notifications the statement of the history returns."""
 
 _STAGING_LIFE = timedelta(days=1)
 _OUTCOME = StructQueryParameterType(
@@ -112,8 +116,8 @@ class EnforcementRecords:
         with translate_errors("BigQuery"):
             return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
 
-    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], plans: int) -> bool:
-        """Record a delivery and its plan, all or nothing; False when there are not `plans` plans now."""
+    def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
+        """Record a delivery and its plan, all or nothing; False when plans or newer notifications came meanwhile."""
         staging = f"staging_{delivery.delivery_id}_{uuid.uuid4().hex}"
         schema = self._jobs.fields("enforcement_actions")
         self._load(staging, schema, (_planned(delivery, each) for each in events))
@@ -122,7 +126,8 @@ class EnforcementRecords:
             parameters = [
                 *_delivery(delivery),
                 *_plan(delivery),
-                ScalarQueryParameter("plans", "INT64", plans),
+                ScalarQueryParameter("plans", "INT64", history.plans),
+                ScalarQueryParameter("newer", "INT64", _newer_allowed(history)),
                 ScalarQueryParameter("again", "BOOL", again),
             ]
             with translate_errors("BigQuery"):
@@ -187,6 +192,11 @@ def _subject(notification: BudgetNotification, rule: BudgetRule, now: datetime) 
         ArrayQueryParameter("labels", "STRING", labels),
         ScalarQueryParameter("label_keys", "INT64", len(rule.labels)),
     ]
+
+
+def _newer_allowed(history: History) -> int:
+    """Return how many newer notifications may be on record; a history as long as can be read has the newest ones."""
+    return len(history.newer) if len(history.newer) < _MOST_NEWER else sys.maxsize
 
 
 def _delivery(delivery: Delivery) -> list[Parameter]:

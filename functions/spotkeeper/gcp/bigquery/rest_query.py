@@ -1,14 +1,14 @@
-"""BigQuery by its REST interface: one statement whose rows nobody reads, without the client library.
+"""BigQuery by its REST interface: statements of which one value at most is read, without the client library.
 
 https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.http_calls import HttpCalls
@@ -37,8 +37,11 @@ class RestQuery:
         self._queries = f"/bigquery/v2/projects/{project_id}/queries"
         self._dataset = {"projectId": project_id, "datasetId": dataset}
 
-    def run(self, *statements: str, parameters: Sequence[Scalar]) -> None:
-        """Run statements of this package to their end, as one; they may run twice when a call is tried again."""
+    def run(self, *statements: str, parameters: Sequence[Scalar]) -> str | None:
+        """Run statements of this package to their end, as one, and return the first value of the last one's first row.
+
+        None if BigQuery returns no row. The statements may run twice when a call is tried again.
+        """
         statement = " and ".join(statements)
         body = {
             "query": "\n".join(map(statement_text, statements)),
@@ -51,14 +54,26 @@ class RestQuery:
         answer = self._calls.call("POST", self._queries, body=body)
         for _ in range(_MOST_WAITS):
             if answer.get("jobComplete"):
-                return
+                return _first_value(answer)
             job = answer.get("jobReference")
             if not isinstance(job, dict) or "jobId" not in job:
                 break
-            where = {"location": str(job.get("location", "")), "timeoutMs": str(_WAIT_MILLISECONDS), "maxResults": "0"}
+            where = {"location": str(job.get("location", "")), "timeoutMs": str(_WAIT_MILLISECONDS), "maxResults": "1"}
             answer = self._calls.call("GET", f"{self._queries}/{job['jobId']}", query=where)
         message = f"BigQuery: the statement {statement} has not ended: {str(answer)[:200]}"
         raise UnavailableError(message)
+
+
+def _first_value(answer: Mapping[str, Any]) -> str | None:
+    """Return the first value of a result; of several statements, the last one's result is that of all.
+
+    https://cloud.google.com/bigquery/docs/multi-statement-queries#return_the_last_executed_statement
+    """
+    try:
+        value = answer["rows"][0]["f"][0]["v"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return value if isinstance(value, str) else None
 
 
 @cache

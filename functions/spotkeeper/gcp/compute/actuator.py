@@ -8,11 +8,11 @@ from google.api_core.exceptions import NotFound
 from google.cloud import compute_v1
 from google.protobuf.json_format import MessageToDict
 
-from spotkeeper.enforcement.actions import Verb
+from spotkeeper.enforcement.actions import Verb, VmRequest
 from spotkeeper.enforcement.plans import RUNNING, SpotVm
 from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
-from spotkeeper.gcp.compute.groups import Groups, group_of, is_stranger
+from spotkeeper.gcp.compute.groups import Group, Groups, group_of, is_stranger
 from spotkeeper.gcp.compute.operations import Operations, Place, derived, widen
 from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.compute.spot_fleet import to_spot_vm
@@ -79,7 +79,7 @@ class ComputeActuator:
         stopped by itself: `created-by` stays when a group is deleted or abandons a member.
         """
         deadline = time.monotonic() + timeout.total_seconds()
-        group = group_of(vm.instance)
+        group = group_of(vm.instance.key, vm.instance.managed_by)
         if group is not None:
             try:
                 operation = self._operations.followed(
@@ -94,18 +94,21 @@ class ComputeActuator:
                 return operation
         try:
             return self._operations.followed(
-                _place(vm), lambda each: self._directly(verb, vm, each), _own_id(vm, request_id), deadline
+                _place(vm.instance.key),
+                lambda each: self._directly(verb, vm, each),
+                _own_id(group, request_id),
+                deadline,
             )
         except UnavailableError as error:
             if isinstance(error.__cause__, NotFound):
                 return None
             raise
 
-    def operation_of(self, vm: SpotVm, request_id: str) -> str | None:
-        """Return the operation of a request for this instance, by its group or by itself, if it did not fail."""
-        group = group_of(vm.instance)
-        by_group = self._operations.accepted(group.place, request_id) if group is not None else None
-        return by_group or self._operations.accepted(_place(vm), _own_id(vm, request_id))
+    def operation_of(self, request: VmRequest, managed_by: str | None) -> str | None:
+        """Return the operation of a request for an instance, by its group or by itself, if it did not fail."""
+        group = group_of(request.key, managed_by)
+        by_group = self._operations.accepted(group.place, request.request_id) if group is not None else None
+        return by_group or self._operations.accepted(_place(request.key), _own_id(group, request.request_id))
 
     def _directly(self, verb: Verb, vm: SpotVm, request_id: str) -> RawMessage:
         key = vm.instance.key
@@ -148,13 +151,13 @@ class ComputeActuator:
         return compute_v1.Instance.pb(found)
 
 
-def _place(vm: SpotVm) -> Place:
-    return Place(vm.instance.key.project_id, "zones", vm.instance.key.zone)
+def _place(key: InstanceKey) -> Place:
+    return Place(key.project_id, "zones", key.zone)
 
 
-def _own_id(vm: SpotVm, request_id: str) -> str:
+def _own_id(group: Group | None, request_id: str) -> str:
     """Return the id of a request for an instance by itself; one of a group has used the other id already."""
-    return request_id if group_of(vm.instance) is None else derived(request_id, "by itself")
+    return request_id if group is None else derived(request_id, "by itself")
 
 
 def _ignored(_: str) -> None:

@@ -17,7 +17,7 @@ from spotkeeper.enforcement.actions import Verb
 from spotkeeper.gcp.client_calls import TIMEOUT, retry
 from spotkeeper.gcp.compute.operations import Place, widen
 from spotkeeper.gcp.protobufs import RawMessage
-from spotkeeper.instances import Instance
+from spotkeeper.instances import Instance, InstanceKey
 
 _GROUP = re.compile(r"projects/[^/]+/(?P<scope>zones|regions)/(?P<place>[^/]+)/instanceGroupManagers/(?P<name>[^/]+)")
 
@@ -30,12 +30,12 @@ class Group:
     name: str
 
 
-def group_of(instance: Instance) -> Group | None:
+def group_of(key: InstanceKey, managed_by: str | None) -> Group | None:
     """Return the group that created an instance, by its metadata; None if there is none."""
-    found = _GROUP.search(instance.managed_by or "")
+    found = _GROUP.search(managed_by or "")
     if found is None:
         return None
-    return Group(Place(instance.key.project_id, found["scope"], found["place"]), found["name"])
+    return Group(Place(key.project_id, found["scope"], found["place"]), found["name"])
 
 
 def is_stranger(error: BaseException | None) -> bool:

@@ -132,7 +132,11 @@ SELECT
     SELECT AS STRUCT
       project_id, zone, instance_id, MAX(happened_at) AS failed_at, COUNT(DISTINCT message_id) AS messages
     FROM enforcement_actions
-    WHERE event = 'failed' AND mode = 'enforce' AND happened_at > @failures_since
+    WHERE event = 'failed'
+      AND mode = 'enforce'
+      AND happened_at > @failures_since
+      -- A stop that was never requested has neither: it says nothing against the instance.
+      AND (error IS NOT NULL OR operation IS NOT NULL)
     GROUP BY project_id, zone, instance_id
   ) AS failed_stops,
   ARRAY(

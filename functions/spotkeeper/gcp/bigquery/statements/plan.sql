@@ -1,4 +1,5 @@
--- Record a delivery with its plan, all or nothing, if nothing was planned meanwhile. Running it again changes nothing.
+-- Record a delivery with its plan, all or nothing, if nothing was planned meanwhile and no newer notification
+-- came. Running it again changes nothing.
 -- With @again it records what is requested again of the plan that the message has.
 BEGIN TRANSACTION;
 
@@ -36,7 +37,19 @@ WHERE (
     WHERE actions.event IN ('planned', 'restart_planned', 'retried')
       AND actions.mode = 'enforce'
       AND actions.happened_at >= @since
-  ) = @plans;
+  ) = @plans
+  AND (
+    SELECT COUNT(DISTINCT newer.message_id)
+    FROM budget_notifications AS newer
+    WHERE newer.budget_id = @budget_id
+      AND newer.source = @source
+      AND newer.cost_interval_start = @cost_interval_start
+      AND newer.period_end = @period_end
+      AND newer.published_at > @published_at
+      AND newer.message_id != @message_id
+      AND NOT newer.drill
+      AND newer.received_at >= @since
+  ) <= @newer;
 
 INSERT INTO enforcement_actions (
   message_id, delivery_id, budget_id, period_end, happened_at, project_id, zone, instance_id, instance_name, event,
