@@ -53,7 +53,7 @@ judged AS (
   FROM instances
   LEFT JOIN notifications
     ON notifications.message_id = instances.message_id
-  -- The plan of an instance at the edge may be older than what is read.
+  -- The plan of an instance at the start of the window may be older than the window.
   WHERE instances.began_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 44 DAY)
 )
 

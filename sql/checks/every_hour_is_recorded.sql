@@ -36,7 +36,7 @@ SELECT
 FROM due_hours
 LEFT JOIN recorded_hours AS recorded
   ON recorded.hour = due_hours.due_hour
--- What is on record keeps the invariant.
+-- Recorded hours hold the invariant.
 WHERE recorded.hour IS NULL
 UNION ALL
 SELECT

@@ -14,7 +14,7 @@ LEFT JOIN `${dataset}.shape_components` AS components
   AND components.gpu_count = costs.gpu_count
   AND components.local_ssd_gib = costs.local_ssd_gib
 WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 2 DAY)
-  -- How a VM without a price is billed is not known.
+  -- The components of a VM without a price are unknown.
   AND costs.cost IS NOT NULL
   AND components.component IS NULL
 GROUP BY

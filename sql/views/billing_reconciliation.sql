@@ -1,11 +1,11 @@
 -- How far are the recorded costs from what Cloud Billing charged, VM by VM?
--- Grain: one Spot VM and UTC day that our rows or the detailed billing export know.
+-- Grain: one Spot VM and UTC day in the recorded costs or the detailed billing export.
 --
 -- Exists only where the detailed usage cost export is configured. billed is the cost of the VM's Spot SKUs of Compute
 -- Engine before credits, in USD; with negotiated prices it is lower than our cost. The export arrives up to a day or
--- more late, so the last two days are left out. A positive error means that our figure is too high. matched says which
--- side knows the VM. Reads 35 days of our rows whatever the filter, since either side may lack a day. Google partitions
--- the export by day of arrival, so read a large one through a table of its own.
+-- more late, so the last two days are left out. A positive error means that our figure is too high. matched names the
+-- side that has the VM. Reads 35 days of our rows whatever the filter, since either side may lack a day. Google
+-- partitions the export by day of arrival: copy a large one to a table partitioned by day of usage.
 WITH tracked AS (
   SELECT
     DATE(costs.usage_start_time) AS usage_date,
@@ -35,7 +35,7 @@ billed AS (
   FROM `${billing_export_table}` AS charges
   WHERE charges.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
     AND charges.usage_start_time < TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 1 DAY)
-    -- Disks, traffic, licences and on-demand VMs are not what we record; taxes and adjustments name no VM.
+    -- Disks, traffic, licenses and on-demand VMs are not in the compared cost; taxes and adjustments have no VM.
     AND charges.service.id = '6F81-5844-456A'
     AND REGEXP_CONTAINS(charges.sku.description, r'(?i)\b(spot|preemptible)\b')
     AND charges.cost_type = 'regular'

@@ -2,7 +2,7 @@
 -- Grain: one UTC hour, from the first to the last one that the tracker recorded in the last 45 days.
 --
 -- An hour is incomplete while a later run has something to read for any project, provisional while its uptime is read
--- once more for points that come late, and final where what is missing can not be read any more. unresolved and
+-- once more for points that come late, and final where the missing part can no longer be read. unresolved and
 -- unresolved_hours are of VMs that no source could identify: Spot or not, they have no cost row. priced_share counts
 -- their hours as not priced. estimated_unresolved_cost is an estimate: what they cost if they are Spot VMs at the mean
 -- price of their project's VMs of these 45 days. gaps are the sources of an incomplete or final hour. Stale and fallback prices are those of price_status; prices_age_hours

@@ -3,7 +3,7 @@
 --
 -- outcome is the latest event: open when there is none, dry run in that mode. Not yet: spared with a reason that begins
 -- "deferred" or "stop pending", waiting (accepted, but not finished), failed and retried (requested again); expired is
--- a plan that nobody finished in time. until is the end of the budget period,
+-- a plan that was not finished in time. until is the end of the budget period,
 -- after which a stopped VM may be started again. Reads 400 days, which cover a yearly budget; a filter on planned_at
 -- limits the partitions that are read for the plans.
 WITH plans AS (
@@ -27,7 +27,7 @@ WITH plans AS (
     actions.hourly_savings
   FROM `${dataset}.enforcement_actions` AS actions
   WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
-    -- The other events are what came of these.
+    -- The other events are outcomes of these.
     AND actions.event IN ('planned', 'spared', 'restart_planned')
 ),
 
@@ -45,7 +45,7 @@ outcomes AS (
   FROM `${dataset}.enforcement_actions` AS actions
   WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
     AND actions.event NOT IN ('planned', 'spared', 'restart_planned')
-  -- A stop that failed is tried again when the message is delivered again: the last word counts.
+  -- A failed stop is retried when Pub/Sub redelivers the message: the latest event counts.
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY actions.message_id, actions.project_id, actions.zone, actions.instance_id
     ORDER BY actions.happened_at DESC
@@ -74,7 +74,7 @@ messages_without_plan AS (
   FROM notifications
   LEFT JOIN (SELECT DISTINCT message_id FROM plans) AS planned
     ON planned.message_id = notifications.message_id
-  -- The verdict on a message that has a plan is in the reasons of its instances.
+  -- A message with a plan has its verdict in the reasons of the instances.
   WHERE planned.message_id IS NULL
 )
 

@@ -20,7 +20,7 @@ latest_look AS (
     seen.provisioning_model = 'SPOT' AS is_spot
   FROM `${dataset}.vm_inventory` AS seen
   WHERE TRUE
-  -- What the latest look at its project did not find is gone.
+  -- A VM that the latest scan of its project did not find no longer exists.
   QUALIFY seen.last_seen = MAX(seen.last_seen) OVER (PARTITION BY seen.project_id)
 ),
 

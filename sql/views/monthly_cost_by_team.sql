@@ -78,7 +78,7 @@ SELECT
   COUNT(DISTINCT instance_id) AS instances,
   SUM(uptime_hours) AS vm_hours,
   ROUND(SAFE_DIVIDE(SUM(IF(cost IS NULL, 0, uptime_hours)), SUM(uptime_hours)), 6) AS priced_share,
-  -- The bucket's own 0 is not to hide that no price is known.
+  -- NULL when no price is known: the 0 of the added row must not hide it.
   IF(SUM(uptime_hours) > 0 AND SUM(IF(cost IS NULL, 0, uptime_hours)) = 0, NULL, SUM(cost)) AS cost,
   IF(
     SUM(uptime_hours) > 0 AND SUM(IF(ondemand_cost IS NULL, 0, uptime_hours)) = 0, NULL, SUM(ondemand_cost)

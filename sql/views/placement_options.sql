@@ -93,7 +93,7 @@ options AS (
     AND there.gpu_count = here.gpu_count
     AND there.local_ssd_gib >= here.local_ssd_gib
     AND COALESCE(there.architecture, '') = COALESCE(here.architecture, '')
-  -- Ten are enough to choose from; all of them are some hundreds for each type.
+  -- A machine type has hundreds of cheaper options; ten are enough to choose from.
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY fleet.machine_type, fleet.region ORDER BY there.spot_price, there.region, there.machine_type
   ) <= 10

@@ -44,7 +44,7 @@ rates AS (
     LAG(prices.sku_id) OVER rates_before AS previous_sku_id,
     LAG(prices.unit) OVER rates_before AS previous_unit
   FROM `${dataset}.spot_prices` AS prices
-  -- A rate that ended in the hour it began in never held.
+  -- A rate that ended in the hour it began in was never in effect.
   WHERE prices.valid_to IS NULL OR prices.valid_to > prices.valid_from
   WINDOW rates_before AS (PARTITION BY prices.component, prices.market, prices.region ORDER BY prices.valid_from)
 )

@@ -2,8 +2,8 @@
 -- Grain: one UTC day, project, group that created the VMs (NULL: no group) and pattern of their names.
 --
 -- A VM has a team when its label team was not empty in that hour. In a name pattern, the four random characters of a
--- managed instance group's member and all numbers are a star, so that workers of one kind are one row. Reads 92 days,
--- beyond which the creators can hardly be asked. A filter on usage_date limits the partitions that are read.
+-- managed instance group's member and all numbers are a star, so that workers of one kind are one row. Reads 92 days:
+-- older cost can hardly be attributed afterwards. A filter on usage_date limits the partitions that are read.
 SELECT
   DATE(costs.usage_start_time) AS usage_date,
   costs.project_id,
@@ -25,7 +25,7 @@ SELECT
   MAX(costs.usage_start_time) AS last_hour
 FROM `${dataset}.spot_vm_costs` AS costs
 WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
-  -- What has a team is in monthly_cost_by_team.
+  -- VMs with a team are in monthly_cost_by_team.
   AND NOT EXISTS (
     SELECT 1
     FROM UNNEST(costs.labels) AS label

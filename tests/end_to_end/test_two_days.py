@@ -324,11 +324,11 @@ def test_what_the_report_says_of_budgets_prices_and_interruptions_is_what_the_sc
     uptime = expected_unresolved_uptime(fleet, HOURS, SCANS)
     unseen, estimate = figures.unresolved(uptime), figures.estimated_cost(rows, uptime)
     assert (
-        f"{unseen.times} times a VM ran in an hour and no source could identify it, for {unseen.hours:.1f} VM-hours in "
-        f"all: Spot or not, they are not in the cost. About ${estimate:.2f} if they are Spot VMs"
+        f"{unseen.times} times no source could identify a VM that ran in an hour: {unseen.hours:.1f} VM-hours "
+        f"in all, Spot or not, that are not in the cost. About ${estimate:.2f} if they are Spot VMs"
     ) in page.text
     assert f"about ${Decimal(page.cards['spent']) + estimate:,.2f} (an estimate)" in page.text
-    assert "47 of 48 hours are complete. 1 hour just closed: late points may still raise the cost." in page.text
+    assert "47 of 48 hours are complete. 1 hour provisional: late points may still raise the cost." in page.text
 
 
 def test_whom_to_ask_and_what_would_be_cheaper_is_what_the_scenario_makes(report: Path, expected: Rows) -> None:

@@ -103,9 +103,9 @@ def test_an_average_price_is_of_the_hours_that_have_one(usual: Read) -> None:
 def test_what_is_not_known_is_said_and_not_shown_as_nothing(usual: Read) -> None:
     text = re.sub(r"\s+", " ", usual.text)
 
-    assert "No price is known of n9-standard-4: their cost is unknown, never guessed." in text
-    assert "66.6 % of the VM-hours have a price; the others count as nothing." in text
-    assert "They are an estimate at list price, not the invoice." in text
+    assert "No price is known for n9-standard-4: their cost is unknown." in text
+    assert "66.6 % of the VM-hours have a price; the cost of the others is not included." in text
+    assert "They are estimates at list price, not the invoice." in text
     assert re.search(r"n9-standard-4\s*us-central1-a\s*unknown", usual.text)
 
 
@@ -133,15 +133,15 @@ def test_missing_hours_are_named_in_words() -> None:
 
     text = shown(only(replace(usual_rows(), quality=rows), "quality"))
 
-    assert "715 of 720 hours are complete. 3 hours could be read in part only: their cost is a lower bound." in text
-    assert "2 hours no run recorded: their cost is not in any sum." in text
-    assert "30 times a VM ran in an hour and no source could identify it, for 7.5 VM-hours in all" in text
+    assert "715 of 720 hours are complete. 3 hours are incomplete: the cost is a lower bound." in text
+    assert "2 hours are missing: the cost is not in any sum." in text
+    assert "30 times no source could identify a VM that ran in an hour: 7.5 VM-hours in all" in text
     assert "About $3.75 if they are Spot VMs" in text
     assert "2.1 % of the rows have a stale price" in text
-    assert "0.7 % of the rows have a price that was read after their hour" in text
-    assert "The oldest price in use had been read 30 hours before." in text
-    assert "What could not be read: compute, monitoring." in text
-    assert "A field for each hour: 700 complete, 15 complete with a caveat, 3 incomplete, 2 missing." in text
+    assert "0.7 % of the rows have a fallback price" in text
+    assert "The oldest price in use was read 30 hours before." in text
+    assert "Could not be read: compute, monitoring." in text
+    assert "A cell for each hour: 700 complete, 15 complete with a caveat, 3 incomplete, 2 missing." in text
 
 
 def test_the_first_figures_count_what_no_source_could_identify(usual: Read) -> None:
@@ -150,9 +150,9 @@ def test_the_first_figures_count_what_no_source_could_identify(usual: Read) -> N
     text = read(page(replace(seen, quality=[unseen]), SCOPE)).text
 
     assert "at least this, about $" in text
-    assert "(an estimate) with what is not identified" in text
-    assert "1,000.0 VM-hours not identified" in text
-    assert "not identified" not in usual.text
+    assert "(an estimate) with unidentified VMs" in text
+    assert "1,000.0 VM-hours unidentified" in text
+    assert "unidentified" not in usual.text
 
 
 def test_a_provisional_hour_and_one_that_is_final_are_said_apart() -> None:
@@ -160,15 +160,15 @@ def test_a_provisional_hour_and_one_that_is_final_are_said_apart() -> None:
 
     text = shown(only(replace(usual_rows(), quality=rows), "quality"))
 
-    assert "1 of 3 hours are complete. 1 hour just closed: late points may still raise the cost." in text
-    assert "1 hour lacks something that can not be read any more." in text
+    assert "1 of 3 hours are complete. 1 hour is provisional: late points may still raise the cost." in text
+    assert "1 hour is final, with data that can no longer be read." in text
 
 
 def test_a_tracker_that_stands_still_is_said_at_the_top(usual: Read) -> None:
     late = replace(SCOPE, written_at=AS_OF + timedelta(hours=50))
     rows = only(usual_rows())
 
-    assert "The latest hour on record ended 2 days ago." in read(page(rows, late)).text
+    assert "The latest recorded hour ended 2 days ago." in read(page(rows, late)).text
     assert "The latest hour on record ended" not in usual.text
 
 
@@ -182,21 +182,21 @@ def test_days_before_the_record_begins_are_not_shown_as_free_of_cost() -> None:
     text = shown(rows)
 
     assert "29 Jul \N{EN DASH} 30 Jul 2026" in text
-    assert "Of the last 30 days 2 are on record." in text
-    assert "Hours are judged for the last 45 days alone" not in text
+    assert "Of the last 30 days 2 are recorded." in text
+    assert "The state of hours is known for the last 45 days" not in text
 
 
 def test_days_before_those_whose_hours_are_known_are_named() -> None:
     rows = replace(only(usual_rows(), "quality"), quality=[quality(hour) for hour in HOURS[-48:]])
 
-    assert "Hours are judged for the last 45 days alone" in shown(rows)
+    assert "The state of hours is known for the last 45 days" in shown(rows)
 
 
 @pytest.mark.parametrize(
     ("state", "spent", "said"),
     [
         ("within", "713", "it will be $744.00 at 1 Aug 2026, 07:00 UTC, within the budget."),
-        ("will be exceeded", "713", "the rest is gone in 12.0 days, before 1 Aug 2026"),
+        ("will be exceeded", "713", "the budget is spent in 12.0 days, before 1 Aug 2026"),
         ("spent", "1100", "$1,100.00 of $1,000.00 (71.3 %); the budget is spent"),
     ],
 )
@@ -242,8 +242,8 @@ def test_more_than_fits_is_summed_up_and_said_to_be() -> None:
     assert found.amounts("places", "machine_type")["other (10)"] == rest
     assert found.amounts("teams", "team")["all"] == found.amounts("places", "machine_type")["all"] == whole
     assert len(found.tables["teams"]) == len(found.tables["places"]) == MOST_ROWS + 2
-    assert f"The {MOST_ROWS} dearest teams; the other 10 are summed up." in found.text
-    assert f"The {MOST_ROWS} that weigh the most; 10 more make +${sum(range(1, 11))}.00 a month." in found.text
+    assert f"The {MOST_ROWS} most expensive teams; the other 10 are summed up." in found.text
+    assert f"The {MOST_ROWS} largest; 10 more add up to +${sum(range(1, 11))}.00 a month." in found.text
 
 
 def test_what_the_log_holds_more_than_is_listed_is_counted() -> None:
@@ -271,7 +271,7 @@ def test_an_empty_dataset_gets_a_page_that_says_what_to_do() -> None:
     found = read(page(ReportRows(), replace(SCOPE, as_of=None)))
 
     text = re.sub(r"\s+", " ", found.text)
-    assert "There is nothing to report yet" in text
+    assert "Nothing to report yet" in text
     assert "no hour that the tracker recorded in the last 35 days" in text
     assert "Does Cloud Scheduler call track_spot_costs every hour" in text
     assert found.tables == {}
@@ -281,8 +281,8 @@ def test_an_empty_dataset_gets_a_page_that_says_what_to_do() -> None:
 def test_a_record_without_spot_vms_is_shown_apart_from_no_record() -> None:
     text = re.sub(r"\s+", " ", read(page(ReportRows(quality=[quality(HOURS[-1])]), SCOPE)).text)
 
-    assert "The latest hour on record ended 31 Jul 2026, 00:00 UTC." in text
-    assert "Did a Spot VM run in these days?" in text
+    assert "The latest recorded hour ended 31 Jul 2026, 00:00 UTC." in text
+    assert "Did a Spot VM run in this period?" in text
 
 
 def test_one_vm_in_one_hour_is_a_page_too() -> None:

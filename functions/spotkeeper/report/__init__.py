@@ -1,4 +1,4 @@
-"""The report: one page that says what Spot VMs cost, made of the rows of the views.
+"""The report: one page about the cost of Spot VMs, from the rows of the views.
 
-It needs the packages altair and vl-convert-python, which what runs in the cloud neither has nor loads.
+It also needs the packages altair and vl-convert-python, which what runs in the cloud neither has nor loads.
 """

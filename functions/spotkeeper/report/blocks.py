@@ -64,7 +64,7 @@ class LegendEntry:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture in two widths, with a description of what it shows."""
+    """A chart in two widths, with a description of what it shows."""
 
     key: str
     title: str
@@ -110,7 +110,7 @@ class Section:
     charts: Sequence[Chart] = ()
     gauges: Sequence[Gauge] = ()
     tables: Sequence[Table] = ()
-    """The first one is open unless a chart shows the same, the others are unfolded when they are wanted."""
+    """The tables: the first is open unless a chart shows the same, the others are collapsed."""
 
     folds_all: bool = False
 

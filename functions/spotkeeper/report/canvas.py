@@ -1,4 +1,4 @@
-"""What all pictures share: two widths, one style, and axes that name things."""
+"""What all charts share: two widths, one style, and axes with names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _WIDE, _NARROW = 800, 340
 _TALL, _LOW = 240, 190
 _MOST_LETTERS = 22
 _MEASURED_AS = "Verdana, DejaVu Sans, sans-serif"
-"""Wide letters: the reader's own, which the page is shown in, are rarely wider, so that no name is cut off."""
+"""A wide font: the reader's own font is rarely wider, so no name is cut off."""
 
 type Points = Sequence[Mapping[str, object]]
 type Drawing = alt.Chart | alt.LayerChart | alt.FacetChart
@@ -25,7 +25,7 @@ type Drawing = alt.Chart | alt.LayerChart | alt.FacetChart
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """How much room there is."""
+    """The width and height of a chart, in pixels."""
 
     width: int
     height: int
@@ -80,12 +80,12 @@ def over(points: Points) -> alt.Chart:
 
 
 def band(number: int) -> alt.Scale:
-    """Return the scale of so many bars."""
+    """Return the scale for a number of bars."""
     return alt.Scale(domain=[*range(number)], paddingInner=0.25, paddingOuter=0.1)
 
 
 def days_axis(days: Sequence[date], canvas: Canvas) -> alt.Axis:
-    """Return an axis of days, of which as many are named as there is room for."""
+    """Return an axis of days, with as many labels as fit."""
     room = canvas.width // 62
     every = max(1, -(-len(days) // room))
     shown = [number for number in range(len(days)) if number % every == 0]
@@ -107,7 +107,7 @@ def money_axis(canvas: Canvas) -> alt.Axis:
 def names_axis(
     names: Sequence[str], canvas: Canvas, *, is_above: bool = False, letters: int = _MOST_LETTERS
 ) -> alt.Axis:
-    """Return an axis that names places by their number, with long names cut short."""
+    """Return an axis whose labels are looked up by number, with long names shortened."""
     most = min(letters, 24 if letters > _MOST_LETTERS else 16) if canvas.is_narrow else letters
     labels = labels_of([_shortened(printable(name), most) for name in names])
     angle = -90 if is_above and canvas.is_narrow else (-35 if is_above and len(names) > 6 else 0)  # noqa: PLR2004 (as many as fit)
@@ -123,13 +123,13 @@ def names_axis(
 
 
 def labels_of(names: Sequence[str]) -> str:
-    """The expression that names a place by its number; names are texts in it and nothing else."""
+    """The Vega expression that returns the label of a number; names are string literals in it."""
     texts = ",".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in names)
     return f"[{texts}][datum.value]"
 
 
 def hours_axis(canvas: Canvas, *, is_above: bool = False) -> alt.Axis:
-    """Return an axis of the hours of a day, of which some are named."""
+    """Return an axis of the hours of a day, some of them labelled."""
     return alt.Axis(
         orient="top" if is_above else "bottom",
         values=[hour for hour in HOURS if hour % (6 if canvas.is_narrow else 3) == 0],

@@ -1,4 +1,4 @@
-"""The pictures of the report, each in two widths: for a page and for a phone."""
+"""The charts of the report, each in two widths: for a page and for a phone."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -39,7 +39,7 @@ def stacked_days(  # noqa: PLR0913, PLR0917 (each says one thing about the chart
     amounts: Mapping[tuple[date, str], Decimal],
     colours: Mapping[str, str] | None = None,
 ) -> Chart:
-    """Draw a bar for each day, of an amount of US dollars for each name, the first at the bottom."""
+    """Draw a stacked bar for each day, an amount of US dollars for each name, the first at the bottom."""
     chosen = colours or dict(zip(names, _series(names), strict=True))
     points = [
         {"day": short_day(day), "at": number, "name": printable(name), "usd": float(amount), "rank": rank}
@@ -77,7 +77,7 @@ def burn_down(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
     budget: Decimal,
     period: tuple[datetime, datetime],
 ) -> Chart:
-    """Draw what was spent since the start of a period, where that leads, and the budget."""
+    """Draw the spend since the start of a period, its projection, and the budget."""
     known = [{"at": _clock(at), "usd": float(usd)} for at, usd in spent]
     ahead = [known[-1], {"at": _clock(projected[0]), "usd": float(projected[1])}] if known else []
     limit = [{"usd": float(budget)}]
@@ -116,7 +116,7 @@ def heat(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
     columns: Sequence[str],
     amounts: Mapping[tuple[str, str], Decimal],
 ) -> Chart:
-    """Draw a field for each row and column, darker for more money, with the amount in it where there is room.
+    """Draw a heat map: a cell for each row and column, darker for a higher cost, with the amount where it fits.
 
     The steps are even in the root of the amount: one dear place would leave all others alike.
     """
@@ -180,7 +180,7 @@ def bars_of_hours(key: str, title: str, description: str, amounts: Mapping[int, 
 
 
 def gains_and_losses(key: str, title: str, description: str, amounts: Sequence[tuple[str, Decimal]]) -> Chart:
-    """Draw a bar to the right for each amount that is paid more, and one to the left for less."""
+    """Draw a bar to the right for each increase, and to the left for each decrease."""
     points = [
         {
             "row": number,
@@ -216,7 +216,7 @@ def gains_and_losses(key: str, title: str, description: str, amounts: Sequence[t
 def hour_grid(
     key: str, title: str, description: str, days: Sequence[date], states: Mapping[tuple[date, int], str]
 ) -> Chart:
-    """Draw a field for each hour of each day, in the colour of how sure it is."""
+    """Draw a cell for each hour of each day, coloured by its state."""
     kinds = {"fine": "complete", "fair": "complete, with a caveat", "poor": "incomplete", "missing": "missing"}
     found = [kind for kind in kinds if kind in states.values()]
     points = [
@@ -255,7 +255,7 @@ def hour_grid(
 
 
 def _series(names: Sequence[str]) -> list[str]:
-    """The colours of teams: the last two are for what is not one."""
+    """The colours of teams: the last two are for the rest and for VMs without a team."""
     fixed = {"(unlabelled)": NONE}
     free = iter(SERIES)
     return [fixed.get(name) or (REST if name.startswith("other (") else next(free, REST)) for name in names]

@@ -10,17 +10,17 @@ from spotkeeper.report.blocks import plain
 from spotkeeper.report.rows import ReportRows
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n", "\0")
-"""Also as wide characters, which some languages' spreadsheets take for the same; and what is skipped before them."""
+"""Also their full-width forms, which some spreadsheets treat alike, and characters that are skipped before them."""
 
 
 def write_csv(rows: ReportRows, folder: Path) -> list[Path]:
-    """Write a file for each kind of row, with a line of names, and return the files."""
+    """Write a file for each kind of row, with a header line, and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     return [_write(folder / f"{field.name}.csv", field.name, rows) for field in fields(rows)]
 
 
 def safe(value: object) -> str:
-    """Return a cell that no spreadsheet takes for a formula: a text that could be one begins with an apostrophe.
+    """Return a cell that no spreadsheet interprets as a formula: a text that could be one gets an apostrophe.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """

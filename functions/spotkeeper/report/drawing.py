@@ -1,4 +1,4 @@
-"""Charts as pictures that stand in the page: drawn here, coloured and lettered by the page's own style sheet."""
+"""Charts as SVG elements of the page, with colours and fonts from its style sheet."""
 
 import re
 from xml.etree import ElementTree as ET
@@ -23,7 +23,7 @@ ET.register_namespace("", _SVG)
 
 
 def picture(chart: TopLevelMixin, key: str, title: str, description: str) -> Markup:
-    """Return a chart as an SVG element that says what it shows to whom cannot see it."""
+    """Return a chart as an SVG element with an accessible description."""
     drawn = vl_convert.vegalite_to_svg(chart.to_dict(), allowed_base_urls=[])
     root = ET.fromstring(drawn)  # noqa: S314 (what vl-convert has just written)
     _take_out(root)
@@ -46,12 +46,12 @@ def picture(chart: TopLevelMixin, key: str, title: str, description: str) -> Mar
 
 
 def printable(text: str) -> str:
-    """Return a text without the characters that XML cannot hold, and on one line."""
+    """Return a text on one line, without characters that XML does not allow."""
     return _NOT_XML.sub("", _BREAKS.sub(" ", text))
 
 
 def _take_out(root: ET.Element) -> None:
-    """Remove what the page says itself: letters' font, roles of single marks, white ground, empty shapes."""
+    """Remove what the page defines: fonts, roles of single marks, the white background, empty shapes."""
     for element in root.iter():
         for name in _UNWANTED & element.attrib.keys():
             del element.attrib[name]

@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing else."""
+"""The page: one self-contained HTML file."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ from spotkeeper.report.sections.spend import spend
 
 
 def page(rows: ReportRows, scope: Scope) -> str:
-    """Return the report as HTML; where there is nothing to report, it says what is missing and what to do."""
+    """Return the report as HTML; without data, a page that says what to check."""
     environment = Environment(
         loader=PackageLoader("spotkeeper.report"),
         autoescape=True,
@@ -56,7 +56,7 @@ def page(rows: ReportRows, scope: Scope) -> str:
 
 
 def recorded(rows: ReportRows, scope: Scope) -> Scope:
-    """Return the scope without the days before the record begins: they are not known, and not free of cost."""
+    """Return the scope without the days before the first recorded hour: their cost is unknown, not zero."""
     known = [row.usage_date for row in rows.places] + [
         row.usage_start_time.astimezone(UTC).date() for row in rows.quality
     ]
@@ -64,7 +64,7 @@ def recorded(rows: ReportRows, scope: Scope) -> Scope:
 
 
 def has_anything(rows: ReportRows) -> bool:
-    """Say whether there is a cost to report."""
+    """Whether there is a cost to report."""
     return bool(rows.places)
 
 
@@ -84,5 +84,5 @@ def sections(rows: ReportRows, scope: Scope) -> list[Section]:
 
 
 def _part(name: str) -> Markup:
-    """A part of the page that is ours alone: style and script."""
+    """A part of the page without outside text: style and script."""
     return Markup((files("spotkeeper.report") / "templates" / name).read_text())  # noqa: S704 (no part of it is input)

@@ -1,4 +1,4 @@
-"""The colours of the page, for light and dark; charts name them, the style sheet says what they are."""
+"""The colours of the page, light and dark: charts refer to them by name, the style sheet defines them."""
 
 from collections.abc import Mapping
 
@@ -84,11 +84,11 @@ SERIES = tuple(f"series-{number}" for number in range(1, 7))
 REST, NONE = "series-rest", "series-none"
 HEAT_STEPS = 6
 LIGHT_HEAT_STEPS = 4
-"""The steps of the heat that take the text of the low ones."""
+"""The steps of the heat map with dark text."""
 
 
 def colour(name: str) -> str:
-    """Return how a chart or a style names a colour of the palette."""
+    """Return the CSS expression of a colour of the palette."""
     if name not in LIGHT:
         raise KeyError(name)
     return f"var(--{name})"

@@ -1,4 +1,4 @@
-"""Sums of rows of a view, by a name: what is shown beside one another, and the rest in one line."""
+"""Sums of the rows of a view by name: the largest, and the rest in one line."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -10,15 +10,15 @@ from typing import Protocol
 from spotkeeper.report.blocks import total
 
 MOST_ROWS = 15
-"""Rows that a table lists before the rest is summed up."""
+"""The most rows that a table lists; the rest is summed up."""
 
 
 class Costed(Protocol):
-    """A row with hours and what they cost."""
+    """A row with hours and their cost."""
 
     @property
     def vm_hours(self) -> Decimal:
-        """How long VMs ran."""
+        """The VM-hours."""
         ...
 
     @property
@@ -28,13 +28,13 @@ class Costed(Protocol):
 
     @property
     def cost(self) -> Decimal | None:
-        """What those cost."""
+        """The cost of the priced hours."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """What some rows are together; the cost is None when no price is known."""
+    """The sum of some rows; the cost is None when no price is known."""
 
     vm_hours: Decimal
     priced_hours: Decimal
@@ -42,7 +42,7 @@ class Sum:
 
     @property
     def known_cost(self) -> Decimal:
-        """The cost as far as it is known, to put sums in order by."""
+        """The known cost, 0 when none is known: the sort key of sums."""
         return self.cost or Decimal(0)
 
     @property
@@ -52,12 +52,12 @@ class Sum:
 
     @property
     def average_price(self) -> Decimal | None:
-        """What an hour cost, of those whose price is known."""
+        """The mean cost of an hour with a known price."""
         return self.cost / self.priced_hours if self.cost is not None and self.priced_hours else None
 
 
 def sum_of(rows: Iterable[Costed]) -> Sum:
-    """Return what rows are together."""
+    """Return the sum of rows."""
     known = list(rows)
     return Sum(
         sum((row.vm_hours for row in known), Decimal(0)),
@@ -67,7 +67,7 @@ def sum_of(rows: Iterable[Costed]) -> Sum:
 
 
 def grouped[Row, Key: Hashable](rows: Iterable[Row], key: Callable[[Row], Key]) -> Mapping[Key, list[Row]]:
-    """Return rows by what this says of each."""
+    """Return rows grouped by a key."""
     groups: dict[Key, list[Row]] = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row)
@@ -75,13 +75,13 @@ def grouped[Row, Key: Hashable](rows: Iterable[Row], key: Callable[[Row], Key]) 
 
 
 def dearest[Key: Hashable, Row: Costed](rows: Iterable[Row], key: Callable[[Row], Key]) -> list[tuple[Key, Sum]]:
-    """Return the sum of each group of rows, the dearest first."""
+    """Return the sum of each group of rows, the most expensive first."""
     sums = {name: sum_of(group) for name, group in grouped(rows, key).items()}
     return sorted(sums.items(), key=lambda each: (-each[1].known_cost, str(each[0])))
 
 
 def together(sums: Iterable[Sum]) -> Sum:
-    """Return what sums are together."""
+    """Return the sum of sums."""
     known = list(sums)
     return Sum(
         sum((each.vm_hours for each in known), Decimal(0)),
@@ -91,7 +91,7 @@ def together(sums: Iterable[Sum]) -> Sum:
 
 
 def first_and_rest[Item](items: Sequence[Item], most: int = MOST_ROWS) -> tuple[Sequence[Item], Sequence[Item]]:
-    """Return what is listed and what is summed up; a rest of one is listed, since it takes no more room."""
+    """Return the sums to list and those to sum up; a rest of one is listed, since it needs the same line."""
     if len(items) <= most + 1:
         return items, ()
     return items[:most], items[most:]

@@ -1,4 +1,4 @@
-"""Figures and times as the report writes them: for people, in one manner throughout."""
+"""The formats of figures and times in the report."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
@@ -7,7 +7,7 @@ UNKNOWN = "unknown"
 NOTHING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
 _JOINED = "\N{NO-BREAK SPACE}"
-"""Between what is read as one and shall not be torn apart by the end of a line."""
+"""Between a number and its unit, which a line break must not separate."""
 
 _CENT = Decimal("0.01")
 _HUNDRED = Decimal(100)
@@ -18,7 +18,7 @@ _FEW_HOURS = 48
 
 
 def money(amount: Decimal | None) -> str:
-    """Return an amount of US dollars with cents; less than a cent is said to be that, and not nothing."""
+    """Return an amount of US dollars with cents; an amount below a cent is `<$0.01`."""
     if amount is None:
         return UNKNOWN
     if amount and abs(amount) < _CENT:
@@ -27,19 +27,19 @@ def money(amount: Decimal | None) -> str:
 
 
 def change(amount: Decimal | None) -> str:
-    """Return an amount by which something became more or less."""
+    """Return a change of an amount, with its sign."""
     if amount is None:
         return NOTHING
     return f"+{money(amount)}" if amount > 0 else money(amount)
 
 
 def price(amount: Decimal | None) -> str:
-    """Return a price per hour, of which cents are too coarse."""
+    """Return a price per hour, with four decimals."""
     return UNKNOWN if amount is None else f"${amount:,.4f}"
 
 
 def rate(amount: Decimal) -> str:
-    """Return a rate of a component, which may be a very small one."""
+    """Return the rate of a component with all its decimals."""
     return f"${amount.normalize():f}"
 
 
@@ -49,24 +49,24 @@ def hours(amount: Decimal | None) -> str:
 
 
 def count(number: Decimal | int | None) -> str:
-    """Return a number of things."""
+    """Return a count."""
     return NOTHING if number is None else f"{number:,.0f}"
 
 
 def percent(number: Decimal | None) -> str:
-    """Return so many percent, with one decimal."""
+    """Return a percentage with one decimal."""
     return NOTHING if number is None else f"{_signed(number)}{abs(number):,.1f}{_JOINED}%"
 
 
 def percent_change(number: Decimal | None) -> str:
-    """Return by how many percent something moved."""
+    """Return a change in percent, with its sign."""
     if number is None:
         return NOTHING
     return f"+{percent(number)}" if number > 0 else percent(number)
 
 
 def covered(share: Decimal | None) -> str:
-    """Return a share of 1 as percent, rounded down: what lacks a little is not all."""
+    """Return a share of 1 as percent, rounded down: 100 % means all."""
     if share is None:
         return NOTHING
     return f"{(share * _HUNDRED).quantize(_SHARE, ROUND_FLOOR):.1f}{_JOINED}%"
@@ -83,7 +83,7 @@ def short_day(value: date) -> str:
 
 
 def days(first: date, last: date) -> str:
-    """Return from when to when, without saying a month or year twice."""
+    """Return a range of days, without repeating the year."""
     if first == last:
         return day(first)
     start = day(first) if first.year != last.year else short_day(first)
@@ -91,19 +91,19 @@ def days(first: date, last: date) -> str:
 
 
 def moment(value: datetime) -> str:
-    """Return a moment: 21 Jul 2026, 05:00 UTC."""
+    """Return a time: 21 Jul 2026, 05:00 UTC."""
     at = value.astimezone(UTC)
     return f"{day(at.date())}, {at:%H:%M}{_JOINED}UTC"
 
 
 def short_moment(value: datetime) -> str:
-    """Return a moment within the year, in UTC: 21 Jul, 05:00."""
+    """Return a time without its year, in UTC: 21 Jul, 05:00."""
     at = value.astimezone(UTC)
     return f"{short_day(at.date())}, {at:%H:%M}"
 
 
-def lasting(amount: Decimal | None) -> str:
-    """Return how long so many hours are."""
+def duration(amount: Decimal | None) -> str:
+    """Return a duration in hours as minutes, hours or days."""
     if amount is None:
         return NOTHING
     if amount >= _FEW_HOURS:
@@ -114,17 +114,17 @@ def lasting(amount: Decimal | None) -> str:
 
 
 def every(minutes: Decimal | None) -> str:
-    """Return how long so many minutes are."""
-    return NOTHING if minutes is None else lasting(minutes / _MINUTES_PER_HOUR)
+    """Return a duration in minutes as minutes, hours or days."""
+    return NOTHING if minutes is None else duration(minutes / _MINUTES_PER_HOUR)
 
 
 def things(number: int, noun: str, plural: str = "") -> str:
-    """Return how many of something there are."""
+    """Return a count with its noun."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"
 
 
 def ago(since: timedelta) -> str:
-    """Return how long ago something was, in whole hours or days."""
+    """Return an age, in whole hours or days."""
     whole = since // timedelta(hours=1)
     if whole < _FEW_HOURS:
         return f"{things(whole, 'hour')} ago"

@@ -1,4 +1,4 @@
-"""How much of each budget is spent, and where that leads."""
+"""How much of each budget is spent, and the projection."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -34,7 +34,7 @@ def budgets(rows: ReportRows) -> Section:
     return Section(
         key="budgets",
         name="Budgets",
-        question="Will the money last?",
+        question="Will the budgets be exceeded?",
         answer=[_sentence(each) for each in listed]
         or ["No budget is configured. Set HOURLY_, DAILY_ or MONTHLY_BUDGET_USD of the tracker to see one here."],
         gauges=[_gauge(each) for each in listed],
@@ -46,7 +46,7 @@ def budgets(rows: ReportRows) -> Section:
 
 
 def worst(states: Sequence[BudgetState]) -> BudgetState | None:
-    """Return the budget that stands worst, the longer period first."""
+    """Return the budget closest to its limit, the longer period first."""
     order = list(TONES)
     return max(states, key=lambda each: order.index(each.state), default=None)
 
@@ -55,18 +55,18 @@ def _sentence(each: BudgetState) -> str:
     end = wording.moment(each.period_end)
     spent = f"{wording.money(each.spent)} of {wording.money(each.budget)} ({wording.percent(each.spent_percent)})"
     if each.state == "spent":
-        tail = f"the budget is spent; at the present rate it will be {wording.money(each.projected_cost)} at {end}."
+        tail = f"the budget is spent; at the current rate it will be {wording.money(each.projected_cost)} at {end}."
     elif each.state == "will be exceeded":
-        tail = f"at the present rate the rest is gone in {wording.lasting(each.hours_until_spent)}, before {end}."
+        tail = f"at the current rate the budget is spent in {wording.duration(each.hours_until_spent)}, before {end}."
     else:
-        tail = f"at the present rate it will be {wording.money(each.projected_cost)} at {end}, within the budget."
+        tail = f"at the current rate it will be {wording.money(each.projected_cost)} at {end}, within the budget."
     return f"{_NAMES.get(each.period, each.period)}: {spent}; {tail}"
 
 
 def _points(listed: Sequence[BudgetState]) -> list[str]:
     said = [
         f"Of the {each.period}'s budget {wording.things(each.missing_hours, 'hour')} so far "
-        f"{'is' if each.missing_hours == 1 else 'are'} not on record: what was spent then is not in the figure."
+        f"{'is' if each.missing_hours == 1 else 'are'} missing, and the cost is not included."
         for each in listed
         if each.missing_hours > 0
     ]
@@ -97,7 +97,7 @@ def _gauge(each: BudgetState) -> Gauge:
 
 
 def _chart(listed: Sequence[BudgetState], burn: Sequence[HourBurn]) -> Chart | None:
-    """The longest period there is: a month, else a day."""
+    """The longest period with a budget: a month, else a day."""
     chosen = next((each for name in ("month", "day") for each in listed if each.period == name), None)
     if chosen is None or chosen.projected_cost is None:
         return None
@@ -132,5 +132,5 @@ def _line(each: BudgetState) -> list[Cell]:
         cell(each.burn_rate, wording.money),
         cell(each.projected_cost, wording.money),
         cell(each.projected_percent, wording.percent),
-        cell(each.hours_until_spent, wording.lasting),
+        cell(each.hours_until_spent, wording.duration),
     ]

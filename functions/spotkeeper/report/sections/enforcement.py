@@ -1,4 +1,4 @@
-"""What the enforcer stopped, spared and started, and why."""
+"""Stops, starts and spared VMs of the enforcer, with reasons."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -19,13 +19,13 @@ _SPARED_COLUMNS = (
     Column("planned_at", "When (UTC)"),
     Column("instances", "VMs", is_number=True),
     Column("hourly_cost", "USD per hour", is_number=True),
-    Column("example", "Such as"),
+    Column("example", "Example"),
     Column("reason", "Why", is_long=True),
 )
 _WORDS = {
     "stopped": "stopped",
     "restarted": "started again",
-    "dry run": "named in a dry run, which stops nothing",
+    "dry run": "planned in a dry run",
     "failed": "failed to stop",
     "spared": "spared",
 }
@@ -35,7 +35,7 @@ _EFFECT_COLUMNS = (
     Column("instance", "VM"),
     Column("hours_stopped", "Hours", is_number=True),
     Column("avoided", "Avoided", is_number=True),
-    Column("cost_after_stop", "Cost all the same", is_number=True),
+    Column("cost_after_stop", "Cost after the stop", is_number=True),
     Column("net_avoided", "Avoided, net", is_number=True),
 )
 
@@ -52,7 +52,7 @@ def enforcement(rows: ReportRows) -> Section:
     return Section(
         key="enforcement",
         name="Enforcement",
-        question="What was stopped, what was spared, and why?",
+        question="Which VMs were stopped or spared, and why?",
         answer=_answer(rows),
         tables=tables,
         tone=Tone.BAD if any(row.outcome == "failed" for row in rows.enforced) else Tone.PLAIN,
@@ -61,7 +61,7 @@ def enforcement(rows: ReportRows) -> Section:
 
 def _answer(rows: ReportRows) -> list[str]:
     if not rows.enforced:
-        return ["No budget was exceeded in these days: nothing was planned, and nothing was stopped."]
+        return ["No budget was exceeded in this period: nothing was planned or stopped."]
     by_outcome: dict[str, int] = {}
     for row in rows.enforced:
         by_outcome[row.outcome] = by_outcome.get(row.outcome, 0) + row.instances
@@ -73,7 +73,7 @@ def _answer(rows: ReportRows) -> list[str]:
         said.append("A VM counts once in each plan.")
     avoided = total(row.net_avoided for row in rows.effects)
     if avoided is not None:
-        said.append(f"Stopping avoided {wording.money(avoided)} so far, net of what the stopped VMs cost afterwards.")
+        said.append(f"Stops avoided {wording.money(avoided)} so far, net of the cost of the stopped VMs afterwards.")
     return said
 
 
@@ -82,7 +82,7 @@ def _actions(rows: ReportRows) -> Table:
     rest = number - len(rows.actions)
     return Table(
         "enforcement",
-        "Stopped and started",
+        "Stops and starts",
         _ACTION_COLUMNS,
         [_action(row) for row in rows.actions],
         note=f"The newest {len(rows.actions):,} of {number:,}." if rest > 0 else "",
@@ -108,10 +108,10 @@ def _spared(rows: ReportRows) -> Table:
     rest = number - sum(row.instances for row in rows.spared)
     return Table(
         "spared",
-        "Spared, and why",
+        "Spared VMs by reason",
         _SPARED_COLUMNS,
         [_spared_line(row) for row in rows.spared],
-        note=f"{rest:,} more were spared by older plans." if rest > 0 else "",
+        note=f"{rest:,} more were spared by earlier plans." if rest > 0 else "",
     )
 
 
@@ -139,7 +139,7 @@ def _effects(effects: Sequence[StopEffect]) -> Table:
     ]
     return Table(
         "effects",
-        "What stopping avoided",
+        "Cost avoided by stops",
         _EFFECT_COLUMNS,
         [_effect(row) for row in listed],
         [last],

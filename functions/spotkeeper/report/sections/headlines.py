@@ -1,4 +1,4 @@
-"""The figures that come first."""
+"""The headline figures."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -13,7 +13,7 @@ from spotkeeper.report.sums import sum_of
 
 
 def headlines(rows: ReportRows, scope: Scope) -> list[Card]:
-    """Return a card for each question that somebody opens the report with."""
+    """Return the headline cards."""
     return [_spent(rows, scope), _saved(rows), _burn(rows.burn), _budget(rows), _interrupted(rows), _known(rows)]
 
 
@@ -26,7 +26,7 @@ def _spent(rows: ReportRows, scope: Scope) -> Card:
     unresolved = unresolved_of(rows.quality)
     if unresolved.hours:
         estimate = (whole.cost or Decimal(0)) + unresolved.estimated_cost
-        detail += f"; at least this, about {wording.money(estimate)} (an estimate) with what is not identified"
+        detail += f"; at least this, about {wording.money(estimate)} (an estimate) with unidentified VMs"
     return Card("spent", "Spent on Spot VMs", wording.money(whole.cost), detail, plain(whole.cost))
 
 
@@ -41,9 +41,9 @@ def _saved(rows: ReportRows) -> Card:
 def _burn(burn: Sequence[HourBurn]) -> Card:
     latest = next((row for row in reversed(burn) if row.state in {"complete", "provisional"}), None)
     if latest is None:
-        return Card("burn", "Per hour now", wording.UNKNOWN, "no hour was read in full")
+        return Card("burn", "Burn rate per hour", wording.UNKNOWN, "no complete hour")
     detail = f"{wording.things(latest.instances or 0, 'VM')} in the hour from {latest.usage_start_time:%H:%M} UTC"
-    return Card("burn", "Per hour now", wording.money(latest.burn_rate), detail, plain(latest.burn_rate))
+    return Card("burn", "Burn rate per hour", wording.money(latest.burn_rate), detail, plain(latest.burn_rate))
 
 
 def _budget(rows: ReportRows) -> Card:
@@ -76,5 +76,5 @@ def _known(rows: ReportRows) -> Card:
     tone = Tone.WARNING if hours.incomplete or hours.final or hours.missing or unresolved.hours else Tone.PLAIN
     detail = f"{hours.complete:,} of {wording.things(hours.all, 'hour')} complete"
     if unresolved.hours:
-        detail += f"; {wording.hours(unresolved.hours)} VM-hours not identified"
+        detail += f"; {wording.hours(unresolved.hours)} VM-hours unidentified"
     return Card("known", "VM-hours with a price", wording.covered(share), detail, plain(share), tone)

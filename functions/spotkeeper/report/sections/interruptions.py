@@ -1,4 +1,4 @@
-"""How often VMs were preempted, and how often work should be saved."""
+"""Preemptions, and the checkpoint intervals they call for."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -13,10 +13,10 @@ _COLUMNS = (
     Column("name", "Machine type"),
     Column("zone", "Zone"),
     Column("vm_hours", "VM-hours", is_number=True),
-    Column("preemptions", "Taken back", is_number=True),
+    Column("preemptions", "Preemptions", is_number=True),
     Column("mean_hours_between", "Hours between", is_number=True),
     Column("lost_share", "Hours lost", is_number=True),
-    Column("daly_minutes_at_5", "Save work every", is_number=True),
+    Column("daly_minutes_at_5", "Checkpoint every", is_number=True),
 )
 
 
@@ -35,8 +35,8 @@ def interruptions(rows: ReportRows) -> Section:
         if preempted
         else (),
         points=(
-            "The last 90 days, whatever the days of the other sections: preemptions are rare.",
-            "Saving work is for a save that takes five minutes (Daly, 2006): more often costs more than it rescues.",
+            "Covers the last 90 days, since preemptions are rare.",
+            "Checkpoint intervals are for checkpoints of five minutes (Daly, 2006): more frequent ones cost more time.",
         )
         if preempted
         else (),
@@ -52,8 +52,8 @@ def _answer(whole: Interruptions | None) -> list[str]:
     ]
     if whole.daly_minutes_at_5 is not None:
         said.append(
-            f"Work is best saved every {wording.every(whole.daly_minutes_at_1)} when saving takes a minute, every "
-            f"{wording.every(whole.daly_minutes_at_5)} when it takes five, and every "
+            f"The best checkpoint interval is {wording.every(whole.daly_minutes_at_1)} when a checkpoint takes one "
+            f"minute, {wording.every(whole.daly_minutes_at_5)} when it takes five, and "
             f"{wording.every(whole.daly_minutes_at_15)} when it takes fifteen."
         )
     return said

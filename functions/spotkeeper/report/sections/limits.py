@@ -1,4 +1,4 @@
-"""What the figures are not."""
+"""Limits of the figures."""
 
 from spotkeeper.report.blocks import Section
 
@@ -7,28 +7,28 @@ def limits() -> Section:
     """Return the section."""
     return Section(
         key="limits",
-        name="What this is not",
-        question="What are these figures not?",
-        answer=("They are an estimate at list price, not the invoice.",),
+        name="Limits",
+        question="What do these figures not include?",
+        answer=("They are estimates at list price, not the invoice.",),
         points=(
             "List prices of the Cloud Billing Catalog, in US dollars: no negotiated discount, no credit, no tax.",
             (
-                "vCPUs, memory, GPUs and local SSD of Spot VMs: no persistent disk, address, traffic or licence, and "
-                "nothing of VMs that are not Spot."
+                "vCPUs, memory, GPUs and local SSD of Spot VMs: no disks, addresses, network traffic or licenses, and "
+                "no VMs that are not Spot."
             ),
             (
-                "Uptime in minutes, from Cloud Monitoring: Google bills seconds, and at least one minute. Minutes that "
-                "never reached Monitoring are missing for good."
+                "Uptime by the minute, from Cloud Monitoring: Google bills by the second, at least one minute. Minutes "
+                "that never reached Cloud Monitoring stay missing."
             ),
-            "Catalog prices are read every few hours: a change may count some hours late.",
-            "Labels are those of the VM in that hour, as observed by the first scan after it.",
+            "Prices are read every few hours: a change may take effect some hours late.",
+            "Labels are those that the first scan after the hour observed.",
             (
-                "On-demand cost is what the same VMs would have cost for the same hours. Whether they would have run "
-                "as long is another question."
+                "On-demand cost is that of the same VMs for the same hours, although they might have run for "
+                "a different time."
             ),
             (
-                "Where the detailed billing export is configured, the view billing_reconciliation puts these figures "
-                "beside what was charged."
+                "Where the detailed billing export is configured, the view billing_reconciliation compares these "
+                "figures with the charges."
             ),
         ),
     )

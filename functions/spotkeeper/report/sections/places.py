@@ -1,4 +1,4 @@
-"""Where the money goes: machine type by zone, and where the same would be cheaper."""
+"""Cost by machine type and zone, and cheaper placements."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -21,15 +21,15 @@ _COLUMNS = (
     Column("priced_share", "Priced", is_number=True),
 )
 _CHEAPER_COLUMNS = (
-    Column("machine_type", "Runs now as"),
+    Column("machine_type", "Machine type"),
     Column("region", "in"),
     Column("vms", "VMs", is_number=True),
     Column("spot_price", "Price per hour", is_number=True),
-    Column("option_machine_type", "Could run as"),
+    Column("option_machine_type", "Cheaper option"),
     Column("option_region", "in"),
     Column("option_spot_price", "Price per hour", is_number=True),
-    Column("option_preemptions_per_1000_hours", "Taken back per 1,000 h", is_number=True),
-    Column("monthly_savings", "Saves a month", is_number=True),
+    Column("option_preemptions_per_1000_hours", "Preemptions per 1,000 h", is_number=True),
+    Column("monthly_savings", "Savings per month", is_number=True),
 )
 
 
@@ -56,7 +56,7 @@ def _answer(pairs: Sequence[tuple[tuple[str, str], Sum]], whole: Sum, cheaper: S
     if pairs and whole.cost:
         (machine_type, zone), each = pairs[0]
         said.append(
-            f"The dearest place is {machine_type} in {zone}: {wording.money(each.cost)}, "
+            f"Most expensive: {machine_type} in {zone}: {wording.money(each.cost)}, "
             f"{wording.percent(each.known_cost / whole.cost * 100)} of all."
         )
     best = _best(cheaper)
@@ -88,8 +88,8 @@ def _chart(rows: Sequence[PlaceCost]) -> Chart:
     return heat(
         "places-chart",
         "Cost by machine type and zone, USD",
-        f"A field for each machine type and zone, darker for more money: the {len(shown_types)} dearest types and the "
-        f"{len(shown_zones)} dearest zones; the others are summed up. The table below holds the figures.",
+        f"A cell for each machine type and zone, darker for a higher cost: the {len(shown_types)} most expensive types "
+        f"and the {len(shown_zones)} most expensive zones; the others are summed up. The table below has the figures.",
         [*shown_types, *([other_types] if rest_types else [])],
         [*shown_zones, *([other_zones] if rest_zones else [])],
         amounts,
@@ -115,7 +115,7 @@ def _table(pairs: Sequence[tuple[tuple[str, str], Sum]], whole: Sum) -> Table:
         _COLUMNS,
         [line(names, each) for names, each in listed],
         [*below, line(("all", ""), whole)],
-        f"The {len(listed)} dearest of {len(pairs):,}; the others are summed up." if rest else "",
+        f"The {len(listed)} most expensive of {len(pairs):,}; the others are summed up." if rest else "",
     )
 
 
@@ -136,11 +136,11 @@ def _cheaper(cheaper: Sequence[CheaperPlace]) -> list[Table]:
     return [
         Table(
             "cheaper",
-            "Where the same would be cheaper",
+            "Cheaper placements",
             _CHEAPER_COLUMNS,
             [_cheaper_line(row) for row in listed],
-            note="The cheapest option with no less of anything, for what ran in the last complete hour, over 730 hours "
-            "a month. What moving costs, and whether there is capacity, is not in it." + more,
+            note="The cheapest option with the same resources or more, for the use of the last complete hour, at 730 "
+            "hours a month. The cost of moving and the available capacity are not considered." + more,
         )
     ]
 

@@ -1,4 +1,4 @@
-"""Which list prices moved, and what that costs."""
+"""Changes of list prices, and their effect on the cost."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -14,7 +14,7 @@ _MARKETS = {"spot": "Spot", "on_demand": "on demand", "commitment_1yr": "1 year"
 _COLUMNS = (
     Column("component", "Part"),
     Column("region", "Region"),
-    Column("monthly_cost_change", "USD a month", is_number=True),
+    Column("monthly_cost_change", "USD per month", is_number=True),
     Column("change_percent", "Change", is_number=True),
     Column("previous_rate", "Before", is_number=True),
     Column("rate", "Now", is_number=True),
@@ -30,14 +30,14 @@ def price_changes(rows: ReportRows) -> Section:
     return Section(
         key="prices",
         name="Prices",
-        question="Which list prices moved?",
+        question="Which list prices changed?",
         answer=_answer(changes, felt),
         charts=(_chart(felt),) if felt else (),
         tables=(_table(changes),) if changes else (),
         points=(
             (
                 "A month is 730 hours of what ran in the last complete hour. On-demand prices are listed because "
-                "savings are measured by them; Spot VMs do not pay them."
+                "savings are relative to them; Spot VMs do not pay them."
             ),
         )
         if changes
@@ -46,23 +46,23 @@ def price_changes(rows: ReportRows) -> Section:
 
 
 def _weight(row: PriceChange) -> tuple[Decimal, float, str, str, str]:
-    """What costs this fleet the most first, then the newest."""
+    """The sort key: the largest effect on this fleet first, then the newest."""
     felt = abs(row.monthly_cost_change or Decimal(0))
     return -felt, -row.changed_at.timestamp(), row.component, row.region, row.market
 
 
 def _answer(changes: Sequence[PriceChange], felt: Sequence[PriceChange]) -> list[str]:
     if not changes:
-        return ["No list price moved in these days, as far as is on record."]
+        return ["No recorded list price changed in this period."]
     whole = sum((row.monthly_cost_change or Decimal(0) for row in felt), Decimal(0))
     said = [
-        f"{wording.things(len(changes), 'rate')} moved, of which this fleet pays {len(felt):,}."
+        f"{wording.things(len(changes), 'rate')} changed, of which this fleet pays {len(felt):,}."
         if felt
-        else f"{wording.things(len(changes), 'rate')} moved; this fleet pays none of them."
+        else f"{wording.things(len(changes), 'rate')} changed; this fleet pays none of them."
     ]
     if felt:
         what = "more" if whole > 0 else "less"
-        said.append(f"Together they cost it {wording.money(abs(whole))} a month {what}.")
+        said.append(f"Together they cost this fleet {wording.money(abs(whole))} a month {what}.")
     return said
 
 
@@ -70,7 +70,7 @@ def _chart(felt: Sequence[PriceChange]) -> Chart:
     bars = [(f"{row.component}, {row.region}", row.monthly_cost_change or Decimal(0)) for row in felt[:_MOST_BARS]]
     return gains_and_losses(
         "prices-chart",
-        "What the changes cost this fleet a month, USD",
+        "Change of this fleet's monthly cost, USD",
         "; ".join(f"{name}: {wording.change(amount)}" for name, amount in bars) + ".",
         bars,
     )
@@ -84,9 +84,7 @@ def _table(changes: Sequence[PriceChange]) -> Table:
         "Price changes",
         _COLUMNS,
         [_line(row) for row in listed],
-        note=f"The {len(listed)} that weigh the most; {len(rest):,} more make {wording.change(more)} a month."
-        if rest
-        else "",
+        note=f"The {len(listed)} largest; {len(rest):,} more add up to {wording.change(more)} a month." if rest else "",
     )
 
 

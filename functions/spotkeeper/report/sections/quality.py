@@ -1,4 +1,4 @@
-"""How sure the figures are, in words."""
+"""Data quality of the figures, in sentences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ _STALE_AFTER = timedelta(hours=3)
 _COLUMNS = (
     Column("hour", "Hour (UTC)"),
     Column("state", "State"),
-    Column("gaps", "Not read"),
+    Column("gaps", "Gaps"),
     Column("unresolved", "Unidentified", is_number=True),
     Column("unpriced", "Unpriced", is_number=True),
     Column("stale", "Stale prices", is_number=True),
-    Column("fallback", "Later prices", is_number=True),
+    Column("fallback", "Fallback prices", is_number=True),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """The hours of the report by how sure they are."""
+    """The numbers of hours of the report by state."""
 
     complete: int
     incomplete: int
@@ -38,7 +38,7 @@ class Hours:
 
     @property
     def all(self) -> int:
-        """How many there are."""
+        """The number of all hours."""
         return self.complete + self.provisional + self.incomplete + self.final + self.missing
 
 
@@ -51,7 +51,7 @@ class Unresolved:
 
 
 def unresolved_of(rows: Sequence[HourQuality]) -> Unresolved:
-    """Sum up what is unresolved; a project without any priced VM has no estimate and adds nothing to it."""
+    """Sum up unresolved uptime; a project without any priced VM has no estimate and adds nothing to it."""
     return Unresolved(
         sum((row.unresolved_hours or Decimal(0) for row in rows), Decimal(0)),
         sum((row.estimated_unresolved_cost or Decimal(0) for row in rows), Decimal(0)),
@@ -83,7 +83,7 @@ def quality(rows: ReportRows, scope: Scope) -> Section:
     return Section(
         key="quality",
         name="Data quality",
-        question="How sure are these figures?",
+        question="How reliable are these figures?",
         answer=_answer(hours, priced, unresolved_of(rows.quality)),
         charts=(_chart(rows.quality, scope),) if rows.quality else (),
         tables=(_table(rows.quality),) if rows.quality else (),
@@ -94,26 +94,27 @@ def quality(rows: ReportRows, scope: Scope) -> Section:
 
 
 def is_stale(scope: Scope) -> bool:
-    """Say whether the tracker has recorded nothing for longer than is usual."""
+    """Whether the latest recorded hour is too old."""
     return scope.as_of is not None and scope.written_at - scope.as_of > _STALE_AFTER
 
 
 def _answer(hours: Hours, priced: Sum, unresolved: Unresolved) -> list[str]:
     said = [f"{hours.complete:,} of {wording.things(hours.all, 'hour')} are complete."]
     if hours.incomplete:
-        said.append(
-            f"{wording.things(hours.incomplete, 'hour')} could be read in part only: their cost is a lower bound."
-        )
+        said.append(f"{_hours_are(hours.incomplete)} incomplete: the cost is a lower bound.")
     if hours.missing:
-        said.append(f"{wording.things(hours.missing, 'hour')} no run recorded: their cost is not in any sum.")
+        said.append(f"{_hours_are(hours.missing)} missing: the cost is not in any sum.")
     if hours.provisional:
-        said.append(f"{wording.things(hours.provisional, 'hour')} just closed: late points may still raise the cost.")
+        said.append(f"{_hours_are(hours.provisional)} provisional: late points may still raise the cost.")
     if hours.final:
-        lack = "lacks" if hours.final == 1 else "lack"
-        said.append(f"{wording.things(hours.final, 'hour')} {lack} something that can not be read any more.")
+        said.append(f"{_hours_are(hours.final)} final, with data that can no longer be read.")
     share = wording.covered(known_share(priced, unresolved))
-    said.append(f"{share} of the VM-hours have a price; the others count as nothing.")
+    said.append(f"{share} of the VM-hours have a price; the cost of the others is not included.")
     return said
+
+
+def _hours_are(number: int) -> str:
+    return f"{wording.things(number, 'hour')} {'is' if number == 1 else 'are'}"
 
 
 def _points(rows: ReportRows, scope: Scope) -> list[str]:
@@ -121,28 +122,28 @@ def _points(rows: ReportRows, scope: Scope) -> list[str]:
     said = []
     if is_stale(scope) and scope.as_of:
         said.append(
-            f"The latest hour on record ended {wording.ago(scope.written_at - scope.as_of)}, at "
+            f"The latest recorded hour ended {wording.ago(scope.written_at - scope.as_of)}, at "
             f"{wording.moment(scope.as_of)}: is the tracker running?"
         )
     if quality_rows and quality_rows[0].usage_start_time.astimezone(UTC).date() > scope.first_day:
-        said.append("Hours are judged for the last 45 days alone: what was recorded before cannot be done again.")
+        said.append("The state of hours is known for the last 45 days: earlier hours cannot be recorded again.")
     if types := sorted(
         {name for row in quality_rows for name in (row.unpriced_machine_types or "").split(", ") if name}
     ):
         shown, rest = first_and_rest(types, _MOST_TYPES)
         more = f" and {len(rest)} more" if rest else ""
-        said.append(f"No price is known of {', '.join(shown)}{more}: their cost is unknown, never guessed.")
+        said.append(f"No price is known for {', '.join(shown)}{more}: their cost is unknown.")
     unresolved = unresolved_of(quality_rows)
     if times := sum(row.unresolved or 0 for row in quality_rows):
         said.append(
-            f"{wording.things(times, 'time')} a VM ran in an hour and no source could identify it, for "
-            f"{wording.hours(unresolved.hours)} VM-hours in all: Spot or not, they are not in the cost. About "
-            f"{wording.money(unresolved.estimated_cost)} if they are Spot VMs that cost what the others of their "
-            "project do, which is an estimate."
+            f"{wording.things(times, 'time')} no source could identify a VM that ran in an hour: "
+            f"{wording.hours(unresolved.hours)} VM-hours in all, Spot or not, that are not in the cost. About "
+            f"{wording.money(unresolved.estimated_cost)} if they are Spot VMs at the mean price of their "
+            "project, an estimate."
         )
     said += _about_prices(quality_rows)
     if gaps := sorted({name for row in quality_rows for name in (row.gaps or "").split(", ") if name}):
-        said.append(f"What could not be read: {', '.join(gaps)}. Later runs read it again, unless the hour is final.")
+        said.append(f"Could not be read: {', '.join(gaps)}. Later runs retry, unless the hour is final.")
     return said
 
 
@@ -155,10 +156,10 @@ def _about_prices(quality_rows: Sequence[HourQuality]) -> list[str]:
         said.append(f"{share} of the rows have a stale price: a newer catalog was due and could not be read.")
     if fallback:
         share = wording.percent(Decimal(fallback) / vm_hours * 100) if vm_hours else wording.NOTHING
-        said.append(f"{share} of the rows have a price that was read after their hour: the earliest one known.")
+        said.append(f"{share} of the rows have a fallback price: the earliest one known, read after their hour.")
     oldest = max((row.prices_age_hours or 0 for row in quality_rows), default=0)
     if oldest > _OLD_PRICES_HOURS:
-        said.append(f"The oldest price in use had been read {wording.things(oldest, 'hour')} before.")
+        said.append(f"The oldest price in use was read {wording.things(oldest, 'hour')} before.")
     return said
 
 
@@ -167,7 +168,7 @@ def _chart(quality_rows: Sequence[HourQuality], scope: Scope) -> Chart:
     states = {(row.usage_start_time.date(), row.usage_start_time.hour): _kind(row) for row in quality_rows}
     return hour_grid(
         "quality-chart",
-        "Every hour, and how sure it is (UTC)",
+        "State of every hour (UTC)",
         _described(states),
         days_between(first, scope.last_day),
         states,
@@ -177,7 +178,7 @@ def _chart(quality_rows: Sequence[HourQuality], scope: Scope) -> Chart:
 def _described(states: Mapping[tuple[date, int], str]) -> str:
     kinds = list(states.values())
     return (
-        f"A field for each hour: {kinds.count('fine'):,} complete, {kinds.count('fair'):,} complete with a caveat, "
+        f"A cell for each hour: {kinds.count('fine'):,} complete, {kinds.count('fair'):,} complete with a caveat, "
         f"{kinds.count('poor'):,} incomplete, {kinds.count('missing'):,} missing."
     )
 

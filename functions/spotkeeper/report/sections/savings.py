@@ -55,7 +55,7 @@ def _answer(days: Sequence[DaySavings]) -> list[str]:
             f"If all work of the hour in which a VM was preempted were repeated, {wording.hours(lost)} "
             f"VM-hours would be lost, and {wording.money(net)} would still be saved."
         ),
-        "Only VM-hours whose two prices are known are compared.",
+        "Only VM-hours with both prices known are compared.",
     ]
 
 
@@ -65,7 +65,7 @@ def _chart(days: Sequence[DaySavings], scope: Scope) -> Chart:
     return stacked_days(
         "savings-chart",
         "Spot and on-demand cost per day, USD",
-        "One bar for each day: its height is the on-demand cost, its lower part what Spot cost.",
+        "One bar for each day: its height is the on-demand cost, its lower part the Spot cost.",
         days_between(scope.first_day, scope.last_day),
         (_PAID, _SAVED),
         amounts,

@@ -1,4 +1,4 @@
-"""What was spent, day by day and team by team."""
+"""Spend by day and team."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -27,8 +27,8 @@ _TEAM_COLUMNS = (
 )
 _UNATTRIBUTED_COLUMNS = (
     Column("project_id", "Project"),
-    Column("name_pattern", "Names like"),
-    Column("created_by_group", "Made by group"),
+    Column("name_pattern", "Name pattern"),
+    Column("created_by_group", "Created by group"),
     Column("cost", "Cost", is_number=True),
     Column("vm_hours", "VM-hours", is_number=True),
 )
@@ -41,7 +41,7 @@ def spend(rows: ReportRows, scope: Scope) -> Section:
     return Section(
         key="spend",
         name="Spend",
-        question="What was spent each day, and by whom?",
+        question="What was spent each day, by team?",
         answer=_answer(teams, whole, scope),
         charts=(_chart(rows, scope),) if rows.teams else (),
         tables=[_team_table(rows, teams, whole), _day_table(rows), *_unattributed(rows)],
@@ -63,7 +63,7 @@ def _answer(teams: Sequence[tuple[str, Sum]], whole: Sum, scope: Scope) -> list[
         )
     unlabelled = dict(teams).get(_UNLABELLED)
     if unlabelled:
-        said.append(f"{wording.money(unlabelled.cost)} is of VMs without a team.")
+        said.append(f"{wording.money(unlabelled.cost)} has no team.")
     return said
 
 
@@ -83,7 +83,7 @@ def _chart(rows: ReportRows, scope: Scope) -> Chart:
         "spend-chart",
         "Cost per day and team, USD",
         f"One bar for each day from {wording.days(scope.first_day, scope.last_day)}, divided by team: "
-        f"{', '.join(names) or 'none'}. The tables below hold the figures.",
+        f"{', '.join(names) or 'none'}. The figures are in the tables below.",
         days_between(scope.first_day, scope.last_day),
         names,
         amounts,
@@ -120,7 +120,7 @@ def _team_table(rows: ReportRows, teams: Sequence[tuple[str, Sum]], whole: Sum) 
         _TEAM_COLUMNS,
         [line(team, each, ondemand[team]) for team, each in listed],
         below,
-        f"The {len(listed)} dearest teams; the other {len(rest)} are summed up." if rest else "",
+        f"The {len(listed)} most expensive teams; the other {len(rest)} are summed up." if rest else "",
     )
 
 
@@ -165,10 +165,10 @@ def _unattributed(rows: ReportRows) -> list[Table]:
     return [
         Table(
             "unattributed",
-            "VMs without a team: whom to ask",
+            "VMs without a team",
             _UNATTRIBUTED_COLUMNS,
             [line(*each) for each in listed],
             below,
-            "A star stands for what differs between VMs of one kind.",
+            "A star stands for the parts that differ between VMs of one group.",
         )
     ]
