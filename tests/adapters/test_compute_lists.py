@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute.instances import to_instance
 from spotkeeper.gcp.compute.lists import InstanceList, compute_calls
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
+from spotkeeper.gcp.compute.spot_fleet import SpotFleet
 from spotkeeper.gcp.http_calls import HttpCalls
 from spotkeeper.instances import Instance, ProvisioningModel
 
@@ -138,6 +140,67 @@ def test_a_metadata_item_without_key_or_value_names_no_group_and_drops_no_instan
     assert read(metadata={"items": [item]}).managed_by is None
 
 
+def fleet_of(*instances: object) -> tuple[list[SpotVm], list[str]]:
+    page = {"kind": InstanceList.kind, "items": {"zones/a": {"instances": list(instances)}}}
+    reported: list[str] = []
+    with serving(page, 200) as address:
+        fleet = SpotFleet(address, timedelta(0))
+        return list(fleet.spot_vms("p", reported.append)), reported
+
+
+SPOT = {"status": "RUNNING", "scheduling": {"provisioningModel": "SPOT"}, "labels": {"team": "vision"}}
+NUMBERED: list[dict[str, object]] = [{**FOUND, **SPOT, "id": str(1000 + number)} for number in range(28)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"disks": 7},
+        {"id": None},
+        {"name": ["x"]},
+        {"zone": 7},
+        {"labels": "none"},
+        {"lastStartTimestamp": "yesterday"},
+        {"scheduling": "spot"},
+    ],
+)
+def test_an_instance_that_cannot_be_read_is_one_spot_vm_with_its_reason_and_no_gap(
+    odd: dict[str, object],
+) -> None:
+    vms, reported = fleet_of({**FOUND, **SPOT, **odd}, {**FOUND, **SPOT, "id": "2"})
+
+    assert reported == []
+    assert [vm.unreadable is None for vm in vms] == [False, True]
+    assert "unexpected response" in str(vms[0].unreadable)
+    assert (vms[0].status, vms[0].instance.key.project_id) == ("RUNNING", "p")
+
+
+def test_an_instance_that_cannot_be_read_and_surely_is_no_spot_vm_is_left_out() -> None:
+    assert fleet_of({**FOUND, "disks": 7, "scheduling": {"provisioningModel": "STANDARD"}}) == ([], [])
+
+
+def test_what_can_be_read_of_an_instance_is_kept() -> None:
+    [vm] = fleet_of({**FOUND, **SPOT, "disks": 7})[0]
+
+    assert vm.instance.key == ("p", "us-central1-a", FOUND["id"])
+    assert (vm.instance.name, vm.instance.shape.machine_type) == ("vm-1", "e2-standard-4")
+    assert vm.instance.labels == (("team", "vision"),)
+
+
+@pytest.mark.parametrize(("bad", "good"), [(1, 0), (2, 0), (3, 27)])
+def test_two_instances_or_a_tenth_that_cannot_be_read_leave_the_list_as_it_is(bad: int, good: int) -> None:
+    vms, _ = fleet_of(*[{**FOUND, **SPOT, "disks": 7}] * bad, *NUMBERED[:good])
+
+    assert sum(vm.unreadable is not None for vm in vms) == bad
+    assert len(vms) == bad + good
+
+
+@pytest.mark.parametrize(("bad", "good"), [(3, 0), (3, 26), (4, 28)])
+def test_a_list_of_which_three_and_more_than_a_tenth_cannot_be_read_is_in_doubt(bad: int, good: int) -> None:
+    with pytest.raises(UnavailableError, match=f"{bad} of the {bad + good} instances of p cannot be read"):
+        fleet_of(*[{**FOUND, **SPOT, "disks": 7}] * bad, *NUMBERED[:good])
+
+
 def disabled(service: str) -> dict[str, Any]:
     """The error of an API that is not enabled in a project."""
     info = {"reason": "SERVICE_DISABLED", "domain": "googleapis.com", "metadata": {"service": service}}
@@ -145,13 +208,13 @@ def disabled(service: str) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(answer: Mapping[str, Any]) -> Iterator[HttpCalls]:
-    """Serve one error, always, over HTTP."""
+def serving(answer: Mapping[str, Any], status: int = 403) -> Iterator[str]:
+    """Answer every call the same over HTTP, and yield the address."""
 
-    class Refusing(BaseHTTPRequestHandler):
+    class Server(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = json.dumps(answer).encode()
-            self.send_response(403)
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -159,16 +222,16 @@ def serving(answer: Mapping[str, Any]) -> Iterator[HttpCalls]:
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield compute_calls(f"http://127.0.0.1:{server.server_port}", timedelta(0))
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
 def test_a_project_without_compute_engine_has_no_instances() -> None:
     reported: list[str] = []
-    with serving(disabled("compute.googleapis.com")) as calls:
-        found = list(InstanceList(calls, "id").items("p", reported.append))
+    with serving(disabled("compute.googleapis.com")) as address:
+        found = list(InstanceList(compute_calls(address, timedelta(0)), "id").items("p", reported.append))
 
     assert (found, reported) == ([], [])
 
@@ -184,5 +247,5 @@ def test_a_project_without_compute_engine_has_no_instances() -> None:
     ids=["another API", "denied", "malformed details", "malformed error"],
 )
 def test_a_list_that_is_denied_for_another_reason_is_no_empty_list(answer: dict[str, Any]) -> None:
-    with serving(answer) as calls, pytest.raises(UnavailableError, match="Compute Engine: 403"):
-        list(InstanceList(calls, "id").items("p", list[str]().append))
+    with serving(answer) as address, pytest.raises(UnavailableError, match="Compute Engine: 403"):
+        list(InstanceList(compute_calls(address, timedelta(0)), "id").items("p", list[str]().append))

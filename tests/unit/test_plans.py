@@ -90,6 +90,19 @@ def test_the_order_of_stopping_is_priority_then_saving_then_youth_then_name(vms:
     assert [decision.rank for decision in found.stops] == list(range(1, cap + 1))
 
 
+def test_an_instance_that_cannot_be_read_is_spared_with_its_reason_by_every_rule_that_may_cover_it() -> None:
+    odd = replace(important("odd", "low"), unreadable="disks must be a list")
+    vision = rule(labels={"team": frozenset({"vision"})})
+    unknown = replace(odd, instance=replace(odd.instance, labels=()))
+
+    assert reasons(made([odd, important("b", "low")]))["odd"] == "could not be read: disks must be a list"
+    assert stops(made([odd, important("b", "low")])) == ["b"]
+    assert reasons(made([odd], scope=vision)) == {}
+    assert list(reasons(made([unknown], scope=vision))) == ["odd"]
+    assert reasons(made([unknown], scope=rule(projects=("another",)))) == {}
+    assert reasons(made([replace(odd, status="TERMINATED")])) == {}
+
+
 def test_instances_of_one_name_are_distinguished_by_their_key() -> None:
     twins = [vm("twin", number=number) for number in "21"]
 

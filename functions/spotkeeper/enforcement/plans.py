@@ -24,6 +24,7 @@ class SpotVm:
     """A Spot instance as it is now: its status, when it started, and its cost in USD per hour, None if unknown.
 
     `pending_stop` is the id of another message whose stop of it is pending, `failed_stop` a stop of it that failed.
+    `unreadable` says what of it could not be read: then the rest may be incomplete, and it is never stopped.
     """
 
     instance: Instance
@@ -32,6 +33,7 @@ class SpotVm:
     hourly_cost_usd: Decimal | None = None
     pending_stop: str | None = None
     failed_stop: FailedStop | None = None
+    unreadable: str | None = None
 
     def is_held_back(self, now: datetime) -> bool:
         """Whether a stop of it failed so lately that it ranks behind those not tried."""
@@ -99,7 +101,7 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
     rule = verdict.rule
     if rule is None or not verdict.may_stop:
         return Plan()
-    not_stopped = [vm for vm in vms if vm.status not in STOPPED_STATES and rule.covers(vm.instance)]
+    not_stopped = [vm for vm in vms if vm.status not in STOPPED_STATES and _may_be_covered(vm, rule)]
     running = [vm for vm in not_stopped if vm.status == RUNNING and vm.pending_stop is None]
     hourly_cost = _hourly_cost(running)
     eligible, spared = _partition(not_stopped, verdict, policy, situation)
@@ -166,6 +168,13 @@ def allowed_stops(policy: Policy, rule: BudgetRule, running: int, counts: StopCo
     return max(allowance, 0), limit
 
 
+def _may_be_covered(vm: SpotVm, rule: BudgetRule) -> bool:
+    """Whether a rule covers an instance; one that could not be read, and shows no label, may have any."""
+    if vm.unreadable is not None and not vm.instance.labels:
+        return vm.instance.key.project_id in rule.projects
+    return rule.covers(vm.instance)
+
+
 def _partition(
     vms: Iterable[SpotVm], verdict: Verdict, policy: Policy, situation: Situation
 ) -> tuple[list[_Eligible], list[Decision]]:
@@ -173,7 +182,7 @@ def _partition(
     least = min(verdict.priorities, key=lambda each: each.rank, default=None)
     for vm in vms:
         important = importance(vm.instance.labels, policy)
-        reason = reason_to_spare(vm, policy, now)
+        reason = f"could not be read: {vm.unreadable}" if vm.unreadable else reason_to_spare(vm, policy, now)
         if reason is None and vm.pending_stop is not None:
             reason = f"stop pending: planned by message {vm.pending_stop}"
         if reason is None and important.priority not in verdict.priorities:

@@ -21,7 +21,10 @@ class FleetReader(Protocol):
     """Compute Engine: the fleet as it is now."""
 
     def spot_vms(self, project_id: str, report: Report) -> Iterator[SpotVm]:
-        """Yield all Spot instances of a project, without their price; raises UnavailableError."""
+        """Yield all Spot instances of a project, without their price; raises UnavailableError.
+
+        One that cannot be read says so; more than a tenth of them, and at least three, are an UnavailableError.
+        """
         ...
 
 

@@ -8,10 +8,11 @@ from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
 from spotkeeper.ports import Report
-from spotkeeper.values import count, identifier, optional_boolean, optional_string, string, time
+from spotkeeper.values import count, identifier, optional_boolean, optional_string, replace_surrogates, string, time
 
 _LONGEST_NAME = 80
-
+_LONGEST_VALUE = 300
+"""Longer than the URL of any zone or machine type."""
 
 _INSTANCE_FIELDS = (
     "id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,guestAccelerators,"
@@ -90,6 +91,27 @@ def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) ->
                 None,
             ),
         )
+
+
+def unreadable_instance(project_id: str, found: Json) -> Instance:
+    """Return what can be read of an instance that `to_instance` refuses: a Spot VM, unless it surely is another."""
+    labels = found.get("labels")
+    pairs = labels.items() if isinstance(labels, dict) else ()
+    try:
+        model = _provisioning_model(found.get("scheduling", {}))
+    except (AttributeError, ValueError):
+        model = ProvisioningModel.SPOT
+    return Instance(
+        key=InstanceKey(project_id, last_part(_written(found.get("zone"))), _written(found.get("id"))),
+        name=_written(found.get("name")),
+        provisioning_model=model,
+        shape=Shape(last_part(_written(found.get("machineType"))), None, None),
+        labels=tuple(sorted((key, value) for key, value in pairs if isinstance(value, str))),
+    )
+
+
+def _written(value: object) -> str:
+    return replace_surrogates(str(value)[:_LONGEST_VALUE]) if isinstance(value, str | int) else ""
 
 
 def time_from(written: object) -> datetime | None:
