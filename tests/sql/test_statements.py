@@ -39,7 +39,7 @@ def parameters() -> Mapping[str, Type]:
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
     texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]
     texts += ["currency", "verdict", "reason", "mode", "body"]
-    amounts = ["cost", "budget", "tracker_cost", "hourly_cost", "hourly_savings"]
+    amounts = ["cost", "budget", "tracker_cost", "min_share", "hourly_cost", "hourly_savings"]
     counts = ["label_keys", "plans", "newer", "stops", "deferred", "unpriced"]
     return {
         **{name: simple("TIMESTAMP") for name in times},

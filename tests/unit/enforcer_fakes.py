@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb, VmRequest
 from spotkeeper.enforcement.deliveries import Delivery
@@ -270,10 +271,10 @@ class FakeRecords:
         with self.gates("newer"):
             return self.cloud.tables.newer(notification, rule, now)
 
-    def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
-        """Return the newest notification on everything."""
+    def latest(self, now: datetime, min_share: Decimal) -> tuple[ReportedPeriod, ...]:
+        """Return the newest credible notification on everything."""
         with self.gates("latest"):
-            return self.cloud.tables.latest(now)
+            return self.cloud.tables.latest(now, min_share)
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""

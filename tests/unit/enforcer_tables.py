@@ -21,7 +21,7 @@ from spotkeeper.enforcement.history import (
     StopCounts,
 )
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.policies import BudgetRule, Priority
+from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Priority
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import VerdictName
@@ -45,7 +45,6 @@ _CURRENT = (
     VerdictName.SNOOZED,
     VerdictName.SUPERSEDED,
     VerdictName.TOO_OLD,
-    VerdictName.CONTRADICTED,
 )
 _UNFINISHED = (*_FAILURES, ActionEvent.WAITING)
 _PLANNED = (ActionEvent.PLANNED, ActionEvent.RESTART_PLANNED)
@@ -110,8 +109,8 @@ class Tables:
         with self.lock:
             return self._newer(notification)
 
-    def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
-        """Return the newest notification on every budget, source and current period."""
+    def latest(self, now: datetime, min_share: Decimal) -> tuple[ReportedPeriod, ...]:
+        """Return the newest credible notification on every budget, source and current period."""
         found: dict[tuple[object, ...], ReportedPeriod] = {}
         with self.lock:
             for each in self.deliveries:
@@ -119,6 +118,8 @@ class Tables:
                 if not isinstance(said, BudgetNotification) or said.drill or each.verdict.name not in _CURRENT:
                     continue
                 if period is None or period.end <= now:
+                    continue
+                if said.currency == PRICED_CURRENCY and said.cost < (each.tracker_cost or Decimal(0)) * min_share:
                     continue
                 known = found.get(_subject(said))
                 if known is None or known.reported.published_at < said.published_at:

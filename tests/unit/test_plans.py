@@ -298,13 +298,18 @@ def test_what_failed_lately_ranks_behind_what_was_not_tried_whatever_its_priorit
         failed(important("a", "low"), timedelta(minutes=59)),
         important("b", "low"),
         important("c", "medium"),
-        failed(important("d", "low"), timedelta(minutes=60)),
+        failed(important("d", "low", "9"), timedelta(hours=1)),
+        failed(important("e", "low", "8"), timedelta(hours=24)),
     ]
 
-    assert stops(made(fleet)) == ["b", "d", "c", "a"]
-    reason = made(fleet).stops[-1].reason
-    assert (
-        "its stop failed 2026-07-21T13:16:00Z, so it ranks behind those not tried until 2026-07-21T14:16:00Z" in reason
+    assert stops(made(fleet)) == ["e", "b", "d", "c", "a"]
+    in_class, behind_all = [each.reason for each in made(fleet).stops if each.vm.instance.name in "ad"]
+    assert behind_all.endswith(
+        "; its stop failed 2026-07-21T13:16:00Z, so it ranks behind those not tried until 2026-07-21T14:16:00Z"
+    )
+    assert in_class.endswith(
+        "; its stop failed 2026-07-21T13:15:00Z, "
+        "so it ranks behind those of its priority that were not tried until 2026-07-22T13:15:00Z"
     )
 
 

@@ -324,6 +324,29 @@ def test_nothing_is_started_that_another_budget_or_period_keeps_stopped() -> Non
     assert cloud.started_names() == ["b", "c", "a"]
 
 
+def test_a_message_that_contradicts_the_tracker_s_rows_frees_nothing_that_another_budget_keeps_stopped() -> None:
+    cloud = july_is_over()
+    used = policy(rule(steps=ALL), rule(budget_id="wide", steps=ALL), restart=True)
+    cloud.deliver(notification("120", message_id="wide", budget_id="wide", published=AUGUST, start=JULY.end), used)
+    cloud.tables.tracker_cost = Decimal(100)
+    cloud.now += MINUTE
+    forged = replace(news("1", "forged", MINUTE), budget_id="wide")
+    assert cloud.deliver(forged, used).name is VerdictName.CONTRADICTED
+    cloud.tables.tracker_cost = Decimal(1)
+
+    cloud.deliver(news(published=MINUTE), used)
+
+    assert cloud.started_names() == []
+
+
+def test_without_rows_of_the_tracker_a_message_is_believed() -> None:
+    cloud = july_is_over()
+    cloud.tables.tracker_cost = None
+
+    assert cloud.deliver(news("0.01"), USED).name is VerdictName.UNDER_BUDGET
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
 def test_a_restart_plan_is_never_finished_by_stops_when_the_policy_has_changed() -> None:
     cloud = july_is_over()
     cloud.answer_lost = {"record_plan"}

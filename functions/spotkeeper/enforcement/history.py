@@ -85,6 +85,11 @@ class FailedStop:
         pause = _FIRST_PAUSE * (1 << min(self.messages - 1, 10))
         return self.failed_at + min(pause, _LONGEST_PAUSE)
 
+    @property
+    def forgotten_at(self) -> datetime:
+        """Until when the instance ranks behind those of its own priority that were not tried: a day."""
+        return self.failed_at + _LONGEST_PAUSE
+
 
 @dataclass(frozen=True, slots=True)
 class StopCounts:

@@ -39,6 +39,10 @@ class SpotVm:
         """Whether a stop of it failed so lately that it ranks behind those not tried."""
         return self.failed_stop is not None and now < self.failed_stop.retry_at
 
+    def failed_lately(self, now: datetime) -> bool:
+        """Whether a stop of it failed within a day: it ranks behind those of its priority that were not tried."""
+        return self.failed_stop is not None and now < self.failed_stop.forgotten_at
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -88,6 +92,7 @@ class _Eligible:
     priority: Priority
     source: str
     held_back: bool
+    failed: bool
     notes: str
 
 
@@ -191,7 +196,8 @@ def _partition(
             reason = f"part of the fleet could not be read: only {least} priority may be stopped"
         if reason is None:
             notes = _notes(vm, policy, now)
-            eligible.append(_Eligible(vm, important.priority, important.source, vm.is_held_back(now), notes))
+            held_back, failed = vm.is_held_back(now), vm.failed_lately(now)
+            eligible.append(_Eligible(vm, important.priority, important.source, held_back, failed, notes))
         else:
             spared.append(Decision(vm, important.priority, reason))
     eligible.sort(key=_sort_key)
@@ -203,16 +209,26 @@ def _notes(vm: SpotVm, policy: Policy, now: datetime) -> str:
     ssd, failed = vm.instance.shape.local_ssd_gib, vm.failed_stop
     notes = [f"discards {ssd} GiB of local SSD"] if ssd else []
     notes += [lapsed] if (lapsed := lapsed_protection(vm.instance.labels, policy, now)) else []
-    if failed is not None and vm.is_held_back(now):
-        until = f"ranks behind those not tried until {rfc3339(failed.retry_at)}"
-        notes.append(f"its stop failed {rfc3339(failed.failed_at)}, so it {until}")
+    if failed is not None and vm.failed_lately(now):
+        until = f"those not tried until {rfc3339(failed.retry_at)}"
+        if not vm.is_held_back(now):
+            until = f"those of its priority that were not tried until {rfc3339(failed.forgotten_at)}"
+        notes.append(f"its stop failed {rfc3339(failed.failed_at)}, so it ranks behind {until}")
     return "".join(f"; {note}" for note in notes)
 
 
 def _sort_key(each: _Eligible) -> tuple[object, ...]:
     cost, instance = each.vm.hourly_cost_usd, each.vm.instance
     saves = (1, Decimal(0)) if cost is None else (0, -cost)
-    return each.held_back, each.priority.rank, saves, -each.vm.started.timestamp(), instance.name, instance.key
+    return (
+        each.held_back,
+        each.priority.rank,
+        each.failed,
+        saves,
+        -each.vm.started.timestamp(),
+        instance.name,
+        instance.key,
+    )
 
 
 def _forecast_candidates(eligible: Iterable[_Eligible], rule: BudgetRule) -> tuple[list[_Eligible], list[Decision]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
 from spotkeeper.enforcement.actions import Outcome, PlannedEvent
@@ -47,8 +48,11 @@ class Records(Protocol):
         """Return what newer notifications of the same budget, source and period reported, the newest first."""
         ...
 
-    def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
-        """Return the newest notification on every budget, source and current period, drills left out."""
+    def latest(self, now: datetime, min_share: Decimal) -> tuple[ReportedPeriod, ...]:
+        """Return the newest credible notification on every budget, source and current period, drills left out.
+
+        One that reports less than this share of what the tracker's rows said of its period is not credible.
+        """
         ...
 
     def rates(self, since: datetime) -> list[DatedRate]:

@@ -69,7 +69,9 @@ class Restarting:
                 return current.verdict
             with waiting_for_records(delivery.message_id):
                 stopped, starts = self.records.stopped(self.rule, delivery.received_at)
-                blocked = self._blocked(self.records.latest(delivery.received_at))
+                blocked = self._blocked(
+                    self.records.latest(delivery.received_at, self.policy.min_share_of_tracker_cost)
+                )
             planned = (
                 self._resume(current, history, stopped)
                 if resumed
@@ -125,7 +127,6 @@ class Restarting:
             for each in latest
             if (rule := self.policy.budgets.get(each.budget_id)) is not None
             and rule.responses[Source(each.source)] is Response.STOP
-            and newest_credible([each.reported], rule, self.policy) is not None
         ]
 
         def blocked(vm: SpotVm) -> str | None:

@@ -7,6 +7,7 @@ that takes, so they wait until they are needed.
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,8 @@ class _RecordsWhenNeeded:
     def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
         return self._all.newer(notification, rule, now)
 
-    def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
-        return self._all.latest(now)
+    def latest(self, now: datetime, min_share: Decimal) -> tuple[ReportedPeriod, ...]:
+        return self._all.latest(now, min_share)
 
     def rates(self, since: datetime) -> list[DatedRate]:
         return self._all.rates(since)

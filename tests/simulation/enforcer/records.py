@@ -24,9 +24,8 @@ def our_stops_are_recorded_as_ours(facts: Facts, row: Row) -> str | None:
     vm = facts.world.vms[row.number]
     if vm.status != TERMINATED or vm.stopped_by is not Actor.ENFORCER:
         return None
-    ours = any(
-        each.effective and each.vm is vm and each.delivery.message.name == row.message for each in facts.journal.stops
-    )
+    stops = [each for each in facts.journal.stops if each.effective and each.vm is vm]
+    ours = bool(stops) and stops[-1].delivery.message.name == row.message
     return f"{vm.name}, stopped by {row.message}, is recorded as {row.event}: {row.reason}" if ours else None
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from tests.simulation.enforcer.calendar import period_start
 from tests.simulation.enforcer.facts import Facts, may_act
-from tests.simulation.enforcer.journal import Delivery, Request
+from tests.simulation.enforcer.journal import OPEN, Delivery, Request
 from tests.simulation.enforcer.vms import Vm
 
 _ONE_DAY = timedelta(days=1)
@@ -137,15 +137,18 @@ def guests_are_warned_first(facts: Facts, stop: Request) -> str | None:
 
 
 def _limits_leave_room(facts: Facts, stop: Request) -> str | None:
-    """A plan that is resumed keeps to the limits by the fleet as it is then; each of its requests takes room.
+    """A plan that is resumed keeps to the limits by the fleet as it is then; each of its stops without outcome counts.
 
-    That a request fails is known only after the limits were asked.
+    That one fails, or that its VM is gone, is known only after the limits were asked.
     """
     delivery, rule, journal = stop.delivery, stop.delivery.rule, facts.journal
     if rule is None:
         return None
     since, name = facts.world.now - _ONE_DAY, delivery.message.name
-    tried = {each.vm.number for each in journal.stops if each.delivery.message.name == name} | {stop.vm.number}
+    own = [row for row in journal.rows if row.message == name]
+    ended = {row.number for row in own if row.event not in OPEN}
+    tried = {row.number for row in own if row.event == "planned"} - ended | {stop.vm.number}
+    tried |= {each.vm.number for each in journal.stops if each.delivery.message.name == name}
     most = min(rule.per_day, int(Decimal(rule.fleet_share) * facts.fleet_base(delivery)))
     is_full = (
         len(tried) > rule.per_alert

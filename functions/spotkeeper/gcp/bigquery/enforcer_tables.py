@@ -34,7 +34,7 @@ from spotkeeper.enforcement.history import (
     StopCounts,
 )
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.policies import BudgetRule, Priority
+from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Priority
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.verdicts import current_period
 from spotkeeper.errors import UnavailableError
@@ -103,10 +103,16 @@ class EnforcementRecords:
             [row] = self._jobs.query("newer", _subject(notification, rule, now))
             return tuple(map(_reported, row["newer"]))
 
-    def latest(self, now: datetime) -> tuple[ReportedPeriod, ...]:
-        """Return the newest notification on every budget, source and current period."""
+    def latest(self, now: datetime, min_share: Decimal) -> tuple[ReportedPeriod, ...]:
+        """Return the newest credible notification on every budget, source and current period."""
+        parameters = [
+            _time("since", now - REDELIVERY),
+            _time("now", now),
+            _string("currency", PRICED_CURRENCY),
+            _amount("min_share", min_share),
+        ]
         with translate_errors("BigQuery"):
-            rows = self._jobs.query("latest", [_time("since", now - REDELIVERY), _time("now", now)])
+            rows = self._jobs.query("latest", parameters)
             return tuple(
                 ReportedPeriod(row["budget_id"], row["source"], row["period_end"], _reported(row)) for row in rows
             )

@@ -1,4 +1,4 @@
--- What does the newest notification on every budget, source and current period report?
+-- What does the newest credible notification on every budget, source and current period report?
 -- Grain: one budget, source and period.
 SELECT
   budget_id,
@@ -14,8 +14,10 @@ WHERE received_at >= @since
   AND NOT drill
   -- The others are not about the current period, or repeat one that is on record.
   AND verdict IN (
-    'over_budget', 'nearing_budget', 'under_budget', 'warn_only', 'snoozed', 'superseded', 'too_old', 'contradicted'
+    'over_budget', 'nearing_budget', 'under_budget', 'warn_only', 'snoozed', 'superseded', 'too_old'
   )
+  -- What reports far less than the tracker's rows, which are in USD, hides no other.
+  AND COALESCE(currency != @currency OR cost >= tracker_cost * @min_share, TRUE)
 QUALIFY ROW_NUMBER() OVER (
   PARTITION BY budget_id, source, cost_interval_start, period_end
   ORDER BY published_at DESC
