@@ -1,22 +1,21 @@
-"""Run the product on this machine: `run` is a demo of two days of a Spot fleet, `serve` serves the tables it left.
+"""Run spotkeeper on this machine.
 
-`report` writes the report over these tables.
+`run` is a demo of two days of a Spot fleet, `serve` serves its tables, `report` writes their report.
 """
 
 import argparse
 import shlex
-import signal
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from infra.local.demo.budget_exceeded import AFTERNOON, exceed_budget
 from infra.local.demo.report import NOW, report
 from infra.local.demo.two_days import check, run_hours, show
-from infra.local.stack.processes import Processes, StartError
+from infra.local.stack.lock import exclusive
+from infra.local.stack.processes import Processes, StartError, interrupt_once
 from infra.local.stack.stack import HOME_PROJECT, STATE, Stack, running_stack, serve_bigquery
 
 QUERY = (
@@ -31,24 +30,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="infra.local", description=__doc__)
     parser.add_argument("command", choices=["run", "serve", "report"])
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
-    parser.add_argument("--dry-run", action="store_true", help="let the enforcer plan and stop nothing")
-    parser.add_argument("--state", type=Path, default=STATE, help="where data and logs go")
+    parser.add_argument("--dry-run", action="store_true", help="plan stops, but stop nothing")
+    parser.add_argument("--state", type=Path, default=STATE, help="the folder of data and logs")
     arguments = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interrupt_once()
     console = Console()
     try:
-        if arguments.command == "serve":
-            _serve(console, arguments.state)
-        elif arguments.command == "report":
-            _report(console, arguments.state)
-        else:
-            _run(console, arguments.state, keep=arguments.keep, dry_run=arguments.dry_run)
+        with exclusive(arguments.state):
+            if arguments.command == "serve":
+                _serve(console, arguments.state)
+            elif arguments.command == "report":
+                _report(console, arguments.state)
+            else:
+                _run(console, arguments.state, keep=arguments.keep, dry_run=arguments.dry_run)
     except KeyboardInterrupt:
         console.print("\nStopped; nothing is left running.")
         return 130
     except StartError as error:
-        console.print(f"[red]{error}[/red]")
+        console.print(f"[red]{error}[/red]", soft_wrap=True)
         return 1
     return 0
 
@@ -60,7 +59,7 @@ def _run(console: Console, state: Path, *, keep: bool, dry_run: bool) -> None:
         exceed_budget(stack, console)
         report(stack.bigquery, state, console)
         check(stack.bigquery, console, NOW)
-        console.print(f"\nThe data lies in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True)
+        console.print(f"\nThe data is in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True)
         if keep:
             _print_next_steps(stack, state, console)
             _wait(console)
@@ -77,15 +76,15 @@ def _print_next_steps(stack: Stack, state: Path, console: Console) -> None:
     amounts = f"--cost 600 --budget 500 --at {AFTERNOON[-1].at:%Y-%m-%dT%H:%M:%SZ}"
     spotkeeper = f"  {sys.executable} -m spotkeeper"
     for line in (
-        "Everything is still running. Query the tables with",
+        "Everything keeps running. Query the tables:",
         _bq(stack.bigquery),
-        "ask the tracker for hours again with",
+        "Record an hour again:",
         (
             f"  curl -X POST {stack.functions['track_spot_costs']} "
             "-H 'X-CloudScheduler-ScheduleTime: 2026-07-23T00:07:00Z' "
             """-d '{"start": "2026-07-21T05:00:00Z", "end": "2026-07-21T06:00:00Z"}'"""
         ),
-        "and see what the enforcer would do now, and that all of its way works, with",
+        "Show the enforcer's plan, and test the path of a budget notification:",
         f"  set -a; . {settings}; set +a",
         f"{spotkeeper} plan {amounts}",
         f"{spotkeeper} drill {amounts}",
@@ -108,7 +107,7 @@ def _check_data(state: Path) -> None:
 def _serve(console: Console, state: Path) -> None:
     _check_data(state)
     with Processes(state / "logs") as processes:
-        console.print("The tables of the last run are served. Query them with")
+        console.print("The tables of the last run are served. Query them:")
         console.print(_bq(serve_bigquery(processes, state, kept=True)), soft_wrap=True)
         _wait(console)
 
@@ -119,12 +118,8 @@ def _bq(endpoint: str) -> str:
 
 
 def _wait(console: Console) -> None:
-    console.print("Ctrl-C ends it.")
+    console.print("Press Ctrl-C to stop.")
     threading.Event().wait()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

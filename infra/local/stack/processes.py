@@ -10,17 +10,24 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.05
 SUPERVISE = Path(__file__).with_name("supervise.py")
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StartError(RuntimeError):
     """A process of the stack did not start; the message says where its log is."""
+
+
+def interrupt_once() -> None:
+    """Raise KeyboardInterrupt at the first SIGINT, SIGTERM or SIGHUP and ignore later ones: cleanup takes seconds."""
+    for number in _INTERRUPTS:
+        signal.signal(number, _interrupt)
 
 
 def free_port() -> int:
@@ -116,6 +123,12 @@ class Processes:
     @staticmethod
     def _late(name: str, log: Path) -> StartError:
         return StartError(f"{name} was not ready after {READY_SECONDS:.0f} seconds; see {log}")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for number in _INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
