@@ -170,6 +170,45 @@ def test_an_operation_that_never_ends_is_left_to_the_next_delivery(stack: Stack,
     assert waiting["infer-l4"]["operation"] in {one["name"] for one in look(stack, "operations")}
 
 
+def test_a_group_that_delays_a_stop_is_waited_for_and_its_stop_recorded_once_it_took_effect(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("web-frontend", {**SHOP, "priority": "high"}, max_stops_per_alert=2)
+    quick = replace(enforcer, settings=replace(enforcer.settings, retry_timeout_seconds=STOP_DEADLINE_SECONDS - 1))
+    draining = {"project": "web-frontend", "draining_seconds": 3660}
+    stack.control("POST", "groups", {**draining, "scope": "zones/us-east1-b", "name": "api-mig"})
+    stack.control("POST", "groups", {**draining, "scope": "regions/europe-west1", "name": "web-rmig"})
+
+    with pytest.raises(ExceptionGroup):
+        quick.deliver("1", NOW)
+    waiting = enforcer.names("waiting")
+    assert (len(waiting), enforcer.names("failed"), enforcer.names("stopped")) == (2, [], [])
+    assert set(enforcer.statuses(*waiting).values()) == {"RUNNING"}
+
+    stack.set_time(NOW + 62 * MINUTE)
+    enforcer.deliver("2", NOW + 62 * MINUTE, cost=100)
+
+    assert enforcer.names("stopped") == waiting
+    assert all(row["operation"] for row in enforcer.events() if row["event"] == "stopped")
+
+
+def test_a_vm_that_shuts_down_gracefully_is_stopped_once_its_shutdown_is_pending(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("research-ml", DISTILL)
+    quick = replace(enforcer, settings=replace(enforcer.settings, retry_timeout_seconds=STOP_DEADLINE_SECONDS - 1))
+    graceful = {"project": "research-ml", "name": "infer-l4", "graceful_shutdown_seconds": 3600}
+    stack.control("POST", "instances", graceful)
+
+    with pytest.raises(ExceptionGroup):
+        quick.deliver("1", NOW)
+    assert "infer-l4" in enforcer.names("waiting")
+    enforcer.deliver("1", NOW, received_at=NOW + MINUTE)
+
+    assert enforcer.names("stopped") == DISTILL_VMS
+    assert enforcer.statuses("infer-l4") == {"infer-l4": "PENDING_STOP"}
+
+
 def test_a_stop_whose_outcome_was_lost_is_found_by_its_operation(make_enforcer: MakeEnforcer) -> None:
     enforcer = make_enforcer("research-ml", DISTILL)
     records = enforcer.ports.records

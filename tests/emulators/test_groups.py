@@ -15,6 +15,9 @@ from infra.local.emulators.permissions import Denial
 ZONAL = {"project": "web-frontend", "zone": "us-east1-b", "instance_group_manager": "api-mig"}
 REGIONAL = {"project": "web-frontend", "region": "europe-west1", "instance_group_manager": "web-rmig"}
 MEMBER = {"project": "web-frontend", "zone": "us-east1-b", "instance": "api-mig-4r7t"}
+GROUP = {"project": "web-frontend", "scope": "zones/us-east1-b", "name": "api-mig"}
+ALONE = {"project": "research-ml", "zone": "europe-west4-a", "name": "infer-l4"}
+ONE = {"project": "research-ml", "zone": "europe-west4-a", "instance": "infer-l4"}
 URL = "zones/us-east1-b/instances/api-mig-4r7t"
 FULL_URL = f"https://www.googleapis.com/compute/v1/projects/web-frontend/{URL}"
 REGIONAL_URL = "projects/web-frontend/zones/europe-west1-c/instances/web-rmig-p90d"
@@ -294,3 +297,51 @@ def test_a_group_s_own_operation_can_fail_and_stops_nothing(
     done = finished(zonal.stop_instances_unary(request=stopping(URL)))
     assert [error.message for error in done.error.errors] == ["no"]
     assert life(instances)[0] == "RUNNING"
+
+
+def test_a_group_that_drains_connections_stops_a_member_after_that(
+    zonal: Zonal, instances: Instances, control: Control, finished: Finished
+) -> None:
+    control("POST", "groups", {**GROUP, "draining_seconds": 300})
+
+    finished(zonal.stop_instances_unary(request=stopping(URL)))
+
+    assert life(instances)[0] == "RUNNING"
+    control("POST", "clock", {"advance_seconds": 299})
+    assert life(instances)[0] == "RUNNING"
+    control("POST", "clock", {"advance_seconds": 1})
+    assert life(instances)[0] in {"STOPPING", "TERMINATED"}
+
+
+def test_an_initial_delay_is_waited_for_unless_the_stop_is_forced(
+    zonal: Zonal, instances: Instances, control: Control, finished: Finished
+) -> None:
+    control("POST", "groups", {**GROUP, "initial_delay_seconds": 10**8})
+
+    finished(zonal.stop_instances_unary(request=stopping(URL)))
+    assert life(instances)[0] == "RUNNING"
+    finished(zonal.stop_instances_unary(request=stopping(URL, force_stop=True)))
+
+    assert life(instances)[0] in {"STOPPING", "TERMINATED"}
+    assert zonal.get(request=ZONAL).standby_policy.initial_delay_sec == 10**8
+
+
+def test_a_graceful_shutdown_is_pending_until_the_guest_is_done(instances: Instances, control: Control) -> None:
+    control("POST", "instances", {**ALONE, "graceful_shutdown_seconds": 3600})
+
+    instances.stop_unary(request=ONE)
+
+    assert instances.get(request=ONE).scheduling.graceful_shutdown.max_duration.seconds == 3600
+    assert instances.get(request=ONE).status == "PENDING_STOP"
+    control("POST", "clock", {"advance_seconds": 3600})
+    assert instances.get(request=ONE).status == "PENDING_STOP"
+    control("POST", "clock", {"advance_seconds": 30})
+    assert instances.get(request=ONE).status == "TERMINATED"
+
+
+def test_a_graceful_shutdown_may_be_cut(instances: Instances, control: Control) -> None:
+    control("POST", "instances", {**ALONE, "graceful_shutdown_seconds": 3600})
+
+    instances.stop_unary(request={**ONE, "no_graceful_shutdown": True})
+
+    assert instances.get(request=ONE).status in {"STOPPING", "TERMINATED"}

@@ -596,6 +596,17 @@ def test_a_stop_that_takes_its_time_is_waiting_and_recorded_once_it_took_effect(
     assert (row.message_id, row.operation) == ("message-1", "operation-0")
 
 
+def test_a_stop_whose_response_was_lost_is_waiting_and_not_failed() -> None:
+    cloud = Cloud().has(vm("a"))
+    cloud.answer_lost = {"act"}
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification())
+
+    [row] = [row for row in cloud.tables.actions if row.event is not ActionEvent.PLANNED]
+    assert (row.event, row.operation) == (ActionEvent.WAITING, "operation-0")
+    assert row.error
+
+
 def test_a_stop_whose_outcome_was_lost_is_recorded_by_the_next_message() -> None:
     cloud = Cloud().has(vm("a"))
     cloud.down = {"record_outcomes"}

@@ -75,7 +75,7 @@ def test_an_accepted_stop_is_waited_for_and_fails_after_a_stated_time() -> None:
 
     assert early.waiting("operation-1") == Skip(ActionEvent.WAITING, "accepted, but not stopped yet", "operation-1")
     assert late.waiting("operation-1") == Skip(
-        ActionEvent.FAILED, "accepted, but not stopped within 75 minutes", "operation-1"
+        ActionEvent.FAILED, "accepted, but not stopped within 125 minutes", "operation-1"
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -127,7 +128,7 @@ class Executor:
 
     def _execute_one(self, verb: Verb, request: VmRequest, precondition: Precondition) -> Outcome:
         done, failed = _EVENTS[verb]
-        error = None
+        vm = error = None
         try:
             vm = self.actuator.find(request.key)
             skip = precondition(vm)
@@ -138,11 +139,20 @@ class Executor:
             event = ActionEvent.WAITING if verb is Verb.STOP else failed
             skip, error = Skip(event, _ACCEPTED, exception.operation), str(exception)
         except UnavailableError as exception:
-            skip, error = Skip(failed, "request failed; the next delivery of the message retries it"), str(exception)
+            skip, error = self._failure(verb, request, vm), str(exception)
         event, reason, operation = skip or Skip(ActionEvent.CHANGED, "the instance no longer exists")
         outcome = Outcome(request, event, reason, self.deadline.now(), operation, error)
         _log(outcome)
         return outcome
+
+    def _failure(self, verb: Verb, request: VmRequest, vm: SpotVm | None) -> Skip:
+        """Return what a failed call came to: a stop that was accepted all the same is followed to its end."""
+        if verb is Verb.STOP and vm is not None:
+            with suppress(UnavailableError):
+                operation = self.actuator.operation_of(request, vm.instance.managed_by)
+                if operation is not None:
+                    return Skip(ActionEvent.WAITING, _ACCEPTED, operation)
+        return Skip(_EVENTS[verb][1], "request failed; the next delivery of the message retries it")
 
 
 _ACCEPTED = "accepted, but not finished yet; the next delivery of the message looks again"

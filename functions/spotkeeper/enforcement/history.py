@@ -13,9 +13,12 @@ PENDING_STOP_TTL = timedelta(minutes=10)
 Pub/Sub's longest ack deadline. https://cloud.google.com/pubsub/docs/push
 """
 
-WAITING_STOP_TTL = timedelta(minutes=75)
-"""How long an accepted stop may take: a graceful shutdown takes up to an hour, and groups delay and drain before it.
-https://cloud.google.com/compute/docs/instances/graceful-shutdown-overview
+WAITING_STOP_TTL = timedelta(minutes=125)
+"""How long an accepted stop may take until the instance is stopping: the initial delay of a group ends an hour after
+the instance was created at the latest, and connections drain for an hour and a minute at most. A graceful shutdown
+comes after that: its instance no longer runs, and counts as stopped.
+https://cloud.google.com/compute/docs/reference/rest/v1/instanceGroupManagers/stopInstances
+https://cloud.google.com/load-balancing/docs/enabling-connection-draining
 """
 
 CAP_WINDOW = timedelta(hours=24)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from starlette.routing import Route
@@ -15,7 +16,9 @@ from infra.local.fleet.fleet import Vm
 from infra.local.fleet.groups import Group
 
 ACTIONS_ON_FAILURE = {"REPAIR": True, "DO_NOTHING": False}
-GROUP_SETTINGS = {"project", "scope", "name", "default_action_on_failure", "autoscaled"}
+INSTANCE_SETTINGS = {"project", "zone", "name", "status", "graceful_shutdown_seconds"}
+GROUP_TIMES = {"initial_delay_seconds": "initial_delay", "draining_seconds": "draining"}
+GROUP_SETTINGS = {"project", "scope", "name", "default_action_on_failure", "autoscaled", *GROUP_TIMES}
 
 type Json = dict[str, object]
 
@@ -78,10 +81,10 @@ def _instance(state: CloudState, vm: Vm) -> Json:
 
 
 def _set_status(state: CloudState, wanted: Any) -> None:  # noqa: ANN401 (JSON)
-    """Let a VM show any status, also one that nobody knows; None is what its runs say."""
-    status, now = wanted["status"], state.clock.now
-    if wanted.keys() - {"project", "zone", "name", "status"} or not (status is None or isinstance(status, str)):
-        message = "an instance has project, zone, name and status"
+    """Let a VM show any status, also one that nobody knows, or shut down gracefully; None is what its runs say."""
+    status, now = wanted.get("status"), state.clock.now
+    if wanted.keys() - INSTANCE_SETTINGS or not (status is None or isinstance(status, str)):
+        message = f"an instance has {sorted(INSTANCE_SETTINGS)}"
         raise ValueError(message)
     found = [
         vm
@@ -91,7 +94,8 @@ def _set_status(state: CloudState, wanted: Any) -> None:  # noqa: ANN401 (JSON)
     if len(found) != 1:
         message = f"{len(found)} instances are called {wanted['name']!r} there, not one"
         raise ValueError(message)
-    state.change([replace(found[0], shown_status=status)])
+    shutdown = timedelta(seconds=wanted.get("graceful_shutdown_seconds", 0))
+    state.change([replace(found[0], shown_status=status, graceful_shutdown=shutdown)])
 
 
 def _set_group(state: CloudState, wanted: Any) -> None:  # noqa: ANN401 (JSON)
@@ -104,6 +108,9 @@ def _set_group(state: CloudState, wanted: Any) -> None:  # noqa: ANN401 (JSON)
         raise ValueError(message)
     action = wanted.get("default_action_on_failure", "REPAIR" if group.repairs else "DO_NOTHING")
     group.repairs, group.autoscaled = ACTIONS_ON_FAILURE[action], bool(wanted.get("autoscaled", group.autoscaled))
+    for setting, name in GROUP_TIMES.items():
+        if setting in wanted:
+            setattr(group, name, timedelta(seconds=wanted[setting]))
 
 
 def _group(state: CloudState, group: Group) -> Json:

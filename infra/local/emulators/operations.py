@@ -41,7 +41,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be done: to which resource, how long it takes in the state, and what has come of it at the end."""
+    """What is to be done: to which resource, how long it takes in the state, and what has come of it at the end.
+
+    One that goes `by_clock` is over only when the emulated clock has moved that far.
+    """
 
     operation_type: str
     project: Project
@@ -54,6 +57,7 @@ class Task:
     request_id: str = ""
     failure: Failure | None = None
     endless: bool = False
+    by_clock: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -105,7 +109,7 @@ class Operations:
             task=task,
             inserted=now,
             pending_until=begun + min(seconds / 2, LONGEST_PENDING),
-            due=math.inf if task.endless else begun + seconds,
+            due=math.inf if task.endless or task.by_clock else begun + seconds,
             ended=now if at_once else None,
         )
         with self._lock:

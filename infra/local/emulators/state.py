@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from infra.local.emulators.faults import Faults
 from infra.local.emulators.operations import Operations
@@ -21,7 +22,7 @@ class CloudState:
     `original` is the fleet as the scenario has it. `metrics_scopes` names the projects whose metrics a project also
     reads, as a Cloud Monitoring metrics scope does. `calls` are those that were meant to change something. Such a
     call is shown to `on_change` before it is carried out: its path with the query, and its body. Callers of gRPC come
-    through the `relay`.
+    through the `relay`. What is done `later` is done once the clock has reached its time.
     """
 
     original: Fleet
@@ -35,6 +36,7 @@ class CloudState:
     on_change: Callable[[str, bytes], None] | None = None
     relay: Relay = field(default_factory=Relay)
     groups: Groups = field(init=False)
+    later: list[tuple[datetime, Callable[[], object]]] = field(default_factory=list)
     _fleet: Fleet = field(init=False)
     _settling: bool = field(default=False, init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
@@ -66,6 +68,7 @@ class CloudState:
             self.requests.clear()
             self.calls.clear()
             self.metrics_scopes = {}
+            self.later.clear()
 
     def settle(self) -> None:
         """Bring about what operations that are over were to bring about."""
@@ -80,5 +83,8 @@ class CloudState:
                 operation.ended = self.clock.now
                 if operation.task.effect is not None and operation.task.failure is None:
                     operation.task.effect(min(operation.ended, operation.over))
+            for entry in [each for each in self.later if each[0] <= self.clock.now]:
+                self.later.remove(entry)
+                entry[1]()
         finally:
             self._settling = False

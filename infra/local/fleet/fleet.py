@@ -77,6 +77,7 @@ class Vm:
     `STANDARD`, `FLEX_START`, or nothing) and `legacy_preemptible` marks the older form, which says `preemptible: true`
     only. A VM is listed from `created` until `deleted`, running or not. `shown_status` is what the API shows instead of
     what the runs say, `metadata` the items that were set, None when they still are those it was made with.
+    `graceful_shutdown` is how long its guest takes to end its work when it is stopped, unless that is cut.
     """
 
     project_id: str
@@ -98,6 +99,7 @@ class Vm:
     termination_action: str = ""
     shown_status: str | None = None
     metadata: tuple[tuple[str, str], ...] | None = None
+    graceful_shutdown: timedelta = timedelta(0)
 
     @property
     def region(self) -> str:

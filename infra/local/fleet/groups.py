@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from infra.local.fleet.fleet import Fleet, Vm
 from infra.local.fleet.lifecycle import AT_REST, GOING_TO_REST
@@ -18,7 +18,8 @@ class Group:
     """A group, the names of its members by zone, and the ids of those that were stopped through the group.
 
     One that `repairs` makes a VM again that was stopped behind its back; one that is `autoscaled` starts VMs again that
-    it was asked to stop.
+    it was asked to stop. A member is stopped `initial_delay` after it was created at the earliest, unless that is
+    forced, and after its connections were drained.
     """
 
     project_id: str
@@ -27,6 +28,8 @@ class Group:
     members: set[tuple[str, str]] = field(default_factory=set)
     repairs: bool = True
     autoscaled: bool = False
+    initial_delay: timedelta = timedelta(0)
+    draining: timedelta = timedelta(0)
     held: set[int] = field(default_factory=set)
 
     @property

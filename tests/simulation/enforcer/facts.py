@@ -13,7 +13,7 @@ from tests.simulation.enforcer.world import World
 HELD_BACK = timedelta(hours=24)
 """How long a VM whose stop failed may be left behind those not tried yet."""
 
-WAITING = timedelta(minutes=75)
+WAITING = timedelta(minutes=125)
 """How long an accepted stop may take until it is looked at for the last time."""
 
 PENDING = timedelta(hours=3)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from infra.local.emulators.faults import Rule
 from infra.local.emulators.operations import Effect, Operation, Task, endless, failure
@@ -42,21 +42,25 @@ def path(vm: Vm) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VmRequest:
-    """Who wants it, under which request id, for which group, and how much longer than usual it takes."""
+    """Who wants it, under which request id, for which group, how much longer than usual it takes, and how it stops."""
 
     user: str
     request_id: str = ""
     group: Group | None = None
     times: float = 1.0
+    graceful: bool = True
 
 
 def stop(state: CloudState, project: Project, vm: Vm, rules: Sequence[Rule], request: VmRequest) -> Operation:
     """Stop a VM; for one that is stopped, or about to be, there is nothing to do."""
     now = state.clock.now
-    task = replace(_task("stop", project, vm, request), lasts=STOPPING_TIME)
+    task = _task("stop", project, vm, request)
     if vm.status(now) in AT_REST | GOING_TO_REST:
         return state.operations.begin(task, now, at_once=True)
-    return _begin(state, replace(task, effect=_stopping(state, vm, now, request.group)), vm, rules, "STOPPING", request)
+    shutdown = vm.graceful_shutdown if request.graceful else timedelta(0)
+    effect = _stopping(state, vm, now + shutdown, request.group)
+    task = replace(task, lasts=shutdown + STOPPING_TIME, by_clock=bool(shutdown), effect=effect)
+    return _begin(state, task, vm, rules, "PENDING_STOP" if shutdown else "STOPPING", request)
 
 
 def start(state: CloudState, project: Project, vm: Vm, rules: Sequence[Rule], request: VmRequest) -> Operation:
@@ -94,7 +98,7 @@ def _begin(  # noqa: PLR0913, PLR0917 (all of it is what an operation needs)
         state.change([replace(vm, shown_status=status)])
         owner = state.groups.owner(state.fleet, vm)
         if owner is not None:
-            owner.hold(vm.instance_id, kept=status == "STOPPING" and request.group is owner)
+            owner.hold(vm.instance_id, kept=status in GOING_TO_REST and request.group is owner)
     return state.operations.begin(task, state.clock.now, times=request.times)
 
 

@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from starlette.routing import Route
 
 from infra.local.emulators.compute import effects, filters
 from infra.local.emulators.compute.access import REGION, ZONE, Access, known_region, known_zone, not_found
+from infra.local.emulators.compute.instance_actions import boolean
 from infra.local.emulators.compute.lists import LARGEST_PAGE, page_size, place, token
 from infra.local.emulators.compute.operations_api import once
 from infra.local.emulators.compute.resources import ROOT, fingerprint, pacific
@@ -104,17 +106,20 @@ class GroupsApi:
         body = call.json()
         if body.keys() - {"instances", "forceStop"} or not isinstance(body.get("forceStop", False), bool):
             raise ApiError(400, "Invalid JSON payload received: instances and forceStop were expected.")
-        return self._act(call, body, "stopInstances", frozenset({"RUNNING"}), self._stop_member)
+        call.only("requestId", "noGracefulShutdown")
+        forced, cut = bool(body.get("forceStop")), boolean(call, "noGracefulShutdown")
+        act = partial(self._stop_member, forced=forced, graceful=not cut)
+        return self._act(call, body, "stopInstances", frozenset({"RUNNING"}), act)
 
     def start(self, call: Call) -> bytes:
         """`startInstances`: members that are stopped run again."""
         body = call.json()
+        call.only("requestId")
         if body.keys() - {"instances"}:
             raise ApiError(400, "Invalid JSON payload received: instances were expected.")
         return self._act(call, body, "startInstances", AT_REST, self._start_member)
 
     def _act(self, call: Call, body: dict[str, Any], method: str, statuses: frozenset[str], act: Act) -> bytes:
-        call.only("requestId")
         project, group = self._group(call, "compute.instanceGroupManagers.update")
 
         def begin(request_id: str) -> Operation:
@@ -127,9 +132,21 @@ class GroupsApi:
 
         return once(self.state, call, project, (method, group.key, call.body), begin)
 
-    def _stop_member(self, group: Group, project: Project, vm: Vm) -> None:
-        rules = self._faults("instances.stop", vm)
-        effects.stop(self.state, project, vm, rules, _group_request(project, group))
+    def _stop_member(self, group: Group, project: Project, vm: Vm, *, forced: bool, graceful: bool) -> None:
+        """Stop a member, once its initial delay is over and its connections are drained."""
+        rules, now = self._faults("instances.stop", vm), self.state.clock.now
+        initial = timedelta(0) if forced else max(vm.created + group.initial_delay - now, timedelta(0))
+        request = replace(_group_request(project, group), graceful=graceful)
+
+        def stop() -> None:
+            present = self.state.fleet.by_id(vm.instance_id)
+            if present is not None and present.status(self.state.clock.now) == "RUNNING":
+                effects.stop(self.state, project, present, rules, request)
+
+        if initial + group.draining:
+            self.state.later.append((now + initial + group.draining, stop))
+        else:
+            stop()
 
     def _start_member(self, group: Group, project: Project, vm: Vm) -> None:
         rules = self._faults("instances.start", vm)
@@ -218,7 +235,10 @@ class GroupsApi:
             "targetSize": running,
             "targetStoppedSize": stopped,
             "targetSuspendedSize": 0,
-            "standbyPolicy": {"initialDelaySec": 0, "mode": "SCALE_OUT_POOL" if group.autoscaled else "MANUAL"},
+            "standbyPolicy": {
+                "initialDelaySec": int(group.initial_delay.total_seconds()),
+                "mode": "SCALE_OUT_POOL" if group.autoscaled else "MANUAL",
+            },
             "instanceLifecyclePolicy": {
                 "forceUpdateOnRepair": "NO",
                 "defaultActionOnFailure": "REPAIR" if group.repairs else "DO_NOTHING",

@@ -46,18 +46,18 @@ class InstanceActions:
 
     def stop(self, call: Call) -> bytes:
         """`instances.stop`; a VM with local SSD needs `discardLocalSsd`, whatever it says."""
-        call.only("discardLocalSsd", "requestId")
+        call.only("discardLocalSsd", "noGracefulShutdown", "requestId")
         project, vm = Access(self.state).instance(call, "compute.instances.stop")
-        discard = _boolean(call, "discardLocalSsd")
+        discard, cut = boolean(call, "discardLocalSsd"), boolean(call, "noGracefulShutdown")
 
         def begin(request_id: str) -> Operation:
             now = self.state.clock.now
             if discard is None and has_local_ssd(vm, now) and vm.status(now) not in AT_REST | GOING_TO_REST:
                 raise ApiError(400, LOCAL_SSD, "badRequest")
-            request = effects.VmRequest(effects.caller(project), request_id)
+            request = effects.VmRequest(effects.caller(project), request_id, graceful=not cut)
             return effects.stop(self.state, project, vm, call.faults, request)
 
-        return once(self.state, call, project, ("stop", vm.zone, vm.name, discard), begin)
+        return once(self.state, call, project, ("stop", vm.zone, vm.name, discard, cut), begin)
 
     def start(self, call: Call) -> bytes:
         """`instances.start`."""
@@ -114,7 +114,8 @@ class InstanceActions:
         )
 
 
-def _boolean(call: Call, name: str) -> bool | None:
+def boolean(call: Call, name: str) -> bool | None:
+    """Return a boolean of the query, None if it is not in it."""
     text = call.query.get(name)
     if text is not None and text.lower() not in ("true", "false"):
         raise ApiError(400, f"Invalid value for field '{name}': '{text}'. A boolean was expected.")

@@ -124,6 +124,9 @@ def _scheduling(vm: Vm) -> Json:
         scheduling["provisioningModel"] = vm.provisioning_model
     if vm.provisioning_model == "SPOT":
         scheduling["instanceTerminationAction"] = termination_action(vm)
+    if vm.graceful_shutdown:
+        seconds = int(vm.graceful_shutdown.total_seconds())
+        scheduling["gracefulShutdown"] = {"enabled": True, "maxDuration": {"seconds": str(seconds)}}
     return scheduling
 
 
