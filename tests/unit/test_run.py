@@ -20,7 +20,21 @@ from spotkeeper.tracking.run_summary import Completeness, Summary
 from spotkeeper.tracking.settings import TrackerSettings
 from spotkeeper.tracking.uptime import Uptime
 from tests.unit.sku_samples import CORE, RAM, priced
-from tests.unit.tracker_fakes import FAR_ZONE, HOME, HOURLY, LARGE, OTHER, RATES, START, Cloud, Vm, at
+from tests.unit.tracker_fakes import (
+    ASSET_HISTORY,
+    AUDIT_LOG,
+    FAR_ZONE,
+    HOME,
+    HOURLY,
+    LARGE,
+    OTHER,
+    RATES,
+    SMALL,
+    START,
+    Cloud,
+    Vm,
+    at,
+)
 
 PROJECTS = (HOME, OTHER)
 SEVEN = timedelta(minutes=7)
@@ -409,13 +423,13 @@ def test_an_hour_before_the_first_reading_is_priced_by_it_as_a_fallback() -> Non
 
 
 SHORT = Vm("short", runs=((at(0, 10), at(0, 30)),), deleted=at(0, 40), instance_id="77")
-UNTRACED = Vm("untraced", runs=((at(0, 10), at(0, 30)),), deleted=at(0, 40), in_asset_history=False, instance_id="78")
+UNTRACED = Vm("untraced", runs=((at(0, 10), at(0, 30)),), deleted=at(0, 40), histories=(AUDIT_LOG,), instance_id="78")
 
 
 def test_asset_history_that_fails_is_a_gap_until_it_identifies_the_vms_that_no_scan_saw() -> None:
     found = cloud()
     found.vms.append(SHORT)
-    fail(found, "denied", "assets", HOME)
+    fail(found, "denied", ASSET_HISTORY, HOME)
 
     disturbed = found.run(0)
     mend(found)
@@ -445,7 +459,140 @@ def test_what_asset_history_answered_is_not_asked_for_again() -> None:
     found.calls.clear()
 
     assert found.run(0, 0).unresolved == []
-    assert found.calls["assets"] == 0
+    assert found.calls[ASSET_HISTORY] == 0
+
+
+def short_lived(hour: int, *, count: int = 1, histories: tuple[str, ...] = (ASSET_HISTORY, AUDIT_LOG)) -> list[Vm]:
+    """Return VMs that ran for 20 minutes of an hour and were deleted before its end."""
+    run = at(hour, 10), at(hour, 30)
+    return [
+        Vm(f"short-{number}", runs=(run,), deleted=at(hour, 40), histories=histories, instance_id=f"{hour}-{number}")
+        for number in range(count)
+    ]
+
+
+def states(found: Cloud, hour: int) -> dict[str, tuple[Completeness, int]]:
+    """The state of each project in an hour, and how many instances are not identified."""
+    return {
+        project_id: (known.state, known.unresolved)
+        for (start, project_id), (known, _) in found.ledger.tables.project_hours.items()
+        if start == at(hour)
+    }
+
+
+def test_an_instance_that_a_history_learns_of_four_hours_late_has_its_row_then() -> None:
+    found = cloud(projects=(HOME,))
+    [vm] = short_lived(0)
+    found.vms.append(vm)
+    found.late_histories.add(ASSET_HISTORY)
+    waiting = [found.run(number) for number in range(4)]
+    before = states(found, 0)
+    found.late_histories.clear()
+
+    learned = found.run(4)
+    later = found.run(5)
+
+    assert [(run.complete, [each.key for each in run.unresolved]) for run in waiting] == [(True, [vm.key])] * 4
+    assert before == {HOME: (Completeness.PROVISIONAL, 1)}
+    assert [hour.hour for hour in learned.hours] == [at(0), at(3), at(4)]
+    assert costs(found)[START, vm.key].cost == (HOURLY / 3).quantize(Decimal("1e-9"))
+    assert states(found, 0) == {HOME: (Completeness.COMPLETE, 0)}
+    assert [hour.hour for hour in later.hours] == [at(4), at(5)]
+
+
+def test_an_instance_that_is_unknown_after_six_hours_is_a_final_gap_and_is_asked_for_no_more() -> None:
+    found = cloud(projects=(HOME,))
+    found.vms += short_lived(0, histories=())
+
+    runs = [found.run(number) for number in range(8)]
+
+    assert [run.hours[0].hour for run in runs] == [at(0)] * 7 + [at(6)]
+    assert [gaps(run) for run in runs] == [[]] * 6 + [[(ASSET_HISTORY, HOME)]] + [[]]
+    [gap] = runs[6].gaps
+    assert (gap.detail, gap.final) == ("not identified: 1 instances; no later run asks again", True)
+    assert states(found, 0) == {HOME: (Completeness.FINAL, 1)}
+    assert len(found.requested[ASSET_HISTORY]) == 7
+
+
+def test_runs_ask_no_longer_than_they_catch_up() -> None:
+    found = cloud(projects=(HOME,), catch_up_hours=2)
+    found.vms += short_lived(0, histories=())
+
+    runs = [found.run(number) for number in range(4)]
+
+    assert [gaps(run) for run in runs] == [[], [], [(ASSET_HISTORY, HOME)], []]
+    assert states(found, 0) == {HOME: (Completeness.FINAL, 1)}
+
+
+def test_hours_older_than_a_history_are_final_gaps_and_hide_no_younger_hour() -> None:
+    found = cloud(projects=(HOME,))
+    found.vms = [*short_lived(0), *short_lived(30)]
+    moment = at(1) + timedelta(days=35)
+
+    summary = found.run_at(moment, (at(0), at(30)))
+
+    assert [uptime.hour for uptime in summary.unresolved] == [at(0)]
+    assert [(gap.source, gap.detail, gap.final) for gap in summary.gaps] == [
+        (ASSET_HISTORY, "not identified: 1 instances; the hour is older than the source reaches", True)
+    ]
+    assert states(found, 0) == {HOME: (Completeness.FINAL, 1)}
+
+
+def test_a_second_history_identifies_what_the_first_does_not_know_or_reach() -> None:
+    found = cloud(projects=(HOME,))
+    found.settings = replace(found.settings, audit_log_history=True)
+    found.vms = [*short_lived(0), *short_lived(30, count=3), *short_lived(31, histories=(AUDIT_LOG,))]
+
+    summary = found.run_at(at(1) + timedelta(days=35), (at(0), at(30), at(31)))
+
+    assert (summary.unresolved, summary.gaps) == ([], [])
+    assert found.requested == {ASSET_HISTORY: [4], AUDIT_LOG: [2]}
+
+
+def test_a_history_that_fails_is_a_gap_of_its_project_and_the_next_one_is_still_asked() -> None:
+    found = cloud()
+    found.settings = replace(found.settings, audit_log_history=True)
+    near = short_lived(0)
+    far = [replace(vm, project_id=OTHER, instance_id="far") for vm in short_lived(0)]
+    found.vms += [*near, *far]
+    fail(found, "denied", ASSET_HISTORY, OTHER)
+
+    summary = found.run(0)
+
+    assert (summary.unresolved, gaps(summary)) == ([], [(ASSET_HISTORY, OTHER)])
+    assert {vm.key for vm in (*near, *far)} <= {key for _, key in costs(found)}
+
+
+def test_histories_are_asked_for_a_thousand_uptimes_at_once_and_not_after_the_deadline() -> None:
+    found = cloud(projects=(HOME,))
+    found.vms += short_lived(0, count=2500)
+    late = cloud(projects=(HOME,))
+    late.vms += short_lived(0, count=2500)
+    late.clock = [0, 0, 0, 0, READ_DEADLINE_SECONDS]
+
+    summary, cut_off = found.run(0), late.run(0)
+
+    assert (found.requested[ASSET_HISTORY], summary.unresolved) == ([1000, 1000, 500], [])
+    assert (late.requested[ASSET_HISTORY], len(cut_off.unresolved)) == ([1000], 1500)
+    assert gaps(cut_off) == [("time", HOME)]
+
+
+def test_what_a_history_said_of_an_instance_that_still_runs_prices_no_later_hour() -> None:
+    found = cloud(projects=(HOME,))
+    vm = Vm("fresh", zone=FAR_ZONE, runs=((at(0, 10), None),), instance_id="88")
+    found.vms.append(vm)
+    fail(found, "partial", "compute", HOME)
+    found.run(0)
+    mend(found)
+    found.vms[-1] = replace(vm, shape=LARGE)
+
+    found.run(1)
+
+    assert [costs(found)[at(hour), vm.key].instance.shape for hour in (0, 1)] == [SMALL, LARGE]
+    assert [each.instance.shape for each in found.ledger.tables.inventory if each.instance.key == vm.key] == [
+        SMALL,
+        LARGE,
+    ]
 
 
 def test_without_asset_history_a_vm_that_no_scan_saw_is_unresolved() -> None:

@@ -1,7 +1,7 @@
 """Google Cloud and the tables as the tracker sees them, in memory: a fleet with a past, and tables that keep state."""
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,7 @@ from tests.unit.tracker_ledger import FakeLedger
 START = datetime(2026, 7, 21, tzinfo=UTC)
 HOME, OTHER = "data-platform", "web-frontend"
 ZONE, FAR_ZONE = "us-central1-a", "us-central1-b"
+ASSET_HISTORY, AUDIT_LOG = "asset history", "audit log"
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
 SMALL = Shape("e2-standard-2", Decimal(2), Decimal(8))
 LARGE = Shape("e2-standard-4", Decimal(4), Decimal(16))
@@ -67,7 +68,7 @@ class Vm:
     labels: tuple[tuple[datetime, str], ...] = ()
     model: ProvisioningModel = ProvisioningModel.SPOT
     preempted: tuple[datetime, ...] = ()
-    in_asset_history: bool = True
+    histories: tuple[str, ...] = (ASSET_HISTORY, AUDIT_LOG)
     instance_id: str = field(default_factory=lambda: str(next(_IDS)))
 
     @property
@@ -110,7 +111,9 @@ class Cloud:
     series: list[Uptime] = field(default_factory=list)
     late_seconds: dict[tuple[datetime, InstanceKey], float] = field(default_factory=dict)
     """How many seconds of a VM's uptime in an hour Cloud Monitoring lacks so far."""
-    late_assets: bool = False
+    late_histories: set[str] = field(default_factory=set)
+    requested: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """How many uptimes each request to a history was about."""
     clock: Iterable[float] = ()
     published: list[Alert] = field(default_factory=list)
     metrics: list[tuple[Sequence[Spend], Sequence[HourRun], datetime]] = field(default_factory=list)
@@ -139,9 +142,17 @@ class Cloud:
             ledger=self.ledger,
             inventory=self.ledger,
             alerts=FakeAlerts(self),
-            histories=[FakeAssets(self)] if self.settings.asset_history else [],
+            histories=self._histories(),
             stopwatch=lambda: timedelta(seconds=next(shown)),
         )
+
+    def _histories(self) -> list["FakeHistory"]:
+        histories = []
+        if self.settings.asset_history:
+            histories.append(FakeHistory(self, ASSET_HISTORY, timedelta(days=35)))
+        if self.settings.audit_log_history:
+            histories.append(FakeHistory(self, AUDIT_LOG, timedelta(days=400)))
+        return histories
 
     def with_budgets(self, **amounts: str | Decimal) -> "Cloud":
         """Set budgets in USD by kind of period."""
@@ -225,26 +236,33 @@ class FakeCatalog:
 
 
 @dataclass(frozen=True, slots=True)
-class FakeAssets:
-    """Cloud Asset Inventory: every VM that ran, deleted or not, as it was in the hour asked about."""
+class FakeHistory:
+    """Cloud Asset Inventory or the audit log: VMs that ran, deleted or not, as they were in the hour asked about.
+
+    Like Cloud Asset Inventory it refuses a request for an hour that it keeps no longer.
+    """
 
     cloud: Cloud
-    name: str = "asset history"
-    retention: timedelta = timedelta(days=35)
+    name: str
+    retention: timedelta
 
     def observations(
         self, project_id: str, uptimes: Sequence[Uptime], now: datetime, report: Report
     ) -> Iterator[Observation]:
         """Yield what is on record of these instances."""
-        self.cloud.fail("assets", project_id)
-        if ("assets", project_id) in self.cloud.partial:
+        self.cloud.fail(self.name, project_id)
+        self.cloud.requested[self.name].append(len(uptimes))
+        if any(uptime.hour < now - self.retention for uptime in uptimes):
+            message = f"{self.name}: 400: the window begins too long ago"
+            raise UnavailableError(message)
+        if (self.name, project_id) in self.cloud.partial:
             report("Cloud Asset Inventory: a version cannot be read")
-        if self.cloud.late_assets:
+        if self.name in self.cloud.late_histories:
             return
-        for vm in self.cloud.vms:
-            for uptime in uptimes:
-                if uptime.key == vm.key and vm.in_asset_history:
-                    yield Observation(vm.instance(uptime.hour), uptime.hour, min(vm.deleted or now, now))
+        known = {vm.key: vm for vm in self.cloud.vms if self.name in vm.histories}
+        for uptime in uptimes:
+            if vm := known.get(uptime.key):
+                yield Observation(vm.instance(uptime.hour), uptime.hour, min(vm.deleted or now, now))
 
 
 @dataclass(frozen=True, slots=True)

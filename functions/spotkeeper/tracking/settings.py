@@ -63,7 +63,8 @@ class TrackerSettings:
     dataset: str = "cost_tracking"
     catch_up_hours: int = 48
     price_refresh_hours: int = 6
-    asset_history: bool = False
+    asset_history: bool = True
+    audit_log_history: bool = False
     custom_metrics: bool = True
     retry_timeout_seconds: int = 60
     clock: Clock = Clock.SYSTEM
@@ -82,7 +83,8 @@ class TrackerSettings:
             dataset=read_dataset(found),
             catch_up_hours=found.read("CATCH_UP_HOURS", from_text(integer(0, _MOST_CATCH_UP_HOURS)), 48),
             price_refresh_hours=found.read("PRICE_REFRESH_HOURS", from_text(integer(1, 168)), 6),
-            asset_history=found.read("ASSET_HISTORY", from_text(boolean), default=False),
+            asset_history=found.read("ASSET_HISTORY", from_text(boolean), default=True),
+            audit_log_history=found.read("AUDIT_LOG_HISTORY", from_text(boolean), default=False),
             custom_metrics=found.read("CUSTOM_METRICS", from_text(boolean), default=True),
             retry_timeout_seconds=read_retry_timeout_seconds(found),
             clock=read_clock(found, endpoints),
