@@ -90,7 +90,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "half a page": (b'{"skus": [', "{path} is not JSON: Expecting value: line 1 column 11 (char 10)"),
     "too deep": (b"[" * 200_000, "{path} is not JSON: "),
     "no JSON": (b"skuId,description", "{path} is not JSON: Expecting value: line 1 column 1 (char 0)"),
-    "no text": (b"\xff\xfe\x00", "{path} is not a text in UTF-8: invalid start byte at byte 0"),
+    "no text": (b"\xff\xfe\x00", "{path} is not UTF-8 text: invalid start byte at byte 0"),
     "half a gzip": (gzip.compress(json.dumps(SECOND).encode())[:-9], "{path} is not a whole gzip file: "),
     "other money": (
         json.dumps(SECOND).replace("USD", "EUR").encode(),

@@ -80,7 +80,7 @@ def test_without_a_project_one_is_asked_for(
     [
         ("check", "--at", "yesterday", "--at"),
         ("doctor", "--at", "now", "--at"),
-        ("doctor", "--region", "us_central", "'us_central' is no region such as us-central1"),
+        ("doctor", "--region", "us_central", "'us_central' is not a region such as us-central1"),
         ("report", "--days", "0", "'0' is not a number of days from 1 to 400"),
         ("report", "--days", "week", "'week' is not a number of days from 1 to 400"),
     ],

@@ -1,1 +1,1 @@
-"""The operator's command line, one module per command; like main.py, a place where everything is put together."""
+"""The command line, one module per command; each is a composition root, like main.py."""

@@ -34,7 +34,7 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class SavedPage:
-    """One answer of the API, or SKUs without one around them; `more` says that another page was to follow."""
+    """One response of the API, or bare SKUs; `more` says that another page follows."""
 
     skus: list[Any]
     more: bool = False
@@ -84,7 +84,7 @@ def _text(path: Path) -> str:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         message = f"{path} is not a whole gzip file: {error}"
     except UnicodeDecodeError as error:
-        message = f"{path} is not a text in UTF-8: {error.reason} at byte {error.start}"
+        message = f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
     raise RefusedRequestError(message)
 
 

@@ -12,14 +12,14 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "catalog-save",
         help="download the price catalog into a file",
-        description="Download the price catalog of Compute Engine into a file for --catalog, a page to a line.",
+        description="Download the price catalog of Compute Engine into a file for --catalog, one page per line.",
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="where to; gzipped when it ends in .gz")
+    parser.add_argument("file", metavar="FILE", type=Path, help="file to write; gzipped when its name ends in .gz")
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the file; it is there when all of the catalog is in it, or not at all."""
+    """Write the file, complete or not at all."""
     from spotkeeper.cli.catalog_files import write_file
 
     pages = write_file(arguments.file, live_catalog().pages_as_json())

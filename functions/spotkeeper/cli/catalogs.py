@@ -18,7 +18,7 @@ LIVE = "the Cloud Billing Catalog"
 
 
 def add_catalog_argument(parser: argparse.ArgumentParser) -> None:
-    """Let a command take --catalog FILE."""
+    """Add --catalog FILE."""
     parser.add_argument(
         "--catalog",
         metavar="FILE",
@@ -37,17 +37,17 @@ def read(path: Path | None) -> Catalog:
     if not catalog.complete:
         print(
             f"spotkeeper: warning: {path} is not the whole catalog: its last page says that another follows. "
-            "What lacks has no price, and a continent's price may stand for a region's own.",
+            "Missing SKUs have no price, and a continent's price may stand in for a region's.",
             file=sys.stderr,
         )
     return catalog
 
 
 def live_catalog() -> "BillingCatalog":
-    """Connect to the catalog where BILLING_ENDPOINT says, or else to Google's."""
+    """Connect to the catalog at BILLING_ENDPOINT, or to Google's."""
     from spotkeeper.gcp.billing_catalog import BillingCatalog
 
     names = ("BILLING_ENDPOINT", "RETRY_TIMEOUT_SECONDS", *RENAMED)
     relevant = {name: os.environ[name] for name in names if name in os.environ}
-    settings = TrackerSettings.from_mapping({"PROJECT_ID": "no-project", **relevant})  # the catalog is of no project
+    settings = TrackerSettings.from_mapping({"PROJECT_ID": "no-project", **relevant})  # any project
     return BillingCatalog(settings.endpoints.billing, timedelta(seconds=settings.retry_timeout_seconds))

@@ -1,7 +1,4 @@
-"""Files of the repository that are not deployed with the functions: the command line reads them where it is run from.
-
-The folder functions/ is all that a function is made of. `sql/` is beside it in a checkout.
-"""
+"""Files of the checkout that are not deployed: `sql/`, beside `functions/`."""
 
 from pathlib import Path
 

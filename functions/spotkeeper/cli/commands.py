@@ -1,4 +1,4 @@
-"""What a command of the command line is."""
+"""The interface of a command."""
 
 import argparse
 from typing import Protocol
@@ -14,5 +14,5 @@ class Command(Protocol):
         ...
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Do it and return the exit code: 0 done, 1 a finding, 2 it could not be done; imports what it needs itself."""
+        """Run the command and return the exit code: 0 success, 1 a finding, 2 failure. It imports on call."""
         ...

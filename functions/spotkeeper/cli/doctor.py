@@ -21,7 +21,7 @@ from spotkeeper.errors import SettingsError
 
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")
 _RETRY_TIMEOUT_SECONDS = "10"
-"""The default of RETRY_TIMEOUT_SECONDS here: a person waits."""
+"""The default of RETRY_TIMEOUT_SECONDS for an interactive command."""
 
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -98,7 +98,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _endpoint(variables: Mapping[str, str]) -> str | None:
-    """The address of all services but BigQuery: an emulator serves them at one address."""
+    """The address of an emulator that serves all services but BigQuery; None means Google's."""
     address = variables.get("PLATFORM_ENDPOINT", "").strip() or None
     if address and not re.fullmatch(r"(https?://)?[^/\s:]+(:\d+)?", address):
         message = f"PLATFORM_ENDPOINT is {address!r}, but must be an address such as http://127.0.0.1:9050"
@@ -108,6 +108,6 @@ def _endpoint(variables: Mapping[str, str]) -> str | None:
 
 def _region(value: str) -> str:
     if not _REGION.fullmatch(value):
-        message = f"{value!r} is no region such as us-central1"
+        message = f"{value!r} is not a region such as us-central1"
         raise argparse.ArgumentTypeError(message)
     return value

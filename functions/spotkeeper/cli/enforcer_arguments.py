@@ -29,7 +29,7 @@ def enforcer_settings() -> EnforcerSettings:
 
 
 def chosen_rule(settings: EnforcerSettings, budget_id: str | None) -> BudgetRule:
-    """Return the rule of the budget that is meant; raises RefusedRequestError naming those there are."""
+    """Return the rule of the chosen budget; raises RefusedRequestError naming the budgets of the policy."""
     budgets = settings.policy.budgets
     if budget_id is None and len(budgets) == 1:
         return next(iter(budgets.values()))
@@ -40,7 +40,7 @@ def chosen_rule(settings: EnforcerSettings, budget_id: str | None) -> BudgetRule
 
 
 def body(arguments: argparse.Namespace, rule: BudgetRule, at: datetime) -> bytes:
-    """Return a notification of these amounts in the present period of the budget."""
+    """Return a notification of these amounts in the current period of the budget."""
     fields = {
         "budgetDisplayName": "test from the command line",
         "costAmount": float(arguments.cost),

@@ -44,6 +44,6 @@ def _fail(message: str) -> int:
 
 
 def _reader_left() -> int:
-    """End quietly when what reads the output has gone, as `head` does; what Python writes at its end goes nowhere."""
+    """End quietly when the reader of the output has closed it, as `head` does; the last flush goes to /dev/null."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

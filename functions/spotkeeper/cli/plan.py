@@ -1,4 +1,4 @@
-"""`plan`: what the enforcer would stop now, and why; nothing is stopped and nothing recorded."""
+"""`plan`: which VMs would be stopped at a given spend; nothing is stopped or recorded."""
 
 import argparse
 import base64
@@ -28,8 +28,8 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "plan",
         help="which VMs would be stopped at a given spend",
-        description="Print the plan that the enforcer would make now, with the reason for every Spot VM, stopped or "
-        "spared. It reads the settings of the function from the environment, and stops and records nothing.",
+        description="Print the plan that the enforcer would make, with a reason for every Spot VM, stopped or spared. "
+        "Settings are those of the function, from the environment. Nothing is stopped or recorded.",
     )
     add_budget_arguments(parser)
     return parser
@@ -64,15 +64,15 @@ def plan_lines(delivery: Delivery, policy: Policy) -> Iterator[str]:
     if made is None:
         return
     yield (
-        f"The running Spot VMs cost {made.hourly_cost_usd:.4f} USD an hour"
-        f"{f' ({made.unpriced} without a known price)' if made.unpriced else ''}; "
-        f"the plan saves {made.hourly_savings:.4f}."
+        f"Running Spot VMs: {made.hourly_cost_usd:.4f} USD/h"
+        f"{f' ({made.unpriced} without a price)' if made.unpriced else ''}; "
+        f"the plan saves {made.hourly_savings:.4f} USD/h."
     )
     if delivery.blocker is not None:
         yield f"nothing can be stopped: {delivery.blocker}"
     yield from _unlabelled_line(delivery, policy)
     for gap in delivery.gaps:
-        yield f"not read: {gap}"
+        yield f"could not be read: {gap}"
     yield ""
     yield from aligned([_row("stop", each) for each in made.stops] + [_row("spare", each) for each in made.spared])
 
