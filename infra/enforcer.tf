@@ -31,6 +31,7 @@ locals {
 
   enforcer_settings = {
     DATASET               = var.dataset
+    DATASET_LOCATION      = google_bigquery_dataset.costs.location
     ENFORCEMENT_MODE      = var.enforcement_mode
     ENFORCEMENT_POLICY    = jsonencode(local.policy)
     PROJECT_ID            = var.project_id

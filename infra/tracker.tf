@@ -24,6 +24,7 @@ locals {
     CUSTOM_METRICS        = tostring(var.custom_metrics)
     DAILY_BUDGET_USD      = try(tostring(var.daily_budget_usd), null)
     DATASET               = var.dataset
+    DATASET_LOCATION      = google_bigquery_dataset.costs.location
     HOURLY_BUDGET_USD     = try(tostring(var.hourly_budget_usd), null)
     MONTHLY_BUDGET_USD    = try(tostring(var.monthly_budget_usd), null)
     PRICE_REFRESH_HOURS   = tostring(var.price_refresh_hours)

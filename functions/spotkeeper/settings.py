@@ -19,6 +19,7 @@ REMOVED = {
 }
 """Settings that exist no more, each with the reason."""
 
+_LOCATION = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,62}")
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
 _ENDPOINT = re.compile(r"(https?://)?(?P<host>[^/\s:]+)(:\d+)?")
 
@@ -63,6 +64,11 @@ def raise_problems(settings: Fields) -> None:
 def read_dataset(settings: Fields) -> str:
     """Return the BigQuery dataset."""
     return settings.read("DATASET", matching(_DATASET, "letters, digits and underscores"), "cost_tracking")
+
+
+def read_dataset_location(settings: Fields) -> str | None:
+    """Return where the dataset lies, such as `us-central1` or `EU`; None when BigQuery is to be asked."""
+    return settings.read("DATASET_LOCATION", matching(_LOCATION, "a location such as us-central1 or EU"), None)
 
 
 def read_retry_timeout_seconds(settings: Fields) -> int:

@@ -86,6 +86,7 @@ run "the_least_that_can_be_set" {
       CATCH_UP_HOURS        = "48"
       CUSTOM_METRICS        = "true"
       DATASET               = "cost_tracking"
+      DATASET_LOCATION      = "us-central1"
       PRICE_REFRESH_HOURS   = "6"
       PROJECTS              = "home-project-1"
       PROJECT_ID            = "home-project-1"
@@ -97,6 +98,7 @@ run "the_least_that_can_be_set" {
   assert {
     condition = google_cloudfunctions2_function.enforcer.service_config[0].environment_variables == tomap({
       DATASET               = "cost_tracking"
+      DATASET_LOCATION      = "us-central1"
       ENFORCEMENT_MODE      = "dry_run"
       ENFORCEMENT_POLICY    = "{\"budgets\":{\"spotkeeper\":{\"projects\":[\"home-project-1\"]}}}"
       PROJECT_ID            = "home-project-1"

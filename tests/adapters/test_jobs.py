@@ -1,15 +1,24 @@
-"""BigQuery jobs: what becomes of one whose response was lost."""
+"""BigQuery jobs: what becomes of one whose response was lost, and where jobs run."""
 
 import gzip
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
+import pytest
 from google.cloud import bigquery
 
+from infra.local.bigquery.location import LOCATION
 from infra.local.stack.stack import HOME_PROJECT, Stack
+from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.jobs import Jobs
+from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
+from spotkeeper.periods import PeriodKind, budget_periods
+from spotkeeper.tracking.settings import Budgets
 from tests.adapters.conftest import new_dataset
 
+NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
+DAY = next(period for period in budget_periods(NOON) if period.kind is PeriodKind.DAY)
 SCHEMA = [bigquery.SchemaField("name", "STRING")]
 
 
@@ -22,3 +31,21 @@ def test_a_load_that_is_repeated_under_its_id_is_the_load_that_was_made(stack: S
         [row] = stack.client().query(f"SELECT name FROM `{HOME_PROJECT}.{dataset}.staging`").result()
 
     assert row.name == "first"
+
+
+def test_a_job_runs_where_the_dataset_lies_and_a_wrong_location_is_named(stack: Stack) -> None:
+    budget = Budgets(amounts_usd={PeriodKind.DAY: Decimal(7)})
+    with new_dataset(stack, "located") as dataset:
+        for location in (None, LOCATION):
+            jobs = Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(0), location)
+            with TrackerTables(jobs).stage("r1", NOON) as stage:
+                [spend] = stage.commit([NOON], [DAY])
+                stage.close({}, [], budget)
+            assert spend.cost_usd == 0
+        lost = Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(0), "EU")
+        with TrackerTables(lost).stage("r2", NOON) as stage, pytest.raises(UnavailableError, match="in location EU"):
+            stage.commit([NOON], [DAY])
+
+        [row] = stack.client().query(f"SELECT budget FROM `{HOME_PROJECT}.{dataset}.budgets`").result()
+
+    assert row.budget == 7

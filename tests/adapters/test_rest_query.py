@@ -122,6 +122,36 @@ def test_a_statement_that_goes_on_is_waited_for_where_it_runs(server: Server) ->
     assert parse_qs(address.query)["location"] == ["EU"]
 
 
+def test_a_repeated_request_has_the_id_of_the_first_and_another_statement_a_new_one(server: Server) -> None:
+    server.asked.clear()
+    server.run((503, b"{}"), DONE)
+    server.run(DONE)
+
+    first, repeated, other = (body["requestId"] for _, _, body in server.asked)
+    assert first == repeated != other
+
+
+def test_a_dataset_that_lies_elsewhere_is_asked_for_its_location_once(server: Server) -> None:
+    elsewhere = json.dumps({"error": {"message": "Dataset home:costs was not found in location US"}}).encode()
+    server.answers = [(404, elsewhere), (200, b'{"location": "asia-east1"}'), DONE, DONE]
+    query = RestQuery("home", "costs", server.address, NO_RETRY)
+
+    for _ in range(2):
+        query.run("notification", parameters=[])
+
+    assert [(method, path.rpartition("/")[2]) for method, path, _ in server.asked] == [
+        ("POST", "queries"),
+        ("GET", "costs"),
+        ("POST", "queries"),
+        ("POST", "queries"),
+    ]
+    assert [body.get("location") for method, _, body in server.asked if method == "POST"] == [
+        None,
+        "asia-east1",
+        "asia-east1",
+    ]
+
+
 @pytest.mark.parametrize(
     "passing",
     [

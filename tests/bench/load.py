@@ -16,6 +16,7 @@ from typing import Any
 
 from google.cloud import bigquery
 
+from infra.local.bigquery.location import LOCATION
 from infra.local.bigquery.tables import create_dataset, local_client
 from infra.local.stack.processes import Processes
 from infra.local.stack.stack import SCHEDULE_HEADER
@@ -97,6 +98,7 @@ def load(vms: int, projects: int = 1, *, copies: bool = False) -> Iterator[Load]
             "PROJECT_ID": PROJECT,
             "PROJECTS": ",".join(f"load-{number:03}" for number in range(projects)),
             "DATASET": DATASET,
+            "DATASET_LOCATION": LOCATION,
             "CLOCK": "schedule",
             "DAILY_BUDGET_USD": "1000000000",
             "BIGQUERY_ENDPOINT": warehouse,

@@ -40,6 +40,7 @@ def test_the_settings_of_the_tracker_are_those_of_its_page() -> None:
         "PROJECT_ID": "required",
         "PROJECTS": "PROJECT_ID",
         "DATASET": settings.dataset,
+        "DATASET_LOCATION": written(settings.dataset_location),
         "ALERT_THRESHOLDS": ",".join(map(str, budgets.thresholds)),
         "BUDGET_TOPIC": written(budgets.topic),
         "BUDGET_ID": budgets.budget_id,
@@ -64,11 +65,13 @@ def test_the_settings_of_the_enforcer_are_those_of_its_page() -> None:
     assert table("enforcer.md", "variable") == {
         **dict.fromkeys(required, "required"),
         "DATASET": settings.dataset,
+        "DATASET_LOCATION": written(settings.dataset_location),
         "RETRY_TIMEOUT_SECONDS": written(settings.retry_timeout_seconds),
     }
     assert {name for name in read_by(EnforcerSettings) if name not in LOCAL_ONLY} == {
         *required,
         "DATASET",
+        "DATASET_LOCATION",
         "RETRY_TIMEOUT_SECONDS",
     }
 

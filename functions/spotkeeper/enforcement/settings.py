@@ -11,6 +11,7 @@ from spotkeeper.settings import (
     raise_problems,
     read_clock,
     read_dataset,
+    read_dataset_location,
     read_endpoints,
     read_retry_timeout_seconds,
     setting_fields,
@@ -33,6 +34,7 @@ class EnforcerSettings:
     mode: Mode
     policy: Policy
     dataset: str = "cost_tracking"
+    dataset_location: str | None = None
     retry_timeout_seconds: int = 60
     clock: Clock = Clock.SYSTEM
     endpoints: Endpoints = field(default_factory=Endpoints)
@@ -47,6 +49,7 @@ class EnforcerSettings:
             mode=found.required("ENFORCEMENT_MODE", choice(Mode), Mode.DRY_RUN),
             policy=found.required("ENFORCEMENT_POLICY", lambda text: Policy.from_json(str(text)), Policy({})),
             dataset=read_dataset(found),
+            dataset_location=read_dataset_location(found),
             retry_timeout_seconds=read_retry_timeout_seconds(found),
             clock=read_clock(found, endpoints),
             endpoints=endpoints,

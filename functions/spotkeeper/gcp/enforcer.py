@@ -56,7 +56,10 @@ def enforcement_records(settings: EnforcerSettings) -> "EnforcementRecords":
     from spotkeeper.gcp.bigquery.jobs import Jobs  # noqa: PLC0415 (see above)
 
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
-    return EnforcementRecords(Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout))
+    bigquery = settings.endpoints.bigquery
+    return EnforcementRecords(
+        Jobs(settings.project_id, settings.dataset, bigquery, retry_timeout, settings.dataset_location)
+    )
 
 
 class _RecordsWhenNeeded:
@@ -91,8 +94,9 @@ class _RecordsWhenNeeded:
     def _deliveries(self) -> DeliveryRecords:
         settings = self._settings
         retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+        bigquery = settings.endpoints.bigquery
         return DeliveryRecords(
-            RestQuery(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
+            RestQuery(settings.project_id, settings.dataset, bigquery, retry_timeout, settings.dataset_location)
         )
 
     @cached_property

@@ -31,7 +31,9 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     metrics = metric_client(endpoints.monitoring)
     instances = ComputeInstances(endpoints.compute, retry_timeout)
-    tables = TrackerTables(Jobs(settings.project_id, settings.dataset, endpoints.bigquery, retry_timeout))
+    tables = TrackerTables(
+        Jobs(settings.project_id, settings.dataset, endpoints.bigquery, retry_timeout, settings.dataset_location)
+    )
     return Ports(
         uptime=MonitoringUptime(metrics, retry_timeout),
         instances=instances,

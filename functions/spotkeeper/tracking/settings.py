@@ -12,6 +12,7 @@ from spotkeeper.settings import (
     raise_problems,
     read_clock,
     read_dataset,
+    read_dataset_location,
     read_endpoints,
     read_retry_timeout_seconds,
     setting_fields,
@@ -61,6 +62,7 @@ class TrackerSettings:
     project_id: str
     projects: tuple[str, ...]
     dataset: str = "cost_tracking"
+    dataset_location: str | None = None
     catch_up_hours: int = 48
     price_refresh_hours: int = 6
     asset_history: bool = True
@@ -81,6 +83,7 @@ class TrackerSettings:
             project_id=home,
             projects=found.read("PROJECTS", _projects, (home,)),
             dataset=read_dataset(found),
+            dataset_location=read_dataset_location(found),
             catch_up_hours=found.read("CATCH_UP_HOURS", from_text(integer(0, _MOST_CATCH_UP_HOURS)), 48),
             price_refresh_hours=found.read("PRICE_REFRESH_HOURS", from_text(integer(1, 168)), 6),
             asset_history=found.read("ASSET_HISTORY", from_text(boolean), default=True),

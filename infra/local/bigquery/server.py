@@ -1,4 +1,4 @@
-"""BigQuery on this machine: the package local-bigquery, with the changes that `patches` lists."""
+"""BigQuery on this machine: the package local-bigquery, with the changes that `patches` lists, in one region."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from local_bigquery.engine import database
 from local_bigquery.settings import settings
 
 from infra.local.bigquery import patches
+from infra.local.bigquery.location import Regional
 from infra.local.emulators.sockets import listening
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     sys.stdout.write(json.dumps({"bigquery": address}) + "\n")
     sys.stdout.flush()
     level = "info" if arguments.access_log else "warning"
-    server = uvicorn.Server(uvicorn.Config(app, log_level=level, access_log=arguments.access_log))
+    server = uvicorn.Server(uvicorn.Config(Regional(app), log_level=level, access_log=arguments.access_log))
     server.run(sockets=[listener])
 
 

@@ -8,13 +8,18 @@ from pathlib import Path
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
+from infra.local.bigquery.location import LOCATION
+
 SQL = Path(__file__).parents[3] / "sql"
 
 
 def local_client(endpoint: str, project_id: str) -> bigquery.Client:
     """Return a client of a BigQuery on this machine."""
     return bigquery.Client(
-        project=project_id, credentials=AnonymousCredentials(), client_options={"api_endpoint": endpoint}
+        project=project_id,
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": endpoint},
+        location=LOCATION,
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from google.cloud.bigquery import Client
 
+from infra.local.bigquery.location import LOCATION
 from infra.local.bigquery.tables import create_dataset, local_client
 from infra.local.fleet.scenario import PROJECTS
 from infra.local.stack.processes import Processes, free_port
@@ -193,6 +194,7 @@ def _settings(
         "PROJECT_ID": HOME_PROJECT,
         "PROJECTS": ",".join(project.project_id for project in PROJECTS),
         "DATASET": DATASET,
+        "DATASET_LOCATION": LOCATION,
         "CLOCK": "schedule",
         "DAILY_BUDGET_USD": "250",
         "MONTHLY_BUDGET_USD": "500",

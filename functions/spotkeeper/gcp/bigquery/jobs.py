@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
-from google.api_core.exceptions import BadRequest, Conflict
+from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, SchemaField
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from google.cloud.bigquery.table import RowIterator
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.bigquery.rest_query import statement_text
+from spotkeeper.gcp.bigquery.rest_query import WRONG_LOCATION, statement_text
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 from spotkeeper.gcp.http_calls import PageTokens
 
@@ -28,9 +28,20 @@ type Parameter = ScalarQueryParameter | ArrayQueryParameter
 
 
 class Jobs:
-    """Runs jobs in one dataset; every verb raises UnavailableError."""
+    """Runs jobs in one dataset, at its location; every verb raises UnavailableError.
 
-    def __init__(self, project_id: str, dataset: str, endpoint: str | None, retry_timeout: timedelta) -> None:
+    Without a location BigQuery chooses one, and is asked for that of the dataset when it chose wrong.
+    """
+
+    def __init__(
+        self,
+        project_id: str,
+        dataset: str,
+        endpoint: str | None,
+        retry_timeout: timedelta,
+        location: str | None = None,
+    ) -> None:
+        self._location = location
         self._client = bigquery.Client(
             project=project_id, credentials=credentials(endpoint), client_options=client_options(endpoint)
         )
@@ -87,6 +98,7 @@ class Jobs:
         )
         with translate_errors("BigQuery"):
             self._client.create_table(new, exists_ok=True, retry=self._retry, timeout=TIMEOUT)
+            self._location = self._location or self._find_location()
             try:
                 job: Any = self._client.load_table_from_file(
                     lines,
@@ -94,12 +106,13 @@ class Jobs:
                     rewind=True,
                     num_retries=UPLOAD_RETRIES,
                     job_id=f"load_{table}",
+                    location=self._location,
                     job_config=configuration,
                     timeout=TIMEOUT,
                 )
             except Conflict:
                 # The response to an earlier attempt was lost: the job that it started is this one.
-                job = self._client.get_job(f"load_{table}", retry=self._retry, timeout=TIMEOUT)
+                job = self._client.get_job(f"load_{table}", location=self._location, retry=self._retry, timeout=TIMEOUT)
             job.result(retry=self._retry, timeout=JOB_SECONDS)
 
     def drop(self, table: str) -> None:
@@ -108,12 +121,30 @@ class Jobs:
             self._client.delete_table(self._dataset.table(table), not_found_ok=True, retry=self._retry, timeout=TIMEOUT)
 
     def _run(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
+        try:
+            return self._run_there(statement, parameters)
+        except NotFound as error:
+            if self._location or WRONG_LOCATION not in str(error):
+                raise
+            self._location = self._find_location()
+            return self._run_there(statement, parameters)
+
+    def _run_there(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
         configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=list(parameters))
         # With a job_retry, query() would try for ten minutes to reach BigQuery, whatever it and retry say.
         job = self._client.query(
-            statement, job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT
+            statement,
+            job_config=configuration,
+            location=self._location,
+            retry=self._retry,
+            job_retry=None,
+            timeout=TIMEOUT,
         )
         return job.result(retry=self._retry, job_retry=self._job_retry, timeout=JOB_SECONDS)
+
+    def _find_location(self) -> str:
+        location: str = self._client.get_dataset(self._dataset, retry=self._retry, timeout=TIMEOUT).location
+        return location
 
 
 def _all_rows(rows: RowIterator) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query
 """
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.http_calls import HttpCalls
+from spotkeeper.gcp.http_calls import CallError, HttpCalls
 from spotkeeper.periods import rfc3339
 
 HOST = "bigquery.googleapis.com"
@@ -19,6 +20,9 @@ _WAIT_MILLISECONDS = 50_000
 """How long one call waits for the end of the statement: less than an attempt may take."""
 
 _MOST_WAITS = 6
+
+WRONG_LOCATION = "was not found in location"
+"""What the error says when BigQuery looked for a dataset in another place than where it lies."""
 
 
 class Scalar(NamedTuple):
@@ -30,17 +34,30 @@ class Scalar(NamedTuple):
 
 
 class RestQuery:
-    """Runs statements in one dataset; raises UnavailableError."""
+    """Runs statements in one dataset, at its location; raises UnavailableError.
 
-    def __init__(self, project_id: str, dataset: str, endpoint: str | None, retry_timeout: timedelta) -> None:
+    Without a location BigQuery chooses one, and is asked for that of the dataset when it chose wrong.
+    """
+
+    def __init__(
+        self,
+        project_id: str,
+        dataset: str,
+        endpoint: str | None,
+        retry_timeout: timedelta,
+        location: str | None = None,
+    ) -> None:
+        self._location = location
         self._calls = HttpCalls("BigQuery", HOST, endpoint, retry_timeout)
-        self._queries = f"/bigquery/v2/projects/{project_id}/queries"
+        self._project = f"/bigquery/v2/projects/{project_id}"
+        self._queries = f"{self._project}/queries"
         self._dataset = {"projectId": project_id, "datasetId": dataset}
 
     def run(self, *statements: str, parameters: Sequence[Scalar]) -> str | None:
         """Run statements of this package to their end, as one, and return the first value of the last one's first row.
 
-        None if BigQuery returns no row. The statements may run twice when a call is tried again.
+        None if BigQuery returns no row. The statements run once: a repeated call has the id of the first, which
+        BigQuery knows for 15 minutes, far longer than calls are repeated.
         """
         statement = " and ".join(statements)
         body = {
@@ -51,7 +68,7 @@ class RestQuery:
             "defaultDataset": self._dataset,
             "timeoutMs": _WAIT_MILLISECONDS,
         }
-        answer = self._calls.call("POST", self._queries, body=body)
+        answer = self._start(body)
         for _ in range(_MOST_WAITS):
             if answer.get("jobComplete"):
                 return _first_value(answer)
@@ -62,6 +79,20 @@ class RestQuery:
             answer = self._calls.call("GET", f"{self._queries}/{job['jobId']}", query=where)
         message = f"BigQuery: the statement {statement} has not ended: {str(answer)[:200]}"
         raise UnavailableError(message)
+
+    def _start(self, body: Mapping[str, object]) -> dict[str, Any]:
+        try:
+            return self._start_there(body)
+        except CallError as error:
+            if self._location or WRONG_LOCATION not in str(error):
+                raise
+        dataset = self._calls.call("GET", f"{self._project}/datasets/{self._dataset['datasetId']}")
+        self._location = str(dataset.get("location", ""))
+        return self._start_there(body)
+
+    def _start_there(self, body: Mapping[str, object]) -> dict[str, Any]:
+        location = {"location": self._location} if self._location else {}
+        return self._calls.call("POST", self._queries, body={**body, **location, "requestId": uuid.uuid4().hex})
 
 
 def _first_value(answer: Mapping[str, Any]) -> str | None:
