@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from google.cloud import bigquery
 
-from infra.local.bigquery.location import LOCATION
+from infra.local.bigquery.job_requests import LOCATION
 from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.jobs import Jobs

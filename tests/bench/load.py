@@ -16,7 +16,7 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from infra.local.bigquery.location import LOCATION
+from infra.local.bigquery.job_requests import LOCATION
 from infra.local.bigquery.tables import create_dataset, local_client
 from infra.local.stack.processes import Processes
 from infra.local.stack.stack import SCHEDULE_HEADER

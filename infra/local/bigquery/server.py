@@ -10,7 +10,7 @@ from local_bigquery.engine import database
 from local_bigquery.settings import settings
 
 from infra.local.bigquery import patches
-from infra.local.bigquery.location import Regional
+from infra.local.bigquery.job_requests import Regional
 from infra.local.emulators.sockets import listening
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from infra.local.bigquery.location import LOCATION
+from infra.local.bigquery.job_requests import LOCATION
 
 SQL = Path(__file__).parents[3] / "sql"
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from google.cloud.bigquery import Client
 
-from infra.local.bigquery.location import LOCATION
+from infra.local.bigquery.job_requests import LOCATION
 from infra.local.bigquery.tables import create_dataset, local_client
 from infra.local.fleet.scenario import PROJECTS
 from infra.local.stack.processes import Processes, free_port

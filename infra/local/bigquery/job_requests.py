@@ -1,4 +1,6 @@
-"""Jobs have a location: what BigQuery refuses when a request does not say where its dataset lies, or says it wrong.
+"""What BigQuery does with requests for jobs, and the package local-bigquery does not: locations and request ids.
+
+A query that is sent again with its request id runs once, and the second answer is that of the first.
 
 A job is found only at its location, outside the US and EU multi-regions: https://cloud.google.com/bigquery/docs/locations
 A script whose tables are named through the default dataset only is sent to the US; so it is here, where nothing lies.
@@ -26,6 +28,7 @@ class Regional:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._request_ids: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -39,9 +42,14 @@ class Regional:
             return
         if (jobs := _JOBS.fullmatch(path)) and method == "POST":
             body = await _read(receive)
-            if wrong := _wrong_location(_first_object(body)):
+            request = _first_object(body)
+            if wrong := _wrong_location(request):
                 await _refuse(send, f"Not found: Dataset {jobs['project']} was not found in location {wrong}")
                 return
+            if (request_id := str(request.get("requestId", ""))) in self._request_ids:
+                scope = _results_of(scope, request_id)
+            elif request_id:
+                self._request_ids.add(request_id)
             await self._app(scope, _again(body, receive), _translated(send))
             return
         await self._app(scope, receive, _translated(send))
@@ -69,6 +77,12 @@ def _first_object(body: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _results_of(scope: Scope, request_id: str) -> Scope:
+    """Return the request for the results of a query, which the package runs under its request id."""
+    path = f"{scope['path']}/{request_id}"
+    return {**scope, "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
 
 
 async def _read(receive: Receive) -> bytes:
