@@ -3,7 +3,7 @@
 https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query
 """
 
-import uuid
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -92,7 +92,7 @@ class RestQuery:
 
     def _start_there(self, body: Mapping[str, object]) -> dict[str, Any]:
         location = {"location": self._location} if self._location else {}
-        return self._calls.call("POST", self._queries, body={**body, **location, "requestId": uuid.uuid4().hex})
+        return self._calls.call("POST", self._queries, body={**body, **location, "requestId": os.urandom(16).hex()})
 
 
 def _first_value(answer: Mapping[str, Any]) -> str | None:
