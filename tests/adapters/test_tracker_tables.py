@@ -78,7 +78,15 @@ def preemption(one: Instance, moment: datetime, operation: str) -> Preemption:
 
 
 def hour_run(run_id: str, hour: datetime, *gaps: Gap, projects: frozenset[str] = frozenset({HOME_PROJECT})) -> HourRun:
-    run = HourRun(run_id, hour, hour + HOUR, hour == at(0), at(0, 30), projects, gaps=list(gaps))
+    run = HourRun(
+        run_id,
+        hour,
+        hour + HOUR,
+        provisional=hour == at(0),
+        prices_as_of=at(0, 30),
+        projects=projects,
+        gaps=list(gaps),
+    )
     run.unresolved.append(Uptime(UNKNOWN.key, "stranger", hour, 60.0))
     run.duration = timedelta(seconds=1.5)
     return run
