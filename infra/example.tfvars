@@ -78,6 +78,7 @@ labels               = { app = "spotkeeper" }
 # How both functions work.
 catch_up_hours        = 48
 price_refresh_hours   = 6
-asset_history         = false
+asset_history         = true
+audit_log_history     = false
 custom_metrics        = true
 retry_timeout_seconds = 60

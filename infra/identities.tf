@@ -11,6 +11,11 @@ locals {
   # The enforcer may act only in projects that its policy names.
   enforced_projects = toset(flatten([for rule in values(var.enforcement_policy.budgets) : rule.projects]))
 
+  history_rights = concat(
+    var.asset_history ? local.asset_history_permissions : [],
+    var.audit_log_history ? local.audit_log_permissions : [],
+  )
+
   guests_are_warned       = coalesce(var.enforcement_policy.grace_seconds, 0) > 0
   instances_are_restarted = coalesce(var.enforcement_policy.restart, false)
 }
@@ -61,7 +66,7 @@ resource "google_project_iam_custom_role" "tracker_instances" {
   role_id     = "spotkeeperTrackerInstances"
   title       = "spotkeeper: read uptime and instances"
   description = "What track_spot_costs calls in a project whose VMs it tracks."
-  permissions = concat(local.tracker_instance_permissions, var.asset_history ? local.asset_history_permissions : [])
+  permissions = concat(local.tracker_instance_permissions, local.history_rights)
   depends_on  = [google_project_service.used]
 }
 
@@ -80,7 +85,7 @@ resource "google_organization_iam_custom_role" "tracker_instances" {
   role_id     = "spotkeeperTrackerInstances"
   title       = "spotkeeper: read uptime and instances"
   description = "What track_spot_costs calls in the projects of a folder whose VMs it tracks."
-  permissions = concat(local.tracker_instance_permissions, var.asset_history ? local.asset_history_permissions : [])
+  permissions = concat(local.tracker_instance_permissions, local.history_rights)
 }
 
 resource "google_folder_iam_member" "tracker_instances" {

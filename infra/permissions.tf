@@ -7,7 +7,13 @@ locals {
     "compute.machineTypes.get",
     "monitoring.timeSeries.list",
   ]
+
+  # Wide: it lets read the state and history of every resource in the project, and there is no permission for VMs alone.
   asset_history_permissions = ["cloudasset.assets.exportResource"]
+
+  # Wide: it lets read every log of the project except data access logs. The role Logs Viewer holds more: sinks,
+  # exclusions, views. https://cloud.google.com/logging/docs/access-control
+  audit_log_permissions = ["logging.logEntries.list"]
 
   # A member of a managed instance group is stopped through its group.
   enforcer_instance_permissions = [

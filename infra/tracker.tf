@@ -16,6 +16,7 @@ locals {
   tracker_settings = {
     ALERT_THRESHOLDS      = join(",", distinct(concat(var.alert_thresholds, local.tracker_stop_thresholds)))
     ASSET_HISTORY         = tostring(var.asset_history)
+    AUDIT_LOG_HISTORY     = tostring(var.audit_log_history)
     BILLING_ACCOUNT_ID    = var.billing_account_id
     BUDGET_DISPLAY_NAME   = var.budget_display_name
     BUDGET_ID             = var.budget_id

@@ -30,7 +30,13 @@ variable "analysts" {
 }
 
 variable "asset_history" {
-  description = "Whether the tracker asks Cloud Asset Inventory for VMs that started and ended between two scans."
+  description = "Whether the tracker asks Cloud Asset Inventory for VMs that started and ended between two scans. It needs a wide permission; without it most VMs that live less than an hour have no cost."
+  type        = bool
+  default     = true
+}
+
+variable "audit_log_history" {
+  description = "Whether the tracker asks the audit log for VMs that Cloud Asset Inventory does not know yet. It lets the tracker read the logs of each project."
   type        = bool
   default     = false
 }

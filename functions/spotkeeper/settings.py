@@ -41,6 +41,7 @@ class Endpoints:
     monitoring: str | None = None
     billing: str | None = None
     assets: str | None = None
+    logging: str | None = None
     resource_manager: str | None = None
 
     def addresses(self) -> Mapping[str, str]:
@@ -85,6 +86,7 @@ def read_endpoints(settings: Fields) -> Endpoints:
         monitoring=settings.read("MONITORING_ENDPOINT", address, None),
         billing=settings.read("BILLING_ENDPOINT", address, None),
         assets=settings.read("ASSETS_ENDPOINT", address, None),
+        logging=settings.read("LOGGING_ENDPOINT", address, None),
         resource_manager=settings.read("RESOURCE_MANAGER_ENDPOINT", address, None),
     )
 

@@ -79,7 +79,8 @@ run "the_least_that_can_be_set" {
   assert {
     condition = google_cloudfunctions2_function.tracker.service_config[0].environment_variables == tomap({
       ALERT_THRESHOLDS      = "0.5,0.8,1"
-      ASSET_HISTORY         = "false"
+      ASSET_HISTORY         = "true"
+      AUDIT_LOG_HISTORY     = "false"
       BUDGET_DISPLAY_NAME   = "spotkeeper"
       BUDGET_ID             = "spotkeeper"
       BUDGET_TOPIC          = google_pubsub_topic.budget.id
@@ -249,9 +250,11 @@ run "the_least_that_can_be_set" {
     condition = alltrue([
       !contains(google_project_iam_custom_role.enforcer_instances["home-project-1"].permissions, "compute.instances.setMetadata"),
       !contains(google_project_iam_custom_role.enforcer_instances["home-project-1"].permissions, "compute.instances.start"),
-      !contains(google_project_iam_custom_role.tracker_instances["home-project-1"].permissions, "cloudasset.assets.exportResource"),
+      !contains(google_project_iam_custom_role.tracker_instances["home-project-1"].permissions, "logging.logEntries.list"),
+      contains(google_project_iam_custom_role.tracker_instances["home-project-1"].permissions, "cloudasset.assets.exportResource"),
+      contains(keys(google_project_service.used), "cloudasset.googleapis.com"),
     ])
-    error_message = "A permission that only an option needs is not given without it."
+    error_message = "A permission that only an option needs is given with it alone; asset history is on by default."
   }
 }
 
@@ -287,7 +290,8 @@ run "everything_at_once" {
     hourly_budget_usd     = 2.5
     daily_budget_usd      = 60
     monthly_budget_usd    = 1500
-    asset_history         = true
+    asset_history         = false
+    audit_log_history     = true
     billing_export_table  = "billing-project.export.gcp_billing_export_resource_v1_012345_6789AB_CDEF01"
     notification_emails   = ["oncall@example.com", "team@example.com"]
     slack_channel         = "#cloud-costs"
@@ -361,7 +365,8 @@ run "everything_at_once" {
       google_project_iam_member.tracker_instances["vm-project-1"].member == google_service_account.tracker.member,
       contains(google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions, "compute.instances.setMetadata"),
       contains(google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions, "compute.instances.start"),
-      contains(google_project_iam_custom_role.tracker_instances["vm-project-1"].permissions, "cloudasset.assets.exportResource"),
+      contains(google_project_iam_custom_role.tracker_instances["vm-project-1"].permissions, "logging.logEntries.list"),
+      !contains(google_project_iam_custom_role.tracker_instances["vm-project-1"].permissions, "cloudasset.assets.exportResource"),
     ])
     error_message = "Rights are given where the VMs are: reading where they are tracked, stopping where the policy says so."
   }
@@ -383,7 +388,7 @@ run "everything_at_once" {
       alltrue([for policy in google_monitoring_alert_policy.logged : length(policy.notification_channels) == 4]),
       contains(keys(google_monitoring_alert_policy.measured), "budget_spent"),
       contains(keys(google_project_service.used), "billingbudgets.googleapis.com"),
-      contains(keys(google_project_service.used), "cloudasset.googleapis.com"),
+      !contains(keys(google_project_service.used), "cloudasset.googleapis.com"),
     ])
     error_message = "Every channel receives every alert, and the APIs of the options are enabled."
   }

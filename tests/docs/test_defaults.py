@@ -49,6 +49,7 @@ def test_the_settings_of_the_tracker_are_those_of_its_page() -> None:
         "PRICE_REFRESH_HOURS": written(settings.price_refresh_hours),
         "CATCH_UP_HOURS": written(settings.catch_up_hours),
         "ASSET_HISTORY": written(settings.asset_history),
+        "AUDIT_LOG_HISTORY": written(settings.audit_log_history),
         "CUSTOM_METRICS": written(settings.custom_metrics),
         "RETRY_TIMEOUT_SECONDS": written(settings.retry_timeout_seconds),
         "CLOCK": settings.clock,

@@ -62,6 +62,12 @@ def test_every_vm_of_a_name_is_in_its_history(assets: asset_v1.AssetServiceClien
     assert len(ids) == 4
 
 
+def test_a_state_that_still_holds_ends_in_the_year_2262(assets: asset_v1.AssetServiceClient) -> None:
+    *_, latest = history(assets, ZONE.format("a", "protected-run"))
+    end: Any = latest.window.end_time  # a datetime, whatever its annotation says
+    assert end.year == 2262
+
+
 def test_only_what_overlaps_the_window_is_returned(assets: asset_v1.AssetServiceClient) -> None:
     start = datetime(2026, 7, 21, 10, 20, tzinfo=UTC)
     window = {"start_time": start, "end_time": start + timedelta(minutes=1)}

@@ -16,7 +16,7 @@ SETTINGS = {
     "RETRY_TIMEOUT_SECONDS": "0",
     **{
         f"{service}_ENDPOINT": "http://127.0.0.1:9"
-        for service in ("BIGQUERY", "COMPUTE", "MONITORING", "BILLING", "ASSETS", "RESOURCE_MANAGER")
+        for service in ("BIGQUERY", "COMPUTE", "MONITORING", "BILLING", "ASSETS", "LOGGING", "RESOURCE_MANAGER")
     },
 }
 OVER_BUDGET = """

@@ -17,7 +17,7 @@ SETTINGS = {
     "PROJECT_ID": "data-platform",
     "RETRY_TIMEOUT_SECONDS": "0",
     "CLOCK": "schedule",
-    **{f"{name}_ENDPOINT": NOWHERE for name in ("BIGQUERY", "COMPUTE", "MONITORING", "BILLING", "ASSETS")},
+    **{f"{name}_ENDPOINT": NOWHERE for name in ("BIGQUERY", "COMPUTE", "MONITORING", "BILLING", "ASSETS", "LOGGING")},
 }
 NOW = "2026-07-21T14:07:00Z"
 NAMED = (SCHEDULE_HEADER, "start", "end", "the body", "is not a field of this request", "is given")

@@ -109,7 +109,7 @@ def test_the_roles_made_by_hand_are_those_that_terraform_makes() -> None:
     lists = local_values()
 
     assert made == {
-        "TrackerInstances": lists["tracker_instance_permissions"],
+        "TrackerInstances": [*lists["asset_history_permissions"], *lists["tracker_instance_permissions"]],
         "EnforcerInstances": lists["enforcer_instance_permissions"],
         "TrackerHome": [*lists["tracker_home_permissions"], *lists["metrics_permissions"]],
         "EnforcerHome": lists["enforcer_home_permissions"],
@@ -121,10 +121,8 @@ def test_the_roles_made_by_hand_are_those_that_terraform_makes() -> None:
 
 def test_the_services_switched_on_by_hand_are_those_that_terraform_switches_on() -> None:
     [enabled] = [command for command in commands(BY_HAND) if command.startswith("services enable")]
-    optional = {"cloudasset.googleapis.com"}
-
     listed = set(re.findall(r"[a-z]+\.googleapis\.com", (INFRA / "services.tf").read_text()))
-    assert set(enabled.split()[2:]) == listed - optional
+    assert set(enabled.split()[2:]) == listed
 
 
 def test_the_settings_given_by_hand_are_settings_and_none_is_missing() -> None:

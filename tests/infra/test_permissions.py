@@ -25,6 +25,7 @@ PERMISSIONS: Mapping[Call, frozenset[str]] = {
     ("InstancesClient", "set_metadata_unary"): frozenset({"compute.instances.setMetadata"}),
     ("InstancesClient", "start_unary"): frozenset({"compute.instances.start"}),
     ("InstancesClient", "stop_unary"): frozenset({"compute.instances.stop"}),
+    ("LogEntries", "items"): frozenset({"logging.logEntries.list"}),
     ("MachineTypes", "get"): frozenset({"compute.machineTypes.get"}),
     ("MetricServiceClient", "create_time_series"): frozenset({"monitoring.timeSeries.create"}),
     ("MetricServiceClient", "list_time_series"): frozenset({"monitoring.timeSeries.list"}),
@@ -60,6 +61,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     TRACKER: (
         "tracker_instance_permissions",
         "asset_history_permissions",
+        "audit_log_permissions",
         "tracker_home_permissions",
         "metrics_permissions",
         "records_permissions",
@@ -138,7 +140,7 @@ def test_plain_calls_are_made_by_the_clients_of_our_own_alone() -> None:
     product = (ROOT / "functions" / "spotkeeper").rglob("*.py")
     users = {path.stem for path in product if "HttpCalls" in path.read_text()}
 
-    assert users == {"deployment", "http_calls", "lists", "rest_query", "shapes"}
+    assert users == {"audit_log", "deployment", "http_calls", "lists", "rest_query", "shapes"}
 
 
 def test_a_client_is_followed_through_parameters_attributes_and_what_holds_several() -> None:

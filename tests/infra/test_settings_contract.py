@@ -38,6 +38,7 @@ LOCAL_ONLY = {
     "MONITORING_ENDPOINT": "the local stack",
     "BILLING_ENDPOINT": "the local stack",
     "ASSETS_ENDPOINT": "the local stack",
+    "LOGGING_ENDPOINT": "the local stack",
     "RESOURCE_MANAGER_ENDPOINT": "the local stack",
 }
 """Settings that a deployment must not have, and what they are for."""
@@ -105,6 +106,7 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
     expected = {
         "alert_thresholds": [float(share) for share in tracker.budgets.thresholds],
         "asset_history": tracker.asset_history,
+        "audit_log_history": tracker.audit_log_history,
         "budget_display_name": tracker.budgets.display_name,
         "budget_id": tracker.budgets.budget_id,
         "retry_timeout_seconds": tracker.retry_timeout_seconds,

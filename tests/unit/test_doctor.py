@@ -197,12 +197,16 @@ def test_dead_letters_of_which_there_is_no_figure_are_unknown() -> None:
 
 def test_the_settings_decide_what_a_role_has_to_hold() -> None:
     policy = '{"budgets": {"b": {"projects": ["p-one-1"]}}, "grace_seconds": 30}'
-    plain = needed_roles(HERE, tracker(CUSTOM_METRICS="false"), None)
-    full = needed_roles(HERE, tracker(ASSET_HISTORY="true"), enforcer(policy))
+    plain = needed_roles(HERE, tracker(CUSTOM_METRICS="false", ASSET_HISTORY="false"), None)
+    full = needed_roles(HERE, tracker(AUDIT_LOG_HISTORY="true"), enforcer(policy))
 
     assert plain[HERE.project_id, TRACKER_HOME] == ROLES[TRACKER_HOME]
     assert plain[HERE.project_id, TRACKER_INSTANCES] == ROLES[TRACKER_INSTANCES]
-    assert full[HERE.project_id, TRACKER_INSTANCES][-1] == "cloudasset.assets.exportResource"
+    assert full[HERE.project_id, TRACKER_INSTANCES] == (
+        *ROLES[TRACKER_INSTANCES],
+        "cloudasset.assets.exportResource",
+        "logging.logEntries.list",
+    )
     assert full[HERE.project_id, TRACKER_HOME] == ("bigquery.jobs.create", "monitoring.timeSeries.create")
     assert set(full["p-one-1", deployment.ENFORCER_INSTANCES]) == {
         *ROLES[deployment.ENFORCER_INSTANCES],
@@ -239,7 +243,7 @@ def test_a_role_holds_what_the_policy_needs_and_nothing_else(said: str, extra: s
 
 
 def test_where_a_folder_may_give_the_right_its_lack_is_unknown() -> None:
-    several = tracker(PROJECTS="p-one-1,p-two-2")
+    several = tracker(PROJECTS="p-one-1,p-two-2", ASSET_HISTORY="false")
     given = {("p-one-1", TRACKER_INSTANCES): frozenset(ROLES[TRACKER_INSTANCES])}
 
     nowhere = states(list(roles(HERE, platform(), several, None)))
@@ -328,6 +332,7 @@ PERMISSION_LISTS: Mapping[str, tuple[str, ...]] = {
     "staging_permissions": ROLES[deployment.STAGING],
     "alert_permissions": ROLES[deployment.ALERTS],
     "asset_history_permissions": deployment.ASSET_HISTORY_PERMISSIONS,
+    "audit_log_permissions": deployment.AUDIT_LOG_PERMISSIONS,
     "metrics_permissions": deployment.METRICS_PERMISSIONS,
     "restart_permissions": RESTART_PERMISSIONS,
     "warning_permissions": WARNING_PERMISSIONS,

@@ -46,6 +46,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 """The permissions of our own roles, whatever the settings."""
 
 ASSET_HISTORY_PERMISSIONS = ("cloudasset.assets.exportResource",)
+AUDIT_LOG_PERMISSIONS = ("logging.logEntries.list",)
 METRICS_PERMISSIONS = ("monitoring.timeSeries.create",)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from spotkeeper.doctor.deployment import (
     ALERTS,
     ASSET_HISTORY_PERMISSIONS,
+    AUDIT_LOG_PERMISSIONS,
     BUILDER_ROLES,
     ENFORCER_HOME,
     ENFORCER_INSTANCES,
@@ -32,8 +33,11 @@ def needed_roles(
     """Return the permissions of each role of our own by project and id, as the settings have it."""
     home = installation.project_id
     extra: dict[str, tuple[str, ...]] = {}
-    if tracker and tracker.asset_history:
-        extra[TRACKER_INSTANCES] = ASSET_HISTORY_PERMISSIONS
+    if tracker:
+        extra[TRACKER_INSTANCES] = (
+            *(ASSET_HISTORY_PERMISSIONS if tracker.asset_history else ()),
+            *(AUDIT_LOG_PERMISSIONS if tracker.audit_log_history else ()),
+        )
     if tracker and tracker.custom_metrics:
         extra[TRACKER_HOME] = METRICS_PERMISSIONS
     if enforcer:

@@ -24,6 +24,9 @@ ASSET_RETENTION = timedelta(days=35) - HOUR
 """Cloud Asset Inventory keeps 35 days, and refuses a window that begins earlier; the hour is spare.
 https://cloud.google.com/asset-inventory/docs/reference/rest/v1/TopLevel/batchGetAssetsHistory"""
 
+AUDIT_LOG_RETENTION = timedelta(days=400)
+"""How long the _Required bucket keeps admin activity: https://cloud.google.com/logging/quotas#logs_retention_periods"""
+
 
 def tracker_ports(settings: TrackerSettings) -> Ports:
     """Connect to the services; those that few runs need are connected on first use."""
@@ -91,5 +94,12 @@ def _histories(
 
         return AssetHistory(settings.endpoints.assets, instances.shapes, retry_timeout)
 
+    def audit_log() -> _History:
+        from spotkeeper.gcp.audit_log import AuditLogHistory  # noqa: PLC0415 (as above)
+
+        return AuditLogHistory(settings.endpoints.logging, instances.shapes, retry_timeout)
+
     if settings.asset_history:
         yield _HistoryWhenNeeded("asset history", ASSET_RETENTION, assets)
+    if settings.audit_log_history:
+        yield _HistoryWhenNeeded("audit log", AUDIT_LOG_RETENTION, audit_log)

@@ -86,7 +86,6 @@ class HourRun:
     hour: datetime
     recorded_at: datetime
     provisional: bool = False
-    resolving: bool = False
     prices_as_of: datetime | None = None
     projects: frozenset[str] = frozenset()
     rows: int = 0
@@ -98,6 +97,7 @@ class HourRun:
     unresolved: list[Uptime] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     duration: timedelta = timedelta(0)
+    resolving: bool = False
 
     @property
     def complete(self) -> bool:
@@ -158,7 +158,7 @@ class HourRuns:
     ) -> None:
         latest = latest_closed_hour(recorded_at)
         self._hours = {
-            hour: HourRun(run_id, hour, recorded_at, hour == latest, latest - hour < resolving)
+            hour: HourRun(run_id, hour, recorded_at, hour == latest, resolving=latest - hour < resolving)
             for hour in sorted(hours)
         }
 

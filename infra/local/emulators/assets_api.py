@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import zip_longest
 
 from starlette.routing import Route
 
@@ -20,6 +20,8 @@ MOST_NAMES = 100
 KEPT = timedelta(days=35)
 NAME = re.compile(r"//compute\.googleapis\.com/projects/([^/]+)/zones/([^/]+)/instances/([^/]+)")
 RESOURCE = ("RESOURCE", "1")
+NO_END = "2262-04-11T23:47:16.854775807Z"
+"""The end of a state that still holds, as recorded answers have it: the largest 64-bit number of nanoseconds."""
 
 type Json = dict[str, object]
 
@@ -88,12 +90,12 @@ def _of_name(state: CloudState, project: Project, name: str, window: Window) -> 
 
 def _of_vm(vm: Vm, project: Project, name: str, window: Window, now: datetime) -> Iterator[Json]:
     """Yield a VM's states in a window, oldest first, and its deletion."""
-    last = min(vm.deleted or now, now)
-    moments = [*(change for change in vm.changes() if change < last), last]
-    for start, end in pairwise(moments):
-        if window.overlaps(start, end):
+    gone = vm.deleted is not None and vm.deleted <= now
+    changes = [change for change in vm.changes() if change <= now]
+    for start, end in zip_longest(changes, [*changes[1:], *([vm.deleted] if gone else [])]):
+        if window.overlaps(start, end or window.end):
             yield _temporal(vm, project, name, start, end)
-    if vm.deleted is not None and vm.deleted <= now and vm.deleted < window.end:
+    if vm.deleted is not None and gone and vm.deleted < window.end:
         yield {
             "window": {"startTime": rfc3339(vm.deleted)},
             "deleted": True,
@@ -102,10 +104,11 @@ def _of_vm(vm: Vm, project: Project, name: str, window: Window, now: datetime) -
         }
 
 
-def _temporal(vm: Vm, project: Project, name: str, start: datetime, end: datetime) -> Json:
+def _temporal(vm: Vm, project: Project, name: str, start: datetime, end: datetime | None) -> Json:
+    """One state of a VM; one that still holds ends with time itself."""
     parent = f"//cloudresourcemanager.googleapis.com/projects/{project.number}"
     return {
-        "window": {"startTime": rfc3339(start), "endTime": rfc3339(end)},
+        "window": {"startTime": rfc3339(start), "endTime": rfc3339(end) if end else NO_END},
         "asset": {
             "name": name,
             "assetType": "compute.googleapis.com/Instance",

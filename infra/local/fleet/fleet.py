@@ -75,9 +75,10 @@ class Vm:
 
     `machine_types` and `labels` say what held from when on; `provisioning_model` is what the API says (`SPOT`,
     `STANDARD`, `FLEX_START`, or nothing) and `legacy_preemptible` marks the older form, which says `preemptible: true`
-    only. A VM is listed from `created` until `deleted`, running or not. `shown_status` is what the API shows instead of
-    what the runs say, `metadata` the items that were set, None when they still are those it was made with.
-    `graceful_shutdown` is how long its guest takes to end its work when it is stopped, unless that is cut.
+    only. A VM is listed from `created` until `deleted`, running or not. `bulk_insert` is the name pattern of the bulk
+    insert that made it with others. `shown_status` is what the API shows instead of what the runs say, `metadata` the
+    items that were set, None when they still are those it was made with. `graceful_shutdown` is how
+    long its guest takes to end its work when it is stopped, unless that is cut.
     """
 
     project_id: str
@@ -96,6 +97,7 @@ class Vm:
     created_by: str | None = None
     gaps: tuple[Gap, ...] = ()
     has_history: bool = True
+    bulk_insert: str = ""
     termination_action: str = ""
     shown_status: str | None = None
     metadata: tuple[tuple[str, str], ...] | None = None

@@ -209,6 +209,7 @@ def _settings(
         "MONITORING_ENDPOINT": f"http://{cloud['grpc']}",
         "BILLING_ENDPOINT": cloud["rest"],
         "ASSETS_ENDPOINT": cloud["rest"],
+        "LOGGING_ENDPOINT": cloud["rest"],
         "RESOURCE_MANAGER_ENDPOINT": cloud["rest"],
         "PUBSUB_EMULATOR_HOST": pubsub,
         **(extra or {}),
