@@ -49,10 +49,10 @@ class Expected:
 
 
 def expected_rows(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]) -> Iterator[Expected]:
-    """Yield a row for each Spot VM and hour in which it ran, if any scan found the VM."""
+    """Yield a row for each Spot VM and hour in which it ran, if any scan or the asset inventory knows the VM."""
     rates = _read_rates()
     for vm in fleet.vms:
-        if not vm.is_spot or not any(vm.exists(scan) for scan in scans):
+        if not vm.is_spot or not _is_known(vm, scans):
             continue
         for hour in hours:
             seconds = Fraction(vm.uptime_seconds(hour, hour + HOUR))
@@ -61,21 +61,21 @@ def expected_rows(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datet
 
 
 def expected_unresolved(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]) -> set[str]:
-    """Return the names of the VMs that ran and that no scan found."""
+    """Return the names of the VMs that ran and that no source knows."""
     return {
         vm.name
         for vm in fleet.vms
-        if not any(vm.exists(scan) for scan in scans) and any(vm.uptime_seconds(hour, hour + HOUR) for hour in hours)
+        if not _is_known(vm, scans) and any(vm.uptime_seconds(hour, hour + HOUR) for hour in hours)
     }
 
 
 def expected_unresolved_uptime(
     fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]
 ) -> dict[tuple[datetime, str], list[Fraction]]:
-    """Return how long each VM that no scan found ran, in hours, by hour and project; Spot or not, nobody knows."""
+    """Return how long each VM that no source knows ran, in hours, by hour and project; Spot or not, nobody knows."""
     found: dict[tuple[datetime, str], list[Fraction]] = {}
     for vm in fleet.vms:
-        if any(vm.exists(scan) for scan in scans):
+        if _is_known(vm, scans):
             continue
         for hour in hours:
             if seconds := Fraction(vm.uptime_seconds(hour, hour + HOUR)):
@@ -142,9 +142,13 @@ def rounded(amount: Fraction) -> Decimal:
     return Decimal(billionths).scaleb(-9)
 
 
+def _is_known(vm: Vm, scans: Sequence[datetime]) -> bool:
+    return vm.has_history or any(vm.exists(scan) for scan in scans)
+
+
 def _found_at(vm: Vm, hour: datetime, scans: Sequence[datetime]) -> datetime:
-    """The first scan after the hour that found the VM, else the last one before."""
-    found = [scan for scan in scans if vm.exists(scan)]
+    """The first scan after the hour that found the VM, else the last one before, else its creation."""
+    found = [scan for scan in scans if vm.exists(scan)] or [vm.created]
     return next((scan for scan in found if scan >= hour + HOUR), found[-1])
 
 
@@ -168,7 +172,7 @@ def _row(vm: Vm, hour: datetime, seconds: Fraction, scan: datetime, rates: "_Rat
 
 def _type_before(vm: Vm, moment: datetime, scans: Sequence[datetime]) -> str | None:
     """The machine type that was on record when the VM was preempted; what only later scans know counts then."""
-    found = [scan for scan in scans if vm.exists(scan)]
+    found = [scan for scan in scans if vm.exists(scan)] or ([vm.created] if vm.has_history else [])
     if not found:
         return None
     return vm.machine_type(max((scan for scan in found if scan <= moment), default=found[-1]))
