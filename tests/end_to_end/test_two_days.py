@@ -336,7 +336,7 @@ def test_what_the_report_says_of_budgets_prices_and_interruptions_is_what_the_sc
         f"in all, Spot or not, that are not in the cost. About ${estimate:.2f} if they are Spot VMs"
     ) in page.text
     assert f"about ${Decimal(page.cards['spent']) + estimate:,.2f} (an estimate)" in page.text
-    assert "46 of 48 hours are complete. 1 hour provisional: late points may still raise the cost." in page.text
+    assert "46 of 48 hours are complete. 1 hour is provisional: late points may still raise the cost." in page.text
 
 
 def test_whom_to_ask_and_what_would_be_cheaper_is_what_the_scenario_makes(report: Path, expected: Rows) -> None:
