@@ -166,7 +166,7 @@ def _disks(vm: Vm, shape: MachineType, zone: str) -> list[Json]:
 
 def _metadata_items(vm: Vm) -> list[Json]:
     if vm.metadata is not None:
-        return [{"key": key, "value": value} for key, value in vm.metadata]
+        return [{"key": key, "value": value} if value else {"key": key} for key, value in vm.metadata]
     items: list[Json] = [{"key": "startup-script", "value": STARTUP_SCRIPT}]
     if vm.created_by is not None:
         template = f"projects/{vm.project_id}/global/instanceTemplates/{vm.created_by.rpartition('/')[2]}-v3"
