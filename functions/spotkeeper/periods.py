@@ -53,7 +53,7 @@ class Period(NamedTuple):
 
 def latest_closed_hour(now: datetime) -> datetime:
     """Return the start of the last hour whose uptime is complete at `now`."""
-    return _floor(now - CLOSING_DELAY) - HOUR
+    return floor_hour(now - CLOSING_DELAY) - HOUR
 
 
 def requested_hours(start: str, end: str, now: datetime) -> tuple[datetime, ...]:
@@ -68,13 +68,23 @@ def requested_hours(start: str, end: str, now: datetime) -> tuple[datetime, ...]
         message = f"start {start} must be before end {end}"
     elif last > closed:
         message = f"end {end} is too late: the latest closed hour ends at {rfc3339(closed)}"
-    elif first < _floor(now - RETENTION) + HOUR:
+    elif first < floor_hour(now - RETENTION) + HOUR:
         message = f"start {start} is too old: Cloud Monitoring keeps the uptime metric for six weeks"
     elif last - first > LONGEST_RANGE:
         message = f"{start} to {end} is too long: ask for at most {LONGEST_RANGE.days} days at once"
     else:
         return hours_between(first, last)
     raise RefusedRequestError(message)
+
+
+def floor_hour(at: datetime) -> datetime:
+    """Return the start of the hour that `at` is in."""
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def full_hours(after: datetime, until: datetime) -> tuple[datetime, ...]:
+    """Return the full hours after one time, and up to or at another."""
+    return hours_between(floor_hour(after) + HOUR, floor_hour(until) + HOUR)
 
 
 def hours_between(start: datetime, end: datetime) -> tuple[datetime, ...]:
@@ -110,13 +120,18 @@ def budget_period(kind: PeriodKind, at: datetime) -> Period:
     and a figure there are about the same time: https://cloud.google.com/billing/docs/how-to/budgets
     """
     if kind is PeriodKind.HOUR:
-        return Period(kind, _floor(at), _floor(at) + HOUR)
+        return Period(kind, floor_hour(at), floor_hour(at) + HOUR)
     day = at.astimezone(_BUDGET_TIME).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     if kind is PeriodKind.DAY:
         return Period(kind, day.astimezone(UTC), (day + timedelta(days=1)).astimezone(UTC))
     length = _MONTHS[kind]
     start = day.replace(day=1, month=(day.month - 1) // length * length + 1)
     return Period(kind, start.astimezone(UTC), _months_later(start, length).astimezone(UTC))
+
+
+def is_monday(at: datetime) -> bool:
+    """Return whether it is a Monday in the time of budgets."""
+    return at.astimezone(_BUDGET_TIME).weekday() == 0
 
 
 def end_of_day(day: date) -> datetime:
@@ -154,14 +169,10 @@ def _full_hour(name: str, value: str) -> datetime:
     if datetime.fromisoformat(value).utcoffset():
         message = f"{name} {value} is not in UTC: write it with Z"
         raise RefusedRequestError(message)
-    if at != _floor(at):
+    if at != floor_hour(at):
         message = f"{name} {value} is not a full hour"
         raise RefusedRequestError(message)
     return at
-
-
-def _floor(at: datetime) -> datetime:
-    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def _months_later(month: datetime, count: int) -> datetime:

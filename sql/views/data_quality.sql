@@ -5,9 +5,10 @@
 -- once more for points that come late, and final where the missing part can no longer be read. unresolved and
 -- unresolved_hours are of VMs that no source could identify: Spot or not, they have no cost row. priced_share counts
 -- their hours as not priced. estimated_unresolved_cost is an estimate: what they cost if they are Spot VMs at the mean
--- price of their project's VMs of these 45 days. gaps are the sources of an incomplete or final hour. Stale and fallback prices are those of price_status; prices_age_hours
--- is the age of the catalog at the end of the hour, for the oldest price used. 45 days cover the six weeks in which the
--- tracker can repeat an hour; all of them are read whatever the filter, since a missing hour has no row to filter on.
+-- price of their project's VMs of these 45 days. gaps are the sources of an incomplete or final hour. Stale, fallback and
+-- uncertain prices are those of price_status; prices_age_hours is the age of the catalog at the end of the hour, for the
+-- oldest price used. 45 days cover the six weeks in which the tracker can repeat an hour; all of them are read whatever
+-- the filter, since a missing hour has no row to filter on.
 WITH recorded_hours AS (
   SELECT
     runs.hour AS usage_start_time,
@@ -72,6 +73,7 @@ hourly_rows AS (
     COUNTIF(costs.price_status = 'unknown') AS unpriced,
     COUNTIF(costs.price_status = 'stale') AS stale,
     COUNTIF(costs.price_status = 'fallback') AS fallback,
+    COUNTIF(costs.price_status = 'uncertain') AS uncertain,
     STRING_AGG(
       DISTINCT IF(costs.price_status = 'unknown', costs.machine_type, NULL), ', '
       ORDER BY IF(costs.price_status = 'unknown', costs.machine_type, NULL)
@@ -107,6 +109,7 @@ SELECT
   hourly.unpriced_machine_types,
   COALESCE(hourly.stale, 0) AS stale,
   COALESCE(hourly.fallback, 0) AS fallback,
+  COALESCE(hourly.uncertain, 0) AS uncertain,
   hourly.prices_age_hours
 FROM hours
 LEFT JOIN recorded_hours AS recorded

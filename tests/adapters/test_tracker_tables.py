@@ -17,7 +17,7 @@ from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import HOUR, PeriodKind, budget_periods
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.alerts import Alert
@@ -129,6 +129,8 @@ def story(ledger: Both) -> Answers:
             Observation(relabelled, at(2, 7), at(2, 7)),
             Observation(UNKNOWN, at(0, 10), at(0, 58)),  # from asset history: it names the machine type of op-2
             DatedRate(RATES[0], at(0), at(2)),
+            UncertainPrice("e2:core", "us-central1", at(0), at(1)),
+            UncertainPrice("e2:ram", "us-central1", at(0), at(1)),
             preemption(GIANT, at(0, 59), "op-1"),
             *components_of(SMALL),
             HourReading(HOME_PROJECT, at(1)),
@@ -147,6 +149,8 @@ def story(ledger: Both) -> Answers:
             stage.add(cost(WORKER, at(1)))  # read in full: the giant's row of hour 1 goes
             stage.add(Observation(WORKER, at(1, 50), at(1, 50)))  # older than the latest: ignored
             stage.add(HourReading(HOME_PROJECT, at(1)))
+            stage.add(UncertainPrice("e2:ram", "us-east1", at(0), at(2)))  # another region, and another component
+            stage.add(UncertainPrice("n2:ram", "us-central1", at(0), at(2)))
             stage.add(known(at(1), Completeness.INCOMPLETE))  # a complete reading is not unsaid
             stage.add(hour_run(run_id, at(1)))
             answers[f"{run_id} spends"] = stage.commit([at(1)], PERIODS)

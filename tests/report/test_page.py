@@ -123,6 +123,7 @@ def test_missing_hours_are_named_in_words() -> None:
             hour,
             stale=3,
             fallback=1,
+            uncertain=2,
             unresolved=2,
             unresolved_hours=Decimal("0.5"),
             estimated_unresolved_cost=Decimal("0.25"),
@@ -138,6 +139,7 @@ def test_missing_hours_are_named_in_words() -> None:
     assert "30 times no source could identify a VM that ran in an hour: 7.5 VM-hours in all" in text
     assert "About $3.75 if they are Spot VMs" in text
     assert "2.1 % of the rows have a stale price" in text
+    assert "1.4 % of the rows have an uncertain price" in text
     assert "0.7 % of the rows have a fallback price" in text
     assert "The oldest price in use was read 30 hours before." in text
     assert "Could not be read: compute, monitoring." in text

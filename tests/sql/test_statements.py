@@ -21,6 +21,9 @@ def staging_fields() -> list[dict[str, object]]:
     columns: list[dict[str, object]] = [
         {"name": column, "type": "RECORD", "fields": table_fields(name)} for column, name in RECORD_TABLES.items()
     ]
+    times = [{"name": name, "type": "TIMESTAMP"} for name in ("first_hour", "end_hour")]
+    uncertain = [{"name": "component", "type": "STRING"}, {"name": "region", "type": "STRING"}, *times]
+    columns.append({"name": "uncertain", "type": "RECORD", "fields": uncertain})
     return [*columns, {"name": "reading", "type": "RECORD", "fields": reading}]
 
 
@@ -33,7 +36,7 @@ def struct_array(**fields: str) -> Type:
 def parameters() -> Mapping[str, Type]:
     times = ["since", "first_hour", "last_hour", "recorded_at", "received_at", "published_at", "cost_interval_start"]
     times += ["period_end", "runs_out_at", "runs_out_at_with_plan", "now", "pending_since"]
-    times += ["periods_start", "periods_end", "counted_since"]
+    times += ["periods_start", "periods_end", "counted_since", "uncertain_since"]
     times += ["waiting_since", "failures_since", "overdue_since", "settled_before"]
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}

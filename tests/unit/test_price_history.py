@@ -1,7 +1,9 @@
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Shape
 from spotkeeper.pricing.price_book import PriceStatus
-from spotkeeper.pricing.price_history import DatedRate, PriceHistory
+from spotkeeper.pricing.price_history import DatedRate, PriceHistory, UncertainPrice, first_needed
 from spotkeeper.pricing.skus import Market, Rate, RateUnit
 
 START = datetime(2026, 7, 21, tzinfo=UTC)
@@ -49,7 +51,7 @@ def history_of(readings: Mapping[int, Reading]) -> PriceHistory:
     """The history after readings that served these hours."""
     history = NOTHING_KNOWN
     for number, reading in readings.items():
-        history = history.after(history.observe(rates(reading), hour(number)), read_at(number))
+        history = history.after(history.observe(rates(reading), read_at(number)), read_at(number))
     return history
 
 
@@ -67,17 +69,129 @@ def facts(changes: Iterable[DatedRate]) -> set[tuple[str, Decimal, datetime, dat
     [
         (-1, "0.056", "fallback"),
         (0, "0.056", "exact"),
-        (9, "0.056", "exact"),
-        (10, "0.096", "exact"),
-        (19, "0.096", "exact"),
-        (20, "0.056", "exact"),
+        (1, "0.056", "exact"),
+        (2, "0.056", "uncertain"),
+        (6, "0.056", "uncertain"),
+        (7, "0.096", "uncertain"),
+        (10, "0.096", "uncertain"),
+        (11, "0.096", "exact"),
+        (12, "0.096", "uncertain"),
+        (20, "0.096", "uncertain"),
+        (21, "0.056", "exact"),
         (500, "0.056", "exact"),
     ],
 )
-def test_an_hour_has_the_rates_that_held_in_it(number: int, price: str, status: str) -> None:
+def test_between_two_readings_that_differ_a_price_is_uncertain_and_counts_from_midnight_or_else_the_reading(
+    number: int, price: str, status: str
+) -> None:
+    """Midnight in Los Angeles is 07:00 UTC: between the first two readings, and not between the last two."""
     history = history_of({0: FIRST, 10: DEARER, 20: FIRST})
 
     assert spot(history, number) == (Decimal(price), status)
+
+
+def test_two_readings_within_an_hour_tell_when_a_price_changed() -> None:
+    history = history_of({0: FIRST, 5: FIRST, 6: DEARER})
+
+    assert [spot(history, number) for number in (5, 6, 7, 8)] == [
+        (Decimal("0.056"), "exact"),
+        (Decimal("0.056"), "exact"),
+        (Decimal("0.096"), "exact"),
+        (Decimal("0.096"), "exact"),
+    ]
+    assert list(history.uncertain_prices()) == []
+
+
+def test_a_change_in_an_outage_of_days_counts_from_the_only_monday_in_it() -> None:
+    """From Saturday to Tuesday there are three midnights; Monday's is the 27th, 07:00 UTC."""
+    history = history_of({100: FIRST, 170: DEARER})
+    monday = datetime(2026, 7, 27, 7, tzinfo=UTC)
+
+    assert {history.price(N2, REGION, monday - timedelta(hours=1)).spot} == {Decimal("0.056")}
+    assert {history.price(N2, REGION, monday).spot} == {Decimal("0.096")}
+
+
+def test_rows_recorded_between_readings_that_differ_are_named_by_their_spot_rates() -> None:
+    dearer_on_demand = {**DEARER, "n2:ram on_demand": "0.005"}
+    history = history_of({0: FIRST, 5: dearer_on_demand})
+
+    assert list(history.uncertain_prices()) == [UncertainPrice("n2:core", REGION, hour(2), hour(6))]
+    assert list(history.after([], read_at(6)).uncertain_prices()) == []
+
+
+def test_a_component_whose_rate_did_not_change_stays_exact() -> None:
+    e2 = {"e2:core": "0.02", "e2:ram": "0.003"}
+    history = history_of({0: {**FIRST, **e2}, 5: {**DEARER, **e2}})
+
+    price = history.price(Shape("e2-standard-4", Decimal(4), Decimal(16)), REGION, hour(3))
+
+    assert price.status is PriceStatus.EXACT
+    assert spot(history, 3) == (Decimal("0.056"), "uncertain")
+
+
+def test_a_higher_rate_of_another_sku_is_a_change_and_a_lower_one_is_none() -> None:
+    first, other = rates(FIRST), replace(rate("n2:core", "0.02"), sku_id="another")
+    lower = replace(other, usd=Decimal("0.001"))
+    statuses = []
+    for second in (other, lower):
+        history = NOTHING_KNOWN.after(NOTHING_KNOWN.observe(first, read_at(0)), read_at(0))
+        history = history.after(history.observe([*first, second], read_at(5)), read_at(5))
+        statuses.append(spot(history, 3)[1])
+
+    assert statuses == ["uncertain", "exact"]
+
+
+@pytest.mark.parametrize("zone_offset", [-420, -480], ids=["summer", "winter"])
+@pytest.mark.parametrize(
+    ("hours_after_midnight", "last_read", "due"),
+    [(-2, -7, False), (-1, -2, True), (0, -1, True), (0, -6, True), (1, 0, False), (2, -1, True), (5, 0, False)],
+)
+def test_the_catalog_is_read_before_and_after_midnight_in_los_angeles(
+    zone_offset: int,
+    hours_after_midnight: int,
+    last_read: int,
+    due: bool,  # noqa: FBT001 (a table's column)
+) -> None:
+    midnight = datetime(2026, 7 if zone_offset == -420 else 12, 14, tzinfo=UTC) - timedelta(minutes=zone_offset)
+    minute = timedelta(minutes=7)
+    history = NOTHING_KNOWN.after([], midnight + timedelta(hours=last_read) + minute)
+
+    now = midnight + timedelta(hours=hours_after_midnight) + minute
+
+    assert history.is_due(now, timedelta(hours=6)) is due
+
+
+@pytest.mark.parametrize(
+    ("monday", "hours"),
+    [(datetime(2026, 7, 20, 7, tzinfo=UTC), 168), (datetime(2026, 3, 2, 8, tzinfo=UTC), 167)],
+    ids=["an ordinary week", "the week in which clocks go forward"],
+)
+def test_an_hourly_tracker_reads_the_catalog_35_times_a_week_and_every_midnight_tells_its_hour(
+    monday: datetime, hours: int
+) -> None:
+    history = NOTHING_KNOWN.after([], monday + timedelta(minutes=7))
+    readings = []
+    for number in range(1, hours + 1):
+        now = monday + timedelta(hours=number, minutes=7)
+        if history.is_due(now, timedelta(hours=6)):
+            history = history.after([], now)
+            readings.append(now)
+
+    los_angeles = [reading.astimezone(ZoneInfo("America/Los_Angeles")).hour for reading in readings]
+    assert len(readings) == 35
+    assert los_angeles.count(23) == los_angeles.count(0) == 7
+
+
+def test_rates_are_needed_from_the_last_reading_before_an_hour_on() -> None:
+    readings = [read_at(0), read_at(6), read_at(12)]
+
+    assert [first_needed(hour(number), readings) for number in (0, 7, 8, 12, 99)] == [
+        hour(0),
+        hour(1),
+        hour(7),
+        hour(7),
+        hour(13),
+    ]
 
 
 def test_both_markets_are_priced_from_their_own_rates() -> None:
@@ -103,13 +217,14 @@ def test_a_component_that_was_read_first_later_makes_the_hours_before_a_fallback
     assert spot(history, 10) == (Decimal("0.056"), "exact")
 
 
-def test_a_component_that_is_gone_is_unknown_from_then_on_and_exact_before() -> None:
+def test_a_component_that_is_gone_is_unknown_from_midnight_on_and_uncertain_before() -> None:
     without_ram = {name: usd for name, usd in FIRST.items() if name != "n2:ram"}
     history = history_of({0: FIRST, 10: without_ram, 20: DEARER})
 
-    assert spot(history, 9) == (Decimal("0.056"), "exact")
+    assert spot(history, 1) == (Decimal("0.056"), "exact")
+    assert spot(history, 6) == (Decimal("0.056"), "uncertain")
     assert spot(history, 10) == (None, "unknown")
-    assert spot(history, 20) == (Decimal("0.096"), "exact")
+    assert spot(history, 21) == (Decimal("0.096"), "exact")
     assert history.price(N2, REGION, hour(10)).reason == "no Spot rate for n2:ram in us-central1"
 
 
@@ -123,7 +238,7 @@ def test_after_a_failed_refresh_the_hours_that_no_reading_served_are_stale(numbe
 def test_a_reading_after_the_failed_refresh_makes_prices_exact_again() -> None:
     history = history_of({0: FIRST}).without_refresh()
 
-    assert spot(history.after(history.observe(rates(FIRST), hour(3)), read_at(3)), 3) == (Decimal("0.056"), "exact")
+    assert spot(history.after(history.observe(rates(FIRST), read_at(3)), read_at(3)), 3) == (Decimal("0.056"), "exact")
 
 
 @pytest.mark.parametrize("history", [NOTHING_KNOWN, NOTHING_KNOWN.without_refresh()], ids=["unread", "unreadable"])
@@ -153,51 +268,44 @@ def test_without_an_on_demand_rate_the_spot_price_stands() -> None:
 
 
 def test_the_first_reading_begins_every_rate() -> None:
-    assert facts(NOTHING_KNOWN.observe(rates({"n2:core": "0.01"}), hour(3))) == {
+    assert facts(NOTHING_KNOWN.observe(rates({"n2:core": "0.01"}), read_at(3))) == {
         ("sku n2:core", Decimal("0.01"), hour(3), None)
     }
 
 
 def test_an_unchanged_reading_changes_nothing() -> None:
-    assert history_of({0: FIRST}).observe(rates(FIRST), hour(6)) == []
+    assert history_of({0: FIRST}).observe(rates(FIRST), read_at(6)) == []
 
 
 def test_another_wording_is_no_change() -> None:
     reworded = [rate(name, usd, description="Spot Preemptible N2, reworded") for name, usd in FIRST.items()]
 
-    assert history_of({0: FIRST}).observe(reworded, hour(6)) == []
+    assert history_of({0: FIRST}).observe(reworded, read_at(6)) == []
 
 
 def test_a_changed_value_ends_one_rate_and_begins_another() -> None:
-    assert facts(history_of({0: FIRST}).observe(rates(DEARER), hour(6))) == {
-        ("sku n2:core", Decimal("0.01"), hour(0), hour(6)),
-        ("sku n2:core", Decimal("0.02"), hour(6), None),
+    assert facts(history_of({0: FIRST}).observe(rates(DEARER), read_at(6))) == {
+        ("sku n2:core", Decimal("0.01"), hour(0), hour(7)),
+        ("sku n2:core", Decimal("0.02"), hour(7), None),
     }
 
 
 def test_a_sku_that_vanished_ends() -> None:
     without_ram = {name: usd for name, usd in FIRST.items() if name != "n2:ram"}
 
-    assert facts(history_of({0: FIRST}).observe(rates(without_ram), hour(6))) == {
-        ("sku n2:ram", Decimal("0.001"), hour(0), hour(6))
+    assert facts(history_of({0: FIRST}).observe(rates(without_ram), read_at(6))) == {
+        ("sku n2:ram", Decimal("0.001"), hour(0), hour(7))
     }
 
 
-def test_another_value_in_the_same_hour_takes_the_place_of_the_first() -> None:
+def test_another_value_within_an_hour_counts_from_its_start() -> None:
     history = history_of({0: FIRST})
-    changes = history.observe(rates(DEARER), hour(0))
+    changes = history.observe(rates(DEARER), read_at(0) + timedelta(minutes=20))
 
-    assert facts(changes) == {("sku n2:core", Decimal("0.02"), hour(0), None)}
-    assert spot(history.after(changes, read_at(0)), 0) == (Decimal("0.096"), "exact")
-
-
-def test_a_sku_that_vanished_within_its_first_hour_holds_in_no_hour() -> None:
-    history = history_of({0: FIRST})
-    without_ram = {name: usd for name, usd in FIRST.items() if name != "n2:ram"}
-    changes = history.observe(rates(without_ram), hour(0))
-
-    assert facts(changes) == {("sku n2:ram", Decimal("0.001"), hour(0), hour(0))}
-    assert spot(history.after(changes, read_at(0)), 0) == (None, "unknown")
+    assert facts(changes) == {
+        ("sku n2:core", Decimal("0.01"), hour(0), hour(1)),
+        ("sku n2:core", Decimal("0.02"), hour(1), None),
+    }
 
 
 @pytest.mark.parametrize(("left", "refused"), [(4, False), (2, False), (1, True), (0, True)])
@@ -207,33 +315,33 @@ def test_a_reading_that_lost_more_than_half_of_the_rates_is_refused(left: int, r
 
     if refused:
         with pytest.raises(UnavailableError, match=rf"has {left} rates and lacks {4 - left} of the 4 known ones"):
-            history.observe(reading, hour(1))
+            history.observe(reading, read_at(1))
     else:
-        assert len(history.observe(reading, hour(1))) == 4 - left
+        assert len(history.observe(reading, read_at(1))) == 4 - left
 
 
 def test_a_reading_that_swapped_more_than_half_for_others_is_refused() -> None:
     strangers = [rate(f"other{number}:core", "0.01") for number in range(10)]
 
     with pytest.raises(UnavailableError, match="lacks 4 of the 4"):
-        history_of({0: FIRST}).observe(strangers, hour(1))
+        history_of({0: FIRST}).observe(strangers, read_at(1))
 
 
 def test_a_first_reading_without_rates_is_refused() -> None:
     with pytest.raises(UnavailableError, match="has 0 rates"):
-        NOTHING_KNOWN.observe([], hour(0))
+        NOTHING_KNOWN.observe([], read_at(0))
 
 
 def test_a_rate_that_does_not_end_is_kept_to_eighteen_decimals_and_read_again_unchanged() -> None:
     endless = [rate("n2:core", THIRD)]
-    [begun] = NOTHING_KNOWN.observe(endless, hour(0))
+    [begun] = NOTHING_KNOWN.observe(endless, read_at(0))
 
     assert begun.rate.usd == Decimal("0.333333333333333333")
-    assert PriceHistory([begun], [read_at(0)]).observe(endless, hour(1)) == []
+    assert PriceHistory([begun], [read_at(0)]).observe(endless, read_at(1)) == []
 
 
 def test_the_history_after_a_reading_is_the_one_that_is_read_back_from_the_tables() -> None:
-    changes = history_of({0: FIRST}).observe(rates(DEARER), hour(6))
+    changes = history_of({0: FIRST}).observe(rates(DEARER), read_at(6))
     after = history_of({0: FIRST}).after(changes, read_at(6))
     stored = [*(DatedRate(each, hour(0)) for each in rates(FIRST) if each.sku_id != "sku n2:core"), *changes]
     read_back = PriceHistory(stored, [read_at(6), read_at(0), read_at(0)])
@@ -263,34 +371,63 @@ catalogs = st.fixed_dictionaries(
 )
 
 
-def last_read(readings: Mapping[int, Reading], name: str, number: int) -> str | None:
-    """The rate last read at or before the hour; before the first reading that has one, the first ever read."""
-    before = [reading for served, reading in readings.items() if served <= number]
-    if any(name in reading for reading in before):
-        return before[-1].get(name)
-    return next((reading[name] for reading in readings.values() if name in reading), None)
+def change_of(earlier: int, later: int) -> int:
+    """The hour from which a change between two readings counts; midnight in Los Angeles is 7 hours after UTC's."""
+    midnights = [number for number in range(earlier + 2, later + 2) if number % 24 == 7]
+    return midnights[0] if len(midnights) == 1 else later + 1
+
+
+def rate_of(readings: Mapping[int, Reading], name: str, number: int) -> str | None:
+    """The rate that holds in an hour; None while there is none."""
+    found, earlier = None, None
+    for served, reading in readings.items():
+        known = earlier is not None and name in readings[earlier]
+        since = change_of(earlier, served) if earlier is not None and known else served
+        if since <= number:
+            found = reading.get(name)
+        earlier = served
+    return found
+
+
+def status_of(readings: Mapping[int, Reading], number: int) -> str:
+    """The status of a known price."""
+    if any(rate_of_first(readings, name) > number for name in COMPONENTS):
+        return "fallback"
+    for earlier, later in pairwise(readings):
+        if earlier + 1 < number <= later:
+            for name in COMPONENTS:
+                before, after = (rate_of(readings, name, each + 1) for each in (earlier, later))
+                if before is not None and before != after:
+                    return "uncertain"
+    return "exact"
+
+
+def rate_of_first(readings: Mapping[int, Reading], name: str) -> int:
+    return next(served for served, reading in readings.items() if name in reading)
 
 
 @given(st.dictionaries(st.integers(0, 40), catalogs, min_size=1, max_size=8), st.integers(-3, 45))
-def test_every_hour_has_exactly_the_rates_last_read_at_or_before_it(
-    unordered: Mapping[int, Reading], number: int
-) -> None:
+def test_every_hour_has_exactly_the_rates_that_held_in_it(unordered: Mapping[int, Reading], number: int) -> None:
     readings = dict(sorted(unordered.items()))
-    core, ram = (last_read(readings, name, number) for name in COMPONENTS)
+    parts = []
+    for name in COMPONENTS:
+        first = next((served for served, reading in readings.items() if name in reading), None)
+        early = first is not None and number < first
+        parts.append(readings[first][name] if early and first is not None else rate_of(readings, name, number))
+    core, ram = parts
     expected = None if core is None or ram is None else 4 * Decimal(core) + 16 * Decimal(ram)
 
     price, status = spot(history_of(readings), number)
 
-    before = [name for served, reading in readings.items() if served <= number for name in reading]
     assert price == expected
-    assert status == ("unknown" if expected is None else "exact" if set(COMPONENTS) <= set(before) else "fallback")
+    assert status == ("unknown" if expected is None else status_of(readings, number))
 
 
 @given(st.dictionaries(st.integers(0, 40), catalogs, min_size=1, max_size=8))
 def test_a_sku_has_never_two_rates_in_one_hour(unordered: Mapping[int, Reading]) -> None:
     history, kept = NOTHING_KNOWN, dict[tuple[str, datetime], DatedRate]()
     for number, reading in sorted(unordered.items()):
-        changes = history.observe(rates(reading), hour(number))
+        changes = history.observe(rates(reading), read_at(number))
         history = history.after(changes, read_at(number))
         kept |= {(change.rate.sku_id, change.valid_from): change for change in changes}
 

@@ -400,6 +400,51 @@ def test_a_catalog_that_fails_leaves_stale_prices_until_the_next_run() -> None:
     assert {row.price.status for row in costs(found).values()} == {PriceStatus.EXACT, PriceStatus.UNKNOWN}
 
 
+def dearer(found: Cloud) -> None:
+    """Raise the Spot price of vCPUs."""
+    found.rates = [replace(each, usd=each.usd * 2) if each.sku_id == "spot-e2:core" else each for each in RATES]
+
+
+def statuses_by_hour(found: Cloud) -> dict[int, set[str]]:
+    known = [row for row in costs(found).values() if row.price.status is not PriceStatus.UNKNOWN]
+    return {
+        hour: {row.price.status for row in known if row.hour == at(hour)}
+        for hour in range(24)
+        if any(row.hour == at(hour) for row in known)
+    }
+
+
+def test_rows_recorded_between_two_readings_that_differ_are_uncertain_and_the_others_exact() -> None:
+    found = cloud()
+    for hour in range(16):
+        if hour == 10:  # between the readings at 07:07, after midnight in Los Angeles, and at 13:07
+            dearer(found)
+        found.run(hour)
+
+    uncertain = {hour for hour, statuses in statuses_by_hour(found).items() if statuses == {"uncertain"}}
+
+    assert uncertain == {8, 9, 10, 11, 12}
+    assert {hour for hour, statuses in statuses_by_hour(found).items() if statuses == {"exact"}} == {
+        *range(8),
+        *range(13, 16),
+    }
+
+
+def test_after_an_outage_in_which_a_price_changed_no_hour_of_it_becomes_exact() -> None:
+    found = cloud(price_refresh_hours=1)
+    found.run(0)
+    fail(found, "denied", "catalog", "")
+    for hour in range(1, 5):
+        found.run(hour)
+    mend(found)
+    dearer(found)
+    for hour in range(5, 8):
+        found.run(hour)
+
+    exact, uncertain = {"exact"}, {"uncertain"}
+    assert list(statuses_by_hour(found).values()) == [exact, exact, *[uncertain] * 4, exact, exact]
+
+
 def test_without_any_catalog_every_cost_is_unknown_and_none_is_zero() -> None:
     found = cloud()
     fail(found, "denied", "catalog", "")

@@ -14,7 +14,8 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import Period
 from spotkeeper.pricing.families import ShapeComponent
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_book import PriceStatus
+from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
@@ -149,6 +150,8 @@ class FakeStage:
             shape = part.shape
             place = (shape.machine_type, shape.gpu_type or "", shape.gpu_count, shape.local_ssd_gib, part.component)
             tables.components[place] = part.quantity
+        for uncertain in self._of(UncertainPrice):
+            _doubt(tables, uncertain)
         tables.price_list = self._of(MachineTypePrice) or tables.price_list
         for preemption in self._of(Preemption):
             tables.preemptions.setdefault((preemption.key, preemption.operation_id), (preemption, None))
@@ -194,6 +197,20 @@ def _complete(tables: Tables, new: ProjectHour, run_id: str) -> None:
             unresolved_hours=max(new.unresolved_hours, known.unresolved_hours),
         )
     tables.project_hours[place] = new, run_id
+
+
+def _doubt(tables: Tables, uncertain: UncertainPrice) -> None:
+    """Mark the exact rows that have a rate which may have changed in their hour already."""
+    for place, row in tables.costs.items():
+        shape = row.instance.shape
+        component = shape.machine_type, shape.gpu_type or "", shape.gpu_count, shape.local_ssd_gib, uncertain.component
+        if (
+            uncertain.start <= row.hour < uncertain.end
+            and row.instance.region == uncertain.region
+            and component in tables.components
+            and row.price.status is PriceStatus.EXACT
+        ):
+            tables.costs[place] = replace(row, price=replace(row.price, status=PriceStatus.UNCERTAIN))
 
 
 def _observe(tables: Tables, latest: Observation | None, new: Observation) -> None:

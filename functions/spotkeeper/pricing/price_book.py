@@ -23,6 +23,7 @@ class PriceStatus(StrEnum):
     """How reliable a price is."""
 
     EXACT = "exact"
+    UNCERTAIN = "uncertain"
     FALLBACK = "fallback"
     STALE = "stale"
     UNKNOWN = "unknown"

@@ -1,19 +1,20 @@
 """Component rates over time: the rate valid in each hour, and the changes that a new reading of the catalog brings.
 
 A change is detected by its value alone: the catalog's `effectiveTime` is the time of publication, which moves daily
-whether or not a price changed. A rate is valid from the latest hour that was closed when the catalog was first read
-with it.
+whether or not a price changed. Prices change at full hours, so that a change lies at one of those between the reading
+that had the old rate and the one that has the new rate. Where that is one hour, the change is known; where it is
+several, the hours from the first to the last of them have prices that are not certain.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Shape
-from spotkeeper.periods import latest_closed_hour
+from spotkeeper.periods import HOUR, PeriodKind, budget_period, floor_hour, full_hours, is_monday, latest_closed_hour
 from spotkeeper.pricing.price_book import InstancePrice, Price, PriceBook, PriceStatus
 from spotkeeper.pricing.skus import Market, Rate
 
@@ -38,6 +39,16 @@ class DatedRate:
 
 
 @dataclass(frozen=True, slots=True)
+class UncertainPrice:
+    """A Spot rate that differs between two readings: an hour from `start` up to `end` had one of them."""
+
+    component: str
+    region: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class _HourBook:
     """The rates of one hour; `late` are the components that were first read after that hour."""
 
@@ -57,21 +68,35 @@ class PriceHistory:
         self._rates = tuple(rates)
         self._readings = sorted(set(readings))
         self._covered = [latest_closed_hour(reading) for reading in self._readings]
+        self._shown = [floor_hour(reading) for reading in self._readings]
         self._refresh_failed = refresh_failed
         self._changes = sorted({time for dated in self._rates for time in (dated.valid_from, dated.valid_to) if time})
         self._books: dict[int, _HourBook] = {}
+        self._differences: dict[tuple[datetime, datetime], frozenset[_Component]] = {}
 
     @property
     def last_covered(self) -> datetime | None:
         """The latest hour that a reading covers; None when the catalog was never read."""
         return self._covered[-1] if self._covered else None
 
+    def is_due(self, now: datetime, max_age: timedelta) -> bool:
+        """Whether the catalog is to be read: after `max_age`, in the last hour before midnight, and first after it.
+
+        Google changes Spot prices at midnight in America/Los_Angeles: on Mondays, measured in 2026; once a day at most
+        (https://cloud.google.com/spot-vms/pricing). Two readings around midnight tell the hour of a change.
+        """
+        if self.last_covered is None or latest_closed_hour(now) - self.last_covered >= max_age:
+            return True
+        day = budget_period(PeriodKind.DAY, now)
+        is_last_hour = now >= day.end - HOUR and latest_closed_hour(now) > self.last_covered
+        return is_last_hour or self._readings[-1] < day.start
+
     def price(self, shape: Shape, region: str, hour: datetime) -> InstancePrice:
         """Return the price of an instance of this shape in this hour, and its status.
 
-        `exact`: the rates valid in the hour. `fallback`: the hour is before the first known rate, which is then used.
-        `stale`: reading the catalog failed when it was due, so a newer rate may exist. `unknown`: a component has no
-        rate, so there is no Spot price.
+        `exact`: the rates valid in the hour. `uncertain`: a Spot rate differs between the readings before and after the
+        hour. `fallback`: the hour is before the first known rate, which is then used. `stale`: reading the catalog
+        failed when it was due, so a newer rate may exist. `unknown`: a component has no rate, so there is no price.
         """
         hour_book = self._book(hour)
         spot = hour_book.book.price(shape, region, Market.SPOT)
@@ -91,9 +116,10 @@ class PriceHistory:
             return None
         return self._readings[max(bisect_right(self._covered, hour) - 1, 0)]
 
-    def observe(self, reading: Iterable[Rate], hour: datetime) -> list[DatedRate]:
-        """Return the changes in a complete reading of the catalog: rates that ended, and rates valid from `hour`.
+    def observe(self, reading: Iterable[Rate], read_at: datetime) -> list[DatedRate]:
+        """Return the changes in a complete reading of the catalog: rates that ended, and rates that began.
 
+        The rates of a component without one so far begin in the latest closed hour: nothing contradicts them there.
         Raises UnavailableError for a reading that lacks more than half of the known rates.
         """
         read = {_rate_key(rate): _as_stored(rate) for rate in reading}
@@ -104,17 +130,28 @@ class PriceHistory:
                 f"the Cloud Billing Catalog has {len(read)} rates and lacks {len(gone)} of the {len(held)} known ones"
             )
             raise UnavailableError(message)
+        first, changed = latest_closed_hour(read_at), self._time_of_change(read_at)
+        known = {_component(dated.rate) for dated in held.values()}
         begun = {
-            key: DatedRate(rate, hour)
+            key: DatedRate(rate, changed if _component(rate) in known else first)
             for key, rate in read.items()
             if key not in held or _value(rate) != _value(held[key].rate)
         }
         ended = [
-            replace(dated, valid_to=max(hour, dated.valid_from))
+            replace(dated, valid_to=max(changed, dated.valid_from))
             for key, dated in held.items()
-            if key in gone or (key in begun and dated.valid_from < hour)
+            if key in gone or (key in begun and dated.valid_from < begun[key].valid_from)
         ]
         return [*ended, *begun.values()]
+
+    def uncertain_prices(self) -> Iterator[UncertainPrice]:
+        """Yield the Spot rates that differ between the last two readings, with the hours that may have either."""
+        if len(self._readings) > 1:
+            before, after = self._readings[-2:]
+            possible = full_hours(before, after)
+            for component, market, region in self._changed_between(before, after) if len(possible) > 1 else ():
+                if market is Market.SPOT:
+                    yield UncertainPrice(component, region, possible[0], possible[-1])
 
     def after(self, changes: Iterable[DatedRate], read_at: datetime) -> "PriceHistory":
         """Return the history with the changes of a reading applied."""
@@ -130,7 +167,46 @@ class PriceHistory:
             return PriceStatus.STALE
         if any((part.rate.component, Market.SPOT, region) in hour_book.late for part in spot.components):
             return PriceStatus.FALLBACK
+        changed = self._changed_in(hour)
+        if changed and any((part.rate.component, Market.SPOT, region) in changed for part in spot.components):
+            return PriceStatus.UNCERTAIN
         return PriceStatus.EXACT
+
+    def _time_of_change(self, read_at: datetime) -> datetime:
+        """The full hour from which on a rate counts that this reading is the first to have.
+
+        The only Monday's midnight of those that are possible, else the only midnight, else the latest full hour.
+        """
+        possible = full_hours(self._readings[-1], read_at) if self._readings else ()
+        midnights = [hour for hour in possible if budget_period(PeriodKind.DAY, hour).start == hour]
+        mondays = [hour for hour in midnights if is_monday(hour)]
+        for found in (mondays, midnights):
+            if len(found) == 1:
+                return found[0]
+        return floor_hour(read_at)
+
+    def _changed_in(self, hour: datetime) -> frozenset[_Component]:
+        """The components whose rates changed between two readings so that it may have been in this hour or not."""
+        following = bisect_right(self._shown, hour)
+        if following == len(self._shown) or following == 0 or self._shown[following - 1] == hour:
+            return frozenset()
+        return self._changed_between(self._readings[following - 1], self._readings[following])
+
+    def _changed_between(self, before: datetime, after: datetime) -> frozenset[_Component]:
+        """The components whose highest rate differs between two readings; not those that had none before."""
+        if (before, after) not in self._differences:
+            one, other = self._highest(floor_hour(before)), self._highest(floor_hour(after))
+            changed = frozenset(component for component, usd in one.items() if other.get(component) != usd)
+            self._differences[before, after] = changed
+        return self._differences[before, after]
+
+    def _highest(self, hour: datetime) -> dict[_Component, Decimal]:
+        highest: dict[_Component, Decimal] = {}
+        for dated in self._rates:
+            if _holds(dated, hour):
+                component = _component(dated.rate)
+                highest[component] = max(dated.rate.usd, highest.get(component, dated.rate.usd))
+        return highest
 
     def _book(self, hour: datetime) -> _HourBook:
         epoch = bisect_right(self._changes, hour)
@@ -149,6 +225,11 @@ class PriceHistory:
         begun = {_component(dated.rate) for dated in self._rates if dated.valid_from <= hour}
         later = (dated for dated in self._rates if dated.valid_from > hour and _component(dated.rate) not in begun)
         return iter(sorted(later, key=lambda dated: dated.valid_from, reverse=True))
+
+
+def first_needed(hour: datetime, readings: Iterable[datetime]) -> datetime:
+    """Return from when on rates are needed to price an hour: from the last reading before it."""
+    return max((floor_hour(reading) for reading in readings if reading <= hour), default=hour)
 
 
 def _holds(dated: DatedRate, hour: datetime) -> bool:

@@ -299,6 +299,7 @@ class HourQuality:
     unpriced_machine_types: str | None
     stale: int
     fallback: int
+    uncertain: int
     prices_age_hours: int | None
 
 

@@ -10,7 +10,7 @@ from spotkeeper.instances import InstanceKey, Sighting
 from spotkeeper.periods import Period
 from spotkeeper.ports import Report
 from spotkeeper.pricing.families import ShapeComponent
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend
@@ -26,6 +26,7 @@ type Record = (
     CostRow
     | Observation
     | DatedRate
+    | UncertainPrice
     | HourReading
     | ProjectHour
     | HourRun

@@ -10,7 +10,7 @@ from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
 from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of, rfc3339, spans
 from spotkeeper.pricing.families import components_of
-from spotkeeper.pricing.price_history import PriceHistory
+from spotkeeper.pricing.price_history import PriceHistory, first_needed
 from spotkeeper.pricing.price_list import machine_type_prices
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend, due_alerts
@@ -73,7 +73,8 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     caught_up = () if request.hours else periods_of(backlog)
     with ports.ledger.stage(run_id, request.now) as stage:
         run = _Run(settings, ports, stage, backlog, hours, request.now, started)
-        history = run.refresh_prices(PriceHistory(ports.ledger.rates(min(backlog)), catalog_readings), latest)
+        rates = ports.ledger.rates(first_needed(min(backlog), catalog_readings))
+        history = run.refresh_prices(PriceHistory(rates, catalog_readings))
         run.record_usage(history, scanned_later=scanned_later)
         run.record_lost(lost)
         alerts = run.finish(history, budget_periods(latest), caught_up, backlog | lost)
@@ -111,14 +112,13 @@ class _Run:
     shapes: set[Shape] = field(default_factory=set)
     running_since: dict[str, datetime] = field(default_factory=dict)
 
-    def refresh_prices(self, history: PriceHistory, latest: datetime) -> PriceHistory:
+    def refresh_prices(self, history: PriceHistory) -> PriceHistory:
         """Read the catalog when it is due, stage the changes, and return the history with them."""
-        refresh = timedelta(hours=self.settings.price_refresh_hours)
-        if history.last_covered is not None and latest - history.last_covered < refresh:
+        if not history.is_due(self.now, timedelta(hours=self.settings.price_refresh_hours)):
             return history
         try:
             reading = self.ports.catalog.read()
-            changes = history.observe(reading.rates, latest)
+            changes = history.observe(reading.rates, self.now)
         except UnavailableError as error:
             self.hours.record_gap(self.backlog, Gap("billing catalog", str(error)))
             return history.without_refresh()
@@ -127,7 +127,10 @@ class _Run:
             self.stage.add(change)
         for price in machine_type_prices(reading, self.now):
             self.stage.add(price)
-        return history.after(changes, self.now)
+        refreshed = history.after(changes, self.now)
+        for uncertain in refreshed.uncertain_prices():
+            self.stage.add(uncertain)
+        return refreshed
 
     def record_usage(self, history: PriceHistory, *, scanned_later: bool) -> None:
         """Stage the cost rows of all hours and projects, and every instance as it is listed now."""

@@ -19,7 +19,9 @@ from spotkeeper.instances import Instance, InstanceKey, Sighting
 from spotkeeper.periods import HOUR, Period, PeriodKind
 from spotkeeper.ports import Report
 from spotkeeper.pricing.catalog import read_catalog
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.families import components_of
+from spotkeeper.pricing.price_book import PriceStatus
+from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.skus import CatalogReading, sku_from_json
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
@@ -213,6 +215,18 @@ class Tables:
     def write_metrics(self, spends: Sequence[Spend], hours: Sequence[HourRun], at: datetime) -> None:
         """Keep no metrics."""
 
+    def doubt(self, uncertain: UncertainPrice) -> None:
+        """Mark the exact rows that have a rate which may have changed in their hour already."""
+        for place, row in self.costs.items():
+            components = {part.component for part in components_of(row.instance.shape)}
+            if (
+                uncertain.start <= row.hour < uncertain.end
+                and row.instance.region == uncertain.region
+                and uncertain.component in components
+                and row.price.status is PriceStatus.EXACT
+            ):
+                self.costs[place] = replace(row, price=replace(row.price, status=PriceStatus.UNCERTAIN))
+
     def end_if(self, kill: Kill) -> None:
         """End the process when this is its moment."""
         if self.kill is kill:
@@ -261,6 +275,8 @@ class _Stage:
             self._observe(observation, latest.get(observation.instance.key))
         for dated in self._of(DatedRate):
             tables.dated_rates[dated.rate.sku_id, dated.rate.region, dated.valid_from] = dated
+        for uncertain in self._of(UncertainPrice):
+            tables.doubt(uncertain)
         tables.end_if(Kill.AFTER_COMMIT)
         return [self._spend(period) for period in periods]
 

@@ -9,7 +9,7 @@ from typing import Any
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import HOUR, rfc3339
 from spotkeeper.pricing.families import ShapeComponent
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.costs import CostRow
@@ -44,13 +44,21 @@ def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
             column, row = "machine_type_price", _machine_type_price(record) | by_run
         case Preemption():
             column, row = "preemption", _preemption(record) | at_run
-        case HourReading():
-            column, row = "reading", {"project_id": record.project_id, "hour": rfc3339(record.hour)}
+        case HourReading() | UncertainPrice():
+            column, row = _marker(record)
         case ProjectHour():
             column, row = "project_hour", _project_hour(record) | at_run
         case HourRun():
             column, row = "run", _run(record)
     return {column: row}
+
+
+def _marker(record: HourReading | UncertainPrice) -> tuple[str, dict[str, object]]:
+    """A record that says which rows of the tables are concerned, and is in none itself."""
+    if isinstance(record, HourReading):
+        return "reading", {"project_id": record.project_id, "hour": rfc3339(record.hour)}
+    times = {"first_hour": rfc3339(record.start), "end_hour": rfc3339(record.end)}
+    return "uncertain", {"component": record.component, "region": record.region, **times}
 
 
 def observation_from(row: Mapping[str, Any]) -> Observation:

@@ -32,7 +32,7 @@ from spotkeeper.instances import InstanceKey
 from spotkeeper.logs import log_event
 from spotkeeper.periods import Period, rfc3339
 from spotkeeper.pricing.families import ShapeComponent
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
@@ -62,11 +62,22 @@ _PARTS: Mapping[type, str] = {
     ShapeComponent: "commit_components",
     MachineTypePrice: "commit_price_list",
     Preemption: "commit_preemptions",
+    UncertainPrice: "commit_uncertain",
 }
 """Statements that the transaction needs for some records only: each takes BigQuery about a second."""
 
 _READING = SchemaField(
     "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
+)
+_UNCERTAIN = SchemaField(
+    "uncertain",
+    "RECORD",
+    fields=(
+        SchemaField("component", "STRING"),
+        SchemaField("region", "STRING"),
+        SchemaField("first_hour", "TIMESTAMP"),
+        SchemaField("end_hour", "TIMESTAMP"),
+    ),
 )
 _GAP = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="source"),
@@ -158,10 +169,13 @@ class StagingTable:
         self._lines = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1)
         self._hours: Sequence[datetime] = ()
         self._kinds = set[type]()
+        self._uncertain_since: datetime | None = None
 
     def add(self, record: Record) -> None:
         """Stage a record."""
         self._kinds.add(type(record))
+        if isinstance(record, UncertainPrice):
+            self._uncertain_since = min(record.start, self._uncertain_since or record.start)
         row = staged(record, self._run_id, rfc3339(self._recorded_at))
         self._lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
@@ -171,13 +185,15 @@ class StagingTable:
         columns = [
             SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in RECORD_TABLES.items()
         ]
-        self._jobs.load(self._table, [*columns, _READING], self._file, STAGING_LIFE)
+        self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN], self._file, STAGING_LIFE)
         self._hours = hours
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
         parameters += [
             _time("periods_start", min(period.start for period in periods)),
             _time("periods_end", max(period.end for period in periods)),
         ]
+        if self._uncertain_since is not None:
+            parameters.append(_time("uncertain_since", self._uncertain_since))
         parts = [part for kind, part in _PARTS.items() if kind in self._kinds]
         with translate_errors("BigQuery"):
             [row] = self._jobs.transaction("commit", parameters, self._table, parts)

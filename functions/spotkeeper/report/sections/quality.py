@@ -23,7 +23,13 @@ _COLUMNS = (
     Column("unpriced", "Unpriced", is_number=True),
     Column("stale", "Stale prices", is_number=True),
     Column("fallback", "Fallback prices", is_number=True),
+    Column("uncertain", "Uncertain prices", is_number=True),
 )
+_DOUBTS = {
+    "stale": "a stale price: a newer catalog was due and could not be read",
+    "fallback": "a fallback price: the earliest one known, read after their hour",
+    "uncertain": "an uncertain price: it changed between two readings of the catalog, and their hour had one of both",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +156,10 @@ def _points(rows: ReportRows, scope: Scope) -> list[str]:
 def _about_prices(quality_rows: Sequence[HourQuality]) -> list[str]:
     said = []
     vm_hours = sum(row.instances for row in quality_rows)
-    stale, fallback = (sum(getattr(row, name) for row in quality_rows) for name in ("stale", "fallback"))
-    if stale:
-        share = wording.percent(Decimal(stale) / vm_hours * 100) if vm_hours else wording.NOTHING
-        said.append(f"{share} of the rows have a stale price: a newer catalog was due and could not be read.")
-    if fallback:
-        share = wording.percent(Decimal(fallback) / vm_hours * 100) if vm_hours else wording.NOTHING
-        said.append(f"{share} of the rows have a fallback price: the earliest one known, read after their hour.")
+    for name, meaning in _DOUBTS.items():
+        if count := sum(getattr(row, name) for row in quality_rows):
+            share = wording.percent(Decimal(count) / vm_hours * 100) if vm_hours else wording.NOTHING
+            said.append(f"{share} of the rows have {meaning}.")
     oldest = max((row.prices_age_hours or 0 for row in quality_rows), default=0)
     if oldest > _OLD_PRICES_HOURS:
         said.append(f"The oldest price in use was read {wording.things(oldest, 'hour')} before.")
@@ -188,9 +191,8 @@ def _kind(row: HourQuality) -> str:
         return "missing"
     if row.state in {_INCOMPLETE, _FINAL}:
         return "poor"
-    return (
-        "fair" if row.state == _PROVISIONAL or row.unresolved or row.unpriced or row.stale or row.fallback else "fine"
-    )
+    doubtful = row.unresolved or row.unpriced or any(getattr(row, name) for name in _DOUBTS)
+    return "fair" if row.state == _PROVISIONAL or doubtful else "fine"
 
 
 def _table(quality_rows: Sequence[HourQuality]) -> Table:
@@ -215,4 +217,5 @@ def _line(row: HourQuality) -> list[Cell]:
         cell(row.unpriced, wording.count),
         cell(row.stale, wording.count),
         cell(row.fallback, wording.count),
+        cell(row.uncertain, wording.count),
     ]
