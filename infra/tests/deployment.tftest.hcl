@@ -448,6 +448,6 @@ run "a_folder_of_projects" {
       toset(keys(google_monitoring_alert_policy.measured)) == toset(["no_budget_notifications", "dead_letters", "no_tracker_runs"]),
       strcontains(google_monitoring_alert_policy.measured["no_tracker_runs"].conditions[0].condition_prometheus_query_language[0].query, "request_count"),
     ])
-    error_message = "Without custom metrics the tracker may not write any, and its silence is still heard."
+    error_message = "Without custom metrics the tracker may not write any, and its absence is still detected."
   }
 }

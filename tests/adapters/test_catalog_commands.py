@@ -69,7 +69,7 @@ def test_the_live_catalog_is_checked_as_the_saved_one_is(capsys: pytest.CaptureF
     lines = capsys.readouterr().out.splitlines()
 
     half = len(lines) // 2
-    assert codes == [1, 1]  # the emulator sells some families by halves
+    assert codes == [1, 1]  # the emulated catalog lacks some SKUs
     assert lines[: half - 1] == lines[half:-1]
     assert lines[half - 1].replace("the Cloud Billing Catalog", path) == lines[-1]
 

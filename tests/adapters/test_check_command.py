@@ -26,7 +26,7 @@ type Checked = Callable[..., Output]
 
 @pytest.fixture(scope="module")
 def recorded(stack: Stack) -> Iterator[Tracker]:
-    """A dataset with two hours of the fleet, and its views; who spoils it mends it."""
+    """A dataset with two hours of the fleet, and its views; a test that corrupts it restores it."""
     with new_dataset(stack, "checked") as dataset:
         tracker = new_tracker(stack, dataset)
         for hour in range(LAST_HOUR + 1):

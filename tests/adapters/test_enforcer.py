@@ -24,7 +24,7 @@ DISTILL_VMS = ["early-bird", "infer-l4"]
 SHOP = {"team": "storefront", "project": "shop"}
 API_VMS = ["api-mig-4r7t", "api-mig-9bcd"]
 WEB_VMS = ["web-rmig-k3xw", "web-rmig-p90d", "web-rmig-zz1q"]
-AT_REST = {"STOPPING", "TERMINATED"}
+STOPPED = {"STOPPING", "TERMINATED"}
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def test_an_alert_stops_its_recorded_plan_and_the_same_message_nothing_more(
     assert len(stopped) == 3
     assert enforcer.names("planned") == enforcer.names("stopped") == stopped
     assert enforcer.stopped() == stopped
-    assert set(enforcer.statuses(*stopped).values()) <= AT_REST
+    assert set(enforcer.statuses(*stopped).values()) <= STOPPED
     operations = {row["operation"] for row in enforcer.events() if row["event"] == "stopped"}
     assert operations == {one["name"] for one in look(stack, "operations")}
     assert [(row["verdict"], row["stops"]) for row in enforcer.notifications()] == [
@@ -153,7 +153,7 @@ def test_a_failed_operation_shields_no_other_vm_and_the_redelivery_stops_its_own
     assert (failed, shielded) == (["infer-l4"], ["early-bird"])
     assert set(enforcer.stopped()) == {"infer-l4"}
     assert enforcer.names("stopped") == DISTILL_VMS
-    assert set(enforcer.statuses(*DISTILL_VMS).values()) <= AT_REST
+    assert set(enforcer.statuses(*DISTILL_VMS).values()) <= STOPPED
 
 
 def test_an_operation_that_never_ends_is_left_to_the_next_delivery(stack: Stack, make_enforcer: MakeEnforcer) -> None:
@@ -376,12 +376,12 @@ def test_a_new_period_starts_what_was_stopped_and_nothing_else(
     august = datetime.fromisoformat("2026-08-01T08:00:00Z")
     enforcer.deliver("1", NOW)
     stack.set_time(NOW + timedelta(minutes=5))
-    at_rest = enforcer.statuses(*names)
+    statuses = enforcer.statuses(*names)
 
     stack.control("DELETE", "calls")
     enforcer.deliver("2", august, cost=100, start="2026-08-01T07:00:00Z")
 
-    assert at_rest == dict.fromkeys(names, "TERMINATED")
+    assert statuses == dict.fromkeys(names, "TERMINATED")
     assert enforcer.names("restart_planned") == enforcer.names("restarted") == names
     assert len(look(stack, "calls")) == len(names)
     assert set(enforcer.statuses(*names).values()) <= {"PROVISIONING", "STAGING", "RUNNING"}

@@ -18,7 +18,7 @@ _PUBLISHED = datetime(2026, 7, 30, 7, tzinfo=UTC)
 _UNITS = {"vcpu_hour": "h", "gib_hour": "GiBy.h", "gpu_hour": "h", "instance_hour": "h"}
 _GROUPS = {"vcpu_hour": "CPU", "gib_hour": "RAM", "gpu_hour": "GPU", "instance_hour": "F1Micro"}
 _MARKETS = {"OnDemand": "", "Preemptible": "Spot Preemptible "}
-_DECOYS = (
+_IGNORED = (
     ("Commitment v1: {words} in {region} for 1 Year", "Commit1Yr"),
     ("Commitment v1: {words} in {region} for 3 Years", "Commit3Yr"),
     ("Reserved {words} in {region}", "OnDemand"),
@@ -48,7 +48,7 @@ def _components() -> Iterator[Sku]:
 
 def _ignored_skus() -> Iterator[Sku]:
     for row in rows("components"):
-        for description, usage_type in _DECOYS:
+        for description, usage_type in _IGNORED:
             for region in REGIONS:
                 words = description.format(words=row["wording"], region=region)
                 yield _sku(words, row["unit"], usage_type, region)

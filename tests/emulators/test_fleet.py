@@ -237,16 +237,16 @@ def test_every_life_of_a_name_is_found_oldest_first() -> None:
 
 
 @given(st.sampled_from(FLEET.vms), SECONDS, st.integers(min_value=0, max_value=600))
-def test_a_vm_that_is_stopped_is_up_until_then_and_at_rest_from_the_end(vm: Vm, offset: int, length: int) -> None:
+def test_a_vm_that_is_stopped_is_up_until_then_and_terminated_from_the_end(vm: Vm, offset: int, length: int) -> None:
     stopped_at = FLEET_START + timedelta(seconds=offset)
-    rested = stopped_at + timedelta(seconds=length)
+    terminated_at = stopped_at + timedelta(seconds=length)
     if vm.created > stopped_at or (vm.deleted is not None and vm.deleted <= stopped_at):
         return
-    after = stopped(vm, stopped_at, rested)
+    after = stopped(vm, stopped_at, terminated_at)
     week = timedelta(days=7)
     assert after.running_seconds(FLEET_START - week, stopped_at) == vm.running_seconds(FLEET_START - week, stopped_at)
     assert after.running_seconds(stopped_at, stopped_at + week) == 0
-    assert after.status(rested + STOPPING_TIME) == "TERMINATED"
+    assert after.status(terminated_at + STOPPING_TIME) == "TERMINATED"
     assert after.changes() == sorted(after.changes())
 
 

@@ -25,7 +25,7 @@ class Subscriber(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Endpoint)
         self.answers: queue.Queue[int] = queue.Queue()
-        self.heard: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.received: queue.Queue[dict[str, Any]] = queue.Queue()
 
 
 class Endpoint(BaseHTTPRequestHandler):
@@ -35,7 +35,7 @@ class Endpoint(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.heard.put(json.loads(body))
+        self.server.received.put(json.loads(body))
         self.send_response(200 if self.server.answers.empty() else self.server.answers.get())
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -105,7 +105,7 @@ def test_too_many_or_too_big_or_empty_messages_are_refused(cloud: Cloud, message
             publisher.publish(topic=TOPIC, messages=messages)
 
 
-def test_a_message_is_pushed_in_the_real_form_until_it_is_heard(
+def test_a_message_is_pushed_in_the_real_form_until_it_is_accepted(
     channel: grpc.Channel, publisher: PublisherClient, subscriber: Subscriber
 ) -> None:
     publisher.create_topic(name=TOPIC)
@@ -121,7 +121,7 @@ def test_a_message_is_pushed_in_the_real_form_until_it_is_heard(
     message = PubsubMessage(data=b'{"costAmount": 1}', attributes={"budgetId": "b-1"})
     sent = publisher.publish(topic=TOPIC, messages=[message]).message_ids[0]
 
-    deliveries = [subscriber.heard.get(timeout=5) for _ in range(3)]
+    deliveries = [subscriber.received.get(timeout=5) for _ in range(3)]
     assert deliveries[0] == deliveries[1] == deliveries[2]
     pushed = deliveries[0]["message"]
     assert deliveries[0]["subscription"] == name
@@ -130,4 +130,4 @@ def test_a_message_is_pushed_in_the_real_form_until_it_is_heard(
     assert pushed["messageId"] == pushed["message_id"] == sent
     assert pushed["publishTime"] == "2026-07-21T01:07:00.000Z"
     with pytest.raises(queue.Empty):
-        subscriber.heard.get(timeout=0.5)
+        subscriber.received.get(timeout=0.5)

@@ -139,7 +139,7 @@ def test_local_ssd_needs_a_word_about_its_data(instances: Client, finished: Fini
         (STOPPED_AT_NOON, july(21, 12, 0, 10), "STOPPING"),
     ],
 )
-def test_to_stop_a_vm_at_rest_is_no_error_and_changes_nothing(
+def test_to_stop_a_stopped_vm_is_no_error_and_changes_nothing(
     cloud: Cloud, instances: Client, where: dict[str, str], now: datetime, before: str
 ) -> None:
     cloud.state.clock.now = now
@@ -175,7 +175,7 @@ def test_a_running_vm_is_started_by_an_operation_that_is_done(instances: Client)
     assert instances.start_unary(request=TRAINER).status.name == "DONE"
 
 
-def test_a_vm_on_its_way_to_rest_cannot_be_started(cloud: Cloud, instances: Client) -> None:
+def test_a_stopping_vm_cannot_be_started(cloud: Cloud, instances: Client) -> None:
     cloud.state.operations.seconds = LIVE_LONG
     instances.stop_unary(request=TRAINER)
     with pytest.raises(exceptions.BadRequest, match="trainer-t4' is not ready"):
@@ -373,7 +373,7 @@ def test_a_quota_that_is_used_up_is_named(cloud: Cloud, instances: Client, code:
     assert (error["reason"], error["domain"]) == ("rateLimitExceeded", "usageLimits")
 
 
-def test_a_stop_can_be_cut_off_before_it_is_heard(cloud: Cloud, instances: Client) -> None:
+def test_a_stop_can_be_cut_off_before_it_is_received(cloud: Cloud, instances: Client) -> None:
     cloud.state.faults.replace([Rule("compute", Kind.RESET, "instances.stop", zone="us-central1-a")])
     with pytest.raises(requests.ConnectionError):
         instances.stop_unary(request=TRAINER)

@@ -222,10 +222,10 @@ def test_a_service_that_fails_is_named_in_the_response_and_not_in_the_status(sta
         disturbed = tracker.call(query=RANGE)
     finally:
         stack.control("DELETE", "faults")
-    mended = tracker.call(query=RANGE)
+    repaired = tracker.call(query=RANGE)
 
     body = disturbed.json()
     assert (disturbed.status_code, body["status"], body["complete"]) == (200, "incomplete", False)
     assert [(gap["source"], gap["project_id"]) for gap in body["gaps"]] == [("monitoring", "web-frontend")]
-    assert mended.json()["complete"]
-    assert mended.json()["rows"] > body["rows"]
+    assert repaired.json()["complete"]
+    assert repaired.json()["rows"] > body["rows"]

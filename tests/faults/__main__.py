@@ -4,7 +4,7 @@ python -m tests.faults                     every fault at every place, and exit 
 python -m tests.faults --only 'stop.*500'  those cells whose names match
 python -m tests.faults --markdown          the same as tables in docs/faults.md
 python -m tests.faults --kills 200         the functions' processes killed at random moments
-python -m tests.faults --kills calls       the same at every call they make, before it is heard and after
+python -m tests.faults --kills calls       the same at every call they make, before it is received and after
 python -m tests.faults --days 60           weeks of hourly runs of the tracker, a tenth of them disturbed
 python -m tests.faults --messages 60       random budget messages for so many minutes, and a look after each
 """

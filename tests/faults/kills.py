@@ -26,7 +26,7 @@ PAUSE_SECONDS = 0.5
 """Between a kill and the next call: BigQuery finishes what it received, as the real one would."""
 
 OPERATION_SECONDS = 0.5
-HEARD = {Kind.RESET: "not heard", Kind.LOST: "heard"}
+RECEIVED = {Kind.RESET: "not received", Kind.LOST: "received"}
 """Whether the service got the call at which the process died."""
 
 _forks = multiprocessing.get_context("forkserver")
@@ -108,9 +108,9 @@ def killed_at_random(target: Target, number: int, seed: int) -> Iterator[Kill]:
 
 
 def killed_at_calls(target: Target) -> Iterator[Kill]:
-    """Kill it at its first call of any service, then at its second, and so on: before the call is heard, and after."""
+    """Kill it at its first call of any service, then at its second, and so on: before it is received, and after."""
     for number in itertools.count(1):
-        for kind in HEARD:
+        for kind in RECEIVED:
             kill = killed_at(target, Fault(ANY, kind, number, number))
             if not kill.cut_off:
                 return
@@ -128,7 +128,7 @@ def killed_at(target: Target, fault: Fault) -> Kill:
     injection.faults.on_strike = None
     injection.inject()
     cut_off = _was_cut_off(process)
-    return _aftermath(target, f"at call {fault.first} of {fault.operation}, {HEARD[fault.kind]}", cut_off=cut_off)
+    return _aftermath(target, f"at call {fault.first} of {fault.operation}, {RECEIVED[fault.kind]}", cut_off=cut_off)
 
 
 def _aftermath(target: Target, moment: str, *, cut_off: bool) -> Kill:

@@ -48,16 +48,16 @@ class Story:
 
     before: Snapshot
     after: Snapshot
-    mended: Snapshot
+    repaired: Snapshot
 
 
 def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
     kind: Kind, service: str, answer: Answer, found: Story, reference: Story
 ) -> Result:
     """Say how a run with a fault ended, from the tables alone and from what the run itself claimed."""
-    if problems := differences(_later(found.mended), _later(reference.mended)):
-        return Result(Outcome.WRONG, f"{answer.status} {answer.body}; the next run did not mend it: {problems}")
-    if lacking := [hour for hour, recorded in hours(found.mended).items() if not recorded.complete]:
+    if problems := differences(_later(found.repaired), _later(reference.repaired)):
+        return Result(Outcome.WRONG, f"{answer.status} {answer.body}; the next run did not repair it: {problems}")
+    if lacking := [hour for hour, recorded in hours(found.repaired).items() if not recorded.complete]:
         return Result(Outcome.WRONG, f"still incomplete: {lacking}")
     if invented := _invented(found, reference):
         return Result(Outcome.WRONG, f"rows that an undisturbed run never wrote: {invented}")

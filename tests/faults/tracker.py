@@ -105,13 +105,13 @@ class Tracker:
         after = snapshot(self.place.client, self.dataset)
         reference = self._references.get(refresh)
         if reference and answer.body.get("complete") is True and not differs(after, reference[0].after):
-            mended = reference[0].mended
+            repaired = reference[0].repaired
         else:
             self.set_time(NEXT)
             schedule(function, NEXT)
-            mended = snapshot(self.place.client, self.dataset)
+            repaired = snapshot(self.place.client, self.dataset)
         problems += self.place.leftovers(self.dataset)
-        return _Run(Story(before, after, mended), answer, problems, calls)
+        return _Run(Story(before, after, repaired), answer, problems, calls)
 
     def begin(self) -> Snapshot:
         """Let the dataset hold one undisturbed hour, no VM be stopped by the enforcer, and return what it holds."""

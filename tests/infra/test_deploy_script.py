@@ -145,7 +145,7 @@ def test_destroying_goes_on_where_it_stopped(root: Path, deploy: Deploy) -> None
     assert calls(root)[0] == "state rm google_bigquery_table.recorded"
 
 
-def test_what_is_missing_is_said_with_what_mends_it(root: Path, deploy: Deploy) -> None:
+def test_what_is_missing_is_reported_with_its_fix(root: Path, deploy: Deploy) -> None:
     (root / "no_registry").touch()
     offline = deploy("plan")
     (root / "terraform.tfvars").write_text('region = "us-central1"\n')

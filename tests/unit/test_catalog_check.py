@@ -62,7 +62,7 @@ def test_unmatched_skus_of_every_kind_are_named(capsys: pytest.CaptureFixture[st
     assert [said for said in expected if sum(said in line for line in unmatched) != 1] == []
 
 
-DECOYS = (
+IGNORED = (
     ("C9 Sole Tenancy Instance Core running in Iowa", "OnDemand"),
     ("Sole Tenancy Premium for C9 Sole Tenancy Instance Core running in Iowa", "OnDemand"),
     ("Reserved C9 Core in Iowa", "OnDemand"),
@@ -84,13 +84,13 @@ GROUPS = {"Network": "PremiumInternetEgress", "Storage": "PDStandard", "TpuV7": 
 def test_ignored_skus_of_every_kind_do_not_fail(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     ignored_skus = [
         resource(words, usage_type=usage_type, group=GROUPS.get(words.split()[0], "CPU"))
-        for words, usage_type in DECOYS
+        for words, usage_type in IGNORED
     ]
 
     code, lines = checked(capsys, saved(tmp_path / "catalog.json", [*whole(), *ignored_skus]))
 
     assert code == 0
-    assert f"{len(whole()) + len(DECOYS)} SKUs" in lines[-1]
+    assert f"{len(whole()) + len(IGNORED)} SKUs" in lines[-1]
 
 
 def test_machine_types_that_are_sold_and_lack_a_part_fail_and_are_named_with_part_and_regions(

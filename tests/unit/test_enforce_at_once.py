@@ -1,4 +1,4 @@
-"""Messages that are worked on at the same time: what one of them has in hand, no other one plans for."""
+"""Concurrent messages: what one of them has planned to stop, no other one plans to stop."""
 
 import random
 from collections import Counter

@@ -79,9 +79,9 @@ def test_a_period_that_the_tracker_has_not_is_refused(kind: str) -> None:
 
 
 def test_the_tracker_must_say_which_period_it_means() -> None:
-    unsaid = {name: value for name, value in TRACKER_ATTRIBUTES.items() if name != "period"}
+    without_period = {name: value for name, value in TRACKER_ATTRIBUTES.items() if name != "period"}
 
-    assert refusal(envelope(attributes=unsaid)) == "attribute period is missing"
+    assert refusal(envelope(attributes=without_period)) == "attribute period is missing"
 
 
 def test_a_period_in_a_message_of_cloud_billing_means_nothing() -> None:

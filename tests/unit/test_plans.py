@@ -175,7 +175,7 @@ def test_what_may_not_be_stopped_is_spared_with_the_reason(spared: SpotVm, reaso
 
 
 @pytest.mark.parametrize("status", ["TERMINATED", "STOPPED", "SUSPENDED"])
-def test_what_is_at_rest_is_not_listed_and_costs_nothing(status: str) -> None:
+def test_what_is_stopped_is_not_listed_and_costs_nothing(status: str) -> None:
     assert made([vm(status=status)]) == replace(Plan(), runs_out=NOW, runs_out_with_plan=NOW)
 
 
@@ -546,9 +546,11 @@ def test_every_plan_keeps_to_all_of_its_rules(
 
     decided = [decision.vm for decision in (*found.stops, *found.spared)]
     resting = ("TERMINATED", "SUSPENDED")
-    awake = [each for each in vms if each.instance.key.project_id == "team-a-prod" and each.status not in resting]
-    running = [each for each in awake if each.status == "RUNNING"]
-    assert sorted(decided, key=lambda each: each.instance.key) == sorted(awake, key=lambda each: each.instance.key)
+    not_stopped = [each for each in vms if each.instance.key.project_id == "team-a-prod" and each.status not in resting]
+    running = [each for each in not_stopped if each.status == "RUNNING"]
+    assert sorted(decided, key=lambda each: each.instance.key) == sorted(
+        not_stopped, key=lambda each: each.instance.key
+    )
     for decision in (*found.stops, *found.spared):
         assert decision.reason
         assert decision.priority is importance(decision.vm.instance.labels, used).priority

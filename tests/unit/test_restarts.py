@@ -102,7 +102,7 @@ def test_what_is_as_it_was_stopped_may_be_started(status: str) -> None:
 @pytest.mark.parametrize(
     "status", ["RUNNING", "PROVISIONING", "STAGING", "STOPPING", "SUSPENDED", "REPAIRING", "PENDING_STOP", "LATER"]
 )
-def test_what_is_not_at_rest_is_not_started(status: str) -> None:
+def test_what_is_not_stopped_is_not_started(status: str) -> None:
     assert reason_not_to_restart(now(status), stopped()) == f"status is {status} already"
 
 

@@ -239,7 +239,7 @@ def test_a_second_reading_that_fails_leaves_the_hour_incomplete_with_its_first_r
 
     found.run(1)
     [state] = [state for state in found.ledger.hour_states(at(0))[0] if state.hour == at(0)]
-    mend(found)
+    repair(found)
 
     assert (set(state.incomplete), set(state.settled)) == ({HOME}, {OTHER})
     assert {place for place in costs(found) if place[0] == at(0)} == costs(orderly(0)).keys()
@@ -337,7 +337,7 @@ def fail(found: Cloud, kind: str, source: str, project_id: str = OTHER) -> None:
     {"denied": found.denied, "partial": found.partial}[kind].add((source, project_id))
 
 
-def mend(found: Cloud) -> None:
+def repair(found: Cloud) -> None:
     found.denied.clear()
     found.partial.clear()
 
@@ -349,12 +349,12 @@ def test_a_source_that_fails_is_a_gap_that_the_next_run_fills(kind: str, source:
 
     disturbed = found.run(0)
     wrong = [place for place, row in costs(found).items() if row != costs(orderly(0))[place]]
-    mend(found)
-    mended = found.run(1)
+    repair(found)
+    repaired = found.run(1)
 
     assert gaps(disturbed) == [(source, OTHER)]
     assert (disturbed.complete, wrong) == (False, [])
-    assert [sorted(hour.projects) for hour in mended.hours] == [list(PROJECTS)] * 2
+    assert [sorted(hour.projects) for hour in repaired.hours] == [list(PROJECTS)] * 2
     assert costs(found) == costs(orderly(1))
     assert complete_hours(found) == [0, 1]
 
@@ -374,7 +374,7 @@ def test_a_preemption_that_was_not_read_is_recorded_once_by_the_next_run() -> No
     fail(found, "denied", "preemptions", HOME)
     found.run(2)
     unread = dict(found.ledger.tables.preemptions)
-    mend(found)
+    repair(found)
     for _ in range(2):
         found.run(2, 1, 2)
 
@@ -391,7 +391,7 @@ def test_a_catalog_that_fails_leaves_stale_prices_until_the_next_run() -> None:
     disturbed = found.run(1)
     stale = {row.price.status for (hour, _), row in costs(found).items() if hour == at(1)}
     read_at = {row.price.as_of for row in costs(found).values() if row.price.status is PriceStatus.STALE}
-    mend(found)
+    repair(found)
     found.run(2)
 
     assert gaps(disturbed) == [("billing catalog", "")]
@@ -477,12 +477,12 @@ def test_asset_history_that_fails_is_a_gap_until_it_identifies_the_vms_that_no_s
     fail(found, "denied", ASSET_HISTORY, HOME)
 
     disturbed = found.run(0)
-    mend(found)
-    mended = found.run(1)
+    repair(found)
+    repaired = found.run(1)
 
     assert gaps(disturbed) == [("asset history", HOME)]
     assert [uptime.instance_name for uptime in disturbed.unresolved] == ["short"]
-    assert (mended.unresolved, mended.complete) == ([], True)
+    assert (repaired.unresolved, repaired.complete) == ([], True)
     assert costs(found)[START, SHORT.key].cost == (HOURLY / 3).quantize(Decimal("1e-9"))
 
 
@@ -628,7 +628,7 @@ def test_what_a_history_said_of_an_instance_that_still_runs_prices_no_later_hour
     found.vms.append(vm)
     fail(found, "partial", "compute", HOME)
     found.run(0)
-    mend(found)
+    repair(found)
     found.vms[-1] = replace(vm, shape=LARGE)
 
     found.run(1)
@@ -820,7 +820,7 @@ def test_an_alert_that_cannot_be_sent_leaves_the_hour_incomplete_and_is_sent_by_
 
     disturbed = found.run(0)
     unsent = dict(found.ledger.tables.alerts)
-    mend(found)
+    repair(found)
     found.run(1)
 
     assert (gaps(disturbed), disturbed.complete, unsent) == ([("alerts", "")], False, {})
@@ -832,7 +832,7 @@ def test_alerts_that_fail_do_not_keep_the_metrics_from_being_written_nor_the_rev
     found = one_vm(month="1")
     fail(found, "denied", "alerts", "")
     found.run(0)
-    mend(found)
+    repair(found)
     fail(found, "denied", "metrics", "")
     summary = found.run(1)
 

@@ -66,8 +66,8 @@ def _thresholds(account: str, budget: Budget) -> Iterator[Finding]:
     if high:
         said = f"{high[0]} of {budget.display_name!r} is {high[0]:.0%}: a threshold is a share, so 80 % is 0.8"
         shares = " ".join(f"--add-threshold-rule percent={_share(share)}" for share in budget.thresholds)
-        mend = f"gcloud billing budgets update {budget.budget_id} --billing-account {account} --clear-threshold-rules"
-        yield problem(about, f"{said}.", f"{mend} {shares}")
+        fix = f"gcloud billing budgets update {budget.budget_id} --billing-account {account} --clear-threshold-rules"
+        yield problem(about, f"{said}.", f"{fix} {shares}")
     else:
         yield ok(about, f"{', '.join(f'{share:.0%}' for share in budget.thresholds) or 'none'}.")
 

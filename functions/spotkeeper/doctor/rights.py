@@ -138,15 +138,15 @@ def granted(
     name, member, role = wanted
     if isinstance(policy, frozenset) and _bound(policy, Binding(role, member)):
         return ok(about, f"{member} has {role} on {name}.")
-    mend = (
+    fix = (
         f"gcloud pubsub {kind} add-iam-policy-binding {name} --project {installation.project_id} "
         f"--member {member} --role {role}"
     )
-    return problem(about, f"{member} does not have {role} on {name}.", mend)
+    return problem(about, f"{member} does not have {role} on {name}.", fix)
 
 
 def _in_folder(platform: Platform, tracker: TrackerSettings | None) -> bool:
-    """Whether the tracker's right to look at VMs seems to come from above: no tracked project of several gives it."""
+    """Whether the tracker's role seems to be granted on a folder: none of several tracked projects has it."""
     projects = tracker.projects if tracker else ()
     found = [platform.roles.get((project, TRACKER_INSTANCES)) for project in projects]
     return len(found) > 1 and all(each is None for each in found)

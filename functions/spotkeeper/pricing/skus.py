@@ -118,7 +118,7 @@ def money(units: str | int, nanos: int) -> Decimal:
 
 
 def sku_from_json(resource: object) -> Sku:
-    """Read a SKU in the catalog's JSON form; its last pricing info is the present one.
+    """Read a SKU in the catalog's JSON form; its last pricing info is the current one.
 
     Raises MalformedSkuError naming the SKU and the field that is wrong.
     https://cloud.google.com/billing/docs/reference/rest/v1/services.skus

@@ -1,4 +1,4 @@
-"""Pub/Sub where Google's emulator is not installed: topics, and push subscriptions that go on until they are heard."""
+"""Pub/Sub where Google's emulator is not installed: topics, and push subscriptions with retries."""
 
 import base64
 import hashlib
@@ -136,7 +136,7 @@ class PubSub:
         body = {"message": pushed, "subscription": subscription.name}
         backoff = FIRST_BACKOFF
         while not self._closed.is_set() and subscription.name in self._subscriptions:
-            if _heard(subscription.push_config.push_endpoint, body):
+            if _accepted(subscription.push_config.push_endpoint, body):
                 return
             self._closed.wait(backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF)
@@ -177,7 +177,7 @@ def _pushed(message: Any, message_id: str, publish_time: str) -> Json:  # noqa: 
     return pushed
 
 
-def _heard(endpoint: str, body: Json) -> bool:
+def _accepted(endpoint: str, body: Json) -> bool:
     try:
         return requests.post(endpoint, json=body, timeout=PUSH_TIMEOUT).ok
     except requests.RequestException:

@@ -46,19 +46,19 @@ class Gpu:
 class Run:
     """One stretch of running, `[start, end)`; one without an end goes on.
 
-    After its end the VM shuts down until `rested`, for 30 seconds when that is not given.
+    After its end the VM shuts down until `shutdown_end`, for 30 seconds when that is not given.
     """
 
     start: datetime
     end: datetime | None = None
     preempted: bool = False
     suspended: bool = False
-    rested: datetime | None = None
+    shutdown_end: datetime | None = None
 
     @property
-    def at_rest(self) -> datetime | None:
+    def terminated_at(self) -> datetime | None:
         """When the VM has shut down after it, None while it goes on."""
-        return self.rested or (self.end + STOPPING_TIME if self.end is not None else None)
+        return self.shutdown_end or (self.end + STOPPING_TIME if self.end is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Vm:
         return max((run.start for run in self.runs if run.start <= at), default=None)
 
     def stopped(self, at: datetime) -> datetime | None:
-        """When it last came to rest, None when it never did."""
+        """When it last was terminated, None when it never did."""
         return max((run.end for run in self.runs if run.end is not None and run.end <= at), default=None)
 
     def running_seconds(self, start: datetime, end: datetime) -> Decimal:
@@ -188,8 +188,8 @@ class Vm:
         moments |= {since for since, _ in self.machine_types} | {since for since, _ in self.labels}
         for run in self.runs:
             moments |= {run.start - STAGING_TIME, run.start}
-            if run.end is not None and run.at_rest is not None:
-                moments |= {run.end, run.at_rest}
+            if run.end is not None and run.terminated_at is not None:
+                moments |= {run.end, run.terminated_at}
         last = self.deleted or datetime.max.replace(tzinfo=UTC)
         return sorted(moment for moment in moments if self.created <= moment < last)
 
@@ -293,7 +293,7 @@ def _status_of(run: Run, at: datetime) -> str:
         return "STAGING"
     if run.end is None or at < run.end:
         return "RUNNING"
-    if run.at_rest is not None and at < run.at_rest:
+    if run.terminated_at is not None and at < run.terminated_at:
         return "SUSPENDING" if run.suspended else "STOPPING"
     return "SUSPENDED" if run.suspended else "TERMINATED"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from infra.local.fleet.fleet import Fleet, Vm
-from infra.local.fleet.lifecycle import AT_REST, GOING_TO_REST
+from infra.local.fleet.lifecycle import STOPPED_STATUSES, STOPPING_STATUSES
 
 MAKER = re.compile(r"projects/([^/]+)/((?:zones|regions)/[^/]+)/instanceGroupManagers/([^/]+)")
 
@@ -44,7 +44,7 @@ class Group:
     def stopped_size(self, fleet: Fleet, now: datetime) -> int:
         """How many VMs it keeps stopped."""
         held = map(fleet.by_id, self.held)
-        return sum(1 for vm in held if vm is not None and vm.status(now) in AT_REST | GOING_TO_REST)
+        return sum(1 for vm in held if vm is not None and vm.status(now) in STOPPED_STATUSES | STOPPING_STATUSES)
 
 
 @dataclass(slots=True)

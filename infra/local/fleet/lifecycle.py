@@ -10,20 +10,20 @@ from infra.local.fleet.fleet import STAGING_TIME, Fleet, Run, Vm, instance_id
 
 REPAIRED_AFTER = timedelta(seconds=60)
 
-AT_REST = frozenset({"TERMINATED", "STOPPED"})
+STOPPED_STATUSES = frozenset({"TERMINATED", "STOPPED"})
 """The statuses of a VM that is stopped."""
 
-GOING_TO_REST = frozenset({"STOPPING", "PENDING_STOP"})
+STOPPING_STATUSES = frozenset({"STOPPING", "PENDING_STOP"})
 
 COMING_UP = frozenset({"PENDING", "PROVISIONING", "STAGING"})
 
 
-def stopped(vm: Vm, at: datetime, rested: datetime) -> Vm:
+def stopped(vm: Vm, at: datetime, terminated_at: datetime) -> Vm:
     """The VM with a stop requested at one time and finished at another; its uptime ends with the first."""
     begun = [run for run in vm.runs if run.start < at]
     last = begun[-1] if begun else Run(at, at)
     end = at if last.end is None or last.end > at else last.end
-    ended = Run(last.start, end, preempted=last.preempted and end == last.end, rested=max(rested, end))
+    ended = Run(last.start, end, preempted=last.preempted and end == last.end, shutdown_end=max(terminated_at, end))
     return replace(_kept(vm), runs=(*begun[:-1], ended))
 
 

@@ -17,7 +17,7 @@ def superseded_messages_plan_nothing(facts: Facts, plan: Plan) -> str | None:
 
 
 def every_vm_in_scope_has_a_reason(_: Facts, plan: Plan) -> str | None:
-    """A plan gives every VM in scope that is not at rest a row with a reason."""
+    """A plan gives every VM in scope that is not stopped a row with a reason."""
     explained = {row.number for row in plan.rows if row.reason}
     if not plan.stops and not any(row.event == "spared" for row in plan.rows):
         return None

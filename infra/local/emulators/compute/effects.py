@@ -11,17 +11,17 @@ from infra.local.emulators.state import CloudState
 from infra.local.fleet.fleet import STAGING_TIME, STOPPING_TIME, Project, Vm
 from infra.local.fleet.groups import Group
 from infra.local.fleet.lifecycle import (
-    AT_REST,
     COMING_UP,
-    GOING_TO_REST,
     REPAIRED_AFTER,
+    STOPPED_STATUSES,
+    STOPPING_STATUSES,
     made_again,
     started,
     still_to_come,
     stopped,
 )
 
-NEEDS_ANOTHER_CALL = GOING_TO_REST | {"SUSPENDING", "SUSPENDED"}
+NEEDS_ANOTHER_CALL = STOPPING_STATUSES | {"SUSPENDING", "SUSPENDED"}
 """The statuses in which a VM cannot be started."""
 
 
@@ -55,7 +55,7 @@ def stop(state: CloudState, project: Project, vm: Vm, rules: Sequence[Rule], req
     """Stop a VM; for one that is stopped, or about to be, there is nothing to do."""
     now = state.clock.now
     task = _task("stop", project, vm, request)
-    if vm.status(now) in AT_REST | GOING_TO_REST:
+    if vm.status(now) in STOPPED_STATUSES | STOPPING_STATUSES:
         return state.operations.begin(task, now, at_once=True)
     shutdown = vm.graceful_shutdown if request.graceful else timedelta(0)
     effect = _stopping(state, vm, now + shutdown, request.group)
@@ -64,7 +64,7 @@ def stop(state: CloudState, project: Project, vm: Vm, rules: Sequence[Rule], req
 
 
 def start(state: CloudState, project: Project, vm: Vm, rules: Sequence[Rule], request: VmRequest) -> Operation:
-    """Start a VM; for one that runs there is nothing to do, and one that is on its way to rest cannot be started."""
+    """Start a VM; for one that runs there is nothing to do, and one that is stopping cannot be started."""
     now = state.clock.now
     task = replace(_task("start", project, vm, request), lasts=STAGING_TIME)
     status = vm.status(now)
@@ -98,7 +98,7 @@ def _begin(  # noqa: PLR0913, PLR0917 (all of it is what an operation needs)
         state.change([replace(vm, shown_status=status)])
         owner = state.groups.owner(state.fleet, vm)
         if owner is not None:
-            owner.hold(vm.instance_id, kept=status in GOING_TO_REST and request.group is owner)
+            owner.hold(vm.instance_id, kept=status in STOPPING_STATUSES and request.group is owner)
     return state.operations.begin(task, state.clock.now, times=request.times)
 
 
@@ -108,13 +108,13 @@ def _stopping(state: CloudState, vm: Vm, requested: datetime, requested_by: Grou
     def effect(moment: datetime) -> None:
         fleet = state.fleet
         present = fleet.by_id(vm.instance_id) or vm
-        rested = stopped(present, min(requested, moment), moment)
-        changed: tuple[Vm, ...] = (rested,)
+        stopped_vm = stopped(present, min(requested, moment), moment)
+        changed: tuple[Vm, ...] = (stopped_vm,)
         group = state.groups.owner(fleet, present)
         if group is not None and group is requested_by and group.autoscaled:
-            changed = (_started_later(rested, moment),)
+            changed = (_started_later(stopped_vm, moment),)
         elif group is not None and group is not requested_by and group.repairs:
-            changed = made_again(rested, moment + REPAIRED_AFTER)
+            changed = made_again(stopped_vm, moment + REPAIRED_AFTER)
         state.change(changed, still_to_come(fleet, present, moment))
 
     return effect

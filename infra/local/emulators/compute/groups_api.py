@@ -22,7 +22,7 @@ from infra.local.emulators.rest import ApiError, Call, mask, select
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.fleet import FLEET_START, Project, Vm, instance_id
 from infra.local.fleet.groups import Group
-from infra.local.fleet.lifecycle import AT_REST
+from infra.local.fleet.lifecycle import STOPPED_STATUSES
 
 MOST_INSTANCES = 1000
 FLAGGING_TIME = timedelta(seconds=1)
@@ -102,7 +102,7 @@ class GroupsApi:
         return json.dumps(select(page, mask(call.query["fields"]) if "fields" in call.query else {})).encode()
 
     def stop(self, call: Call) -> bytes:
-        """`stopInstances`: members that run come to rest and stay so."""
+        """`stopInstances`: running members are stopped and stay stopped."""
         body = call.json()
         if body.keys() - {"instances", "forceStop"} or not isinstance(body.get("forceStop", False), bool):
             raise ApiError(400, "Invalid JSON payload received: instances and forceStop were expected.")
@@ -117,7 +117,7 @@ class GroupsApi:
         call.only("requestId")
         if body.keys() - {"instances"}:
             raise ApiError(400, "Invalid JSON payload received: instances were expected.")
-        return self._act(call, body, "startInstances", AT_REST, self._start_member)
+        return self._act(call, body, "startInstances", STOPPED_STATUSES, self._start_member)
 
     def _act(self, call: Call, body: dict[str, Any], method: str, statuses: frozenset[str], act: Act) -> bytes:
         project, group = self._group(call, "compute.instanceGroupManagers.update")

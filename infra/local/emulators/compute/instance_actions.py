@@ -16,7 +16,7 @@ from infra.local.emulators.permissions import INSTANCE_PERMISSIONS
 from infra.local.emulators.rest import ApiError, Call
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.fleet import Project, Vm
-from infra.local.fleet.lifecycle import AT_REST, GOING_TO_REST, has_local_ssd
+from infra.local.fleet.lifecycle import STOPPED_STATUSES, STOPPING_STATUSES, has_local_ssd
 
 LOCAL_SSD = (
     "VM has a Local SSD attached but an undefined value for `discard-local-ssd`. If using gcloud, please add "
@@ -52,7 +52,11 @@ class InstanceActions:
 
         def begin(request_id: str) -> Operation:
             now = self.state.clock.now
-            if discard is None and has_local_ssd(vm, now) and vm.status(now) not in AT_REST | GOING_TO_REST:
+            if (
+                discard is None
+                and has_local_ssd(vm, now)
+                and vm.status(now) not in STOPPED_STATUSES | STOPPING_STATUSES
+            ):
                 raise ApiError(400, LOCAL_SSD, "badRequest")
             request = effects.VmRequest(effects.caller(project), request_id, graceful=not cut)
             return effects.stop(self.state, project, vm, call.faults, request)

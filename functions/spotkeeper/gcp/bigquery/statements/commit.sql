@@ -80,8 +80,8 @@ WHERE staged.cost.instance_id IS NOT NULL
       AND recorded.instance_id = staged.cost.instance_id
   );
 
--- The state of a project and hour. What a complete reading found is not unsaid by one that failed since, and one that
--- failed knows of no less uptime without an identity than was found before.
+-- The state of a project and hour. A failed reading does not override an earlier complete one, and keeps at least the
+-- unresolved uptime found before.
 UPDATE project_hours AS recorded
 SET
   state = staged.state,
