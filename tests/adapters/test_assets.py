@@ -80,7 +80,7 @@ def test_unknown_instances_cost_a_bounded_number_of_calls(cloud: Cloud) -> None:
     assert ({each.instance.name for each in found}, problems, calls) == ({"probe-20min"}, [], 6 + MAX_SPLIT_CALLS)
 
 
-def test_an_instance_is_told_from_others_of_its_name_by_its_id(cloud: Cloud) -> None:
+def test_an_instance_is_distinguished_from_others_of_its_name_by_its_id(cloud: Cloud) -> None:
     second = named(cloud, "sweep-worker-1")[1]
 
     found, _, calls = read(cloud, uptimes([second], HOUR))

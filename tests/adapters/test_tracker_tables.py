@@ -151,7 +151,7 @@ def story(ledger: Both) -> Answers:
             stage.add(HourReading(HOME_PROJECT, at(1)))
             stage.add(UncertainPrice("e2:ram", "us-east1", at(0), at(2)))  # another region, and another component
             stage.add(UncertainPrice("n2:ram", "us-central1", at(0), at(2)))
-            stage.add(known(at(1), Completeness.INCOMPLETE))  # a complete reading is not unsaid
+            stage.add(known(at(1), Completeness.INCOMPLETE))  # does not override a complete reading
             stage.add(hour_run(run_id, at(1)))
             answers[f"{run_id} spends"] = stage.commit([at(1)], PERIODS)
             for _ in range(2):

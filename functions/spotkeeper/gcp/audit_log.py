@@ -159,7 +159,7 @@ def _is_bulk(entry: Json) -> bool:
 def _bulk_properties(entry: Json, bulk: Sequence[Json]) -> Json | None:
     """The properties that an instance was made with in bulk; None unless one request, or several alike, can be it.
 
-    Entries of one bulk insert share the id of what triggered them; older ones have none, and are told by the names.
+    Entries of one bulk insert share the id of what triggered them; older ones have none, and are matched by name.
     """
     trigger = entry.get("labels", {}).get(_TRIGGER)
     requests = [each for each in bulk if trigger and each.get("labels", {}).get(_TRIGGER) == trigger]
