@@ -246,7 +246,7 @@ LATER = {"timestamp": "2026-07-21T10:11:00Z"}
         "none",
     ],
 )
-def test_an_instance_of_a_bulk_insert_without_a_trigger_is_told_by_its_name_or_is_not_known(
+def test_an_instance_of_a_bulk_insert_without_a_trigger_is_identified_by_its_name_or_not_at_all(
     requests: list[dict[str, Any]], machine_types: list[str]
 ) -> None:
     created = entry(BULK_INSERT, "inst-0003", {"@type": "type.googleapis.com/compute.instances.bulkInsert"})

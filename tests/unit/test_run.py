@@ -436,7 +436,7 @@ def test_after_an_outage_in_which_a_price_changed_no_hour_of_it_becomes_exact() 
     fail(found, "denied", "catalog", "")
     for hour in range(1, 5):
         found.run(hour)
-    mend(found)
+    repair(found)
     dearer(found)
     for hour in range(5, 8):
         found.run(hour)
