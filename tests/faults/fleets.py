@@ -1,6 +1,7 @@
 """A fleet that is small, and in which yet something of everything happens within four hours."""
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from infra.local.fleet.fleet import (
@@ -30,7 +31,10 @@ def at(hour: int, minute: int = 0) -> datetime:
 
 
 def small_fleet() -> Fleet:
-    """Fourteen VMs of one project: nine that stay, one of them in a group, and some that come, change and go."""
+    """VMs of one project: nine that stay, one of them in a group, and some that come, change and go.
+
+    Three are known to the audit log alone.
+    """
     steady = [
         one_vm("us-central1-a", "steady-1", "n2-standard-8", BATCH),
         one_vm("us-central1-a", "steady-2", "e2-medium", BATCH),
@@ -49,7 +53,17 @@ def small_fleet() -> Fleet:
         one_vm("europe-west1-c", "never-seen", "n2-standard-2", BATCH, start=at(1, 20), end=at(1, 50)),
         one_vm("europe-west1-b", "seen-once", "e2-medium", BATCH, start=at(2, 5), end=at(4, 30)),
     ]
-    return Fleet((OWNER,), (*steady, *moving))
+    unrecorded = [
+        one_vm("us-central1-b", "unrecorded", "n2-standard-2", BATCH, start=at(2, 20), end=at(2, 50)),
+        *(
+            one_vm("us-central1-b", f"bulk-{number}", "e2-medium", BATCH, start=at(2, 20), end=at(2, 50))
+            for number in (1, 2)
+        ),
+    ]
+    in_log = [
+        replace(vm, has_history=False, bulk_insert="bulk-#" if vm.name.startswith("bulk-") else "") for vm in unrecorded
+    ]
+    return Fleet((OWNER,), (*steady, *moving, *in_log))
 
 
 def living_fleet(days: int, seed: int) -> Fleet:

@@ -24,6 +24,7 @@ METHODS = {
     "stop": ("compute", "*.stop*"),
     "operation": ("compute", "*Operations.[gw]*"),
     "assets": ("assets", "*"),
+    "audit log": ("logging", "*"),
     "skus": ("catalog", "*"),
     **{name: ("bigquery", name) for name in ("query", "rows", "load", "commit", "sweep", "outcomes", "record")},
 }

@@ -45,7 +45,7 @@ class Cell:
 PASSING = frozenset({Kind.SLOW, Kind.RESET, Kind.LOST, Kind.TOO_MANY, Kind.INTERNAL, Kind.UNAVAILABLE, Kind.TRUNCATED})
 """What may pass by itself, so that a call is tried again; for what may not, once is as bad as from then on."""
 
-LISTS = frozenset({"uptime", "instances", "preemptions", "skus", "rows"})
+LISTS = frozenset({"uptime", "instances", "preemptions", "audit log", "skus", "rows"})
 PARTIAL = frozenset({"uptime", "instances", "preemptions"})
 GRPC = frozenset({"uptime", "figures", "publish"})
 ON_AT_FIRST = frozenset({Kind.RESET, Kind.UNAVAILABLE})
@@ -102,6 +102,6 @@ def why_not_of(kind: Kind, operation: str) -> str | None:
         return "its service never answers in part"
     if kind is Kind.NOTHING and operation in GRPC:
         return "in gRPC an answer without a body is an empty one"
-    if (operation, kind) == ("assets", Kind.EMPTY):
+    if operation in {"assets", "audit log"} and kind is Kind.EMPTY:
         return "an instance without a history is answered so"
     return None

@@ -26,6 +26,7 @@ PAGE_LIMITS = {
     ("compute", "instances.aggregatedList"): 5,
     ("compute", "globalOperations.aggregatedList"): 1,
     ("catalog", "skus.list"): 600,
+    ("logging", "entries.list"): 1,
     ("bigquery", "rows"): 150,
     ("monitoring", "ListTimeSeries"): 12,
 }
@@ -66,6 +67,7 @@ class Place:
             "MONITORING_ENDPOINT": f"http://{self.cloud.grpc_target}",
             "BILLING_ENDPOINT": self.cloud.rest_url,
             "ASSETS_ENDPOINT": self.cloud.rest_url,
+            "LOGGING_ENDPOINT": self.cloud.rest_url,
             "PUBSUB_EMULATOR_HOST": self.cloud.grpc_target,
             **extra,
         }

@@ -26,6 +26,7 @@ OPERATIONS = {
     "preemptions": "Compute Engine",
     "machine types": "Compute Engine",
     "assets": "Cloud Asset Inventory",
+    "audit log": "Cloud Logging",
     "skus": "Cloud Billing Catalog",
     "query": "BigQuery",
     "rows": "BigQuery",
@@ -38,6 +39,7 @@ OPERATIONS = {
 
 SETTINGS = {
     "ASSET_HISTORY": "true",
+    "AUDIT_LOG_HISTORY": "true",
     "BUDGET_TOPIC": TOPIC,
     "RETRY_TIMEOUT_SECONDS": "2",
     "DAILY_BUDGET_USD": "3",
