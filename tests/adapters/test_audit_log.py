@@ -283,7 +283,7 @@ def test_an_entry_that_cannot_be_read_is_reported_and_hides_no_other() -> None:
     found, problems = answered([good, odd])
 
     assert [each.instance.name for each in found] == ["runner"]
-    assert problems == ["Compute Engine: unexpected response: audit log entry -oyhqund58si: KeyError: 'key'"]
+    assert problems == ["Cloud Logging: unexpected response: audit log entry -oyhqund58si: KeyError: 'key'"]
 
 
 def test_an_empty_page_is_not_the_end_and_a_page_token_that_comes_again_is_refused() -> None:

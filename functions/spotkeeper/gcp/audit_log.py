@@ -28,6 +28,7 @@ https://cloud.google.com/logging/quotas#log-limits"""
 CREATED_WITHIN = timedelta(days=7)
 """How long before its hour an instance that no scan saw may have been created: scans may have failed for days."""
 
+_SERVICE = "Cloud Logging"
 _INSERT = "compute.instances.insert"
 _BULK_INSERTS = ("compute.instances.bulkInsert", "compute.regionInstances.bulkInsert")
 _TRIGGER = "compute.googleapis.com/root_trigger_id"
@@ -53,12 +54,12 @@ class LogEntries:
             "orderBy": "timestamp asc",
             "pageSize": ENTRIES_PER_PAGE,
         }
-        page_tokens = PageTokens("Cloud Logging")
+        page_tokens = PageTokens(_SERVICE)
         while True:
             page = self._calls.call("POST", "/v2/entries:list", body=body)
             entries, token = page.get("entries", []), page.get("nextPageToken", "")
             if page.keys() - {"entries", "nextPageToken"} or not _are_objects(entries) or not isinstance(token, str):
-                message = f"Cloud Logging: unexpected response: {str(page)[:200]} is not a list of entries"
+                message = f"{_SERVICE}: unexpected response: {str(page)[:200]} is not a list of entries"
                 raise UnavailableError(message)
             yield from entries
             if not token:
@@ -74,7 +75,7 @@ class AuditLogHistory:
     """
 
     def __init__(self, endpoint: str | None, shapes: Shapes, retry_timeout: timedelta) -> None:
-        self._entries = LogEntries(HttpCalls("Cloud Logging", HOST, endpoint, retry_timeout))
+        self._entries = LogEntries(HttpCalls(_SERVICE, HOST, endpoint, retry_timeout))
         self._shapes = shapes
 
     def observations(
@@ -102,14 +103,14 @@ class AuditLogHistory:
         """The requests that these instances were made by, and others of the time."""
         if not created:
             return []
-        with translate_parse_errors("audit log entry"):
+        with translate_parse_errors("audit log entry", _SERVICE):
             times = [time(entry["timestamp"]) for entry in created]
         between = _between(min(times) - HOUR, max(times))
         return list(self._entries.items(project_id, [*_bulk_inserts(project_id), *between]))
 
     def _observation(self, project_id: str, entry: Json, bulk: Sequence[Json], report: Report) -> Observation | None:
         """One instance at the time of its creation; None when the log does not say what it was made as."""
-        with translate_parse_errors(f"audit log entry {str(entry.get('insertId'))[:80]}"):
+        with translate_parse_errors(f"audit log entry {str(entry.get('insertId'))[:80]}", _SERVICE):
             request = _bulk_properties(entry, bulk) if _is_bulk(entry) else entry["protoPayload"]["request"]
             if request is None or "machineType" not in request:
                 return None  # Made from an instance template, which may have been changed since.

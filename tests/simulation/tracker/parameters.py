@@ -31,6 +31,7 @@ class Parameters:
     odd_metadata: bool = False
     asset_history: bool = True
     asset_delay: timedelta = timedelta(0)
+    audit_log: bool = False
     runs: str = "hourly"
     sample_phases: bool = False
     budgets: str = ""

@@ -6,7 +6,7 @@ Only what the tracker reads is served, one page an answer; the clock is moved by
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ import grpc
 from google.cloud import monitoring_v3
 from google.protobuf.message import Message
 
-from tests.simulation.tracker.lives import HOUR
+from tests.simulation.tracker.lives import HOUR, Vm
 from tests.simulation.tracker.prices import catalog
 from tests.simulation.tracker.world import Access, Service, Version, World, resource
 
@@ -29,6 +29,7 @@ NO_END = "2262-04-11T23:47:16.854775807Z"
 _LISTS = re.compile(r"/compute/v1/projects/(?P<project>[^/]+)/aggregated/(?P<kind>instances|operations)")
 _HISTORY = re.compile(r"/v1/projects/(?P<project>[^/]+):batchGetAssetsHistory")
 _ASSET = re.compile(r"//compute\.googleapis\.com/projects/[^/]+/zones/(?P<zone>[^/]+)/instances/(?P<name>[^/]+)")
+_IDS = re.compile(r'"(\d{10,})"')
 _ListRequest = monitoring_v3.ListTimeSeriesRequest.pb()
 _ListResponse = monitoring_v3.ListTimeSeriesResponse.pb()
 
@@ -69,6 +70,14 @@ class Services:
             return {"assets": list(self._assets(found["project"], query.get("assetNames", [])))}
         self._allow(Service.CATALOG, "")
         return {"skus": catalog(self.now, self.world.moves)}
+
+    def post(self, body: Mapping[str, Any]) -> Json:
+        """Answer entries.list with the creation of the VMs whose ids the filter names; raises RefusedError."""
+        project_id = body["resourceNames"][0].removeprefix("projects/")
+        self._allow(Service.LOGGING, project_id)
+        wanted = set(_IDS.findall(body["filter"]))
+        created = [vm for vm in self.world.vms if vm.project_id == project_id and vm.instance_id in wanted]
+        return {"entries": [_insert(vm) for vm in created if vm.created <= self.now]}
 
     def time_series(
         self, project_id: str, hours: Sequence[datetime]
@@ -159,8 +168,15 @@ def _rest_handler(services: Services) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
+            self._answer(lambda: services.get(unquote(parts.path), parse_qs(parts.query)))
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self._answer(lambda: services.post(asked))
+
+        def _answer(self, found: Callable[[], Json]) -> None:
             try:
-                status, answer = 200, services.get(unquote(parts.path), parse_qs(parts.query))
+                status, answer = 200, found()
             except RefusedError as refused:
                 status, answer = refused.status, _error(refused)
             body = json.dumps(answer).encode()
@@ -215,6 +231,21 @@ def _monitoring(services: Services) -> "grpc.GenericRpcHandler[Any, Any]":
         list_time_series, _ListRequest.FromString, _ListResponse.SerializeToString
     )
     return grpc.method_handlers_generic_handler("google.monitoring.v3.MetricService", {"ListTimeSeries": method})
+
+
+def _insert(vm: Vm) -> Json:
+    """The entry of a single insert: the labels are a list in the log."""
+    described = resource(vm, vm.created)
+    labels = [{"key": key, "value": value} for key, value in vm.labels_at(vm.created).items()]
+    return {
+        "timestamp": vm.created.isoformat(),
+        "resource": {"type": "gce_instance", "labels": {"zone": vm.zone, "instance_id": vm.instance_id}},
+        "protoPayload": {
+            "methodName": "v1.compute.instances.insert",
+            "resourceName": f"projects/{vm.project_id}/zones/{vm.zone}/instances/{vm.name}",
+            "request": {**described, "labels": labels},
+        },
+    }
 
 
 def _window(version: Version) -> Json:

@@ -71,7 +71,7 @@ def outcome_through_adapters(parameters: Parameters) -> tuple[Outcome, Mapping[s
     with TemporaryDirectory() as state, served_tracker(world, parameters, Path(state)) as tracker:
         for call in calls:
             tracker.call(call)
-        outcome = Outcome(world, tracker.records(world), calls)
+        outcome = Outcome(world, tracker.records(world), calls, parameters.audit_log)
         tracker.create_views(calls[-1].at + timedelta(hours=1))
         findings = {
             "views_add_up": list(_views_add_up(tracker, outcome.records)),
@@ -130,10 +130,11 @@ def served_tracker(world: World, parameters: Parameters, state: Path) -> Iterato
                 "DATASET": DATASET,
                 "CUSTOM_METRICS": "false",
                 "ASSET_HISTORY": str(parameters.asset_history).lower(),
+                "AUDIT_LOG_HISTORY": str(parameters.audit_log).lower(),
                 "RETRY_TIMEOUT_SECONDS": "0",
                 "BIGQUERY_ENDPOINT": endpoint,
                 "MONITORING_ENDPOINT": services.grpc,
-                **{f"{name}_ENDPOINT": services.rest for name in ("COMPUTE", "BILLING", "ASSETS")},
+                **{f"{name}_ENDPOINT": services.rest for name in ("COMPUTE", "BILLING", "ASSETS", "LOGGING")},
             }
         )
         yield ServedTracker(services, settings, tracker_ports(settings), client)

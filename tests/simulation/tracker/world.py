@@ -31,6 +31,7 @@ class Service(StrEnum):
     COMPUTE = "compute"
     CATALOG = "catalog"
     ASSETS = "assets"
+    LOGGING = "logging"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,11 +118,11 @@ def _expected[Kind](value: object, kind: type[Kind]) -> Kind:
 
 
 @contextmanager
-def translate_parse_errors(what: str = "response") -> Iterator[None]:
+def translate_parse_errors(what: str = "response", service: str = "Compute Engine") -> Iterator[None]:
     """Translate the errors of parsing one resource into an UnavailableError that names it."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         detail = f"a field must be {error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        message = f"Compute Engine: unexpected response: {what}: {detail}"
+        message = f"{service}: unexpected response: {what}: {detail}"
         raise UnavailableError(message) from error
