@@ -43,7 +43,7 @@ locals {
       severity = "WARNING"
       query    = "sum(sum_over_time(${local.metric.unresolved_hours}{monitored_resource=\"global\"}[1d])) / (sum(sum_over_time(${local.metric.unresolved_hours}{monitored_resource=\"global\"}[1d])) + sum(sum_over_time(${local.metric.resolved_hours}{monitored_resource=\"global\"}[1d]))) > ${var.unresolved_share_limit}"
       duration = "0s"
-      advice   = "VMs ran that no source could identify: they may be Spot VMs, have no cost row and are not in any total. The table `project_hours` has their uptime by project and hour, `tracker_runs.unresolved_instances` their names. Asset history identifies VMs that live less than an hour."
+      advice   = "VMs ran that no source could identify: they may be Spot VMs, have no cost row and are not in any total. The table `project_hours` has their uptime by project and hour, `tracker_runs.unresolved_instances` their names. `asset_history` identifies VMs that live less than an hour, and `audit_log_history` those that the asset inventory does not know."
     }
     budget_spent = {
       wanted   = var.custom_metrics && anytrue([for budget in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : budget != null])
