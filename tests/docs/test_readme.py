@@ -61,7 +61,7 @@ def test_the_readme_repeats_the_defaults_of_the_code() -> None:
         f"alerts of {names_of(rule.responses, Response.WARN)} warn",
         f"(`{policy.protect_label}=true`)",
         f"**Prices are read every {tracker.price_refresh_hours} hours**",
-        f"at most {tracker.price_refresh_hours} hours carry the old one",
+        f"up to {tracker.price_refresh_hours - 1} hours with the old or the new one",
         f"up to {tracker.catch_up_hours} hours back (`CATCH_UP_HOURS`)",
         f"Python {(ROOT / '.python-version').read_text().strip()}",
     ]
