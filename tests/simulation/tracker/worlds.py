@@ -32,9 +32,7 @@ WORLDS: Mapping[str, NamedWorld] = {
     "no asset history": _world(replace(SMALL, asset_history=False), "vms_are_identified"),
     "asset inventory 20 minutes late": _world(replace(SMALL, asset_delay=timedelta(minutes=20))),
     "asset inventory 100 minutes late": _world(replace(SMALL, asset_delay=timedelta(minutes=100))),
-    "asset inventory 8 hours late": _world(
-        replace(SMALL, asset_delay=timedelta(hours=8)), "vms_are_identified", "complete_hours_are_not_read_again"
-    ),
+    "asset inventory 8 hours late": _world(replace(SMALL, asset_delay=timedelta(hours=8)), "vms_are_identified"),
     "asset inventory 8 hours late, with the audit log": _world(
         replace(SMALL, asset_delay=timedelta(hours=8), audit_log=True)
     ),
