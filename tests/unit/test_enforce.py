@@ -578,6 +578,20 @@ def test_a_plan_is_closed_when_its_period_has_ended() -> None:
     assert cloud.tables.actions[-1].reason == "the deliveries of message alert-1 ended before it was stopped"
 
 
+def test_a_plan_that_is_resumed_keeps_to_limits_that_were_lowered_meanwhile() -> None:
+    cloud = Cloud().has(vm("a"), vm("b"), vm("c"))
+    cloud.down = {"find", "record_outcomes"}
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification())
+    cloud.down = set()
+
+    cloud.deliver(notification(), policy(rule(caps=Caps(per_alert=1))))
+
+    assert len(cloud.stopped_names()) == 1
+    left = {row.reason for row in cloud.tables.actions if row.event is ActionEvent.CHANGED}
+    assert left == {"left for the next alert: limit of 1 stops per alert"}
+
+
 def test_a_stop_that_takes_its_time_is_waiting_and_recorded_once_it_took_effect() -> None:
     cloud = Cloud(slow={"id-a"}).has(vm("a"), vm("b"))
     with pytest.raises(ExceptionGroup):

@@ -90,6 +90,23 @@ def test_the_order_of_stopping_is_priority_then_saving_then_youth_then_name(vms:
     assert [decision.rank for decision in found.stops] == list(range(1, cap + 1))
 
 
+def test_of_equal_savings_the_youngest_is_stopped_first_whatever_its_name_then_by_name_whatever_its_key() -> None:
+    fleet = [
+        vm("c", number="1", started=NOW - 2 * HOUR),
+        vm("b", number="2", started=NOW - 2 * HOUR),
+        vm("a", number="0", started=NOW - 3 * HOUR),
+    ]
+
+    assert stops(made(fleet)) == ["b", "c", "a"]
+
+
+def test_the_share_of_the_fleet_counts_a_vm_once_whose_stop_is_pending() -> None:
+    fleet = [vm("a"), vm("b"), replace(vm("c"), pending_stop="message-9")]
+
+    assert stops(made(fleet, caps=Caps(9, 9, Decimal("0.5")), today=1)) == []
+    assert stops(made([*fleet, vm("d")], caps=Caps(9, 9, Decimal("0.5")), today=1)) == ["a"]
+
+
 def test_an_instance_that_cannot_be_read_is_spared_with_its_reason_by_every_rule_that_may_cover_it() -> None:
     odd = replace(important("odd", "low"), unreadable="disks must be a list")
     vision = rule(labels={"team": frozenset({"vision"})})
@@ -303,6 +320,7 @@ def test_what_failed_lately_ranks_behind_what_was_not_tried_whatever_its_priorit
     ]
 
     assert stops(made(fleet)) == ["e", "b", "d", "c", "a"]
+    assert "its stop failed" not in made(fleet).stops[0].reason
     in_class, behind_all = [each.reason for each in made(fleet).stops if each.vm.instance.name in "ad"]
     assert behind_all.endswith(
         "; its stop failed 2026-07-21T13:16:00Z, so it ranks behind those not tried until 2026-07-21T14:16:00Z"
@@ -338,6 +356,7 @@ def test_a_stop_says_that_it_discards_local_ssd_which_the_policy_may_spare() -> 
     assert [each.reason for each in spared.spared] == [
         "a stop discards its 375 GiB of local SSD, which the policy spares"
     ]
+    assert stops(made([found], used=policy(spare_local_ssd=True))) == ["a"]
 
 
 def test_a_stop_says_that_a_protection_has_lapsed() -> None:

@@ -67,6 +67,8 @@ def test_a_running_spot_vm_goes_on_to_its_stop() -> None:
 
     assert checks.planned(NOW)(vm(started=NOW)) is None
     assert checks.resumed(ACTION, REQUEST)(vm()) is None
+    # The same request is sent again: Compute Engine returns its operation, which is followed to the end.
+    assert preconditions(operation="operation-9").resumed(ACTION, REQUEST)(vm()) is None
 
 
 @pytest.mark.parametrize(

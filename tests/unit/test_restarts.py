@@ -46,6 +46,16 @@ def test_the_most_important_is_started_first_then_what_costs_most_then_by_name()
     assert names(found, Caps(per_alert=10)) == ["b", "c", "a", "d", "g", "e", "f"]
 
 
+def test_equals_are_started_by_name_and_those_of_one_name_by_their_key() -> None:
+    def numbered(name: str, number: str) -> StoppedVm:
+        return replace(stopped(name), instance=vm(name, number=number).instance)
+
+    found = [numbered("a", "4"), numbered("b", "2"), numbered("a", "3"), numbered("b", "1")]
+
+    keys = [each.stopped.instance.key.instance_id for each in restarts(found, Caps(per_alert=4), 0)]
+    assert keys == ["3", "4", "1", "2"]
+
+
 def test_what_could_not_be_started_before_comes_last() -> None:
     assert names([stopped("a", HIGH, "9", tried=True), stopped("b", LOW)]) == ["b", "a"]
 

@@ -70,8 +70,6 @@ class StopPreconditions:
         recorded = RecordedStop(action, request, self.now, self.operation_of)
 
         def precondition(vm: SpotVm | None) -> Skip | None:
-            if vm is None and action.failed:
-                return planned(vm)
             if skip := recorded.outcome(vm):
                 return skip
             if action.operation is not None:
