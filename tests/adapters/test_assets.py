@@ -83,7 +83,7 @@ def test_unknown_instances_cost_a_bounded_number_of_calls(cloud: Cloud) -> None:
 def test_an_instance_is_distinguished_from_others_of_its_name_by_its_id(cloud: Cloud) -> None:
     second = named(cloud, "sweep-worker-1")[1]
 
-    found, _, calls = read(cloud, uptimes([second], HOUR))
+    found, _, calls = read(cloud, uptimes([second], HOUR + timedelta(hours=1)))
 
     assert ({each.instance.key.instance_id for each in found}, calls) == ({str(second.instance_id)}, 1)
 
