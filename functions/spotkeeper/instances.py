@@ -67,7 +67,12 @@ class Instance:
 
 
 class Sighting(NamedTuple):
-    """An instance as it is now, and since when it has run; None when it does not run, or was suspended since."""
+    """An instance as it is now, and since when it has run; None when it does not run, or was suspended since.
+
+    `started` is its last start, whether or not it runs, and `created` its creation; None where Compute Engine has none.
+    """
 
     instance: Instance
     running_since: datetime | None
+    started: datetime | None = None
+    created: datetime | None = None

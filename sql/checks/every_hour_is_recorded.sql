@@ -22,12 +22,12 @@ due_hours AS (
 ),
 
 cost_hours AS (
-  SELECT costs.usage_start_time
+  SELECT TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS usage_start_time
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
     -- A run that is under way may have written its costs and not yet its record.
     AND costs.usage_start_time <= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, HOUR), INTERVAL 4 HOUR)
-  GROUP BY costs.usage_start_time
+  GROUP BY TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
 )
 
 SELECT

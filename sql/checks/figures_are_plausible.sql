@@ -1,5 +1,6 @@
--- Invariant: a cost row is one full UTC hour with an uptime above 0 and at most one hour, at prices above 0 and below
--- USD 1,000 an hour, the Spot price not above the on-demand price.
+-- Invariant: a cost row is one UTC hour or a part of it, with an uptime above 0 and at most one hour, of which no more
+-- than that or a minute is billed, at prices above 0 and below USD 1,000 an hour, the Spot price not above the on-demand
+-- price.
 -- Grain: one cost row and its first violation. Reads 45 days: the tracker changes no older row.
 --
 -- The most expensive machine type is listed at about USD 130 an hour. Spot is 60 to 91 % off; a Spot price above the
@@ -11,10 +12,13 @@ WITH judged AS (
     costs.zone,
     costs.instance_id,
     CASE
-      WHEN costs.usage_start_time != TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) THEN 'not a full hour'
-      WHEN costs.usage_end_time != TIMESTAMP_ADD(costs.usage_start_time, INTERVAL 1 HOUR) THEN 'not one hour long'
+      WHEN costs.usage_end_time <= costs.usage_start_time THEN 'ends before it begins'
+      WHEN costs.usage_end_time > TIMESTAMP_ADD(TIMESTAMP_TRUNC(costs.usage_start_time, HOUR), INTERVAL 1 HOUR) THEN
+        'not within one hour'
       WHEN costs.usage_start_time > ${now} THEN 'in the future'
       WHEN costs.uptime_hours <= 0 OR costs.uptime_hours > 1 THEN 'uptime is not above 0 and at most 1'
+      WHEN costs.billed_hours < 0 OR costs.billed_hours > GREATEST(costs.uptime_hours, NUMERIC '0.016666667') THEN
+        'more is billed than ran'
       WHEN costs.spot_price <= 0 OR costs.spot_price >= 1000 THEN 'absurd Spot price'
       WHEN costs.ondemand_price <= 0 OR costs.ondemand_price >= 1000 THEN 'absurd on-demand price'
       WHEN costs.spot_price > costs.ondemand_price THEN 'Spot price above on-demand'

@@ -81,13 +81,13 @@ periods AS (
 
 hourly_costs AS (
   SELECT
-    costs.usage_start_time,
+    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS usage_start_time,
     SUM(costs.uptime_hours) AS vm_hours,
     SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
     SUM(costs.cost) AS cost
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
-  GROUP BY costs.usage_start_time
+  GROUP BY TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
 ),
 
 recorded_hours AS (

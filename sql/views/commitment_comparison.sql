@@ -27,22 +27,22 @@ preempted_hours AS (
 
 hourly_vms AS (
   SELECT
-    costs.usage_start_time AS hour,
+    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS hour,
     costs.machine_type,
     costs.region,
     SUM(costs.uptime_hours) AS vms,
     SUM(IF(preempted.instance_id IS NULL, 0, costs.uptime_hours)) AS lost_hours
   FROM `${dataset}.spot_vm_costs` AS costs
   INNER JOIN hours
-    ON hours.hour = costs.usage_start_time
+    ON hours.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
   LEFT JOIN preempted_hours AS preempted
-    ON preempted.hour = costs.usage_start_time
+    ON preempted.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
     AND preempted.project_id = costs.project_id
     AND preempted.zone = costs.zone
     AND preempted.instance_id = costs.instance_id
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
   GROUP BY
-    costs.usage_start_time,
+    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR),
     costs.machine_type,
     costs.region
 ),

@@ -25,7 +25,7 @@ vm_hours AS (
     preempted.instance_id IS NOT NULL AS lost
   FROM `${dataset}.spot_vm_costs` AS costs
   LEFT JOIN preempted_hours AS preempted
-    ON preempted.usage_start_time = costs.usage_start_time
+    ON preempted.usage_start_time = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
     AND preempted.project_id = costs.project_id
     AND preempted.zone = costs.zone
     AND preempted.instance_id = costs.instance_id

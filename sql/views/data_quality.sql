@@ -66,8 +66,9 @@ hours AS (
 
 hourly_rows AS (
   SELECT
-    costs.usage_start_time,
-    COUNT(*) AS instances,
+    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS usage_start_time,
+    -- One that was started as another machine in the hour has two rows.
+    COUNT(DISTINCT costs.instance_id) AS instances,
     SUM(costs.uptime_hours) AS vm_hours,
     SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
     COUNTIF(costs.price_status = 'unknown') AS unpriced,
@@ -81,7 +82,7 @@ hourly_rows AS (
     MAX(TIMESTAMP_DIFF(costs.usage_end_time, costs.price_as_of, HOUR)) AS prices_age_hours
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
-  GROUP BY costs.usage_start_time
+  GROUP BY TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
 )
 
 SELECT

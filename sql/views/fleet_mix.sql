@@ -50,16 +50,16 @@ spot_hours AS (
     costs.region,
     MAX(present.hour) AS latest_hour,
     SUM(costs.uptime_hours) AS vm_hours,
-    SUM(IF(costs.usage_start_time = present.hour, costs.uptime_hours, 0)) AS latest_hours,
+    SUM(IF(TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) = present.hour, costs.uptime_hours, 0)) AS latest_hours,
     SUM(
-      IF(costs.usage_start_time = present.hour AND costs.cost IS NOT NULL, costs.uptime_hours, 0)
+      IF(TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) = present.hour AND costs.cost IS NOT NULL, costs.uptime_hours, 0)
     ) AS latest_priced_hours,
-    SUM(IF(costs.usage_start_time = present.hour, costs.cost, 0)) AS spot_hourly_cost,
+    SUM(IF(TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) = present.hour, costs.cost, 0)) AS spot_hourly_cost,
     SUM(
-      IF(costs.usage_start_time = present.hour AND costs.ondemand_cost IS NOT NULL, costs.cost, 0)
+      IF(TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) = present.hour AND costs.ondemand_cost IS NOT NULL, costs.cost, 0)
     ) AS compared_hourly_cost,
     SUM(
-      IF(costs.usage_start_time = present.hour AND costs.cost IS NOT NULL, costs.ondemand_cost, 0)
+      IF(TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) = present.hour AND costs.cost IS NOT NULL, costs.ondemand_cost, 0)
     ) AS spot_hourly_ondemand_cost
   FROM `${dataset}.spot_vm_costs` AS costs
   CROSS JOIN present

@@ -1,8 +1,8 @@
 -- What did each Spot VM cost each hour, in the columns of FOCUS 1.2, the FinOps Open Cost and Usage Specification?
--- Grain: one Spot VM in one UTC hour in which it ran.
+-- Grain: one Spot VM in one UTC hour in which it ran; two or more charge periods where it was started as another machine.
 --
 -- These are list prices, not an invoice: BilledCost, ContractedCost and EffectiveCost are our cost, and ListCost is the
--- on-demand cost of the hour. A value that the specification requires and that is unknown, such as a price or the
+-- on-demand cost of the hour. ConsumedQuantity is the uptime, PricingQuantity what is billed of it. A value that the specification requires and that is unknown, such as a price or the
 -- billing account, is NULL. One VM has several SKUs, so SkuId is NULL too. Tags are the labels of that hour as a JSON
 -- object. A billing period is a month of Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are
 -- extensions. Reads at most 400 days; a filter on ChargePeriodStart limits the partitions that are read.
@@ -49,7 +49,7 @@ SELECT
   costs.spot_price AS PricingCurrencyContractedUnitPrice,
   costs.cost AS PricingCurrencyEffectiveCost,
   costs.ondemand_price AS PricingCurrencyListUnitPrice,
-  costs.uptime_hours AS PricingQuantity,
+  COALESCE(costs.billed_hours, costs.uptime_hours) AS PricingQuantity,
   'Hours' AS PricingUnit,
   'Google Cloud' AS ProviderName,
   'Google Cloud' AS PublisherName,

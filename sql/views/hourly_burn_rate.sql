@@ -50,15 +50,16 @@ hours AS (
 
 hourly_costs AS (
   SELECT
-    costs.usage_start_time,
-    COUNT(*) AS instances,
+    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS usage_start_time,
+    -- One that was started as another machine in the hour has two rows.
+    COUNT(DISTINCT costs.instance_id) AS instances,
     SUM(costs.uptime_hours) AS vm_hours,
     SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
     SUM(costs.cost) AS cost,
     SUM(costs.ondemand_cost) AS ondemand_cost
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
-  GROUP BY costs.usage_start_time
+  GROUP BY TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
 )
 
 SELECT

@@ -22,7 +22,7 @@ fleet AS (
     SUM(costs.uptime_hours) AS vms
   FROM `${dataset}.spot_vm_costs` AS costs
   INNER JOIN present
-    ON present.hour = costs.usage_start_time
+    ON present.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
   GROUP BY
     costs.machine_type,

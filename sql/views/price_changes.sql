@@ -18,7 +18,7 @@ fleet AS (
     SUM(components.quantity * costs.uptime_hours) AS quantity
   FROM `${dataset}.spot_vm_costs` AS costs
   INNER JOIN present
-    ON present.hour = costs.usage_start_time
+    ON present.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
   INNER JOIN `${dataset}.shape_components` AS components
     ON components.machine_type = costs.machine_type
     AND COALESCE(components.gpu_type, '') = COALESCE(costs.gpu_type, '')

@@ -75,6 +75,7 @@ RATE = {
     "valid_from": NOON,
     "valid_to": None,
 }
+FINGERPRINTS = {"project_id": "p", "fingerprints": f"{KEY['instance_id']} {'0' * 32}"}
 OBSERVATION = {
     **KEY,
     "provisioning_model": "SPOT",
@@ -88,6 +89,8 @@ OBSERVATION = {
     "managed_by": None,
     "first_seen": NOON,
     "last_seen": NOON,
+    "started_at": NOON,
+    "created_at": None,
 }
 HOUR = {
     "hour": NOON,
@@ -122,7 +125,7 @@ READERS: list[tuple[dict[str, Any], Callable[[Any], object]]] = [
     (STOPPED, lambda row: EnforcementRecords(Rows(row)).stopped(RULE, NOON)),
     (RATE, lambda row: EnforcementRecords(Rows(row)).rates(NOON)),
     (RATE, lambda row: TrackerTables(Rows(row)).rates(NOON)),
-    (OBSERVATION, lambda row: list(TrackerTables(Rows(row)).observations_since(["p"], NOON))),
+    (FINGERPRINTS, lambda row: list(TrackerTables(Rows(row)).comparisons(["p"], NOON))),
     (OBSERVATION, lambda row: list(TrackerTables(Rows(row)).observations_of([]))),
     (HOUR, lambda row: TrackerTables(Rows(row)).hour_states(NOON)),
 ]

@@ -21,7 +21,7 @@ from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.alerts import Alert
-from spotkeeper.tracking.costs import cost_row
+from spotkeeper.tracking.costs import Usage, cost_row
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import InventoryReader, Ledger, Record
 from spotkeeper.tracking.preemptions import Preemption
@@ -29,7 +29,7 @@ from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, Hour
 from spotkeeper.tracking.settings import Budgets
 from spotkeeper.tracking.uptime import Uptime
 from tests.adapters.conftest import new_dataset
-from tests.unit.tracker_fakes import RATES, SMALL, at
+from tests.unit.tracker_fakes import LARGE, RATES, SMALL, at
 from tests.unit.tracker_ledger import FakeLedger
 
 LARGEST_ID = "18446744073709551615"
@@ -62,12 +62,14 @@ def instance(name: str, number: str, team: str | None = "vision", shape: Shape =
     return Instance(InstanceKey(HOME_PROJECT, "us-central1-a", number), name, ProvisioningModel.SPOT, shape, labels)
 
 
-def cost(one: Instance, hour: datetime, seconds: float = 3600, spot: str | None = "0.08") -> Record:
+def cost(
+    one: Instance, hour: datetime, seconds: float = 3600, spot: str | None = "0.08", end: datetime | None = None
+) -> Record:
     price = None if spot is None else Decimal(spot)
     status = PriceStatus.UNKNOWN if price is None else PriceStatus.EXACT
     reason = "no rate for e2:core" if price is None else ""
     known = InstancePrice(price, Decimal("0.2"), status, at(0, 30), reason)
-    return cost_row(one, Uptime(one.key, one.name, hour, seconds), known)
+    return cost_row(Usage(one, hour, end or hour + HOUR, seconds, seconds), known)
 
 
 WORKER, GIANT, UNKNOWN = instance("worker", "1"), instance("giant", LARGEST_ID), instance("unknown", "3", None)
@@ -97,7 +99,7 @@ def known(hour: datetime, state: Completeness, unresolved_hours: str = "0") -> P
 
 
 def story(ledger: Both) -> Answers:
-    """Record four runs, and return what every reading verb and every commit answered."""
+    """Record five runs, and return what every reading verb and every commit answered."""
     answers: Answers = {"before": ledger.hour_states(at(-9))}
     with ledger.stage("first", at(1, 7)) as stage:
         for record in (
@@ -105,7 +107,7 @@ def story(ledger: Both) -> Answers:
             cost(GIANT, at(0), 1234.5),
             cost(UNKNOWN, at(0), spot=None),
             Observation(WORKER, at(1, 7), at(1, 7)),
-            Observation(GIANT, at(1, 7), at(1, 7)),
+            Observation(GIANT, at(1, 7), at(1, 7), at(0, 20), at(0, 19)),
             *(DatedRate(each, at(0)) for each in RATES),
             *components_of(SMALL),
             MachineTypePrice(SMALL, "us-central1", "x86_64", dict.fromkeys(Market, Decimal("0.08")), at(1, 7)),
@@ -123,10 +125,11 @@ def story(ledger: Both) -> Answers:
     with ledger.stage("second", at(2, 7)) as stage:
         relabelled = instance("giant", LARGEST_ID, "speech")
         for record in (
-            cost(WORKER, at(0), 1800),  # in part: the other rows of the hour stay
+            cost(WORKER, at(0), 600, end=at(0, 10)),  # in part: the other rows of the hour stay
+            cost(instance("worker", "1", shape=LARGE), at(0, 10), 1200, end=at(1)),
             cost(relabelled, at(1)),
             Observation(WORKER, at(2, 7), at(2, 7)),
-            Observation(relabelled, at(2, 7), at(2, 7)),
+            Observation(relabelled, at(2, 7), at(2, 7), at(1, 40), at(0, 19)),
             Observation(UNKNOWN, at(0, 10), at(0, 58)),  # from asset history: it names the machine type of op-2
             DatedRate(RATES[0], at(0), at(2)),
             UncertainPrice("e2:core", "us-central1", at(0), at(1)),
@@ -146,7 +149,7 @@ def story(ledger: Both) -> Answers:
         stage.close({}, [Gap("metrics", "503")], BUDGETS)
     for run_id in ("third", "fourth"):
         with ledger.stage(run_id, at(3, 7)) as stage:
-            stage.add(cost(WORKER, at(1)))  # read in full: the giant's row of hour 1 goes
+            stage.add(cost(WORKER, at(1, 20), 2400, end=at(2)))  # read in full: the giant's row of hour 1 goes
             stage.add(Observation(WORKER, at(1, 50), at(1, 50)))  # older than the latest: ignored
             stage.add(HourReading(HOME_PROJECT, at(1)))
             stage.add(UncertainPrice("e2:ram", "us-east1", at(0), at(2)))  # another region, and another component
@@ -156,11 +159,19 @@ def story(ledger: Both) -> Answers:
             answers[f"{run_id} spends"] = stage.commit([at(1)], PERIODS)
             for _ in range(2):
                 stage.close({"message-2": alert}, [], BUDGETS)
+    with ledger.stage("fifth", at(3, 17)) as stage:
+        stage.add(cost(WORKER, at(1)))  # in part, and no other machine from 01:20 on: that row goes
+        stage.add(hour_run("fifth", at(1), Gap("monitoring", "403", HOME_PROJECT), projects=frozenset()))
+        answers["fifth spends"] = stage.commit([at(1)], PERIODS)
+        stage.close({}, [], BUDGETS)
     answers["states"] = ledger.hour_states(at(-9))
     answers["later states"] = ledger.hour_states(at(1))
     answers["rates"] = sorted(ledger.rates(at(0)), key=lambda each: each.rate.sku_id)
     answers["later rates"] = sorted(ledger.rates(at(2)), key=lambda each: each.rate.sku_id)
-    answers["since"] = _in_order(ledger.observations_since([HOME_PROJECT], at(2)))
+    for hour in range(-1, 4):
+        for project_id, compare in ledger.comparisons([HOME_PROJECT, "other"], at(hour)):
+            compared = {each.name: compare(each) for each in (WORKER, GIANT, relabelled, UNKNOWN)}
+            answers[f"{project_id} since {hour}"] = compared
     answers["of"] = _in_order(ledger.observations_of([GIANT.key, UNKNOWN.key]))
     return answers
 
@@ -171,12 +182,12 @@ def _in_order(observations: Iterator[Observation]) -> list[Observation]:
 
 STORED = {
     "costs": """
-        SELECT usage_start_time, usage_end_time, instance_id, instance_name, machine_type, uptime_hours, spot_price,
-          ondemand_price, cost, ondemand_cost, price_status, price_reason, price_as_of, labels, run_id
+        SELECT usage_start_time, usage_end_time, instance_id, instance_name, machine_type, uptime_hours, billed_hours,
+          spot_price, ondemand_price, cost, ondemand_cost, price_status, price_reason, price_as_of, labels, run_id
         FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01' ORDER BY usage_start_time, instance_id""",
     "inventory": """
         SELECT instance_id, first_seen, last_seen, machine_type, vcpus, memory_gib, gpu_type, gpu_count,
-          local_ssd_gib, labels
+          local_ssd_gib, labels, started_at, created_at
         FROM vm_inventory ORDER BY instance_id, first_seen""",
     "components": "SELECT machine_type, component, quantity FROM shape_components ORDER BY component",
     "price list": "SELECT machine_type, region, architecture, spot_price, as_of FROM machine_type_prices",
@@ -220,12 +231,13 @@ def remembered(ledger: FakeLedger) -> dict[str, Rows]:
     return {
         "costs": [
             (
-                hour,
-                hour + HOUR,
+                row.start,
+                row.end,
                 key.instance_id,
                 row.instance.name,
                 row.instance.shape.machine_type,
                 row.uptime_hours,
+                row.billed_hours,
                 row.price.spot,
                 row.price.ondemand,
                 row.cost,
@@ -234,9 +246,9 @@ def remembered(ledger: FakeLedger) -> dict[str, Rows]:
                 row.price.reason or None,
                 row.price.as_of,
                 list(row.instance.labels),
-                tables.written_by[hour, key],
+                tables.written_by[start, key],
             )
-            for (hour, key), row in sorted(tables.costs.items(), key=lambda each: each[0])
+            for (start, key), row in sorted(tables.costs.items(), key=lambda each: each[0])
         ],
         "inventory": [
             (
@@ -245,6 +257,8 @@ def remembered(ledger: FakeLedger) -> dict[str, Rows]:
                 each.last_seen,
                 *astuple(each.instance.shape),
                 list(each.instance.labels),
+                each.started,
+                each.created,
             )
             for each in _in_order(iter(tables.inventory))
         ],
@@ -290,13 +304,13 @@ def test_the_tables_in_bigquery_answer_and_hold_what_those_in_memory_do(
     expected = remembered(memory)
     assert stored(stack, dataset) == expected
     assert {name: len(rows) for name, rows in expected.items()} == {
-        "costs": 4,
+        "costs": 5,
         "inventory": 4,
         "components": 2,
         "price list": 1,
         "preemptions": 2,
         "project hours": 3,
-        "runs": 6,
+        "runs": 7,
         "alerts": 2,
         "budgets": 1,
     }

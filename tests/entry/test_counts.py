@@ -45,10 +45,10 @@ _NAMES = {
     r"GET /v1/services/6F81-5844-456A/skus\?": "page of the price catalog",
 }
 HOURLY = {
-    "job: statement": 5,
+    "job: statement": 6,
     "job: load": 1,
     "upload": 1,
-    "answer": 10,
+    "answer": 12,
     "job waited for": 5,
     "staging table made": 1,
     "staging table dropped": 1,

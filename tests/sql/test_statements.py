@@ -34,8 +34,8 @@ def struct_array(**fields: str) -> Type:
 
 
 def parameters() -> Mapping[str, Type]:
-    times = ["since", "first_hour", "last_hour", "recorded_at", "received_at", "published_at", "cost_interval_start"]
-    times += ["period_end", "runs_out_at", "runs_out_at_with_plan", "now", "pending_since"]
+    times = ["since", "hour", "first_hour", "last_hour", "recorded_at", "received_at", "published_at"]
+    times += ["cost_interval_start", "period_end", "runs_out_at", "runs_out_at_with_plan", "now", "pending_since"]
     times += ["periods_start", "periods_end", "counted_since", "uncertain_since"]
     times += ["waiting_since", "failures_since", "overdue_since", "settled_before"]
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")

@@ -24,7 +24,8 @@ def _product(left: str | None, right: str | None) -> str | None:
 
 
 def _cost_row(row: Row) -> Row:
-    hours, spot, ondemand = (row.get(name) for name in ("uptime_hours", "spot_price", "ondemand_price"))
+    spot, ondemand = row.get("spot_price"), row.get("ondemand_price")
+    hours = row.get("billed_hours") or row.get("uptime_hours")
     usual = {
         "usage_end_time": _later(row["usage_start_time"], hours=1),
         "project_id": "research",

@@ -27,6 +27,7 @@ from tests.unit.tracker_fakes import (
     HOME,
     HOURLY,
     LARGE,
+    LONG_AGO,
     OTHER,
     RATES,
     SMALL,
@@ -188,10 +189,10 @@ def test_a_complete_hour_is_not_read_again_nor_is_the_catalog_between_refreshes(
 
 def test_a_first_run_reads_no_earlier_observation_and_every_later_one_does() -> None:
     found = cloud()
-    found.ledger.failing.add("observations_since")
+    found.ledger.failing.add("comparisons")
     found.run(0)
 
-    with pytest.raises(UnavailableError, match="observations_since failed"):
+    with pytest.raises(UnavailableError, match="comparisons failed"):
         found.run(1)
 
 
@@ -629,11 +630,14 @@ def test_what_a_history_said_of_an_instance_that_still_runs_prices_no_later_hour
     fail(found, "partial", "compute", HOME)
     found.run(0)
     repair(found)
-    found.vms[-1] = replace(vm, shape=LARGE)
+    found.vms[-1] = replace(vm, shape=LARGE, runs=((at(0, 10), at(1, 12)), (at(1, 15), None)))
 
     found.run(1)
 
-    assert [costs(found)[at(hour), vm.key].instance.shape for hour in (0, 1)] == [SMALL, LARGE]
+    rows = sorted(
+        (start, row.instance.shape.machine_type) for (start, key), row in costs(found).items() if key == vm.key
+    )
+    assert rows == [(at(0), SMALL.machine_type), (at(1), SMALL.machine_type), (at(1, 15), LARGE.machine_type)]
     assert [each.instance.shape for each in found.ledger.tables.inventory if each.instance.key == vm.key] == [
         SMALL,
         LARGE,
@@ -883,3 +887,146 @@ def test_a_run_logs_the_first_unmatched_and_duplicate_skus(
     assert logged["duplicate_skus"] == [
         "n2:core on_demand in us-central1: TWIN at 0.04 is used, CORE at 0.03 is ignored"
     ]
+
+
+RESTARTED = at(1, 30)
+
+
+def restarted(
+    shape: Shape = SMALL,
+    model: ProvisioningModel = ProvisioningModel.SPOT,
+    was: ProvisioningModel = ProvisioningModel.SPOT,
+) -> Cloud:
+    """Return the services with one VM that was stopped from 01:10 on, and started at 01:30 as another machine."""
+    found = cloud(projects=(HOME,))
+    runs = ((LONG_AGO, at(1, 10)), (RESTARTED, None))
+    found.vms = [Vm("worker", runs=runs, model=was, changed=((at(1, 20), shape, model),), instance_id="1")]
+    return found
+
+
+def parts(found: Cloud) -> list[tuple[datetime, datetime, str, Decimal]]:
+    rows = sorted(costs(found).values(), key=lambda row: row.start)
+    return [(row.start, row.end, row.instance.shape.machine_type, row.uptime_hours) for row in rows]
+
+
+@pytest.mark.parametrize("readings", [1, 2, 3])
+def test_a_vm_started_as_another_machine_costs_as_the_old_one_until_then_and_as_the_new_one_since(
+    readings: int,
+) -> None:
+    found = restarted(LARGE)
+
+    for number in range(readings + 1):
+        found.run(number)
+
+    assert parts(found)[:3] == [
+        (at(0), at(1), "e2-standard-2", Decimal(1)),
+        (at(1), RESTARTED, "e2-standard-2", Decimal("0.166666667")),
+        (RESTARTED, at(2), "e2-standard-4", Decimal("0.5")),
+    ]
+    assert [row.cost for row in costs(found).values()][:3] == [HOURLY, Decimal("0.013333333"), HOURLY]
+
+
+def test_an_hour_caught_up_on_after_a_restart_is_of_the_machine_before_it() -> None:
+    found = restarted(LARGE)
+    found.run(0)
+
+    found.run(3)
+
+    assert [machine_type for _, _, machine_type, _ in parts(found)] == ["e2-standard-2"] * 2 + ["e2-standard-4"] * 3
+
+
+def test_a_vm_restarted_as_a_standard_one_keeps_what_it_cost_as_a_spot_vm() -> None:
+    found = restarted(model=ProvisioningModel.STANDARD)
+
+    for number in range(3):
+        found.run(number)
+
+    assert [(start, end) for start, end, _, _ in parts(found)] == [(at(0), at(1)), (at(1), RESTARTED)]
+
+
+def test_a_vm_restarted_as_a_spot_one_costs_from_its_start_on() -> None:
+    found = restarted(was=ProvisioningModel.STANDARD)
+
+    for number in range(2):
+        found.run(number)
+
+    assert parts(found) == [(RESTARTED, at(2), "e2-standard-2", Decimal("0.5"))]
+
+
+def test_a_vm_that_is_restarted_as_the_same_machine_has_one_row() -> None:
+    found = restarted()
+
+    for number in range(2):
+        found.run(number)
+
+    assert parts(found)[1] == (at(1), at(2), "e2-standard-2", Decimal("0.666666667"))
+    assert found.calls["samples"] == 0
+
+
+def test_samples_that_cannot_be_read_leave_the_hour_incomplete_and_the_next_run_divides_it() -> None:
+    found = restarted(LARGE)
+    found.run(0)
+    found.denied.add(("samples", HOME))
+
+    summary = found.run(1)
+    found.denied.clear()
+    found.run(2)
+
+    assert [gap.source for gap in summary.gaps] == ["monitoring"]
+    assert parts(found)[1:3] == [
+        (at(1), RESTARTED, "e2-standard-2", Decimal("0.166666667")),
+        (RESTARTED, at(2), "e2-standard-4", Decimal("0.5")),
+    ]
+
+
+def test_the_row_of_a_reading_that_did_not_see_the_restart_yet_is_replaced_by_its_parts() -> None:
+    """Compute Engine does not answer in the first reading: the hour is recorded as of the scan before."""
+    found = restarted(LARGE)
+    found.run(0)
+    found.denied.add(("compute", HOME))
+    found.run(1)
+    whole = parts(found)[1]
+    found.denied.clear()
+
+    found.run(2)
+
+    assert whole == (at(1), at(2), "e2-standard-2", Decimal("0.666666667"))
+    assert [start for start, *_ in parts(found)] == [at(0), at(1), RESTARTED, at(2)]
+
+
+def test_asset_history_says_what_a_vm_was_that_was_restarted_before_any_scan_saw_it() -> None:
+    found = cloud(projects=(HOME,))
+    found.run(0)
+    runs = ((at(1, 10), at(1, 20)), (RESTARTED, None))
+    changed = ((at(1, 25), LARGE, ProvisioningModel.SPOT),)
+    found.vms = [Vm("worker", runs=runs, changed=changed, created=at(1, 9), instance_id="1")]
+
+    found.run(1)
+
+    assert [(start, name) for start, _, name, _ in parts(found) if start > at(1)] == [(RESTARTED, "e2-standard-4")]
+
+
+def test_a_vm_preempted_in_its_first_minute_is_not_billed_and_another_short_run_for_a_minute() -> None:
+    found = cloud(projects=(HOME,))
+    free = Vm("free", runs=((at(0, 10.1), at(0, 10.9)),), created=at(0, 10), preempted=(at(0, 10.9),), instance_id="1")
+    short = Vm("short", runs=((at(0, 10), at(0, 10.5)),), instance_id="2")
+    found.vms = [free, short]
+
+    found.run(0)
+
+    assert {row.instance.name: (row.billed_hours, row.cost) for row in costs(found).values()} == {
+        "free": (Decimal(0), Decimal(0)),
+        "short": (Decimal("0.016666667"), Decimal("0.001333333")),
+    }
+
+
+def test_a_run_over_the_end_of_an_hour_is_billed_as_one() -> None:
+    found = cloud(projects=(HOME,))
+    found.vms = [Vm("short", runs=((at(0, 59.75), at(1, 0.25)),), deleted=at(9), instance_id="1")]
+
+    found.run(0)
+    at_first = [row.billed_hours for row in costs(found).values()]
+    found.run(1)
+
+    assert at_first == [Decimal("0.004166667")]
+    assert [row.billed_hours * 3600 for row in costs(found).values()] == pytest.approx([45, 15], abs=Decimal("1e-5"))

@@ -6,7 +6,7 @@ import pytest
 
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
-from spotkeeper.tracking.costs import CostRow, cost_row
+from spotkeeper.tracking.costs import CostRow, Usage, cost_row
 from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
 from spotkeeper.tracking.uptime import Uptime
 
@@ -22,9 +22,8 @@ def row(machine_type: str, price: str | None, ondemand: str | None, status: Pric
     instance = Instance(KEY, "worker-1", ProvisioningModel.SPOT, shape)
     spot, on_demand = (None if amount is None else Decimal(amount) for amount in (price, ondemand))
     reason = "" if spot is not None else UNPRICED.reason
-    return cost_row(
-        instance, Uptime(KEY, "worker-1", HOUR, 3600.0), InstancePrice(spot, on_demand, status, NOW, reason)
-    )
+    usage = Usage(instance, HOUR, HOUR + timedelta(hours=1), 3600.0, 3600.0)
+    return cost_row(usage, InstancePrice(spot, on_demand, status, NOW, reason))
 
 
 def run(*rows: CostRow, gaps: tuple[Gap, ...] = (), hour: datetime = HOUR) -> HourRun:

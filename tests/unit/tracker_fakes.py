@@ -19,7 +19,7 @@ from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.run_summary import HourRun, Summary
 from spotkeeper.tracking.settings import Budgets, TrackerSettings
-from spotkeeper.tracking.uptime import Uptime
+from spotkeeper.tracking.uptime import SAMPLE, Sample, Uptime
 from tests.unit.tracker_ledger import FakeLedger
 
 START = datetime(2026, 7, 21, tzinfo=UTC)
@@ -57,7 +57,7 @@ def at(hour: float, minute: float = 0) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Vm:
-    """A VM with a past; `shapes` and `labels` hold from their times on."""
+    """A VM with a past; `labels`, and what it was `changed` to while it was stopped, hold from their times on."""
 
     name: str
     project_id: str = HOME
@@ -69,6 +69,8 @@ class Vm:
     model: ProvisioningModel = ProvisioningModel.SPOT
     preempted: tuple[datetime, ...] = ()
     histories: tuple[str, ...] = (ASSET_HISTORY, AUDIT_LOG)
+    changed: tuple[tuple[datetime, Shape, ProvisioningModel], ...] = ()
+    created: datetime | None = None
     instance_id: str = field(default_factory=lambda: str(next(_IDS)))
 
     @property
@@ -84,7 +86,13 @@ class Vm:
         """Return it as it is at a time."""
         team = next((team for since, team in reversed(self.labels) if since <= moment), None)
         labels = (("team", team),) if team is not None else ()
-        return Instance(self.key, self.name, self.model, self.shape, labels)
+        changed = next((each for each in reversed(self.changed) if each[0] <= moment), None)
+        shape, model = changed[1:] if changed else (self.shape, self.model)
+        return Instance(self.key, self.name, model, shape, labels)
+
+    def started(self, moment: datetime) -> datetime | None:
+        """Return its last start by a time."""
+        return max((start for start, _ in self.runs if start <= moment), default=None)
 
     def running_since(self, moment: datetime) -> datetime | None:
         """Return since when it has run, None when it does not run."""
@@ -92,8 +100,11 @@ class Vm:
 
     def seconds(self, hour: datetime) -> float:
         """Return how long it ran in an hour."""
-        last = hour + HOUR
-        return sum(max((min(end or last, last) - max(start, hour)).total_seconds(), 0.0) for start, end in self.runs)
+        return self.seconds_between(hour, hour + HOUR)
+
+    def seconds_between(self, first: datetime, last: datetime) -> float:
+        """Return how long it ran between two times."""
+        return sum(max((min(end or last, last) - max(start, first)).total_seconds(), 0.0) for start, end in self.runs)
 
 
 @dataclass
@@ -186,6 +197,17 @@ class FakeUptime:
         if ("monitoring", project_id) in self.cloud.partial:
             report("Cloud Monitoring: some shards did not answer")
 
+    def samples(self, project_id: str, keys: Sequence[InstanceKey], hour: datetime, report: Report) -> Iterator[Sample]:
+        """Yield what these instances ran in each minute of an hour and the two after it."""
+        self.cloud.fail("samples", project_id)
+        if ("samples", project_id) in self.cloud.partial:
+            report("Cloud Monitoring: some shards did not answer")
+        for vm in self.cloud.vms:
+            for number in range(62) if vm.key in keys else ():
+                start = hour + number * SAMPLE
+                if seconds := vm.seconds_between(start, start + SAMPLE):
+                    yield Sample(vm.key, start + SAMPLE, seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class FakeInstances:
@@ -202,7 +224,7 @@ class FakeInstances:
         now = self.cloud.now
         for vm in self.cloud.vms:
             if vm.project_id == project_id and vm.exists(now) and not (lacking and vm.zone == FAR_ZONE):
-                yield Sighting(vm.instance(now), vm.running_since(now))
+                yield Sighting(vm.instance(now), vm.running_since(now), vm.started(now), vm.created or vm.runs[0][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +284,9 @@ class FakeHistory:
         known = {vm.key: vm for vm in self.cloud.vms if self.name in vm.histories}
         for uptime in uptimes:
             if vm := known.get(uptime.key):
-                yield Observation(vm.instance(uptime.hour), uptime.hour, min(vm.deleted or now, now))
+                last_seen = min(vm.deleted or now, now)
+                created = vm.created or vm.runs[0][0]
+                yield Observation(vm.instance(uptime.hour), uptime.hour, last_seen, vm.started(last_seen), created)
 
 
 @dataclass(frozen=True, slots=True)

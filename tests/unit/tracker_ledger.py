@@ -3,12 +3,13 @@
 tests/adapters/test_tracker_tables.py runs one story against it and against BigQuery's tables, and compares.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey
@@ -20,13 +21,14 @@ from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
-from spotkeeper.tracking.inventory import Observation
+from spotkeeper.tracking.inventory import Comparison, Observation, Since
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.settings import Budgets
 
 type Place = tuple[datetime, InstanceKey]
+"""When a cost row starts, and whose it is."""
 
 
 @dataclass
@@ -91,12 +93,12 @@ class FakeLedger:
         self._fail("rates")
         return [each for each in self.tables.rates.values() if each.valid_to is None or each.valid_to > since]
 
-    def observations_since(self, projects: Sequence[str], since: datetime) -> Iterator[Observation]:
-        """Yield the observations that still held then, in order of project id."""
-        self._fail("observations_since")
-        found = [each for each in self.tables.inventory if each.last_seen >= since]
-        found = [each for each in found if each.instance.key.project_id in projects]
-        yield from sorted(found, key=lambda each: each.instance.key.project_id)
+    def comparisons(self, projects: Sequence[str], hour: datetime) -> Iterator[tuple[str, Comparison]]:
+        """Yield what compares an instance with the observations since the hour, in order of project id."""
+        self._fail("comparisons")
+        since = [each for each in self.tables.inventory if each.last_seen >= hour]
+        for project_id in sorted({each.instance.key.project_id for each in since} & set(projects)):
+            yield project_id, partial(_compare, since, hour)
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
         """Yield all observations of these instances."""
@@ -132,13 +134,12 @@ class FakeStage:
         """Write the staged records, all or nothing."""
         self.ledger._fail("commit")  # noqa: SLF001 (the stage is part of the ledger)
         tables = self.ledger.tables.copy()
-        staged = {(row.hour, row.instance.key) for row in self._of(CostRow)}
-        _delete(tables, self._of(HourReading), staged)
+        _delete(tables, self._of(HourReading), self._of(CostRow))
         for row in self._of(CostRow):
-            at_hour = row.hour, row.instance.key
-            if tables.costs.get(at_hour) != row:
-                tables.costs[at_hour] = row
-                tables.written_by[at_hour] = self.run_id
+            place = row.start, row.instance.key
+            if tables.costs.get(place) != row:
+                tables.costs[place] = row
+                tables.written_by[place] = self.run_id
         for known in self._of(ProjectHour):
             _complete(tables, known, self.run_id)
         latest = {each.instance.key: each for each in sorted(tables.inventory, key=lambda each: each.last_seen)}
@@ -148,8 +149,8 @@ class FakeStage:
             tables.rates[dated.rate.sku_id, dated.rate.region, dated.valid_from] = dated
         for part in self._of(ShapeComponent):
             shape = part.shape
-            place = (shape.machine_type, shape.gpu_type or "", shape.gpu_count, shape.local_ssd_gib, part.component)
-            tables.components[place] = part.quantity
+            billed = (shape.machine_type, shape.gpu_type or "", shape.gpu_count, shape.local_ssd_gib, part.component)
+            tables.components[billed] = part.quantity
         for uncertain in self._of(UncertainPrice):
             _doubt(tables, uncertain)
         tables.price_list = self._of(MachineTypePrice) or tables.price_list
@@ -176,11 +177,16 @@ class FakeStage:
         return [record for record in self.records if isinstance(record, kind)]
 
 
-def _delete(tables: Tables, readings: Sequence[HourReading], staged: Collection[Place]) -> None:
+def _delete(tables: Tables, readings: Sequence[HourReading], rows: Sequence[CostRow]) -> None:
+    """Delete what was read in full and is not staged again, and the rows of a VM's hour that is staged otherwise."""
     read_in_full = {(each.project_id, each.hour) for each in readings}
-    for hour, key in list(tables.costs):
-        if (key.project_id, hour) in read_in_full and (hour, key) not in staged:
-            del tables.costs[hour, key], tables.written_by[hour, key]
+    starts = {(row.start, row.instance.key) for row in rows}
+    hours = {(row.hour, row.instance.key) for row in rows}
+    for place, row in list(tables.costs.items()):
+        key = row.instance.key
+        replaced = (key.project_id, row.hour) in read_in_full or (row.hour, key) in hours
+        if replaced and place not in starts:
+            del tables.costs[place], tables.written_by[place]
 
 
 def _complete(tables: Tables, new: ProjectHour, run_id: str) -> None:
@@ -241,3 +247,13 @@ def _spend(tables: Tables, period: Period) -> Spend:
     costs = [row.cost for row in tables.costs.values() if period.start <= row.hour < period.end]
     notified = frozenset(share for kind, start, share in tables.alerts if (kind, start) == (period.kind, period.start))
     return Spend(period, sum((cost for cost in costs if cost is not None), Decimal(0)), notified)
+
+
+def _compare(since: Sequence[Observation], hour: datetime, instance: Instance) -> Since:
+    match [each for each in since if each.instance.key == instance.key]:
+        case []:
+            return Since.NEW
+        case [only] if only.first_seen < hour and only.instance == instance:
+            return Since.SAME
+        case _:
+            return Since.CHANGED

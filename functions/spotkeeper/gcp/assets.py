@@ -12,7 +12,7 @@ from google.cloud import asset_v1
 from google.protobuf.json_format import MessageToDict
 
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, is_local, retry, translate_errors
-from spotkeeper.gcp.compute.instances import to_instance
+from spotkeeper.gcp.compute.instances import start_and_creation, to_instance
 from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.logs import log_event
@@ -104,7 +104,7 @@ class AssetHistory:
             window: Any = version.window  # its times are datetimes, whatever their annotations say
             instance = to_instance(project_id, found, self._shapes, report)
             last_seen = min(window.end_time.astimezone(UTC), end) if window.end_time else end
-            return Observation(instance, window.start_time.astimezone(UTC), last_seen)
+            return Observation(instance, window.start_time.astimezone(UTC), last_seen, *start_and_creation(found))
 
 
 @dataclass(slots=True)
@@ -122,7 +122,15 @@ def _merged(observations: Iterable[Observation]) -> Iterator[Observation]:
     """Join the versions of an instance that differ only in fields that are not recorded, such as its status."""
     for instance, same in groupby(observations, key=lambda observation: observation.instance):
         versions = list(same)
-        yield Observation(instance, min(each.first_seen for each in versions), max(each.last_seen for each in versions))
+        first_seen = min(each.first_seen for each in versions)
+        starts = sorted(each.started for each in versions if each.started is not None)
+        yield Observation(
+            instance,
+            first_seen,
+            max(each.last_seen for each in versions),
+            next((started for started in starts if started >= first_seen), starts[-1] if starts else None),
+            versions[0].created,
+        )
 
 
 def _asset_name(uptime: Uptime) -> str:

@@ -1,7 +1,8 @@
 """Cloud Monitoring: the uptime of instances."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import batched
 
 from google.cloud.monitoring_v3 import (
     Aggregation,
@@ -27,10 +28,13 @@ from spotkeeper.gcp.protobufs import RawMessage
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR
 from spotkeeper.ports import Report
-from spotkeeper.tracking.uptime import Uptime
+from spotkeeper.tracking.uptime import SAMPLE, Sample, Uptime
 
 POINTS_PER_PAGE = 10_000
 """Few enough to keep a page of decoded series below some 20 MB; the service allows 100,000."""
+
+INSTANCES_PER_FILTER = 50
+"""Ids have 19 digits; the length of a filter is limited."""
 
 
 def metric_client(endpoint: str | None) -> MetricServiceClient:
@@ -55,20 +59,33 @@ class MonitoringUptime:
     def uptime(self, project_id: str, hours: Sequence[datetime], report: Report) -> Iterator[Uptime]:
         """Yield the uptime of every instance of the project in these consecutive hours; zeros are left out."""
         wanted = {int((hour + HOUR).timestamp()): hour for hour in hours}
-        request = uptime_request(project_id, hours)
         with translate_errors("Cloud Monitoring"):
-            page_tokens = PageTokens("Cloud Monitoring")
-            while True:
-                decoded = self._page(request)
-                if request.page_token and not decoded.time_series and not decoded.next_page_token:
-                    decoded = self._page(request)  # A page that a token announced should not be empty.
-                for error in decoded.execution_errors:
-                    report(f"Cloud Monitoring: {error.message or 'an incomplete response'}")
-                for uptimes in parse_each(decoded.time_series, lambda series: _uptimes(series, wanted), report):
+            for page in self._pages(uptime_request(project_id, hours), report):
+                for uptimes in parse_each(page, lambda series: _uptimes(series, wanted), report):
                     yield from uptimes
-                if not decoded.next_page_token:
-                    return
-                request.page_token = page_tokens.follow(decoded.next_page_token)
+
+    def samples(self, project_id: str, keys: Sequence[InstanceKey], hour: datetime, report: Report) -> Iterator[Sample]:
+        """Yield the samples of these instances in an hour and the two minutes after it; zeros are left out."""
+        wanted = frozenset(keys)
+        with translate_errors("Cloud Monitoring"):
+            for some in batched(keys, INSTANCES_PER_FILTER, strict=False):
+                for page in self._pages(samples_request(project_id, some, hour), report):
+                    for samples in parse_each(page, _samples, report):
+                        yield from (sample for sample in samples if sample.key in wanted)
+
+    def _pages(self, request: ListTimeSeriesRequest, report: Report) -> Iterator[Iterable[RawMessage]]:
+        """Yield the time series of each page."""
+        page_tokens = PageTokens("Cloud Monitoring")
+        while True:
+            decoded = self._page(request)
+            if request.page_token and not decoded.time_series and not decoded.next_page_token:
+                decoded = self._page(request)  # A page that a token announced should not be empty.
+            for error in decoded.execution_errors:
+                report(f"Cloud Monitoring: {error.message or 'an incomplete response'}")
+            yield decoded.time_series
+            if not decoded.next_page_token:
+                return
+            request.page_token = page_tokens.follow(decoded.next_page_token)
 
     def _page(self, request: ListTimeSeriesRequest) -> RawMessage:
         pager = self._client.list_time_series(request=request, retry=self._retry, timeout=TIMEOUT)
@@ -77,30 +94,60 @@ class MonitoringUptime:
 
 def uptime_request(project_id: str, hours: Sequence[datetime]) -> ListTimeSeriesRequest:
     """Return the request for the uptime of every instance of the project in these consecutive hours."""
+    return _request(project_id, "", (hours[0], hours[-1] + HOUR), HOUR)
+
+
+def samples_request(project_id: str, keys: Sequence[InstanceKey], hour: datetime) -> ListTimeSeriesRequest:
+    """Return the request for the samples of these instances in an hour and the two minutes after it."""
+    instance_ids = ",".join(f'"{key.instance_id}"' for key in keys)
+    wanted = f" AND resource.labels.instance_id = one_of({instance_ids})"
+    return _request(project_id, wanted, (hour, hour + HOUR + 2 * SAMPLE), SAMPLE)
+
+
+def _request(
+    project_id: str, wanted: str, interval: tuple[datetime, datetime], alignment: timedelta
+) -> ListTimeSeriesRequest:
+    start, end = interval
     return ListTimeSeriesRequest(
         name=f"projects/{project_id}",
         filter=(
-            f'metric.type = "compute.googleapis.com/instance/uptime" AND resource.labels.project_id = "{project_id}"'
+            'metric.type = "compute.googleapis.com/instance/uptime" '
+            f'AND resource.labels.project_id = "{project_id}"{wanted}'
         ),
-        interval=TimeInterval(start_time=hours[0], end_time=hours[-1] + HOUR),
-        aggregation=Aggregation(alignment_period=HOUR, per_series_aligner=Aggregation.Aligner.ALIGN_SUM),
+        interval=TimeInterval(start_time=start, end_time=end),
+        aggregation=Aggregation(alignment_period=alignment, per_series_aligner=Aggregation.Aligner.ALIGN_SUM),
         view=ListTimeSeriesRequest.TimeSeriesView.FULL,
         page_size=POINTS_PER_PAGE,
     )
 
 
 def _uptimes(series: RawMessage, wanted: dict[int, datetime]) -> list[Uptime]:
+    key, name = _instance(series)
+    return [
+        Uptime(key, name, wanted[point.interval.end_time.seconds], seconds)
+        for point in series.points
+        if point.interval.end_time.seconds in wanted and (seconds := _seconds(point.value, name))
+    ]
+
+
+def _samples(series: RawMessage) -> list[Sample]:
+    key, name = _instance(series)
+    return [
+        Sample(key, datetime.fromtimestamp(point.interval.end_time.seconds, UTC), seconds)
+        for point in series.points
+        if (seconds := _seconds(point.value, name))
+    ]
+
+
+def _instance(series: RawMessage) -> tuple[InstanceKey, str]:
+    """Return the key and the name of the instance of a time series."""
     labels = series.resource.labels
     key = InstanceKey(labels["project_id"], labels["zone"], labels["instance_id"])
     name = series.metric.labels["instance_name"]
     if not all(key):
         message = f"Cloud Monitoring: the time series of {name!r} lacks a resource label: {str(labels)[:200]}"
         raise UnavailableError(message)
-    return [
-        Uptime(key, name, wanted[point.interval.end_time.seconds], seconds)
-        for point in series.points
-        if point.interval.end_time.seconds in wanted and (seconds := _seconds(point.value, name))
-    ]
+    return key, name
 
 
 def _seconds(value: RawMessage, name: str) -> float:

@@ -1,4 +1,4 @@
-"""The cost of one Spot VM in one hour: uptime times price."""
+"""The cost of one Spot VM in one hour, or in the part of it in which it was one machine: billed hours times price."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,6 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 from spotkeeper.instances import Instance
 from spotkeeper.pricing.price_book import InstancePrice
-from spotkeeper.tracking.uptime import Uptime
 
 _NUMERIC = Decimal("1e-9")
 _EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
@@ -14,32 +13,56 @@ _SECONDS_PER_HOUR = Decimal(3600)
 
 
 @dataclass(frozen=True, slots=True)
-class CostRow:
-    """One Spot VM in one UTC hour; money in USD with nine decimals, as BigQuery's NUMERIC keeps them."""
+class Usage:
+    """How long an instance ran as one machine between two times of an hour, and what of it is billed, in seconds."""
 
-    hour: datetime
+    instance: Instance
+    start: datetime
+    end: datetime
+    seconds: float
+    billed_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """One Spot VM in one UTC hour, or in the part of it from a start as another machine on or up to it.
+
+    Money is in USD with nine decimals, as BigQuery's NUMERIC keeps them.
+    """
+
+    start: datetime
+    end: datetime
     instance: Instance
     uptime_hours: Decimal
+    billed_hours: Decimal
     price: InstancePrice
     cost: Decimal | None
     ondemand_cost: Decimal | None
 
+    @property
+    def hour(self) -> datetime:
+        """The hour that the row is in."""
+        return self.start.replace(minute=0, second=0, microsecond=0)
 
-def cost_row(instance: Instance, uptime: Uptime, price: InstancePrice) -> CostRow:
-    """Return the cost of one instance in one hour.
+
+def cost_row(usage: Usage, price: InstancePrice) -> CostRow:
+    """Return the cost of one instance in one hour, or in a part of it.
 
     Prices, hours and costs are each rounded once, half up, to nine decimals; a cost is computed from the unrounded
     hours and the rounded price, which is the price that the row shows.
     """
-    seconds = Decimal(repr(uptime.seconds))
+    billed = Decimal(repr(usage.billed_seconds))
     spot, ondemand = _rounded(price.spot), _rounded(price.ondemand)
+    billed_hours = _per_hour(billed)
     return CostRow(
-        hour=uptime.hour,
-        instance=instance,
-        uptime_hours=_per_hour(seconds),
+        start=usage.start,
+        end=usage.end,
+        instance=usage.instance,
+        uptime_hours=billed_hours if usage.seconds == usage.billed_seconds else _per_hour(Decimal(repr(usage.seconds))),
+        billed_hours=billed_hours,
         price=InstancePrice(spot, ondemand, price.status, price.as_of, price.reason),
-        cost=_cost(seconds, spot),
-        ondemand_cost=_cost(seconds, ondemand),
+        cost=_cost(billed, spot),
+        ondemand_cost=_cost(billed, ondemand),
     )
 
 

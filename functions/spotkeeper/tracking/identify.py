@@ -1,14 +1,14 @@
 """Who the instances were that ran and are no longer listed: from earlier observations, else from recorded history."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.instances import Instance
-from spotkeeper.tracking.inventory import Inventory, Observation
+from spotkeeper.instances import InstanceKey
+from spotkeeper.tracking.inventory import Identity, Inventory, Observation
 from spotkeeper.tracking.ports import InstanceHistory, InventoryReader
 from spotkeeper.tracking.run_summary import Gap, HourRuns
 from spotkeeper.tracking.uptime import Uptime
@@ -19,59 +19,74 @@ RESOLVE_WITHIN = timedelta(hours=6)
 UPTIMES_PER_REQUEST = 1000
 """So many are requested from a source at once; between two requests the deadline of the run is checked."""
 
+type Place = tuple[InstanceKey, datetime]
+"""An instance and an hour."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """Identifies the instances of a run.
+    """Identifies the instances of a run that are not listed, or are listed as `changed` since earlier scans.
 
     What a history answers is passed to `record`, so that later runs find it in the inventory. `is_late` says whether
     the read deadline has passed, and then records the hours as a gap of the project.
     """
 
     inventory: InventoryReader
+    changed: Mapping[InstanceKey, Observation]
     histories: Sequence[InstanceHistory]
     hours: HourRuns
     now: datetime
     is_late: Callable[[str, Iterable[datetime]], bool]
     record: Callable[[Observation], None]
 
-    def identify(self, unknown: Sequence[Uptime]) -> Iterator[tuple[Uptime, Instance | None]]:
-        """Yield each uptime with its instance, None when no source knows it.
+    def identify(
+        self, unknown: Sequence[Uptime], doubtful: Mapping[Place, Identity]
+    ) -> Iterator[tuple[Uptime, Identity | None]]:
+        """Yield each uptime with who its instance was, None when no source knows it.
 
-        A history that fails is a gap of the project and hours that it was asked about. What is still unknown when runs
-        no longer ask is a final one. Raises UnavailableError when the inventory cannot be read.
+        A doubtful identity, of one of these uptimes, holds where no history knows better. A history that fails is a gap
+        of the project and hours that it was asked about. What is still unknown when runs no longer ask is a final one.
+        Raises UnavailableError when the inventory cannot be read.
         """
         if not unknown:
             return
         keys = list(dict.fromkeys(uptime.key for uptime in unknown))
-        observed = Inventory((), self.inventory.observations_of(keys))
+        observed = Inventory(self.changed, self.inventory.observations_of(keys))
         unobserved: dict[str, list[Uptime]] = defaultdict(list)
+        fallback = dict(doubtful)
         for uptime in unknown:
-            if instance := observed.find(uptime.key, uptime.hour):
-                yield uptime, instance
+            place = uptime.key, uptime.hour
+            identity = None if place in doubtful else observed.find(*place)
+            if identity is not None and not (identity.doubtful and self.histories):
+                yield uptime, identity
             else:
                 unobserved[uptime.key.project_id].append(uptime)
+                if identity is not None:
+                    fallback[place] = identity
         for project_id, uptimes in unobserved.items():
-            yield from self._from_histories(project_id, uptimes)
+            yield from self._from_histories(project_id, uptimes, fallback)
 
-    def _from_histories(self, project_id: str, uptimes: Sequence[Uptime]) -> Iterator[tuple[Uptime, Instance | None]]:
+    def _from_histories(
+        self, project_id: str, uptimes: Sequence[Uptime], fallback: Mapping[Place, Identity]
+    ) -> Iterator[tuple[Uptime, Identity | None]]:
         unresolved = sorted(uptimes, key=lambda each: (each.hour, each.key.zone, each.instance_name))
         for history in self.histories:
             still_unresolved = []
-            for uptime, instance in self._from_history(history, project_id, unresolved):
-                if instance is None:
+            for uptime, identity in self._from_history(history, project_id, unresolved):
+                if identity is None:
                     still_unresolved.append(uptime)
                 else:
-                    yield uptime, instance
+                    yield uptime, identity
             unresolved = still_unresolved
         if self.histories:
-            self._record_final_gaps(project_id, unresolved)
-        yield from ((uptime, None) for uptime in unresolved)
+            stays_unknown = [uptime for uptime in unresolved if (uptime.key, uptime.hour) not in fallback]
+            self._record_final_gaps(project_id, stays_unknown)
+        yield from ((uptime, fallback.get((uptime.key, uptime.hour))) for uptime in unresolved)
 
     def _from_history(
         self, history: InstanceHistory, project_id: str, uptimes: Sequence[Uptime]
-    ) -> Iterator[tuple[Uptime, Instance | None]]:
-        """Yield each uptime with its instance; a source that fails is asked no more in this run."""
+    ) -> Iterator[tuple[Uptime, Identity | None]]:
+        """Yield each uptime with who its instance was; a source that fails is asked no more in this run."""
         oldest = self.now - history.retention
         kept = [uptime for uptime in uptimes if uptime.hour >= oldest]
         yield from ((uptime, None) for uptime in uptimes if uptime.hour < oldest)
@@ -95,7 +110,7 @@ class Identification:
         except UnavailableError as error:
             report(str(error))
             return None
-        return Inventory((), observations)
+        return Inventory({}, observations)
 
     def _record_final_gaps(self, project_id: str, unresolved: Sequence[Uptime]) -> None:
         """Record the hours of which no later run asks again; one with another gap is read again as a whole."""

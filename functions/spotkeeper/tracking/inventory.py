@@ -1,39 +1,136 @@
 """Who an instance was in an hour: its shape, labels and provisioning model, from the observations of it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from itertools import pairwise
 
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import HOUR
 
+_FIRST_START_WITHIN = timedelta(minutes=1)
+"""An instance that started later than this after its creation may have run, and been another machine, before."""
+
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """An instance that was the same at `first_seen`, at `last_seen`, and at every scan between."""
+    """An instance that was the same at `first_seen`, at `last_seen`, and at every scan between.
+
+    `started` is its last start that was known at `first_seen`, `created` its creation; None where nobody said.
+    """
 
     instance: Instance
     first_seen: datetime
     last_seen: datetime
+    started: datetime | None = None
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who an instance was in one hour: each machine that it was, with the time from which it was that one.
+
+    Machine type, GPUs, local SSD and provisioning model change only while an instance is stopped, so that each later
+    machine begins with a start. `started` and `created` are the last start and the creation, as far as they are known.
+    A `doubtful` one was started anew before anybody observed it: it may have been another machine before that start.
+    """
+
+    machines: tuple[tuple[datetime, Instance], ...]
+    started: datetime | None = None
+    created: datetime | None = None
+    doubtful: bool = False
+
+
+class Since(Enum):
+    """How an instance that is listed compares with what was observed of it since an hour began."""
+
+    NEW = auto()
+    """It was not observed."""
+    SAME = auto()
+    """It was observed before the hour and since then, and is the same."""
+    CHANGED = auto()
+    """Anything else: its observations have to be read."""
+
+
+type Comparison = Callable[[Instance], Since]
 
 
 class Inventory:
     """The instances of one project: as they are listed now, and as they were observed earlier."""
 
-    def __init__(self, listed: Iterable[Instance], observations: Iterable[Observation] = ()) -> None:
-        self._listed = {instance.key: instance for instance in listed}
+    def __init__(self, listed: Mapping[InstanceKey, Observation], observations: Iterable[Observation] = ()) -> None:
+        self._listed = listed
         self._observations: dict[InstanceKey, list[Observation]] = defaultdict(list)
         for observation in sorted(observations, key=lambda each: each.last_seen):
             self._observations[observation.instance.key].append(observation)
 
-    def find(self, key: InstanceKey, hour: datetime) -> Instance | None:
-        """Return the instance as first observed after the hour, else as last observed before it; None when never.
+    def find(self, key: InstanceKey, hour: datetime) -> Identity | None:
+        """Return who the instance was in this hour; None when it was never observed.
 
-        A change between two scans so counts from the hour of the scan that first saw it, whether the hour is worked
-        out at once or days later.
+        Its labels are those of the first observation after the hour, else of the last one before it: a change between
+        two scans counts from the hour of the scan that first saw it, whether the hour is worked out at once or days
+        later. A change of the machine counts from the start with which it took effect.
         """
+        versions = self._versions(key)
+        if not versions:
+            return None
+        latest = versions[-1]
+        found = next((each for each in versions if each.last_seen >= hour + HOUR), latest).instance
+        return Identity(
+            ((hour, found),) if len(versions) == 1 else _machines(versions, found, hour),
+            latest.started,
+            latest.created,
+            _is_doubtful(versions[0], hour),
+        )
+
+    def _versions(self, key: InstanceKey) -> Sequence[Observation]:
+        """Every observation of an instance in order; the list is the last one."""
         observations = self._observations.get(key, [])
-        after = next((each.instance for each in observations if each.last_seen >= hour + HOUR), None)
-        before = observations[-1].instance if observations else None
-        return after or self._listed.get(key) or before
+        listed = self._listed.get(key)
+        return observations if listed is None else [*observations, listed]
+
+
+def _machines(
+    versions: Sequence[Observation], found: Instance, hour: datetime
+) -> tuple[tuple[datetime, Instance], ...]:
+    """The machines that an instance was in an hour, with the labels of it."""
+    begun = [(_ALWAYS, versions[0].instance)]
+    for earlier, later in pairwise(versions):
+        if _is_other_machine(earlier.instance, later.instance):
+            begun.append((max(_begin(earlier, later), begun[-1][0]), later.instance))
+    ends = [*(since for since, _ in begun[1:]), hour + HOUR]
+    return tuple(
+        (max(since, hour), _as_machine(found, machine))
+        for (since, machine), end in zip(begun, ends, strict=True)
+        if since < hour + HOUR and end > hour and since < end
+    )
+
+
+def _begin(earlier: Observation, later: Observation) -> datetime:
+    """From when on an instance was another machine: its start between the two observations.
+
+    Without one it was changed and not started yet: all that ran before ran as the earlier machine.
+    """
+    started = later.started
+    return started if started is not None and started > earlier.last_seen else later.first_seen
+
+
+def _is_other_machine(one: Instance, other: Instance) -> bool:
+    return one.shape != other.shape or one.provisioning_model is not other.provisioning_model
+
+
+def _as_machine(found: Instance, machine: Instance) -> Instance:
+    if not _is_other_machine(found, machine):
+        return found
+    return replace(found, shape=machine.shape, provisioning_model=machine.provisioning_model)
+
+
+def _is_doubtful(first: Observation, hour: datetime) -> bool:
+    started, created = first.started, first.created
+    if started is None or created is None or started <= hour or first.first_seen < started:
+        return False
+    return started - created > _FIRST_START_WITHIN

@@ -16,11 +16,11 @@ from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
-from spotkeeper.tracking.inventory import Observation
+from spotkeeper.tracking.inventory import Comparison, Observation
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.settings import Budgets
-from spotkeeper.tracking.uptime import Uptime
+from spotkeeper.tracking.uptime import Sample, Uptime
 
 type Record = (
     CostRow
@@ -41,6 +41,10 @@ class UptimeReader(Protocol):
 
     def uptime(self, project_id: str, hours: Sequence[datetime], report: Report) -> Iterator[Uptime]:
         """Yield the uptime of every instance in consecutive hours; raises UnavailableError."""
+        ...
+
+    def samples(self, project_id: str, keys: Sequence[InstanceKey], hour: datetime, report: Report) -> Iterator[Sample]:
+        """Yield the samples of these instances in an hour and the two minutes after it; raises UnavailableError."""
         ...
 
 
@@ -126,8 +130,11 @@ class Stage(Protocol):
 class InventoryReader(Protocol):
     """The observations that earlier runs recorded; every verb raises UnavailableError."""
 
-    def observations_since(self, projects: Sequence[str], since: datetime) -> Iterator[Observation]:
-        """Yield the observations that still held at that time or later, in order of project id."""
+    def comparisons(self, projects: Sequence[str], hour: datetime) -> Iterator[tuple[str, Comparison]]:
+        """Yield, in order of project id, what compares an instance of a project with the observations since that hour.
+
+        Nothing for a project without any. Most instances stay as they are, and their observations need not be read.
+        """
         ...
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:

@@ -1,9 +1,10 @@
 """The hourly use case: read how long Spot VMs ran, price it, record it, and alert when a budget is passed."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import groupby
+from typing import NamedTuple
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
@@ -23,13 +24,14 @@ from spotkeeper.tracking.backlog import (
     pending_hours,
     projects_of,
 )
-from spotkeeper.tracking.costs import cost_row
-from spotkeeper.tracking.identify import RESOLVE_WITHIN, Identification
-from spotkeeper.tracking.inventory import Inventory, Observation
+from spotkeeper.tracking.billing import SHORTEST_RUN_SECONDS, Life, billed_seconds
+from spotkeeper.tracking.costs import Usage, cost_row
+from spotkeeper.tracking.identify import RESOLVE_WITHIN, Identification, Place
+from spotkeeper.tracking.inventory import Comparison, Identity, Inventory, Observation, Since
 from spotkeeper.tracking.ports import Ports, Stage
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRuns, Summary
 from spotkeeper.tracking.settings import TrackerSettings
-from spotkeeper.tracking.uptime import Totals, Uptime, add_series, capped, silent_hours, valid_seconds
+from spotkeeper.tracking.uptime import Totals, Uptime, add_series, capped, divided, silent_hours, valid_seconds
 
 READ_DEADLINE_SECONDS = 540
 """After so long a run starts to read no further project or hours: the function has 900 seconds, and needs up to 300 to
@@ -67,15 +69,13 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     catch_up = timedelta(hours=settings.catch_up_hours)
     resolving = min(RESOLVE_WITHIN, catch_up) if ports.histories else timedelta(0)
     hours = HourRuns(run_id, (*lost, *backlog), request.now, resolving)
-    # Without a later scan there is no later observation: a first or punctual run needs none of the inventory.
-    scanned_later = backlog.keys() != {latest} or latest in {state.hour for state in states}
     # A budget that was passed in an hour that is caught up on is notified, though its day or month may be over.
     caught_up = () if request.hours else periods_of(backlog)
     with ports.ledger.stage(run_id, request.now) as stage:
         run = _Run(settings, ports, stage, backlog, hours, request.now, started)
         rates = ports.ledger.rates(first_needed(min(backlog), catalog_readings))
         history = run.refresh_prices(PriceHistory(rates, catalog_readings))
-        run.record_usage(history, scanned_later=scanned_later)
+        run.record_usage(history, scanned_before=bool(states))
         run.record_lost(lost)
         alerts = run.finish(history, budget_periods(latest), caught_up, backlog | lost)
     return Summary(run_id, hours.all(), alerts)
@@ -99,7 +99,8 @@ def _lost(settings: TrackerSettings, request: TrackRequest, states: Iterable[Hou
 class _Run:
     """The steps of one run.
 
-    `shapes` collects the shapes of all cost rows, and `running_since` from when on something ran in each project.
+    `shapes` collects the shapes of all cost rows, `running_since` from when on something ran in each project, and
+    `preempted` the first preemption of each instance in the hours that are read.
     """
 
     settings: TrackerSettings
@@ -111,6 +112,7 @@ class _Run:
     started: timedelta
     shapes: set[Shape] = field(default_factory=set)
     running_since: dict[str, datetime] = field(default_factory=dict)
+    preempted: dict[InstanceKey, datetime] = field(default_factory=dict)
 
     def refresh_prices(self, history: PriceHistory) -> PriceHistory:
         """Read the catalog when it is due, stage the changes, and return the history with them."""
@@ -132,29 +134,71 @@ class _Run:
             self.stage.add(uncertain)
         return refreshed
 
-    def record_usage(self, history: PriceHistory, *, scanned_later: bool) -> None:
+    def record_usage(self, history: PriceHistory, *, scanned_before: bool) -> None:
         """Stage the cost rows of all hours and projects, and every instance as it is listed now."""
-        unknown: list[Uptime] = []
-        for project_id, observations in self._projects(scanned_later=scanned_later):
+        unknown: dict[Place, _Ran] = {}
+        doubtful: dict[Place, Identity] = {}
+        restarted: list[tuple[_Ran, Identity]] = []
+        changed: dict[InstanceKey, Observation] = {}
+        for project_id, compare in self._projects(scanned_before=scanned_before):
             hours = hours_of(self.backlog, project_id)
             if self._is_late(project_id, hours):
                 continue
-            inventory = Inventory(self._list_instances(project_id, hours), observations)
-            for uptime in self._read_uptime(project_id, hours):
-                instance = inventory.find(uptime.key, uptime.hour)
-                if instance is None:
-                    unknown.append(uptime)
-                else:
-                    self._record_cost(instance, uptime, history)
+            inventory = Inventory(self._list_instances(project_id, hours, compare, changed))
             self._record_preemptions(project_id, hours)
+            for ran in self._read_uptime(project_id, hours):
+                place = ran.uptime.key, ran.uptime.hour
+                identity = inventory.find(*place)
+                if identity is None:
+                    unknown[place] = ran
+                elif identity.doubtful and self.ports.histories:
+                    unknown[place], doubtful[place] = ran, identity
+                else:
+                    self._record_or_defer(ran, identity, history, restarted)
         identification = Identification(
-            self.ports.inventory, self.ports.histories, self.hours, self.now, self._is_late, self.stage.add
+            self.ports.inventory, changed, self.ports.histories, self.hours, self.now, self._is_late, self.stage.add
         )
-        for uptime, instance in identification.identify(unknown):
-            if instance is None:
+        for uptime, identity in identification.identify([ran.uptime for ran in unknown.values()], doubtful):
+            if identity is None:
                 self.hours[uptime.hour].unresolved.append(uptime)
             else:
-                self._record_cost(instance, uptime, history)
+                self._record_or_defer(unknown[uptime.key, uptime.hour], identity, history, restarted)
+        self._record_restarted(restarted, history)
+
+    def _record_or_defer(
+        self, ran: "_Ran", identity: Identity, history: PriceHistory, restarted: list[tuple["_Ran", Identity]]
+    ) -> None:
+        """Stage the cost of an instance, unless its uptime is still to be divided between two machines."""
+        if len(identity.machines) == 1:
+            self._record_cost(ran, identity, [ran.uptime.seconds], history)
+        elif any(_is_spot(instance) for _, instance in identity.machines):
+            restarted.append((ran, identity))
+
+    def _record_restarted(self, restarted: Sequence[tuple["_Ran", Identity]], history: PriceHistory) -> None:
+        """Stage the costs of instances that were started as another machine in an hour, divided by their samples."""
+        by_place: dict[tuple[str, datetime], list[tuple[_Ran, Identity]]] = defaultdict(list)
+        for ran, identity in restarted:
+            by_place[ran.uptime.key.project_id, ran.uptime.hour].append((ran, identity))
+        for (project_id, hour), some in by_place.items():
+            samples = self._read_samples(project_id, hour, [ran.uptime.key for ran, _ in some])
+            for ran, identity in some:
+                starts = [start for start, _ in identity.machines[1:]]
+                seconds = divided(ran.uptime, samples[ran.uptime.key], starts)
+                self._record_cost(ran, identity, seconds, history)
+
+    def _read_samples(
+        self, project_id: str, hour: datetime, keys: Sequence[InstanceKey]
+    ) -> Mapping[InstanceKey, Mapping[datetime, float]]:
+        """Return the seconds of each minute of these instances, by the end of the minute."""
+        found: dict[InstanceKey, dict[datetime, float]] = defaultdict(lambda: defaultdict(float))
+        report = self.hours.reporter([hour], "monitoring", project_id)
+        try:
+            for sample in self.ports.uptime.samples(project_id, keys, hour, report):
+                if valid_seconds(sample.seconds):
+                    found[sample.key][sample.end] += sample.seconds
+        except UnavailableError as error:
+            report(str(error))
+        return found
 
     def record_lost(self, lost: Backlog) -> None:
         """Record the hours that no run read in time as gaps that stay."""
@@ -178,37 +222,55 @@ class _Run:
             self.hours.record_gap(self.backlog, gap)
         return tuple(alerts.values())
 
-    def _projects(self, *, scanned_later: bool) -> Iterator[tuple[str, Iterable[Observation]]]:
-        """Every project with pending hours, and the observations that these need; none without a later scan."""
+    def _projects(self, *, scanned_before: bool) -> Iterator[tuple[str, Comparison]]:
+        """Every project with pending hours, and what compares its instances with earlier scans."""
         projects = projects_of(self.backlog)
-        observations: Iterator[Observation] = iter(())
-        if scanned_later and projects:
-            observations = self.ports.inventory.observations_since(projects, min(self.backlog) + HOUR)
-        groups = groupby(observations, key=lambda each: each.instance.key.project_id)
-        group = next(groups, None)
+        comparisons: Iterator[tuple[str, Comparison]] = iter(())
+        if scanned_before and projects:
+            comparisons = self.ports.inventory.comparisons(projects, min(self.backlog))
+        compared = next(comparisons, None)
         for project_id in projects:
-            if group is not None and group[0] == project_id:
-                yield project_id, group[1]
-                group = next(groups, None)
+            if compared is not None and compared[0] == project_id:
+                yield compared
+                compared = next(comparisons, None)
             else:
-                yield project_id, ()
+                yield project_id, _is_new
 
-    def _list_instances(self, project_id: str, hours: Sequence[datetime]) -> list[Instance]:
-        """List the instances of a project and stage one observation of each, though a list may name one twice."""
-        listed: dict[InstanceKey, Instance] = {}
+    def _list_instances(
+        self,
+        project_id: str,
+        hours: Sequence[datetime],
+        compare: Comparison,
+        changed: dict[InstanceKey, Observation],
+    ) -> Mapping[InstanceKey, Observation]:
+        """List the instances of a project and stage one observation of each, though a list may name one twice.
+
+        Return those that an hour can be worked out for from the list alone, and add the others to `changed`.
+        """
+        seen: set[InstanceKey] = set()
+        listed: dict[InstanceKey, Observation] = {}
+        unchanged_since = min(self.backlog)
         report = self.hours.reporter(hours, "compute", project_id)
         try:
-            for instance, since in self.ports.instances.instances(project_id, report):
-                if instance.key not in listed:
-                    self.stage.add(Observation(instance, self.now, self.now))
-                    listed[instance.key] = instance
+            for instance, since, started, created in self.ports.instances.instances(project_id, report):
+                if instance.key not in seen:
+                    seen.add(instance.key)
+                    observation = Observation(instance, self.now, self.now, started, created)
+                    match compare(instance):
+                        case Since.NEW:
+                            listed[instance.key] = observation
+                        case Since.SAME:
+                            listed[instance.key] = replace(observation, first_seen=unchanged_since)
+                        case Since.CHANGED:
+                            changed[instance.key] = observation
+                    self.stage.add(observation)
                 if since is not None:
                     self.running_since[project_id] = min(since, self.running_since.get(project_id, since))
         except UnavailableError as error:
             report(str(error))
-        return list(listed.values())
+        return listed
 
-    def _read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Uptime]:
+    def _read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator["_Ran"]:
         """Yield the uptime of every instance and hour once, as far as it is known, a few hours at a time."""
         for span in spans(hours, HOURS_IN_MEMORY):
             remaining = [hour for hour in hours if hour >= span[0]]
@@ -222,10 +284,10 @@ class _Run:
                     add_series(totals, series)
             except UnavailableError as error:
                 self.hours.record_gap(remaining, Gap("monitoring", str(error), project_id))
-                yield from capped(totals.values())
+                yield from _with_next_hours(totals, ())
                 return
             self._flag_silent_hours(project_id, span, totals)
-            yield from capped(totals.values())
+            yield from _with_next_hours(totals, span)
 
     def _flag_invalid(self, series: Uptime) -> None:
         if not valid_seconds(series.seconds):
@@ -244,16 +306,28 @@ class _Run:
         try:
             for preemption in self.ports.preemptions.preemptions(project_id, min(hours), max(hours) + HOUR, report):
                 self.stage.add(preemption)
+                first = self.preempted.get(preemption.key, preemption.preempted_at)
+                self.preempted[preemption.key] = min(first, preemption.preempted_at)
         except UnavailableError as error:
             report(str(error))
 
-    def _record_cost(self, instance: Instance, uptime: Uptime, history: PriceHistory) -> None:
-        if instance.provisioning_model is not ProvisioningModel.SPOT:
-            return
-        row = cost_row(instance, uptime, history.price(instance.shape, instance.region, uptime.hour))
-        self.stage.add(row)
-        self.hours[uptime.hour].count(row)
-        self.shapes.add(instance.shape)
+    def _record_cost(self, ran: "_Ran", identity: Identity, seconds: Sequence[float], history: PriceHistory) -> None:
+        """Stage a cost row for each machine that an instance was in the hour and that ran as a Spot VM."""
+        hour = ran.uptime.hour
+        ends = [*(start for start, _ in identity.machines[1:]), hour + HOUR]
+        for (start, instance), end, ran_seconds in zip(identity.machines, ends, seconds, strict=True):
+            if _is_spot(instance) and ran_seconds:
+                # When an instance had started as an earlier machine is not known.
+                started = identity.started if end == hour + HOUR else None
+                life = Life(started, identity.created, self.preempted.get(ran.uptime.key))
+                billed = billed_seconds(ran_seconds, hour, life, ran.next_hour)
+                row = cost_row(
+                    Usage(instance, start, end, ran_seconds, billed),
+                    history.price(instance.shape, instance.region, hour),
+                )
+                self.stage.add(row)
+                self.hours[hour].count(row)
+                self.shapes.add(instance.shape)
 
     def _stage_run(self, history: PriceHistory, recorded: Backlog) -> None:
         """Stage the components of all shapes, the state of each project and hour, and the run of each hour."""
@@ -295,6 +369,28 @@ class _Run:
         return late
 
 
+class _Ran(NamedTuple):
+    """The uptime of one instance in one hour, and its seconds in the next; None when that hour is not read."""
+
+    uptime: Uptime
+    next_hour: float | None
+
+
+def _with_next_hours(totals: Totals, hours: Collection[datetime]) -> Iterator[_Ran]:
+    """Yield the uptimes that count, with the seconds of the next hour where that is one of `hours`."""
+    for uptime in capped(totals.values()):
+        following = uptime.hour + HOUR
+        if uptime.seconds >= SHORTEST_RUN_SECONDS or following not in hours:
+            yield _Ran(uptime, None)
+        else:
+            later = totals.get((uptime.key, following))
+            yield _Ran(uptime, later.seconds if later else 0.0)
+
+
+def _is_spot(instance: Instance) -> bool:
+    return instance.provisioning_model is ProvisioningModel.SPOT
+
+
 def _log_catalog(reading: CatalogReading, changes: int) -> None:
     log_event(
         "price catalog read",
@@ -305,3 +401,7 @@ def _log_catalog(reading: CatalogReading, changes: int) -> None:
         duplicates=len(reading.duplicates),
         duplicate_skus=[str(each) for each in reading.duplicates[:_MOST_NAMED]],
     )
+
+
+def _is_new(_instance: Instance) -> Since:
+    return Since.NEW

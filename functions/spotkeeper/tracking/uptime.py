@@ -1,14 +1,20 @@
 """How long an instance ran in one hour, and which readings of it are valid."""
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR
 
+SAMPLE = timedelta(minutes=1)
+"""How often Cloud Monitoring samples the uptime."""
+
 _HOUR_SECONDS = HOUR.total_seconds()
+_FULL_SAMPLE_SECONDS = 59.0
+"""An instance that ran through a sample has 60 s in it, give or take some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,15 @@ class Uptime:
     key: InstanceKey
     instance_name: str
     hour: datetime
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How long one instance ran in the minute that ends at `end`, in seconds."""
+
+    key: InstanceKey
+    end: datetime
     seconds: float
 
 
@@ -58,3 +73,33 @@ def silent_hours(hours: Collection[datetime], totals: Totals, running_since: dat
         return []
     hours_without_uptime = set(hours) - {hour for _, hour in totals}
     return sorted(hour for hour in hours_without_uptime if running_since <= hour)
+
+
+def divided(uptime: Uptime, samples: Mapping[datetime, float], starts: Sequence[datetime]) -> list[float]:
+    """Return the seconds of an hour before the first of these starts, between one and the next, and after the last.
+
+    `samples` are the seconds by the end of their minute. The uptime that they lack counts as before the first start;
+    without any, the instance is taken to have run from each start to the end of the hour.
+    """
+    end = uptime.hour + HOUR
+    since = [
+        min(_seconds_since(samples, start, end) if samples else (end - start).total_seconds(), uptime.seconds)
+        for start in starts
+    ]
+    bounds = [uptime.seconds, *since, 0.0]
+    return [max(earlier - later, 0.0) for earlier, later in pairwise(bounds)]
+
+
+def _seconds_since(samples: Mapping[datetime, float], start: datetime, end: datetime) -> float:
+    """How long an instance ran since a start, up to the end of the hour.
+
+    The samples are taken at any second of the minute, up to a minute late. The one that ends after the start is the
+    first of the new run, as far as it fits in; but when the next one is not full and the run goes on after it, that
+    next one is the first, and this one still belongs to the run before.
+    """
+    first = start.replace(second=0, microsecond=0) + SAMPLE
+    following, then = samples.get(first + SAMPLE, 0.0), samples.get(first + 2 * SAMPLE, 0.0)
+    seconds = sum(value for stamp, value in samples.items() if first < stamp <= end)
+    if first > end or (0 < following < _FULL_SAMPLE_SECONDS and then > 0):
+        return seconds
+    return seconds + min(samples.get(first, 0.0), (first - start).total_seconds())

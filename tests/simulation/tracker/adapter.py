@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.compute.instances import to_instance
+from spotkeeper.gcp.compute.instances import start_and_creation, to_instance
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import Instance, InstanceKey, Sighting
-from spotkeeper.periods import HOUR, Period, PeriodKind
+from spotkeeper.periods import Period, PeriodKind
 from spotkeeper.ports import Report
 from spotkeeper.pricing.catalog import read_catalog
 from spotkeeper.pricing.families import components_of
@@ -26,14 +27,14 @@ from spotkeeper.pricing.skus import CatalogReading, sku_from_json
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow as TrackedRow
-from spotkeeper.tracking.inventory import Observation
+from spotkeeper.tracking.inventory import Comparison, Observation, Since
 from spotkeeper.tracking.ports import Ports, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun
 from spotkeeper.tracking.run_summary import ProjectHour as StoredHour
 from spotkeeper.tracking.settings import Budgets, TrackerSettings
-from spotkeeper.tracking.uptime import Uptime
+from spotkeeper.tracking.uptime import Sample, Uptime
 from tests.simulation.tracker.calls import Call, Kill
 from tests.simulation.tracker.lives import Vm
 from tests.simulation.tracker.prices import catalog
@@ -70,6 +71,19 @@ class _Services:
         for hour in hours:
             for (zone, instance_id, name), seconds in self.world.uptimes(project_id, hour, self.now).items():
                 yield Uptime(InstanceKey(project_id, zone, instance_id), name, hour, float(seconds))
+
+    def samples(
+        self,
+        project_id: str,
+        keys: Sequence[InstanceKey],
+        hour: datetime,
+        report: Report,  # noqa: ARG002 (the port's)
+    ) -> Iterator[Sample]:
+        """Yield the samples that Cloud Monitoring shows now."""
+        self._open(project_id, Service.MONITORING)
+        for key in keys:
+            for end, seconds in self.world.samples(project_id, key.instance_id, hour, self.now).items():
+                yield Sample(key, end, float(seconds))
 
     def instances(self, project_id: str, report: Report) -> Iterator[Sighting]:
         """Yield the VMs that Compute Engine lists now; a zone out of order is reported."""
@@ -130,13 +144,13 @@ class _Services:
     def _sighting(self, vm: Vm, report: Report) -> Sighting:
         run = vm.run_at(self.now)
         instance = to_instance(vm.project_id, resource(vm, self.now), self._shapes, report)
-        return Sighting(instance, run.start if run else None)
+        return Sighting(instance, run.start if run else None, *start_and_creation(resource(vm, self.now)))
 
     def _observation(self, version: Version, end: datetime, report: Report) -> Observation:
         """A version that still holds was observed until now."""
         described = resource(version.vm, version.start)
         instance = to_instance(version.vm.project_id, described, self._shapes, report)
-        return Observation(instance, version.start, min(version.end or end, end))
+        return Observation(instance, version.start, min(version.end or end, end), *start_and_creation(described))
 
     def _open(self, project_id: str, service: Service) -> None:
         """Fail for a project that may not be read, and for a service that is out of order there."""
@@ -210,16 +224,16 @@ class Tables:
         """Return the rates that held at that time or later."""
         return [dated for dated in self.dated_rates.values() if dated.valid_to is None or dated.valid_to > since]
 
-    def observations_since(self, projects: Sequence[str], since: datetime) -> Iterator[Observation]:
-        """Yield the observations that were still true at that time, in order of project."""
-        observations = [
-            observation
-            for versions in self.inventory.values()
-            for observation in versions
-            if observation.last_seen >= since
-        ]
-        observations.sort(key=lambda observation: observation.instance.key.project_id)
-        return (observation for observation in observations if observation.instance.key.project_id in projects)
+    def comparisons(self, projects: Sequence[str], hour: datetime) -> Iterator[tuple[str, Comparison]]:
+        """Yield what compares an instance with the observations since an hour, in order of project."""
+        return ((project_id, partial(self._compare, hour)) for project_id in sorted(projects))
+
+    def _compare(self, hour: datetime, instance: Instance) -> Since:
+        since = [each for each in self.inventory.get(instance.key, ()) if each.last_seen >= hour]
+        if not since:
+            return Since.NEW
+        same = len(since) == 1 and since[0].first_seen < hour and since[0].instance == instance
+        return Since.SAME if same else Since.CHANGED
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
         """Yield all observations of these instances."""
@@ -289,15 +303,18 @@ class _Stage:
         tables.end_if(Kill.BEFORE_COMMIT)
         readings = {(each.project_id, each.hour) for each in self._of(HourReading)}
         tables.reads.update(readings)
-        for key, hour in [key for key in tables.costs if (key[0].project_id, key[1]) in readings]:
-            del tables.costs[key, hour]
+        rows = list(self._of(TrackedRow))
+        staged = {(row.instance.key, row.hour) for row in rows}
+        for place, row in list(tables.costs.items()):
+            key = row.instance.key
+            if (key.project_id, row.hour) in readings or (key, row.hour) in staged:
+                del tables.costs[place]
         for state in self._of(StoredHour):
             known = tables.states.get((state.project_id, state.hour))
             settled = known is not None and known[0].state in {Completeness.COMPLETE, Completeness.FINAL}
             if not settled or state.state is not Completeness.INCOMPLETE:
                 tables.states[state.project_id, state.hour] = state, self._run_id
-        for row in self._of(TrackedRow):
-            tables.costs[row.instance.key, row.hour] = row
+        tables.costs |= {(row.instance.key, row.start): row for row in rows}
         latest = {key: versions[-1] for key, versions in tables.inventory.items()}
         for observation in self._of(Observation):
             self._observe(observation, latest.get(observation.instance.key))
@@ -365,14 +382,14 @@ def _row(row: TrackedRow) -> CostRow:
         zone=instance.key.zone,
         instance_id=instance.key.instance_id,
         hour=row.hour,
-        start=row.hour,
-        end=row.hour + HOUR,
+        start=row.start,
+        end=row.end,
         machine_type=shape.machine_type,
         gpus=(shape.gpu_type, shape.gpu_count) if shape.gpu_type else None,
         local_ssd_gib=shape.local_ssd_gib,
         labels=dict(instance.labels),
         uptime_hours=row.uptime_hours,
-        billed_hours=row.uptime_hours,
+        billed_hours=row.billed_hours,
         price=row.price.spot,
         price_status=row.price.status,
         cost=row.cost,

@@ -11,6 +11,7 @@ from tests.simulation.tracker.lives import HOUR, Run, Vm
 from tests.simulation.tracker.machines import LOCAL_SSD_GIB
 from tests.simulation.tracker.prices import Move
 
+MINUTE = timedelta(minutes=1)
 COMPUTE = "https://www.googleapis.com/compute/v1"
 
 type Json = dict[str, object]
@@ -101,6 +102,16 @@ class World:
         for vm, run in self.running(project_id, hour):
             seconds[vm.zone, vm.instance_id, vm.name] += vm.metered(run, hour, hour + HOUR, now)
         return {series: total for series, total in seconds.items() if total}
+
+    def samples(self, project_id: str, instance_id: str, hour: datetime, now: datetime) -> dict[datetime, Fraction]:
+        """Return the seconds that Cloud Monitoring shows of an hour and two more minutes, by the end of each minute."""
+        found: dict[datetime, Fraction] = {}
+        for number in range(62):
+            start, of_hour = hour + number * MINUTE, hour + number // 60 * HOUR
+            for vm, run in self.running(project_id, of_hour):
+                if vm.instance_id == instance_id and (seconds := vm.metered(run, start, start + MINUTE, now)):
+                    found[start + MINUTE] = found.get(start + MINUTE, Fraction(0)) + seconds
+        return found
 
     def listed(self, project_id: str, now: datetime) -> Iterator[Vm]:
         """Yield the VMs that Compute Engine lists."""

@@ -36,12 +36,7 @@ WORLDS: Mapping[str, NamedWorld] = {
     "asset inventory 8 hours late, with the audit log": _world(
         replace(SMALL, asset_delay=timedelta(hours=8), audit_log=True)
     ),
-    "machines changed while stopped": _world(
-        replace(SMALL, changes=True, long_lived=20, hours=40),
-        "rows_have_uptime",
-        "seconds_are_accounted_for",
-        "machines_are_as_they_ran",
-    ),
+    "machines changed while stopped": _world(replace(SMALL, changes=True, long_lived=20, hours=40)),
     "prices moved": _world(replace(SMALL, moves=True)),
     "outages": _world(replace(SMALL, outages=True)),
     "prices moved in an outage": _world(replace(SMALL, moves=True, outages=True)),
@@ -56,7 +51,7 @@ WORLDS: Mapping[str, NamedWorld] = {
         replace(SMALL, local_ssd=True, start=datetime(2026, 6, 30, 12, tzinfo=UTC)), "local_ssd_is_priced_by_the_month"
     ),
     "virtual workstations": _world(replace(SMALL, workstations=True)),
-    "preempted in the first minute": _world(replace(SMALL, first_minute=True), "first_minute_is_billed_as_google_does"),
+    "preempted in the first minute": _world(replace(SMALL, first_minute=True)),
     "metadata without key or value": _world(replace(SMALL, odd_metadata=True)),
     "runs late, doubled and out of order": _world(replace(SMALL, runs="irregular", relabels=True, hours=60)),
     "runs killed": _world(replace(SMALL, runs="interrupted", budgets="constant")),
@@ -83,11 +78,7 @@ WORLDS: Mapping[str, NamedWorld] = {
             budgets="raised",
             runs="irregular",
         ),
-        "rows_have_uptime",
-        "seconds_are_accounted_for",
-        "machines_are_as_they_ran",
         "local_ssd_is_priced_by_the_month",
-        "first_minute_is_billed_as_google_does",
         "alerts_are_sent",
     ),
 }

@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.periods import HOUR, rfc3339
+from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
@@ -79,13 +80,20 @@ def observation_from(row: Mapping[str, Any]) -> Observation:
         labels=tuple((label["key"], label["value"]) for label in row["labels"]),
         managed_by=row["managed_by"],
     )
-    return Observation(instance, row["first_seen"], row["last_seen"])
+    return Observation(instance, row["first_seen"], row["last_seen"], row["started_at"], row["created_at"])
+
+
+@lru_cache(maxsize=1)
+def fingerprint(instance: Instance) -> str:
+    """Return what is equal for equal instances only; the latest is kept, for an instance is compared, then staged."""
+    written = json.dumps(_instance(instance), sort_keys=True)
+    return hashlib.blake2b(written.encode(), digest_size=16).hexdigest()
 
 
 def _cost(row: CostRow) -> dict[str, object]:
     return {
-        "usage_start_time": rfc3339(row.hour),
-        "usage_end_time": rfc3339(row.hour + HOUR),
+        "usage_start_time": rfc3339(row.start),
+        "usage_end_time": rfc3339(row.end),
         **_instance(row.instance),
         "uptime_hours": _plain(row.uptime_hours),
         "spot_price": _plain(row.price.spot),
@@ -96,17 +104,18 @@ def _cost(row: CostRow) -> dict[str, object]:
         "price_status": row.price.status,
         "price_reason": row.price.reason or None,
         "price_as_of": rfc3339(row.price.as_of) if row.price.as_of else None,
+        "billed_hours": _plain(row.billed_hours),
     }
 
 
 def _observation(observation: Observation) -> dict[str, object]:
-    instance = _instance(observation.instance)
-    fingerprint = hashlib.blake2b(json.dumps(instance, sort_keys=True).encode(), digest_size=16).hexdigest()
     return {
-        **instance,
+        **_instance(observation.instance),
         "first_seen": rfc3339(observation.first_seen),
         "last_seen": rfc3339(observation.last_seen),
-        "fingerprint": fingerprint,
+        "fingerprint": fingerprint(observation.instance),
+        "started_at": rfc3339(observation.started) if observation.started else None,
+        "created_at": rfc3339(observation.created) if observation.created else None,
     }
 
 

@@ -12,6 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import IO, Any
 
 from google.cloud.bigquery import (
@@ -26,9 +29,9 @@ from google.cloud.bigquery import (
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
-from spotkeeper.gcp.bigquery.tracker_rows import observation_from, staged
+from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, observation_from, staged
 from spotkeeper.gcp.client_calls import translate_errors
-from spotkeeper.instances import InstanceKey
+from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.logs import log_event
 from spotkeeper.periods import Period, rfc3339
 from spotkeeper.pricing.families import ShapeComponent
@@ -36,7 +39,7 @@ from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
-from spotkeeper.tracking.inventory import Observation
+from spotkeeper.tracking.inventory import Comparison, Observation, Since
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap
@@ -126,13 +129,15 @@ class TrackerTables:
         with translate_errors("BigQuery"):
             return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
 
-    def observations_since(self, projects: Sequence[str], since: datetime) -> Iterator[Observation]:
-        """Yield the observations that still held at that time or later, in order of project id."""
+    def comparisons(self, projects: Sequence[str], hour: datetime) -> Iterator[tuple[str, Comparison]]:
+        """Yield, by project id, what compares an instance with the observations since that hour."""
         parameters: list[Parameter] = [
             ArrayQueryParameter("projects", "STRING", list(projects)),
-            _time("since", since),
+            _time("hour", hour),
         ]
-        return _observations(self._jobs.query("observations_since", parameters))
+        parts = _fingerprints(self._jobs.query("fingerprints", parameters))
+        for project_id, of_project in groupby(parts, key=itemgetter(0)):
+            yield project_id, partial(_compare, {name: value for _, part in of_project for name, value in part})
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
         """Yield all observations of these instances."""
@@ -261,6 +266,22 @@ class StagingTable:
             self._jobs.drop(self._table)
         except UnavailableError as error:
             log_event("staging table left to expire", table=self._table, detail=str(error))
+
+
+def _fingerprints(rows: Iterator[Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield the fingerprints of some instances of a project by their ids; empty for one that changed."""
+    for row in rows:
+        with translate_errors("BigQuery"):
+            part = [(name, value) for name, value in (each.split(" ") for each in row["fingerprints"].split(","))]
+            project_id = row["project_id"]
+        yield project_id, part
+
+
+def _compare(known: Mapping[str, str], instance: Instance) -> Since:
+    earlier = known.get(instance.key.instance_id)
+    if earlier is None:
+        return Since.NEW
+    return Since.SAME if earlier == fingerprint(instance) else Since.CHANGED
 
 
 def _observations(rows: Iterator[Any]) -> Iterator[Observation]:

@@ -36,7 +36,9 @@ class ComputeInstances:
         """
 
         def read(found: Json) -> Sighting:
-            return Sighting(to_instance(project_id, found, self.shapes, report), _running_since(found))
+            return Sighting(
+                to_instance(project_id, found, self.shapes, report), _running_since(found), *start_and_creation(found)
+            )
 
         for sighting in parse_each(self.found(project_id, report), read, report):
             if sighting.instance.shape.machine_type not in self.shapes.unread:
@@ -117,6 +119,15 @@ def _written(value: object) -> str:
 def time_from(written: object) -> datetime | None:
     """Return a time of Compute Engine's; None for no time."""
     return time(written) if written else None
+
+
+def start_and_creation(found: Json) -> tuple[datetime | None, datetime | None]:
+    """Return when an instance started last and when it was created; None for one that never started.
+
+    A resumed instance keeps the time at which it started before it was suspended.
+    """
+    with translate_parse_errors(_called(found)):
+        return time_from(found.get("lastStartTimestamp")), time_from(found.get("creationTimestamp"))
 
 
 def _called(found: Json) -> str:

@@ -13,12 +13,13 @@ WHERE TRUE;
 
 -- A project and hour that was read in full replaces all its recorded rows. A row that is read again as it is stays.
 DELETE FROM spot_vm_costs AS recorded
-WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= @last_hour
+WHERE recorded.usage_start_time >= @first_hour
+  AND recorded.usage_start_time < TIMESTAMP_ADD(@last_hour, INTERVAL 1 HOUR)
   AND EXISTS (
     SELECT 1
     FROM {staging} AS staged
     WHERE staged.reading.project_id = recorded.project_id
-      AND staged.reading.hour = recorded.usage_start_time
+      AND staged.reading.hour = TIMESTAMP_TRUNC(recorded.usage_start_time, HOUR)
   )
   AND NOT EXISTS (
     SELECT 1
@@ -28,23 +29,34 @@ WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= 
       AND staged.cost.instance_id = recorded.instance_id
       AND staged.cost.usage_start_time = recorded.usage_start_time
       AND TO_JSON_STRING(STRUCT(
-        recorded.instance_name, recorded.machine_type, recorded.provisioning_model, recorded.vcpus,
-        recorded.memory_gib, recorded.gpu_type, recorded.gpu_count, recorded.local_ssd_gib, recorded.uptime_hours,
-        recorded.spot_price, recorded.ondemand_price, recorded.cost, recorded.ondemand_cost,
-        recorded.price_status, recorded.price_reason, recorded.price_as_of, recorded.labels, recorded.managed_by
+        recorded.usage_end_time, recorded.instance_name, recorded.machine_type, recorded.provisioning_model,
+        recorded.vcpus, recorded.memory_gib, recorded.gpu_type, recorded.gpu_count, recorded.local_ssd_gib,
+        recorded.uptime_hours, recorded.billed_hours, recorded.spot_price, recorded.ondemand_price, recorded.cost,
+        recorded.ondemand_cost, recorded.price_status, recorded.price_reason, recorded.price_as_of, recorded.labels,
+        recorded.managed_by
       )) = TO_JSON_STRING(STRUCT(
-        staged.cost.instance_name, staged.cost.machine_type, staged.cost.provisioning_model, staged.cost.vcpus,
-        staged.cost.memory_gib, staged.cost.gpu_type, staged.cost.gpu_count, staged.cost.local_ssd_gib,
-        staged.cost.uptime_hours, staged.cost.spot_price, staged.cost.ondemand_price, staged.cost.cost,
-        staged.cost.ondemand_cost, staged.cost.price_status, staged.cost.price_reason, staged.cost.price_as_of,
-        staged.cost.labels, staged.cost.managed_by
+        staged.cost.usage_end_time, staged.cost.instance_name, staged.cost.machine_type,
+        staged.cost.provisioning_model, staged.cost.vcpus, staged.cost.memory_gib, staged.cost.gpu_type,
+        staged.cost.gpu_count, staged.cost.local_ssd_gib, staged.cost.uptime_hours, staged.cost.billed_hours,
+        staged.cost.spot_price, staged.cost.ondemand_price, staged.cost.cost, staged.cost.ondemand_cost,
+        staged.cost.price_status, staged.cost.price_reason, staged.cost.price_as_of, staged.cost.labels,
+        staged.cost.managed_by
       ))
   );
 
--- One that was read in part replaces only the rows that it has.
+-- One that was read in part replaces only the rows of the VMs that it has; an hour may have several of one VM.
 DELETE FROM spot_vm_costs AS recorded
-WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= @last_hour
+WHERE recorded.usage_start_time >= @first_hour
+  AND recorded.usage_start_time < TIMESTAMP_ADD(@last_hour, INTERVAL 1 HOUR)
   AND EXISTS (
+    SELECT 1
+    FROM {staging} AS staged
+    WHERE staged.cost.project_id = recorded.project_id
+      AND staged.cost.zone = recorded.zone
+      AND staged.cost.instance_id = recorded.instance_id
+      AND TIMESTAMP_TRUNC(staged.cost.usage_start_time, HOUR) = TIMESTAMP_TRUNC(recorded.usage_start_time, HOUR)
+  )
+  AND NOT EXISTS (
     SELECT 1
     FROM {staging} AS staged
     WHERE staged.cost.project_id = recorded.project_id
@@ -52,16 +64,18 @@ WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= 
       AND staged.cost.instance_id = recorded.instance_id
       AND staged.cost.usage_start_time = recorded.usage_start_time
       AND TO_JSON_STRING(STRUCT(
-        recorded.instance_name, recorded.machine_type, recorded.provisioning_model, recorded.vcpus,
-        recorded.memory_gib, recorded.gpu_type, recorded.gpu_count, recorded.local_ssd_gib, recorded.uptime_hours,
-        recorded.spot_price, recorded.ondemand_price, recorded.cost, recorded.ondemand_cost,
-        recorded.price_status, recorded.price_reason, recorded.price_as_of, recorded.labels, recorded.managed_by
-      )) != TO_JSON_STRING(STRUCT(
-        staged.cost.instance_name, staged.cost.machine_type, staged.cost.provisioning_model, staged.cost.vcpus,
-        staged.cost.memory_gib, staged.cost.gpu_type, staged.cost.gpu_count, staged.cost.local_ssd_gib,
-        staged.cost.uptime_hours, staged.cost.spot_price, staged.cost.ondemand_price, staged.cost.cost,
-        staged.cost.ondemand_cost, staged.cost.price_status, staged.cost.price_reason, staged.cost.price_as_of,
-        staged.cost.labels, staged.cost.managed_by
+        recorded.usage_end_time, recorded.instance_name, recorded.machine_type, recorded.provisioning_model,
+        recorded.vcpus, recorded.memory_gib, recorded.gpu_type, recorded.gpu_count, recorded.local_ssd_gib,
+        recorded.uptime_hours, recorded.billed_hours, recorded.spot_price, recorded.ondemand_price, recorded.cost,
+        recorded.ondemand_cost, recorded.price_status, recorded.price_reason, recorded.price_as_of, recorded.labels,
+        recorded.managed_by
+      )) = TO_JSON_STRING(STRUCT(
+        staged.cost.usage_end_time, staged.cost.instance_name, staged.cost.machine_type,
+        staged.cost.provisioning_model, staged.cost.vcpus, staged.cost.memory_gib, staged.cost.gpu_type,
+        staged.cost.gpu_count, staged.cost.local_ssd_gib, staged.cost.uptime_hours, staged.cost.billed_hours,
+        staged.cost.spot_price, staged.cost.ondemand_price, staged.cost.cost, staged.cost.ondemand_cost,
+        staged.cost.price_status, staged.cost.price_reason, staged.cost.price_as_of, staged.cost.labels,
+        staged.cost.managed_by
       ))
   );
 
@@ -73,7 +87,8 @@ WHERE staged.cost.instance_id IS NOT NULL
   AND NOT EXISTS (
     SELECT 1
     FROM spot_vm_costs AS recorded
-    WHERE recorded.usage_start_time >= @first_hour AND recorded.usage_start_time <= @last_hour
+    WHERE recorded.usage_start_time >= @first_hour
+      AND recorded.usage_start_time < TIMESTAMP_ADD(@last_hour, INTERVAL 1 HOUR)
       AND recorded.usage_start_time = staged.cost.usage_start_time
       AND recorded.project_id = staged.cost.project_id
       AND recorded.zone = staged.cost.zone
@@ -166,10 +181,13 @@ COMMIT TRANSACTION;
 
 SELECT
   ARRAY(
-    SELECT AS STRUCT usage_start_time AS hour, COALESCE(SUM(cost), 0) AS cost
-    FROM spot_vm_costs
-    WHERE usage_start_time >= @periods_start AND usage_start_time < @periods_end
-    GROUP BY usage_start_time
+    SELECT AS STRUCT hour, COALESCE(SUM(cost), 0) AS cost
+    FROM (
+      SELECT TIMESTAMP_TRUNC(usage_start_time, HOUR) AS hour, cost
+      FROM spot_vm_costs
+      WHERE usage_start_time >= @periods_start AND usage_start_time < @periods_end
+    )
+    GROUP BY hour
   ) AS costs,
   ARRAY(
     SELECT AS STRUCT period, period_start, threshold
