@@ -11,7 +11,7 @@ import pytest
 from spotkeeper.enforcement.actions import ActionEvent, Verb, vm_request
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import SpotVm
-from spotkeeper.enforcement.policies import Caps, Response, Source
+from spotkeeper.enforcement.policies import Caps, Policy, Response, Source
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
@@ -337,6 +337,83 @@ def test_a_message_that_contradicts_the_tracker_s_rows_frees_nothing_that_anothe
     cloud.deliver(news(published=MINUTE), used)
 
     assert cloud.started_names() == []
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        (replace(USED, snooze_until=AUGUST + MINUTE), news()),
+        (USED, replace(news(), interval_start=JULY.start)),
+        (USED, tracker_alert(PeriodKind.MONTH, budget_period(PeriodKind.MONTH, AUGUST), "1", published_at=AUGUST)),
+    ],
+    ids=["snoozed", "of an earlier period", "from a source that may only warn"],
+)
+def test_a_message_that_may_not_act_starts_nothing(used: Policy, said: BudgetNotification) -> None:
+    cloud = july_is_over()
+
+    cloud.deliver(said, used)
+
+    assert cloud.started_names() == []
+
+
+def test_what_another_budget_keeps_stopped_takes_no_place_from_the_others() -> None:
+    cloud = july_is_over()
+    used = policy(
+        rule(steps=ALL, caps=Caps(per_alert=1)), rule(budget_id="wide", steps=steps(("1.0", "high"))), restart=True
+    )
+    cloud.deliver(notification("120", message_id="wide", budget_id="wide", published=AUGUST, start=JULY.end), used)
+
+    cloud.deliver(news(), used)
+
+    assert cloud.started_names() == ["c"]
+    assert cloud.tables.events(ActionEvent.RESTART_FAILED) == []
+
+
+def test_a_restart_that_a_newer_message_has_overtaken_is_not_finished() -> None:
+    cloud = july_is_over()
+    cloud.answer_lost = {"record_plan"}
+    with pytest.raises(UnavailableError):
+        cloud.deliver(news(), USED)
+    cloud.answer_lost = set()
+    cloud.deliver(replace(news("2", "newer", MINUTE), budget=Decimal(100)), replace(USED, restart=False))
+
+    assert cloud.deliver(news(), USED).name is VerdictName.REDELIVERED
+
+    assert cloud.started_names() == []
+    assert cloud.tables.verdicts()[-1] is VerdictName.REDELIVERED
+
+
+def test_a_redelivered_restart_is_on_record() -> None:
+    cloud = july_is_over()
+    cloud.deliver(news(), USED)
+    deliveries = len(cloud.tables.deliveries)
+
+    cloud.deliver(news(), USED)
+
+    assert len(cloud.tables.deliveries) == deliveries + 1
+
+
+def test_restarts_that_were_planned_meanwhile_are_planned_anew() -> None:
+    cloud = july_is_over()
+    capped = policy(rule(steps=ALL, caps=Caps(per_alert=1)), restart=True)
+    cloud.before["record_plan"] = lambda: cloud.deliver(news(message_id="other", published=-MINUTE), capped)
+
+    cloud.deliver(news(), capped)
+
+    assert cloud.started_names() == ["b", "c"]
+
+
+def test_a_message_that_may_not_restart_records_what_became_of_earlier_stops() -> None:
+    cloud = Cloud().has(*FLEET)
+    cloud.down = {"record_outcomes"}
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification(), USED)
+    cloud.down, cloud.now, cloud.tables.tracker_cost = set(), NOW + 15 * MINUTE, Decimal(100)
+
+    said = cloud.deliver(notification("1", message_id="low", published=cloud.now), USED)
+
+    assert said.name is VerdictName.CONTRADICTED
+    assert sorted(cloud.tables.events(ActionEvent.STOPPED)) == ["a", "b", "c"]
 
 
 def test_without_rows_of_the_tracker_a_message_is_believed() -> None:

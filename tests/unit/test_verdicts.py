@@ -337,6 +337,8 @@ def test_a_monthly_budget_counts_only_in_its_own_month_of_los_angeles(start: str
         (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T08:00:00", "2026-11-02T07:59:59", OVER),
         (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T08:00:00", "2026-11-02T08:00:00", EARLIER),
         (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-07T23:59:59", "2026-06-01T00:00:00", MISMATCH),
+        (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-08T00:00:00", "2026-06-01T00:00:00", OVER),
+        (CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)), "2026-03-09T08:00:00", "2026-06-01T00:00:00", MISMATCH),
         (
             CustomPeriod(date(2026, 3, 8), date(2026, 11, 1)),
             "2026-11-02T08:00:00",
@@ -373,6 +375,22 @@ def test_a_yearly_budget_under_a_monthly_rule_is_named_in_july() -> None:
         "the rule's period does not fit this budget: costIntervalStart is 2026-01-01T08:00:00Z, but the month of the "
         "policy started 2026-07-01T07:00:00Z: set period to year"
     )
+
+
+@pytest.mark.parametrize(
+    ("used", "start", "now", "advice"),
+    [
+        (PeriodKind.QUARTER, "2026-08-01T07:00:00", "2026-08-15T00:00:00", "set period to month"),
+        (PeriodKind.MONTH, "2026-04-01T07:00:00", "2026-05-15T00:00:00", "set period to quarter"),
+    ],
+)
+def test_a_period_that_does_not_fit_names_the_one_that_does(
+    used: PeriodKind, start: str, now: str, advice: str
+) -> None:
+    found = verdict(notification(start=at(start), published=at(now)), policy(rule(period=used)), at(now))
+
+    assert found.name is MISMATCH
+    assert found.reason.endswith(advice)
 
 
 def test_a_message_that_is_delivered_weeks_late_is_of_an_earlier_period_and_no_other_budget() -> None:

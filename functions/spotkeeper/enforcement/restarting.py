@@ -63,7 +63,7 @@ class Restarting:
         for _ in range(MAX_PLANNING_ATTEMPTS):
             current, history = with_history(self.records, delivery, self.notification, self.rule, self.policy)
             resumed = current.verdict.name is VerdictName.REDELIVERED
-            if not self._may_start(current, history):
+            if not self._may_start(history):
                 record_delivery(self.records, current)
                 follow_up(self.records, current, history, self.policy, self.executor)
                 return current.verdict
@@ -83,10 +83,8 @@ class Restarting:
                 return current.verdict
         raise planned_meanwhile()
 
-    def _may_start(self, delivery: Delivery, history: History) -> bool:
+    def _may_start(self, history: History) -> bool:
         """Whether neither a newer notification nor the tracker's rows say otherwise; a redelivery is asked again."""
-        if delivery.verdict.name in (VerdictName.SUPERSEDED, VerdictName.CONTRADICTED):
-            return False
         newest = newest_credible(history.newer, self.rule, self.policy)
         superseded = newest is not None and newest.published_at > self.notification.published_at
         return not superseded and not contradicts(self.notification.cost, history.tracker_cost, self.rule, self.policy)
