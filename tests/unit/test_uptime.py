@@ -80,3 +80,9 @@ def test_parts_never_add_up_to_more_than_the_uptime_of_the_hour() -> None:
     shown = samples([(at(0), at(10)), (at(20), at(60))], lag=0)
 
     assert divided(Uptime(KEY, "worker", HOUR, 1000), shown, [at(20)]) == [0, 1000]
+
+
+def test_a_part_is_not_what_sums_differ_by_in_their_last_digits() -> None:
+    shown = {at(21): 0.3, at(22): 60.0}
+
+    assert divided(Uptime(KEY, "worker", HOUR, 60.30000000000001), shown, [at(20, 59.7)]) == [0, 60.3]

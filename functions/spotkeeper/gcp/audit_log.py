@@ -116,7 +116,7 @@ class AuditLogHistory:
                 return None  # Made from an instance template, which may have been changed since.
             at = time(entry["timestamp"])
             described = _described(entry, request)
-        return Observation(to_instance(project_id, described, self._shapes, report), at, at)
+        return Observation(to_instance(project_id, described, self._shapes, report), at, at, created=at)
 
 
 def _inserts_of(project_id: str, ids: Iterable[str]) -> list[str]:

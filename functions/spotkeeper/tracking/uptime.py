@@ -87,7 +87,8 @@ def divided(uptime: Uptime, samples: Mapping[datetime, float], starts: Sequence[
         for start in starts
     ]
     bounds = [uptime.seconds, *since, 0.0]
-    return [max(earlier - later, 0.0) for earlier, later in pairwise(bounds)]
+    # To the microsecond: sums of samples differ from the uptime in the last binary digits.
+    return [round(max(earlier - later, 0.0), 6) for earlier, later in pairwise(bounds)]
 
 
 def _seconds_since(samples: Mapping[datetime, float], start: datetime, end: datetime) -> float:

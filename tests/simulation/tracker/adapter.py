@@ -344,7 +344,7 @@ class _Stage:
         if latest is None:
             versions.append(observation)
         elif latest.last_seen < observation.last_seen and latest.instance == observation.instance:
-            position = versions.index(latest)
+            position = [version.first_seen for version in versions].index(latest.first_seen)
             versions[position] = replace(latest, last_seen=max(versions[position].last_seen, observation.last_seen))
         elif latest.last_seen < observation.last_seen:
             versions.append(observation)
