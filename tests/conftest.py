@@ -1,9 +1,15 @@
-"""The local stack for tests: one for the session; each test that writes gets a dataset of its own."""
+"""The local stack for tests: one for the session; each test that writes gets a dataset of its own.
+
+Starting it costs as much as a hundred tests, and the local BigQuery keeps its translations of statements. So one worker
+runs all tests that use it, one after another; they also share its clock.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from infra.local.stack.stack import Stack, running_stack
 from tests.infra.test_terraform import how_terraform_was_checked
@@ -12,6 +18,21 @@ from tests.infra.test_terraform import how_terraform_was_checked
 settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=25)
 settings.load_profile("quick")
 settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck), max_examples=500)
+
+USE_THE_STACK = ("tests/adapters/", "tests/entry/", "tests/faults/", "tests/sql/test_views.py")
+"""Tests that use the session's stack; used by another test, it is started once more if that runs in another worker."""
+
+
+class OneStack(LoadScopeScheduling):
+    """A file of tests runs in one worker, and so do all tests that use the stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "stack" if nodeid.startswith(USE_THE_STACK) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStack:
+    """Return the scheduler that distributes the tests to the workers."""
+    return OneStack(config, log)
 
 
 @pytest.fixture(scope="session")
