@@ -23,7 +23,7 @@ USE_THE_STACK = ("tests/adapters/", "tests/entry/", "tests/faults/", "tests/sql/
 """Tests that use the session's stack; used by another test, it is started once more if that runs in another worker."""
 
 
-class OneStack(LoadScopeScheduling):
+class OneStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """A file of tests runs in one worker, and so do all tests that use the stack."""
 
     def _split_scope(self, nodeid: str) -> str:
