@@ -84,6 +84,7 @@ def test_an_alert_is_published_as_a_notification_of_cloud_billing(
         "schemaVersion": "1.0",
         "source": "spotkeeper.track_spot_costs",
         "period": "day",
+        "alertKind": "threshold",
     }
 
 

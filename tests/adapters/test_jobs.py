@@ -39,7 +39,7 @@ def test_a_job_runs_where_the_dataset_lies_and_a_wrong_location_is_named(stack: 
         for location in (None, LOCATION):
             jobs = Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(0), location)
             with TrackerTables(jobs).stage("r1", NOON) as stage:
-                [spend] = stage.commit([NOON], [DAY])
+                [spend], _ = stage.commit([NOON], [DAY])
                 stage.close({}, [], budget)
             assert spend.cost_usd == 0
         lost = Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(0), "EU")

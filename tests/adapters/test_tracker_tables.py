@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -20,7 +20,7 @@ from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
 from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
-from spotkeeper.tracking.alerts import Alert
+from spotkeeper.tracking.alerts import Alert, AlertKind
 from spotkeeper.tracking.costs import Usage, cost_row
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import InventoryReader, Ledger, Record
@@ -118,9 +118,17 @@ def story(ledger: Both) -> Answers:
             hour_run("first", at(0)),
         ):
             stage.add(record)
-        spends = answers["first spends"] = stage.commit([at(0)], PERIODS)
+        spends, _ = answers["first spends"] = stage.commit([at(0)], PERIODS)
         day = next(spend for spend in spends if spend.period.kind is PeriodKind.DAY)
-        alert = Alert(day.period, day.cost_usd, Decimal("1.5"), (Decimal("0.5"), Decimal("0.8")))
+        alert = Alert(
+            day.period,
+            day.cost_usd,
+            Decimal("1.5"),
+            (Decimal("0.5"), Decimal("0.8")),
+            unseen_share=day.unseen_share,
+            counts_from=at(0),
+        )
+        answers["reserved first"] = stage.reserve([alert])
         stage.close({"message-1": alert}, [], BUDGETS)
     with ledger.stage("second", at(2, 7)) as stage:
         relabelled = instance("giant", LARGEST_ID, "speech")
@@ -146,6 +154,8 @@ def story(ledger: Both) -> Answers:
         ):
             stage.add(record)
         answers["second spends"] = stage.commit([at(-1), at(0), at(1)], PERIODS)
+        pace = replace(alert, thresholds=(Decimal("0.1"),), kind=AlertKind.PACE)
+        answers["reserved second"] = stage.reserve([alert, pace])  # and not sent
         stage.close({}, [Gap("metrics", "503")], BUDGETS)
     for run_id in ("third", "fourth"):
         with ledger.stage(run_id, at(3, 7)) as stage:
@@ -157,13 +167,20 @@ def story(ledger: Both) -> Answers:
             stage.add(known(at(1), Completeness.INCOMPLETE))  # does not override a complete reading
             stage.add(hour_run(run_id, at(1)))
             answers[f"{run_id} spends"] = stage.commit([at(1)], PERIODS)
+            raised = replace(alert, budget_usd=Decimal(2), thresholds=(Decimal("0.5"),))
+            again = replace(alert, cost_usd=Decimal(9), repeated=True)
+            for number in range(2):
+                answers[f"reserved {run_id} {number}"] = sorted(
+                    stage.reserve([raised, again]), key=lambda each: (each.kind, each.repeated)
+                )
             for _ in range(2):
-                stage.close({"message-2": alert}, [], BUDGETS)
-    with ledger.stage("fifth", at(3, 17)) as stage:
+                stage.close({"message-2": pace, "message-3": again, "message-1": alert}, [], BUDGETS)
+    with ledger.stage("fifth", at(3, 8)) as stage:
         stage.add(cost(WORKER, at(1)))  # in part, and no other machine from 01:20 on: that row goes
         stage.add(hour_run("fifth", at(1), Gap("monitoring", "403", HOME_PROJECT), projects=frozenset()))
         answers["fifth spends"] = stage.commit([at(1)], PERIODS)
         stage.close({}, [], BUDGETS)
+    answers |= _taken_over(ledger, replace(raised, budget_usd=Decimal(3)), again)
     answers["states"] = ledger.hour_states(at(-9))
     answers["later states"] = ledger.hour_states(at(1))
     answers["rates"] = sorted(ledger.rates(at(0)), key=lambda each: each.rate.sku_id)
@@ -173,6 +190,24 @@ def story(ledger: Both) -> Answers:
             compared = {each.name: compare(each) for each in (WORKER, GIANT, relabelled, UNKNOWN)}
             answers[f"{project_id} since {hour}"] = compared
     answers["of"] = _in_order(ledger.observations_of([GIANT.key, UNKNOWN.key]))
+    return answers
+
+
+def _taken_over(ledger: Both, alert: Alert, repeated: Alert) -> Answers:
+    """Reserve an alert and end, while another run is beside and after it."""
+    answers: Answers = {}
+    with ledger.stage("sixth", at(3, 7) + timedelta(minutes=14)) as stage:
+        stage.add(known(at(1), Completeness.COMPLETE))
+        stage.commit([at(1)], PERIODS)
+        answers["reserved sixth"] = stage.reserve([alert, repeated])
+    with ledger.stage("seventh", at(3, 7) + timedelta(minutes=28)) as stage:
+        stage.add(known(at(1), Completeness.COMPLETE))
+        answers["seventh spends"] = stage.commit([at(1)], PERIODS)
+        answers["reserved seventh"] = stage.reserve([alert])
+    with ledger.stage("eighth", at(3, 7) + timedelta(minutes=29)) as stage:
+        stage.add(known(at(1), Completeness.COMPLETE))
+        answers["eighth spends"] = stage.commit([at(1)], PERIODS)
+        answers["reserved eighth"] = stage.reserve([])
     return answers
 
 
@@ -202,8 +237,9 @@ STORED = {
           duration_seconds
         FROM tracker_runs WHERE hour >= '2026-07-01' ORDER BY run_id, hour""",
     "alerts": """
-        SELECT period, period_start, threshold, message_id
-        FROM budget_alerts WHERE period_start >= '2026-07-01' ORDER BY threshold""",
+        SELECT period, period_start, kind, threshold, budget, cost, unseen_share, counts_from, reserved_until,
+          message_id, sent_at, repeated_at, run_id
+        FROM budget_alerts WHERE period_start >= '2026-07-01' ORDER BY budget, threshold""",
     "budgets": "SELECT period, budget FROM budgets",
 }
 
@@ -290,7 +326,26 @@ def remembered(ledger: FakeLedger) -> dict[str, Rows]:
             )
             for _, run in sorted(tables.runs.items())
         ],
-        "alerts": sorted((*place, message_id) for place, message_id in tables.alerts.items()),
+        "alerts": [
+            (
+                period.kind,
+                period.start,
+                notified.kind,
+                notified.threshold,
+                notified.budget_usd,
+                known.alert.cost_usd,
+                known.alert.unseen_share,
+                known.alert.counts_from,
+                known.until,
+                known.message_id,
+                known.sent_at,
+                known.repeated_at,
+                known.run_id,
+            )
+            for (period, notified), known in sorted(
+                tables.alerts.items(), key=lambda each: (each[0][1].budget_usd, each[0][1].threshold)
+            )
+        ],
         "budgets": list(tables.budgets.items()),
     }
 
@@ -311,7 +366,7 @@ def test_the_tables_in_bigquery_answer_and_hold_what_those_in_memory_do(
         "preemptions": 2,
         "project hours": 3,
         "runs": 7,
-        "alerts": 2,
+        "alerts": 5,
         "budgets": 1,
     }
 
@@ -329,12 +384,16 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
             stage.add(HourReading(HOME_PROJECT, at(0)))
             stage.add(known(at(0), Completeness.PROVISIONAL))
             stage.add(hour_run(f"run{number}", at(0)))
-            spends = stage.commit([at(0)], PERIODS)
-            stage.close({"message": Alert(PERIODS[1], spends[1].cost_usd, Decimal(1), (Decimal("0.5"),))}, [], BUDGETS)
+            spends, _ = stage.commit([at(0)], PERIODS)
+            mine = stage.reserve([Alert(PERIODS[1], spends[1].cost_usd, Decimal(1), (Decimal("0.5"),))])
+            stage.close({f"message {number}": alert for alert in mine}, [], BUDGETS)
+            sent.extend(mine)
 
+    sent: list[Alert] = []
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(record, range(4)))
 
+    assert len(sent) == 1
     found = stored(stack, dataset)
     assert {name: len(rows) for name, rows in found.items()} == {
         "costs": 2,

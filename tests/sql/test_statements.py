@@ -36,7 +36,7 @@ def struct_array(**fields: str) -> Type:
 def parameters() -> Mapping[str, Type]:
     times = ["since", "hour", "first_hour", "last_hour", "recorded_at", "received_at", "published_at"]
     times += ["cost_interval_start", "period_end", "runs_out_at", "runs_out_at_with_plan", "now", "pending_since"]
-    times += ["periods_start", "periods_end", "counted_since", "uncertain_since"]
+    times += ["periods_start", "periods_end", "counted_since", "uncertain_since", "alerts_since", "reserved_until"]
     times += ["waiting_since", "failures_since", "overdue_since", "settled_before"]
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
@@ -67,9 +67,13 @@ def parameters() -> Mapping[str, Type]:
         "alerts": struct_array(
             period="STRING",
             period_start="TIMESTAMP",
+            kind="STRING",
             threshold="NUMERIC",
-            cost="NUMERIC",
             budget="NUMERIC",
+            cost="NUMERIC",
+            unseen_share="NUMERIC",
+            counts_from="TIMESTAMP",
+            repeated="BOOLEAN",
             message_id="STRING",
         ),
     }

@@ -1,12 +1,24 @@
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import cast
 
 import pytest
 
-from spotkeeper.periods import Period, PeriodKind
-from spotkeeper.tracking.alerts import Alert, Spend, due_alerts, notification_attributes, notification_body
+from spotkeeper.periods import HOUR, Period, PeriodKind
+from spotkeeper.tracking.alerts import (
+    Alert,
+    AlertKind,
+    HourSpend,
+    Notified,
+    Spend,
+    due_alerts,
+    notification_attributes,
+    notification_body,
+    spend_of,
+)
 from spotkeeper.tracking.settings import Budgets
 
 MIDNIGHT = datetime(2026, 7, 21, 7, tzinfo=UTC)
@@ -26,7 +38,19 @@ def shares(*texts: str) -> tuple[Decimal, ...]:
 
 
 def spend(cost: str, *notified: str, period: Period = DAY) -> Spend:
-    return Spend(period, Decimal(cost), frozenset(shares(*notified)))
+    budget = BUDGETS.amounts_usd[period.kind] if period.kind in BUDGETS.amounts_usd else Decimal(1)
+    known = (Notified(AlertKind.THRESHOLD, each, budget) for each in shares(*notified))
+    return Spend(period, Decimal(cost), frozenset(known))
+
+
+def day_of(*costs: str, first: int = 0) -> Spend:
+    """Return a day whose hours cost so much, from one of its hours on."""
+    hours = [HourSpend(MIDNIGHT + (first + n) * HOUR, Decimal(cost), Decimal(2)) for n, cost in enumerate(costs)]
+    return spend_of(DAY, hours, [])
+
+
+def kinds(alerts: Iterable[Alert]) -> list[str]:
+    return [alert.kind.value for alert in alerts]
 
 
 @pytest.mark.parametrize(
@@ -49,11 +73,11 @@ def test_each_threshold_of_a_budget_is_notified_when_it_is_first_reached(
 ) -> None:
     expected = [Alert(DAY, Decimal(spent), Decimal(100), shares(*newly_notified))] if newly_notified else []
 
-    assert due_alerts([spend(spent, *notified)], BUDGETS) == expected
+    assert due_alerts([spend(spent, *notified)], BUDGETS, []) == expected
 
 
 def test_each_period_has_an_alert_of_its_own() -> None:
-    alerts = due_alerts([spend("81", "0.5"), spend("501", period=MONTH)], BUDGETS)
+    alerts = due_alerts([spend("81", "0.5"), spend("501", period=MONTH)], BUDGETS, [])
 
     assert alerts == [
         Alert(DAY, Decimal(81), Decimal(100), shares("0.8")),
@@ -64,11 +88,103 @@ def test_each_period_has_an_alert_of_its_own() -> None:
 def test_a_period_without_a_budget_has_no_alert() -> None:
     hour = Period(PeriodKind.HOUR, MIDNIGHT, MIDNIGHT + timedelta(hours=1))
 
-    assert due_alerts([spend("1000000", period=hour)], BUDGETS) == []
+    assert due_alerts([spend("1000000", period=hour)], BUDGETS, [hour]) == []
 
 
 def test_without_budgets_nothing_is_notified() -> None:
-    assert due_alerts([spend("1000000")], Budgets()) == []
+    assert due_alerts([spend("1000000")], Budgets(), [DAY]) == []
+
+
+@pytest.mark.parametrize("amount", ["120", "80"], ids=["raised", "lowered"])
+def test_a_budget_of_another_amount_is_notified_anew(amount: str) -> None:
+    changed = replace(BUDGETS, amounts_usd={PeriodKind.DAY: Decimal(amount)})
+
+    [alert] = due_alerts([spend("96", "0.5", "0.8")], changed, [])
+
+    assert (alert.budget_usd, alert.thresholds[:2]) == (Decimal(amount), shares("0.5", "0.8"))
+
+
+@pytest.mark.parametrize(("costs", "due"), [(("4.1",), []), (("4.2", "1"), ["pace"]), (("1", "4.2", "1"), ["pace"])])
+def test_an_hour_that_costs_more_than_a_24th_of_the_day_is_notified(costs: tuple[str, ...], due: list[str]) -> None:
+    unlikely = replace(BUDGETS, projection_share=Decimal(10))
+
+    assert kinds(due_alerts([day_of(*costs)], unlikely, [DAY])) == due
+
+
+@pytest.mark.parametrize(
+    ("costs", "share", "due"),
+    [
+        (("4", "4"), "1", []),
+        (("8", "4.2"), "1", ["projection"]),
+        (("20", "1"), "1", []),
+        (("8", "4.2"), "1.1", []),
+        (("2", "2"), "0.45", ["projection"]),
+    ],
+)
+def test_a_day_that_is_projected_to_pass_its_budget_is_notified(
+    costs: tuple[str, ...], share: str, due: list[str]
+) -> None:
+    unhurried = replace(BUDGETS, hour_share=Decimal(1), projection_share=Decimal(share))
+
+    assert kinds(due_alerts([day_of(*costs)], unhurried, [DAY])) == due
+
+
+def test_pace_and_projection_are_notified_once_and_of_the_present_day_alone() -> None:
+    spend = day_of("10", "10")
+    due = due_alerts([spend], BUDGETS, [DAY])
+    known = frozenset(Notified(alert.kind, alert.thresholds[0], alert.budget_usd) for alert in due)
+
+    assert kinds(due) == ["pace", "projection"]
+    assert due_alerts([replace(spend, notified=known)], BUDGETS, [DAY]) == []
+    assert due_alerts([spend], BUDGETS, []) == []
+
+
+def test_a_month_has_neither_pace_nor_projection() -> None:
+    hours = [HourSpend(MIDNIGHT, Decimal(400))]
+
+    assert due_alerts([spend_of(MONTH, hours, [])], BUDGETS, [MONTH]) == []
+
+
+def test_a_passed_threshold_that_may_stop_is_repeated_and_no_other() -> None:
+    stopping = replace(BUDGETS, stop_thresholds=shares("0.8", "1.1"))
+    repeats = due_alerts([spend("85", "0.5", "0.8")], stopping, [DAY])
+
+    assert [(alert.thresholds, alert.repeated) for alert in repeats] == [(shares("0.8"), True)]
+    assert due_alerts([spend("60", "0.5")], stopping, [DAY]) == []
+    assert due_alerts([spend("85", "0.5", "0.8")], stopping, []) == []
+    assert due_alerts([spend("85", "0.5", "0.8")], BUDGETS, [DAY]) == []
+
+
+def test_a_threshold_that_may_stop_is_notified_though_people_did_not_ask_for_it() -> None:
+    stopping = replace(BUDGETS, stop_thresholds=shares("1.1"))
+
+    [alert] = due_alerts([spend("115", "0.5", "0.8", "1.0")], stopping, [DAY])
+
+    assert (alert.thresholds, alert.repeated) == (shares("1.1"), False)
+
+
+def test_a_spend_says_which_share_is_unseen_and_from_when_it_counts() -> None:
+    hours = [
+        HourSpend(MIDNIGHT + HOUR, Decimal(60), Decimal(6), Decimal(1), Decimal(2)),
+        HourSpend(MIDNIGHT + 30 * HOUR, Decimal(60), Decimal(6), Decimal(6), Decimal(6)),
+    ]
+    found = spend_of(DAY, hours, [("day", MIDNIGHT - HOUR, Notified(AlertKind.THRESHOLD, Decimal(1), Decimal(1)))])
+
+    assert (found.cost_usd, found.notified) == (Decimal(60), frozenset())
+    assert (found.unseen_share, found.counts_from) == (Decimal("0.375"), MIDNIGHT + HOUR)
+    assert (day_of("1").unseen_share, day_of("1").counts_from) == (Decimal(0), None)
+    assert (spend("1").unseen_share, spend("1").counts_from) == (None, None)
+
+
+def test_a_projection_is_a_forecast_in_the_form_of_cloud_billing_and_a_pace_names_no_threshold() -> None:
+    pace, projection = (
+        json.loads(notification_body(Alert(DAY, Decimal(5), Decimal(100), shares("1.0"), kind), BUDGETS))
+        for kind in (AlertKind.PACE, AlertKind.PROJECTION)
+    )
+
+    assert projection["forecastThresholdExceeded"] == 1.0
+    assert pace.keys() == projection.keys() - {"forecastThresholdExceeded"}
+    assert "alertThresholdExceeded" not in projection
 
 
 def body_of(cost: str, *thresholds: str) -> dict[str, object]:
@@ -101,4 +217,22 @@ def test_the_attributes_are_those_of_cloud_billing_and_who_says_so() -> None:
         "schemaVersion": "1.0",
         "source": "spotkeeper.track_spot_costs",
         "period": "month",
+        "alertKind": "threshold",
     }
+
+
+def test_the_attributes_say_what_is_unseen_from_when_it_counts_and_what_is_a_repetition() -> None:
+    alert = Alert(
+        MONTH,
+        Decimal(501),
+        Decimal(1000),
+        shares("0.5"),
+        repeated=True,
+        unseen_share=Decimal("0.25"),
+        counts_from=MIDNIGHT,
+    )
+
+    attributes = notification_attributes(alert, BUDGETS)
+
+    assert (attributes["repeated"], attributes["unseenShare"]) == ("true", "0.25")
+    assert attributes["countsFrom"] == "2026-07-21T07:00:00Z"

@@ -10,10 +10,11 @@ import pytest
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey, ProvisioningModel, Shape
-from spotkeeper.periods import HOUR, budget_periods, rfc3339
+from spotkeeper.periods import HOUR, PeriodKind, budget_periods, rfc3339
 from spotkeeper.pricing.catalog import read_catalog
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.pricing.skus import CatalogReading
+from spotkeeper.tracking.alerts import AlertKind
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.run import HOURS_IN_MEMORY, READ_DEADLINE_SECONDS, TrackRequest, track
 from spotkeeper.tracking.run_summary import Completeness, Summary
@@ -758,8 +759,12 @@ type Notified = tuple[str, str, str]
 
 
 def alerts(summary: Summary) -> list[Notified]:
-    """The alerts of a run: the kind of period, its start, and the highest threshold."""
-    return [(alert.period.kind, rfc3339(alert.period.start), str(alert.thresholds[-1])) for alert in summary.alerts]
+    """The alerts of a run on thresholds: the kind of period, its start, and the highest threshold."""
+    return [
+        (alert.period.kind, rfc3339(alert.period.start), str(alert.thresholds[-1]))
+        for alert in summary.alerts
+        if alert.kind is AlertKind.THRESHOLD
+    ]
 
 
 def one_vm(**budget_hours: str | Decimal) -> Cloud:
@@ -814,7 +819,7 @@ def test_each_threshold_of_a_period_is_notified_once_however_often_its_hours_are
         found.run(number)
         found.run(number, number)
 
-    notified = [(alert.period.start, share) for alert in found.published for share in alert.thresholds]
+    notified = [(alert.period.start, alert.kind, share) for alert in found.published for share in alert.thresholds]
     assert len(notified) == len(set(notified)) == len(found.ledger.tables.alerts)
 
 
@@ -823,11 +828,11 @@ def test_an_alert_that_cannot_be_sent_leaves_the_hour_incomplete_and_is_sent_by_
     fail(found, "denied", "alerts", "")
 
     disturbed = found.run(0)
-    unsent = dict(found.ledger.tables.alerts)
+    unsent = {alert.message_id for alert in found.ledger.tables.alerts.values()}
     repair(found)
     found.run(1)
 
-    assert (gaps(disturbed), disturbed.complete, unsent) == ([("alerts", "")], False, {})
+    assert (gaps(disturbed), disturbed.complete, unsent) == ([("alerts", "")], False, {None})
     assert [(alert.period.kind, len(alert.thresholds)) for alert in found.published] == [("month", 3)]
     assert complete_hours(found) == [0, 1]
 
@@ -843,6 +848,124 @@ def test_alerts_that_fail_do_not_keep_the_metrics_from_being_written_nor_the_rev
     assert len(found.metrics) == 1
     assert len(found.published) == 1
     assert gaps(summary) == [("metrics", "")]
+
+
+class ProcessKilledError(Exception):
+    """The process of a run has ended."""
+
+
+CALLS = ("commit", "reserve", "publish", "close", "write_metrics")
+
+
+def kill_at(found: Cloud, call: str, *, after: bool) -> None:
+    """End the process before or after the next call of this name."""
+
+    def killed(name: str, when: str) -> None:
+        if name == call and (when == "after") is after:
+            found.on_call = None
+            raise ProcessKilledError(call)
+
+    found.on_call = killed
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("retried", [False, True], ids=["next hour", "a minute later too"])
+def test_an_alert_comes_once_or_after_a_kill_twice_but_never_not_at_all(call: str, after: bool, retried: bool) -> None:  # noqa: FBT001 (columns of a table)
+    found = one_vm(month="1")
+    kill_at(found, call, after=after)
+    with pytest.raises(ProcessKilledError):
+        found.run(0)
+    if retried:
+        found.run_at(at(1, 8))
+    for hour in (1, 2, 3):
+        found.run(hour)
+
+    sent = [alert.thresholds for alert in found.published]
+    confirmed = {known.message_id is not None for known in found.ledger.tables.alerts.values()}
+    uncertain = (call, after) in {("publish", True), ("close", False)}
+    assert len(sent) == (2 if uncertain else 1)
+    assert set(sent) == {tuple(map(Decimal, ("0.5", "0.8", "1.0")))}
+    assert confirmed == {True}
+
+
+def test_an_alert_of_a_killed_run_is_sent_though_its_period_is_over() -> None:
+    found = one_vm(day="0.5")
+    kill_at(found, "reserve", after=True)
+    with pytest.raises(ProcessKilledError):
+        found.run(6)  # the last hour of a day in Los Angeles
+    found.run_at(at(7, 8))
+    found.run(7)
+
+    [of_the_day] = [alert for alert in found.published if alert.period.end == at(7) and alert.kind == "threshold"]
+    assert of_the_day.thresholds == tuple(map(Decimal, ("0.5", "0.8", "1.0")))
+
+
+def test_two_runs_at_once_send_one_alert() -> None:
+    found = one_vm(month="1")
+
+    def run_beside(name: str, when: str) -> None:
+        if (name, when) == ("publish", "before"):
+            found.on_call = None
+            found.run(0)
+
+    found.on_call = run_beside
+    found.run(0)
+
+    assert len(found.published) == 1
+
+
+def test_the_sign_of_life_comes_after_the_run_is_closed() -> None:
+    found = one_vm(month="1")
+    calls: list[str] = []
+    found.on_call = lambda name, when: calls.append(name) if when == "before" else None
+
+    found.run(0)
+
+    assert calls == ["commit", "reserve", "publish", "close", "write_metrics"]
+
+
+def test_a_threshold_that_may_stop_is_repeated_every_hour_and_people_are_notified_once() -> None:
+    found = one_vm(month="1")
+    found.settings = replace(found.settings, budgets=replace(found.settings.budgets, stop_thresholds=(Decimal(1),)))
+    summaries = [found.run(hour) for hour in range(4)]
+    found.run_at(at(4, 20), (at(3),))
+
+    assert [(alert.repeated, alert.thresholds[-1]) for alert in found.published] == [
+        (False, Decimal(1)),
+        *[(True, Decimal(1))] * 3,
+    ]
+    assert [alert.cost_usd for alert in found.published] == [HOURLY * hours for hours in (1, 2, 3, 4)]
+    assert [len(summary.alerts) for summary in summaries] == [1, 0, 0, 0]
+
+
+def test_a_lowered_and_a_raised_budget_are_notified_anew() -> None:
+    found = one_vm(month="4")
+    found.run(0)
+    found.run(1)
+    for amount in ("2", "4.1"):
+        found.settings = replace(
+            found.settings,
+            budgets=replace(found.settings.budgets, amounts_usd={PeriodKind.MONTH: Decimal(amount) * HOURLY}),
+        )
+        found.run_at(at(2, 9), (at(1),))
+
+    assert [(alert.budget_usd, alert.thresholds[-1]) for alert in found.published] == [
+        (4 * HOURLY, Decimal("0.5")),
+        (2 * HOURLY, Decimal(1)),
+    ]
+    found.run(2)
+    assert (found.published[-1].budget_usd, found.published[-1].thresholds) == (
+        Decimal("4.1") * HOURLY,
+        (Decimal("0.5"),),
+    )
+
+
+def test_an_alert_says_that_the_month_began_before_the_first_recorded_hour() -> None:
+    found = one_vm(month="1")
+    found.run(0)
+
+    assert [alert.counts_from for alert in found.published] == [START]
 
 
 def test_metrics_are_of_the_current_periods_alone() -> None:

@@ -2,7 +2,8 @@
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -129,6 +130,8 @@ class Cloud:
     published: list[Alert] = field(default_factory=list)
     metrics: list[tuple[Sequence[Spend], Sequence[HourRun], datetime]] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
+    on_call: Callable[[str, str], None] | None = None
+    """Called before and after each call that records or sends: with its name, and `before` or `after`."""
 
     def run(self, hour: int, *requested: int, due: int | None = None) -> Summary:
         """Run in minute 7 after an hour, for all that is due or for the requested hours."""
@@ -144,6 +147,7 @@ class Cloud:
 
     def ports(self) -> Ports:
         """Return the ports of one run."""
+        self.ledger.watched = self.watched
         shown = itertools.chain(self.clock, itertools.repeat(list(self.clock)[-1] if self.clock else 0.0))
         return Ports(
             uptime=FakeUptime(self),
@@ -170,6 +174,15 @@ class Cloud:
         of_kind = {PeriodKind(kind): Decimal(amount) for kind, amount in amounts.items()}
         self.settings = replace(self.settings, budgets=Budgets(amounts_usd=of_kind))
         return self
+
+    @contextmanager
+    def watched(self, call: str) -> Iterator[None]:
+        """Tell `on_call` before and after a call."""
+        if self.on_call is not None:
+            self.on_call(call, "before")
+        yield
+        if self.on_call is not None:
+            self.on_call(call, "after")
 
     def fail(self, source: str, project_id: str) -> None:
         """Raise UnavailableError when the source is denied, as the adapters do."""
@@ -297,14 +310,16 @@ class FakeAlerts:
 
     def publish(self, alert: Alert) -> str:
         """Send an alert."""
-        self.cloud.fail("alerts", "")
-        self.cloud.published.append(alert)
-        return f"message-{len(self.cloud.published)}"
+        with self.cloud.watched("publish"):
+            self.cloud.fail("alerts", "")
+            self.cloud.published.append(alert)
+            return f"message-{len(self.cloud.published)}"
 
     def write_metrics(self, spends: Sequence[Spend], hours: Sequence[HourRun], at: datetime) -> None:
         """Write the metrics."""
-        self.cloud.fail("metrics", "")
-        self.cloud.metrics.append((spends, hours, at))
+        with self.cloud.watched("write_metrics"):
+            self.cloud.fail("metrics", "")
+            self.cloud.metrics.append((spends, hours, at))
 
 
 def hours(first: int, last: int) -> tuple[datetime, ...]:

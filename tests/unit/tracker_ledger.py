@@ -3,8 +3,8 @@
 tests/adapters/test_tracker_tables.py runs one story against it and against BigQuery's tables, and compares.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -13,12 +13,12 @@ from functools import partial
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey
-from spotkeeper.periods import Period
+from spotkeeper.periods import Period, floor_hour
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
-from spotkeeper.tracking.alerts import Alert, Spend
+from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.inventory import Comparison, Observation, Since
@@ -29,6 +29,19 @@ from spotkeeper.tracking.settings import Budgets
 
 type Place = tuple[datetime, InstanceKey]
 """When a cost row starts, and whose it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """An alert at one threshold: reserved by a run until a time, sent as a message, and last repeated."""
+
+    alert: Alert
+    run_id: str
+    until: datetime
+    message_id: str | None = None
+    sent_at: datetime | None = None
+    repeated_at: datetime | None = None
+    repeated_by: str = ""
 
 
 @dataclass
@@ -44,7 +57,7 @@ class Tables:
     preemptions: dict[tuple[InstanceKey, str], tuple[Preemption, str | None]] = field(default_factory=dict)
     project_hours: dict[tuple[datetime, str], tuple[ProjectHour, str]] = field(default_factory=dict)
     runs: dict[tuple[str, datetime], HourRun] = field(default_factory=dict)
-    alerts: dict[tuple[str, datetime, Decimal], str] = field(default_factory=dict)
+    alerts: dict[tuple[Period, Notified], Reservation] = field(default_factory=dict)
     budgets: dict[str, Decimal] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
@@ -58,6 +71,8 @@ class FakeLedger:
 
     tables: Tables = field(default_factory=Tables)
     failing: set[str] = field(default_factory=set)
+    watched: Callable[[str], AbstractContextManager[None]] = nullcontext
+    """What surrounds a commit, a reservation and a close, by their names."""
 
     def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
         """Return the recorded state of each hour."""
@@ -70,7 +85,7 @@ class FakeLedger:
 
     def _state(self, hour: datetime, runs: Sequence[HourRun]) -> HourState:
         latest = max(run.recorded_at for run in runs)
-        sent = [run for run in runs if not {gap.source for gap in run.gaps} & {"alerts", "metrics"}]
+        sent = [run for run in runs if not {gap.source for gap in run.gaps} & {"alerts"}]
         of_hour = [
             known
             for known, run_id in self.tables.project_hours.values()
@@ -130,8 +145,12 @@ class FakeStage:
         """Stage a record as it is now."""
         self.records.append(deepcopy(record) if isinstance(record, HourRun) else record)
 
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:
+    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:
         """Write the staged records, all or nothing."""
+        with self.ledger.watched("commit"):
+            return self._commit(hours, periods)
+
+    def _commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:
         self.ledger._fail("commit")  # noqa: SLF001 (the stage is part of the ledger)
         tables = self.ledger.tables.copy()
         _delete(tables, self._of(HourReading), self._of(CostRow))
@@ -159,17 +178,71 @@ class FakeStage:
         if self._of(Preemption):
             _name_machine_types(tables, min(hours))
         self.ledger.tables = tables
-        return [_spend(tables, period) for period in periods]
+        unsent = any(each.message_id is None and each.until <= self.recorded_at for each in tables.alerts.values())
+        return [_spend(tables, period) for period in periods], unsent
+
+    def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """Reserve the alerts that are free, and take over those that another run left."""
+        with self.ledger.watched("reserve"):
+            return self._reserve(alerts)
+
+    def _reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
+        self.ledger._fail("reserve")  # noqa: SLF001 (the stage is part of the ledger)
+        tables, until = self.ledger.tables.copy(), self.recorded_at + RESERVATION
+        for key, known in tables.alerts.items():
+            if known.message_id is None and known.until <= self.recorded_at:
+                tables.alerts[key] = replace(known, run_id=self.run_id, until=until)
+        repeated = []
+        for alert in alerts:
+            keys = [(alert.period, Notified(alert.kind, each, alert.budget_usd)) for each in alert.thresholds]
+            if not alert.repeated:
+                for key in keys:
+                    tables.alerts.setdefault(key, Reservation(alert, self.run_id, until))
+                continue
+            again = [key for key in keys if key in tables.alerts and self._may_repeat(tables.alerts[key])]
+            for key in again:
+                tables.alerts[key] = replace(tables.alerts[key], repeated_at=self.recorded_at, repeated_by=self.run_id)
+            if again:
+                repeated.append(replace(alert, thresholds=tuple(notified.threshold for _, notified in again)))
+        self.ledger.tables = tables
+        return [*self._reserved(alerts), *repeated]
+
+    def _may_repeat(self, known: Reservation) -> bool:
+        if (known.repeated_by, known.repeated_at) == (self.run_id, self.recorded_at):
+            return True
+        last = known.repeated_at or known.sent_at
+        return last is not None and floor_hour(last) < floor_hour(self.recorded_at)
+
+    def _reserved(self, due: Sequence[Alert]) -> Iterator[Alert]:
+        mine: dict[tuple[Period, AlertKind, Decimal], list[Decimal]] = {}
+        for (period, notified), known in self.ledger.tables.alerts.items():
+            if known.run_id == self.run_id and known.message_id is None:
+                mine.setdefault((period, notified.kind, notified.budget_usd), []).append(notified.threshold)
+        for (period, kind, budget), thresholds in mine.items():
+            known = self.ledger.tables.alerts[period, Notified(kind, thresholds[-1], budget)]
+            fresh = [each for each in due if (each.period, each.kind, each.budget_usd) == (period, kind, budget)]
+            alert = next((each for each in fresh if not each.repeated), known.alert)
+            yield replace(alert, thresholds=tuple(sorted(thresholds)))
 
     def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
         """Record the run, its alerts and the budgets."""
+        with self.ledger.watched("close"):
+            self._close(alerts, gaps, budgets)
+
+    def _close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
         self.ledger._fail("close")  # noqa: SLF001 (the stage is part of the ledger)
         tables = self.ledger.tables.copy()
         for run in self._of(HourRun):
             tables.runs.setdefault((self.run_id, run.hour), replace(run, gaps=[*run.gaps, *gaps]))
         for message_id, alert in alerts.items():
-            for threshold in alert.thresholds:
-                tables.alerts.setdefault((alert.period.kind, alert.period.start, threshold), message_id)
+            for threshold in () if alert.repeated else alert.thresholds:
+                key = alert.period, Notified(alert.kind, threshold, alert.budget_usd)
+                known = tables.alerts.get(key)
+                if known is not None and known.run_id == self.run_id and known.message_id is None:
+                    tables.alerts[key] = replace(known, message_id=message_id, sent_at=self.recorded_at)
+        for key, known in tables.alerts.items():
+            if known.run_id == self.run_id and known.message_id is None:
+                tables.alerts[key] = replace(known, until=self.recorded_at)
         tables.budgets = dict(budgets.amounts_usd.items())
         self.ledger.tables = tables
 
@@ -244,9 +317,22 @@ def _seen_before(tables: Tables, preemption: Preemption) -> Instance | None:
 
 
 def _spend(tables: Tables, period: Period) -> Spend:
-    costs = [row.cost for row in tables.costs.values() if period.start <= row.hour < period.end]
-    notified = frozenset(share for kind, start, share in tables.alerts if (kind, start) == (period.kind, period.start))
-    return Spend(period, sum((cost for cost in costs if cost is not None), Decimal(0)), notified)
+    rows = [row for row in tables.costs.values() if period.start <= row.hour < period.end]
+    unresolved: dict[datetime, Decimal] = {}
+    for (hour, _), (known, _) in tables.project_hours.items():
+        unresolved[hour] = unresolved.get(hour, Decimal(0)) + known.unresolved_hours
+    hours = [
+        HourSpend(
+            hour,
+            sum((row.cost for row in rows if row.hour == hour and row.cost is not None), Decimal(0)),
+            sum((row.uptime_hours for row in rows if row.hour == hour), Decimal(0)),
+            sum((row.uptime_hours for row in rows if row.hour == hour and row.cost is None), Decimal(0)),
+            unresolved.get(hour, Decimal(0)),
+        )
+        for hour in sorted({*unresolved, *(row.hour for row in rows)})
+    ]
+    sent = [(key.kind, key.start, each) for (key, each), known in tables.alerts.items() if known.message_id]
+    return spend_of(period, hours, sent)
 
 
 def _compare(since: Sequence[Observation], hour: datetime, instance: Instance) -> Since:

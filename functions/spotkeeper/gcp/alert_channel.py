@@ -16,10 +16,15 @@ from google.cloud.monitoring_v3 import (
 
 from spotkeeper.gcp.client_calls import TIMEOUT, retry, translate_errors
 from spotkeeper.logs import log_event
-from spotkeeper.tracking.alerts import Alert, Spend, notification_attributes, notification_body
+from spotkeeper.tracking.alerts import Alert, AlertKind, Spend, notification_attributes, notification_body
 from spotkeeper.tracking.run_summary import HourRun
 from spotkeeper.tracking.settings import Budgets
 
+_EVENTS = {
+    AlertKind.THRESHOLD: "budget threshold passed",
+    AlertKind.PACE: "an hour costs more than its share of the daily budget",
+    AlertKind.PROJECTION: "the day is projected to pass its budget",
+}
 METRIC_PREFIX = "custom.googleapis.com/spotkeeper/"
 
 
@@ -38,9 +43,12 @@ class PubSubAlertChannel:
     def publish(self, alert: Alert) -> str:
         """Send an alert to the budget topic and return its message id; without a topic it is only logged."""
         body, attributes = notification_body(alert, self._budgets), notification_attributes(alert, self._budgets)
-        log_event("budget threshold passed", budget_usd=alert.budget_usd, cost_usd=alert.cost_usd, **attributes)
+        event = "budget message repeated" if alert.repeated else _EVENTS[alert.kind]
+        log_event(
+            event, threshold=alert.thresholds[-1], budget_usd=alert.budget_usd, cost_usd=alert.cost_usd, **attributes
+        )
         if self._budgets.topic is None:
-            return f"not-sent-{alert.period.kind}-{alert.period.start:%Y%m%dT%H}"
+            return f"not-sent-{alert.kind}-{alert.period.kind}-{alert.period.start:%Y%m%dT%H}-{alert.budget_usd}"
         from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # noqa: PLC0415 (most runs send no alert, and it takes half a second)
 
         with translate_errors("Pub/Sub"):

@@ -1,55 +1,171 @@
-"""Alerts for spend that passes a threshold of a budget, in the format of a Cloud Billing budget notification."""
+"""Alerts for spend that passes a threshold, a pace or a projection, as Cloud Billing budget notifications."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from typing import NamedTuple
 
 from spotkeeper.budget_messages import SOURCE
-from spotkeeper.periods import Period, rfc3339
+from spotkeeper.periods import HOUR, Period, PeriodKind, rfc3339
 from spotkeeper.tracking.settings import Budgets
+
+RESERVATION = timedelta(minutes=15)
+"""How long a run may send an alert that it reserved: as long as the function runs. Then the next one takes it over."""
+
+_SHARE = Decimal("1e-6")
+
+
+class AlertKind(StrEnum):
+    """What an alert is about: the spend of a period, the cost of an hour of a day, or what the day will have cost."""
+
+    THRESHOLD = "threshold"
+    PACE = "pace"
+    PROJECTION = "projection"
+
+
+class Notified(NamedTuple):
+    """What was notified in a period: a threshold of a budget of this amount, so that another amount is news."""
+
+    kind: AlertKind
+    threshold: Decimal
+    budget_usd: Decimal
+
+
+class HourSpend(NamedTuple):
+    """The cost of one hour, and its uptime with a row, without a price, and without an identity, in hours."""
+
+    hour: datetime
+    cost_usd: Decimal
+    uptime_hours: Decimal = Decimal(0)
+    unpriced_hours: Decimal = Decimal(0)
+    unresolved_hours: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What Spot VMs cost in a period so far, in USD, and the budget thresholds that were notified already."""
+    """What Spot VMs cost in a period so far, in USD, by recorded hour, and what was notified already."""
 
     period: Period
     cost_usd: Decimal
-    notified: frozenset[Decimal] = frozenset()
+    notified: frozenset[Notified] = frozenset()
+    hours: tuple[HourSpend, ...] = ()
+
+    @property
+    def unseen_share(self) -> Decimal | None:
+        """The share of the uptime whose cost is not known: without a price or an identity; None without uptime."""
+        unseen = sum((each.unpriced_hours + each.unresolved_hours for each in self.hours), Decimal(0))
+        uptime = sum((each.uptime_hours + each.unresolved_hours for each in self.hours), Decimal(0))
+        return (unseen / uptime).quantize(_SHARE, ROUND_HALF_UP) if uptime else None
+
+    @property
+    def counts_from(self) -> datetime | None:
+        """The first recorded hour, when the period began before it; None when the figures are of the whole period."""
+        first = min((each.hour for each in self.hours), default=None)
+        return first if first is not None and first > self.period.start else None
+
+    @property
+    def dearest_hour_usd(self) -> Decimal:
+        """The cost of the hour that cost most."""
+        return max((each.cost_usd for each in self.hours), default=Decimal(0))
+
+    @property
+    def projected_usd(self) -> Decimal:
+        """What the period will have cost if all hours after the latest recorded one cost as much as that one."""
+        latest = max(self.hours, default=None)
+        if latest is None:
+            return self.cost_usd
+        return self.cost_usd + latest.cost_usd * ((self.period.end - latest.hour - HOUR) // HOUR)
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A period whose spend passed one or more thresholds of its budget for the first time; `thresholds` ascend."""
+    """A period that passed one or more thresholds of its budget for the first time; `thresholds` ascend.
+
+    A `repeated` one was notified before: it reminds the enforcer, not people, that a threshold at which it may stop
+    instances is still passed. `unseen_share` and `counts_from` are those of the spend.
+    """
 
     period: Period
     cost_usd: Decimal
     budget_usd: Decimal
     thresholds: tuple[Decimal, ...]
+    kind: AlertKind = AlertKind.THRESHOLD
+    repeated: bool = False
+    unseen_share: Decimal | None = None
+    counts_from: datetime | None = None
 
 
-def due_alerts(spends: Iterable[Spend], budgets: Budgets) -> list[Alert]:
-    """Return one alert for each period whose spend reached thresholds that were not notified yet."""
-    alerts = []
-    for spend in spends:
-        budget = budgets.amounts_usd.get(spend.period.kind)
-        if budget is None:
-            continue
-        reached = (threshold for threshold in budgets.thresholds if spend.cost_usd >= budget * threshold)
-        if new := tuple(threshold for threshold in reached if threshold not in spend.notified):
-            alerts.append(Alert(spend.period, spend.cost_usd, budget, new))
-    return alerts
+def spend_of(period: Period, hours: Iterable[HourSpend], notified: Iterable[tuple[str, datetime, Notified]]) -> Spend:
+    """Return the spend of a period; `notified` has the kind and the start of the period of each."""
+    within = tuple(each for each in sorted(hours) if period.start <= each.hour < period.end)
+    return Spend(
+        period,
+        sum((each.cost_usd for each in within), Decimal(0)),
+        frozenset(each for kind, start, each in notified if (kind, start) == (period.kind, period.start)),
+        within,
+    )
+
+
+def due_alerts(spends: Iterable[Spend], budgets: Budgets, present: Iterable[Period]) -> list[Alert]:
+    """Return the alerts that are due: for each period one for all thresholds that were not notified yet.
+
+    A present day has two more, once each: when an hour costs more than its share of the budget, and when the day is
+    projected to cost more than it. A present period that has passed a threshold at which the enforcer may stop
+    instances is repeated: the ledger lets that happen once an hour.
+    """
+    now = frozenset(present)
+    return [alert for spend in spends for alert in _alerts_of(spend, budgets, is_present=spend.period in now)]
+
+
+def _alerts_of(spend: Spend, budgets: Budgets, *, is_present: bool) -> Iterator[Alert]:
+    budget = budgets.amounts_usd.get(spend.period.kind)
+    if budget is None:
+        return
+    reached = tuple(each for each in budgets.all_thresholds if spend.cost_usd >= budget * each)
+    new = tuple(each for each in reached if Notified(AlertKind.THRESHOLD, each, budget) not in spend.notified)
+    if new:
+        yield _alert(spend, budget, new)
+    elif is_present and (stopping := tuple(each for each in reached if each in budgets.stop_thresholds)):
+        yield _alert(spend, budget, stopping, repeated=True)
+    if is_present and spend.period.kind is PeriodKind.DAY:
+        for kind, share, cost in (
+            (AlertKind.PACE, budgets.hour_share, spend.dearest_hour_usd),
+            (AlertKind.PROJECTION, budgets.projection_share, spend.projected_usd),
+        ):
+            passed = kind is AlertKind.PROJECTION and spend.cost_usd > budget * share
+            if cost > budget * share and not passed and Notified(kind, share, budget) not in spend.notified:
+                yield _alert(spend, budget, (share,), kind)
+
+
+def _alert(
+    spend: Spend,
+    budget: Decimal,
+    thresholds: tuple[Decimal, ...],
+    kind: AlertKind = AlertKind.THRESHOLD,
+    *,
+    repeated: bool = False,
+) -> Alert:
+    return Alert(
+        spend.period, spend.cost_usd, budget, thresholds, kind, repeated, spend.unseen_share, spend.counts_from
+    )
 
 
 def notification_body(alert: Alert, budgets: Budgets) -> bytes:
-    """Return the alert as a budget notification's JSON.
+    """Return the alert as a budget notification's JSON; an alert on the pace of a day names no threshold.
 
     https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications#notification_format
     """
+    thresholds = {
+        AlertKind.THRESHOLD: {"alertThresholdExceeded": float(alert.thresholds[-1])},
+        AlertKind.PACE: {},
+        AlertKind.PROJECTION: {"forecastThresholdExceeded": float(alert.thresholds[-1])},
+    }
     body = {
         "budgetDisplayName": f"{budgets.display_name} ({alert.period.kind})",
-        "alertThresholdExceeded": float(alert.thresholds[-1]),
+        **thresholds[alert.kind],
         "costAmount": float(alert.cost_usd),
         "costIntervalStart": rfc3339(alert.period.start),
         "budgetAmount": float(alert.budget_usd),
@@ -60,11 +176,19 @@ def notification_body(alert: Alert, budgets: Budgets) -> bytes:
 
 
 def notification_attributes(alert: Alert, budgets: Budgets) -> Mapping[str, str]:
-    """Return the attributes of the notification: those of Cloud Billing, its source and the period."""
-    return {
+    """Return the attributes of the notification: those of Cloud Billing, and what only the tracker knows."""
+    attributes = {
         "billingAccountId": budgets.billing_account_id,
         "budgetId": budgets.budget_id,
         "schemaVersion": "1.0",
         "source": SOURCE,
         "period": alert.period.kind,
+        "alertKind": alert.kind,
     }
+    if alert.repeated:
+        attributes["repeated"] = "true"
+    if alert.unseen_share is not None:
+        attributes["unseenShare"] = str(alert.unseen_share)
+    if alert.counts_from is not None:
+        attributes["countsFrom"] = rfc3339(alert.counts_from)
+    return attributes

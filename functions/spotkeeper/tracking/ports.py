@@ -118,12 +118,27 @@ class Stage(Protocol):
         """Stage a record."""
         ...
 
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:
-        """Write the staged records to their tables in one transaction, and return the spend of each period after it."""
+    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:
+        """Write the staged records to their tables in one transaction.
+
+        Return the spend of each period after it, and whether there are alerts that an earlier run reserved and did not
+        send.
+        """
+        ...
+
+    def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """Reserve alerts in one transaction, and return those that this run is to send.
+
+        They are those of the given ones that no run has reserved or sent, and those that an earlier run reserved for
+        RESERVATION and did not send. A repeated one is returned when nothing of it was sent in this clock hour.
+        """
         ...
 
     def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
-        """Record the run, its alerts by message id, the gaps since the commit, and the budgets in force."""
+        """Record the run, its alerts by message id, the gaps since the commit, and the budgets in force.
+
+        The next run may send the alerts that this one reserved and did not send.
+        """
         ...
 
 

@@ -210,17 +210,19 @@ class _Run:
     def finish(
         self, history: PriceHistory, present: Sequence[Period], caught_up: Sequence[Period], recorded: Backlog
     ) -> tuple[Alert, ...]:
-        """Commit what is staged, alert on budgets that are passed, and record the run.
+        """Commit what is staged, alert on budgets that are passed, record the run, and only then write its metrics.
 
         `recorded` are the hours that were pending, and those that are lost.
         """
         self._stage_run(history, recorded)
-        spends = self.stage.commit(sorted(recorded), tuple(dict.fromkeys((*caught_up, *present))))
-        alerts, gaps = self._notify(spends, present)
+        spends, unsent = self.stage.commit(sorted(recorded), tuple(dict.fromkeys((*caught_up, *present))))
+        due = due_alerts(spends, self.settings.budgets, present)
+        alerts, gaps = self._notify(self.stage.reserve(due) if due or unsent else ())
         self.stage.close(alerts, gaps, self.settings.budgets)
         for gap in gaps:
             self.hours.record_gap(self.backlog, gap)
-        return tuple(alerts.values())
+        self._write_metrics([spend for spend in spends if spend.period in present])
+        return tuple(alert for alert in alerts.values() if not alert.repeated)
 
     def _projects(self, *, scanned_before: bool) -> Iterator[tuple[str, Comparison]]:
         """Every project with pending hours, and what compares its instances with earlier scans."""
@@ -344,21 +346,22 @@ class _Run:
                 self.stage.add(HourReading(project_id, hour))
             self.stage.add(run)
 
-    def _notify(self, spends: Sequence[Spend], present: Sequence[Period]) -> tuple[dict[str, Alert], list[Gap]]:
-        """Publish the alerts that are due and write the metrics; return the alerts by message id, and what failed."""
+    def _notify(self, alerts: Sequence[Alert]) -> tuple[dict[str, Alert], list[Gap]]:
+        """Publish the alerts; return those that were sent by message id, and what failed."""
         sent: dict[str, Alert] = {}
-        gaps = []
         try:
-            for alert in due_alerts(spends, self.settings.budgets):
+            for alert in alerts:
                 sent[self.ports.alerts.publish(alert)] = alert
         except UnavailableError as error:
-            gaps.append(Gap("alerts", str(error)))
+            return sent, [Gap("alerts", str(error))]
+        return sent, []
+
+    def _write_metrics(self, present: Sequence[Spend]) -> None:
+        """Write the metrics: a sign of life that only a recorded run gives. They are no part of the record."""
         try:
-            current = [spend for spend in spends if spend.period in present]
-            self.ports.alerts.write_metrics(current, self.hours.all(), self.now)
+            self.ports.alerts.write_metrics(present, self.hours.all(), self.now)
         except UnavailableError as error:
-            gaps.append(Gap("metrics", str(error)))
-        return sent, gaps
+            self.hours.record_gap(self.backlog, Gap("metrics", str(error)))
 
     def _is_late(self, project_id: str, hours: Iterable[datetime]) -> bool:
         """Whether the read deadline has passed, so that these hours are left to the next run."""

@@ -45,14 +45,26 @@ _MOST_CATCH_UP_HOURS = LONGEST_RANGE.days * 24
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """The budgets in USD by period, and the thresholds, topic and identity of their alerts."""
+    """The budgets in USD by period, and the thresholds, topic and identity of their alerts.
+
+    At `stop_thresholds` the enforcer may stop instances. `hour_share` is the share of the budget of a day that an hour
+    may cost, and `projection_share` the one that the day may be projected to cost.
+    """
 
     amounts_usd: Mapping[PeriodKind, Decimal] = field(default_factory=dict)
     thresholds: tuple[Decimal, ...] = (Decimal("0.5"), Decimal("0.8"), Decimal("1.0"))
+    stop_thresholds: tuple[Decimal, ...] = ()
+    hour_share: Decimal = Decimal("0.041666667")
+    projection_share: Decimal = Decimal(1)
     topic: str | None = None
     budget_id: str = "spotkeeper"
     billing_account_id: str = ""
     display_name: str = "spotkeeper"
+
+    @property
+    def all_thresholds(self) -> tuple[Decimal, ...]:
+        """The thresholds at which people are notified or instances may be stopped, ascending."""
+        return tuple(sorted({*self.thresholds, *self.stop_thresholds}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,9 @@ def _budgets(found: Fields) -> Budgets:
     return Budgets(
         amounts_usd={kind: amount_usd for kind, amount_usd in amounts.items() if amount_usd is not None},
         thresholds=found.read("ALERT_THRESHOLDS", _thresholds, unset.thresholds),
+        stop_thresholds=found.read("STOP_THRESHOLDS", _thresholds, unset.stop_thresholds),
+        hour_share=found.read("DAILY_BUDGET_HOUR_SHARE", _share, unset.hour_share),
+        projection_share=found.read("DAILY_BUDGET_PROJECTION_SHARE", _share, unset.projection_share),
         topic=found.read("BUDGET_TOPIC", matching(_TOPIC, "projects/PROJECT/topics/TOPIC"), None),
         budget_id=found.read("BUDGET_ID", budget_id, unset.budget_id),
         billing_account_id=found.read("BILLING_ACCOUNT_ID", billing_account_id, unset.billing_account_id),
@@ -120,6 +135,10 @@ def _projects(value: object) -> tuple[str, ...]:
         expected = "project ids such as my-project-1,my-project-2"
         raise ValueError(expected)
     return tuple(sorted(found))
+
+
+def _share(value: object) -> Decimal:
+    return from_text(amount(_HIGHEST_SHARE, "a share of the daily budget such as 0.1 (1.0 is all of it)"))(value)
 
 
 def _thresholds(value: object) -> tuple[Decimal, ...]:

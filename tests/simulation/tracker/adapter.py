@@ -24,7 +24,7 @@ from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.skus import CatalogReading, sku_from_json
-from spotkeeper.tracking.alerts import Alert, Spend
+from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow as TrackedRow
 from spotkeeper.tracking.inventory import Comparison, Observation, Since
@@ -195,7 +195,9 @@ class Tables:
     runs: list[HourRun] = field(default_factory=list)
     states: dict[tuple[str, datetime], tuple[StoredHour, str]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
-    notified: set[tuple[PeriodKind, datetime, Decimal]] = field(default_factory=set)
+    alerts: dict[tuple[Period, Notified], tuple[Alert, str, datetime, bool]] = field(default_factory=dict)
+    """Every alert by threshold: with the run that reserved it, until when it may send it, and whether it was sent."""
+
     sent: list[SentAlert] = field(default_factory=list)
     reads: Counter[tuple[str, datetime]] = field(default_factory=Counter)
     kill: Kill | None = None
@@ -205,7 +207,7 @@ class Tables:
         states = []
         for hour in sorted({run.hour for run in self.runs if run.hour >= since}):
             known = [each for each, run in self.states.values() if each.hour == hour and run in self.closed]
-            failed = {gap.source for run in self.runs if run.hour == hour for gap in run.gaps} & {"alerts", "metrics"}
+            failed = {gap.source for run in self.runs if run.hour == hour for gap in run.gaps} & {"alerts"}
             by_state = {
                 state: frozenset(each.project_id for each in known if each.state is state) for state in Completeness
             }
@@ -240,16 +242,16 @@ class Tables:
         return (observation for key in keys for observation in self.inventory.get(key, ()))
 
     @contextmanager
-    def stage(self, run_id: str, recorded_at: datetime) -> Iterator["_Stage"]:  # noqa: ARG002 (the port's)
+    def stage(self, run_id: str, recorded_at: datetime) -> Iterator["_Stage"]:
         """Open the stage of a run."""
-        yield _Stage(self, run_id)
+        yield _Stage(self, run_id, recorded_at)
 
     def publish(self, alert: Alert) -> str:
         """Send an alert."""
         period = alert.period
+        kind = period.kind if alert.kind is AlertKind.THRESHOLD else f"{alert.kind} of {period.kind}"
         self.sent += [
-            SentAlert(period.kind, period.start, threshold, alert.budget_usd, alert.cost_usd)
-            for threshold in alert.thresholds
+            SentAlert(kind, period.start, threshold, alert.budget_usd, alert.cost_usd) for threshold in alert.thresholds
         ]
         self.end_if(Kill.AFTER_PUBLISH)
         return f"message-{len(self.sent)}"
@@ -288,16 +290,17 @@ class Tables:
 class _Stage:
     """What one run is about to record."""
 
-    def __init__(self, tables: Tables, run_id: str) -> None:
+    def __init__(self, tables: Tables, run_id: str, recorded_at: datetime) -> None:
         self._tables = tables
         self._run_id = run_id
+        self._recorded_at = recorded_at
         self._records: dict[type, list[Record]] = defaultdict(list)
 
     def add(self, record: Record) -> None:
         """Take one more record."""
         self._records[type(record)].append(record)
 
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:  # noqa: ARG002 (the port's)
+    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:  # noqa: ARG002 (the port's)
         """Put everything into the tables, and return what the periods cost then."""
         tables = self._tables
         tables.end_if(Kill.BEFORE_COMMIT)
@@ -323,7 +326,21 @@ class _Stage:
         for uncertain in self._of(UncertainPrice):
             tables.doubt(uncertain)
         tables.end_if(Kill.AFTER_COMMIT)
-        return [self._spend(period) for period in periods]
+        unsent = any(not sent and until <= self._recorded_at for _, _, until, sent in tables.alerts.values())
+        return [self._spend(period) for period in periods], unsent
+
+    def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """Reserve alerts that nobody has, and take over what was left; nothing is repeated in these worlds."""
+        known, until = self._tables.alerts, self._recorded_at + RESERVATION
+        for key, (alert, _, reserved_until, sent) in known.items():
+            if not sent and reserved_until <= self._recorded_at:
+                known[key] = alert, self._run_id, until, False
+        for alert in alerts:
+            for threshold in alert.thresholds:
+                key = alert.period, Notified(alert.kind, threshold, alert.budget_usd)
+                known.setdefault(key, (replace(alert, thresholds=(threshold,)), self._run_id, until, False))
+        self._tables.end_if(Kill.AFTER_RESERVE)
+        return [alert for alert, run_id, _, sent in known.values() if run_id == self._run_id and not sent]
 
     def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:  # noqa: ARG002 (the port's)
         """Record the run and its alerts."""
@@ -331,9 +348,10 @@ class _Stage:
         self._tables.closed.add(self._run_id)
         for run in self._of(HourRun):
             self._tables.runs.append(replace(run, gaps=[*run.gaps, *gaps]))
-        for alert in alerts.values():
-            period = alert.period
-            self._tables.notified |= {(period.kind, period.start, threshold) for threshold in alert.thresholds}
+        sent = set(alerts.values())
+        for key, (alert, run_id, _, was_sent) in self._tables.alerts.items():
+            if run_id == self._run_id:
+                self._tables.alerts[key] = alert, run_id, self._recorded_at, was_sent or alert in sent
 
     def _of[Kind: Record](self, kind: type[Kind]) -> Iterator[Kind]:
         return (record for record in self._records[kind] if isinstance(record, kind))
@@ -351,12 +369,12 @@ class _Stage:
         versions.sort(key=lambda version: version.last_seen)
 
     def _spend(self, period: Period) -> Spend:
-        rows = self._tables.costs.values()
-        cost = sum((row.cost or Decimal(0) for row in rows if period.start <= row.hour < period.end), Decimal(0))
-        notified = {
-            share for kind, start, share in self._tables.notified if (kind, start) == (period.kind, period.start)
-        }
-        return Spend(period, cost, frozenset(notified))
+        costs: dict[datetime, Decimal] = defaultdict(Decimal)
+        for row in self._tables.costs.values():
+            costs[row.hour] += row.cost or Decimal(0)
+        hours = [HourSpend(hour, cost) for hour, cost in costs.items()]
+        sent = [(key.kind, key.start, each) for (key, each), known in self._tables.alerts.items() if known[3]]
+        return spend_of(period, hours, sent)
 
 
 def _project_hour(run: HourRun, project_id: str) -> ProjectHour:

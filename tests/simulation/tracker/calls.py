@@ -17,6 +17,7 @@ class Kill(StrEnum):
 
     BEFORE_COMMIT = "before commit"
     AFTER_COMMIT = "after commit"
+    AFTER_RESERVE = "after reserve"
     AFTER_PUBLISH = "after publish"
     BEFORE_CLOSE = "before close"
 

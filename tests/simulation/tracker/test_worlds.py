@@ -87,7 +87,7 @@ def with_reads(records: Records) -> Records:
 
 
 def without_alert(records: Records) -> Records:
-    return replace(records, alerts=records.alerts[:-1])
+    return replace(records, alerts=[alert for alert in records.alerts if alert.kind != "month"])
 
 
 def with_alert_twice(records: Records) -> Records:

@@ -55,8 +55,8 @@ WORLDS: Mapping[str, NamedWorld] = {
     "metadata without key or value": _world(replace(SMALL, odd_metadata=True)),
     "runs late, doubled and out of order": _world(replace(SMALL, runs="irregular", relabels=True, hours=60)),
     "runs killed": _world(replace(SMALL, runs="interrupted", budgets="constant")),
-    "budget raised": _world(replace(SMALL, budgets="raised"), "alerts_are_sent"),
-    "budget lowered": _world(replace(SMALL, budgets="lowered"), "alerts_are_sent"),
+    "budget raised": _world(replace(SMALL, budgets="raised")),
+    "budget lowered": _world(replace(SMALL, budgets="lowered")),
     "no run for 62 hours": _world(replace(SMALL, runs="silent", hours=72)),
     "everything": _world(
         replace(
@@ -79,6 +79,5 @@ WORLDS: Mapping[str, NamedWorld] = {
             runs="irregular",
         ),
         "local_ssd_is_priced_by_the_month",
-        "alerts_are_sent",
     ),
 }

@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -33,11 +34,11 @@ from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, observation_from, 
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.logs import log_event
-from spotkeeper.periods import Period, rfc3339
+from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
-from spotkeeper.tracking.alerts import Alert, Spend
+from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.inventory import Comparison, Observation, Since
 from spotkeeper.tracking.ports import Record
@@ -69,6 +70,9 @@ _PARTS: Mapping[type, str] = {
 }
 """Statements that the transaction needs for some records only: each takes BigQuery about a second."""
 
+_OLDEST_ALERTS = timedelta(days=40)
+"""A month, and the week at most that runs catch up on: older periods have no alert that may still be sent."""
+
 _READING = SchemaField(
     "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
 )
@@ -91,9 +95,13 @@ _GAP = StructQueryParameterType(
 _ALERT = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="period"),
     ScalarQueryParameterType("TIMESTAMP", name="period_start"),
+    ScalarQueryParameterType("STRING", name="kind"),
     ScalarQueryParameterType("NUMERIC", name="threshold"),
-    ScalarQueryParameterType("NUMERIC", name="cost"),
     ScalarQueryParameterType("NUMERIC", name="budget"),
+    ScalarQueryParameterType("NUMERIC", name="cost"),
+    ScalarQueryParameterType("NUMERIC", name="unseen_share"),
+    ScalarQueryParameterType("TIMESTAMP", name="counts_from"),
+    ScalarQueryParameterType("BOOL", name="repeated"),
     ScalarQueryParameterType("STRING", name="message_id"),
 )
 _BUDGET = StructQueryParameterType(
@@ -184,8 +192,11 @@ class StagingTable:
         row = staged(record, self._run_id, rfc3339(self._recorded_at))
         self._lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> list[Spend]:
-        """Load the staging table, write it to the tables in one transaction, and return the spend of each period."""
+    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:
+        """Load the staging table, and write it to the tables in one transaction.
+
+        Return the spend of each period, and whether alerts that an earlier run reserved were not sent.
+        """
         self._lines.close()
         columns = [
             SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in RECORD_TABLES.items()
@@ -196,37 +207,52 @@ class StagingTable:
         parameters += [
             _time("periods_start", min(period.start for period in periods)),
             _time("periods_end", max(period.end for period in periods)),
+            self._alerts_since(),
         ]
         if self._uncertain_since is not None:
             parameters.append(_time("uncertain_since", self._uncertain_since))
         parts = [part for kind, part in _PARTS.items() if kind in self._kinds]
         with translate_errors("BigQuery"):
             [row] = self._jobs.transaction("commit", parameters, self._table, parts)
-        costs = [(each["hour"], each["cost"]) for each in row["costs"]]
-        notified = [(each["period"], each["period_start"], each["threshold"]) for each in row["notified"]]
-        return [
-            Spend(
-                period,
-                sum((cost for hour, cost in costs if period.start <= hour < period.end), Decimal(0)),
-                frozenset(share for kind, start, share in notified if (kind, start) == (period.kind, period.start)),
-            )
-            for period in periods
+            spent = [
+                HourSpend(
+                    each["hour"],
+                    each["cost"],
+                    each["uptime_hours"],
+                    each["unpriced_hours"],
+                    each["unresolved_hours"],
+                )
+                for each in row["hours"]
+            ]
+            notified = [
+                (
+                    each["period"],
+                    each["period_start"],
+                    Notified(AlertKind(each["kind"]), each["threshold"], each["budget"]),
+                )
+                for each in row["notified"]
+            ]
+            return [spend_of(period, spent, notified) for period in periods], row["unsent"]
+
+    def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """Reserve alerts in one transaction, and return those that this run is to send."""
+        parameters = [
+            *self._run_parameters(),
+            self._alerts_since(),
+            _time("reserved_until", self._recorded_at + RESERVATION),
+            ArrayQueryParameter("alerts", _ALERT, [each for alert in alerts for each in _thresholds(alert)]),
         ]
+        with translate_errors("BigQuery"):
+            rows = list(self._jobs.transaction("reserve", parameters, self._table))
+            return list(_reserved(rows, alerts))
 
     def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
         """Record the run, its alerts by message id, the gaps since the commit, and the budgets in force."""
         sent = [
-            StructQueryParameter(
-                None,
-                ScalarQueryParameter("period", "STRING", alert.period.kind),
-                _time("period_start", alert.period.start),
-                _amount("threshold", threshold),
-                _amount("cost", alert.cost_usd),
-                _amount("budget", alert.budget_usd),
-                ScalarQueryParameter("message_id", "STRING", message_id),
-            )
+            each
             for message_id, alert in alerts.items()
-            for threshold in alert.thresholds
+            if not alert.repeated
+            for each in _thresholds(alert, message_id)
         ]
         missed = [
             StructQueryParameter(
@@ -259,6 +285,9 @@ class StagingTable:
             _time("first_hour", min(self._hours)),
         ]
 
+    def _alerts_since(self) -> ScalarQueryParameter:
+        return _time("alerts_since", self._recorded_at - _OLDEST_ALERTS)
+
     def sweep(self) -> None:
         """Delete the staging table; when that fails it expires."""
         self._lines.close()
@@ -282,6 +311,38 @@ def _compare(known: Mapping[str, str], instance: Instance) -> Since:
     if earlier is None:
         return Since.NEW
     return Since.SAME if earlier == fingerprint(instance) else Since.CHANGED
+
+
+def _thresholds(alert: Alert, message_id: str | None = None) -> Iterator[StructQueryParameter]:
+    for threshold in alert.thresholds:
+        yield StructQueryParameter(
+            None,
+            ScalarQueryParameter("period", "STRING", alert.period.kind),
+            _time("period_start", alert.period.start),
+            ScalarQueryParameter("kind", "STRING", alert.kind),
+            _amount("threshold", threshold),
+            _amount("budget", alert.budget_usd),
+            _amount("cost", alert.cost_usd),
+            ScalarQueryParameter("unseen_share", "NUMERIC", alert.unseen_share),
+            ScalarQueryParameter("counts_from", "TIMESTAMP", alert.counts_from),
+            ScalarQueryParameter("repeated", "BOOL", alert.repeated),
+            ScalarQueryParameter("message_id", "STRING", message_id),
+        )
+
+
+def _reserved(rows: Sequence[Any], alerts: Sequence[Alert]) -> Iterator[Alert]:
+    """The alerts of the reserved thresholds: as they are due now, or as an earlier run reserved them."""
+    due = {(alert.period, alert.kind, alert.budget_usd, alert.repeated): alert for alert in alerts}
+    for _, group in groupby(rows, key=lambda row: (row["period_start"], row["period"], row["kind"], row["budget"])):
+        for repeated, thresholds in groupby(group, key=lambda row: bool(row["repeated"])):
+            found = list(thresholds)
+            row = found[-1]
+            period = budget_period(PeriodKind(row["period"]), row["period_start"])
+            kind = AlertKind(row["kind"])
+            alert = due.get((period, kind, row["budget"], repeated)) or Alert(
+                period, row["cost"], row["budget"], (), kind, repeated, row["unseen_share"], row["counts_from"]
+            )
+            yield replace(alert, thresholds=tuple(each["threshold"] for each in found))
 
 
 def _observations(rows: Iterator[Any]) -> Iterator[Observation]:

@@ -1,4 +1,5 @@
--- Record a run, hour by hour, the alerts it sent, and the budgets in force. Idempotent.
+-- Record a run, hour by hour, the alerts it sent, and the budgets in force. Idempotent. What the run reserved and did not
+-- send is free for the next one.
 BEGIN TRANSACTION;
 
 UPDATE tracker_lock
@@ -19,17 +20,20 @@ WHERE run.run_id IS NOT NULL
     WHERE recorded.run_id = @run_id AND recorded.hour >= @first_hour
   );
 
-INSERT INTO budget_alerts (period, period_start, threshold, cost, budget, message_id, sent_at, run_id)
-SELECT
-  alert.period, alert.period_start, alert.threshold, alert.cost, alert.budget, alert.message_id, @recorded_at, @run_id
+UPDATE budget_alerts AS recorded
+SET message_id = alert.message_id, sent_at = @recorded_at
 FROM UNNEST(@alerts) AS alert
-WHERE NOT EXISTS (
-  SELECT 1
-  FROM budget_alerts AS recorded
-  WHERE recorded.period = alert.period
-    AND recorded.period_start = alert.period_start
-    AND recorded.threshold = alert.threshold
-);
+WHERE recorded.period = alert.period
+  AND recorded.period_start = alert.period_start
+  AND recorded.kind = alert.kind
+  AND recorded.threshold = alert.threshold
+  AND recorded.budget = alert.budget
+  AND recorded.run_id = @run_id
+  AND recorded.message_id IS NULL;
+
+UPDATE budget_alerts
+SET reserved_until = @recorded_at
+WHERE run_id = @run_id AND message_id IS NULL;
 
 DELETE FROM budgets
 WHERE TRUE;

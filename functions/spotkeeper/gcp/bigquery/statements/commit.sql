@@ -1,5 +1,5 @@
--- Write one run's costs and observations to their tables in one transaction, and return the cost of each hour of the
--- periods after it. Idempotent. Statements that only some runs need are in files of their own: commit_….sql.
+-- Write one run's costs and observations to their tables in one transaction, and return the hours of the periods after
+-- it and what was notified in them. Idempotent. Statements that only some runs need are in files of their own: commit_….sql.
 --
 -- The records of the staging table have the columns of their tables in the same order, so that every INSERT takes all of
 -- them: the tables' definitions, sql/tables/*.json, are the one list of columns.
@@ -179,18 +179,45 @@ WHERE observation.instance_id IS NOT NULL
 
 COMMIT TRANSACTION;
 
+WITH costs AS (
+  SELECT
+    TIMESTAMP_TRUNC(usage_start_time, HOUR) AS hour,
+    COALESCE(SUM(cost), 0) AS cost,
+    SUM(uptime_hours) AS uptime_hours,
+    SUM(IF(cost IS NULL, uptime_hours, 0)) AS unpriced_hours
+  FROM spot_vm_costs
+  WHERE usage_start_time >= @periods_start AND usage_start_time < @periods_end
+  GROUP BY hour
+),
+
+recorded_hours AS (
+  SELECT hour, SUM(unresolved_hours) AS unresolved_hours
+  FROM project_hours
+  WHERE hour >= @periods_start AND hour < @periods_end
+  GROUP BY hour
+)
+
 SELECT
   ARRAY(
-    SELECT AS STRUCT hour, COALESCE(SUM(cost), 0) AS cost
-    FROM (
-      SELECT TIMESTAMP_TRUNC(usage_start_time, HOUR) AS hour, cost
-      FROM spot_vm_costs
-      WHERE usage_start_time >= @periods_start AND usage_start_time < @periods_end
-    )
-    GROUP BY hour
-  ) AS costs,
+    SELECT AS STRUCT
+      COALESCE(recorded.hour, costs.hour) AS hour,
+      COALESCE(costs.cost, 0) AS cost,
+      COALESCE(costs.uptime_hours, 0) AS uptime_hours,
+      COALESCE(costs.unpriced_hours, 0) AS unpriced_hours,
+      COALESCE(recorded.unresolved_hours, 0) AS unresolved_hours
+    FROM recorded_hours AS recorded
+    FULL OUTER JOIN costs
+      ON costs.hour = recorded.hour
+  ) AS hours,
   ARRAY(
-    SELECT AS STRUCT period, period_start, threshold
+    SELECT AS STRUCT period, period_start, kind, threshold, budget
     FROM budget_alerts
-    WHERE period_start >= @periods_start AND period_start < @periods_end
-  ) AS notified;
+    WHERE period_start >= @periods_start AND period_start < @periods_end AND message_id IS NOT NULL
+  ) AS notified,
+  EXISTS (
+    SELECT 1
+    FROM budget_alerts AS unsent
+    WHERE unsent.period_start >= @alerts_since
+      AND unsent.message_id IS NULL
+      AND unsent.reserved_until <= @recorded_at
+  ) AS unsent;

@@ -15,7 +15,7 @@ WITH runs AS (
     EXISTS (
       SELECT 1
       FROM UNNEST(recorded.gaps) AS gap
-      WHERE gap.source IN ('alerts', 'metrics')
+      WHERE gap.source = 'alerts'
     ) AS failed
   FROM tracker_runs AS recorded
   WHERE recorded.hour >= @since

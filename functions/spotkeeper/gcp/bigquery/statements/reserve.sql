@@ -1,0 +1,63 @@
+-- Reserve alerts for this run, so that two runs send each once, and return those that it is to send. Idempotent.
+-- Grain: one threshold of one budget in one period.
+BEGIN TRANSACTION;
+
+UPDATE tracker_lock
+SET run_id = @run_id, locked_at = @recorded_at
+WHERE TRUE;
+
+-- Another run reserved them and was killed, or could not send them.
+UPDATE budget_alerts
+SET run_id = @run_id, reserved_until = @reserved_until
+WHERE message_id IS NULL AND reserved_until <= @recorded_at AND period_start >= @alerts_since;
+
+INSERT INTO budget_alerts (
+  period, period_start, kind, threshold, cost, budget, unseen_share, counts_from, reserved_until, message_id, sent_at,
+  repeated_at, repeated_by, run_id
+)
+SELECT
+  alert.period, alert.period_start, alert.kind, alert.threshold, alert.cost, alert.budget, alert.unseen_share,
+  alert.counts_from, @reserved_until, NULL, NULL, NULL, NULL, @run_id
+FROM UNNEST(@alerts) AS alert
+WHERE NOT alert.repeated
+  AND NOT EXISTS (
+    SELECT 1
+    FROM budget_alerts AS recorded
+    WHERE recorded.period = alert.period
+      AND recorded.period_start = alert.period_start
+      AND recorded.kind = alert.kind
+      AND recorded.threshold = alert.threshold
+      AND recorded.budget = alert.budget
+  );
+
+UPDATE budget_alerts AS recorded
+SET repeated_at = @recorded_at, repeated_by = @run_id
+FROM UNNEST(@alerts) AS alert
+WHERE alert.repeated
+  AND recorded.period = alert.period
+  AND recorded.period_start = alert.period_start
+  AND recorded.kind = alert.kind
+  AND recorded.threshold = alert.threshold
+  AND recorded.budget = alert.budget
+  AND recorded.message_id IS NOT NULL
+  AND TIMESTAMP_TRUNC(COALESCE(recorded.repeated_at, recorded.sent_at), HOUR) < TIMESTAMP_TRUNC(@recorded_at, HOUR);
+
+COMMIT TRANSACTION;
+
+SELECT
+  mine.period,
+  mine.period_start,
+  mine.kind,
+  mine.threshold,
+  mine.cost,
+  mine.budget,
+  mine.unseen_share,
+  mine.counts_from,
+  mine.message_id IS NOT NULL AS repeated
+FROM budget_alerts AS mine
+WHERE mine.period_start >= @alerts_since
+  AND (
+    (mine.message_id IS NULL AND mine.run_id = @run_id)
+    OR (mine.repeated_by = @run_id AND mine.repeated_at = @recorded_at)
+  )
+ORDER BY mine.period_start, mine.period, mine.kind, mine.budget, repeated, mine.threshold;
