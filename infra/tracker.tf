@@ -1,7 +1,8 @@
 # track_spot_costs: called every hour, records what Spot VMs cost.
 
 locals {
-  # Where its alerts may stop VMs, the tracker has to send one at each step of the policy, or the step is never reached.
+  # Where its alerts may stop VMs, the tracker has to send one at each step of the policy, or the step is never reached,
+  # and again every hour: what the enforcer defers to the next alert would never be stopped without one.
   tracker_rules = [
     for key, rule in var.enforcement_policy.budgets : rule if key == var.budget_id && try(coalesce(
       lookup(coalesce(rule.sources, {}), "tracker", null), lookup(coalesce(var.enforcement_policy.sources, {}), "tracker", null),
@@ -14,24 +15,27 @@ locals {
   ])
 
   tracker_settings = {
-    ALERT_THRESHOLDS      = join(",", distinct(concat(var.alert_thresholds, local.tracker_stop_thresholds)))
-    ASSET_HISTORY         = tostring(var.asset_history)
-    AUDIT_LOG_HISTORY     = tostring(var.audit_log_history)
-    BILLING_ACCOUNT_ID    = var.billing_account_id
-    BUDGET_DISPLAY_NAME   = var.budget_display_name
-    BUDGET_ID             = var.budget_id
-    BUDGET_TOPIC          = google_pubsub_topic.budget.id
-    CATCH_UP_HOURS        = tostring(var.catch_up_hours)
-    CUSTOM_METRICS        = tostring(var.custom_metrics)
-    DAILY_BUDGET_USD      = try(tostring(var.daily_budget_usd), null)
-    DATASET               = var.dataset
-    DATASET_LOCATION      = google_bigquery_dataset.costs.location
-    HOURLY_BUDGET_USD     = try(tostring(var.hourly_budget_usd), null)
-    MONTHLY_BUDGET_USD    = try(tostring(var.monthly_budget_usd), null)
-    PRICE_REFRESH_HOURS   = tostring(var.price_refresh_hours)
-    PROJECTS              = join(",", sort(local.projects))
-    PROJECT_ID            = var.project_id
-    RETRY_TIMEOUT_SECONDS = tostring(var.retry_timeout_seconds)
+    ALERT_THRESHOLDS              = join(",", var.alert_thresholds)
+    ASSET_HISTORY                 = tostring(var.asset_history)
+    AUDIT_LOG_HISTORY             = tostring(var.audit_log_history)
+    BILLING_ACCOUNT_ID            = var.billing_account_id
+    BUDGET_DISPLAY_NAME           = var.budget_display_name
+    BUDGET_ID                     = var.budget_id
+    BUDGET_TOPIC                  = google_pubsub_topic.budget.id
+    CATCH_UP_HOURS                = tostring(var.catch_up_hours)
+    CUSTOM_METRICS                = tostring(var.custom_metrics)
+    DAILY_BUDGET_HOUR_SHARE       = try(tostring(var.daily_budget_hour_share), null)
+    DAILY_BUDGET_PROJECTION_SHARE = try(tostring(var.daily_budget_projection_share), null)
+    DAILY_BUDGET_USD              = try(tostring(var.daily_budget_usd), null)
+    DATASET                       = var.dataset
+    DATASET_LOCATION              = google_bigquery_dataset.costs.location
+    HOURLY_BUDGET_USD             = try(tostring(var.hourly_budget_usd), null)
+    MONTHLY_BUDGET_USD            = try(tostring(var.monthly_budget_usd), null)
+    PRICE_REFRESH_HOURS           = tostring(var.price_refresh_hours)
+    PROJECTS                      = join(",", sort(local.projects))
+    PROJECT_ID                    = var.project_id
+    RETRY_TIMEOUT_SECONDS         = tostring(var.retry_timeout_seconds)
+    STOP_THRESHOLDS               = length(local.tracker_stop_thresholds) > 0 ? join(",", distinct(local.tracker_stop_thresholds)) : null
   }
 
   # Unset values are left out: the function has its own defaults.

@@ -146,6 +146,28 @@ variable "custom_metrics" {
   default     = true
 }
 
+variable "daily_budget_hour_share" {
+  description = "The share of daily_budget_usd that one hour may cost before it is alerted on; null for a 24th."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = try(var.daily_budget_hour_share > 0 && var.daily_budget_hour_share <= 10, true)
+    error_message = "Set daily_budget_hour_share to a share of the day's budget, above 0 and at most 10: for 10 % write 0.1."
+  }
+}
+
+variable "daily_budget_projection_share" {
+  description = "The share of daily_budget_usd that a day may be projected to cost before it is alerted on; null for all of it."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = try(var.daily_budget_projection_share > 0 && var.daily_budget_projection_share <= 10, true)
+    error_message = "Set daily_budget_projection_share to a share of the day's budget, above 0 and at most 10: for 120 % write 1.2."
+  }
+}
+
 variable "daily_budget_usd" {
   description = "What all tracked Spot VMs may cost on a day of Cloud Billing (Los Angeles); null for no limit."
   type        = number

@@ -331,7 +331,8 @@ run "everything_at_once" {
 
   assert {
     condition = alltrue([
-      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["ALERT_THRESHOLDS"] == "0.5,0.8,1,1.2",
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["ALERT_THRESHOLDS"] == "0.5,0.8,1",
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["STOP_THRESHOLDS"] == "1,1.2",
       google_cloudfunctions2_function.tracker.service_config[0].environment_variables["HOURLY_BUDGET_USD"] == "2.5",
       google_cloudfunctions2_function.tracker.service_config[0].environment_variables["DAILY_BUDGET_USD"] == "60",
       google_cloudfunctions2_function.tracker.service_config[0].environment_variables["MONTHLY_BUDGET_USD"] == "1500",

@@ -109,6 +109,8 @@ REFUSED_FIRST: Mapping[str, Sequence[object]] = {
         {"compute": {**BUDGET, "projects": []}},
     ],
     "budget_id": ["My budget", "Spotkeeper"],
+    "daily_budget_hour_share": [0, 11],
+    "daily_budget_projection_share": [0, 11],
     "daily_budget_usd": [0],
     "hourly_budget_usd": [-1],
     "monthly_budget_usd": [0],

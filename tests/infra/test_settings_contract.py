@@ -43,7 +43,10 @@ LOCAL_ONLY = {
 }
 """Settings that a deployment must not have, and what they are for."""
 
-MADE_HERE = {"BUDGET_TOPIC": "Terraform makes the topic"}
+MADE_HERE = {
+    "BUDGET_TOPIC": "Terraform makes the topic",
+    "STOP_THRESHOLDS": "Terraform takes the steps of the policy",
+}
 """Settings that are no variable, and why."""
 
 

@@ -98,9 +98,9 @@ def test_a_step_that_no_message_of_the_tracker_reaches_is_a_problem() -> None:
     amount = {**TOPIC, "MONTHLY_BUDGET_USD": "10"}
 
     assert problems(TRACKER_STOPS | steps, variables=amount) == [
-        "The tracker sends no message at 1.2: add the step to ALERT_THRESHOLDS."
+        "The tracker repeats no message at 1, 1.2: add the step to STOP_THRESHOLDS."
     ]
-    assert problems(TRACKER_STOPS | steps, variables={**amount, "ALERT_THRESHOLDS": "1,1.2"}) == []
+    assert problems(TRACKER_STOPS | steps, variables={**amount, "STOP_THRESHOLDS": "1,1.2"}) == []
     assert problems(steps, variables=amount) == []
 
 

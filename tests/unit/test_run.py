@@ -915,7 +915,7 @@ def test_two_runs_at_once_send_one_alert() -> None:
     assert len(found.published) == 1
 
 
-def test_the_sign_of_life_comes_after_the_run_is_closed() -> None:
+def test_the_heartbeat_comes_after_the_run_is_closed() -> None:
     found = one_vm(month="1")
     calls: list[str] = []
     found.on_call = lambda name, when: calls.append(name) if when == "before" else None

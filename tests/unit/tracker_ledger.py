@@ -71,7 +71,7 @@ class FakeLedger:
 
     tables: Tables = field(default_factory=Tables)
     failing: set[str] = field(default_factory=set)
-    watched: Callable[[str], AbstractContextManager[None]] = nullcontext
+    watched: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
     """What surrounds a commit, a reservation and a close, by their names."""
 
     def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:

@@ -62,9 +62,9 @@ def _of_rule(rule: BudgetRule, tracker: TrackerSettings | None, now: datetime) -
         if rule.responses[Source.BILLING] is not Response.STOP:
             yield "Only the tracker may stop, and it never speaks of this budget: set BUDGET_ID and an amount."
         return
-    if unheard := [step.threshold for step in rule.steps if step.threshold not in own.thresholds]:
+    if unheard := [step.threshold for step in rule.steps if step.threshold not in own.stop_thresholds]:
         thresholds = ", ".join(map(str, unheard))
-        yield f"The tracker sends no message at {thresholds}: add the step to ALERT_THRESHOLDS."
+        yield f"The tracker repeats no message at {thresholds}: add the step to STOP_THRESHOLDS."
 
 
 def _of_budget(rule: BudgetRule, budget: Budget, numbers: Mapping[str, Found[str]]) -> Iterator[str]:

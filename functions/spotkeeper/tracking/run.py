@@ -357,7 +357,7 @@ class _Run:
         return sent, []
 
     def _write_metrics(self, present: Sequence[Spend]) -> None:
-        """Write the metrics: a sign of life that only a recorded run gives. They are no part of the record."""
+        """Write the metrics, the heartbeat of a recorded run; they are no part of the record."""
         try:
             self.ports.alerts.write_metrics(present, self.hours.all(), self.now)
         except UnavailableError as error:
