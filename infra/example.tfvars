@@ -51,12 +51,14 @@ expect_budget_notifications = true
 budget_publisher            = "serviceAccount:billing-budget-alert@system.gserviceaccount.com"
 
 # The tracker's own budgets, which are an hour old instead of a day.
-hourly_budget_usd   = 5
-daily_budget_usd    = 60
-monthly_budget_usd  = 1500
-alert_thresholds    = [0.5, 0.8, 1.0]
-budget_id           = "spotkeeper"
-budget_display_name = "spotkeeper"
+hourly_budget_usd             = 5
+daily_budget_usd              = 60
+daily_budget_hour_share       = 0.1
+daily_budget_projection_share = 1.2
+monthly_budget_usd            = 1500
+alert_thresholds              = [0.5, 0.8, 1.0]
+budget_id                     = "spotkeeper"
+budget_display_name           = "spotkeeper"
 
 # Recipients of alerts, and readers of the dataset.
 notification_emails    = ["oncall@example.com"]

@@ -74,6 +74,8 @@ def test_the_example_repeats_the_defaults_of_what_an_operator_rarely_changes() -
         "analysts",
         "billing_account_id",
         "billing_budgets",
+        "daily_budget_hour_share",
+        "daily_budget_projection_share",
         "daily_budget_usd",
         "dataset_location",
         "hourly_budget_usd",
