@@ -324,6 +324,23 @@ def test_nothing_is_started_that_another_budget_or_period_keeps_stopped() -> Non
     assert cloud.started_names() == ["b", "c", "a"]
 
 
+def test_a_budget_that_may_only_warn_or_that_the_policy_no_longer_names_keeps_nothing_stopped() -> None:
+    cloud = july_is_over()
+    warns = {Source.BILLING: Response.WARN, Source.TRACKER: Response.STOP}
+    used = policy(rule(steps=ALL), rule(budget_id="wide", steps=ALL, responses=warns), restart=True)
+    named = policy(rule(steps=ALL), rule(budget_id="gone", steps=ALL), restart=True)
+    over = notification("120", message_id="wide", budget_id="wide", published=AUGUST, start=JULY.end)
+    cloud.deliver(over, used)
+    cloud.deliver(
+        replace(over, budget_id="gone", message=replace(over.message, message_id="gone")),
+        replace(named, snooze_until=AUGUST + MINUTE),
+    )
+
+    cloud.deliver(news(), used)
+
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
 def test_a_message_that_contradicts_the_tracker_s_rows_frees_nothing_that_another_budget_keeps_stopped() -> None:
     cloud = july_is_over()
     used = policy(rule(steps=ALL), rule(budget_id="wide", steps=ALL), restart=True)
@@ -344,7 +361,7 @@ def test_a_message_that_contradicts_the_tracker_s_rows_frees_nothing_that_anothe
     [
         (replace(USED, snooze_until=AUGUST + MINUTE), news()),
         (USED, replace(news(), interval_start=JULY.start)),
-        (USED, tracker_alert(PeriodKind.MONTH, budget_period(PeriodKind.MONTH, AUGUST), "1", published_at=AUGUST)),
+        (USED, replace(news(), source=Source.TRACKER, period=PeriodKind.MONTH)),
     ],
     ids=["snoozed", "of an earlier period", "from a source that may only warn"],
 )
