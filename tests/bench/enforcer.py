@@ -84,9 +84,10 @@ def _cpu_seconds(vms: Sequence[SpotVm]) -> float:
 
 def _plan(vms: Sequence[SpotVm]) -> Plan:
     rule = BudgetRule("bench", (PROJECT,), caps=Caps(per_alert=STOPS, per_day=STOPS))
+    policy = Policy({"bench": rule}, max_stops_per_day_total=STOPS)
     period = budget_period(PeriodKind.MONTH, NOW)
     verdict = Verdict(VerdictName.OVER_BUDGET, "", rule, period, frozenset(Priority))
-    return plan(verdict, Situation(Decimal(2), Decimal(1), period, NOW), vms, Policy({"bench": rule}), StopCounts())
+    return plan(verdict, Situation(Decimal(2), Decimal(1), period, NOW), vms, policy, StopCounts())
 
 
 def _control(address: str, path: str, body: object) -> None:
