@@ -44,6 +44,7 @@ PERMISSIONS: Mapping[Call, frozenset[str]] = {
     # The job is the caller's own: https://cloud.google.com/bigquery/docs/access-control#bigquery.jobs.create
     ("bigquery.Client", "get_job"): frozenset({"bigquery.jobs.create"}),
     ("bigquery.Client", "get_table"): frozenset({"bigquery.tables.get"}),
+    ("bigquery.Client", "get_dataset"): frozenset({"bigquery.datasets.get"}),
     # https://cloud.google.com/bigquery/docs/batch-loading-data#required_permissions
     ("bigquery.Client", "load_table_from_file"): frozenset(
         {

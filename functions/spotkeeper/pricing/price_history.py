@@ -72,6 +72,7 @@ class PriceHistory:
         self._refresh_failed = refresh_failed
         self._changes = sorted({time for dated in self._rates for time in (dated.valid_from, dated.valid_to) if time})
         self._books: dict[int, _HourBook] = {}
+        self._prices: dict[tuple[Shape, str, datetime], InstancePrice] = {}
         self._differences: dict[tuple[datetime, datetime], frozenset[_Component]] = {}
 
     @property
@@ -98,6 +99,13 @@ class PriceHistory:
         hour. `fallback`: the hour is before the first known rate, which is then used. `stale`: reading the catalog
         failed when it was due, so a newer rate may exist. `unknown`: a component has no rate, so there is no price.
         """
+        place = shape, region, hour
+        known = self._prices.get(place)
+        if known is None:
+            known = self._prices[place] = self._price(shape, region, hour)
+        return known
+
+    def _price(self, shape: Shape, region: str, hour: datetime) -> InstancePrice:
         hour_book = self._book(hour)
         spot = hour_book.book.price(shape, region, Market.SPOT)
         ondemand = hour_book.book.price(shape, region, Market.ON_DEMAND)

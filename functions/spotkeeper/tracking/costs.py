@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
 
 from spotkeeper.instances import Instance
 from spotkeeper.pricing.price_book import InstancePrice
@@ -10,6 +11,7 @@ from spotkeeper.pricing.price_book import InstancePrice
 _NUMERIC = Decimal("1e-9")
 _EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
 _SECONDS_PER_HOUR = Decimal(3600)
+_ONE = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +53,25 @@ def cost_row(usage: Usage, price: InstancePrice) -> CostRow:
     Prices, hours and costs are each rounded once, half up, to nine decimals; a cost is computed from the unrounded
     hours and the rounded price, which is the price that the row shows.
     """
-    billed = Decimal(repr(usage.billed_seconds))
     spot, ondemand = _rounded(price.spot), _rounded(price.ondemand)
-    billed_hours = _per_hour(billed)
+    if spot is not price.spot or ondemand is not price.ondemand:
+        price = InstancePrice(spot, ondemand, price.status, price.as_of, price.reason)
     return CostRow(
         start=usage.start,
         end=usage.end,
         instance=usage.instance,
-        uptime_hours=billed_hours if usage.seconds == usage.billed_seconds else _per_hour(Decimal(repr(usage.seconds))),
-        billed_hours=billed_hours,
-        price=InstancePrice(spot, ondemand, price.status, price.as_of, price.reason),
-        cost=_cost(billed, spot),
-        ondemand_cost=_cost(billed, ondemand),
+        uptime_hours=_charge(usage.seconds, _ONE),
+        billed_hours=_charge(usage.billed_seconds, _ONE),
+        price=price,
+        cost=None if spot is None else _charge(usage.billed_seconds, spot),
+        ondemand_cost=None if ondemand is None else _charge(usage.billed_seconds, ondemand),
     )
 
 
-def _cost(seconds: Decimal, price: Decimal | None) -> Decimal | None:
-    return None if price is None else _per_hour(_EXACT.multiply(seconds, price))
+@lru_cache(maxsize=16384)
+def _charge(seconds: float, price: Decimal) -> Decimal:
+    """Return what so many seconds cost at a price an hour; most instances of a fleet share both."""
+    return _per_hour(_EXACT.multiply(Decimal(repr(seconds)), price))
 
 
 def _per_hour(amount: Decimal) -> Decimal:
@@ -76,4 +80,7 @@ def _per_hour(amount: Decimal) -> Decimal:
 
 
 def _rounded(amount: Decimal | None) -> Decimal | None:
-    return None if amount is None else amount.quantize(_NUMERIC, context=_EXACT)
+    """Return an amount with nine decimals: the same object when it has them already."""
+    if amount is None or amount.same_quantum(_NUMERIC):
+        return amount
+    return amount.quantize(_NUMERIC, context=_EXACT)

@@ -5,11 +5,13 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.families import ShapeComponent
+from spotkeeper.pricing.price_book import InstancePrice
 from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
@@ -26,17 +28,18 @@ UNRESOLVED_SHOWN = 100
 _SECONDS_PER_HOUR = Decimal(3600)
 
 
-def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
-    """Return a record as a row of the staging table, which has one column for each kind."""
+def staged(record: Record, run_id: str, recorded_at: str) -> str:
+    """Return a record as a row of the staging table in JSON; the table has one column for each kind."""
+    match record:
+        case CostRow():
+            return _cost(record, run_id, recorded_at)
+        case Observation():
+            return _observation(record)
     by_run = {"run_id": run_id}
     at_run = {"run_id": run_id, "recorded_at": recorded_at}
     column: str
     row: dict[str, object]
     match record:
-        case CostRow():
-            column, row = "cost", _cost(record) | at_run
-        case Observation():
-            column, row = "observation", _observation(record)
         case DatedRate():
             column, row = "price", _price(record) | by_run
         case ShapeComponent():
@@ -51,7 +54,7 @@ def staged(record: Record, run_id: str, recorded_at: str) -> dict[str, object]:
             column, row = "project_hour", _project_hour(record) | at_run
         case HourRun():
             column, row = "run", _run(record)
-    return {column: row}
+    return json.dumps({column: row})
 
 
 def _marker(record: HourReading | UncertainPrice) -> tuple[str, dict[str, object]]:
@@ -86,55 +89,73 @@ def observation_from(row: Mapping[str, Any]) -> Observation:
 @lru_cache(maxsize=1)
 def fingerprint(instance: Instance) -> str:
     """Return what is equal for equal instances only; the latest is kept, for an instance is compared, then staged."""
-    written = json.dumps(_instance(instance), sort_keys=True)
-    return hashlib.blake2b(written.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(_instance(instance).encode(), digest_size=16).hexdigest()
 
 
-def _cost(row: CostRow) -> dict[str, object]:
-    return {
-        "usage_start_time": rfc3339(row.start),
-        "usage_end_time": rfc3339(row.end),
-        **_instance(row.instance),
-        "uptime_hours": _plain(row.uptime_hours),
-        "spot_price": _plain(row.price.spot),
-        "ondemand_price": _plain(row.price.ondemand),
-        "cost": _plain(row.cost),
-        "ondemand_cost": _plain(row.ondemand_cost),
-        "currency": "USD",
-        "price_status": row.price.status,
-        "price_reason": row.price.reason or None,
-        "price_as_of": rfc3339(row.price.as_of) if row.price.as_of else None,
-        "billed_hours": _plain(row.billed_hours),
-    }
+def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
+    return (
+        f'{{"cost": {{"usage_start_time": "{rfc3339(row.start)}", "usage_end_time": "{rfc3339(row.end)}", '
+        f'"uptime_hours": "{row.uptime_hours:f}", "billed_hours": "{row.billed_hours:f}", '
+        f'"cost": {_text(_plain(row.cost))}, "ondemand_cost": {_text(_plain(row.ondemand_cost))}, "currency": "USD", '
+        f'{_instance_price(row.price)}, "run_id": {_text(run_id)}, "recorded_at": "{recorded_at}", '
+        f"{_instance(row.instance)[1:]}}}"
+    )
 
 
-def _observation(observation: Observation) -> dict[str, object]:
-    return {
-        **_instance(observation.instance),
-        "first_seen": rfc3339(observation.first_seen),
-        "last_seen": rfc3339(observation.last_seen),
-        "fingerprint": fingerprint(observation.instance),
-        "started_at": rfc3339(observation.started) if observation.started else None,
-        "created_at": rfc3339(observation.created) if observation.created else None,
-    }
+@lru_cache(maxsize=4096)
+def _instance_price(price: InstancePrice) -> str:
+    return (
+        f'"spot_price": {_text(_plain(price.spot))}, "ondemand_price": {_text(_plain(price.ondemand))}, '
+        f'"price_status": "{price.status}", "price_reason": {_text(price.reason or None)}, '
+        f'"price_as_of": {_text(rfc3339(price.as_of) if price.as_of else None)}'
+    )
 
 
-def _instance(instance: Instance) -> dict[str, object]:
-    shape = instance.shape
-    return {
-        **instance.key._asdict(),
-        "region": instance.region,
-        "instance_name": instance.name,
-        "machine_type": shape.machine_type,
-        "provisioning_model": instance.provisioning_model,
-        "vcpus": _plain(shape.vcpus),
-        "memory_gib": _plain(shape.memory_gib),
-        "gpu_type": shape.gpu_type,
-        "gpu_count": shape.gpu_count,
-        "local_ssd_gib": shape.local_ssd_gib,
-        "labels": [{"key": key, "value": value} for key, value in instance.labels],
-        "managed_by": instance.managed_by,
-    }
+def _observation(observation: Observation) -> str:
+    started, created = observation.started, observation.created
+    return (
+        f'{{"observation": {{"first_seen": "{rfc3339(observation.first_seen)}", '
+        f'"last_seen": "{rfc3339(observation.last_seen)}", "fingerprint": "{fingerprint(observation.instance)}", '
+        f'"started_at": {_text(rfc3339(started) if started else None)}, '
+        f'"created_at": {_text(rfc3339(created) if created else None)}, {_instance(observation.instance)[1:]}}}'
+    )
+
+
+@lru_cache(maxsize=4)
+def _instance(instance: Instance) -> str:
+    """Return an instance as JSON with its names in order, whose digest is its fingerprint.
+
+    Most of what a run stages is this text, three times for each instance: its parts are shared, and the latest are
+    kept. Shapes and labels are few.
+    """
+    project_id, zone, instance_id = instance.key
+    gpus, ssd_and_type, memory, vcpus = _shape(instance.shape)
+    return (
+        f'{{{gpus}, "instance_id": {_text(instance_id)}, "instance_name": {_text(instance.name)}, '
+        f'"labels": {_labels(instance.labels)}, {ssd_and_type}, "managed_by": {_text(instance.managed_by)}, {memory}, '
+        f'"project_id": {_text(project_id)}, "provisioning_model": "{instance.provisioning_model}", '
+        f'"region": {_text(instance.region)}, {vcpus}, "zone": {_text(zone)}}}'
+    )
+
+
+@lru_cache(maxsize=4096)
+def _shape(shape: Shape) -> tuple[str, str, str, str]:
+    return (
+        f'"gpu_count": {shape.gpu_count}, "gpu_type": {_text(shape.gpu_type)}',
+        f'"local_ssd_gib": {shape.local_ssd_gib}, "machine_type": {_text(shape.machine_type)}',
+        f'"memory_gib": {_text(_plain(shape.memory_gib))}',
+        f'"vcpus": {_text(_plain(shape.vcpus))}',
+    )
+
+
+@lru_cache(maxsize=4096)
+def _labels(labels: tuple[tuple[str, str], ...]) -> str:
+    return json.dumps([{"key": key, "value": value} for key, value in labels])
+
+
+def _text(value: str | None) -> str:
+    """Return a string as JSON has it."""
+    return "null" if value is None else encode_basestring_ascii(value)
 
 
 def _price(dated: DatedRate) -> dict[str, object]:

@@ -6,7 +6,6 @@ records itself in another.
 """
 
 import gzip
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,6 +47,8 @@ from spotkeeper.tracking.settings import Budgets
 
 STAGING_LIFE = timedelta(days=1)
 """BigQuery deletes the staging table of a killed run after this time."""
+
+_LINES_PER_WRITE = 200
 
 RECORD_TABLES = {
     "cost": "spot_vm_costs",
@@ -181,6 +182,7 @@ class StagingTable:
         self._file = file
         self._lines = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1)
         self._hours: Sequence[datetime] = ()
+        self._unwritten: list[str] = []
         self._kinds = set[type]()
         self._uncertain_since: datetime | None = None
 
@@ -189,14 +191,21 @@ class StagingTable:
         self._kinds.add(type(record))
         if isinstance(record, UncertainPrice):
             self._uncertain_since = min(record.start, self._uncertain_since or record.start)
-        row = staged(record, self._run_id, rfc3339(self._recorded_at))
-        self._lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        self._unwritten.append(staged(record, self._run_id, rfc3339(self._recorded_at)))
+        if len(self._unwritten) >= _LINES_PER_WRITE:
+            self._write()
+
+    def _write(self) -> None:
+        """Compress the rows that are not yet, many at once: each call of the compressor has its price."""
+        self._lines.write("".join(f"{line}\n" for line in self._unwritten).encode())
+        self._unwritten.clear()
 
     def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:
         """Load the staging table, and write it to the tables in one transaction.
 
         Return the spend of each period, and whether alerts that an earlier run reserved were not sent.
         """
+        self._write()
         self._lines.close()
         columns = [
             SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in RECORD_TABLES.items()

@@ -1,0 +1,92 @@
+"""The rows that a run stages by the hundred thousand are written as text; they say what an encoder of JSON would."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, staged
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
+from spotkeeper.tracking.costs import Usage, cost_row
+from spotkeeper.tracking.inventory import Observation
+
+NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
+KEY = InstanceKey("data-platform", "europe-west4-a", "4611686018427387904")
+PLAIN = Instance(KEY, "worker-1", ProvisioningModel.SPOT, Shape("n2-standard-4", Decimal(4), Decimal("16.0")))
+ODD = Instance(
+    KEY,
+    'a "name" \\ of ünï \u2028 \U0001f680',
+    ProvisioningModel.STANDARD,
+    Shape("odd-\t1", None, None, "nvidia-l4", 2, 375),
+    (("priorität", ""), ("team", 'x"y')),
+    "projects/1/zones/z/instanceGroupManagers/g",
+)
+
+
+def plain(instance: Instance) -> dict[str, object]:
+    shape = asdict(instance.shape)
+    return {
+        **instance.key._asdict(),
+        "region": instance.region,
+        "instance_name": instance.name,
+        "provisioning_model": instance.provisioning_model.value,
+        "labels": [{"key": key, "value": value} for key, value in instance.labels],
+        "managed_by": instance.managed_by,
+        **{name: str(value) if isinstance(value, Decimal) else value for name, value in shape.items()},
+    }
+
+
+@pytest.mark.parametrize("instance", [PLAIN, ODD])
+def test_an_observation_and_its_fingerprint_are_those_of_an_encoder(instance: Instance) -> None:
+    row = json.loads(staged(Observation(instance, NOON, NOON, None, NOON), "run", "now"))
+
+    digest = hashlib.blake2b(json.dumps(plain(instance), sort_keys=True).encode(), digest_size=16).hexdigest()
+    assert fingerprint(instance) == digest
+    assert row == {
+        "observation": {
+            **plain(instance),
+            "first_seen": "2026-07-21T12:00:00Z",
+            "last_seen": "2026-07-21T12:00:00Z",
+            "started_at": None,
+            "created_at": "2026-07-21T12:00:00Z",
+            "fingerprint": digest,
+        }
+    }
+
+
+@pytest.mark.parametrize("instance", [PLAIN, ODD])
+@pytest.mark.parametrize(
+    ("price", "spot", "cost"),
+    [
+        (InstancePrice(Decimal("0.0472"), Decimal("0.19424"), PriceStatus.EXACT, NOON), "0.047200000", "0.000983333"),
+        (InstancePrice(None, Decimal("0.19424"), PriceStatus.UNKNOWN, None, 'no "rate"'), None, None),
+    ],
+)
+def test_a_cost_row_is_that_of_an_encoder(
+    instance: Instance, price: InstancePrice, spot: str | None, cost: str | None
+) -> None:
+    usage = Usage(instance, NOON, NOON + timedelta(hours=1), 30.5, 75.0)
+
+    assert json.loads(staged(cost_row(usage, price), 'run"1', "2026-07-21T13:07:00Z")) == {
+        "cost": {
+            **plain(instance),
+            "usage_start_time": "2026-07-21T12:00:00Z",
+            "usage_end_time": "2026-07-21T13:00:00Z",
+            "uptime_hours": "0.008472222",
+            "billed_hours": "0.020833333",
+            "spot_price": spot,
+            "ondemand_price": "0.194240000",
+            "cost": cost,
+            "ondemand_cost": "0.004046667",
+            "currency": "USD",
+            "price_status": price.status.value,
+            "price_reason": price.reason or None,
+            "price_as_of": "2026-07-21T12:00:00Z" if price.as_of else None,
+            "run_id": 'run"1',
+            "recorded_at": "2026-07-21T13:07:00Z",
+        }
+    }
