@@ -39,6 +39,7 @@ locals {
   metrics_permissions       = ["monitoring.timeSeries.create"]
   enforcer_home_permissions = ["bigquery.jobs.create"]
   records_permissions = [
+    "bigquery.datasets.get",
     "bigquery.tables.create",
     "bigquery.tables.get",
     "bigquery.tables.getData",

@@ -34,6 +34,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     TRACKER_HOME: ("bigquery.jobs.create",),
     ENFORCER_HOME: ("bigquery.jobs.create",),
     RECORDS: (
+        "bigquery.datasets.get",
         "bigquery.tables.create",
         "bigquery.tables.get",
         "bigquery.tables.getData",

@@ -36,6 +36,7 @@ ROLES: Mapping[str, Sequence[str]] = {
     "spotkeeperTrackerHome": ["bigquery.jobs.create", "monitoring.timeSeries.create"],
     "spotkeeperEnforcerHome": ["bigquery.jobs.create"],
     "spotkeeperRecords": [
+        "bigquery.datasets.get",
         "bigquery.tables.create",
         "bigquery.tables.get",
         "bigquery.tables.getData",
