@@ -3,7 +3,7 @@
 --
 -- steady_vms ran at the same time in at least 95 % of the complete hours. The rest varies, and a commitment for it
 -- would be paid for hours in which nothing runs. A month has 730 hours; prices are current list prices. The net Spot
--- price counts the hours lost to preemption (the uptime of a preempted VM in its last hour) twice. Attached GPUs and
+-- price counts the hours lost to preemption (the uptime of a preempted VM from the full hour on) twice. Attached GPUs and
 -- local SSD are not included. A NULL price is unknown and is not compared. Commitments cover vCPUs and memory of a
 -- family in a region, whatever the machine type: add up the types of a family before you buy.
 WITH hours AS (
@@ -15,14 +15,20 @@ WITH hours AS (
   GROUP BY runs.hour
 ),
 
-preempted_hours AS (
-  SELECT DISTINCT
+last_preemptions AS (
+  SELECT
     TIMESTAMP_TRUNC(taken.preempted_at, HOUR) AS hour,
     taken.project_id,
     taken.zone,
-    taken.instance_id
+    taken.instance_id,
+    MAX(taken.preempted_at) AS preempted_at
   FROM `${dataset}.spot_preemptions` AS taken
   WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+  GROUP BY
+    hour,
+    taken.project_id,
+    taken.zone,
+    taken.instance_id
 ),
 
 hourly_vms AS (
@@ -31,11 +37,20 @@ hourly_vms AS (
     costs.machine_type,
     costs.region,
     SUM(costs.uptime_hours) AS vms,
-    SUM(IF(preempted.instance_id IS NULL, 0, costs.uptime_hours)) AS lost_hours
+    SUM(
+      IF(
+        preempted.instance_id IS NULL,
+        0,
+        LEAST(
+          costs.uptime_hours,
+          CAST(GREATEST(TIMESTAMP_DIFF(preempted.preempted_at, costs.usage_start_time, SECOND), 0) AS NUMERIC) / 3600
+        )
+      )
+    ) AS lost_hours
   FROM `${dataset}.spot_vm_costs` AS costs
   INNER JOIN hours
     ON hours.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
-  LEFT JOIN preempted_hours AS preempted
+  LEFT JOIN last_preemptions AS preempted
     ON preempted.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
     AND preempted.project_id = costs.project_id
     AND preempted.zone = costs.zone

@@ -2,18 +2,24 @@
 -- Grain: one UTC day on which a Spot VM ran.
 --
 -- Amounts cover the VM-hours whose Spot and on-demand prices are both known; priced_share is their share of all
--- VM-hours. Lost is the uptime of a preempted VM in the hour of its preemption: work that is repeated when it is saved
--- every full hour. On demand nothing is lost, so net savings are the on-demand cost of the other hours minus the cost
--- of all hours. Reads at most 400 days, so that a day can be compared with the same day of last year; a filter on
+-- VM-hours. Lost is the uptime of a preempted VM from the full hour to its last preemption in it: work that is
+-- repeated when it is saved every full hour. On demand nothing is lost, so net savings are the on-demand cost of the other
+-- hours minus the cost of all hours, both of the same VMs: one that no source could identify is in neither. Reads at most 400 days, so that a day can be compared with the same day of last year; a filter on
 -- usage_date limits the partitions that are read.
-WITH preempted_hours AS (
-  SELECT DISTINCT
-    TIMESTAMP_TRUNC(preemptions.preempted_at, HOUR) AS usage_start_time,
+WITH last_preemptions AS (
+  SELECT
+    TIMESTAMP_TRUNC(preemptions.preempted_at, HOUR) AS hour,
+    preemptions.project_id,
+    preemptions.zone,
+    preemptions.instance_id,
+    MAX(preemptions.preempted_at) AS preempted_at
+  FROM `${dataset}.spot_preemptions` AS preemptions
+  WHERE preemptions.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+  GROUP BY
+    hour,
     preemptions.project_id,
     preemptions.zone,
     preemptions.instance_id
-  FROM `${dataset}.spot_preemptions` AS preemptions
-  WHERE preemptions.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
 ),
 
 vm_hours AS (
@@ -22,14 +28,32 @@ vm_hours AS (
     costs.uptime_hours,
     IF(costs.ondemand_cost IS NULL, NULL, costs.cost) AS cost,
     IF(costs.cost IS NULL, NULL, costs.ondemand_cost) AS ondemand_cost,
-    preempted.instance_id IS NOT NULL AS lost
+    IF(
+      preempted.instance_id IS NULL,
+      0,
+      LEAST(
+        costs.uptime_hours,
+        CAST(GREATEST(TIMESTAMP_DIFF(preempted.preempted_at, costs.usage_start_time, SECOND), 0) AS NUMERIC) / 3600
+      )
+    ) AS lost_hours
   FROM `${dataset}.spot_vm_costs` AS costs
-  LEFT JOIN preempted_hours AS preempted
-    ON preempted.usage_start_time = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
+  LEFT JOIN last_preemptions AS preempted
+    ON preempted.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
     AND preempted.project_id = costs.project_id
     AND preempted.zone = costs.zone
     AND preempted.instance_id = costs.instance_id
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+),
+
+kept_hours AS (
+  SELECT
+    usage_date,
+    uptime_hours,
+    cost,
+    ondemand_cost,
+    lost_hours,
+    ondemand_cost * (1 - COALESCE(SAFE_DIVIDE(lost_hours, uptime_hours), 0)) AS kept_ondemand_cost
+  FROM vm_hours
 )
 
 SELECT
@@ -40,10 +64,8 @@ SELECT
   SUM(ondemand_cost) AS ondemand_cost,
   SUM(ondemand_cost) - SUM(cost) AS savings,
   ROUND(SAFE_DIVIDE(SUM(ondemand_cost) - SUM(cost), SUM(ondemand_cost)) * 100, 2) AS savings_percent,
-  SUM(IF(lost, uptime_hours, 0)) AS lost_hours,
-  SUM(IF(lost, 0, ondemand_cost)) - SUM(cost) AS net_savings,
-  ROUND(
-    SAFE_DIVIDE(SUM(IF(lost, 0, ondemand_cost)) - SUM(cost), SUM(IF(lost, 0, ondemand_cost))) * 100, 2
-  ) AS net_savings_percent
-FROM vm_hours
+  ROUND(SUM(lost_hours), 9) AS lost_hours,
+  ROUND(SUM(kept_ondemand_cost) - SUM(cost), 9) AS net_savings,
+  ROUND(SAFE_DIVIDE(SUM(kept_ondemand_cost) - SUM(cost), SUM(kept_ondemand_cost)) * 100, 2) AS net_savings_percent
+FROM kept_hours
 GROUP BY usage_date

@@ -2,9 +2,10 @@
 -- Grain: one project and region in which the latest scan of the project found a VM.
 --
 -- Every existing VM counts, stopped ones too: the inventory does not say whether a VM runs. Spot costs and savings are
--- those of the last complete hour of the last two days, preemptions those of the last 30 days. Other VMs cost the list
--- price of their machine type as if they ran, without attached GPUs and local SSD; without_price counts those that have
--- no list price, such as custom types. Reads 30 days of costs. The inventory is small and not partitioned.
+-- those of the last complete hour of the last two days, preemptions those of the last 30 days; the rate per 1,000
+-- VM-hours is that of VMs with cost rows. Other VMs cost the list price of their machine type as if they ran, without
+-- attached GPUs and local SSD; without_price counts those that have no list price, such as custom types. Reads 30 days
+-- of costs. The inventory is small and not partitioned.
 WITH present AS (
   SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
   FROM `${dataset}.tracker_runs` AS runs
@@ -69,12 +70,26 @@ spot_hours AS (
     costs.region
 ),
 
+own_vms AS (
+  SELECT DISTINCT
+    costs.project_id,
+    costs.zone,
+    costs.instance_id
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+),
+
 preemptions AS (
   SELECT
     taken.project_id,
     taken.region,
-    COUNT(*) AS preemptions
+    COUNT(*) AS preemptions,
+    COUNTIF(own_vms.instance_id IS NOT NULL) AS own_preemptions
   FROM `${dataset}.spot_preemptions` AS taken
+  LEFT JOIN own_vms
+    ON own_vms.project_id = taken.project_id
+    AND own_vms.zone = taken.zone
+    AND own_vms.instance_id = taken.instance_id
   WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
   GROUP BY
     taken.project_id,
@@ -97,7 +112,7 @@ SELECT
     SAFE_DIVIDE(spot.spot_hourly_ondemand_cost - spot.compared_hourly_cost, spot.spot_hourly_ondemand_cost) * 100, 2
   ) AS spot_savings_percent,
   COALESCE(preemptions.preemptions, 0) AS preemptions,
-  ROUND(SAFE_DIVIDE(COALESCE(preemptions.preemptions, 0) * 1000, spot.vm_hours), 3) AS preemptions_per_1000_hours,
+  ROUND(SAFE_DIVIDE(COALESCE(preemptions.own_preemptions, 0) * 1000, spot.vm_hours), 3) AS preemptions_per_1000_hours,
   instances.other_hourly_cost,
   instances.other_hourly_savings_on_spot,
   instances.without_price

@@ -2,8 +2,9 @@
 -- Grain: one value of one grouping (grouped_by): all, machine_type, zone, machine_type and zone, hour_of_day.
 --
 -- Covers the last 90 days, since rare events need a long window. hour_of_day is in UTC. mean_hours_between is VM-hours
--- per preemption, NULL without a preemption. lost_share is the share of VM-hours that preempted VMs ran in the hour of
--- their preemption: work that is lost when it is saved every full hour. The checkpoint intervals in minutes, for
+-- per preemption, NULL without a preemption; both are of VMs with cost rows. unseen_preemptions are those of VMs without
+-- one, which no source could identify: their hours are not known. lost_share is the share of VM-hours that preempted VMs
+-- ran from the full hour to their last preemption in it: work that is lost when it is saved every full hour. The checkpoint intervals in minutes, for
 -- checkpoints that take C = 1, 5 or 15 minutes, are those of Young (1974), sqrt(2 C M), and of Daly (2006), which is
 -- better when C is not small compared with the mean time between preemptions M; NULL without a preemption.
 WITH preemptions AS (
@@ -17,13 +18,28 @@ WITH preemptions AS (
   WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
 ),
 
-preempted_hours AS (
-  SELECT DISTINCT
-    TIMESTAMP_TRUNC(preempted_at, HOUR) AS usage_start_time,
+last_preemptions AS (
+  SELECT
+    TIMESTAMP_TRUNC(preempted_at, HOUR) AS hour,
+    project_id,
+    zone,
+    instance_id,
+    MAX(preempted_at) AS preempted_at
+  FROM preemptions
+  GROUP BY
+    hour,
     project_id,
     zone,
     instance_id
-  FROM preemptions
+),
+
+seen_vms AS (
+  SELECT DISTINCT
+    costs.project_id,
+    costs.zone,
+    costs.instance_id
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
 ),
 
 events AS (
@@ -32,24 +48,37 @@ events AS (
     costs.zone,
     EXTRACT(HOUR FROM costs.usage_start_time) AS hour_of_day,
     costs.uptime_hours,
-    IF(preempted.instance_id IS NULL, 0, costs.uptime_hours) AS lost_hours,
-    0 AS preemptions
+    IF(
+      preempted.instance_id IS NULL,
+      0,
+      LEAST(
+        costs.uptime_hours,
+        CAST(GREATEST(TIMESTAMP_DIFF(preempted.preempted_at, costs.usage_start_time, SECOND), 0) AS NUMERIC) / 3600
+      )
+    ) AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
   FROM `${dataset}.spot_vm_costs` AS costs
-  LEFT JOIN preempted_hours AS preempted
-    ON preempted.usage_start_time = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
+  LEFT JOIN last_preemptions AS preempted
+    ON preempted.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
     AND preempted.project_id = costs.project_id
     AND preempted.zone = costs.zone
     AND preempted.instance_id = costs.instance_id
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
   UNION ALL
   SELECT
-    machine_type,
-    zone,
-    EXTRACT(HOUR FROM preempted_at) AS hour_of_day,
+    preemptions.machine_type,
+    preemptions.zone,
+    EXTRACT(HOUR FROM preemptions.preempted_at) AS hour_of_day,
     NUMERIC '0' AS uptime_hours,
     NUMERIC '0' AS lost_hours,
-    1 AS preemptions
+    IF(seen_vms.instance_id IS NULL, 0, 1) AS preemptions,
+    IF(seen_vms.instance_id IS NULL, 1, 0) AS unseen_preemptions
   FROM preemptions
+  LEFT JOIN seen_vms
+    ON seen_vms.project_id = preemptions.project_id
+    AND seen_vms.zone = preemptions.zone
+    AND seen_vms.instance_id = preemptions.instance_id
 ),
 
 grouped AS (
@@ -60,6 +89,7 @@ grouped AS (
     IF(grouped_by = 'hour_of_day', events.hour_of_day, NULL) AS grouped_hour_of_day,
     SUM(events.uptime_hours) AS vm_hours,
     SUM(events.preemptions) AS preemptions,
+    SUM(events.unseen_preemptions) AS unseen_preemptions,
     SUM(events.lost_hours) AS lost_hours,
     NULLIF(SAFE_DIVIDE(CAST(SUM(events.uptime_hours) AS FLOAT64) * 60, SUM(events.preemptions)), 0) AS mean_minutes
   FROM events
@@ -78,8 +108,9 @@ SELECT
   grouped_hour_of_day AS hour_of_day,
   vm_hours,
   preemptions,
+  unseen_preemptions,
   ROUND(mean_minutes / 60, 2) AS mean_hours_between,
-  lost_hours,
+  ROUND(lost_hours, 9) AS lost_hours,
   ROUND(SAFE_DIVIDE(lost_hours, vm_hours), 6) AS lost_share,
   ROUND(SQRT(2 * 1 * mean_minutes), 1) AS young_minutes_at_1,
   ROUND(SQRT(2 * 5 * mean_minutes), 1) AS young_minutes_at_5,

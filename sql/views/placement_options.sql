@@ -4,7 +4,7 @@
 -- An option has at least as many vCPUs, as much memory and local SSD, the same bundled GPUs and the same CPU
 -- architecture, at a lower current list price: the same type in another region, another type in the same region, or
 -- both. Traffic between regions, data transfer and capacity of the zone are not considered. Preemptions per 1,000
--- VM-hours are our own of the last 30 days, NULL where nothing ran. VMs with attached GPUs or local SSD and custom
+-- VM-hours are our own of the last 30 days, of VMs with cost rows, NULL where nothing ran. VMs with attached GPUs or local SSD and custom
 -- types are left out: the price of a machine type does not include them. In use is what ran in the last complete
 -- recorded hour. Reads 30 days of costs.
 WITH present AS (
@@ -43,12 +43,26 @@ own_hours AS (
     costs.region
 ),
 
+own_vms AS (
+  SELECT DISTINCT
+    costs.project_id,
+    costs.zone,
+    costs.instance_id
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+),
+
 own_preemptions AS (
   SELECT
     taken.machine_type,
     taken.region,
     COUNT(*) AS preemptions
   FROM `${dataset}.spot_preemptions` AS taken
+  -- Of VMs whose hours are known.
+  INNER JOIN own_vms
+    ON own_vms.project_id = taken.project_id
+    AND own_vms.zone = taken.zone
+    AND own_vms.instance_id = taken.instance_id
   WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
   GROUP BY
     taken.machine_type,
