@@ -147,7 +147,7 @@ def test_missing_hours_are_named_in_words() -> None:
 
 
 def test_the_first_figures_count_what_no_source_could_identify(usual: Read) -> None:
-    seen = usual_rows()
+    seen = only(usual_rows())
     unseen = quality(HOURS[0], unresolved=9, unresolved_hours=Decimal(1000), estimated_unresolved_cost=Decimal(50))
     text = read(page(replace(seen, quality=[unseen]), SCOPE)).text
 
