@@ -6,10 +6,16 @@ from tests.simulation.enforcer.vms import Actor
 
 
 def only_our_stops_are_restarted(facts: Facts, start: Request) -> str | None:
-    """A VM that a person stopped is not started; nobody sees a stop between the last look at a VM and our request."""
+    """A VM that a person stopped is not started, unless our own stop of it was accepted and under way by then.
+
+    So is a stop by a person between the last look at a VM and our request: nobody can tell which came first.
+    """
     vm = start.vm
-    unseen = any(each.accepted and each.vm is vm and each.at == vm.stopped_at for each in facts.journal.stops)
-    return "a person stopped it" if vm.stopped_by is Actor.PERSON and not unseen else None
+    under_way = any(
+        each.accepted and each.vm is vm and vm.stopped_at is not None and vm.started <= each.at <= vm.stopped_at
+        for each in facts.journal.stops
+    )
+    return "a person stopped it" if vm.stopped_by is Actor.PERSON and not under_way else None
 
 
 def only_enforcing_messages_start(facts: Facts, start: Request) -> str | None:
