@@ -240,6 +240,14 @@ variable "enforcement_policy" {
     error_message = "The tracker sends no alerts for this budget, so tracker = \"stop\" would stop nothing: set budget_id to its id and one of hourly_budget_usd, daily_budget_usd and monthly_budget_usd, or set billing = \"stop\"."
   }
 
+  validation {
+    condition = alltrue([
+      for rule in values(var.enforcement_policy.budgets) : coalesce(rule.currency, "USD") == "USD" ||
+      lookup(merge(coalesce(var.enforcement_policy.sources, {}), coalesce(rule.sources, {})), "billing", "stop") == "stop"
+    ])
+    error_message = "The tracker reports in USD: where only it may stop, a budget in another currency would never reach a step."
+  }
+
   # A month of tolerance: a budget that has just ended should not block other changes.
   validation {
     condition = alltrue([

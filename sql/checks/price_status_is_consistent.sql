@@ -13,8 +13,14 @@ WITH judged AS (
       WHEN (costs.ondemand_price IS NULL) != (costs.ondemand_cost IS NULL) THEN
         'on-demand price and cost are not both known'
       WHEN (costs.spot_price IS NULL) != (costs.price_as_of IS NULL) THEN 'price and its reading are not both known'
-      WHEN (costs.spot_price IS NULL OR costs.ondemand_price IS NULL) != (costs.price_reason IS NOT NULL) THEN
-        'reason does not fit the prices'
+      WHEN (costs.spot_price IS NULL OR costs.ondemand_price IS NULL) AND costs.price_reason IS NULL THEN
+        'a price is unknown without a reason'
+      -- The license of a virtual workstation is the one thing that is left out of a known price.
+      WHEN costs.spot_price IS NOT NULL
+        AND costs.ondemand_price IS NOT NULL
+        AND costs.price_reason IS NOT NULL
+        AND NOT ENDS_WITH(COALESCE(costs.gpu_type, ''), '-vws')
+        THEN 'a reason without an unknown price'
     END AS problem
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)

@@ -79,6 +79,7 @@ REFUSED_POLICIES: Sequence[Values] = [
 """Policies that are invalid by themselves: the function refuses them too, but only when it starts."""
 
 ONLY_TRACKER = policy(sources={"billing": "warn", "tracker": "stop"})
+ONLY_TRACKER_IN_EUR = policy({"currency": "EUR"}, sources={"billing": "warn", "tracker": "stop"})
 
 REFUSED: Mapping[str, Sequence[object]] = {
     "alert_thresholds": [[80], [], [0]],
@@ -125,6 +126,7 @@ REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
     ("enforcement_policy", {"enforcement_policy": policy({"period": "2025-11-01/2025-11-30"})}),
     ("enforcement_policy", {"enforcement_policy": policy({"sources": {"tracker": "stop"}})}),
     ("enforcement_policy", {"enforcement_policy": ONLY_TRACKER, "budget_id": "other", "daily_budget_usd": 1}),
+    ("enforcement_policy", {"enforcement_policy": ONLY_TRACKER_IN_EUR, "daily_budget_usd": 1}),
     ("enforcement_policy", {"billing_budgets": {"spotkeeper": {**BUDGET, "calendar_period": "QUARTER"}}}),
     ("enforcement_policy", {"billing_budgets": {"spotkeeper": {**BUDGET, "currency": "EUR"}}}),
     ("enforcement_policy", {"billing_budgets": {"spotkeeper": {**BUDGET, "projects": ["other-project-1"]}}}),

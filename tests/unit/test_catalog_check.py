@@ -91,6 +91,8 @@ def test_ignored_skus_of_every_kind_do_not_fail(capsys: pytest.CaptureFixture[st
 
     assert code == 0
     assert f"{len(whole()) + len(IGNORED)} SKUs" in lines[-1]
+    assert "known gap: 1 SKUs of TPUs are not priced" in lines
+    assert "known gap: ct…: TPUs are billed by the chip and have SKUs of their own" in lines
 
 
 def test_machine_types_that_are_sold_and_lack_a_part_fail_and_are_named_with_part_and_regions(

@@ -73,7 +73,7 @@ def test_every_field_is_read() -> None:
                 "max_stops_per_alert": 5,
                 "max_stops_per_day": 1000,
                 "max_fleet_share": 0.25,
-                "sources": {"billing": "warn", "tracker": "stop"},
+                "sources": {"billing": "stop", "tracker": "stop"},
             }
         },
         billing_account_id="000000-AAAAAA-111111",
@@ -95,7 +95,7 @@ def test_every_field_is_read() -> None:
         Step(Decimal("1.2"), frozenset({LOW, MEDIUM, HIGH})),
     )
     assert rule.caps == Caps(5, 1000, Decimal("0.25"))
-    assert rule.responses == {Source.BILLING: Response.WARN, Source.TRACKER: Response.STOP}
+    assert rule.responses == {Source.BILLING: Response.STOP, Source.TRACKER: Response.STOP}
     assert policy.billing_account_id == "000000-AAAAAA-111111"
     assert (policy.priority_label, policy.unlabelled_priority, policy.protect_label) == ("importance", HIGH, "keep")
     assert (policy.minimum_age_minutes, policy.grace_seconds, policy.restart) == (10080, 300, True)
@@ -418,3 +418,25 @@ def test_a_budget_period_is_that_of_the_moment(kind: str, start: str, end: str) 
 
 def test_priorities_rank_from_low_to_high() -> None:
     assert [each.rank for each in (LOW, MEDIUM, HIGH)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("currency", "sources", "refused"),
+    [
+        ("EUR", {"billing": "warn", "tracker": "stop"}, True),
+        ("EUR", {"billing": "stop", "tracker": "stop"}, False),
+        ("USD", {"billing": "warn", "tracker": "stop"}, False),
+    ],
+)
+def test_a_budget_whose_steps_no_message_can_reach_is_refused(
+    currency: str,
+    sources: dict[str, str],
+    refused: bool,  # noqa: FBT001 (a table's column)
+) -> None:
+    text = json.dumps({"budgets": {"b1": {"projects": [PROJECT], "currency": currency, "sources": sources}}})
+
+    if refused:
+        with pytest.raises(SettingsError, match='currency is "EUR", but must be USD where only the tracker may stop'):
+            Policy.from_json(text)
+    else:
+        assert Policy.from_json(text).budgets["b1"].currency == currency

@@ -125,8 +125,26 @@ def test_an_unknown_price_says_why_in_both_formats_and_exits_1(
     assert prices["on_demand"]["status"] == "exact"
 
 
+def test_a_virtual_workstation_is_quoted_as_the_plain_gpu_without_its_license(
+    capsys: pytest.CaptureFixture[str], catalog: str
+) -> None:
+    plain, workstation = (
+        quoted(capsys, catalog, "n1-standard-4", "--gpu", gpu) for gpu in ("nvidia-tesla-t4", "nvidia-tesla-t4-vws")
+    )
+
+    assert workstation["prices"] == plain["prices"]
+    assert (plain["not_included"], workstation["not_included"]) == (
+        "",
+        "the license of nvidia-tesla-t4-vws is not priced",
+    )
+    assert main(["price", "n1-standard-4", "--gpu", "nvidia-tesla-t4-vws", "--region", IOWA, "--catalog", catalog]) == 0
+    assert "Not included: the license of nvidia-tesla-t4-vws is not priced" in capsys.readouterr().out
+
+
 REFUSED = [
     (["n2-standrad-8", "--region", IOWA], "machine type 'n2-standrad-8' is not known; did you mean n2-standard-8"),
+    (["ct5lp-hightpu-4t", "--region", IOWA], "ct5lp-hightpu-4t is not priced: TPUs are billed by the chip"),
+    (["tpu7x-standard-4t", "--region", IOWA], "tpu7x-standard-4t is not priced: TPUs are billed by the chip"),
     (["qqqq", "--region", IOWA], "machine type 'qqqq' is not known"),
     (["n2-standard-8", "--region", "us-centra1"], "region 'us-centra1' is not known; did you mean us-central"),
     (["n2-standard-8"], "name a machine type and --region, or use --all"),

@@ -249,6 +249,20 @@ def test_without_rates_a_price_is_unknown_and_says_why(history: PriceHistory) ->
     assert price.reason == "no price catalog has been read yet"
 
 
+def test_the_license_of_a_virtual_workstation_is_named_as_not_priced() -> None:
+    t4 = {"gpu:nvidia-tesla-t4": "0.2", "gpu:nvidia-tesla-t4 on_demand": "0.4"}
+    n1 = {f"n1:{part}{market}": "0.01" for part in ("core", "ram") for market in ("", " on_demand")}
+    plain = Shape("n1-standard-4", Decimal(4), Decimal(15), "nvidia-tesla-t4", 1)
+    workstation = replace(plain, gpu_type="nvidia-tesla-t4-vws")
+    history = history_of({0: {**t4, **n1}})
+
+    prices = [history.price(shape, REGION, hour(0)) for shape in (plain, workstation)]
+
+    assert [price.reason for price in prices] == ["", "the license of nvidia-tesla-t4-vws is not priced"]
+    assert prices[0].spot == prices[1].spot == Decimal("0.39")
+    assert {price.status for price in prices} == {PriceStatus.EXACT}
+
+
 def test_without_a_spot_rate_the_price_is_unknown_though_on_demand_is_known() -> None:
     on_demand_only = {name: usd for name, usd in FIRST.items() if "on_demand" in name}
 

@@ -10,6 +10,7 @@ from spotkeeper.cli.catalog_files import Catalog
 from spotkeeper.cli.text_tables import aligned
 from spotkeeper.instances import Shape
 from spotkeeper.periods import rfc3339
+from spotkeeper.pricing.families import left_out
 from spotkeeper.pricing.price_book import MARKET_WORDS, Price, PriceBook, PricedComponent, PriceStatus
 from spotkeeper.pricing.skus import CURRENCY, PAID_BY_USE, Market, RateUnit
 
@@ -64,6 +65,7 @@ def as_json(asked: Quote) -> str:
             "gpu_type": shape.gpu_type,
             "gpu_count": shape.gpu_count,
             "local_ssd_gib": shape.local_ssd_gib,
+            "not_included": left_out(shape),
             "currency": CURRENCY,
             "catalog": catalog.source,
             "as_of": rfc3339(catalog.as_of) if catalog.as_of else None,
@@ -113,6 +115,8 @@ def _lines(asked: Quote) -> Iterator[str]:
         shown = f"{status(price)}: {price.reason}" if price.reason else str(status(price))
         summary.append([MARKET_WORDS[market], *amounts, shown])
     yield from aligned(summary, right=frozenset({1, 2}))
+    if not_priced := left_out(asked.shape):
+        yield f"Not included: {not_priced}"
     if asked.saving_percent is not None:
         yield f"Spot saves {cents(asked.saving_percent)} %"
     for market, price in asked.prices.items():

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.instances import Shape
+from spotkeeper.pricing.families import WORKSTATION, family_of
 from spotkeeper.pricing.machine_types import known_machine_types
 from spotkeeper.pricing.price_list import known_shape
 from spotkeeper.pricing.reference_data import rows
@@ -41,6 +42,10 @@ def asked_shape(machine_type: str, gpu: tuple[str, int] | None, local_ssd_gib: i
     """Return a machine type with what is attached; raises RefusedRequestError for what nobody can buy."""
     shape = known_shape(machine_type)
     if shape is None:
+        family = family_of(machine_type)
+        if family is not None and family.unknown:
+            message = f"{machine_type} is not priced: {family.unknown}"
+            raise RefusedRequestError(message)
         raise RefusedRequestError(unknown("machine type", machine_type, known_machine_types()))
     if gpu:
         if not machine_type.startswith(_TAKE_GPUS):
@@ -48,7 +53,7 @@ def asked_shape(machine_type: str, gpu: tuple[str, int] | None, local_ssd_gib: i
             message = f"GPUs can be attached to N1 machine types only; {machine_type} {own}"
             raise RefusedRequestError(message)
         sold = [row["component"].removeprefix(_GPU) for row in rows("components") if row["component"].startswith(_GPU)]
-        if gpu[0] not in sold:
+        if gpu[0].removesuffix(WORKSTATION) not in sold:
             raise RefusedRequestError(unknown("GPU type", gpu[0], sold))
         shape = replace(shape, gpu_type=gpu[0], gpu_count=gpu[1])
     if local_ssd_gib:

@@ -251,7 +251,13 @@ def _check_together(rule: BudgetRule, fields: Fields) -> None:
             f"1 or more in {rule.currency}: below the budget a forecast decides, and prices are in {PRICED_CURRENCY}"
         )
         fields.add_problem("steps", lowest, f"thresholds of {expected}")
-    if Response.STOP not in rule.responses.values():
+    stopping = [source for source, response in rule.responses.items() if response is Response.STOP]
+    if stopping == [Source.TRACKER] and rule.currency != PRICED_CURRENCY:
+        expected = (
+            f"{PRICED_CURRENCY} where only the tracker may stop: it reports in {PRICED_CURRENCY} and reaches no step"
+        )
+        fields.add_problem("currency", rule.currency, expected)
+    if not stopping:
         expected = "stop for one source at least: for plans without stops, set ENFORCEMENT_MODE to dry_run"
         responses = {source.value: response.value for source, response in rule.responses.items()}
         fields.add_problem("sources", responses, expected)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from spotkeeper.pricing.sku_rates import MARKETS, Unmatched, rates_of
+from spotkeeper.pricing.sku_rates import MARKETS, Unmatched, is_tpu, rates_of
 from spotkeeper.pricing.skus import COMMITMENTS, CatalogReading, DuplicateRate, Market, Rate, Sku, UnmatchedSku
 
 type _Component = tuple[str, Market, str]
@@ -23,9 +23,12 @@ def read_catalog(skus: Iterable[Sku]) -> CatalogReading:
     """
     offers: dict[_Component, list[_Offer]] = defaultdict(list)
     unmatched: set[UnmatchedSku] = set()
-    skus_read = 0
+    skus_read = tpu_skus = 0
     with _without_collections():
         for skus_read, sku in enumerate(skus, start=1):  # noqa: B007 (the count is kept)
+            if is_tpu(sku):
+                tpu_skus += 1
+                continue
             found = rates_of(sku)
             if isinstance(found, Unmatched):
                 unmatched.add(
@@ -47,7 +50,7 @@ def read_catalog(skus: Iterable[Sku]) -> CatalogReading:
     ordered = sorted(
         unmatched, key=lambda each: (each.sku_id, each.description, each.reason, each.usage_type, each.regions)
     )
-    return CatalogReading(tuple(rates), tuple(ordered), tuple(duplicates), skus_read, tuple(commitments))
+    return CatalogReading(tuple(rates), tuple(ordered), tuple(duplicates), skus_read, tuple(commitments), tpu_skus)
 
 
 @contextmanager

@@ -73,7 +73,11 @@ def coverage_of(reading: CatalogReading) -> Coverage:
             Unpriced(market, missing, _distinct(found, 0), _distinct(found, 1))
             for (market, missing), found in sorted(lacking.items())
         ),
-        gaps=(*(f"{reason} ({count} prices)" for reason, count in sorted(gaps.items())), *_unknown_rules()),
+        gaps=(
+            *(f"{reason} ({count} prices)" for reason, count in sorted(gaps.items())),
+            *_unknown_rules(),
+            *([f"{reading.tpu_skus} SKUs of TPUs are not priced"] if reading.tpu_skus else []),
+        ),
         duplicates=_duplicates(reading),
         priced=priced,
         regions=len(book.regions),

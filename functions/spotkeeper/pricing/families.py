@@ -34,8 +34,14 @@ def components_of(shape: Shape) -> tuple[ShapeComponent, ...]:
     return () if isinstance(bill, Unpriceable) else tuple(ShapeComponent(shape, *part) for part in bill.items())
 
 
+def left_out(shape: Shape) -> str:
+    """Return what the price of a shape does not include; empty when it includes all that is billed."""
+    gpu_type = shape.gpu_type or ""
+    return f"the license of {gpu_type} is not priced" if gpu_type.endswith(WORKSTATION) else ""
+
+
 _CUSTOM = "custom-"
-_WORKSTATION = "-vws"
+WORKSTATION = "-vws"
 """A virtual workstation (`nvidia-tesla-t4-vws`) is billed as the plain GPU and a license, which has no Spot price.
 https://cloud.google.com/compute/gpus-pricing"""
 
@@ -82,7 +88,7 @@ def bill_of(shape: Shape) -> dict[str, Decimal] | Unpriceable:
         return {family.per_gpu: Decimal(family.slices or shape.gpu_count)}
     bill = {family.flat: Decimal(1)} if family.flat else _cores_and_memory(family, shape, vcpus, memory_gib)
     if shape.gpu_count:
-        bill[f"gpu:{(shape.gpu_type or 'unknown').removesuffix(_WORKSTATION)}"] = Decimal(shape.gpu_count)
+        bill[f"gpu:{(shape.gpu_type or 'unknown').removesuffix(WORKSTATION)}"] = Decimal(shape.gpu_count)
     if shape.local_ssd_gib:
         bill[family.local_ssd] = Decimal(shape.local_ssd_gib)
     return bill

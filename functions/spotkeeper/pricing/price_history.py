@@ -15,6 +15,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Shape
 from spotkeeper.periods import HOUR, PeriodKind, budget_period, floor_hour, full_hours, is_monday, latest_closed_hour
+from spotkeeper.pricing.families import left_out
 from spotkeeper.pricing.price_book import InstancePrice, Price, PriceBook, PriceStatus
 from spotkeeper.pricing.skus import Market, Rate
 
@@ -115,7 +116,7 @@ class PriceHistory:
             ondemand=ondemand.usd_per_hour,
             status=self._status(hour_book, spot, region, hour) if known else PriceStatus.UNKNOWN,
             as_of=self.as_of(hour) if known else None,
-            reason=_reason(spot, ondemand) if self._rates else "no price catalog has been read yet",
+            reason=_reason(spot, ondemand, shape) if self._rates else "no price catalog has been read yet",
         )
 
     def as_of(self, hour: datetime) -> datetime | None:
@@ -261,7 +262,8 @@ def _as_stored(rate: Rate) -> Rate:
     return replace(rate, usd=rate.usd.quantize(_STORED, context=_STORED_CONTEXT))
 
 
-def _reason(spot: Price, ondemand: Price) -> str:
+def _reason(spot: Price, ondemand: Price, shape: Shape) -> str:
     if spot.reason:
         return spot.reason
-    return f"on-demand: {ondemand.reason}" if ondemand.reason else ""
+    unknown = f"on-demand: {ondemand.reason}" if ondemand.reason else ""
+    return "; ".join(filter(None, (unknown, left_out(shape))))

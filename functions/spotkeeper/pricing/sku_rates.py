@@ -38,6 +38,7 @@ _COMMITTED_USE = ("Commit", "Cmt")
 _COMPONENT_GROUPS = {"CPU", "RAM", "GPU", "LocalSSD", "N1Standard", "F1Micro", "G1Small"}
 _COMPONENT_FAMILIES = {"Compute", "Storage"}
 _LOOKS_LIKE_COMPONENT = re.compile(r"\b(?:instance (?:core|ram)|gpu|local (?:ssd|storage))\b", re.IGNORECASE)
+_TPU_WORDS = ("tpu", "cloud tpu", "spot preemptible tpu", "preemptible tpu")
 _SPOT_WORDS = re.compile(r"^(?:spot )?preemptible |^spot | attached to (?:(?:spot )?preemptible|spot) vms?\b")
 _PLACE = re.compile(r" (?:running )?in (?!.* in ).*$")
 _COMMITMENT = re.compile(r"commitment(?: v1)?: (?P<wording>.+?) (?:running )?in (?!.* in ).+ for [13] years?")
@@ -66,6 +67,11 @@ def rates_of(sku: Sku) -> tuple[Rate, ...] | Unmatched:
     if sku.usage_type.startswith(_COMMITTED_USE):
         return _committed(sku)
     return _paid_by_use(sku) if _may_be_component(sku) else ()
+
+
+def is_tpu(sku: Sku) -> bool:
+    """Whether a SKU is that of a TPU: those are billed by the chip."""
+    return sku.resource_group == "TPU" or sku.description.casefold().startswith(_TPU_WORDS)
 
 
 def _may_be_component(sku: Sku) -> bool:

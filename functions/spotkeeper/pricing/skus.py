@@ -100,13 +100,17 @@ class DuplicateRate:
 
 @dataclass(frozen=True, slots=True)
 class CatalogReading:
-    """The rates of a whole catalog; `commitments` are those of resource-based commitments."""
+    """The rates of a whole catalog; `commitments` are those of resource-based commitments.
+
+    `tpu_skus` are the SKUs of TPUs, which have no rates.
+    """
 
     rates: tuple[Rate, ...]
     unmatched: tuple[UnmatchedSku, ...] = ()
     duplicates: tuple[DuplicateRate, ...] = ()
     skus_read: int = field(default=0, compare=False)
     commitments: tuple[Rate, ...] = ()
+    tpu_skus: int = field(default=0, compare=False)
 
 
 def money(units: str | int, nanos: int) -> Decimal:
