@@ -90,11 +90,16 @@ def _named(outcome: Outcome, kind: Kind, service: str, causes: Sequence[str]) ->
     return Result(Outcome.WRONG, f"{outcome}, but the cause is not named: {causes}")
 
 
+_OF_THE_SPEND = {"cost", "unseen_share", "counts_from"}
+
+
 def _later(found: Snapshot) -> Mapping[str, list[str]]:
     """What two datasets have in common that came to the same by another way."""
     plain = without(found, OF_THE_TIME)
     plain["tracker_runs"] = sorted(f"{hour} {sorted(recorded.projects)}" for hour, recorded in hours(found).items())
-    alerts = [{name: value for name, value in row.items() if name != "cost"} for row in found["budget_alerts"]]
+    alerts = [
+        {name: value for name, value in row.items() if name not in _OF_THE_SPEND} for row in found["budget_alerts"]
+    ]
     plain["budget_alerts"] = without({"budget_alerts": alerts}, OF_THE_TIME)["budget_alerts"]
     return plain
 

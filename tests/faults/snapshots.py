@@ -14,12 +14,14 @@ from infra.local.bigquery.tables import SQL
 type Row = Mapping[str, Any]
 type Snapshot = Mapping[str, Sequence[Row]]
 
-OF_THE_RUN = frozenset({"run_id", "message_id", "delivery_id", "duration_seconds", "locked_at"})
+OF_THE_RUN = frozenset({"run_id", "message_id", "delivery_id", "repeated_by", "duration_seconds", "locked_at"})
 """What differs between two runs that found the same at the same time."""
 
 OF_THE_TIME = OF_THE_RUN | {
     "recorded_at",
     "sent_at",
+    "reserved_until",
+    "repeated_at",
     "received_at",
     "happened_at",
     "first_seen",

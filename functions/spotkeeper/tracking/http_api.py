@@ -72,6 +72,7 @@ def response_body(summary: Summary) -> dict[str, object]:
         ],
         "alerts": [
             {
+                "kind": alert.kind,
                 "period": alert.period.kind,
                 "period_start": rfc3339(alert.period.start),
                 "threshold": str(alert.thresholds[-1]),

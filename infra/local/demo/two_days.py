@@ -104,6 +104,8 @@ ALERTS = """
 SELECT period, period_start, threshold, cost, budget
 FROM budget_alerts
 WHERE period_start >= TIMESTAMP_SUB(@start, INTERVAL 31 DAY)
+  -- Alerts on the pace and the projection of a day are in the table as well.
+  AND kind = 'threshold'
 ORDER BY sent_at, period
 """
 
