@@ -1,6 +1,5 @@
--- Invariant: a cost row is one UTC hour or a part of it, with an uptime above 0 and at most one hour, of which no more
--- than that or a minute is billed, at prices above 0 and below USD 1,000 an hour, the Spot price not above the on-demand
--- price.
+-- Invariant: a cost row is one UTC hour or a part of it; its uptime is above 0 and at most that, of which no more than it
+-- or a minute is billed; its prices are above 0 and below USD 1,000 an hour, Spot not above on demand.
 -- Grain: one cost row and its first violation. Reads 45 days: the tracker changes no older row.
 --
 -- The most expensive machine type is listed at about USD 130 an hour. Spot is 60 to 91 % off; a Spot price above the
