@@ -134,6 +134,12 @@ def is_monday(at: datetime) -> bool:
     return at.astimezone(_BUDGET_TIME).weekday() == 0
 
 
+def hours_of_month(at: datetime) -> int:
+    """Return the hours of the month of Cloud Billing that `at` is in: 671 to 745, for clocks change in it."""
+    month = budget_period(PeriodKind.MONTH, at)
+    return (month.end - month.start) // HOUR
+
+
 def end_of_day(day: date) -> datetime:
     """Return the end of a calendar day in the time of budgets, in UTC; the last day there is has no end."""
     if day == date.max:

@@ -1,9 +1,8 @@
--- Invariant: cost is billed_hours times spot_price, and ondemand_cost is billed_hours times ondemand_price; rows without
--- billed_hours are older than the column, and all of their uptime is billed.
+-- Invariant: cost is billed_hours times spot_price, and ondemand_cost is billed_hours times ondemand_price.
 -- Grain: one cost row that violates it. Reads 45 days: the tracker changes no older row.
 --
--- The cost is computed from the unrounded hours, so it may differ by the cost of half a billionth of an hour, and by
--- the last digit.
+-- Rows without billed_hours are older than the column: all of their uptime is billed. The cost is computed from the
+-- unrounded hours, so it may differ by the cost of half a billionth of an hour, and by the last digit.
 SELECT
   costs.usage_start_time,
   costs.project_id,

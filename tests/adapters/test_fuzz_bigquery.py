@@ -74,6 +74,7 @@ RATE = {
     "rate": Decimal(1),
     "valid_from": NOON,
     "valid_to": None,
+    "by_month": None,
 }
 FINGERPRINTS = {"project_id": "p", "fingerprints": f"{KEY['instance_id']} {'0' * 32}"}
 OBSERVATION = {

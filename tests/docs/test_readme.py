@@ -4,10 +4,10 @@ import ast
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 
 from spotkeeper.enforcement.policies import Policy, Response, Source
 from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH
 from spotkeeper.tracking.settings import TrackerSettings
 from tests.docs.references import DOCUMENTS, ROOT, command_parsers
 from tests.infra.test_settings_contract import LOCAL_ONLY, read_by
@@ -69,13 +69,8 @@ def test_the_readme_repeats_the_defaults_of_the_code() -> None:
     assert [sentence for sentence in expected if sentence not in WORDS] == []
 
 
-def test_a_month_of_local_ssd_is_as_wrong_as_the_readme_says() -> None:
-    [hours] = re.findall(r"divides by (\d+) hours", WORDS)
-    high, low = (round((24 * days / Decimal(hours) - 1) * 100, 1) for days in (31, 28))
-
-    [converted] = re.findall(r"_HOURS_PER_MONTH = Decimal\((\d+)\)", _source("pricing/sku_rates.py"))
-    assert hours == converted
-    assert f"{high} % too high in a month of 31 days and {-low} % too low in February" in WORDS
+def test_price_lists_have_the_month_that_the_readme_says() -> None:
+    assert f"divide by {LIST_HOURS_PER_MONTH} hours" in WORDS
 
 
 def test_the_readme_repeats_the_monthly_sums_of_the_deployment_page() -> None:

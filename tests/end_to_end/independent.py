@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from infra.local.fleet.fleet import Fleet, Vm
 
@@ -153,6 +154,7 @@ def _found_at(vm: Vm, hour: datetime, scans: Sequence[datetime]) -> datetime:
 
 
 def _row(vm: Vm, hour: datetime, seconds: Fraction, scan: datetime, rates: "_Rates") -> Expected:
+    rates = replace(rates, hours_of_month=_hours_of_month(hour))
     spot, ondemand = (_price(vm, scan, hour, market, rates) for market in (SPOT, ON_DEMAND))
     return Expected(
         hour=hour,
@@ -186,15 +188,20 @@ def _unrounded(vm: Vm, scan: datetime, hour: datetime, rates: "_Rates") -> Fract
 
 
 def _price(vm: Vm, scan: datetime, hour: datetime, market: str, rates: "_Rates") -> Decimal | None:
-    parts = [
-        (rates.at(component, vm.region, market, hour), quantity) for component, quantity in _parts(vm, scan).items()
-    ]
     total = Fraction(0)
-    for rate, quantity in parts:
+    for component, quantity in _parts(vm, scan).items():
+        rate = rates.at(component, vm.region, market, hour)
         if rate is None:
             return None
-        total += rate * quantity
+        total += rate * quantity * (Fraction(HOURS_PER_MONTH, rates.hours_of_month) if component == "local-ssd" else 1)
     return rounded(total)
+
+
+def _hours_of_month(hour: datetime) -> int:
+    """How long the month of an hour is where Cloud Billing counts it."""
+    first = hour.astimezone(ZoneInfo("America/Los_Angeles")).replace(day=1, hour=0, minute=0)
+    following = (first + timedelta(days=31)).replace(day=1)
+    return (following.astimezone(UTC) - first.astimezone(UTC)) // HOUR
 
 
 def _parts(vm: Vm, scan: datetime) -> Mapping[str, Fraction]:
@@ -216,9 +223,13 @@ def _parts(vm: Vm, scan: datetime) -> Mapping[str, Fraction]:
 
 @dataclass(frozen=True, slots=True)
 class _Rates:
-    """USD per vCPU-hour, GiB-hour, GPU-hour or instance-hour, by component, region and market, since when."""
+    """USD per vCPU-hour, GiB-hour, GPU-hour or instance-hour, by component, region and market, since when.
+
+    What is sold by the month is divided by 730 hours, as in price lists, or by those of a real month.
+    """
 
     known: Mapping[tuple[str, str, str], Sequence[tuple[datetime, Fraction]]]
+    hours_of_month: int = HOURS_PER_MONTH
 
     def at(self, component: str, region: str, market: str, hour: datetime) -> Fraction | None:
         held = [rate for since, rate in self.known.get((component, region, market), ()) if since <= hour]

@@ -11,6 +11,7 @@ from spotkeeper.periods import (
     budget_period,
     budget_periods,
     end_of_day,
+    hours_of_month,
     latest_closed_hour,
     requested_hours,
     rfc3339,
@@ -185,3 +186,19 @@ def test_a_calendar_day_of_a_budget_is_one_in_los_angeles(day: date, start: str,
 def test_the_last_day_there_is_ends_after_all_others() -> None:
     assert end_of_day(date(9999, 12, 30)) < end_of_day(date.max)
     assert end_of_day(date.max).tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("moment", "hours"),
+    [
+        ("2026-02-01T07:59:59", 744),
+        ("2026-02-01T08:00:00", 672),
+        ("2028-02-15T00:00:00", 696),
+        ("2026-03-15T00:00:00", 743),
+        ("2026-06-30T12:00:00", 720),
+        ("2026-11-15T00:00:00", 721),
+    ],
+    ids=["January", "February", "February of a leap year", "clocks go forward", "June", "clocks go back"],
+)
+def test_a_month_of_cloud_billing_has_the_hours_of_its_days_in_los_angeles(moment: str, hours: int) -> None:
+    assert hours_of_month(at(moment)) == hours

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Shape
-from spotkeeper.pricing.price_book import PriceStatus
+from spotkeeper.pricing.price_book import PriceBook, PriceStatus
 from spotkeeper.pricing.price_history import DatedRate, PriceHistory, UncertainPrice, first_needed
 from spotkeeper.pricing.skus import Market, Rate, RateUnit
 
@@ -452,3 +452,38 @@ def test_a_sku_has_never_two_rates_in_one_hour(unordered: Mapping[int, Reading])
         for earlier, later in pairwise(stretches):
             assert earlier.valid_to is not None
             assert earlier.valid_from < earlier.valid_to <= later.valid_from
+
+
+@pytest.mark.parametrize(
+    ("at", "hours"),
+    [("2026-02-10T00:00:00Z", 672), ("2026-03-01T07:00:00Z", 672), ("2026-03-01T08:00:00Z", 743)],
+    ids=["February", "its last hour in Los Angeles", "March"],
+)
+def test_what_is_sold_by_the_month_costs_by_the_length_of_the_hour_s_month(at: str, hours: int) -> None:
+    """List prices divide by 730 hours; memory and cores are sold by the hour."""
+    month = replace(rate("local-ssd", Decimal("0.0730") / 730), by_month=True)
+    shape = replace(N2, local_ssd_gib=375)
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    history = PriceHistory([DatedRate(each, begin) for each in (*rates(FIRST), month)], [begin])
+
+    found = history.price(shape, REGION, datetime.fromisoformat(at)).spot
+    listed = PriceBook([*rates(FIRST), month]).price(shape, REGION, Market.SPOT).usd_per_hour
+
+    without = history.price(N2, REGION, datetime.fromisoformat(at)).spot
+    assert without is not None
+    assert found == pytest.approx(without + Decimal("0.0730") * 375 / hours, abs=Decimal("1e-18"))
+    assert listed == without + Decimal("0.0730") * 375 / 730
+
+
+def test_a_rate_that_is_known_to_be_one_of_a_month_only_now_begins_anew_with_the_same_price() -> None:
+    """Rows recorded by an earlier version do not say so."""
+    history = history_of({0: {**FIRST, "local-ssd": "0.0001"}})
+    read = [*rates(FIRST), replace(rate("local-ssd", "0.0001"), by_month=True)]
+
+    changes = history.observe(read, read_at(30))
+
+    assert {(each.rate.component, each.rate.by_month) for each in changes} == {
+        ("local-ssd", False),
+        ("local-ssd", True),
+    }
+    assert list(history.after(changes, read_at(30)).uncertain_prices()) == []

@@ -741,7 +741,7 @@ def test_projects_that_a_run_has_no_time_for_are_a_gap_that_the_next_run_fills()
 
 
 def test_hours_of_one_project_that_a_run_has_no_time_for_are_left_to_the_next() -> None:
-    found = cloud(projects=(HOME,))
+    found = cloud(projects=(HOME,), asset_history=False)
     found.run(0)
     found.clock = (0, 0, DEADLINE - 1, DEADLINE)  # the first hours in memory fit
 
@@ -1153,3 +1153,19 @@ def test_a_run_over_the_end_of_an_hour_is_billed_as_one() -> None:
 
     assert at_first == [Decimal("0.004166667")]
     assert [row.billed_hours * 3600 for row in costs(found).values()] == pytest.approx([45, 15], abs=Decimal("1e-5"))
+
+
+def test_a_vm_started_several_times_while_runs_were_missing_is_asked_for_in_its_history() -> None:
+    """It was a large one for two hours, and is the small one again that the scan before saw."""
+    found = cloud(projects=(HOME,))
+    runs = ((LONG_AGO, at(1, 10)), (RESTARTED, at(3, 30)), (at(3, 40), None))
+    changed = ((at(1, 20), LARGE, ProvisioningModel.SPOT), (at(3, 35), SMALL, ProvisioningModel.SPOT))
+    vm = Vm("worker", runs=runs, changed=changed, instance_id="1")
+    found.vms = [vm]
+    found.run(0)
+
+    found.run(5)
+
+    assert found.requested[ASSET_HISTORY] != []
+    assert {costs(found)[at(hour), vm.key].instance.shape for hour in (0, 1, 5)} == {SMALL}
+    assert costs(found)[at(2), vm.key].instance.shape == LARGE

@@ -122,6 +122,7 @@ def test_memory_is_priced_per_gibibyte_and_hour_whatever_the_catalog_counts(usag
 
     assert rate.unit is RateUnit.GIB_HOUR
     assert abs(rate.usd - Decimal("0.08") * factor) < Decimal("1e-20")
+    assert rate.by_month is usage_unit.endswith(".mo")
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,15 @@ class Vm:
         """Return its last start by a time."""
         return max((start for start, _ in self.runs if start <= moment), default=None)
 
+    def versions(self, now: datetime) -> Iterator[Observation]:
+        """Yield everything that it was from its creation until now, each from the change that began it."""
+        created, end = self.created or self.runs[0][0], min(self.deleted or now, now)
+        changes = {created, *(start for start, _ in self.runs), *(since for since, _ in self.labels)}
+        changes |= {since for since, _, _ in self.changed}
+        begun = sorted(moment for moment in changes if created <= moment < end)
+        for start, until in zip(begun, [*begun[1:], end], strict=True):
+            yield Observation(self.instance(start), start, until, self.started(start), created)
+
     def running_since(self, moment: datetime) -> datetime | None:
         """Return since when it has run, None when it does not run."""
         return next((start for start, end in self.runs if start <= moment and (end is None or moment < end)), None)
@@ -272,7 +281,7 @@ class FakeCatalog:
 
 @dataclass(frozen=True, slots=True)
 class FakeHistory:
-    """Cloud Asset Inventory or the audit log: VMs that ran, deleted or not, as they were in the hour asked about.
+    """Cloud Asset Inventory or the audit log: VMs that ran, deleted or not, with every change of them.
 
     Like Cloud Asset Inventory it refuses a request for an hour that it keeps no longer.
     """
@@ -295,11 +304,10 @@ class FakeHistory:
         if self.name in self.cloud.late_histories:
             return
         known = {vm.key: vm for vm in self.cloud.vms if self.name in vm.histories}
-        for uptime in uptimes:
-            if vm := known.get(uptime.key):
-                last_seen = min(vm.deleted or now, now)
-                created = vm.created or vm.runs[0][0]
-                yield Observation(vm.instance(uptime.hour), uptime.hour, last_seen, vm.started(last_seen), created)
+        first = min(uptime.hour for uptime in uptimes)
+        for key in dict.fromkeys(uptime.key for uptime in uptimes):
+            if vm := known.get(key):
+                yield from (each for each in vm.versions(now) if each.last_seen > first)
 
 
 @dataclass(frozen=True, slots=True)

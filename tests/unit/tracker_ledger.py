@@ -298,7 +298,10 @@ def _observe(tables: Tables, latest: Observation | None, new: Observation) -> No
         tables.inventory.append(new)
     elif latest.last_seen < new.last_seen:
         if latest.instance == new.instance:
-            tables.inventory[tables.inventory.index(latest)] = replace(latest, last_seen=new.last_seen)
+            known = [(each.instance.key, each.first_seen) for each in tables.inventory]
+            place = known.index((latest.instance.key, latest.first_seen))
+            seen = max(tables.inventory[place].last_seen, new.last_seen)
+            tables.inventory[place] = replace(latest, last_seen=seen)
         else:
             tables.inventory.append(new)
 

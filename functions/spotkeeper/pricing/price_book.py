@@ -39,8 +39,9 @@ class PricedComponent:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The price of an instance in USD per hour, unrounded, with its parts; None if unknown, with the reason.
+    """The list price of an instance in USD per hour, unrounded, with its parts; None if unknown, with the reason.
 
+    `usd_by_month` is the share of the parts that Google sells by the month, at 730 hours a month.
     `rates` and `quantities` are parallel tuples: a book holds many thousands of prices.
     """
 
@@ -49,6 +50,7 @@ class Price:
     quantities: tuple[Decimal, ...] = ()
     reason: str = ""
     missing: tuple[str, ...] = ()
+    usd_by_month: Decimal = Decimal(0)
 
     @property
     def components(self) -> tuple[PricedComponent, ...]:
@@ -122,5 +124,6 @@ def _compute(shape: Shape, region: str, market: Market, rates: Mapping[str, Rate
         return Price(None, reason=reason, missing=missing)
     parts = tuple([rates[component] for component in bill])
     quantities = tuple(bill.values())
-    usd = sum([rate.usd * quantity for rate, quantity in zip(parts, quantities, strict=True)], _NOTHING)
-    return Price(usd, parts, quantities)
+    costs = [rate.usd * quantity for rate, quantity in zip(parts, quantities, strict=True)]
+    by_month = [usd for rate, usd in zip(parts, costs, strict=True) if rate.by_month]
+    return Price(sum(costs, _NOTHING), parts, quantities, usd_by_month=sum(by_month, _NOTHING))

@@ -14,9 +14,19 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Shape
-from spotkeeper.periods import HOUR, PeriodKind, budget_period, floor_hour, full_hours, is_monday, latest_closed_hour
+from spotkeeper.periods import (
+    HOUR,
+    PeriodKind,
+    budget_period,
+    floor_hour,
+    full_hours,
+    hours_of_month,
+    is_monday,
+    latest_closed_hour,
+)
 from spotkeeper.pricing.families import left_out
 from spotkeeper.pricing.price_book import InstancePrice, Price, PriceBook, PriceStatus
+from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH
 from spotkeeper.pricing.skus import Market, Rate
 
 type _RateKey = tuple[str, str]
@@ -96,6 +106,7 @@ class PriceHistory:
     def price(self, shape: Shape, region: str, hour: datetime) -> InstancePrice:
         """Return the price of an instance of this shape in this hour, and its status.
 
+        What Google sells by the month costs by the length of the hour's month, not by the 730 hours of price lists.
         `exact`: the rates valid in the hour. `uncertain`: a Spot rate differs between the readings before and after the
         hour. `fallback`: the hour is before the first known rate, which is then used. `stale`: reading the catalog
         failed when it was due, so a newer rate may exist. `unknown`: a component has no rate, so there is no price.
@@ -112,8 +123,8 @@ class PriceHistory:
         ondemand = hour_book.book.price(shape, region, Market.ON_DEMAND)
         known = spot.usd_per_hour is not None
         return InstancePrice(
-            spot=spot.usd_per_hour,
-            ondemand=ondemand.usd_per_hour,
+            spot=_in_month(spot, hour),
+            ondemand=_in_month(ondemand, hour),
             status=self._status(hour_book, spot, region, hour) if known else PriceStatus.UNKNOWN,
             as_of=self.as_of(hour) if known else None,
             reason=_reason(spot, ondemand, shape) if self._rates else "no price catalog has been read yet",
@@ -253,13 +264,20 @@ def _component(rate: Rate) -> _Component:
     return rate.component, rate.market, rate.region
 
 
-def _value(rate: Rate) -> tuple[_Component, str, Decimal]:
+def _value(rate: Rate) -> tuple[_Component, str, Decimal, bool]:
     """What identifies a price; the wording of the description does not."""
-    return _component(rate), rate.unit, rate.usd
+    return _component(rate), rate.unit, rate.usd, rate.by_month
 
 
 def _as_stored(rate: Rate) -> Rate:
     return replace(rate, usd=rate.usd.quantize(_STORED, context=_STORED_CONTEXT))
+
+
+def _in_month(price: Price, hour: datetime) -> Decimal | None:
+    """Return a price in USD per hour in the month of Cloud Billing that the hour is in."""
+    if price.usd_per_hour is None or not price.usd_by_month:
+        return price.usd_per_hour
+    return price.usd_per_hour + price.usd_by_month * (LIST_HOURS_PER_MONTH / hours_of_month(hour) - 1)
 
 
 def _reason(spot: Price, ondemand: Price, shape: Shape) -> str:

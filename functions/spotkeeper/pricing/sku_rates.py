@@ -43,13 +43,16 @@ _SPOT_WORDS = re.compile(r"^(?:spot )?preemptible |^spot | attached to (?:(?:spo
 _PLACE = re.compile(r" (?:running )?in (?!.* in ).*$")
 _COMMITMENT = re.compile(r"commitment(?: v1)?: (?P<wording>.+?) (?:running )?in (?!.* in ).+ for [13] years?")
 _GIB_PER_GB = Decimal("1.073741824")
-_HOURS_PER_MONTH = Decimal(730)
+LIST_HOURS_PER_MONTH = Decimal(730)
+"""The hours of a month in Google's price lists: https://cloud.google.com/compute/disks-image-pricing."""
+
+_BY_MONTH = ("GiBy.mo", "GBy.mo")
 _PER_HOUR = {"h": Decimal(1)}
 _PER_GIB_HOUR = {
     "GiBy.h": Decimal(1),
     "GBy.h": _GIB_PER_GB,
-    "GiBy.mo": 1 / _HOURS_PER_MONTH,
-    "GBy.mo": _GIB_PER_GB / _HOURS_PER_MONTH,
+    "GiBy.mo": 1 / LIST_HOURS_PER_MONTH,
+    "GBy.mo": _GIB_PER_GB / LIST_HOURS_PER_MONTH,
 }
 _FACTORS = {
     RateUnit.VCPU_HOUR: _PER_HOUR,
@@ -113,7 +116,8 @@ def _priced(sku: Sku, match: _Match, market: Market | None = None) -> tuple[Rate
     usd = sku.tiers[0][1] * _FACTORS[unit][sku.usage_unit]
     bought = market or MARKETS[sku.usage_type]
     return tuple(
-        Rate(component, bought, region, sku.sku_id, sku.description, unit, usd) for region in sku.service_regions
+        Rate(component, bought, region, sku.sku_id, sku.description, unit, usd, sku.usage_unit in _BY_MONTH)
+        for region in sku.service_regions
     )
 
 

@@ -58,7 +58,11 @@ class Sku:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The price of one unit of a component, such as `n2:core`, in one region and market, in USD."""
+    """The price of one unit of a component, such as `n2:core`, in one region and market, in USD.
+
+    `by_month` says that Google sells it by the month: `usd` is then the price of a month over 730 hours, as Google's
+    price lists have it, and the bill divides by the hours of the real month.
+    """
 
     component: str
     market: Market
@@ -67,6 +71,7 @@ class Rate:
     description: str
     unit: RateUnit
     usd: Decimal
+    by_month: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,15 +64,15 @@ class Identification:
                 if identity is not None:
                     fallback[place] = identity
         for project_id, uptimes in unobserved.items():
-            yield from self._from_histories(project_id, uptimes, fallback)
+            yield from self._from_histories(project_id, uptimes, observed, fallback)
 
     def _from_histories(
-        self, project_id: str, uptimes: Sequence[Uptime], fallback: Mapping[Place, Identity]
+        self, project_id: str, uptimes: Sequence[Uptime], observed: Inventory, fallback: Mapping[Place, Identity]
     ) -> Iterator[tuple[Uptime, Identity | None]]:
         unresolved = sorted(uptimes, key=lambda each: (each.hour, each.key.zone, each.instance_name))
         for history in self.histories:
             still_unresolved = []
-            for uptime, identity in self._from_history(history, project_id, unresolved):
+            for uptime, identity in self._from_history(history, project_id, unresolved, observed):
                 if identity is None:
                     still_unresolved.append(uptime)
                 else:
@@ -84,7 +84,7 @@ class Identification:
         yield from ((uptime, fallback.get((uptime.key, uptime.hour))) for uptime in unresolved)
 
     def _from_history(
-        self, history: InstanceHistory, project_id: str, uptimes: Sequence[Uptime]
+        self, history: InstanceHistory, project_id: str, uptimes: Sequence[Uptime], observed: Inventory
     ) -> Iterator[tuple[Uptime, Identity | None]]:
         """Yield each uptime with who its instance was; a source that fails is asked no more in this run."""
         oldest = self.now - history.retention
@@ -94,12 +94,14 @@ class Identification:
         for batch in batched(kept, UPTIMES_PER_REQUEST, strict=False):
             found = None
             if readable and not self.is_late(project_id, {uptime.hour for uptime in kept}):
-                found = self._request(history, project_id, batch)
+                found = self._request(history, project_id, batch, observed)
             readable = found is not None
             yield from ((uptime, found.find(uptime.key, uptime.hour) if found else None) for uptime in batch)
 
-    def _request(self, history: InstanceHistory, project_id: str, uptimes: Sequence[Uptime]) -> Inventory | None:
-        """What a source has on record of these instances; None when it fails, which is a gap."""
+    def _request(
+        self, history: InstanceHistory, project_id: str, uptimes: Sequence[Uptime], observed: Inventory
+    ) -> Inventory | None:
+        """What is known of these instances with what a source has on record; None when it fails, which is a gap."""
         hours = {uptime.hour for uptime in uptimes}
         report = self.hours.reporter(hours, history.name, project_id)
         observations = []
@@ -110,7 +112,7 @@ class Identification:
         except UnavailableError as error:
             report(str(error))
             return None
-        return Inventory({}, observations)
+        return observed.extended(list(dict.fromkeys(uptime.key for uptime in uptimes)), observations)
 
     def _record_final_gaps(self, project_id: str, unresolved: Sequence[Uptime]) -> None:
         """Record the hours of which no later run asks again; one with another gap is read again as a whole."""

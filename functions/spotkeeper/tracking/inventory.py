@@ -1,7 +1,7 @@
 """Who an instance was in an hour: its shape, labels and provisioning model, from the observations of it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -12,6 +12,9 @@ from spotkeeper.periods import HOUR
 
 _FIRST_START_WITHIN = timedelta(minutes=1)
 """An instance that started later than this after its creation may have run, and been another machine, before."""
+
+_LONGEST_BETWEEN_SCANS = timedelta(minutes=100)
+"""Runs are an hour apart, and may be late; in a longer time without a scan several starts may be missed."""
 
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
@@ -36,7 +39,8 @@ class Identity:
 
     Machine type, GPUs, local SSD and provisioning model change only while an instance is stopped, so that each later
     machine begins with a start. `started` and `created` are the last start and the creation, as far as they are known.
-    A `doubtful` one was started anew before anybody observed it: it may have been another machine before that start.
+    A `doubtful` one was started anew before anybody observed it, or while scans were missing: it may have been other
+    machines before that start.
     """
 
     machines: tuple[tuple[datetime, Instance], ...]
@@ -84,8 +88,14 @@ class Inventory:
             ((hour, found),) if len(versions) == 1 else _machines(versions, found, hour),
             latest.started,
             latest.created,
-            _is_doubtful(versions[0], hour),
+            _is_doubtful(versions, hour),
         )
+
+    def extended(self, keys: Collection[InstanceKey], observations: Iterable[Observation]) -> "Inventory":
+        """Return what is known of these instances with more observations of them."""
+        listed = {key: self._listed[key] for key in keys if key in self._listed}
+        known = (each for key in keys for each in self._observations.get(key, ()))
+        return Inventory(listed, [*known, *observations])
 
     def _versions(self, key: InstanceKey) -> Sequence[Observation]:
         """Every observation of an instance in order; the list is the last one."""
@@ -99,9 +109,9 @@ def _machines(
 ) -> tuple[tuple[datetime, Instance], ...]:
     """The machines that an instance was in an hour, with the labels of it."""
     begun = [(_ALWAYS, versions[0].instance)]
-    for earlier, later in pairwise(versions):
+    for earlier, later, following in zip(versions, versions[1:], [*versions[2:], None], strict=False):
         if _is_other_machine(earlier.instance, later.instance):
-            begun.append((max(_begin(earlier, later), begun[-1][0]), later.instance))
+            begun.append((max(_begin(earlier, later, following), begun[-1][0]), later.instance))
     ends = [*(since for since, _ in begun[1:]), hour + HOUR]
     return tuple(
         (max(since, hour), _as_machine(found, machine))
@@ -110,13 +120,17 @@ def _machines(
     )
 
 
-def _begin(earlier: Observation, later: Observation) -> datetime:
-    """From when on an instance was another machine: its start between the two observations.
+def _begin(earlier: Observation, later: Observation, following: Observation | None) -> datetime:
+    """From when on an instance was another machine: its start after it was last seen as the earlier one.
 
-    Without one it was changed and not started yet: all that ran before ran as the earlier machine.
+    Without one it was changed and not started yet: all that ran before ran as the earlier machine. A recorded history
+    has the start in the version that follows at once.
     """
-    started = later.started
-    return started if started is not None and started > earlier.last_seen else later.first_seen
+    if later.started is not None and later.started > earlier.last_seen:
+        return later.started
+    if following is not None and following.first_seen == later.last_seen and following.started == following.first_seen:
+        return following.first_seen
+    return later.first_seen
 
 
 def _is_other_machine(one: Instance, other: Instance) -> bool:
@@ -129,7 +143,24 @@ def _as_machine(found: Instance, machine: Instance) -> Instance:
     return replace(found, shape=machine.shape, provisioning_model=machine.provisioning_model)
 
 
-def _is_doubtful(first: Observation, hour: datetime) -> bool:
+def _is_doubtful(versions: Sequence[Observation], hour: datetime) -> bool:
+    """Whether other machines may have run in an hour than those that were observed."""
+    return _restarted_unobserved(versions[0], hour) or any(
+        restarted_in_gap(earlier.last_seen, later) and earlier.last_seen < hour + HOUR and later.first_seen > hour
+        for earlier, later in pairwise(versions)
+    )
+
+
+def restarted_in_gap(last_seen: datetime, later: Observation) -> bool:
+    """Whether an instance was started after it was last seen, and not seen again for longer than between two scans."""
+    return (
+        later.started is not None
+        and later.started > last_seen
+        and later.first_seen - last_seen > _LONGEST_BETWEEN_SCANS
+    )
+
+
+def _restarted_unobserved(first: Observation, hour: datetime) -> bool:
     started, created = first.started, first.created
     if started is None or created is None or started <= hour or first.first_seen < started:
         return False

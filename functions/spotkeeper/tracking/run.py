@@ -42,6 +42,9 @@ HOURS_IN_MEMORY = 4
 
 _MOST_NAMED = 20
 
+_HOURS_OF_A_PUNCTUAL_RUN = 2
+"""The latest one, and the one before for the second time."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrackRequest:
@@ -252,6 +255,8 @@ class _Run:
         seen: set[InstanceKey] = set()
         listed: dict[InstanceKey, Observation] = {}
         unchanged_since = min(self.backlog)
+        # In a time without scans an instance may have been another one, and be the same again.
+        catching_up = bool(self.ports.histories) and len(hours) > _HOURS_OF_A_PUNCTUAL_RUN
         report = self.hours.reporter(hours, "compute", project_id)
         try:
             for instance, since, started, created in self.ports.instances.instances(project_id, report):
@@ -261,9 +266,9 @@ class _Run:
                     match compare(instance):
                         case Since.NEW:
                             listed[instance.key] = observation
-                        case Since.SAME:
+                        case Since.SAME if not (catching_up and started is not None and started > unchanged_since):
                             listed[instance.key] = replace(observation, first_seen=unchanged_since)
-                        case Since.CHANGED:
+                        case _:
                             changed[instance.key] = observation
                     self.stage.add(observation)
                 if since is not None:

@@ -17,5 +17,6 @@ def dated_rate_from(row: Mapping[str, Any]) -> DatedRate:
         description=row["description"],
         unit=RateUnit(row["unit"]),
         usd=row["rate"],
+        by_month=bool(row["by_month"]),
     )
     return DatedRate(rate, row["valid_from"], row["valid_to"])

@@ -170,6 +170,7 @@ def _price(dated: DatedRate) -> dict[str, object]:
         "description": dated.rate.description,
         "valid_from": rfc3339(dated.valid_from),
         "valid_to": rfc3339(dated.valid_to) if dated.valid_to else None,
+        "by_month": dated.rate.by_month,
     }
 
 
