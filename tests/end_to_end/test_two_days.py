@@ -139,10 +139,15 @@ def test_only_the_machine_type_without_a_list_price_has_no_cost(demo: Stack) -> 
     assert "n9" in rows[0]["price_reason"]
 
 
-def test_every_hour_is_complete_or_says_who_is_not_known_and_every_price_is_exact(demo: Stack) -> None:
+def test_every_hour_is_complete_or_says_who_is_not_known_and_every_price_is_exact_or_says_why(demo: Stack) -> None:
     readings = rows_of(demo, "SELECT hour, complete, gaps FROM DATASET.tracker_runs WHERE hour >= '2026-07-21'")
     states = rows_of(demo, "SELECT hour, project_id, state FROM DATASET.project_hours WHERE hour >= '2026-07-21'")
     statuses = rows_of(demo, f"SELECT DISTINCT price_status FROM DATASET.spot_vm_costs WHERE {WINDOW}")
+    uncertain = rows_of(
+        demo,
+        "SELECT DISTINCT TIMESTAMP_TRUNC(usage_start_time, HOUR) AS hour, SPLIT(machine_type, '-')[OFFSET(0)] AS family "
+        f"FROM DATASET.spot_vm_costs WHERE {WINDOW} AND price_status = 'uncertain'",
+    )
 
     assert sorted(row["hour"] for row in readings) == sorted([*expected_readings(HOURS, CALLS), UNTRACED_HOUR])
     assert [
@@ -154,7 +159,9 @@ def test_every_hour_is_complete_or_says_who_is_not_known_and_every_price_is_exac
         for hour in HOURS
         for project in living_fleet().projects
     } | {(UNTRACED_HOUR, "research-ml"): "final"}
-    assert {row["price_status"] for row in statuses} == {"exact", "unknown"}
+    assert {row["price_status"] for row in statuses} == {"exact", "uncertain", "unknown"}
+    # The catalog was read at 01:07 and at 07:07, after the price of N2 had changed at 07:00.
+    assert {(row["hour"], row["family"]) for row in uncertain} == {(HOURS[number], "n2") for number in range(26, 31)}
 
 
 def test_prices_changed_when_the_catalog_did(demo: Stack) -> None:
@@ -166,9 +173,9 @@ def test_prices_changed_when_the_catalog_did(demo: Stack) -> None:
 
     assert [(row["region"], row["valid_from"] - FLEET_START, row["rate"]) for row in rows] == [
         ("europe-west4", timedelta(0), Decimal("0.01332")),
-        ("europe-west4", timedelta(hours=36), Decimal("0.01265")),
+        ("europe-west4", timedelta(hours=31), Decimal("0.01265")),
         ("us-central1", timedelta(0), Decimal("0.01363")),
-        ("us-central1", timedelta(hours=30), Decimal("0.01499")),
+        ("us-central1", timedelta(hours=31), Decimal("0.01499")),
     ]
 
 
