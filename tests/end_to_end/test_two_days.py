@@ -139,13 +139,14 @@ def test_only_the_machine_type_without_a_list_price_has_no_cost(demo: Stack) -> 
     assert "n9" in rows[0]["price_reason"]
 
 
-def test_every_hour_is_complete_or_says_who_is_not_known_and_every_price_is_exact_or_says_why(demo: Stack) -> None:
+def test_every_hour_is_complete_and_every_price_exact_or_says_what_is_not_known(demo: Stack) -> None:
     readings = rows_of(demo, "SELECT hour, complete, gaps FROM DATASET.tracker_runs WHERE hour >= '2026-07-21'")
     states = rows_of(demo, "SELECT hour, project_id, state FROM DATASET.project_hours WHERE hour >= '2026-07-21'")
     statuses = rows_of(demo, f"SELECT DISTINCT price_status FROM DATASET.spot_vm_costs WHERE {WINDOW}")
     uncertain = rows_of(
         demo,
-        "SELECT DISTINCT TIMESTAMP_TRUNC(usage_start_time, HOUR) AS hour, SPLIT(machine_type, '-')[OFFSET(0)] AS family "
+        "SELECT DISTINCT TIMESTAMP_TRUNC(usage_start_time, HOUR) AS hour, "
+        "SPLIT(machine_type, '-')[OFFSET(0)] AS family "
         f"FROM DATASET.spot_vm_costs WHERE {WINDOW} AND price_status = 'uncertain'",
     )
 
