@@ -901,6 +901,22 @@ def test_an_alert_of_a_killed_run_is_sent_though_its_period_is_over() -> None:
     assert of_the_day.thresholds == tuple(map(Decimal, ("0.5", "0.8", "1.0")))
 
 
+def test_an_alert_that_was_left_is_sent_by_a_run_that_has_none_of_its_own() -> None:
+    found = one_vm(day="0.5")
+    found.vms = [Vm("ended", runs=((START - 9 * HOUR, at(7)),))]
+    kill_at(found, "reserve", after=True)
+    with pytest.raises(ProcessKilledError):
+        found.run(6)  # the last hour of a day in Los Angeles
+    found.run_at(at(7, 8))
+    found.run_at(at(7, 9), (at(6),))
+    before = len(found.published)
+    found.run_at(at(9, 7), (at(8),))
+
+    left = found.published[before:]
+    assert {alert.period.end for alert in left} == {at(7)}
+    assert "threshold" in {alert.kind for alert in left}
+
+
 def test_two_runs_at_once_send_one_alert() -> None:
     found = one_vm(month="1")
 
