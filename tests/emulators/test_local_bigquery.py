@@ -93,6 +93,15 @@ def test_a_parameter_of_another_type_is_another_statement(datasets: list[Dataset
     assert (whole, text) == ([(2,)], [("2",)])
 
 
+def test_a_star_leaves_out_the_time_at_which_rows_were_loaded(datasets: list[Dataset]) -> None:
+    dataset = datasets[0]
+    dataset.run("CREATE TABLE arrivals (name STRING) PARTITION BY _PARTITIONDATE")
+    dataset.run("INSERT INTO arrivals (name) VALUES ('one')")
+
+    assert dataset.run("SELECT * FROM arrivals") == [("one",)]
+    assert dataset.run("SELECT COUNT(*) FROM arrivals WHERE _PARTITIONTIME IS NOT NULL") == [(1,)]
+
+
 def test_another_version_of_the_package_is_refused_with_the_file_to_review() -> None:
     check_version()
 

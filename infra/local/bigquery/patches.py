@@ -28,6 +28,8 @@ from local_bigquery.models import (
 from local_bigquery.settings import settings
 from local_bigquery.sql import native
 from local_bigquery.sql.dialect import FUNCTIONS, MACRO
+from local_bigquery.sql.rules import partitions
+from sqlglot import exp
 
 from infra.local.bigquery.translation_cache import cached
 
@@ -106,6 +108,7 @@ def patches(*, in_memory: bool) -> tuple[Patch, ...]:
         Patch(database, "objects", objects, scan, fast_scan),
         Patch(tables, "columns", columns, scan, fast_scan),
         Patch(tabledata, "columns", columns, scan, fast_scan),
+        Patch(partitions, "_hidden", has_ingestion_time, scan, fast_scan),
         Patch(
             runner.HANDLERS,
             "load",
@@ -248,6 +251,17 @@ def columns(project_id: str, dataset_id: str, table_id: str) -> list[TableFieldS
             for name, kind in zip(relation.columns, relation.types, strict=True)
             if name != tables.INGESTION_TIME or dataset_id == tables.RESULTS
         ]
+
+
+def has_ingestion_time(table: exp.Table) -> bool:
+    """Return whether a table is partitioned by the time its rows were loaded: a column that `SELECT *` leaves out."""
+    if not (table.catalog and table.db) or not isinstance(table.this, exp.Identifier):
+        return False
+    named = database.quote(table.catalog, table.db, table.name)
+    try:
+        return bool(database.fetch("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", [named, tables.INGESTION_TIME]))
+    except duckdb.Error:
+        return False  # It is not there, or a view whose source is gone.
 
 
 def load_gzip(
