@@ -2,10 +2,11 @@
 -- Grain: one UTC day on which a Spot VM ran.
 --
 -- Amounts cover the VM-hours whose Spot and on-demand prices are both known; priced_share is their share of all
--- VM-hours. Lost is the uptime of a preempted VM from the full hour to its last preemption in it: work that is
+-- VM-hours, those of VMs that no source could identify included. Lost is the uptime of a preempted VM from the full hour to its last preemption in it: work that is
 -- repeated when it is saved every full hour. On demand nothing is lost, so net savings are the on-demand cost of the other
--- hours minus the cost of all hours, both of the same VMs: one that no source could identify is in neither. Reads at most 400 days, so that a day can be compared with the same day of last year; a filter on
--- usage_date limits the partitions that are read.
+-- hours minus the cost of all hours, both of the same VMs: one that no source could
+-- identify is in neither. Reads at most 400 days, so that a day can be compared with the same day of last year; a filter
+-- on usage_date limits the partitions that are read.
 WITH last_preemptions AS (
   SELECT
     TIMESTAMP_TRUNC(preemptions.preempted_at, HOUR) AS hour,
@@ -45,6 +46,15 @@ vm_hours AS (
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
 ),
 
+unresolved AS (
+  SELECT
+    DATE(known.hour) AS usage_date,
+    SUM(known.unresolved_hours) AS unresolved_hours
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+  GROUP BY usage_date
+),
+
 kept_hours AS (
   SELECT
     usage_date,
@@ -57,9 +67,14 @@ kept_hours AS (
 )
 
 SELECT
-  usage_date,
+  kept_hours.usage_date,
   SUM(uptime_hours) AS vm_hours,
-  ROUND(SAFE_DIVIDE(SUM(IF(cost IS NULL, 0, uptime_hours)), SUM(uptime_hours)), 6) AS priced_share,
+  ROUND(
+    SAFE_DIVIDE(
+      SUM(IF(cost IS NULL, 0, uptime_hours)),
+      SUM(uptime_hours) + COALESCE(MAX(unresolved.unresolved_hours), 0)
+    ), 6
+  ) AS priced_share,
   SUM(cost) AS cost,
   SUM(ondemand_cost) AS ondemand_cost,
   SUM(ondemand_cost) - SUM(cost) AS savings,
@@ -68,4 +83,6 @@ SELECT
   ROUND(SUM(kept_ondemand_cost) - SUM(cost), 9) AS net_savings,
   ROUND(SAFE_DIVIDE(SUM(kept_ondemand_cost) - SUM(cost), SUM(kept_ondemand_cost)) * 100, 2) AS net_savings_percent
 FROM kept_hours
-GROUP BY usage_date
+LEFT JOIN unresolved
+  ON unresolved.usage_date = kept_hours.usage_date
+GROUP BY kept_hours.usage_date

@@ -103,10 +103,12 @@ def test_the_metrics_of_a_run_are_written_as_custom_metrics(stack: Stack) -> Non
     stack.set_time(now)
     run = HourRun("run", DAY.start, now, rows=52, uptime_hours=Decimal("51.5"), gaps=[Gap("monitoring", "403")])
     run.unresolved.append(Uptime(InstanceKey("p", "us-central1-a", "1"), "stranger", DAY.start, 1800.0))
+    stranger = run.unresolved[0]  # it ran in both hours of the run
+    before = HourRun("run", DAY.start, now, unresolved=[stranger])
     lost = HourRun("run", DAY.start, now, gaps=[Gap("catch-up", "not read", "p", final=True)])
     run.unpriced[Unpriced("n9-standard-4", "us-central1", "no rule")] = 3
 
-    channel(stack, METRICS_PROJECT).write_metrics([Spend(DAY, Decimal("2.5"))], [run, lost], now)
+    channel(stack, METRICS_PROJECT).write_metrics([Spend(DAY, Decimal("2.5"))], [before, run, lost], now)
 
     written = stack.control("GET", "metrics")[METRICS_PROJECT]
     values = {
@@ -121,7 +123,7 @@ def test_the_metrics_of_a_run_are_written_as_custom_metrics(stack: Stack) -> Non
         ("custom.googleapis.com/spotkeeper/rows", None): 52,
         ("custom.googleapis.com/spotkeeper/unpriced_rows", None): 3,
         ("custom.googleapis.com/spotkeeper/unresolved_instances", None): 1,
-        ("custom.googleapis.com/spotkeeper/unresolved_hours", None): 0.5,
+        ("custom.googleapis.com/spotkeeper/unresolved_hours", None): 1,
         ("custom.googleapis.com/spotkeeper/resolved_hours", None): 51.5,
         ("custom.googleapis.com/spotkeeper/incomplete_hours", None): 1,
     }

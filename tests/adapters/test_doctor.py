@@ -90,6 +90,7 @@ def fill(client: bigquery.Client, dataset: str) -> None:
     said = {"verdict": "under_threshold", "reason": "28 % of the budget is spent", "mode": "dry_run", "drill": False}
     loaded: dict[str, list[dict[str, Any]]] = {
         "tracker_runs": runs,
+        "project_hours": [{"hour": rfc3339(hour), "state": "complete"} for hour in hours],
         "spot_vm_costs": priced,
         "budget_notifications": [{**message, **said}],
     }
@@ -469,14 +470,15 @@ PROBLEMS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
 }
 """Each problem: its cause, the part it is reported for, how the sentence begins, and the command."""
 
-CHANGED = ("budget_notifications", "spot_vm_costs", "tracker_runs")
+CHANGED = ("budget_notifications", "project_hours", "spot_vm_costs", "tracker_runs")
 """The tables whose rows a test changes."""
 
 IN_PLACE: dict[str, tuple[str, str, str, str]] = {
-    "an hour is missing": (
-        "DELETE FROM {dataset}.tracker_runs WHERE hour = TIMESTAMP '2026-07-21T09:00:00Z'",
+    "an hour is missing and one is incomplete for a project": (
+        "DELETE FROM {dataset}.tracker_runs WHERE hour = TIMESTAMP '2026-07-21T09:00:00Z'; "
+        "UPDATE {dataset}.project_hours SET state = 'incomplete' WHERE hour = TIMESTAMP '2026-07-21T11:00:00Z'",
         "hours",
-        "1 of the last 48 hours missing or incomplete, the first that of 2026-07-21 09:00 UTC.",
+        "2 of the last 48 hours missing or incomplete, the first that of 2026-07-21 09:00 UTC.",
         f"gcloud functions logs read track-spot-costs {AT_PROJECT} --region {REGION} --limit 20",
     ),
     "prices are stale": (

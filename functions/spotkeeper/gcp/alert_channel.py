@@ -73,7 +73,8 @@ class PubSubAlertChannel:
         values += [
             ("rows", {}, float(sum(hour.rows for hour in hours))),
             ("unpriced_rows", {}, float(sum(hour.unpriced.total() for hour in hours))),
-            ("unresolved_instances", {}, float(sum(len(hour.unresolved) for hour in hours))),
+            # An hour is read twice, and an instance may run in both of a run.
+            ("unresolved_instances", {}, float(len({each.key for hour in hours for each in hour.unresolved}))),
             ("unresolved_hours", {}, float(sum(hour.unresolved_hours for hour in hours))),
             ("resolved_hours", {}, float(sum(hour.uptime_hours for hour in hours))),
             ("incomplete_hours", {}, float(sum(hour.open for hour in hours))),

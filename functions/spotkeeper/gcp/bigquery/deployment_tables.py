@@ -31,8 +31,11 @@ ORDER BY runs.recorded_at DESC, runs.hour DESC
 LIMIT 1
 """
 _HOURS = """
-SELECT runs.hour, LOGICAL_OR(runs.complete) AS complete
+SELECT runs.hour, COUNTIF(known.state = 'incomplete') = 0 AS complete
 FROM tracker_runs AS runs
+LEFT JOIN project_hours AS known
+  ON known.hour = runs.hour
+  AND known.hour >= @since
 WHERE runs.hour >= @since
 GROUP BY runs.hour
 ORDER BY runs.hour
