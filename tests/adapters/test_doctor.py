@@ -475,8 +475,10 @@ CHANGED = ("budget_notifications", "project_hours", "spot_vm_costs", "tracker_ru
 
 IN_PLACE: dict[str, tuple[str, str, str, str]] = {
     "an hour is missing and one is incomplete for a project": (
-        "DELETE FROM {dataset}.tracker_runs WHERE hour = TIMESTAMP '2026-07-21T09:00:00Z'; "
-        "UPDATE {dataset}.project_hours SET state = 'incomplete' WHERE hour = TIMESTAMP '2026-07-21T11:00:00Z'",
+        (
+            "DELETE FROM {dataset}.tracker_runs WHERE hour = TIMESTAMP '2026-07-21T09:00:00Z'; "
+            "UPDATE {dataset}.project_hours SET state = 'incomplete' WHERE hour = TIMESTAMP '2026-07-21T11:00:00Z'"
+        ),
         "hours",
         "2 of the last 48 hours missing or incomplete, the first that of 2026-07-21 09:00 UTC.",
         f"gcloud functions logs read track-spot-costs {AT_PROJECT} --region {REGION} --limit 20",

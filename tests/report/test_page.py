@@ -152,7 +152,7 @@ def test_the_first_figures_count_what_no_source_could_identify(usual: Read) -> N
     text = read(page(replace(seen, quality=[unseen]), SCOPE)).text
 
     assert "at least this, about $" in text
-    assert "(an estimate) with unidentified VMs" in text
+    assert "if the unidentified VMs are Spot and cost like the others of their project" in text
     assert "1,000.0 VM-hours unidentified" in text
     assert "unidentified" not in usual.text
 

@@ -26,7 +26,10 @@ def _spent(rows: ReportRows, scope: Scope) -> Card:
     unresolved = unresolved_of(rows.quality)
     if unresolved.hours:
         estimate = (whole.cost or Decimal(0)) + unresolved.estimated_cost
-        detail += f"; at least this, about {wording.money(estimate)} (an estimate) with unidentified VMs"
+        detail += (
+            f"; at least this, and about {wording.money(estimate)} if the unidentified VMs are Spot and cost like the others "
+            "of their project"
+        )
     return Card("spent", "Spent on Spot VMs", wording.money(whole.cost), detail, plain(whole.cost))
 
 
