@@ -23,8 +23,8 @@ WITH table_keys AS (
     'budget_alerts' AS table_name,
     CONCAT(
       alerts.period, ' ', FORMAT_TIMESTAMP('%FT%TZ', alerts.period_start), ' ',
-      alerts.kind, ' ', CAST(CAST(alerts.threshold AS FLOAT64) AS STRING), ' ',
-      CAST(CAST(alerts.budget AS FLOAT64) AS STRING)
+      COALESCE(alerts.kind, 'threshold'), ' ', CAST(CAST(alerts.threshold AS FLOAT64) AS STRING), ' ',
+      COALESCE(CAST(CAST(alerts.budget AS FLOAT64) AS STRING), '')
     ) AS row_key
   FROM `${dataset}.budget_alerts` AS alerts
   UNION ALL

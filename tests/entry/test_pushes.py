@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         parameters = {each["name"]: each["parameterValue"]["value"] for each in query["queryParameters"]}
         self.server.statements.append(parameters)
-        body = b'{"jobComplete": true}'
+        body = b'{"jobComplete": true, "rows": [{"f": [{"v": "false"}]}]}'
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
