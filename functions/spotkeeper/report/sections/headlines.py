@@ -27,8 +27,8 @@ def _spent(rows: ReportRows, scope: Scope) -> Card:
     if unresolved.hours:
         estimate = (whole.cost or Decimal(0)) + unresolved.estimated_cost
         detail += (
-            f"; at least this, and about {wording.money(estimate)} if the unidentified VMs are Spot and cost like the others "
-            "of their project"
+            f"; at least this, about {wording.money(estimate)} if the unidentified VMs are Spot and cost like the others of "
+            "their project"
         )
     return Card("spent", "Spent on Spot VMs", wording.money(whole.cost), detail, plain(whole.cost))
 
