@@ -52,7 +52,7 @@ def push(**changes: object) -> dict[str, Any]:
 
 
 class Kept(ThreadingHTTPServer):
-    """A BigQuery that keeps the parameters of every statement, and is done with it at once."""
+    """A BigQuery that keeps the parameters of every statement, and answers at once that no stop is unfinished."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

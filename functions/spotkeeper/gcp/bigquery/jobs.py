@@ -121,21 +121,22 @@ class Jobs:
             self._client.delete_table(self._dataset.table(table), not_found_ok=True, retry=self._retry, timeout=TIMEOUT)
 
     def _run(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
+        asked = self._location  # Another thread may find the location meanwhile.
         try:
-            return self._run_there(statement, parameters)
+            return self._run_there(statement, parameters, asked)
         except NotFound as error:
-            if self._location or WRONG_LOCATION not in str(error):
+            if asked or WRONG_LOCATION not in str(error):
                 raise
-            self._location = self._find_location()
-            return self._run_there(statement, parameters)
+        self._location = self._location or self._find_location()
+        return self._run_there(statement, parameters, self._location)
 
-    def _run_there(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
+    def _run_there(self, statement: str, parameters: Sequence[Parameter], location: str | None) -> RowIterator:
         configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=list(parameters))
         # With a job_retry, query() would try for ten minutes to reach BigQuery, whatever it and retry say.
         job = self._client.query(
             statement,
             job_config=configuration,
-            location=self._location,
+            location=location,
             retry=self._retry,
             job_retry=None,
             timeout=TIMEOUT,

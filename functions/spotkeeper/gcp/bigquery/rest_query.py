@@ -81,18 +81,22 @@ class RestQuery:
         raise UnavailableError(message)
 
     def _start(self, body: Mapping[str, object]) -> dict[str, Any]:
+        asked = self._location  # Another thread may find the location meanwhile.
         try:
-            return self._start_there(body)
+            return self._start_there(body, asked)
         except CallError as error:
-            if self._location or WRONG_LOCATION not in str(error):
+            if asked or WRONG_LOCATION not in str(error):
                 raise
-        dataset = self._calls.call("GET", f"{self._project}/datasets/{self._dataset['datasetId']}")
-        self._location = str(dataset.get("location", ""))
-        return self._start_there(body)
+        self._location = self._location or self._find_location()
+        return self._start_there(body, self._location)
 
-    def _start_there(self, body: Mapping[str, object]) -> dict[str, Any]:
-        location = {"location": self._location} if self._location else {}
-        return self._calls.call("POST", self._queries, body={**body, **location, "requestId": os.urandom(16).hex()})
+    def _find_location(self) -> str:
+        dataset = self._calls.call("GET", f"{self._project}/datasets/{self._dataset['datasetId']}")
+        return str(dataset.get("location", ""))
+
+    def _start_there(self, body: Mapping[str, object], location: str | None) -> dict[str, Any]:
+        place = {"location": location} if location else {}
+        return self._calls.call("POST", self._queries, body={**body, **place, "requestId": os.urandom(16).hex()})
 
 
 def _first_value(answer: Mapping[str, Any]) -> str | None:
