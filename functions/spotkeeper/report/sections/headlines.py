@@ -25,10 +25,9 @@ def _spent(rows: ReportRows, scope: Scope) -> Card:
         detail += f"; {wording.money(whole.cost / recorded)} a day"
     unresolved = unresolved_of(rows.quality)
     if unresolved.hours:
-        estimate = (whole.cost or Decimal(0)) + unresolved.estimated_cost
+        about = wording.money((whole.cost or Decimal(0)) + unresolved.estimated_cost)
         detail += (
-            f"; at least this, about {wording.money(estimate)} if the unidentified VMs are Spot and cost like the others of "
-            "their project"
+            f"; at least this, about {about} if the unidentified VMs are Spot and cost like the others of their project"
         )
     return Card("spent", "Spent on Spot VMs", wording.money(whole.cost), detail, plain(whole.cost))
 
