@@ -26,6 +26,8 @@ from tests.simulation.tracker.world import Access, Service, Version, World, reso
 NO_END = "2262-04-11T23:47:16.854775807Z"
 """The end of a version that still holds, in recorded answers: the largest number of nanoseconds in 64 bits."""
 
+SAMPLE_SECONDS = 60
+
 _LISTS = re.compile(r"/compute/v1/projects/(?P<project>[^/]+)/aggregated/(?P<kind>instances|operations)")
 _HISTORY = re.compile(r"/v1/projects/(?P<project>[^/]+):batchGetAssetsHistory")
 _ASSET = re.compile(r"//compute\.googleapis\.com/projects/[^/]+/zones/(?P<zone>[^/]+)/instances/(?P<name>[^/]+)")
@@ -82,13 +84,23 @@ class Services:
     def time_series(
         self, project_id: str, hours: Sequence[datetime]
     ) -> Iterator[tuple[tuple[str, str, str], Mapping[datetime, float]]]:
-        """Yield each series of the uptime metric with its seconds in each hour; raises RefusedError."""
+        """Yield each series of the uptime metric with its seconds in each hour, by its end; raises RefusedError."""
         self._allow(Service.MONITORING, project_id)
         by_series: dict[tuple[str, str, str], dict[datetime, float]] = {}
         for hour in hours:
             for series, seconds in self.world.uptimes(project_id, hour, self.now).items():
-                by_series.setdefault(series, {})[hour] = float(seconds)
+                by_series.setdefault(series, {})[hour + HOUR] = float(seconds)
         yield from by_series.items()
+
+    def samples(
+        self, project_id: str, hour: datetime, instance_ids: Sequence[str]
+    ) -> Iterator[tuple[tuple[str, str, str], Mapping[datetime, float]]]:
+        """Yield each series of these instances with its seconds in each minute of an hour and two more."""
+        self._allow(Service.MONITORING, project_id)
+        for vm in self.world.vms:
+            if vm.project_id == project_id and vm.instance_id in instance_ids:
+                found = self.world.samples(project_id, vm.instance_id, hour, self.now)
+                yield (vm.zone, vm.instance_id, vm.name), {end: float(seconds) for end, seconds in found.items()}
 
     def _allow(self, service: Service, project_id: str) -> None:
         access = self.world.projects.get(project_id, Access.OPEN)
@@ -210,20 +222,25 @@ def _monitoring(services: Services) -> "grpc.GenericRpcHandler[Any, Any]":
             datetime.fromtimestamp(getattr(request.interval, side).seconds, UTC) for side in ("start_time", "end_time")
         )
         hours = [first + HOUR * number for number in range((last - first) // HOUR)]
+        project_id = request.name.removeprefix("projects/")
         try:
-            found = list(services.time_series(request.name.removeprefix("projects/"), hours))
+            if request.aggregation.alignment_period.seconds == SAMPLE_SECONDS:
+                ids = re.findall(r'"(\d+)"', request.filter.partition("instance_id = one_of")[2])
+                found = list(services.samples(project_id, first, ids))
+            else:
+                found = list(services.time_series(project_id, hours))
         except RefusedError as refused:
             denied = refused.status == 403
             context.abort(grpc.StatusCode.PERMISSION_DENIED if denied else grpc.StatusCode.UNAVAILABLE, str(refused))
         for (zone, instance_id, name), seconds in found:
             series = response.time_series.add()
             series.metric.labels["instance_name"] = name
-            labels = {"project_id": request.name.removeprefix("projects/"), "zone": zone, "instance_id": instance_id}
+            labels = {"project_id": project_id, "zone": zone, "instance_id": instance_id}
             series.resource.labels.update(labels)
-            for hour in sorted(seconds, reverse=True):
+            for end in sorted(seconds, reverse=True):
                 point = series.points.add()
-                point.interval.end_time.FromDatetime(hour + HOUR)
-                point.value.double_value = seconds[hour]
+                point.interval.end_time.FromDatetime(end)
+                point.value.double_value = seconds[end]
         answer: Message = response
         return answer
 
