@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -35,7 +36,7 @@ type Preempted = tuple[datetime, str, str, str, str, str | None]
 class Expected:
     """One row of spot_vm_costs, as far as it can be worked out."""
 
-    hour: datetime
+    start: datetime
     project_id: str
     zone: str
     instance_id: str
@@ -48,6 +49,11 @@ class Expected:
     cost: Decimal | None
     ondemand_cost: Decimal | None
 
+    @property
+    def hour(self) -> datetime:
+        """The hour that the row is in."""
+        return self.start.replace(minute=0, second=0, microsecond=0)
+
 
 def expected_rows(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]) -> Iterator[Expected]:
     """Yield a row for each Spot VM and hour in which it ran, if any scan or the asset inventory knows the VM."""
@@ -56,9 +62,22 @@ def expected_rows(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datet
         if not vm.is_spot or not _is_known(vm, scans):
             continue
         for hour in hours:
-            seconds = Fraction(vm.uptime_seconds(hour, hour + HOUR))
-            if seconds:
-                yield _row(vm, hour, seconds, _found_at(vm, hour, scans), rates)
+            found = _found_at(vm, hour, scans)
+            for start, end, at in _machines(vm, hour, found):
+                if seconds := Fraction(vm.uptime_seconds(start, end)):
+                    yield _row(vm, start, seconds, found, at, rates)
+
+
+def _machines(vm: Vm, hour: datetime, found: datetime) -> list[tuple[datetime, datetime, datetime]]:
+    """The parts of an hour in which a VM was one machine: from when to when, and a moment at which it was that one.
+
+    Its machine changes while it is stopped, and counts from its next start.
+    """
+    starts = [run.start for run in vm.runs if run.start < hour + HOUR and (run.end is None or run.end > hour)] or [
+        found
+    ]
+    changes = [later for earlier, later in pairwise(starts) if vm.machine_type(earlier) != vm.machine_type(later)]
+    return list(zip([hour, *changes], [*changes, end], [starts[0], *changes], strict=True))
 
 
 def expected_unresolved(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]) -> set[str]:
@@ -153,16 +172,18 @@ def _found_at(vm: Vm, hour: datetime, scans: Sequence[datetime]) -> datetime:
     return next((scan for scan in found if scan >= hour + HOUR), found[-1])
 
 
-def _row(vm: Vm, hour: datetime, seconds: Fraction, scan: datetime, rates: "_Rates") -> Expected:
-    rates = replace(rates, hours_of_month=_hours_of_month(hour))
-    spot, ondemand = (_price(vm, scan, hour, market, rates) for market in (SPOT, ON_DEMAND))
+def _row(vm: Vm, start: datetime, seconds: Fraction, scan: datetime, at: datetime, rates: "_Rates") -> Expected:  # noqa: PLR0913, PLR0917 (each says one thing about the row)
+    """The row from a start on: the labels are those of the scan, the machine is the one of the moment `at`."""
+    rates = replace(rates, hours_of_month=_hours_of_month(start))
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    spot, ondemand = (_price(vm, at, hour, market, rates) for market in (SPOT, ON_DEMAND))
     return Expected(
-        hour=hour,
+        start=start,
         project_id=vm.project_id,
         zone=vm.zone,
         instance_id=str(vm.instance_id),
         instance_name=vm.name,
-        machine_type=vm.machine_type(scan),
+        machine_type=vm.machine_type(at),
         labels=tuple(sorted(vm.labels_at(scan).items())),
         uptime_hours=rounded(seconds / 3600),
         spot_price=spot,

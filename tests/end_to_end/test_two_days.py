@@ -71,7 +71,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def expected() -> Rows:
     rows = expected_rows(living_fleet(), HOURS, SCANS)
-    return {(row.hour, row.project_id, row.zone, row.instance_id): row for row in rows}
+    return {(row.start, row.project_id, row.zone, row.instance_id): row for row in rows}
 
 
 def rows_of(stack: Stack, sql: str) -> list[dict[str, Any]]:
@@ -81,9 +81,9 @@ def rows_of(stack: Stack, sql: str) -> list[dict[str, Any]]:
 def test_every_row_is_what_the_scenario_and_the_list_prices_make_it(demo: Stack, expected: Rows) -> None:
     found = {
         (row["usage_start_time"], row["project_id"], row["zone"], row["instance_id"]): Expected(
-            hour=row["usage_start_time"],
+            start=row["usage_start_time"],
             labels=tuple(sorted((label["key"], label["value"]) for label in row["labels"])),
-            **{name: row[name] for name in Expected.__slots__ if name not in {"hour", "labels"}},
+            **{name: row[name] for name in Expected.__slots__ if name not in {"start", "labels"}},
         )
         for row in rows_of(demo, f"SELECT * FROM DATASET.spot_vm_costs WHERE {WINDOW}")
     }
