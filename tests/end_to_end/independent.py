@@ -73,11 +73,10 @@ def _machines(vm: Vm, hour: datetime, found: datetime) -> list[tuple[datetime, d
 
     Its machine changes while it is stopped, and counts from its next start.
     """
-    starts = [run.start for run in vm.runs if run.start < hour + HOUR and (run.end is None or run.end > hour)] or [
-        found
-    ]
+    starts = [run.start for run in vm.runs if run.start < hour + HOUR] or [found]
     changes = [later for earlier, later in pairwise(starts) if vm.machine_type(earlier) != vm.machine_type(later)]
-    return list(zip([hour, *changes], [*changes, end], [starts[0], *changes], strict=True))
+    parts = zip([hour, *changes], [*changes, hour + HOUR], [starts[0], *changes], strict=True)
+    return [(max(start, hour), end, at) for start, end, at in parts if end > hour]
 
 
 def expected_unresolved(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datetime]) -> set[str]:
