@@ -81,7 +81,7 @@ def budgets(rows: Sequence[Expected]) -> Mapping[str, Budget]:
 def cost_of_price_changes(
     fleet: Fleet, rows: Iterable[Expected], scans: Sequence[datetime], first_hour: datetime
 ) -> Decimal:
-    """Return what the VMs of the last hour cost more a month than at the rates of the first hour."""
+    """Return what the VMs of the last hour cost more a month of 730 hours than at the rates of the first hour."""
     known = list(rows)
     last_hour = max(row.hour for row in known)
     change = Decimal(0)
@@ -90,9 +90,10 @@ def cost_of_price_changes(
             vm = fleet.by_id(int(row.instance_id))
             assert vm is not None
             scan = max(scan for scan in scans if vm.exists(scan))
-            before = spot_price_at(vm, scan, first_hour)
+            before, after = (spot_price_at(vm, scan, hour) for hour in (first_hour, last_hour))
             assert before is not None
-            change += (row.spot_price - before) * row.uptime_hours * MONTH_HOURS
+            assert after is not None
+            change += (after - before) * row.uptime_hours * MONTH_HOURS
     return change
 
 
