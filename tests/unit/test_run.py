@@ -16,9 +16,10 @@ from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import AlertKind
 from spotkeeper.tracking.costs import CostRow
-from spotkeeper.tracking.run import HOURS_IN_MEMORY, READ_DEADLINE_SECONDS, TrackRequest, track
+from spotkeeper.tracking.run import READ_DEADLINE_SECONDS, TrackRequest, track
 from spotkeeper.tracking.run_summary import Completeness, Summary
 from spotkeeper.tracking.settings import TrackerSettings
+from spotkeeper.tracking.sources import HOURS_IN_MEMORY
 from spotkeeper.tracking.uptime import Uptime
 from tests.unit.sku_samples import CORE, RAM, priced
 from tests.unit.tracker_fakes import (

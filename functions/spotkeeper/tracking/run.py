@@ -1,15 +1,14 @@
 """The hourly use case: read how long Spot VMs ran, price it, record it, and alert when a budget is passed."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
-from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of, rfc3339, spans
+from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_history import PriceHistory, first_needed
 from spotkeeper.pricing.price_list import machine_type_prices
@@ -24,26 +23,21 @@ from spotkeeper.tracking.backlog import (
     pending_hours,
     projects_of,
 )
-from spotkeeper.tracking.billing import SHORTEST_RUN_SECONDS, Life, billed_seconds
+from spotkeeper.tracking.billing import Life, billed_seconds
 from spotkeeper.tracking.costs import Usage, cost_row
 from spotkeeper.tracking.identify import RESOLVE_WITHIN, Identification, Place
-from spotkeeper.tracking.inventory import Comparison, Identity, Inventory, Observation, Since
+from spotkeeper.tracking.inventory import Identity, Inventory, Observation
 from spotkeeper.tracking.ports import Ports, Stage
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRuns, Summary
 from spotkeeper.tracking.settings import TrackerSettings
-from spotkeeper.tracking.uptime import Totals, Uptime, add_series, capped, divided, silent_hours, valid_seconds
+from spotkeeper.tracking.sources import Ran, Sources
+from spotkeeper.tracking.uptime import divided
 
 READ_DEADLINE_SECONDS = 540
 """After so long a run starts to read no further project or hours: the function has 900 seconds, and needs up to 300 to
 record what it read."""
 
-HOURS_IN_MEMORY = 4
-"""The most hours of one project that are held at once while a run catches up; more would only cost memory."""
-
 _MOST_NAMED = 20
-
-_HOURS_OF_A_PUNCTUAL_RUN = 2
-"""The latest one, and the one before for the second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +94,7 @@ def _lost(settings: TrackerSettings, request: TrackRequest, states: Iterable[Hou
 
 @dataclass(slots=True)
 class _Run:
-    """The steps of one run.
-
-    `shapes` collects the shapes of all cost rows, `running_since` from when on something ran in each project, and
-    `preempted` the first preemption of each instance in the hours that are read.
-    """
+    """The steps of one run; `shapes` collects the shapes of all cost rows."""
 
     settings: TrackerSettings
     ports: Ports
@@ -113,9 +103,12 @@ class _Run:
     hours: HourRuns
     now: datetime
     started: timedelta
+    sources: Sources = field(init=False)
     shapes: set[Shape] = field(default_factory=set)
-    running_since: dict[str, datetime] = field(default_factory=dict)
-    preempted: dict[InstanceKey, datetime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Prepare to read the sources within the deadline of the run."""
+        self.sources = Sources(self.ports, self.stage, self.backlog, self.hours, self.now, self._is_late)
 
     def refresh_prices(self, history: PriceHistory) -> PriceHistory:
         """Read the catalog when it is due, stage the changes, and return the history with them."""
@@ -139,17 +132,18 @@ class _Run:
 
     def record_usage(self, history: PriceHistory, *, scanned_before: bool) -> None:
         """Stage the cost rows of all hours and projects, and every instance as it is listed now."""
-        unknown: dict[Place, _Ran] = {}
+        unknown: dict[Place, Ran] = {}
         doubtful: dict[Place, Identity] = {}
-        restarted: list[tuple[_Ran, Identity]] = []
+        restarted: list[tuple[Ran, Identity]] = []
         changed: dict[InstanceKey, Observation] = {}
-        for project_id, compare in self._projects(scanned_before=scanned_before):
+        for project_id, compare in self.sources.projects(scanned_before=scanned_before):
             hours = hours_of(self.backlog, project_id)
             if self._is_late(project_id, hours):
                 continue
-            inventory = Inventory(self._list_instances(project_id, hours, compare, changed))
-            self._record_preemptions(project_id, hours)
-            for ran in self._read_uptime(project_id, hours):
+            inventory = Inventory(self.sources.list_instances(project_id, hours, compare, changed))
+            del compare  # What it knows of each instance is not needed while uptime is read.
+            self.sources.record_preemptions(project_id, hours)
+            for ran in self.sources.read_uptime(project_id, hours):
                 place = ran.uptime.key, ran.uptime.hour
                 identity = inventory.find(*place)
                 if identity is None:
@@ -169,7 +163,7 @@ class _Run:
         self._record_restarted(restarted, history)
 
     def _record_or_defer(
-        self, ran: "_Ran", identity: Identity, history: PriceHistory, restarted: list[tuple["_Ran", Identity]]
+        self, ran: Ran, identity: Identity, history: PriceHistory, restarted: list[tuple[Ran, Identity]]
     ) -> None:
         """Stage the cost of an instance, unless its uptime is still to be divided between two machines."""
         if len(identity.machines) == 1:
@@ -177,31 +171,17 @@ class _Run:
         elif any(_is_spot(instance) for _, instance in identity.machines):
             restarted.append((ran, identity))
 
-    def _record_restarted(self, restarted: Sequence[tuple["_Ran", Identity]], history: PriceHistory) -> None:
+    def _record_restarted(self, restarted: Sequence[tuple[Ran, Identity]], history: PriceHistory) -> None:
         """Stage the costs of instances that were started as another machine in an hour, divided by their samples."""
-        by_place: dict[tuple[str, datetime], list[tuple[_Ran, Identity]]] = defaultdict(list)
+        by_place: dict[tuple[str, datetime], list[tuple[Ran, Identity]]] = defaultdict(list)
         for ran, identity in restarted:
             by_place[ran.uptime.key.project_id, ran.uptime.hour].append((ran, identity))
         for (project_id, hour), some in by_place.items():
-            samples = self._read_samples(project_id, hour, [ran.uptime.key for ran, _ in some])
+            samples = self.sources.read_samples(project_id, hour, [ran.uptime.key for ran, _ in some])
             for ran, identity in some:
                 starts = [start for start, _ in identity.machines[1:]]
                 seconds = divided(ran.uptime, samples[ran.uptime.key], starts)
                 self._record_cost(ran, identity, seconds, history)
-
-    def _read_samples(
-        self, project_id: str, hour: datetime, keys: Sequence[InstanceKey]
-    ) -> Mapping[InstanceKey, Mapping[datetime, float]]:
-        """Return the seconds of each minute of these instances, by the end of the minute."""
-        found: dict[InstanceKey, dict[datetime, float]] = defaultdict(lambda: defaultdict(float))
-        report = self.hours.reporter([hour], "monitoring", project_id)
-        try:
-            for sample in self.ports.uptime.samples(project_id, keys, hour, report):
-                if valid_seconds(sample.seconds):
-                    found[sample.key][sample.end] += sample.seconds
-        except UnavailableError as error:
-            report(str(error))
-        return found
 
     def record_lost(self, lost: Backlog) -> None:
         """Record the hours that no run read in time as gaps that stay."""
@@ -227,98 +207,7 @@ class _Run:
         self._write_metrics([spend for spend in spends if spend.period in present])
         return tuple(alert for alert in alerts.values() if not alert.repeated)
 
-    def _projects(self, *, scanned_before: bool) -> Iterator[tuple[str, Comparison]]:
-        """Every project with pending hours, and what compares its instances with earlier scans."""
-        projects = projects_of(self.backlog)
-        comparisons: Iterator[tuple[str, Comparison]] = iter(())
-        if scanned_before and projects:
-            comparisons = self.ports.inventory.comparisons(projects, min(self.backlog))
-        compared = next(comparisons, None)
-        for project_id in projects:
-            if compared is not None and compared[0] == project_id:
-                yield compared
-                compared = next(comparisons, None)
-            else:
-                yield project_id, _is_new
-
-    def _list_instances(
-        self,
-        project_id: str,
-        hours: Sequence[datetime],
-        compare: Comparison,
-        changed: dict[InstanceKey, Observation],
-    ) -> Mapping[InstanceKey, Observation]:
-        """List the instances of a project and stage one observation of each, though a list may name one twice.
-
-        Return those that an hour can be worked out for from the list alone, and add the others to `changed`.
-        """
-        seen: set[InstanceKey] = set()
-        listed: dict[InstanceKey, Observation] = {}
-        unchanged_since = min(self.backlog)
-        # In a time without scans an instance may have been another one, and be the same again.
-        catching_up = bool(self.ports.histories) and len(hours) > _HOURS_OF_A_PUNCTUAL_RUN
-        report = self.hours.reporter(hours, "compute", project_id)
-        try:
-            for instance, since, started, created in self.ports.instances.instances(project_id, report):
-                if instance.key not in seen:
-                    seen.add(instance.key)
-                    observation = Observation(instance, self.now, self.now, started, created)
-                    match compare(instance):
-                        case Since.NEW:
-                            listed[instance.key] = observation
-                        case Since.SAME if not (catching_up and started is not None and started > unchanged_since):
-                            listed[instance.key] = replace(observation, first_seen=unchanged_since)
-                        case _:
-                            changed[instance.key] = observation
-                    self.stage.add(observation)
-                if since is not None:
-                    self.running_since[project_id] = min(since, self.running_since.get(project_id, since))
-        except UnavailableError as error:
-            report(str(error))
-        return listed
-
-    def _read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator["_Ran"]:
-        """Yield the uptime of every instance and hour once, as far as it is known, a few hours at a time."""
-        for span in spans(hours, HOURS_IN_MEMORY):
-            remaining = [hour for hour in hours if hour >= span[0]]
-            if self._is_late(project_id, remaining):
-                return
-            totals: Totals = {}
-            report = self.hours.reporter(span, "monitoring", project_id)
-            try:
-                for series in self.ports.uptime.uptime(project_id, span, report):
-                    self._flag_invalid(series)
-                    add_series(totals, series)
-            except UnavailableError as error:
-                self.hours.record_gap(remaining, Gap("monitoring", str(error), project_id))
-                yield from _with_next_hours(totals, ())
-                return
-            self._flag_silent_hours(project_id, span, totals)
-            yield from _with_next_hours(totals, span)
-
-    def _flag_invalid(self, series: Uptime) -> None:
-        if not valid_seconds(series.seconds):
-            detail = f"uptime of {series.instance_name} is {series.seconds} seconds"
-            self.hours.record_gap([series.hour], Gap("monitoring", detail, series.key.project_id))
-
-    def _flag_silent_hours(self, project_id: str, hours: Sequence[datetime], totals: Totals) -> None:
-        since = self.running_since.get(project_id)
-        for hour in silent_hours(hours, totals, since):
-            detail = f"Cloud Monitoring: no uptime at all, though an instance has run since {rfc3339(since or hour)}"
-            self.hours.record_gap([hour], Gap("monitoring", detail, project_id))
-
-    def _record_preemptions(self, project_id: str, hours: Sequence[datetime]) -> None:
-        """Stage the preemptions from the first hour to the last; reading an hour between them again loses nothing."""
-        report = self.hours.reporter(hours, "preemptions", project_id)
-        try:
-            for preemption in self.ports.preemptions.preemptions(project_id, min(hours), max(hours) + HOUR, report):
-                self.stage.add(preemption)
-                first = self.preempted.get(preemption.key, preemption.preempted_at)
-                self.preempted[preemption.key] = min(first, preemption.preempted_at)
-        except UnavailableError as error:
-            report(str(error))
-
-    def _record_cost(self, ran: "_Ran", identity: Identity, seconds: Sequence[float], history: PriceHistory) -> None:
+    def _record_cost(self, ran: Ran, identity: Identity, seconds: Sequence[float], history: PriceHistory) -> None:
         """Stage a cost row for each machine that an instance was in the hour and that ran as a Spot VM."""
         hour = ran.uptime.hour
         ends = [*(start for start, _ in identity.machines[1:]), hour + HOUR]
@@ -326,7 +215,7 @@ class _Run:
             if _is_spot(instance) and ran_seconds:
                 # When an instance had started as an earlier machine is not known.
                 started = identity.started if end == hour + HOUR else None
-                life = Life(started, identity.created, self.preempted.get(ran.uptime.key))
+                life = Life(started, identity.created, self.sources.preempted.get(ran.uptime.key))
                 billed = billed_seconds(ran_seconds, hour, life, ran.next_hour)
                 row = cost_row(
                     Usage(instance, start, end, ran_seconds, billed),
@@ -377,24 +266,6 @@ class _Run:
         return late
 
 
-class _Ran(NamedTuple):
-    """The uptime of one instance in one hour, and its seconds in the next; None when that hour is not read."""
-
-    uptime: Uptime
-    next_hour: float | None
-
-
-def _with_next_hours(totals: Totals, hours: Collection[datetime]) -> Iterator[_Ran]:
-    """Yield the uptimes that count, with the seconds of the next hour where that is one of `hours`."""
-    for uptime in capped(totals.values()):
-        following = uptime.hour + HOUR
-        if uptime.seconds >= SHORTEST_RUN_SECONDS or following not in hours:
-            yield _Ran(uptime, None)
-        else:
-            later = totals.get((uptime.key, following))
-            yield _Ran(uptime, later.seconds if later else 0.0)
-
-
 def _is_spot(instance: Instance) -> bool:
     return instance.provisioning_model is ProvisioningModel.SPOT
 
@@ -409,7 +280,3 @@ def _log_catalog(reading: CatalogReading, changes: int) -> None:
         duplicates=len(reading.duplicates),
         duplicate_skus=[str(each) for each in reading.duplicates[:_MOST_NAMED]],
     )
-
-
-def _is_new(_instance: Instance) -> Since:
-    return Since.NEW

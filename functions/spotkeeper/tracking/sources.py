@@ -1,0 +1,173 @@
+"""What the sources say of the projects and hours of one run: instances, uptime, preemptions and samples.
+
+A source that cannot be read is a gap of the project and hours concerned; without the inventory there is no run.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
+
+from spotkeeper.errors import UnavailableError
+from spotkeeper.instances import Instance, InstanceKey
+from spotkeeper.periods import HOUR, rfc3339, spans
+from spotkeeper.tracking.backlog import Backlog, projects_of
+from spotkeeper.tracking.billing import SHORTEST_RUN_SECONDS
+from spotkeeper.tracking.inventory import Comparison, Observation, Since
+from spotkeeper.tracking.ports import Ports, Stage
+from spotkeeper.tracking.run_summary import Gap, HourRuns
+from spotkeeper.tracking.uptime import Totals, Uptime, add_series, capped, silent_hours, valid_seconds
+
+HOURS_IN_MEMORY = 4
+"""The most hours of one project that are held at once while a run catches up; more would only cost memory."""
+
+_HOURS_OF_A_PUNCTUAL_RUN = 2
+"""The latest one, and the one before for the second time."""
+
+
+class Ran(NamedTuple):
+    """The uptime of one instance in one hour, and its seconds in the next; None when that hour is not read."""
+
+    uptime: Uptime
+    next_hour: float | None
+
+
+@dataclass(slots=True)
+class Sources:
+    """Reads the sources of one run, and stages the instances and preemptions as they are read.
+
+    `is_late` says whether the read deadline has passed, and then records the hours as a gap of the project.
+    `running_since` is from when on something ran in each project, `preempted` the first preemption of each instance in
+    the hours that are read.
+    """
+
+    ports: Ports
+    stage: Stage
+    backlog: Backlog
+    hours: HourRuns
+    now: datetime
+    is_late: Callable[[str, Iterable[datetime]], bool]
+    running_since: dict[str, datetime] = field(default_factory=dict)
+    preempted: dict[InstanceKey, datetime] = field(default_factory=dict)
+
+    def projects(self, *, scanned_before: bool) -> Iterator[tuple[str, Comparison]]:
+        """Every project with pending hours, and what compares its instances with earlier scans."""
+        projects = projects_of(self.backlog)
+        comparisons: Iterator[tuple[str, Comparison]] = iter(())
+        if scanned_before and projects:
+            comparisons = self.ports.inventory.comparisons(projects, min(self.backlog))
+        coming = list(islice(comparisons, 1))  # At most one: each holds a text for every instance of its project.
+        for project_id in projects:
+            if coming and coming[0][0] == project_id:
+                yield coming.pop()
+                coming.extend(islice(comparisons, 1))
+            else:
+                yield project_id, _is_new
+
+    def list_instances(
+        self,
+        project_id: str,
+        hours: Sequence[datetime],
+        compare: Comparison,
+        changed: dict[InstanceKey, Observation],
+    ) -> Mapping[InstanceKey, Observation]:
+        """List the instances of a project and stage one observation of each, though a list may name one twice.
+
+        Return those that an hour can be worked out for from the list alone, and add the others to `changed`.
+        """
+        seen: set[InstanceKey] = set()
+        listed: dict[InstanceKey, Observation] = {}
+        unchanged_since = min(self.backlog)
+        # In a time without scans an instance may have been another one, and be the same again.
+        catching_up = bool(self.ports.histories) and len(hours) > _HOURS_OF_A_PUNCTUAL_RUN
+        report = self.hours.reporter(hours, "compute", project_id)
+        try:
+            for instance, since, started, created in self.ports.instances.instances(project_id, report):
+                if instance.key not in seen:
+                    seen.add(instance.key)
+                    observation = Observation(instance, self.now, self.now, started, created)
+                    match compare(instance):
+                        case Since.NEW:
+                            listed[instance.key] = observation
+                        case Since.SAME if not (catching_up and started is not None and started > unchanged_since):
+                            listed[instance.key] = replace(observation, first_seen=unchanged_since)
+                        case _:
+                            changed[instance.key] = observation
+                    self.stage.add(observation)
+                if since is not None:
+                    self.running_since[project_id] = min(since, self.running_since.get(project_id, since))
+        except UnavailableError as error:
+            report(str(error))
+        return listed
+
+    def read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Ran]:
+        """Yield the uptime of every instance and hour once, as far as it is known, a few hours at a time."""
+        for span in spans(hours, HOURS_IN_MEMORY):
+            remaining = [hour for hour in hours if hour >= span[0]]
+            if self.is_late(project_id, remaining):
+                return
+            totals: Totals = {}
+            report = self.hours.reporter(span, "monitoring", project_id)
+            try:
+                for series in self.ports.uptime.uptime(project_id, span, report):
+                    self._flag_invalid(series)
+                    add_series(totals, series)
+            except UnavailableError as error:
+                self.hours.record_gap(remaining, Gap("monitoring", str(error), project_id))
+                yield from _with_next_hours(totals, ())
+                return
+            self._flag_silent_hours(project_id, span, totals)
+            yield from _with_next_hours(totals, span)
+
+    def record_preemptions(self, project_id: str, hours: Sequence[datetime]) -> None:
+        """Stage the preemptions from the first hour to the last; reading an hour between them again loses nothing."""
+        report = self.hours.reporter(hours, "preemptions", project_id)
+        try:
+            for preemption in self.ports.preemptions.preemptions(project_id, min(hours), max(hours) + HOUR, report):
+                self.stage.add(preemption)
+                first = self.preempted.get(preemption.key, preemption.preempted_at)
+                self.preempted[preemption.key] = min(first, preemption.preempted_at)
+        except UnavailableError as error:
+            report(str(error))
+
+    def read_samples(
+        self, project_id: str, hour: datetime, keys: Sequence[InstanceKey]
+    ) -> Mapping[InstanceKey, Mapping[datetime, float]]:
+        """Return the seconds of each minute of these instances, by the end of the minute."""
+        found: dict[InstanceKey, dict[datetime, float]] = defaultdict(lambda: defaultdict(float))
+        report = self.hours.reporter([hour], "monitoring", project_id)
+        try:
+            for sample in self.ports.uptime.samples(project_id, keys, hour, report):
+                if valid_seconds(sample.seconds):
+                    found[sample.key][sample.end] += sample.seconds
+        except UnavailableError as error:
+            report(str(error))
+        return found
+
+    def _flag_invalid(self, series: Uptime) -> None:
+        if not valid_seconds(series.seconds):
+            detail = f"uptime of {series.instance_name} is {series.seconds} seconds"
+            self.hours.record_gap([series.hour], Gap("monitoring", detail, series.key.project_id))
+
+    def _flag_silent_hours(self, project_id: str, hours: Sequence[datetime], totals: Totals) -> None:
+        since = self.running_since.get(project_id)
+        for hour in silent_hours(hours, totals, since):
+            detail = f"Cloud Monitoring: no uptime at all, though an instance has run since {rfc3339(since or hour)}"
+            self.hours.record_gap([hour], Gap("monitoring", detail, project_id))
+
+
+def _with_next_hours(totals: Totals, hours: Collection[datetime]) -> Iterator[Ran]:
+    """Yield the uptimes that count, with the seconds of the next hour where that is one of `hours`."""
+    for uptime in capped(totals.values()):
+        following = uptime.hour + HOUR
+        if uptime.seconds >= SHORTEST_RUN_SECONDS or following not in hours:
+            yield Ran(uptime, None)
+        else:
+            later = totals.get((uptime.key, following))
+            yield Ran(uptime, later.seconds if later else 0.0)
+
+
+def _is_new(_instance: Instance) -> Since:
+    return Since.NEW
