@@ -376,14 +376,14 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
 
     def record(number: int) -> None:
         tables.hour_states(at(-9))
-        with tables.stage(f"run{number}", at(1, 7)) as stage:
+        with tables.stage(f"parallel{number}", at(1, 7)) as stage:
             for one in (WORKER, GIANT):
                 stage.add(cost(one, at(0)))
                 stage.add(Observation(one, at(1, 7), at(1, 7)))
             stage.add(preemption(GIANT, at(0, 59), "op-1"))
             stage.add(HourReading(HOME_PROJECT, at(0)))
             stage.add(known(at(0), Completeness.PROVISIONAL))
-            stage.add(hour_run(f"run{number}", at(0)))
+            stage.add(hour_run(f"parallel{number}", at(0)))
             spends, _ = stage.commit([at(0)], PERIODS)
             mine = stage.reserve([Alert(PERIODS[1], spends[1].cost_usd, Decimal(1), (Decimal("0.5"),))])
             stage.close({f"message {number}": alert for alert in mine}, [], BUDGETS)
