@@ -46,11 +46,13 @@ def test_what_runs_as_it_was_planned_or_is_suspended_has_no_outcome(status: str)
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "STOPPED"])
-def test_what_was_stopped_and_started_again_counts_against_the_limits_and_is_not_ours_to_start(status: str) -> None:
+def test_what_was_started_after_an_accepted_stop_counts_and_is_not_ours_to_start(
+    status: str,
+) -> None:
     again = vm(status=status, started=NOW + SECOND)
 
     assert recorded(operation="operation-9").outcome(again) == Skip(
-        ActionEvent.EXPIRED, f"stopped as planned, and {LATER}", "operation-9"
+        ActionEvent.EXPIRED, f"accepted, and {LATER}", "operation-9"
     )
     assert recorded().outcome(again) == Skip(ActionEvent.CHANGED, LATER)
 
@@ -75,8 +77,10 @@ def test_an_accepted_stop_is_waited_for_and_fails_after_a_stated_time() -> None:
 
     assert early.waiting("operation-1") == Skip(ActionEvent.WAITING, "accepted, but not stopped yet", "operation-1")
     assert late.waiting("operation-1") == Skip(
-        ActionEvent.FAILED, "accepted, but not stopped within 125 minutes", "operation-1"
+        ActionEvent.FAILED, "accepted, but not stopped within 125 minutes", "operation-1", NOW + WAITING_STOP_TTL
     )
+    much_later = recorded(now=NOW + timedelta(days=5))
+    assert much_later.waiting("operation-1") == late.waiting("operation-1")
 
 
 ENDED = Skip(ActionEvent.FAILED, "the deliveries of message message-1 ended before it was stopped")

@@ -17,11 +17,15 @@ from spotkeeper.logs import log_event
 
 
 class Skip(NamedTuple):
-    """A request that is not sent: the event to record for the instance instead, the reason, and a known operation."""
+    """A request that is not sent: the event to record for the instance instead, the reason, and a known operation.
+
+    `happened_at` is when it came to that; None for now.
+    """
 
     event: ActionEvent
     reason: str
     operation: str | None = None
+    happened_at: datetime | None = None
 
 
 type Precondition = Callable[[SpotVm | None], Skip | None]
@@ -140,8 +144,8 @@ class Executor:
             skip, error = Skip(event, _ACCEPTED, exception.operation), str(exception)
         except UnavailableError as exception:
             skip, error = self._failure(verb, request, vm), str(exception)
-        event, reason, operation = skip or Skip(ActionEvent.CHANGED, "the instance no longer exists")
-        outcome = Outcome(request, event, reason, self.deadline.now(), operation, error)
+        event, reason, operation, happened_at = skip or Skip(ActionEvent.CHANGED, "the instance no longer exists")
+        outcome = Outcome(request, event, reason, happened_at or self.deadline.now(), operation, error)
         _log(outcome)
         return outcome
 

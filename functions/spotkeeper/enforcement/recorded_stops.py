@@ -46,11 +46,15 @@ class RecordedStop:
         return self._found_stopped(vm) if vm.status in STOPPED_STATUSES else None
 
     def waiting(self, operation: str) -> Skip:
-        """Return that an accepted stop is waited for, or after WAITING_STOP_TTL that it has failed."""
-        if self.now() - self.action.planned_at < WAITING_STOP_TTL:
+        """Return that an accepted stop is waited for, or after WAITING_STOP_TTL that it has failed.
+
+        It failed when that time was over, however late somebody looks: from then on it is tried again in its turn.
+        """
+        failed_at = self.action.planned_at + WAITING_STOP_TTL
+        if self.now() < failed_at:
             return Skip(ActionEvent.WAITING, "accepted, but not stopped yet", operation)
         minutes = WAITING_STOP_TTL // timedelta(minutes=1)
-        return Skip(ActionEvent.FAILED, f"accepted, but not stopped within {minutes} minutes", operation)
+        return Skip(ActionEvent.FAILED, f"accepted, but not stopped within {minutes} minutes", operation, failed_at)
 
     def followed_up(self, vm: SpotVm | None, policy: Policy) -> Skip:
         """Return the outcome of a stop of another message, of which nothing is requested again."""
@@ -75,11 +79,14 @@ class RecordedStop:
         return Skip(ActionEvent.EXPIRED, GONE)
 
     def _started_since(self, vm: SpotVm) -> Skip:
-        """Return `changed`; or `expired`, which counts against the limits, if it was stopped before it was started."""
+        """Return `changed`; or `expired`, which counts against the limits, if the request was accepted.
+
+        Whether it took effect before the start, or will yet, cannot be told: a group may delay it.
+        """
         started = f"started {rfc3339(vm.started)}, after the plan of {rfc3339(self.action.planned_at)}"
         operation = self.operation()
         if operation is not None:
-            return Skip(ActionEvent.EXPIRED, f"stopped as planned, and {started}", operation)
+            return Skip(ActionEvent.EXPIRED, f"accepted, and {started}", operation)
         return Skip(ActionEvent.CHANGED, started)
 
     def _found_stopped(self, vm: SpotVm) -> Skip:
