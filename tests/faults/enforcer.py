@@ -13,7 +13,7 @@ from werkzeug.test import Client
 from infra.local.stack.stack import HOME_PROJECT
 from tests.faults import tracker
 from tests.faults.deliveries import deliver
-from tests.faults.fleets import at
+from tests.faults.fleets import at, small_fleet
 from tests.faults.injection import Fault, Kind
 from tests.faults.keeping import keep, put_back
 from tests.faults.outcomes import CAUSES, Outcome, Result
@@ -48,6 +48,11 @@ OPERATIONS = {
 }
 """What the enforcer asks for, and whose name an error about it has to bear; `record` is of a message under budget."""
 
+LEAST_IMPORTANT = frozenset(
+    vm.name
+    for vm in small_fleet().vms
+    if vm.provisioning_model == "SPOT" and vm.labels[-1][1].get("priority", "low") == "low"
+)
 MOST_DELIVERIES = 3
 OVER, UNDER = 1100, 500
 OF_THE_DELIVERY = OF_THE_TIME | {"operation"}
@@ -66,6 +71,10 @@ class Seen:
     def names(self, *events: str) -> Counter[str]:
         """Return the names of the VMs of which such an event is recorded, as often as it is."""
         return Counter(row["instance_name"] for row in self.tables["enforcement_actions"] if row["event"] in events)
+
+    def gaps(self) -> list[str]:
+        """Return what the messages that were decided on say could not be read."""
+        return [gap for row in self.tables["budget_notifications"] for gap in row["gaps"] or ()]
 
 
 @dataclass
@@ -180,11 +189,17 @@ def _differ(seen: Seen, reference: Seen) -> list[str]:
 
 def _never(seen: Seen, reference: Seen) -> list[str]:
     """What must not be at any time, whatever went wrong."""
-    problems = [f"{name} was stopped, which is to be spared" for name in seen.stops.keys() - reference.stops.keys()]
+    spared = seen.stops.keys() - reference.stops.keys() - _instead(seen)
+    problems = [f"{name} was stopped, which is to be spared" for name in spared]
     problems += [f"{name} was stopped {times} times" for name, times in seen.stops.items() if times > 1]
     return problems + [
         f"{name} was stopped without a plan" for name in seen.stops.keys() - seen.names("planned").keys()
     ]
+
+
+def _instead(seen: Seen) -> frozenset[str]:
+    """Which VMs may go in the place of others that a gap hides: those of the least important class, and no others."""
+    return LEAST_IMPORTANT if seen.gaps() else frozenset()
 
 
 def _judged(fault: Fault, struck: Seen, later: Sequence[Seen], reference: Sequence[Seen]) -> Result:
@@ -194,14 +209,20 @@ def _judged(fault: Fault, struck: Seen, later: Sequence[Seen], reference: Sequen
         return Result(Outcome.WRONG, f"{answered}; it never came to an end: {[each.reasons for each in later]}")
     if problems := [problem for each in later for problem in _never(each, reference[-1])]:
         return Result(Outcome.WRONG, f"{answered}; later {problems}")
-    if last.stops != reference[-1].stops:
+    if _beside(last.stops, reference[-1].stops, struck):
         return Result(Outcome.WRONG, f"{answered}; in the end {last.stops} were stopped, not {reference[-1].stops}")
     for events in (("planned",), ("stopped", "changed")):
-        if last.names(*events) != reference[-1].names(*events):
+        if _beside(last.names(*events), reference[-1].names(*events), struck):
             return Result(Outcome.WRONG, f"{answered}; recorded as {events}: {last.names(*events)}")
-    recorded = [gap for row in struck.tables["budget_notifications"] for gap in row["gaps"] or ()]
     refused = struck.status != 200 and not struck.names("planned") and not struck.stops
-    return _named(Outcome.REFUSED if refused else Outcome.COMPLETED, fault, [*struck.reasons, *recorded])
+    return _named(Outcome.REFUSED if refused else Outcome.COMPLETED, fault, [*struck.reasons, *struck.gaps()])
+
+
+def _beside(seen: Mapping[str, int], reference: Mapping[str, int], struck: Seen) -> bool:
+    """Whether others are named than without the fault, beside those that went once in the place of hidden ones."""
+    extra = seen.keys() - reference.keys()
+    others = {name: times for name, times in seen.items() if name not in extra}
+    return others != dict(reference) or bool(extra - _instead(struck)) or any(seen[name] > 1 for name in extra)
 
 
 def _named(outcome: Outcome, fault: Fault, reasons: Sequence[str]) -> Result:
