@@ -81,7 +81,7 @@ class RecordedStop:
     def _started_since(self, vm: SpotVm) -> Skip:
         """Return `changed`; or `expired`, which counts against the limits, if the request was accepted.
 
-        Whether it took effect before the start, or will yet, cannot be told: a group may delay it.
+        Whether it took effect before the start, or will yet, is unknown: a group may delay it.
         """
         started = f"started {rfc3339(vm.started)}, after the plan of {rfc3339(self.action.planned_at)}"
         operation = self.operation()
