@@ -1,7 +1,7 @@
 # The policy of the enforcer. The function validates it again when it starts; here an error shows before anything is created.
 
 variable "enforcement_policy" {
-  description = "What the enforcer may stop, by budget: its id, or its name in billing_budgets. Fields that are left out have the defaults in docs/enforcer.md."
+  description = "What the enforcer may stop, by budget: its id, or its name in billing_budgets. Fields that are left out have the defaults in docs/policy.md."
   type = object({
     billing_account_id        = optional(string)
     grace_seconds             = optional(number)

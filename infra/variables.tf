@@ -1,4 +1,4 @@
-# A variable that is a setting of a function has its name in lower case; docs/tracker.md and docs/enforcer.md describe
+# A variable that is a setting of a function has its name in lower case; docs/tracker.md and docs/policy.md describe
 # each. The policy is in policy.tf.
 
 variable "adopt_data" {

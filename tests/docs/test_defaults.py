@@ -62,11 +62,11 @@ def test_the_settings_of_the_tracker_are_those_of_its_page() -> None:
     assert {name for name in read_by(TrackerSettings) if not name.endswith(("_USD", "_ENDPOINT"))} == code.keys()
 
 
-def test_the_settings_of_the_enforcer_are_those_of_its_page() -> None:
+def test_the_settings_of_the_enforcer_are_those_of_the_page_of_its_policy() -> None:
     required = {"PROJECT_ID": PROJECT, "ENFORCEMENT_MODE": "dry_run", "ENFORCEMENT_POLICY": POLICY}
     settings = EnforcerSettings.from_mapping(required)
 
-    assert table("enforcer.md", "variable") == {
+    assert table("policy.md", "variable") == {
         **dict.fromkeys(required, "required"),
         "DATASET": settings.dataset,
         "DATASET_LOCATION": written(settings.dataset_location),
@@ -81,7 +81,7 @@ def test_the_settings_of_the_enforcer_are_those_of_its_page() -> None:
 
 
 def test_the_fields_of_the_policy_are_those_of_its_page() -> None:
-    page = table("enforcer.md", "field")
+    page = table("policy.md", "field")
     policy = Policy.from_json(POLICY)
     rule = policy.budgets["b"]
     [step] = rule.steps
