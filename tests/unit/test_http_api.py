@@ -106,7 +106,6 @@ def test_a_wrong_request_is_refused_with_its_value_named(
         ("yesterday", 'is "yesterday", but must be a time'),
         ("2026-07-21T14:00:00", 'is "2026-07-21T14:00:00", but must be a time'),
         ("2026-07-21", 'is "2026-07-21", but must be a time'),
-        ("2026-07-21T14:17:13Z", "2026-07-21T14:17:13Z is in the future: it is 2026-07-21T14:07:12Z"),
         ("2026-06-09T14:07:11Z", "2026-06-09T14:07:11Z is too old"),
         ("0001-01-01T00:00:00+01:00", "but must be a time"),
         ("0001-01-01T00:00:00Z", "is not in the years 2000 to 2999"),
@@ -136,7 +135,9 @@ def test_a_replay_takes_no_wrong_schedule_time_either(schedule: str) -> None:
         ("2026-07-21T07:07:00-07:00", "2026-07-21T14:07:00Z"),
         ("2026-07-21T19:37:00+05:30", "2026-07-21T14:07:00Z"),
         ("2026-06-09T14:07:12Z", "2026-06-09T14:07:12Z"),
-        ("2026-07-21T14:17:12Z", "2026-07-21T14:07:12Z"),
+        # On a forced run the header may hold the next time that the job is due.
+        ("2026-07-21T15:07:00Z", "2026-07-21T14:07:12Z"),
+        ("2026-08-21T00:07:00-07:00", "2026-07-21T14:07:12Z"),
         ("", "2026-07-21T14:07:12Z"),
     ],
 )
