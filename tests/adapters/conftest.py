@@ -168,6 +168,23 @@ def look(stack: Stack, path: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.fixture(params=["empty", "null"])
+def empty_arrays(request: pytest.FixtureRequest, stack: Stack) -> Iterator[str]:
+    """Deliver empty array parameters to BigQuery's statements as they are, then as NULL; the form's name."""
+    form: str = request.param
+    stack.deliver_empty_arrays(form)
+    yield form
+    stack.deliver_empty_arrays("empty")
+
+
+@pytest.fixture
+def null_arrays(stack: Stack) -> Iterator[None]:
+    """Deliver empty array parameters to BigQuery's statements as NULL."""
+    stack.deliver_empty_arrays("null")
+    yield
+    stack.deliver_empty_arrays("empty")
+
+
 @pytest.fixture(scope="session")
 def enforcer_dataset(stack: Stack) -> str:
     """The dataset of all enforcers: their budgets keep them apart."""

@@ -58,6 +58,21 @@ def test_an_alert_stops_its_recorded_plan_and_the_same_message_nothing_more(
     ]
 
 
+@pytest.mark.usefixtures("empty_arrays")
+def test_a_rule_without_labels_and_a_delivery_without_gaps_are_recorded_and_acted_on(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer("web-frontend", {}, max_stops_per_alert=3)
+
+    verdicts = [enforcer.deliver(number, NOW).name for number in ("1", "1")]
+
+    assert verdicts == [VerdictName.OVER_BUDGET, VerdictName.REDELIVERED]
+    assert len(enforcer.names("stopped")) == 3
+    recorded = [(row["stops"], row["missing_permissions"], row["gaps"]) for row in enforcer.notifications()]
+    assert recorded == [(3, [], []), (None, [], [])]
+    assert look(stack, "operations") != []
+
+
 def test_a_dry_run_records_the_plan_and_stops_nothing(make_enforcer: MakeEnforcer) -> None:
     enforcer = make_enforcer("research-ml", DISTILL, variables={"ENFORCEMENT_MODE": "dry_run"})
 

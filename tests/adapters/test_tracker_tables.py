@@ -350,6 +350,29 @@ def remembered(ledger: FakeLedger) -> dict[str, Rows]:
     }
 
 
+def test_a_run_without_alerts_gaps_and_budgets_is_recorded_as_complete(
+    stack: Stack, dataset: str, tables: TrackerTables, empty_arrays: str
+) -> None:
+    """Whatever BigQuery makes of an empty array: a run that is never recorded sends its alerts every hour."""
+    for run_id, gaps in ((f"quiet_{empty_arrays}", []), (f"gap_{empty_arrays}", [Gap("metrics", "503")])):
+        with tables.stage(run_id, at(1, 7)) as stage:
+            stage.add(hour_run(run_id, at(0)))
+            stage.commit([at(0)], PERIODS)
+            assert stage.reserve([]) == []
+            stage.close({}, gaps, Budgets())
+
+    configuration = bigquery.QueryJobConfig(default_dataset=f"{HOME_PROJECT}.{dataset}")
+    statement = "SELECT run_id, complete, gaps FROM tracker_runs WHERE hour >= '2026-07-01' ORDER BY run_id"
+    rows = stack.client().query(statement, job_config=configuration).result()
+    assert [(row.run_id, row.complete, [gap["source"] for gap in row.gaps]) for row in rows] == [
+        (f"gap_{empty_arrays}", False, ["metrics"]),
+        (f"quiet_{empty_arrays}", True, []),
+    ]
+    assert list(tables.comparisons([], at(0))) == []
+    assert list(tables.observations_of([])) == []
+
+
+@pytest.mark.usefixtures("null_arrays")
 def test_the_tables_in_bigquery_answer_and_hold_what_those_in_memory_do(
     stack: Stack, dataset: str, tables: TrackerTables
 ) -> None:

@@ -76,11 +76,11 @@ def _ends(function: Tracker | Enforcer, cell: Cell, calls: int) -> Result:
 
 @contextmanager
 def services(*, every: bool = False, fleet: Fleet | None = None) -> Iterator[Trials]:
-    """Set up everything in this process, and BigQuery in another."""
+    """Set up everything in this process, and BigQuery in another: one in which empty arrays arrive as NULL."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Processes(Path(folder) / "logs") as processes,
-        place(serve_bigquery(processes, Path(folder)), fleet) as here,
+        place(serve_bigquery(processes, Path(folder), empty_arrays_as_null=True), fleet) as here,
     ):
         yield Trials(here, every)
 

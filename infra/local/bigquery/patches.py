@@ -26,11 +26,12 @@ from local_bigquery.models import (
     TableReference,
 )
 from local_bigquery.settings import settings
-from local_bigquery.sql import native
+from local_bigquery.sql import native, params
 from local_bigquery.sql.dialect import FUNCTIONS, MACRO
 from local_bigquery.sql.rules import partitions
 from sqlglot import exp
 
+from infra.local.bigquery.empty_arrays import EmptyArrays
 from infra.local.bigquery.translation_cache import cached
 
 VERSION = "0.4.0"
@@ -81,14 +82,14 @@ def check_version(installed: str | None = None) -> None:
         raise VersionError(message)
 
 
-def install(*, in_memory: bool) -> None:
+def install(empty_arrays: EmptyArrays, *, in_memory: bool) -> None:
     """Apply all patches to this process; the settings of the package must be set before."""
     check_version()
-    for patch in patches(in_memory=in_memory):
+    for patch in patches(empty_arrays, in_memory=in_memory):
         patch.apply()
 
 
-def patches(*, in_memory: bool) -> tuple[Patch, ...]:
+def patches(empty_arrays: EmptyArrays, *, in_memory: bool) -> tuple[Patch, ...]:
     """Return all patches; tables end with the process when they are kept in memory."""
     storage, jobs = Storage(in_memory), Jobs()
     files = "the package stores its tables in DuckLake, for which DuckDB downloads an extension at the start"
@@ -115,6 +116,13 @@ def patches(*, in_memory: bool) -> tuple[Patch, ...]:
             load_gzip,
             "BigQuery loads gzip files, and the package does not",
             "a load job of a gzip file ends without an error without this patch",
+        ),
+        Patch(
+            params,
+            "_plain",
+            empty_arrays.delivering(params._plain),  # noqa: SLF001 (the place where a parameter gets its value)
+            "an empty array may reach BigQuery as NULL, and the package always delivers it empty",
+            "the package has a setting for it",
         ),
         Patch(
             query,

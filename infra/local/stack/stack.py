@@ -19,6 +19,7 @@ from typing import Any
 
 from google.cloud.bigquery import Client
 
+from infra.local.bigquery.empty_arrays import PATH as EMPTY_ARRAYS
 from infra.local.bigquery.job_requests import LOCATION
 from infra.local.bigquery.tables import create_dataset, local_client
 from infra.local.fleet.scenario import PROJECTS
@@ -119,6 +120,10 @@ class Stack:
         }
         return _call("POST", self.functions[target], {"message": message, "subscription": SUBSCRIPTION})
 
+    def deliver_empty_arrays(self, form: str) -> None:
+        """Let BigQuery get an empty array parameter as `empty`, as it was sent, or as `null`."""
+        _call("PUT", f"{self.bigquery}{EMPTY_ARRAYS}{form}")
+
     def client(self) -> Client:
         """Return a client of the stack's BigQuery."""
         return local_client(self.bigquery, HOME_PROJECT)
@@ -150,12 +155,13 @@ def running_stack(
         yield stack
 
 
-def serve_bigquery(processes: Processes, state: Path, *, kept: bool = False) -> str:
+def serve_bigquery(processes: Processes, state: Path, *, kept: bool = False, empty_arrays_as_null: bool = False) -> str:
     """Start BigQuery and return its address; its tables are those of the state folder, or end with it."""
     command = [sys.executable, "-m", "infra.local.bigquery.server", "--data-dir", str(state / "data")]
     place = [] if kept else ["--in-memory"]
+    arrays = ["--empty-arrays-as-null"] if empty_arrays_as_null else []
     named = ["--project", HOME_PROJECT, "--dataset", DATASET]
-    return processes.announced("bigquery", [*command, *named, *place])["bigquery"]
+    return processes.announced("bigquery", [*command, *named, *place, *arrays])["bigquery"]
 
 
 def _serve_pubsub(processes: Processes, own: str) -> str:

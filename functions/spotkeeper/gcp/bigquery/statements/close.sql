@@ -1,5 +1,5 @@
 -- Record a run, hour by hour, the alerts it sent, and the budgets in force. Idempotent. What the run reserved and did not
--- send is free for the next one.
+-- send is free for the next one. An empty array parameter may arrive as NULL.
 BEGIN TRANSACTION;
 
 UPDATE tracker_lock
@@ -9,8 +9,8 @@ WHERE TRUE;
 INSERT INTO tracker_runs
 SELECT
   run.* REPLACE (
-    run.complete AND ARRAY_LENGTH(@gaps) = 0 AS complete,
-    ARRAY_CONCAT(run.gaps, @gaps) AS gaps
+    run.complete AND COALESCE(ARRAY_LENGTH(@gaps), 0) = 0 AS complete,
+    ARRAY_CONCAT(run.gaps, COALESCE(@gaps, [])) AS gaps
   )
 FROM {staging}
 WHERE run.run_id IS NOT NULL

@@ -1,6 +1,7 @@
 -- Record a delivery with its plan, all or nothing, if nothing was planned meanwhile and no newer notification
 -- came. Running it again changes nothing.
--- With @again it records what is requested again of the plan that the message has.
+-- With @again it records what is requested again of the plan that the message has. An empty array parameter may arrive
+-- as NULL.
 BEGIN TRANSACTION;
 
 UPDATE enforcement_lock
@@ -15,8 +16,8 @@ INSERT INTO budget_notifications (
 SELECT
   @delivery_id, @message_id, @received_at, @published_at, @source, @billing_account_id, @budget_id, @budget_display_name,
   @cost, @budget, @currency, @cost_interval_start, @verdict, @reason, @mode, @drill, @period_end, @tracker_cost, @stops,
-  @deferred, @hourly_cost, @hourly_savings, @unpriced, @runs_out_at, @runs_out_at_with_plan, @unread,
-  @missing_permissions, @body
+  @deferred, @hourly_cost, @hourly_savings, @unpriced, @runs_out_at, @runs_out_at_with_plan, COALESCE(@unread, []),
+  COALESCE(@missing_permissions, []), @body
 FROM UNNEST([1])
 WHERE (
     @again
