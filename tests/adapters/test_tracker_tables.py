@@ -139,6 +139,7 @@ def story(ledger: Both) -> Answers:
             Observation(WORKER, at(2, 7), at(2, 7)),
             Observation(relabelled, at(2, 7), at(2, 7), at(1, 40), at(0, 19)),
             Observation(UNKNOWN, at(0, 10), at(0, 58)),  # from asset history: it names the machine type of op-2
+            Observation(UNKNOWN, at(0, 10), at(0, 40)),  # the same version, of which the history was asked twice
             DatedRate(RATES[0], at(0), at(2)),
             UncertainPrice("e2:core", "us-central1", at(0), at(1)),
             UncertainPrice("e2:ram", "us-central1", at(0), at(1)),

@@ -295,7 +295,7 @@ def _doubt(tables: Tables, uncertain: UncertainPrice) -> None:
 def _observe(tables: Tables, latest: Observation | None, new: Observation) -> None:
     """Extend the latest observation of an unchanged instance, or start a row."""
     if latest is None:
-        tables.inventory.append(new)
+        _start_row(tables, new)
     elif latest.last_seen < new.last_seen:
         if latest.instance == new.instance:
             known = [(each.instance.key, each.first_seen) for each in tables.inventory]
@@ -303,7 +303,16 @@ def _observe(tables: Tables, latest: Observation | None, new: Observation) -> No
             seen = max(tables.inventory[place].last_seen, new.last_seen)
             tables.inventory[place] = replace(latest, last_seen=seen)
         else:
-            tables.inventory.append(new)
+            _start_row(tables, new)
+
+
+def _start_row(tables: Tables, new: Observation) -> None:
+    """Start a row, one for each key: a history may yield one version several times."""
+    for place, known in enumerate(tables.inventory):
+        if (known.instance.key, known.first_seen) == (new.instance.key, new.first_seen):
+            tables.inventory[place] = max(known, new, key=lambda each: each.last_seen)
+            return
+    tables.inventory.append(new)
 
 
 def _name_machine_types(tables: Tables, since: datetime) -> None:

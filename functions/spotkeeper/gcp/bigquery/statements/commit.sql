@@ -173,7 +173,12 @@ WHERE observation.instance_id IS NOT NULL
   AND (
     latest.instance_id IS NULL
     OR (latest.fingerprint != observation.fingerprint AND latest.last_seen < observation.last_seen)
-  );
+  )
+-- A recorded history that is asked about several times of one version yields it for each of them.
+QUALIFY ROW_NUMBER() OVER (
+  PARTITION BY observation.project_id, observation.zone, observation.instance_id, observation.first_seen
+  ORDER BY observation.last_seen DESC
+) = 1;
 
 -- {parts}
 
