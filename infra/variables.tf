@@ -91,7 +91,7 @@ variable "billing_budgets" {
 }
 
 variable "billing_export_table" {
-  description = "The detailed usage cost export as PROJECT.DATASET.TABLE, for the view billing_reconciliation; null creates no such view."
+  description = "The detailed usage cost export as PROJECT.DATASET.TABLE, the table that Cloud Billing writes and no copy of it (a copy has no _PARTITIONTIME), for the view billing_reconciliation; null creates no such view."
   type        = string
   default     = null
 

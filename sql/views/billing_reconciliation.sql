@@ -1,11 +1,12 @@
 -- How far are the recorded costs from what Cloud Billing charged, VM by VM?
 -- Grain: one Spot VM and UTC day in the recorded costs or the detailed billing export.
 --
--- Exists only where the detailed usage cost export is configured. billed is the cost of the VM's Spot SKUs of Compute
--- Engine before credits, in USD; with negotiated prices it is lower than our cost. The export arrives up to a day or
--- more late, so the last two days are left out. A positive error means that our figure is too high. matched names the
--- side that has the VM. Reads 35 days of our rows whatever the filter, since either side may lack a day. Google
--- partitions the export by day of arrival: copy a large one to a table partitioned by day of usage.
+-- Exists only where the detailed usage cost export is configured. billed_cost is the cost of the VM's Spot SKUs of
+-- Compute Engine before credits, in USD at the export's own rate whatever the account's currency. With negotiated prices
+-- it is lower than our cost, which is at list prices: compare with billed_cost_at_list then. Either is NULL where the
+-- export does not say it for every charge. The export arrives up to a day or more late, so the last two days are left
+-- out. A positive error means that our figure is too high. matched names the side that has the VM. Reads 35 days of our
+-- rows and 36 daily partitions of the export whatever the filter, since either side may lack a day.
 WITH tracked AS (
   SELECT
     DATE(costs.usage_start_time) AS usage_date,
@@ -25,22 +26,39 @@ WITH tracked AS (
     costs.instance_id
 ),
 
+charges AS (
+  SELECT
+    DATE(exported.usage_start_time) AS usage_date,
+    exported.project.id AS project_id,
+    -- Both forms occur: /instance/N and /instances/N.
+    REGEXP_EXTRACT(exported.resource.global_name, r'/instances?/([0-9]+)$') AS instance_id,
+    exported.resource.name AS resource_name,
+    -- The rate is from USD to the account's currency.
+    SAFE_DIVIDE(exported.cost, IF(exported.currency = 'USD', 1, exported.currency_conversion_rate)) AS cost,
+    SAFE_DIVIDE(
+      exported.cost_at_list, IF(exported.currency = 'USD', 1, exported.currency_conversion_rate)
+    ) AS cost_at_list
+  FROM `${billing_export_table}` AS exported
+  -- Google partitions the export by the day of arrival, which is not before that of usage in any time zone.
+  WHERE exported._PARTITIONTIME >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 36 DAY)
+    AND exported.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
+    AND exported.usage_start_time < TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 1 DAY)
+    -- Disks, traffic, licenses and on-demand VMs are not in the compared cost; taxes and adjustments have no VM.
+    AND exported.service.id = '6F81-5844-456A'
+    AND REGEXP_CONTAINS(exported.sku.description, r'(?i)\b(spot|preemptible)\b')
+    AND exported.cost_type = 'regular'
+    AND REGEXP_CONTAINS(exported.resource.global_name, r'/instances?/[0-9]+$')
+),
+
 billed AS (
   SELECT
-    DATE(charges.usage_start_time) AS usage_date,
-    charges.project.id AS project_id,
-    REGEXP_EXTRACT(charges.resource.global_name, r'/instances/([0-9]+)$') AS instance_id,
-    MIN(charges.resource.name) AS resource_name,
-    ROUND(SUM(CAST(charges.cost AS NUMERIC)), 9) AS cost
-  FROM `${billing_export_table}` AS charges
-  WHERE charges.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
-    AND charges.usage_start_time < TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 1 DAY)
-    -- Disks, traffic, licenses and on-demand VMs are not in the compared cost; taxes and adjustments have no VM.
-    AND charges.service.id = '6F81-5844-456A'
-    AND REGEXP_CONTAINS(charges.sku.description, r'(?i)\b(spot|preemptible)\b')
-    AND charges.cost_type = 'regular'
-    AND charges.currency = 'USD'
-    AND REGEXP_CONTAINS(charges.resource.global_name, r'/instances/[0-9]+$')
+    usage_date,
+    project_id,
+    instance_id,
+    MIN(resource_name) AS resource_name,
+    IF(COUNTIF(cost IS NULL) > 0, NULL, ROUND(CAST(SUM(cost) AS NUMERIC), 9)) AS cost,
+    IF(COUNTIF(cost_at_list IS NULL) > 0, NULL, ROUND(CAST(SUM(cost_at_list) AS NUMERIC), 9)) AS cost_at_list
+  FROM charges
   GROUP BY
     usage_date,
     project_id,
@@ -63,7 +81,10 @@ SELECT
   tracked.cost,
   billed.cost AS billed_cost,
   tracked.cost - billed.cost AS error,
-  ROUND(SAFE_DIVIDE(tracked.cost - billed.cost, billed.cost) * 100, 4) AS error_percent
+  ROUND(SAFE_DIVIDE(tracked.cost - billed.cost, billed.cost) * 100, 4) AS error_percent,
+  billed.cost_at_list AS billed_cost_at_list,
+  tracked.cost - billed.cost_at_list AS error_at_list,
+  ROUND(SAFE_DIVIDE(tracked.cost - billed.cost_at_list, billed.cost_at_list) * 100, 4) AS error_at_list_percent
 FROM tracked
 FULL OUTER JOIN billed
   ON billed.usage_date = tracked.usage_date

@@ -64,6 +64,11 @@ def _run(row: Row) -> Row:
     return usual | dict(row)
 
 
+def _charge(row: Row) -> Row:
+    usual = {"_PARTITIONTIME": _later(row["usage_start_time"], days=1), "cost_at_list": row["cost"]}
+    return usual | dict(row)
+
+
 def _price(row: Row) -> Row:
     usual = {"region": "us-central1", "market": "spot", "unit": "vcpu_hour", "currency": "USD", "run_id": "run-1"}
     return usual | dict(row)
@@ -161,6 +166,7 @@ _COMPLETE: Mapping[str, Callable[[Row], Row]] = {
         "recorded_at": _later(row["hour"], minutes=67),
         **row,
     },
+    "billing_export": _charge,
     "spot_prices": _price,
     "spot_preemptions": _preemption,
     "machine_type_prices": _type_price,
