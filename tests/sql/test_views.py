@@ -47,7 +47,7 @@ def _column(field: Mapping[str, Any]) -> str:
 
 
 def is_pseudo(column: str) -> bool:
-    """Return whether BigQuery has the column without being told of it."""
+    """Return whether BigQuery adds the column by itself."""
     return column.startswith("_")
 
 
