@@ -17,7 +17,6 @@ locals {
 
   # A member of a managed instance group is stopped through its group.
   enforcer_instance_permissions = [
-    "compute.instanceGroupManagers.get",
     "compute.instanceGroupManagers.update",
     "compute.instances.get",
     "compute.instances.list",

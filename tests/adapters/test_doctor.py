@@ -247,10 +247,10 @@ PROBLEMS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
     "a role lacks a permission": (
         change("roles/spotkeeperEnforcerInstances", includedPermissions=["compute.instances.list"]),
         f"role spotkeeperEnforcerInstances in {HOME_PROJECT}",
-        "It lacks compute.instanceGroupManagers.get, ",
+        "It lacks compute.instanceGroupManagers.update, ",
         (
             f"gcloud iam roles update spotkeeperEnforcerInstances {AT_PROJECT} --add-permissions "
-            "compute.instanceGroupManagers.get,compute.instanceGroupManagers.update,compute.instances.get,"
+            "compute.instanceGroupManagers.update,compute.instances.get,"
             "compute.instances.stop,compute.machineTypes.get,compute.regionOperations.get,"
             "compute.regionOperations.list,compute.zoneOperations.get,compute.zoneOperations.list"
         ),

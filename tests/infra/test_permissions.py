@@ -11,7 +11,7 @@ from tests.infra.terraform_files import ROOT, local_values, resource, resources,
 
 TRACKER, ENFORCER = "spotkeeper.gcp.tracker", "spotkeeper.gcp.enforcer"
 NOTHING: frozenset[str] = frozenset()
-GROUP = frozenset({"compute.instanceGroupManagers.get", "compute.instanceGroupManagers.update"})
+GROUP = frozenset({"compute.instanceGroupManagers.update"})
 STATEMENTS = frozenset({"bigquery.jobs.create", "bigquery.tables.getData", "bigquery.tables.updateData"})
 
 PERMISSIONS: Mapping[Call, frozenset[str]] = {

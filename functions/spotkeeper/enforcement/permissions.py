@@ -3,7 +3,6 @@
 from spotkeeper.enforcement.policies import Policy
 
 STOP_PERMISSIONS = (
-    "compute.instanceGroupManagers.get",
     "compute.instanceGroupManagers.update",
     "compute.instances.get",
     "compute.instances.list",

@@ -23,7 +23,6 @@ ROLES: Mapping[str, Sequence[str]] = {
         "monitoring.timeSeries.list",
     ],
     "spotkeeperEnforcerInstances": [
-        "compute.instanceGroupManagers.get",
         "compute.instanceGroupManagers.update",
         "compute.instances.get",
         "compute.instances.list",
