@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve report plan deploy destroy test test-emulators fuzz simulate-enforcer simulate-tracker faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup run try serve report plan deploy destroy test test-emulators fuzz simulate-enforcer simulate-tracker faults bench scan catalog-check lint types format lock clean
 
 # Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
@@ -10,6 +10,8 @@ DRY_RUN ?=
 ONLY ?=
 CATALOG ?=
 PROJECT ?=
+DAYS ?=
+BUDGET ?=
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --no-header --no-emit-index-url
 
 help: ## List the targets.
@@ -20,6 +22,9 @@ setup: ## Create .venv with Python 3.13 and the locked packages; the other targe
 
 run: setup ## Demo: two days of a Spot fleet on this machine, without a cloud account (KEEP=1: keep it running; DRY_RUN=1: stop no VM).
 	@exec $(PYTHON_IN_VENV) -m infra.local run $(if $(KEEP),--keep) $(if $(DRY_RUN),--dry-run)
+
+try: setup ## What the Spot VMs of your projects cost: reads with your login, writes nothing (PROJECT=a,folders/1 DAYS=7 BUDGET=1000).
+	@exec $(PYTHON_IN_VENV) -m infra.local.trial --projects '$(PROJECT)' $(if $(DAYS),--days '$(DAYS)') $(if $(BUDGET),--budget '$(BUDGET)')
 
 serve: setup ## Serve the tables of the last demo for queries with bq.
 	@exec $(PYTHON_IN_VENV) -m infra.local serve

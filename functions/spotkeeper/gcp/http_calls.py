@@ -10,6 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
@@ -49,6 +50,8 @@ _HALF = re.compile(rb"\\u[dD]")
 _JOB_FAILURES = frozenset({"backendError", "internalError", "jobBackendError", "jobInternalError"})
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
+_chosen_credentials: list[Credentials] = []
+
 
 def is_local(endpoint: str | None) -> bool:
     """Whether the endpoint is a plain-text server, called without credentials."""
@@ -60,7 +63,19 @@ def credentials(endpoint: str | None) -> Credentials:
 
     Raises UnavailableError when there are none.
     """
-    return AnonymousCredentials() if is_local(endpoint) else _own_credentials()
+    if is_local(endpoint):
+        return AnonymousCredentials()
+    return _chosen_credentials[-1] if _chosen_credentials else _own_credentials()
+
+
+@contextmanager
+def calling_with(chosen: Credentials) -> Iterator[None]:
+    """Make the clients that are created meanwhile call with these credentials instead of `credentials`' own."""
+    _chosen_credentials.append(chosen)
+    try:
+        yield
+    finally:
+        _chosen_credentials.remove(chosen)
 
 
 @cache

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from google.cloud import bigquery
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -129,7 +130,7 @@ def show(stack: Stack, console: Console) -> None:
         ("Cost per machine type", "machine_type", PER_MACHINE_TYPE),
         ("Cost per team", "team", PER_TEAM),
     ):
-        console.print(_cost_table(title, first, _rows(stack, query)))
+        console.print(cost_table(title, first, _rows(stack, query)))
     [coverage], [record] = _rows(stack, COVERAGE), _rows(stack, RECORD)
     hours = coverage["hours"] + record["unresolved_hours"]
     console.print(
@@ -153,6 +154,18 @@ def show(stack: Stack, console: Console) -> None:
         )
 
 
+def rows_between(client: bigquery.Client, query: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """Return the rows of one of these queries about the hours from `start` up to, but without, `end`."""
+    configuration = bigquery.QueryJobConfig(
+        default_dataset=f"{client.project}.{DATASET}",
+        query_parameters=[
+            bigquery.ScalarQueryParameter("start", "TIMESTAMP", start),
+            bigquery.ScalarQueryParameter("end", "TIMESTAMP", end),
+        ],
+    )
+    return [dict(row) for row in client.query(query, job_config=configuration).result()]
+
+
 def check(endpoint: str, console: Console, now: datetime) -> None:
     """Run the checks over the tables as of a time, and say that they passed; raises StartError when one did not."""
     checks = run_checks({"PROJECT_ID": HOME_PROJECT, "DATASET": DATASET, "BIGQUERY_ENDPOINT": endpoint}, now)
@@ -161,7 +174,8 @@ def check(endpoint: str, console: Console, now: datetime) -> None:
     console.print(f"\n{summary(checks)}: the invariants of sql/checks hold.")
 
 
-def _cost_table(title: str, first: str, rows: list[dict[str, Any]]) -> Table:
+def cost_table(title: str, first: str, rows: list[dict[str, Any]]) -> Table:
+    """Return a table of costs, one row for each value of the first column, with their sum."""
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column(first.replace("_", " "))
     for name in ("VMs", "VM-hours", "cost USD", "on demand USD", "saved"):
@@ -186,17 +200,7 @@ def _money(cost: Decimal | None, ondemand: Decimal | None) -> tuple[str, str, st
 
 
 def _rows(stack: Stack, query: str) -> list[dict[str, Any]]:
-    from google.cloud import bigquery  # noqa: PLC0415
-
-    end = FLEET_START + timedelta(hours=HOURS)
-    configuration = bigquery.QueryJobConfig(
-        default_dataset=f"{stack.client().project}.cost_tracking",
-        query_parameters=[
-            bigquery.ScalarQueryParameter("start", "TIMESTAMP", FLEET_START),
-            bigquery.ScalarQueryParameter("end", "TIMESTAMP", end),
-        ],
-    )
-    return [dict(row) for row in stack.client().query(query, job_config=configuration).result()]
+    return rows_between(stack.client(), query, FLEET_START, FLEET_START + timedelta(hours=HOURS))
 
 
 def _checked(answer: Answer) -> Answer:

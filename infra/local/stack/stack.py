@@ -155,12 +155,19 @@ def running_stack(
         yield stack
 
 
-def serve_bigquery(processes: Processes, state: Path, *, kept: bool = False, empty_arrays_as_null: bool = False) -> str:
+def serve_bigquery(
+    processes: Processes,
+    state: Path,
+    *,
+    kept: bool = False,
+    project_id: str = HOME_PROJECT,
+    empty_arrays_as_null: bool = False,
+) -> str:
     """Start BigQuery and return its address; its tables are those of the state folder, or end with it."""
     command = [sys.executable, "-m", "infra.local.bigquery.server", "--data-dir", str(state / "data")]
     place = [] if kept else ["--in-memory"]
     arrays = ["--empty-arrays-as-null"] if empty_arrays_as_null else []
-    named = ["--project", HOME_PROJECT, "--dataset", DATASET]
+    named = ["--project", project_id, "--dataset", DATASET]
     return processes.announced("bigquery", [*command, *named, *place, *arrays])["bigquery"]
 
 
