@@ -660,6 +660,14 @@ def test_an_answer_that_cannot_be_read_is_unknown_and_no_problem(
         assert {each.about for each in found if each.state == "unknown"} == SERVICES[service][0]
 
 
+def test_without_a_point_in_cloud_monitoring_dead_letters_are_unknown(platform: Platform, records: Records) -> None:
+    platform.resources["waiting"]["messages"] = None
+
+    [unknown] = [each for each in findings_of(platform, records) if each.state == "unknown"]
+
+    assert unknown.sentence == "Could not be read: Cloud Monitoring has no data point for the last 30 minutes."
+
+
 def test_a_region_that_cannot_be_reached_is_no_function_that_is_missing(platform: Platform, records: Records) -> None:
     platform.unreachable = (REGION,)
 

@@ -4,6 +4,7 @@ import gzip
 import io
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from google.cloud import bigquery
@@ -31,6 +32,19 @@ def test_a_load_that_is_repeated_under_its_id_is_the_load_that_was_made(stack: S
         [row] = stack.client().query(f"SELECT name FROM `{HOME_PROJECT}.{dataset}.staging`").result()
 
     assert row.name == "first"
+
+
+def test_a_load_fills_a_table_that_expires_and_replaces_none(stack: Stack) -> None:
+    with new_dataset(stack, "expiring") as dataset:
+        jobs = Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(seconds=5))
+        jobs.load("staging_once", SCHEMA, io.BytesIO(gzip.compress(b'{"name": "first"}')), timedelta(days=1))
+
+        expires = stack.client().get_table(f"{HOME_PROJECT}.{dataset}.staging_once").expires
+        job: Any = stack.client().get_job("load_staging_once", location=LOCATION)
+
+    assert expires is not None
+    assert timedelta(hours=23) < expires - datetime.now(UTC) < timedelta(hours=25)
+    assert job.write_disposition == bigquery.WriteDisposition.WRITE_EMPTY
 
 
 def test_a_job_runs_where_the_dataset_lies_and_a_wrong_location_is_named(stack: Stack) -> None:

@@ -119,6 +119,13 @@ def test_the_roles_made_by_hand_are_those_that_terraform_makes() -> None:
     }
 
 
+def test_the_metrics_described_by_hand_are_those_that_terraform_describes() -> None:
+    made = re.findall(r"^metric (\w+) '?([^'\s]+)'?( period)?$", BY_HAND.read_text(), re.MULTILINE)
+
+    described = {name: (metric["unit"], metric["by_period"]) for name, metric in local_values()["metrics"].items()}
+    assert {name: (unit, bool(label)) for name, unit, label in made} == described
+
+
 def test_the_services_switched_on_by_hand_are_those_that_terraform_switches_on() -> None:
     [enabled] = [command for command in commands(BY_HAND) if command.startswith("services enable")]
     listed = set(re.findall(r"[a-z]+\.googleapis\.com", (INFRA / "services.tf").read_text()))

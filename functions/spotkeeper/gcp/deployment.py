@@ -204,6 +204,7 @@ class PlatformReader:
     def _dead_letters(self, now: datetime) -> int | None:
         """How many messages wait in the dead letter subscription, by the latest point; a few minutes old at least.
 
+        None without a point: the answer has no `timeSeries` then.
         https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/list
         """
         query = {
@@ -215,7 +216,7 @@ class PlatformReader:
             "interval.endTime": rfc3339(now),
         }
         answer = self._call("Cloud Monitoring", "GET", f"/v3/projects/{self._at.project_id}/timeSeries", query=query)
-        for series in answer["timeSeries"] if answer else ():
+        for series in answer.get("timeSeries", ()):
             for point in series.get("points", []):
                 return int(point["value"].get("int64Value", 0))
         return None

@@ -180,6 +180,8 @@ def _waiting(platform: Platform, call: Call) -> object:
     if parse(call.query["interval.startTime"]) > parse(call.query["interval.endTime"]):
         raise ApiError(400, "Field interval.startTime must not be later than interval.endTime.")
     waiting = platform.resources["waiting"]["messages"]
+    if waiting is None:
+        return {"unit": "1"}  # No point in the interval: the list is left out.
     point = {"interval": {"endTime": call.query["interval.endTime"]}, "value": {"int64Value": str(waiting)}}
     metric = {"type": "pubsub.googleapis.com/subscription/num_undelivered_messages"}
     return {"timeSeries": [{"metric": metric, "metricKind": "GAUGE", "valueType": "INT64", "points": [point]}]}

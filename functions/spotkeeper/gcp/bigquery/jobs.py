@@ -88,13 +88,16 @@ class Jobs:
         return self._fields[table]
 
     def load(self, table: str, schema: Sequence[SchemaField], lines: IO[bytes], life: timedelta) -> None:
-        """Load gzipped JSON lines into a new table that BigQuery deletes after `life`."""
+        """Load gzipped JSON lines into a new table that BigQuery deletes after `life`.
+
+        The load fills the empty table: whether one that replaces a table keeps its expiration is not documented.
+        """
         new = bigquery.Table(self._dataset.table(table), schema=schema)
         new.expires = datetime.now(UTC) + life
         configuration = bigquery.LoadJobConfig(
             schema=schema,
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
-            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            write_disposition=bigquery.WriteDisposition.WRITE_EMPTY,
         )
         with translate_errors("BigQuery"):
             self._client.create_table(new, exists_ok=True, retry=self._retry, timeout=TIMEOUT)

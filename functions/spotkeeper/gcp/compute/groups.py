@@ -63,7 +63,7 @@ class Groups:
         """Ask a group to stop or to start one of its members, and return the operation."""
         call = self._calls[verb, group.place.scope]
         key = instance.key
-        member = f"projects/{key.project_id}/zones/{key.zone}/instances/{instance.name}"
+        member = f"zones/{key.zone}/instances/{instance.name}"  # the partial URL that the reference describes
         prefix = "region_" if group.place.scope == "regions" else ""
         request = {
             "project": group.place.project_id,
