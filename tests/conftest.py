@@ -12,6 +12,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from infra.local.stack.stack import Stack, running_stack
+from tests.conformance import session as conformance
 from tests.infra.test_terraform import how_terraform_was_checked
 
 # No test depends on how fast the machine is. `make fuzz` runs the property tests with the many examples of "fuzz".
@@ -28,6 +29,12 @@ class OneStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
     def _split_scope(self, nodeid: str) -> str:
         return "stack" if nodeid.startswith(USE_THE_STACK) else super()._split_scope(nodeid)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Record what the session puts on the wire."""
+    config.pluginmanager.register(conformance)
+    conformance.pytest_configure(config)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStack:

@@ -13,6 +13,8 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from infra.local.emulators.exchanges import RestCall, record_rest
+
 LOCATION = "us-central1"
 """Where all datasets of this server lie."""
 
@@ -46,13 +48,14 @@ class Regional:
             if wrong := _wrong_location(request):
                 await _refuse(send, f"Not found: Dataset {jobs['project']} was not found in location {wrong}")
                 return
+            served = scope
             if (request_id := str(request.get("requestId", ""))) in self._request_ids:
-                scope = _results_of(scope, request_id)
+                served = _results_of(scope, request_id)
             elif request_id:
                 self._request_ids.add(request_id)
-            await self._app(scope, _again(body, receive), _translated(send))
+            await self._app(served, _again(body, receive), _translated(send, scope, body))
             return
-        await self._app(scope, receive, _translated(send))
+        await self._app(scope, receive, _translated(send, scope))
 
 
 def _is_here(location: str) -> bool:
@@ -106,7 +109,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-def _translated(send: Send) -> Send:
+def _translated(send: Send, scope: Scope, request: bytes = b"") -> Send:
     """Return a sender that names the location of this server where the application names the US."""
     start: Message = {}
     parts: list[bytes] = []
@@ -118,11 +121,20 @@ def _translated(send: Send) -> Send:
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             body = b"".join(parts).replace(_US, _HERE).replace(_US_IN_TEXT, _HERE_IN_TEXT)
+            _record(scope, request, start["status"], body)
             headers = {**dict(start["headers"]), b"content-length": str(len(body)).encode()}
             await send({**start, "headers": list(headers.items())})
             await send({"type": "http.response.body", "body": body})
 
     return send_translated
+
+
+def _record(scope: Scope, request: bytes, status: int, answer: bytes) -> None:
+    """Record an exchange; an upload has several parts, of which the first is the request."""
+    if scope["path"].startswith("/upload/"):
+        request = json.dumps(_first_object(request)).encode()
+    query = parse_qs(scope["query_string"].decode())
+    record_rest(RestCall("bigquery", scope["method"], scope["path"], query, request), status, answer)
 
 
 async def _refuse(send: Send, message: str) -> None:

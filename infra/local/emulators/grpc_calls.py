@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.message import Message
 
+from infra.local.emulators.exchanges import record_grpc
 from infra.local.emulators.faults import NO_ANSWER_SECONDS, Kind, Rule
 from infra.local.emulators.state import CloudState
 
@@ -56,7 +57,7 @@ def service(
         full_name,
         {
             name: grpc.unary_unary_rpc_method_handler(
-                _answering(state, short_name, name, method),
+                _answering(state, short_name, f"{full_name}/{name}", method),
                 request_deserializer=method.request.FromString,
                 response_serializer=bytes,
             )
@@ -66,8 +67,10 @@ def service(
 
 
 def _answering(
-    state: CloudState, service_name: str, name: str, method: GrpcMethod
+    state: CloudState, service_name: str, full_name: str, method: GrpcMethod
 ) -> Callable[[Any, grpc.ServicerContext], bytes]:
+    name = full_name.rpartition("/")[2]
+
     def answer(request: Any, context: grpc.ServicerContext) -> bytes:  # noqa: ANN401 (a message of any kind)
         state.requests[service_name, name] += 1
         due = state.faults.due(service_name, name, method.project(request))
@@ -79,6 +82,7 @@ def _answering(
             answered = method.handler(request, due).SerializeToString()
         except CallError as error:
             _abort(context, error.status, str(error))
+        record_grpc(full_name, request, method.response.DESCRIPTOR.full_name, answered)
         return _spoilt(state, due, answered)
 
     return answer

@@ -56,7 +56,7 @@ def healthy(project: str, region: str, dataset: str, now: datetime) -> Resources
     topic = f"projects/{project}/topics/spotkeeper-budget"
     uris = {name: f"https://{name}-abcdefghij-uc.a.run.app" for name in ("track-spot-costs", "enforce-budget-limit")}
     found: Resources = {
-        "policy": {"version": 3, "etag": "BwYxyz", "bindings": _bindings(project, dataset, members)},
+        "policy": {"version": 3, "etag": "BwYxyzAAAAA=", "bindings": _bindings(project, dataset, members)},
         "billingInfo": {
             "name": f"projects/{project}/billingInfo",
             "projectId": project,
@@ -107,7 +107,7 @@ def healthy(project: str, region: str, dataset: str, now: datetime) -> Resources
             "title": role,
             "includedPermissions": list(permissions),
             "stage": "GA",
-            "etag": "BwYxyz",
+            "etag": "BwYxyzAAAAA=",
         }
     return copy.deepcopy(found)
 
@@ -115,7 +115,7 @@ def healthy(project: str, region: str, dataset: str, now: datetime) -> Resources
 def _granted(*pairs: tuple[str, str]) -> dict[str, Any]:
     return {
         "version": 1,
-        "etag": "BwYxyz",
+        "etag": "BwYxyzAAAAA=",
         "bindings": [{"role": role, "members": [member]} for role, member in pairs],
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from infra.local.emulators.exchanges import RestCall, record_rest
 from infra.local.emulators.faults import Kind, Rule
 from infra.local.emulators.http_faults import Broken, respond
 from infra.local.emulators.state import CloudState
@@ -108,8 +109,14 @@ class Method:
         kept = self._kept(call)
         if self.changes and self.state.on_change is not None:
             await asyncio.to_thread(self.state.on_change, f"{request.url.path}?{request.url.query}", call.body)
-        response = await respond(request, self.state.faults, due, lambda: self._answer(call))
+        response = await respond(request, self.state.faults, due, lambda: self._recorded(request, call))
         kept["status"] = None if isinstance(response, Broken) else response.status_code
+        return response
+
+    async def _recorded(self, request: Request, call: Call) -> Response:
+        response = await self._answer(call)
+        exchanged = RestCall(self.service, request.method, request.url.path, call.lists, call.body)
+        record_rest(exchanged, response.status_code, bytes(response.body))
         return response
 
     async def _answer(self, call: Call) -> Response:
