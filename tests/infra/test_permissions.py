@@ -1,62 +1,74 @@
 """The roles hold what the code calls needs, and nothing else; nobody else is given anything."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pytest
 
-from spotkeeper.enforcement.permissions import RESTART_PERMISSIONS, STOP_PERMISSIONS, WARNING_PERMISSIONS
+from spotkeeper.enforcement.permissions import (
+    RESTART_PERMISSIONS,
+    STOP_PERMISSIONS,
+    WARNING_PERMISSIONS,
+    needed_permissions,
+)
+from spotkeeper.enforcement.policies import Policy
 from tests.infra.api_calls import Call, calls_in, calls_of
 from tests.infra.terraform_files import ROOT, local_values, resource, resources, whole_text
 
 TRACKER, ENFORCER = "spotkeeper.gcp.tracker", "spotkeeper.gcp.enforcer"
 NOTHING: frozenset[str] = frozenset()
-GROUP = frozenset({"compute.instanceGroupManagers.update"})
-STATEMENTS = frozenset({"bigquery.jobs.create", "bigquery.tables.getData", "bigquery.tables.updateData"})
 
-PERMISSIONS: Mapping[Call, frozenset[str]] = {
-    ("AssetServiceClient", "batch_get_assets_history"): frozenset({"cloudasset.assets.exportResource"}),
-    ("AuthorizedSession", "post"): NOTHING,  # projects.testIamPermissions: everybody may ask about himself
-    ("CloudCatalogClient", "list_skus"): NOTHING,  # list prices are public
-    ("InstanceList", "items"): frozenset({"compute.instances.list"}),
-    ("InstanceGroupManagersClient", "start_instances_unary"): GROUP,
-    ("InstanceGroupManagersClient", "stop_instances_unary"): GROUP,
-    ("InstancesClient", "get"): frozenset({"compute.instances.get"}),
-    ("InstancesClient", "set_metadata_unary"): frozenset({"compute.instances.setMetadata"}),
-    ("InstancesClient", "start_unary"): frozenset({"compute.instances.start"}),
-    ("InstancesClient", "stop_unary"): frozenset({"compute.instances.stop"}),
-    ("LogEntries", "items"): frozenset({"logging.logEntries.list"}),
-    ("MachineTypes", "get"): frozenset({"compute.machineTypes.get"}),
-    ("MetricServiceClient", "create_time_series"): frozenset({"monitoring.timeSeries.create"}),
-    ("MetricServiceClient", "list_time_series"): frozenset({"monitoring.timeSeries.list"}),
-    ("OperationList", "items"): frozenset({"compute.globalOperations.list"}),
-    ("PublisherClient", "publish"): frozenset({"pubsub.topics.publish"}),
-    ("PublisherClient", "stop"): NOTHING,  # it ends the client's own threads
-    ("RegionInstanceGroupManagersClient", "start_instances_unary"): GROUP,
-    ("RegionInstanceGroupManagersClient", "stop_instances_unary"): GROUP,
-    ("RegionOperationsClient", "get"): frozenset({"compute.regionOperations.get"}),
-    ("RegionOperationsClient", "list"): frozenset({"compute.regionOperations.list"}),
-    ("RestQuery", "run"): STATEMENTS,
-    ("ZoneOperationsClient", "get"): frozenset({"compute.zoneOperations.get"}),
-    ("ZoneOperationsClient", "list"): frozenset({"compute.zoneOperations.list"}),
-    ("bigquery.Client", "create_table"): frozenset({"bigquery.tables.create", "bigquery.tables.get"}),
-    ("bigquery.Client", "delete_table"): frozenset({"bigquery.tables.delete"}),
-    # The job is the caller's own: https://cloud.google.com/bigquery/docs/access-control#bigquery.jobs.create
-    ("bigquery.Client", "get_job"): frozenset({"bigquery.jobs.create"}),
-    ("bigquery.Client", "get_table"): frozenset({"bigquery.tables.get"}),
-    ("bigquery.Client", "get_dataset"): frozenset({"bigquery.datasets.get"}),
-    # https://cloud.google.com/bigquery/docs/batch-loading-data#required_permissions
-    ("bigquery.Client", "load_table_from_file"): frozenset(
-        {
-            "bigquery.jobs.create",
-            "bigquery.tables.create",
-            "bigquery.tables.update",
-            "bigquery.tables.updateData",
-        }
-    ),
-    ("bigquery.Client", "query"): STATEMENTS,
+METHODS: Mapping[Call, str] = {
+    ("AssetServiceClient", "batch_get_assets_history"): "cloudasset.batchGetAssetsHistory",
+    ("AuthorizedSession", "post"): "cloudresourcemanager.projects.testIamPermissions",
+    ("CloudCatalogClient", "list_skus"): "cloudbilling.services.skus.list",
+    ("InstanceList", "items"): "compute.instances.aggregatedList",
+    ("InstanceGroupManagersClient", "start_instances_unary"): "compute.instanceGroupManagers.startInstances",
+    ("InstanceGroupManagersClient", "stop_instances_unary"): "compute.instanceGroupManagers.stopInstances",
+    ("InstancesClient", "get"): "compute.instances.get",
+    ("InstancesClient", "set_metadata_unary"): "compute.instances.setMetadata",
+    ("InstancesClient", "start_unary"): "compute.instances.start",
+    ("InstancesClient", "stop_unary"): "compute.instances.stop",
+    ("LogEntries", "items"): "logging.entries.list",
+    ("MachineTypes", "get"): "compute.machineTypes.get",
+    ("MetricServiceClient", "create_time_series"): "monitoring.projects.timeSeries.create",
+    ("MetricServiceClient", "list_time_series"): "monitoring.projects.timeSeries.list",
+    ("OperationList", "items"): "compute.globalOperations.aggregatedList",
+    ("PublisherClient", "publish"): "pubsub.projects.topics.publish",
+    (
+        "RegionInstanceGroupManagersClient",
+        "start_instances_unary",
+    ): "compute.regionInstanceGroupManagers.startInstances",
+    ("RegionInstanceGroupManagersClient", "stop_instances_unary"): "compute.regionInstanceGroupManagers.stopInstances",
+    ("RegionOperationsClient", "get"): "compute.regionOperations.get",
+    ("RegionOperationsClient", "list"): "compute.regionOperations.list",
+    ("RestQuery", "run"): "bigquery.jobs.query",
+    ("ZoneOperationsClient", "get"): "compute.zoneOperations.get",
+    ("ZoneOperationsClient", "list"): "compute.zoneOperations.list",
+    ("bigquery.Client", "create_table"): "bigquery.tables.insert",
+    ("bigquery.Client", "delete_table"): "bigquery.tables.delete",
+    ("bigquery.Client", "get_dataset"): "bigquery.datasets.get",
+    ("bigquery.Client", "get_job"): "bigquery.jobs.get",
+    ("bigquery.Client", "get_table"): "bigquery.tables.get",
+    ("bigquery.Client", "load_table_from_file"): "bigquery.jobs.insert:load",
+    ("bigquery.Client", "query"): "bigquery.jobs.query",
 }
-"""What a method needs, by the reference of the method it sends: one permission more is a role that holds too much."""
+"""The method of the API that each call sends."""
+
+LOCAL: frozenset[Call] = frozenset({("PublisherClient", "stop")})
+"""Calls that send nothing: this one ends the client's own threads."""
+
+PUBLISHED = json.loads((ROOT / "tests" / "infra" / "method_permissions.json").read_text())
+"""What others say that each method needs: one permission more is a role that holds too much."""
+
+POLICIES = {
+    "": frozenset({"compute.instances.start", "compute.instances.setMetadata"}),
+    '"restart": true': frozenset({"compute.instances.setMetadata"}),
+    '"grace_seconds": 60': frozenset({"compute.instances.start"}),
+    '"restart": true, "grace_seconds": 60': NOTHING,
+}
+"""Settings of a policy, and the methods that the enforcer does not call under it."""
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     TRACKER: (
@@ -114,13 +126,25 @@ GRANTS = {
 """Every grant and who gets it."""
 
 
+def methods_of(entry: str) -> frozenset[str]:
+    """Return the methods of APIs that a function calls."""
+    return frozenset(METHODS[call] for call in calls_of(entry).methods - LOCAL)
+
+
+def needed_by(methods: Iterable[str]) -> frozenset[str]:
+    """Return the permissions that these methods need."""
+    return NOTHING.union(*(PUBLISHED["methods"][method]["permissions"] for method in methods))
+
+
 def given(entry: str) -> set[str]:
     return {permission for role in ROLES[entry] for permission in local_values()[role]}
 
 
 @pytest.mark.parametrize("entry", ROLES)
-def test_every_method_that_is_called_has_its_permissions_written_down(entry: str) -> None:
-    assert sorted(calls_of(entry).methods - PERMISSIONS.keys()) == []
+def test_every_call_has_its_method_and_every_method_its_permissions(entry: str) -> None:
+    assert sorted(calls_of(entry).methods - METHODS.keys() - LOCAL) == []
+    assert set(METHODS.values()) == PUBLISHED["methods"].keys()
+    assert {each["source"] for each in PUBLISHED["methods"].values()} == PUBLISHED["sources"].keys()
 
 
 @pytest.mark.parametrize("entry", ROLES)
@@ -132,9 +156,19 @@ def test_the_calls_on_every_client_are_found(entry: str) -> None:
 
 @pytest.mark.parametrize("entry", ROLES)
 def test_the_roles_of_a_function_hold_what_its_calls_need_and_no_more(entry: str) -> None:
-    needed = NOTHING.union(*(PERMISSIONS[call] for call in calls_of(entry).methods))
+    assert given(entry) == needed_by(methods_of(entry))
 
-    assert given(entry) == needed
+
+@pytest.mark.parametrize("settings", POLICIES)
+def test_each_policy_needs_the_permissions_of_the_methods_that_are_called_under_it(settings: str) -> None:
+    """Terraform grants the lists of restarts and warnings by the same two settings."""
+    budgets = '"budgets": {"spot": {"projects": ["my-project-1"]}}'
+    policy = Policy.from_json(f"{{{', '.join(filter(None, (budgets, settings)))}}}")
+    in_projects = methods_of(ENFORCER) - POLICIES[settings]
+
+    needed = {name for name in needed_by(in_projects) if name.startswith("compute.")}
+
+    assert set(needed_permissions(policy)) == needed
 
 
 def test_plain_calls_are_made_by_the_clients_of_our_own_alone() -> None:
