@@ -26,13 +26,13 @@ from local_bigquery.models import (
     TableReference,
 )
 from local_bigquery.settings import settings
-from local_bigquery.sql import native, params
+from local_bigquery.sql import native, params, script
 from local_bigquery.sql.dialect import FUNCTIONS, MACRO
 from local_bigquery.sql.rules import partitions
 from sqlglot import exp
 
 from infra.local.bigquery.empty_arrays import EmptyArrays
-from infra.local.bigquery.translation_cache import cached
+from infra.local.bigquery.translation_cache import cached, cached_parse
 
 VERSION = "0.4.0"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -125,11 +125,18 @@ def patches(empty_arrays: EmptyArrays, *, in_memory: bool) -> tuple[Patch, ...]:
             "the package has a setting for it",
         ),
         Patch(
+            script,
+            "parse",
+            cached_parse(script.parse),
+            "the package parses every statement anew: a sixth of its CPU time",
+            "a statement that runs twice is not parsed twice without this patch",
+        ),
+        Patch(
             query,
             "translate",
             cached(query.translate),
             "the package translates every statement anew: half of its CPU time",
-            "a statement that runs twice is not parsed twice without this patch",
+            "a statement that runs twice is not translated twice without this patch",
         ),
         Patch(
             query,
@@ -191,14 +198,13 @@ class Jobs:
         self._jobs: dict[tuple[str, str], Job] = {}
 
     def save(self, job: Job) -> Job:
-        """Store the present state of a job."""
-        self._jobs[job.jobReference.projectId, job.jobReference.jobId] = job.model_copy(deep=True)
+        """Store the present state of a job; the package makes a new object for every later one."""
+        self._jobs[job.jobReference.projectId, job.jobReference.jobId] = job
         return job
 
     def load(self, project_id: str, job_id: str) -> Job | None:
         """Return a job; None when there is none."""
-        found = self._jobs.get((project_id, job_id))
-        return found and found.model_copy(deep=True)
+        return self._jobs.get((project_id, job_id))
 
     def delete(self, project_id: str, job_id: str) -> None:
         """Delete a job and its child jobs."""
