@@ -9,7 +9,7 @@ import pytest
 
 from infra.local.fleet.fleet import Fleet
 from infra.local.stack.stack import Answer, Stack
-from spotkeeper.gcp.compute.instances import _running_since
+from spotkeeper.gcp.compute.instances import _running_since, time_from
 from tests.faults import tracker
 from tests.faults.fleets import BATCH, BEFORE, OWNER, at, one_vm
 from tests.faults.injection import Fault, Kind
@@ -76,4 +76,4 @@ def test_an_hour_in_which_nothing_ran_is_complete_without_uptime(here: Place) ->
 def test_an_instance_runs_since_its_last_start_unless_it_was_suspended(
     instance: dict[str, Any], since: datetime | None
 ) -> None:
-    assert _running_since(instance) == since
+    assert _running_since(instance, time_from(instance.get("lastStartTimestamp"))) == since

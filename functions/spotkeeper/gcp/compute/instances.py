@@ -2,8 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
-from spotkeeper.gcp.compute.lists import InstanceList, Json, compute_calls, last_part, translate_parse_errors
+from spotkeeper.gcp.compute.lists import (
+    PARSE_ERRORS,
+    InstanceList,
+    Json,
+    compute_calls,
+    last_part,
+    translate_parse_errors,
+    unexpected,
+)
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
@@ -13,6 +22,8 @@ from spotkeeper.values import count, identifier, optional_boolean, optional_stri
 _LONGEST_NAME = 80
 _LONGEST_VALUE = 300
 """Longer than the URL of any zone or machine type."""
+
+_MODELS = {model.value: model for model in ProvisioningModel}
 
 _INSTANCE_FIELDS = (
     "id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,guestAccelerators,"
@@ -36,9 +47,12 @@ class ComputeInstances:
         """
 
         def read(found: Json) -> Sighting:
-            return Sighting(
-                to_instance(project_id, found, self.shapes, report), _running_since(found), *start_and_creation(found)
-            )
+            try:
+                instance = _instance(project_id, found, self.shapes, report)
+                started, created = _start_and_creation(found)
+            except PARSE_ERRORS as error:
+                raise unexpected(error, _called(found)) from error
+            return Sighting(instance, _running_since(found, started), started, created)
 
         for sighting in parse_each(self.found(project_id, report), read, report):
             if sighting.instance.shape.machine_type not in self.shapes.unread:
@@ -58,41 +72,24 @@ class ComputeInstances:
 def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
     """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
     with translate_parse_errors(_called(found)):
-        zone = string(last_part(found["zone"]))
-        machine_type = string(last_part(found["machineType"]))
-        sizes = shapes.sizes(project_id, zone, machine_type, report)
-        attached = (found.get("guestAccelerators") or [None])[0]
-        local_ssd_gib = sum(
-            count(disk.get("diskSizeGb", 0)) for disk in found.get("disks", ()) if disk.get("type") == "SCRATCH"
-        )
-        return Instance(
-            key=InstanceKey(project_id, zone, identifier(found["id"])),
-            name=string(found["name"]),
-            provisioning_model=_provisioning_model(found.get("scheduling", {})),
-            shape=shapes.same(
-                Shape(
-                    machine_type=machine_type,
-                    vcpus=sizes.vcpus if sizes else None,
-                    memory_gib=sizes.memory_gib if sizes else None,
-                    gpu_type=string(last_part(attached["acceleratorType"]))
-                    if attached
-                    else sizes.gpu_type
-                    if sizes
-                    else None,
-                    gpu_count=count(attached["acceleratorCount"]) if attached else sizes.gpu_count if sizes else 0,
-                    local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
-                )
-            ),
-            labels=tuple(sorted((key, optional_string(label)) for key, label in found.get("labels", {}).items())),
-            managed_by=next(
-                (
-                    string(value)
-                    for item in _metadata(found)
-                    if item.get("key") == "created-by" and (value := item.get("value"))
-                ),
-                None,
-            ),
-        )
+        return _instance(project_id, found, shapes, report)
+
+
+def _instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
+    """Return an instance; its parts that others have too are shared. Raises one of PARSE_ERRORS.
+
+    A hundred thousand instances are read in one run: what few of them need is not worked out for all.
+    """
+    zone, machine_type = _last_name(found["zone"]), _last_name(found["machineType"])
+    sizes = shapes.sizes(project_id, zone, machine_type, report)
+    return Instance(
+        InstanceKey(project_id, zone, identifier(found["id"])),
+        string(found["name"]),
+        _provisioning_model(found.get("scheduling", {})),
+        shapes.shape(machine_type, sizes, _attached_gpus(found), _local_ssd_gib(found)),
+        _labels(found.get("labels", {})),
+        _managed_by(found),
+    )
 
 
 def unreadable_instance(project_id: str, found: Json) -> Instance:
@@ -127,7 +124,11 @@ def start_and_creation(found: Json) -> tuple[datetime | None, datetime | None]:
     A resumed instance keeps the time at which it started before it was suspended.
     """
     with translate_parse_errors(_called(found)):
-        return time_from(found.get("lastStartTimestamp")), time_from(found.get("creationTimestamp"))
+        return _start_and_creation(found)
+
+
+def _start_and_creation(found: Json) -> tuple[datetime | None, datetime | None]:
+    return time_from(found.get("lastStartTimestamp")), time_from(found.get("creationTimestamp"))
 
 
 def _called(found: Json) -> str:
@@ -135,17 +136,44 @@ def _called(found: Json) -> str:
     return f"instance {str(found.get('name'))[:_LONGEST_NAME]}".encode(errors="replace").decode()
 
 
-def _running_since(found: Json) -> datetime | None:
+def _running_since(found: Json, started: datetime | None) -> datetime | None:
     """Since when an instance has run; a resumed one does not say."""
-    if found.get("status") != "RUNNING" or found.get("lastSuspendedTimestamp"):
-        return None
-    with translate_parse_errors(_called(found)):
-        return time_from(found.get("lastStartTimestamp"))
+    return started if found.get("status") == "RUNNING" and not found.get("lastSuspendedTimestamp") else None
 
 
-def _metadata(found: Json) -> Iterable[Json]:
-    items: Iterable[Json] = found.get("metadata", {}).get("items", ())
-    return items
+def _attached_gpus(found: Json) -> tuple[str, int] | None:
+    for attached in found.get("guestAccelerators") or ():
+        return _last_name(attached["acceleratorType"]), count(attached["acceleratorCount"])
+    return None
+
+
+def _local_ssd_gib(found: Json) -> int:
+    gib = 0
+    for disk in found.get("disks", ()):
+        if disk.get("type") == "SCRATCH":
+            gib += count(disk.get("diskSizeGb", 0))
+    return gib
+
+
+def _labels(labels: Json) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(labels.items())
+    try:
+        return _sorted_labels(pairs)
+    except TypeError:  # A value is an object or a list, which cannot be looked up.
+        return _sorted_labels.__wrapped__(pairs)
+
+
+@lru_cache(maxsize=4096)
+def _sorted_labels(pairs: Iterable[tuple[str, object]]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((key, optional_string(label)) for key, label in pairs))
+
+
+def _managed_by(found: Json) -> str | None:
+    """Return what created an instance, such as the URL of its group; None when nothing says so."""
+    for item in found.get("metadata", {}).get("items", ()):
+        if item.get("key") == "created-by" and (value := item.get("value")):
+            return _shared_string(value)
+    return None
 
 
 def _provisioning_model(scheduling: Json) -> ProvisioningModel:
@@ -153,7 +181,12 @@ def _provisioning_model(scheduling: Json) -> ProvisioningModel:
     model = optional_string(scheduling.get("provisioningModel"))
     if optional_boolean(scheduling.get("preemptible")):
         return ProvisioningModel.SPOT
-    try:
-        return ProvisioningModel(model or ProvisioningModel.STANDARD)
-    except ValueError:
-        return ProvisioningModel.STANDARD
+    return _MODELS.get(model, ProvisioningModel.STANDARD)
+
+
+@lru_cache(maxsize=4096)
+def _last_name(url: str) -> str:
+    return string(last_part(url))
+
+
+_shared_string = lru_cache(maxsize=4096)(string)

@@ -19,6 +19,9 @@ ITEMS_PER_PAGE = 500
 
 type Json = dict[str, Any]
 
+PARSE_ERRORS = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError)
+"""Raised when a resource lacks a required field or holds an unexpected value."""
+
 _HARMLESS_WARNINGS = {"NO_RESULTS_ON_PAGE", ""}
 
 
@@ -71,7 +74,7 @@ class AggregatedList:
             _report_missing(page, scopes, report)
             for scope in scopes:
                 for item in _expected(_expected(scope, dict).get(self.collection, []), list):
-                    yield _expected(item, dict)
+                    yield item if isinstance(item, dict) else _expected(item, dict)
             if not page.get("nextPageToken"):
                 return
             query["pageToken"] = page_tokens.follow(_expected(page["nextPageToken"], str))
@@ -122,7 +125,11 @@ def translate_parse_errors(what: str = "response", service: str = "Compute Engin
     """Translate the errors of parsing one resource into an UnavailableError that names it."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        detail = f"a field must be {error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        message = f"{service}: unexpected response: {what}: {detail}"
-        raise UnavailableError(message) from error
+    except PARSE_ERRORS as error:
+        raise unexpected(error, what, service) from error
+
+
+def unexpected(error: Exception, what: str, service: str = "Compute Engine") -> UnavailableError:
+    """Return the UnavailableError for one of PARSE_ERRORS that parsing this resource raised."""
+    detail = f"a field must be {error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return UnavailableError(f"{service}: unexpected response: {what}: {detail}")

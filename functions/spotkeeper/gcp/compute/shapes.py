@@ -38,7 +38,7 @@ class Shapes:
     def __init__(self, described: MachineTypes) -> None:
         self._described = described
         self._sizes: dict[str, Sizes | None] = {}
-        self.shapes: dict[Shape, Shape] = {}
+        self._shapes: dict[tuple[str, bool, tuple[str, int] | None, int], Shape] = {}
         self.unread: set[str] = set()
 
     def sizes(self, project_id: str, zone: str, machine_type: str, report: Report) -> Sizes | None:
@@ -55,9 +55,24 @@ class Shapes:
             self._sizes[machine_type] = known
         return self._sizes[machine_type]
 
-    def same(self, shape: Shape) -> Shape:
-        """Return one object for all equal shapes: a fleet of 100,000 instances has a few dozen."""
-        return self.shapes.setdefault(shape, shape)
+    def shape(self, machine_type: str, sizes: Sizes | None, gpus: tuple[str, int] | None, local_ssd_gib: int) -> Shape:
+        """Return the shape of a machine type of these sizes with attached GPUs and local SSD, as far as it has any.
+
+        All equal shapes are one object: a fleet of 100,000 instances has a few dozen.
+        """
+        attached = machine_type, sizes is None, gpus, local_ssd_gib
+        known = self._shapes.get(attached)
+        if known is None:
+            gpu_type, gpu_count = gpus or ((sizes.gpu_type, sizes.gpu_count) if sizes else (None, 0))
+            known = self._shapes[attached] = Shape(
+                machine_type=machine_type,
+                vcpus=sizes.vcpus if sizes else None,
+                memory_gib=sizes.memory_gib if sizes else None,
+                gpu_type=gpu_type,
+                gpu_count=gpu_count,
+                local_ssd_gib=local_ssd_gib or (sizes.local_ssd_gib if sizes else 0),
+            )
+        return known
 
     def _ask(self, project_id: str, zone: str, machine_type: str) -> Sizes | None:
         found = self._described.get(project_id, zone, machine_type)
