@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 PROJECT_ID = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
@@ -29,7 +30,13 @@ class InstanceKey(NamedTuple):
     @property
     def region(self) -> str:
         """The region of the zone: `us-central1` of `us-central1-a`."""
-        return self.zone.rpartition("-")[0]
+        return region_of(self.zone)
+
+
+@lru_cache(maxsize=1024)
+def region_of(zone: str) -> str:
+    """Return the region of a zone: `us-central1` of `us-central1-a`."""
+    return zone.rpartition("-")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,10 @@ class Shape:
     gpu_count: int = 0
     local_ssd_gib: int = 0
 
+    def __hash__(self) -> int:
+        """Return an equal number for equal shapes, without the sizes: it is asked for in every row."""
+        return hash(self.machine_type)
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -59,6 +70,10 @@ class Instance:
     shape: Shape
     labels: tuple[tuple[str, str], ...] = ()
     managed_by: str | None = None
+
+    def __hash__(self) -> int:
+        """Return an equal number for equal instances, without the shape and labels: it is asked for in every row."""
+        return hash(self.key)
 
     @property
     def region(self) -> str:

@@ -69,7 +69,7 @@ def cost(
     status = PriceStatus.UNKNOWN if price is None else PriceStatus.EXACT
     reason = "no rate for e2:core" if price is None else ""
     known = InstancePrice(price, Decimal("0.2"), status, at(0, 30), reason)
-    return cost_row(Usage(one, hour, end or hour + HOUR, seconds, seconds), known)
+    return cost_row(Usage(one, hour, end or hour + HOUR, seconds), seconds, known)
 
 
 WORKER, GIANT, UNKNOWN = instance("worker", "1"), instance("giant", LARGEST_ID), instance("unknown", "3", None)

@@ -697,7 +697,7 @@ def test_an_invalid_uptime_is_a_gap_that_names_the_vm_and_has_no_row() -> None:
     summary = found.run(0)
 
     assert [gap.detail for gap in summary.gaps] == ["uptime of a is nan seconds", "uptime of b is -1800 seconds"]
-    assert summary.unresolved == [replace(found.series[3], seconds=1800)]
+    assert summary.unresolved == [found.series[3]._replace(seconds=1800)]
     assert costs(found) == {}
 
 

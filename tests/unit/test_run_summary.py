@@ -22,8 +22,8 @@ def row(machine_type: str, price: str | None, ondemand: str | None, status: Pric
     instance = Instance(KEY, "worker-1", ProvisioningModel.SPOT, shape)
     spot, on_demand = (None if amount is None else Decimal(amount) for amount in (price, ondemand))
     reason = "" if spot is not None else UNPRICED.reason
-    usage = Usage(instance, HOUR, HOUR + timedelta(hours=1), 3600.0, 3600.0)
-    return cost_row(usage, InstancePrice(spot, on_demand, status, NOW, reason))
+    usage = Usage(instance, HOUR, HOUR + timedelta(hours=1), 3600.0)
+    return cost_row(usage, 3600.0, InstancePrice(spot, on_demand, status, NOW, reason))
 
 
 def run(*rows: CostRow, gaps: tuple[Gap, ...] = (), hour: datetime = HOUR) -> HourRun:

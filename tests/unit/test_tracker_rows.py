@@ -69,9 +69,9 @@ def test_an_observation_and_its_fingerprint_are_those_of_an_encoder(instance: In
 def test_a_cost_row_is_that_of_an_encoder(
     instance: Instance, price: InstancePrice, spot: str | None, cost: str | None
 ) -> None:
-    usage = Usage(instance, NOON, NOON + timedelta(hours=1), 30.5, 75.0)
+    usage = Usage(instance, NOON, NOON + timedelta(hours=1), 30.5)
 
-    assert json.loads(staged(cost_row(usage, price), 'run"1', "2026-07-21T13:07:00Z")) == {
+    assert json.loads(staged(cost_row(usage, 75.0, price), 'run"1', "2026-07-21T13:07:00Z")) == {
         "cost": {
             **plain(instance),
             "usage_start_time": "2026-07-21T12:00:00Z",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import batched
+from sys import intern
 
 from google.cloud.monitoring_v3 import (
     Aggregation,
@@ -123,11 +124,12 @@ def _request(
 
 def _uptimes(series: RawMessage, wanted: dict[int, datetime]) -> list[Uptime]:
     key, name = _instance(series)
-    return [
-        Uptime(key, name, wanted[point.interval.end_time.seconds], seconds)
-        for point in series.points
-        if point.interval.end_time.seconds in wanted and (seconds := _seconds(point.value, name))
-    ]
+    found = []
+    for point in series.points:
+        hour = wanted.get(point.interval.end_time.seconds)
+        if hour is not None and (seconds := _seconds(point.value, name)):
+            found.append(Uptime(key, name, hour, seconds))
+    return found
 
 
 def _samples(series: RawMessage) -> list[Sample]:
@@ -142,7 +144,7 @@ def _samples(series: RawMessage) -> list[Sample]:
 def _instance(series: RawMessage) -> tuple[InstanceKey, str]:
     """Return the key and the name of the instance of a time series."""
     labels = series.resource.labels
-    key = InstanceKey(labels["project_id"], labels["zone"], labels["instance_id"])
+    key = InstanceKey(intern(labels["project_id"]), intern(labels["zone"]), labels["instance_id"])
     name = series.metric.labels["instance_name"]
     if not all(key):
         message = f"Cloud Monitoring: the time series of {name!r} lacks a resource label: {str(labels)[:200]}"
@@ -152,6 +154,8 @@ def _instance(series: RawMessage) -> tuple[InstanceKey, str]:
 
 def _seconds(value: RawMessage, name: str) -> float:
     """Return an uptime in seconds; raises UnavailableError for a value that is not a number."""
+    if number := value.double_value:
+        return float(number)
     match value.WhichOneof("value"):
         case "double_value":
             return float(value.double_value)

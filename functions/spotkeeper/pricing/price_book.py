@@ -68,6 +68,10 @@ class InstancePrice:
     as_of: datetime | None
     reason: str = ""
 
+    def __hash__(self) -> int:
+        """Return an equal number for equal prices, without the words: it is asked for in every row."""
+        return hash((self.spot, self.ondemand, self.as_of))
+
 
 class PriceBook:
     """The rates at one time: the highest of each component, whatever their order; a rate of 0 is ignored."""

@@ -84,6 +84,7 @@ class PriceHistory:
         self._changes = sorted({time for dated in self._rates for time in (dated.valid_from, dated.valid_to) if time})
         self._books: dict[int, _HourBook] = {}
         self._prices: dict[tuple[Shape, str, datetime], InstancePrice] = {}
+        self._equal_prices: dict[InstancePrice, InstancePrice] = {}
         self._differences: dict[tuple[datetime, datetime], frozenset[_Component]] = {}
 
     @property
@@ -114,7 +115,8 @@ class PriceHistory:
         place = shape, region, hour
         known = self._prices.get(place)
         if known is None:
-            known = self._prices[place] = self._price(shape, region, hour)
+            computed = self._price(shape, region, hour)
+            known = self._prices[place] = self._equal_prices.setdefault(computed, computed)
         return known
 
     def _price(self, shape: Shape, region: str, hour: datetime) -> InstancePrice:

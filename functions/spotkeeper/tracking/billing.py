@@ -4,8 +4,8 @@ A Spot VM that is preempted less than a minute after its creation is not billed.
 https://cloud.google.com/compute/vm-instance-pricing and https://cloud.google.com/compute/docs/instances/spot
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from spotkeeper.periods import HOUR
 
@@ -14,8 +14,7 @@ SHORTEST_RUN_SECONDS = 60.0
 _FIRST_MINUTE = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
+class Life(NamedTuple):
     """What is known of a Spot VM's runs: its last start, its creation and its first preemption among those read."""
 
     started: datetime | None = None
@@ -29,10 +28,12 @@ def billed_seconds(seconds: float, hour: datetime, life: Life, later: float | No
     `later` is its uptime in the next hour, None when that is not read. What a run lacks to a minute is billed in the
     hour in which it began. A run that may go on in the next hour is taken to be long enough until that is read.
     """
+    if seconds > SHORTEST_RUN_SECONDS:
+        return seconds
     end = hour + HOUR
-    if seconds <= SHORTEST_RUN_SECONDS and _is_free(life, end):
+    if _is_free(life, end):
         return 0.0
-    if seconds >= SHORTEST_RUN_SECONDS or life.started is None or not hour <= life.started < end:
+    if seconds == SHORTEST_RUN_SECONDS or life.started is None or not hour <= life.started < end:
         return seconds
     if later is None:
         if life.started + timedelta(seconds=seconds + SHORTEST_RUN_SECONDS) >= end:

@@ -1,28 +1,28 @@
 """The cost of one Spot VM in one hour, or in the part of it in which it was one machine: billed hours times price."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from spotkeeper.instances import Instance
 from spotkeeper.pricing.price_book import InstancePrice
 
 _NUMERIC = Decimal("1e-9")
 _EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
-_SECONDS_PER_HOUR = Decimal(3600)
-_ONE = Decimal(1)
+_SECONDS_PER_HOUR = 3600
+_PER_UNIT = 10**9
+"""NUMERIC has nine decimals: the amounts of a row are whole billionths."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """How long an instance ran as one machine between two times of an hour, and what of it is billed, in seconds."""
+class Usage(NamedTuple):
+    """How long an instance ran as one machine between two times of an hour, in seconds."""
 
     instance: Instance
     start: datetime
     end: datetime
     seconds: float
-    billed_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +47,63 @@ class CostRow:
         return self.start.replace(minute=0, second=0, microsecond=0)
 
 
-def cost_row(usage: Usage, price: InstancePrice) -> CostRow:
+def cost_row(usage: Usage, billed_seconds: float, price: InstancePrice) -> CostRow:
     """Return the cost of one instance in one hour, or in a part of it.
 
     Prices, hours and costs are each rounded once, half up, to nine decimals; a cost is computed from the unrounded
     hours and the rounded price, which is the price that the row shows.
     """
-    spot, ondemand = _rounded(price.spot), _rounded(price.ondemand)
-    if spot is not price.spot or ondemand is not price.ondemand:
-        price = InstancePrice(spot, ondemand, price.status, price.as_of, price.reason)
+    shown, spot, ondemand = _as_shown(price)
+    hours, ran = _hours(usage.seconds)
+    billed_hours, billed = (hours, ran) if billed_seconds == usage.seconds else _hours(billed_seconds)
     return CostRow(
         start=usage.start,
         end=usage.end,
         instance=usage.instance,
-        uptime_hours=_charge(usage.seconds, _ONE),
-        billed_hours=_charge(usage.billed_seconds, _ONE),
-        price=price,
-        cost=None if spot is None else _charge(usage.billed_seconds, spot),
-        ondemand_cost=None if ondemand is None else _charge(usage.billed_seconds, ondemand),
+        uptime_hours=hours,
+        billed_hours=billed_hours,
+        price=shown,
+        cost=None if spot is None else _charge(spot, billed),
+        ondemand_cost=None if ondemand is None else _charge(ondemand, billed),
     )
 
 
-@lru_cache(maxsize=16384)
-def _charge(seconds: float, price: Decimal) -> Decimal:
-    """Return what so many seconds cost at a price an hour; most instances of a fleet share both."""
-    return _per_hour(_EXACT.multiply(Decimal(repr(seconds)), price))
+class _Shown(NamedTuple):
+    """A price with its amounts rounded, and these in whole billionths of a dollar."""
+
+    price: InstancePrice
+    spot: int | None
+    ondemand: int | None
 
 
-def _per_hour(amount: Decimal) -> Decimal:
-    """Divide last: 75 s are a repeating fraction of an hour, and rounding it first would round the cost twice."""
-    return _EXACT.divide(amount, _SECONDS_PER_HOUR).quantize(_NUMERIC, context=_EXACT)
+@lru_cache(maxsize=4096)
+def _as_shown(price: InstancePrice) -> _Shown:
+    """Return a price as its rows show it; the instances of a fleet share a few hundred."""
+    spot, ondemand = _rounded(price.spot), _rounded(price.ondemand)
+    return _Shown(replace(price, spot=spot, ondemand=ondemand), _billionths(spot), _billionths(ondemand))
+
+
+@lru_cache(maxsize=4096)
+def _hours(seconds: float) -> tuple[Decimal, tuple[int, int]]:
+    """Return seconds in hours, and exactly as they are written, as a fraction."""
+    fraction = Decimal(repr(seconds)).as_integer_ratio()
+    return _charge(_PER_UNIT, fraction), fraction
+
+
+def _charge(billionths_per_hour: int, seconds: tuple[int, int]) -> Decimal:
+    """Return what some seconds, a fraction, come to at so many billionths an hour, rounded half up.
+
+    It is one division of whole numbers: 75 s are a repeating fraction of an hour, and rounding it first would round the
+    amount twice.
+    """
+    numerator, denominator = seconds
+    hour = _SECONDS_PER_HOUR * denominator
+    return Decimal((2 * billionths_per_hour * numerator + hour) // (2 * hour)) * _NUMERIC
+
+
+def _billionths(amount: Decimal | None) -> int | None:
+    return None if amount is None else int(amount.scaleb(9, _EXACT))
 
 
 def _rounded(amount: Decimal | None) -> Decimal | None:
-    """Return an amount with nine decimals: the same object when it has them already."""
-    if amount is None or amount.same_quantum(_NUMERIC):
-        return amount
-    return amount.quantize(_NUMERIC, context=_EXACT)
+    return None if amount is None else amount.quantize(_NUMERIC, context=_EXACT)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from itertools import pairwise
+from typing import NamedTuple
 
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import HOUR
@@ -33,8 +34,7 @@ class Observation:
     created: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Who an instance was in one hour: each machine that it was, with the time from which it was that one.
 
     Machine type, GPUs, local SSD and provisioning model change only while an instance is stopped, so that each later
@@ -82,10 +82,13 @@ class Inventory:
         versions = self._versions(key)
         if not versions:
             return None
+        if len(versions) == 1:
+            only = versions[0]
+            return Identity(((hour, only.instance),), only.started, only.created, _restarted_unobserved(only, hour))
         latest = versions[-1]
         found = next((each for each in versions if each.last_seen >= hour + HOUR), latest).instance
         return Identity(
-            ((hour, found),) if len(versions) == 1 else _machines(versions, found, hour),
+            _machines(versions, found, hour),
             latest.started,
             latest.created,
             _is_doubtful(versions, hour),
@@ -99,9 +102,9 @@ class Inventory:
 
     def _versions(self, key: InstanceKey) -> Sequence[Observation]:
         """Every observation of an instance in order; the list is the last one."""
-        observations = self._observations.get(key, [])
+        observations = self._observations.get(key, ())
         listed = self._listed.get(key)
-        return observations if listed is None else [*observations, listed]
+        return observations if listed is None else (*observations, listed)
 
 
 def _machines(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.instances import InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
 from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of
 from spotkeeper.pricing.families import components_of
@@ -30,8 +30,8 @@ from spotkeeper.tracking.inventory import Identity, Inventory, Observation
 from spotkeeper.tracking.ports import Ports, Stage
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRuns, Summary
 from spotkeeper.tracking.settings import TrackerSettings
-from spotkeeper.tracking.sources import Ran, Sources
-from spotkeeper.tracking.uptime import divided
+from spotkeeper.tracking.sources import Sources
+from spotkeeper.tracking.uptime import Ran, divided
 
 READ_DEADLINE_SECONDS = 540
 """After so long a run starts to read no further project or hours: the function has 900 seconds, and needs up to 300 to
@@ -166,9 +166,12 @@ class _Run:
         self, ran: Ran, identity: Identity, history: PriceHistory, restarted: list[tuple[Ran, Identity]]
     ) -> None:
         """Stage the cost of an instance, unless its uptime is still to be divided between two machines."""
-        if len(identity.machines) == 1:
-            self._record_cost(ran, identity, [ran.uptime.seconds], history)
-        elif any(_is_spot(instance) for _, instance in identity.machines):
+        machines, uptime = identity.machines, ran.uptime
+        if len(machines) == 1:
+            [(start, instance)] = machines
+            usage = Usage(instance, start, uptime.hour + HOUR, uptime.seconds)
+            self._record_cost(ran, identity, usage, history)
+        elif any(instance.provisioning_model is ProvisioningModel.SPOT for _, instance in machines):
             restarted.append((ran, identity))
 
     def _record_restarted(self, restarted: Sequence[tuple[Ran, Identity]], history: PriceHistory) -> None:
@@ -181,7 +184,7 @@ class _Run:
             for ran, identity in some:
                 starts = [start for start, _ in identity.machines[1:]]
                 seconds = divided(ran.uptime, samples[ran.uptime.key], starts)
-                self._record_cost(ran, identity, seconds, history)
+                self._record_parts(ran, identity, seconds, history)
 
     def record_lost(self, lost: Backlog) -> None:
         """Record the hours that no run read in time as gaps that stay."""
@@ -207,23 +210,26 @@ class _Run:
         self._write_metrics([spend for spend in spends if spend.period in present])
         return tuple(alert for alert in alerts.values() if not alert.repeated)
 
-    def _record_cost(self, ran: Ran, identity: Identity, seconds: Sequence[float], history: PriceHistory) -> None:
+    def _record_parts(self, ran: Ran, identity: Identity, seconds: Sequence[float], history: PriceHistory) -> None:
         """Stage a cost row for each machine that an instance was in the hour and that ran as a Spot VM."""
-        hour = ran.uptime.hour
-        ends = [*(start for start, _ in identity.machines[1:]), hour + HOUR]
+        ends = [*(start for start, _ in identity.machines[1:]), ran.uptime.hour + HOUR]
         for (start, instance), end, ran_seconds in zip(identity.machines, ends, seconds, strict=True):
-            if _is_spot(instance) and ran_seconds:
-                # When an instance had started as an earlier machine is not known.
-                started = identity.started if end == hour + HOUR else None
-                life = Life(started, identity.created, self.sources.preempted.get(ran.uptime.key))
-                billed = billed_seconds(ran_seconds, hour, life, ran.next_hour)
-                row = cost_row(
-                    Usage(instance, start, end, ran_seconds, billed),
-                    history.price(instance.shape, instance.region, hour),
-                )
-                self.stage.add(row)
-                self.hours[hour].count(row)
-                self.shapes.add(instance.shape)
+            if ran_seconds:
+                self._record_cost(ran, identity, Usage(instance, start, end, ran_seconds), history)
+
+    def _record_cost(self, ran: Ran, identity: Identity, usage: Usage, history: PriceHistory) -> None:
+        """Stage the cost row of an instance that ran as a Spot VM."""
+        instance, hour = usage.instance, ran.uptime.hour
+        if instance.provisioning_model is not ProvisioningModel.SPOT:
+            return
+        # When an instance had started as an earlier machine is not known.
+        started = identity.started if usage.end - hour == HOUR else None
+        life = Life(started, identity.created, self.sources.preempted.get(instance.key))
+        billed = billed_seconds(usage.seconds, hour, life, ran.next_hour)
+        row = cost_row(usage, billed, history.price(instance.shape, instance.region, hour))
+        self.stage.add(row)
+        self.hours[hour].count(row)
+        self.shapes.add(instance.shape)
 
     def _stage_run(self, history: PriceHistory, recorded: Backlog) -> None:
         """Stage the components of all shapes, the state of each project and hour, and the run of each hour."""
@@ -264,10 +270,6 @@ class _Run:
             detail = f"not read: the run had read for {READ_DEADLINE_SECONDS} s"
             self.hours.record_gap(hours, Gap("time", detail, project_id))
         return late
-
-
-def _is_spot(instance: Instance) -> bool:
-    return instance.provisioning_model is ProvisioningModel.SPOT
 
 
 def _log_catalog(reading: CatalogReading, changes: int) -> None:

@@ -4,21 +4,19 @@ A source that cannot be read is a gap of the project and hours concerned; withou
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
-from typing import NamedTuple
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import HOUR, rfc3339, spans
 from spotkeeper.tracking.backlog import Backlog, projects_of
-from spotkeeper.tracking.billing import SHORTEST_RUN_SECONDS
 from spotkeeper.tracking.inventory import Comparison, Observation, Since
 from spotkeeper.tracking.ports import Ports, Stage
 from spotkeeper.tracking.run_summary import Gap, HourRuns
-from spotkeeper.tracking.uptime import Totals, Uptime, add_series, capped, silent_hours, valid_seconds
+from spotkeeper.tracking.uptime import Ran, Totals, Uptime, silent_hours, valid_seconds
 
 HOURS_IN_MEMORY = 4
 """The most hours of one project that are held at once while a run catches up; more would only cost memory."""
@@ -26,12 +24,7 @@ HOURS_IN_MEMORY = 4
 _HOURS_OF_A_PUNCTUAL_RUN = 2
 """The latest one, and the one before for the second time."""
 
-
-class Ran(NamedTuple):
-    """The uptime of one instance in one hour, and its seconds in the next; None when that hour is not read."""
-
-    uptime: Uptime
-    next_hour: float | None
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -77,7 +70,6 @@ class Sources:
 
         Return those that an hour can be worked out for from the list alone, and add the others to `changed`.
         """
-        seen: set[InstanceKey] = set()
         listed: dict[InstanceKey, Observation] = {}
         unchanged_since = min(self.backlog)
         # In a time without scans an instance may have been another one, and be the same again.
@@ -85,19 +77,19 @@ class Sources:
         report = self.hours.reporter(hours, "compute", project_id)
         try:
             for instance, since, started, created in self.ports.instances.instances(project_id, report):
-                if instance.key not in seen:
-                    seen.add(instance.key)
+                key = instance.key
+                if key not in listed and key not in changed:
                     observation = Observation(instance, self.now, self.now, started, created)
                     match compare(instance):
                         case Since.NEW:
-                            listed[instance.key] = observation
+                            listed[key] = observation
                         case Since.SAME if not (catching_up and started is not None and started > unchanged_since):
-                            listed[instance.key] = replace(observation, first_seen=unchanged_since)
+                            listed[key] = Observation(instance, unchanged_since, self.now, started, created)
                         case _:
-                            changed[instance.key] = observation
+                            changed[key] = observation
                     self.stage.add(observation)
-                if since is not None:
-                    self.running_since[project_id] = min(since, self.running_since.get(project_id, since))
+                if since is not None and since < self.running_since.get(project_id, _NEVER):
+                    self.running_since[project_id] = since
         except UnavailableError as error:
             report(str(error))
         return listed
@@ -108,18 +100,19 @@ class Sources:
             remaining = [hour for hour in hours if hour >= span[0]]
             if self.is_late(project_id, remaining):
                 return
-            totals: Totals = {}
+            totals = Totals()
             report = self.hours.reporter(span, "monitoring", project_id)
             try:
                 for series in self.ports.uptime.uptime(project_id, span, report):
-                    self._flag_invalid(series)
-                    add_series(totals, series)
+                    if not valid_seconds(series.seconds):
+                        self._record_invalid(series)
+                    totals.add(series)
             except UnavailableError as error:
                 self.hours.record_gap(remaining, Gap("monitoring", str(error), project_id))
-                yield from _with_next_hours(totals, ())
+                yield from totals.ran(())
                 return
             self._flag_silent_hours(project_id, span, totals)
-            yield from _with_next_hours(totals, span)
+            yield from totals.ran(span)
 
     def record_preemptions(self, project_id: str, hours: Sequence[datetime]) -> None:
         """Stage the preemptions from the first hour to the last; reading an hour between them again loses nothing."""
@@ -146,27 +139,15 @@ class Sources:
             report(str(error))
         return found
 
-    def _flag_invalid(self, series: Uptime) -> None:
-        if not valid_seconds(series.seconds):
-            detail = f"uptime of {series.instance_name} is {series.seconds} seconds"
-            self.hours.record_gap([series.hour], Gap("monitoring", detail, series.key.project_id))
+    def _record_invalid(self, series: Uptime) -> None:
+        detail = f"uptime of {series.instance_name} is {series.seconds} seconds"
+        self.hours.record_gap([series.hour], Gap("monitoring", detail, series.key.project_id))
 
     def _flag_silent_hours(self, project_id: str, hours: Sequence[datetime], totals: Totals) -> None:
         since = self.running_since.get(project_id)
         for hour in silent_hours(hours, totals, since):
             detail = f"Cloud Monitoring: no uptime at all, though an instance has run since {rfc3339(since or hour)}"
             self.hours.record_gap([hour], Gap("monitoring", detail, project_id))
-
-
-def _with_next_hours(totals: Totals, hours: Collection[datetime]) -> Iterator[Ran]:
-    """Yield the uptimes that count, with the seconds of the next hour where that is one of `hours`."""
-    for uptime in capped(totals.values()):
-        following = uptime.hour + HOUR
-        if uptime.seconds >= SHORTEST_RUN_SECONDS or following not in hours:
-            yield Ran(uptime, None)
-        else:
-            later = totals.get((uptime.key, following))
-            yield Ran(uptime, later.seconds if later else 0.0)
 
 
 def _is_new(_instance: Instance) -> Since:

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR
+from spotkeeper.tracking.billing import SHORTEST_RUN_SECONDS
 
 SAMPLE = timedelta(minutes=1)
 """How often Cloud Monitoring samples the uptime."""
@@ -17,8 +19,7 @@ _FULL_SAMPLE_SECONDS = 59.0
 """An instance that ran through a sample has 60 s in it, give or take some milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Uptime:
+class Uptime(NamedTuple):
     """How long one instance ran in one UTC hour, in seconds, as Cloud Monitoring counted it."""
 
     key: InstanceKey
@@ -36,43 +37,72 @@ class Sample:
     seconds: float
 
 
-type Totals = dict[tuple[InstanceKey, datetime], Uptime]
-"""The uptime of each instance in each hour, summed over its time series."""
-
-
 def valid_seconds(seconds: float) -> bool:
     """Whether a reading can be an uptime: a finite number, not below 0."""
-    return math.isfinite(seconds) and seconds >= 0
+    return 0 <= seconds < math.inf
 
 
-def add_series(totals: Totals, series: Uptime) -> None:
-    """Add one time series; an instance that was renamed within an hour has two.
+class Ran(NamedTuple):
+    """The uptime of one instance in one hour, and its seconds in the next; None when that hour is not read."""
 
-    An invalid reading makes the total NaN: a sum that includes it is not known.
+    uptime: Uptime
+    next_hour: float | None
+
+
+class Totals:
+    """The uptime of each instance in each hour, summed over its time series; a run holds those of its largest project.
+
+    `hours` are those in which any instance has a time series.
     """
-    place = (series.key, series.hour)
-    earlier = totals.get(place)
-    seconds = series.seconds if valid_seconds(series.seconds) else math.nan
-    if earlier is not None:
-        seconds += earlier.seconds
-    totals[place] = series if series.seconds == seconds else replace(series, seconds=seconds)
+
+    def __init__(self) -> None:
+        self._by_instance: dict[InstanceKey, tuple[Uptime, ...]] = {}
+        self.hours: set[datetime] = set()
+
+    def add(self, series: Uptime) -> None:
+        """Add one time series; an instance that was renamed within an hour has two.
+
+        An invalid reading makes the total NaN: a sum that includes it is not known.
+        """
+        if not valid_seconds(series.seconds):
+            series = series._replace(seconds=math.nan)
+        self.hours.add(series.hour)
+        earlier = self._by_instance.setdefault(series.key, (series,))
+        if earlier[0] is not series:
+            self._by_instance[series.key] = _with_series(earlier, series)
+
+    def ran(self, hours: Collection[datetime]) -> Iterator[Ran]:
+        """Yield the totals that are known and above 0, none of them longer than its hour, instance by instance.
+
+        One shorter than the shortest run that is billed comes with the total of the next hour, if that is in `hours`.
+        """
+        for uptimes in self._by_instance.values():
+            for uptime in uptimes:
+                if uptime.seconds > _HOUR_SECONDS:
+                    yield Ran(uptime._replace(seconds=_HOUR_SECONDS), None)
+                elif uptime.seconds >= SHORTEST_RUN_SECONDS:
+                    yield Ran(uptime, None)
+                elif uptime.seconds > 0:
+                    yield Ran(uptime, _next_hour(uptime, uptimes) if uptime.hour + HOUR in hours else None)
 
 
-def capped(totals: Iterable[Uptime]) -> Iterator[Uptime]:
-    """Yield the totals that are known and above 0, none of them longer than its hour."""
-    for uptime in totals:
-        if uptime.seconds > _HOUR_SECONDS:
-            yield replace(uptime, seconds=_HOUR_SECONDS)
-        elif uptime.seconds > 0:
-            yield uptime
+def _next_hour(uptime: Uptime, uptimes: Iterable[Uptime]) -> float:
+    return next((each.seconds for each in uptimes if each.hour == uptime.hour + HOUR), 0.0)
+
+
+def _with_series(uptimes: tuple[Uptime, ...], series: Uptime) -> tuple[Uptime, ...]:
+    for number, earlier in enumerate(uptimes):
+        if earlier.hour == series.hour:
+            total = earlier._replace(seconds=earlier.seconds + series.seconds)
+            return *uptimes[:number], total, *uptimes[number + 1 :]
+    return *uptimes, series
 
 
 def silent_hours(hours: Collection[datetime], totals: Totals, running_since: datetime | None) -> list[datetime]:
     """Return the hours without any uptime through which some instance ran: Cloud Monitoring must have lost them."""
     if running_since is None:
         return []
-    hours_without_uptime = set(hours) - {hour for _, hour in totals}
-    return sorted(hour for hour in hours_without_uptime if running_since <= hour)
+    return sorted(hour for hour in hours if hour not in totals.hours and running_since <= hour)
 
 
 def divided(uptime: Uptime, samples: Mapping[datetime, float], starts: Sequence[datetime]) -> list[float]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, region_of
 from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import InstancePrice
@@ -67,13 +67,13 @@ def _marker(record: HourReading | UncertainPrice) -> tuple[str, dict[str, object
 
 def observation_from(row: Mapping[str, Any]) -> Observation:
     """Return a row of vm_inventory as an observation."""
-    shape = Shape(
-        machine_type=row["machine_type"],
-        vcpus=row["vcpus"],
-        memory_gib=row["memory_gib"],
-        gpu_type=row["gpu_type"],
-        gpu_count=row["gpu_count"] or 0,
-        local_ssd_gib=row["local_ssd_gib"] or 0,
+    shape = _shape(
+        row["machine_type"],
+        row["vcpus"],
+        row["memory_gib"],
+        row["gpu_type"],
+        row["gpu_count"] or 0,
+        row["local_ssd_gib"] or 0,
     )
     instance = Instance(
         key=InstanceKey(row["project_id"], row["zone"], row["instance_id"]),
@@ -86,6 +86,9 @@ def observation_from(row: Mapping[str, Any]) -> Observation:
     return Observation(instance, row["first_seen"], row["last_seen"], row["started_at"], row["created_at"])
 
 
+_shape = lru_cache(maxsize=4096)(Shape)
+
+
 @lru_cache(maxsize=1)
 def fingerprint(instance: Instance) -> str:
     """Return what is equal for equal instances only; the latest is kept, for an instance is compared, then staged."""
@@ -95,17 +98,21 @@ def fingerprint(instance: Instance) -> str:
 def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
     return (
         f'{{"cost": {{"usage_start_time": "{rfc3339(row.start)}", "usage_end_time": "{rfc3339(row.end)}", '
-        f'"uptime_hours": "{row.uptime_hours:f}", "billed_hours": "{row.billed_hours:f}", '
-        f'"cost": {_text(_plain(row.cost))}, "ondemand_cost": {_text(_plain(row.ondemand_cost))}, "currency": "USD", '
-        f'{_instance_price(row.price)}, "run_id": {_text(run_id)}, "recorded_at": "{recorded_at}", '
-        f"{_instance(row.instance)[1:]}}}"
+        f'"uptime_hours": {_number(row.uptime_hours)}, "billed_hours": {_number(row.billed_hours)}, '
+        f'"cost": {_number(row.cost)}, "ondemand_cost": {_number(row.ondemand_cost)}, "currency": "USD", '
+        f"{_instance_price(row.price)}, {_at_run(run_id, recorded_at)}, {_instance(row.instance)[1:]}}}"
     )
+
+
+@lru_cache(maxsize=1)
+def _at_run(run_id: str, recorded_at: str) -> str:
+    return f'"run_id": {_text(run_id)}, "recorded_at": {_text(recorded_at)}'
 
 
 @lru_cache(maxsize=4096)
 def _instance_price(price: InstancePrice) -> str:
     return (
-        f'"spot_price": {_text(_plain(price.spot))}, "ondemand_price": {_text(_plain(price.ondemand))}, '
+        f'"spot_price": {_number(price.spot)}, "ondemand_price": {_number(price.ondemand)}, '
         f'"price_status": "{price.status}", "price_reason": {_text(price.reason or None)}, '
         f'"price_as_of": {_text(rfc3339(price.as_of) if price.as_of else None)}'
     )
@@ -125,37 +132,52 @@ def _observation(observation: Observation) -> str:
 def _instance(instance: Instance) -> str:
     """Return an instance as JSON with its names in order, whose digest is its fingerprint.
 
-    Most of what a run stages is this text, three times for each instance: its parts are shared, and the latest are
-    kept. Shapes and labels are few.
+    Most of what a run stages is this text, three times for each instance: the latest are kept, and what many instances
+    have alike is shared.
     """
-    project_id, zone, instance_id = instance.key
-    gpus, ssd_and_type, memory, vcpus = _shape(instance.shape)
+    key = instance.key
+    before_id, before_name, after_name = _alike(
+        key.project_id, key.zone, instance.provisioning_model, instance.shape, instance.labels, instance.managed_by
+    )
     return (
-        f'{{{gpus}, "instance_id": {_text(instance_id)}, "instance_name": {_text(instance.name)}, '
-        f'"labels": {_labels(instance.labels)}, {ssd_and_type}, "managed_by": {_text(instance.managed_by)}, {memory}, '
-        f'"project_id": {_text(project_id)}, "provisioning_model": "{instance.provisioning_model}", '
-        f'"region": {_text(instance.region)}, {vcpus}, "zone": {_text(zone)}}}'
+        f"{before_id}{encode_basestring_ascii(key.instance_id)}{before_name}"
+        f"{encode_basestring_ascii(instance.name)}{after_name}"
     )
 
 
 @lru_cache(maxsize=4096)
-def _shape(shape: Shape) -> tuple[str, str, str, str]:
-    return (
-        f'"gpu_count": {shape.gpu_count}, "gpu_type": {_text(shape.gpu_type)}',
-        f'"local_ssd_gib": {shape.local_ssd_gib}, "machine_type": {_text(shape.machine_type)}',
-        f'"memory_gib": {_text(_plain(shape.memory_gib))}',
-        f'"vcpus": {_text(_plain(shape.vcpus))}',
+def _alike(  # noqa: PLR0913, PLR0917 (all but the id and the name)
+    project_id: str,
+    zone: str,
+    model: ProvisioningModel,
+    shape: Shape,
+    labels: tuple[tuple[str, str], ...],
+    managed_by: str | None,
+) -> tuple[str, str, str]:
+    """Return the parts of an instance's JSON before its id, between that and its name, and after the name."""
+    before_id = f'{{"gpu_count": {shape.gpu_count}, "gpu_type": {_text(shape.gpu_type)}, "instance_id": '
+    listed = json.dumps([{"key": key, "value": value} for key, value in labels])
+    after_name = (
+        f', "labels": {listed}, "local_ssd_gib": {shape.local_ssd_gib}, '
+        f'"machine_type": {_text(shape.machine_type)}, "managed_by": {_text(managed_by)}, '
+        f'"memory_gib": {_number(shape.memory_gib)}, "project_id": {_text(project_id)}, '
+        f'"provisioning_model": "{model}", "region": {_text(region_of(zone))}, '
+        f'"vcpus": {_number(shape.vcpus)}, "zone": {_text(zone)}}}'
     )
-
-
-@lru_cache(maxsize=4096)
-def _labels(labels: tuple[tuple[str, str], ...]) -> str:
-    return json.dumps([{"key": key, "value": value} for key, value in labels])
+    return before_id, ', "instance_name": ', after_name
 
 
 def _text(value: str | None) -> str:
     """Return a string as JSON has it."""
     return "null" if value is None else encode_basestring_ascii(value)
+
+
+def _number(value: Decimal | None) -> str:
+    """Return a number as the string of its plain decimal notation, as JSON has it."""
+    if value is None:
+        return "null"
+    written = str(value)
+    return f'"{value:f}"' if "E" in written else f'"{written}"'
 
 
 def _price(dated: DatedRate) -> dict[str, object]:

@@ -178,6 +178,7 @@ class StagingTable:
         self._jobs = jobs
         self._run_id = run_id
         self._recorded_at = recorded_at
+        self._staged_at = rfc3339(recorded_at)
         self._table = f"staging_{run_id}"
         self._file = file
         self._lines = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1)
@@ -191,13 +192,13 @@ class StagingTable:
         self._kinds.add(type(record))
         if isinstance(record, UncertainPrice):
             self._uncertain_since = min(record.start, self._uncertain_since or record.start)
-        self._unwritten.append(staged(record, self._run_id, rfc3339(self._recorded_at)))
+        self._unwritten.append(staged(record, self._run_id, self._staged_at))
         if len(self._unwritten) >= _LINES_PER_WRITE:
             self._write()
 
     def _write(self) -> None:
         """Compress the rows that are not yet, many at once: each call of the compressor has its price."""
-        self._lines.write("".join(f"{line}\n" for line in self._unwritten).encode())
+        self._lines.write("\n".join([*self._unwritten, ""]).encode())
         self._unwritten.clear()
 
     def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:
