@@ -40,9 +40,10 @@ def chosen_project(arguments: argparse.Namespace) -> str:
     return str(arguments.project)
 
 
-def dataset_settings(variables: Mapping[str, str]) -> TrackerSettings:
-    """Return the settings as far as reading a dataset needs them; raises SettingsError."""
-    return TrackerSettings.from_mapping({name: variables[name] for name in _READ if variables.get(name)})
+def dataset_settings(variables: Mapping[str, str], more: Mapping[str, str] | None = None) -> TrackerSettings:
+    """Return the settings as far as reading a dataset needs them, and more of them; raises SettingsError."""
+    needed = {name: variables[name] for name in _READ if variables.get(name)}
+    return TrackerSettings.from_mapping({**needed, **(more or {})})
 
 
 def _time(value: str) -> datetime:

@@ -18,8 +18,10 @@ from spotkeeper.cli.dataset_arguments import (
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.doctor.findings import Finding, State
 from spotkeeper.errors import SettingsError
+from spotkeeper.tracking.settings import TrackerSettings
 
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")
+_REACHED = ("COMPUTE_ENDPOINT", "ASSETS_ENDPOINT", "LOGGING_ENDPOINT")
 _RETRY_TIMEOUT_SECONDS = "10"
 """The default of RETRY_TIMEOUT_SECONDS for an interactive command."""
 
@@ -37,6 +39,11 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         "--region", metavar="R", type=_region, help="region of the functions (default: where they are found)"
     )
     add_time_argument(parser, "compare the records with this time")
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="check the assumptions about Google Cloud that reads can show, nothing else",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
 
@@ -44,7 +51,8 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; return 1 when there is a problem."""
     installation = Installation(chosen_project(arguments), arguments.dataset, arguments.region)
-    findings = examine(installation, os.environ, arguments.at or datetime.now(UTC))
+    read = probe if arguments.probe else examine
+    findings = read(installation, os.environ, arguments.at or datetime.now(UTC))
     if arguments.json:
         print(json.dumps(as_json(installation, findings), indent=2))
     else:
@@ -60,15 +68,29 @@ def examine(installation: Installation, variables: Mapping[str, str], now: datet
     from spotkeeper.gcp.bigquery.deployment_tables import RecordsReader
     from spotkeeper.gcp.deployment import PlatformReader
 
-    asked = {"PROJECT_ID": installation.project_id, "DATASET": installation.dataset}
-    timeout_seconds = variables.get("RETRY_TIMEOUT_SECONDS") or _RETRY_TIMEOUT_SECONDS
-    settings = dataset_settings({**variables, **asked, "RETRY_TIMEOUT_SECONDS": timeout_seconds})
+    settings = _settings(installation, variables)
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     platform = PlatformReader(installation, _endpoint(variables), retry_timeout).read(now)
     records = RecordsReader(installation, settings.endpoints.bigquery, retry_timeout).read(
         now, priority_label(platform)
     )
     return diagnose(installation, platform, records, now)
+
+
+def probe(installation: Installation, variables: Mapping[str, str], now: datetime) -> list[Finding]:
+    """Run the probes and return the findings."""
+    from spotkeeper.gcp.probes import Prober
+
+    settings = _settings(installation, variables)
+    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+    return list(Prober(installation, settings.endpoints, _endpoint(variables), retry_timeout).findings(now))
+
+
+def _settings(installation: Installation, variables: Mapping[str, str]) -> TrackerSettings:
+    asked = {"PROJECT_ID": installation.project_id, "DATASET": installation.dataset}
+    timeout_seconds = variables.get("RETRY_TIMEOUT_SECONDS") or _RETRY_TIMEOUT_SECONDS
+    reached = {name: address for name in _REACHED if (address := variables.get(name))}
+    return dataset_settings({**variables, **asked, "RETRY_TIMEOUT_SECONDS": timeout_seconds}, reached)
 
 
 def lines(findings: list[Finding]) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """The request and the response of `track_spot_costs`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from spotkeeper.errors import RefusedRequestError
+from spotkeeper.logs import log_event
 from spotkeeper.periods import RETENTION, parse_time, requested_hours, rfc3339
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.run import TrackRequest
@@ -17,7 +18,11 @@ What it holds on a forced run is not documented: it may be the next time that th
 https://cloud.google.com/scheduler/docs/reference/rpc/google.cloud.scheduler.v1#httptarget
 """
 
+SCHEDULED_LATER = "scheduled in the future: taken as now"
+"""The log event of a call whose schedule time is in the future."""
+
 _FIELDS = ("start", "end")
+_CLOCK_SKEW = timedelta(minutes=10)
 _MOST_NAMED = 20
 
 
@@ -31,6 +36,8 @@ def decode(
     header = next((value for name, value in headers.items() if name.lower() == SCHEDULE_HEADER.lower()), None)
     scheduled = parse_time(SCHEDULE_HEADER, header) if header else system_time
     now = scheduled if clock is Clock.SCHEDULE else system_time
+    if scheduled > now + _CLOCK_SKEW:
+        log_event(SCHEDULED_LATER, scheduled=rfc3339(scheduled))
     if scheduled < now - RETENTION:
         message = f"{SCHEDULE_HEADER} {header} is too old: Cloud Monitoring keeps the uptime metric for six weeks"
         raise RefusedRequestError(message)

@@ -21,7 +21,7 @@ LOCATION = "us-central1"
 _JOB = re.compile(r"/bigquery/v2/projects/(?P<project>[^/]+)/(?:jobs|queries)/(?P<job>[^/]+)(?:/cancel)?")
 _JOBS = re.compile(r"(?:/upload|/resumable/upload)?/bigquery/v2/projects/(?P<project>[^/]+)/(?:jobs|queries)")
 _SCRIPT = re.compile(r";\s*\S")
-_US, _HERE = b'"location":"US"', f'"location":"{LOCATION}"'.encode()
+_US, _HERE = re.compile(rb'"location": ?"US"'), f'"location":"{LOCATION}"'.encode()
 _US_IN_TEXT, _HERE_IN_TEXT = b"in location US", f"in location {LOCATION}".encode()
 
 
@@ -120,7 +120,7 @@ def _translated(send: Send, scope: Scope, request: bytes = b"") -> Send:
             return
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
-            body = b"".join(parts).replace(_US, _HERE).replace(_US_IN_TEXT, _HERE_IN_TEXT)
+            body = _US.sub(_HERE, b"".join(parts)).replace(_US_IN_TEXT, _HERE_IN_TEXT)
             _record(scope, request, start["status"], body)
             headers = {**dict(start["headers"]), b"content-length": str(len(body)).encode()}
             await send({**start, "headers": list(headers.items())})
