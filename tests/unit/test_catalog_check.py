@@ -75,7 +75,7 @@ IGNORED = (
     ("DWS Calendar Mode C9 Instance Local SSD running in Iowa", "OnDemand"),
     ("VM state: preserved local SSD in Iowa", "OnDemand"),
     ("Network Internet Data Transfer Out from Iowa to Americas", "OnDemand"),
-    ("Storage PD Capacity in Iowa", "OnDemand"),
+    ("Storage PD Snapshot in Iowa", "OnDemand"),
     ("TpuV7 running in Iowa", "OnDemand"),
 )
 GROUPS = {"Network": "PremiumInternetEgress", "Storage": "PDStandard", "TpuV7": "TPU"}

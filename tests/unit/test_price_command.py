@@ -121,8 +121,66 @@ def test_an_unknown_price_says_why_in_both_formats_and_exits_1(
         "per_hour": None,
         "per_month": None,
         "components": [],
+        "attachments": {},
+        "total_per_hour": None,
+        "total_per_month": None,
     }
     assert prices["on_demand"]["status"] == "exact"
+
+
+def test_what_is_attached_is_priced_by_itself_and_summed(capsys: pytest.CaptureFixture[str], catalog: str) -> None:
+    attached = ["--disk", "pd-balanced=50", "--address", "--license", "windows-server"]
+
+    spot = quoted(capsys, catalog, "n2-standard-8", *attached)["prices"]["spot"]
+
+    assert {kind: price["per_hour"] for kind, price in spot["attachments"].items()} == {
+        "license": "0.368",
+        "address": "0.0025",
+        "disk": "0.006849315",
+    }
+    assert (spot["per_hour"], spot["total_per_hour"]) == ("0.167504", "0.544853315")
+
+
+def test_the_text_has_a_line_for_each_kind_that_is_attached_and_their_total(
+    capsys: pytest.CaptureFixture[str], catalog: str
+) -> None:
+    assert main(["price", "n2-standard-8", "--region", IOWA, "--catalog", catalog, "--disk", "pd-standard=100"]) == 0
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines.count(["disk", "0.005479452", "4.00", "exact"]) == 2
+    assert ["total", "0.172983452", "126.28"] in lines
+    assert ["Spot", "saves", "56.88", "%", "of", "the", "machine", "type"] in lines
+
+
+def test_an_attachment_without_a_price_says_why_and_leaves_the_total_open(
+    capsys: pytest.CaptureFixture[str], catalog: str
+) -> None:
+    assert main(["price", "e2-medium", "--region", IOWA, "--catalog", catalog, "--license", "rhel"]) == 1
+
+    shown = capsys.readouterr().out
+    assert "unknown: no rule for the license rhel on e2-medium" in shown
+    assert ["total", "-", "-"] in [line.split() for line in shown.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--disk", "pd-balanced"], "'pd-balanced' is not a type of disk and its size in GiB"),
+        (["--disk", "pd-balanced=0"], "is not a type of disk and its size in GiB"),
+        (["--disk", "pd-balanced=10,fast=1"], "is not a type of disk and its size in GiB"),
+        (["--disk", "pd-balanced=10,regional=1"], "is not a type of disk and its size in GiB"),
+        (["--disk", "hyperdisk-balanced=10,iops=many"], "iops=many is not a whole number"),
+        (["--disk", "pd-balance=10"], "disk type 'pd-balance' is not known; did you mean pd-balanced"),
+        (["--license", "windows"], "invalid choice: 'windows'"),
+    ],
+)
+def test_an_attachment_that_nobody_sells_is_refused(
+    capsys: pytest.CaptureFixture[str], catalog: str, arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["price", "n2-standard-8", "--region", IOWA, "--catalog", catalog, *arguments])
+
+    assert message in capsys.readouterr().err
 
 
 def test_a_virtual_workstation_is_quoted_as_the_plain_gpu_without_its_license(

@@ -5,11 +5,21 @@ import sys
 
 from spotkeeper.cli.catalogs import add_catalog_argument, read
 from spotkeeper.cli.commands import Subparsers
-from spotkeeper.cli.shapes import asked_shape, gpu_argument, local_ssd_argument, unknown
+from spotkeeper.cli.shapes import asked_shape, disk_argument, gpu_argument, local_ssd_argument, unknown
 from spotkeeper.errors import RefusedRequestError
+from spotkeeper.pricing.attachments import Attachments, license_names
 from spotkeeper.pricing.price_book import PriceBook
 
 _TEXT, _JSON = "text", "json"
+_OF_ONE_VM = {
+    "machine_type": "TYPE",
+    "gpu": "--gpu",
+    "local_ssd_gib": "--local-ssd-gib",
+    "disk": "--disk",
+    "address": "--address",
+    "license": "--license",
+    "bandwidth_gbps": "--bandwidth-gbps",
+}
 
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -18,6 +28,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         "price",
         help="price of a machine type per hour and month, Spot and on-demand",
         description="List prices from the Cloud Billing Catalog, with every part and its SKU. "
+        "Disks, addresses and licenses are priced beside the machine type, each by itself, and summed. "
         "Exit code 1: a price is unknown; the reason is printed.",
     )
     parser.add_argument(
@@ -27,6 +38,28 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--all", action="store_true", help="every machine type where it is sold, as CSV")
     parser.add_argument("--gpu", metavar="TYPE=COUNT", type=gpu_argument, help="GPUs attached to an N1")
     parser.add_argument("--local-ssd-gib", metavar="GIB", type=local_ssd_argument, help="local SSD attached, in all")
+    parser.add_argument(
+        "--disk",
+        metavar="TYPE=GIB[,OPTION]",
+        type=disk_argument,
+        action="append",
+        help="a disk such as pd-balanced=100; options: regional, iops=N, throughput=MIBPS; once for each disk",
+    )
+    parser.add_argument("--address", action="count", default=0, help="an external IPv4 address; once for each")
+    parser.add_argument(
+        "--license",
+        metavar="NAME",
+        choices=license_names(),
+        action="append",
+        help=f"of the operating system: {', '.join(license_names())}",
+    )
+    parser.add_argument(
+        "--bandwidth-gbps",
+        metavar="N",
+        type=int,
+        default=0,
+        help="Tier_1 network bandwidth up to 50, 75, 100, ... Gbps",
+    )
     parser.add_argument("--format", choices=[_TEXT, _JSON], default=_TEXT)
     add_catalog_argument(parser)
     return parser
@@ -45,14 +78,15 @@ def run(arguments: argparse.Namespace) -> int:
     catalog = read(arguments.catalog)
     book = PriceBook(catalog.reading.rates)
     _check_region(book, arguments.region)
-    asked = quote(shape, arguments.region, book, catalog)
+    attached = Attachments(tuple(arguments.disk), arguments.address, tuple(arguments.license), arguments.bandwidth_gbps)
+    asked = quote(shape, arguments.region, book, catalog, attached)
     print(as_json(asked) if arguments.format == _JSON else as_text(asked))
     return 0 if asked.is_known else 1
 
 
 def _run_all(arguments: argparse.Namespace) -> int:
-    if arguments.machine_type or arguments.gpu or arguments.local_ssd_gib:
-        message = "--all is every machine type as it comes: it takes no TYPE, --gpu or --local-ssd-gib"
+    if any(getattr(arguments, name) for name in _OF_ONE_VM):
+        message = f"--all is every machine type as it comes: it takes no {', '.join(_OF_ONE_VM.values())}"
         raise RefusedRequestError(message)
     if arguments.format != _TEXT:
         message = "--all writes CSV and no other format"

@@ -10,6 +10,7 @@ from spotkeeper.cli.catalog_files import Catalog
 from spotkeeper.cli.text_tables import aligned
 from spotkeeper.instances import Shape
 from spotkeeper.periods import rfc3339
+from spotkeeper.pricing.attachments import NO_ATTACHMENTS, AttachmentBook, AttachmentKind, Attachments
 from spotkeeper.pricing.families import left_out
 from spotkeeper.pricing.price_book import MARKET_WORDS, Price, PriceBook, PricedComponent, PriceStatus
 from spotkeeper.pricing.skus import CURRENCY, PAID_BY_USE, Market, RateUnit
@@ -19,33 +20,52 @@ _UNIT_NAMES = {
     RateUnit.GIB_HOUR: "GiB-hour",
     RateUnit.GPU_HOUR: "GPU-hour",
     RateUnit.INSTANCE_HOUR: "instance-hour",
+    RateUnit.ADDRESS_HOUR: "address-hour",
+    RateUnit.IOPS_HOUR: "IOPS-hour",
+    RateUnit.MIBPS_HOUR: "MiB/s-hour",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A shape and its price in each market."""
+    """A shape and its price in each market, and the price of each kind of attachment."""
 
     shape: Shape
     region: str
     catalog: Catalog
     prices: dict[Market, Price]
+    attached: dict[Market, dict[AttachmentKind, Price]]
 
     @property
     def is_known(self) -> bool:
-        """Whether it has a price in every market."""
-        return all(price.usd_per_hour is not None for price in self.prices.values())
+        """Whether all of it has a price in every market."""
+        return all(self.total(market) is not None for market in self.prices)
+
+    def total(self, market: Market) -> Decimal | None:
+        """The price of the shape and all that is attached in USD per hour; None when any part is unknown."""
+        parts = [price.usd_per_hour for price in (self.prices[market], *self.attached[market].values())]
+        known = [part for part in parts if part is not None]
+        return sum(known, Decimal(0)) if len(known) == len(parts) else None
 
     @property
     def saving_percent(self) -> Decimal | None:
-        """The discount of Spot against on-demand in percent; None when either price is unknown."""
+        """The discount of Spot against on-demand in percent, attachments apart; None when either price is unknown."""
         spot, ondemand = (self.prices[market].usd_per_hour for market in (Market.SPOT, Market.ON_DEMAND))
         return None if spot is None or ondemand is None else (1 - spot / ondemand) * 100
 
 
-def quote(shape: Shape, region: str, book: PriceBook, catalog: Catalog) -> Quote:
-    """Return the prices of a shape."""
-    return Quote(shape, region, catalog, {market: book.price(shape, region, market) for market in PAID_BY_USE})
+def quote(
+    shape: Shape, region: str, book: PriceBook, catalog: Catalog, attachments: Attachments = NO_ATTACHMENTS
+) -> Quote:
+    """Return the prices of a shape and of what is attached to it."""
+    extra = AttachmentBook(catalog.reading.attachments.rates)
+    return Quote(
+        shape,
+        region,
+        catalog,
+        {market: book.price(shape, region, market) for market in PAID_BY_USE},
+        {market: extra.prices(attachments, shape, region, market) for market in PAID_BY_USE},
+    )
 
 
 def status(price: Price) -> PriceStatus:
@@ -70,7 +90,10 @@ def as_json(asked: Quote) -> str:
             "catalog": catalog.source,
             "as_of": rfc3339(catalog.as_of) if catalog.as_of else None,
             "catalog_complete": catalog.complete,
-            "prices": {market.value: _price_json(price) for market, price in asked.prices.items()},
+            "prices": {
+                market.value: _price_json(price) | _attached_json(asked, market)
+                for market, price in asked.prices.items()
+            },
             "saving_percent": None if saving is None else cents(saving),
         },
         indent=2,
@@ -104,26 +127,52 @@ def _price_json(price: Price) -> dict[str, object]:
     }
 
 
+def _attached_json(asked: Quote, market: Market) -> dict[str, object]:
+    total = asked.total(market)
+    return {
+        "attachments": {kind.value: _price_json(price) for kind, price in asked.attached[market].items()},
+        "total_per_hour": None if total is None else exact(total),
+        "total_per_month": None if total is None else exact(total * HOURS_PER_MONTH),
+    }
+
+
 def _lines(asked: Quote) -> Iterator[str]:
     as_of = f" of {asked.catalog.as_of:%Y-%m-%d}" if asked.catalog.as_of else ""
     yield f"{_described(asked.shape)} in {asked.region}: list prices{as_of} from {asked.catalog.source}, in {CURRENCY}"
     yield ""
     summary = [["", "per hour", f"per month ({HOURS_PER_MONTH} h)", "status"]]
     for market, price in asked.prices.items():
-        known = price.usd_per_hour
-        amounts = ["-", "-"] if known is None else [exact(known), cents(known * HOURS_PER_MONTH)]
-        shown = f"{status(price)}: {price.reason}" if price.reason else str(status(price))
-        summary.append([MARKET_WORDS[market], *amounts, shown])
+        summary.append([MARKET_WORDS[market], *_amounts(price.usd_per_hour), _status_shown(price)])
+        if attached := asked.attached[market]:
+            summary += [
+                [f"  {kind}", *_amounts(each.usd_per_hour), _status_shown(each)] for kind, each in attached.items()
+            ]
+            summary.append(["  total", *_amounts(asked.total(market)), ""])
     yield from aligned(summary, right=frozenset({1, 2}))
     if not_priced := left_out(asked.shape):
         yield f"Not included: {not_priced}"
     if asked.saving_percent is not None:
-        yield f"Spot saves {cents(asked.saving_percent)} %"
+        yield f"Spot saves {cents(asked.saving_percent)} %" + (
+            " of the machine type" if _has_attachments(asked) else ""
+        )
     for market, price in asked.prices.items():
-        if price.components:
+        prices = (price, *asked.attached[market].values())
+        if components := [part for each in prices for part in each.components]:
             yield ""
             header = [MARKET_WORDS[market], "SKU", "description", "rate", "per", "quantity", "amount"]
-            yield from aligned([header, *map(_cells, price.components)], right=frozenset({3, 5, 6}))
+            yield from aligned([header, *map(_cells, components)], right=frozenset({3, 5, 6}))
+
+
+def _has_attachments(asked: Quote) -> bool:
+    return any(asked.attached.values())
+
+
+def _amounts(known: Decimal | None) -> list[str]:
+    return ["-", "-"] if known is None else [exact(known), cents(known * HOURS_PER_MONTH)]
+
+
+def _status_shown(price: Price) -> str:
+    return f"{status(price)}: {price.reason}" if price.reason else str(status(price))
 
 
 def _described(shape: Shape) -> str:

@@ -4,10 +4,12 @@ import argparse
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 from difflib import get_close_matches
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.instances import Shape
+from spotkeeper.pricing.attachments import Disk, disk_types
 from spotkeeper.pricing.families import WORKSTATION, family_of
 from spotkeeper.pricing.machine_types import known_machine_types
 from spotkeeper.pricing.price_list import known_shape
@@ -17,6 +19,7 @@ _TAKE_GPUS = ("n1-standard-", "n1-highmem-", "n1-highcpu-", "n1-custom-", "custo
 """https://cloud.google.com/compute/docs/gpus: other types come with GPUs, or have none."""
 
 _GPU = "gpu:"
+_REGIONAL, _IOPS, _THROUGHPUT = "regional", "iops", "throughput"
 _WHOLE = re.compile(r"0*[1-9]\d{0,5}")
 """A number from 1 to far more than any VM has."""
 
@@ -36,6 +39,26 @@ def local_ssd_argument(text: str) -> int:
         message = f"{text!r} is not a whole number of GiB such as 375"
         raise argparse.ArgumentTypeError(message)
     return int(text)
+
+
+def disk_argument(text: str) -> Disk:
+    """Read `pd-balanced=100`, `pd-ssd=100,regional` or `hyperdisk-balanced=500,iops=6000,throughput=300`."""
+    what, *options = text.split(",")
+    disk_type, _, size = what.partition("=")
+    given = dict(option.partition("=")[::2] for option in options)
+    numbers = {name: value for name, value in given.items() if name != _REGIONAL}
+    regional = _REGIONAL in given
+    if not _WHOLE.fullmatch(size) or not numbers.keys() <= {_IOPS, _THROUGHPUT} or given.get(_REGIONAL):
+        message = f"{text!r} is not a type of disk and its size in GiB, such as pd-balanced=100"
+        raise argparse.ArgumentTypeError(message)
+    for name, value in numbers.items():
+        if not _WHOLE.fullmatch(value):
+            message = f"{name}={value} is not a whole number such as {name}=3000"
+            raise argparse.ArgumentTypeError(message)
+    disk = Disk(disk_type, Decimal(size), int(numbers.get(_IOPS, 0)), int(numbers.get(_THROUGHPUT, 0)), regional)
+    if disk.name not in disk_types():
+        raise argparse.ArgumentTypeError(unknown("disk type", disk.name, disk_types()))
+    return disk
 
 
 def asked_shape(machine_type: str, gpu: tuple[str, int] | None, local_ssd_gib: int | None) -> Shape:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
+from spotkeeper.pricing.attachment_rates import AttachmentReader
 from spotkeeper.pricing.sku_rates import MARKETS, Unmatched, is_tpu, rates_of
 from spotkeeper.pricing.skus import COMMITMENTS, CatalogReading, DuplicateRate, Market, Rate, Sku, UnmatchedSku
 
@@ -23,12 +24,14 @@ def read_catalog(skus: Iterable[Sku]) -> CatalogReading:
     """
     offers: dict[_Component, list[_Offer]] = defaultdict(list)
     unmatched: set[UnmatchedSku] = set()
+    attachments = AttachmentReader()
     skus_read = tpu_skus = 0
     with _without_collections():
         for skus_read, sku in enumerate(skus, start=1):  # noqa: B007 (the count is kept)
             if is_tpu(sku):
                 tpu_skus += 1
                 continue
+            attachments.read(sku)
             found = rates_of(sku)
             if isinstance(found, Unmatched):
                 unmatched.add(
@@ -50,7 +53,15 @@ def read_catalog(skus: Iterable[Sku]) -> CatalogReading:
     ordered = sorted(
         unmatched, key=lambda each: (each.sku_id, each.description, each.reason, each.usage_type, each.regions)
     )
-    return CatalogReading(tuple(rates), tuple(ordered), tuple(duplicates), skus_read, tuple(commitments), tpu_skus)
+    return CatalogReading(
+        rates=tuple(rates),
+        unmatched=tuple(ordered),
+        duplicates=tuple(duplicates),
+        skus_read=skus_read,
+        commitments=tuple(commitments),
+        tpu_skus=tpu_skus,
+        attachments=attachments.reading(),
+    )
 
 
 @contextmanager

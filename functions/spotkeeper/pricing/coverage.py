@@ -68,7 +68,7 @@ def coverage_of(reading: CatalogReading) -> Coverage:
             lacking[market, price.missing or (price.reason,)].add((shape.machine_type, region))
     return Coverage(
         unsold=tuple(market for market in PAID_BY_USE if all(rate.market is not market for rate in reading.rates)),
-        unmatched=reading.unmatched,
+        unmatched=(*reading.unmatched, *reading.attachments.unmatched),
         unpriced=tuple(
             Unpriced(market, missing, _distinct(found, 0), _distinct(found, 1))
             for (market, missing), found in sorted(lacking.items())
@@ -77,6 +77,11 @@ def coverage_of(reading: CatalogReading) -> Coverage:
             *(f"{reason} ({count} prices)" for reason, count in sorted(gaps.items())),
             *_unknown_rules(),
             *([f"{reading.tpu_skus} SKUs of TPUs are not priced"] if reading.tpu_skus else []),
+            *(
+                [f"{licenses} SKUs of other licenses are not priced"]
+                if (licenses := reading.attachments.licenses)
+                else []
+            ),
         ),
         duplicates=_duplicates(reading),
         priced=priced,

@@ -39,6 +39,9 @@ class RateUnit(StrEnum):
     GIB_HOUR = "gib_hour"
     GPU_HOUR = "gpu_hour"
     INSTANCE_HOUR = "instance_hour"
+    ADDRESS_HOUR = "address_hour"
+    IOPS_HOUR = "iops_hour"
+    MIBPS_HOUR = "mibps_hour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +107,22 @@ class DuplicateRate:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentReading:
+    """The rates of disks, addresses, bandwidth and licenses in a whole catalog; `licenses` are SKUs of other licenses.
+
+    Rates of disks and licenses have the market on_demand: they cost the same whatever the VM is bought as.
+    """
+
+    rates: tuple[Rate, ...] = ()
+    unmatched: tuple[UnmatchedSku, ...] = ()
+    licenses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogReading:
     """The rates of a whole catalog; `commitments` are those of resource-based commitments.
 
-    `tpu_skus` are the SKUs of TPUs, which have no rates.
+    `tpu_skus` are the SKUs of TPUs, which have no rates; `attachments` what a VM needs beside its machine type.
     """
 
     rates: tuple[Rate, ...]
@@ -116,6 +131,7 @@ class CatalogReading:
     skus_read: int = field(default=0, compare=False)
     commitments: tuple[Rate, ...] = ()
     tpu_skus: int = field(default=0, compare=False)
+    attachments: AttachmentReading = AttachmentReading()
 
 
 def money(units: str | int, nanos: int) -> Decimal:

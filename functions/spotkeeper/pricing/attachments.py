@@ -1,0 +1,175 @@
+"""What a VM costs beside its machine type: licenses, addresses, disks and bandwidth, each with its own price."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from functools import cache
+
+from spotkeeper.instances import Shape
+from spotkeeper.pricing.price_book import Price
+from spotkeeper.pricing.reference_data import rows
+from spotkeeper.pricing.skus import Market, Rate
+
+GLOBAL = "global"
+"""The region of what costs the same everywhere."""
+
+_SHARED_CORE = (
+    *("f1-micro", "g1-small", "e2-micro", "e2-small", "e2-medium"),
+    *("e2-custom-micro-", "e2-custom-small-", "e2-custom-medium-"),
+)
+
+
+class AttachmentKind(StrEnum):
+    """What is priced by itself."""
+
+    LICENSE = "license"
+    ADDRESS = "address"
+    DISK = "disk"
+    BANDWIDTH = "bandwidth"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk: its type, such as `pd-balanced`, its size in GiB, and what is provisioned of IOPS and MiB/s.
+
+    A regional disk is kept in two zones.
+    """
+
+    disk_type: str
+    size_gib: Decimal
+    iops: int = 0
+    throughput_mibps: int = 0
+    regional: bool = False
+
+    @property
+    def name(self) -> str:
+        """The type as `data/disks.csv` has it."""
+        return f"{self.disk_type}-regional" if self.regional else self.disk_type
+
+
+@dataclass(frozen=True, slots=True)
+class Attachments:
+    """What is attached to a VM; `licenses` are names of `data/licenses.csv`, `bandwidth_gbps` that of Tier_1 or 0."""
+
+    disks: tuple[Disk, ...] = ()
+    addresses: int = 0
+    licenses: tuple[str, ...] = ()
+    bandwidth_gbps: int = 0
+
+
+NO_ATTACHMENTS = Attachments()
+
+
+class AttachmentBook:
+    """The rates of attachments at one time."""
+
+    def __init__(self, rates: Iterable[Rate]) -> None:
+        self._rates = {(rate.component, rate.market, rate.region): rate for rate in rates}
+
+    def prices(
+        self, attachments: Attachments, shape: Shape, region: str, market: Market
+    ) -> dict[AttachmentKind, Price]:
+        """Return the price of each kind that is attached, in USD per hour; None with its reason if it is unknown."""
+        parts = {
+            AttachmentKind.LICENSE: [part for name in attachments.licenses for part in _license_parts(name, shape)],
+            AttachmentKind.ADDRESS: list(_address_parts(attachments.addresses, market)),
+            AttachmentKind.DISK: [part for disk in attachments.disks for part in _disk_parts(disk)],
+            AttachmentKind.BANDWIDTH: list(_bandwidth_parts(attachments.bandwidth_gbps)),
+        }
+        return {kind: self._sum(wanted, region, market) for kind, wanted in parts.items() if wanted}
+
+    def _sum(self, parts: list["_Part"], region: str, market: Market) -> Price:
+        unknown = [part.unknown for part in parts if part.unknown]
+        if unknown:
+            return Price(None, reason="; ".join(dict.fromkeys(unknown)))
+        found = [(part, self._rate(part.component, region, market)) for part in parts]
+        missing = tuple(dict.fromkeys(part.component for part, rate in found if rate is None and not part.optional))
+        if missing:
+            return Price(None, reason=f"no rate for {', '.join(missing)} in {region}", missing=missing)
+        priced = [(rate, part.quantity) for part, rate in found if rate is not None]
+        return Price(
+            sum((rate.usd * quantity for rate, quantity in priced), Decimal(0)),
+            tuple(rate for rate, _ in priced),
+            tuple(quantity for _, quantity in priced),
+            usd_by_month=sum((rate.usd * quantity for rate, quantity in priced if rate.by_month), Decimal(0)),
+        )
+
+    def _rate(self, component: str, region: str, market: Market) -> Rate | None:
+        """Return the rate of a component in a region, or that of everywhere; only bandwidth has a Spot price."""
+        bought = market if component.startswith(f"{AttachmentKind.BANDWIDTH}:") else Market.ON_DEMAND
+        return self._rates.get((component, bought, region)) or self._rates.get((component, bought, GLOBAL))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A component and its quantity; `optional` if billed only where it is sold, `unknown` says why it has no rule."""
+
+    component: str
+    quantity: Decimal = field(default=Decimal(0))
+    optional: bool = False
+    unknown: str = ""
+
+
+def disk_types() -> tuple[str, ...]:
+    """Return the types of disks that have a rule."""
+    return tuple(dict.fromkeys(row["disk_type"] for row in rows("disks")))
+
+
+def license_names() -> tuple[str, ...]:
+    """Return the names of licenses that have a rule."""
+    return tuple(dict.fromkeys(row["license"] for row in rows("licenses")))
+
+
+def _disk_parts(disk: Disk) -> Iterator[_Part]:
+    quantities = {
+        "capacity": disk.size_gib,
+        "iops": Decimal(disk.iops),
+        "throughput": Decimal(disk.throughput_mibps),
+    }
+    fitting = [row for row in _rows("disks") if row["disk_type"] == disk.name]
+    if not fitting:
+        yield _Part("", unknown=f"no rule for disks of type {disk.name}")
+    for row in fitting:
+        billed = quantities[row["part"]] - Decimal(row["included"])
+        if billed > 0:
+            yield _Part(row["component"], billed)
+
+
+def _address_parts(addresses: int, market: Market) -> Iterator[_Part]:
+    if addresses:
+        yield _Part("address:spot" if market is Market.SPOT else "address:standard", Decimal(addresses))
+
+
+def _bandwidth_parts(gbps: int) -> Iterator[_Part]:
+    if gbps:
+        yield _Part(f"bandwidth:{gbps}", Decimal(1))
+
+
+def _license_parts(name: str, shape: Shape) -> Iterator[_Part]:
+    row = next((row for row in _rows("licenses") if row["license"] == name and _fits(row, shape)), None)
+    if row is None:
+        unknown = f"no rule for the license {name} on {shape.machine_type}"
+        yield _Part("", unknown=unknown)
+        return
+    quantities = {
+        "instance": Decimal(1),
+        "vcpu": shape.vcpus or Decimal(0),
+        "gib": shape.memory_gib or Decimal(0),
+        "gpu": Decimal(shape.gpu_count),
+    }
+    for component, per in zip(row["component"].split(), row["per"].split(), strict=True):
+        yield _Part(component.removeprefix("+"), quantities[per], optional=component.startswith("+"))
+
+
+def _fits(row: dict[str, str], shape: Shape) -> bool:
+    if row["machine_type"]:
+        return row["machine_type"] == shape.machine_type
+    if shape.vcpus is None or shape.machine_type.startswith(_SHARED_CORE):
+        return False
+    return int(row["from_vcpus"]) <= shape.vcpus and (not row["to_vcpus"] or shape.vcpus <= int(row["to_vcpus"]))
+
+
+@cache
+def _rows(name: str) -> tuple[dict[str, str], ...]:
+    return tuple(rows(name))
