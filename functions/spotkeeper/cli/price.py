@@ -78,7 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     catalog = read(arguments.catalog)
     book = PriceBook(catalog.reading.rates)
     _check_region(book, arguments.region)
-    attached = Attachments(tuple(arguments.disk), arguments.address, tuple(arguments.license), arguments.bandwidth_gbps)
+    attached = Attachments(
+        tuple(arguments.disk or ()), arguments.address, tuple(arguments.license or ()), arguments.bandwidth_gbps
+    )
     asked = quote(shape, arguments.region, book, catalog, attached)
     print(as_json(asked) if arguments.format == _JSON else as_text(asked))
     return 0 if asked.is_known else 1
