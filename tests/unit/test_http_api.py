@@ -1,4 +1,5 @@
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from spotkeeper.periods import Period, PeriodKind
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.alerts import Alert
-from spotkeeper.tracking.http_api import SCHEDULE_HEADER, decode, response_body
+from spotkeeper.tracking.http_api import SCHEDULE_HEADER, SCHEDULED_LATER, decode, response_body
 from spotkeeper.tracking.run import TrackRequest
 from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
 from spotkeeper.tracking.uptime import Uptime
@@ -143,6 +144,15 @@ def test_a_replay_takes_no_wrong_schedule_time_either(schedule: str) -> None:
 )
 def test_hours_are_due_up_to_the_time_the_call_was_scheduled_for(schedule: str, due: str) -> None:
     assert asked(schedule=schedule) == TrackRequest(NOW, datetime.fromisoformat(due))
+
+
+def test_a_schedule_time_in_the_future_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    for schedule in ("2026-07-21T14:17:12Z", "2026-07-21T15:07:00Z"):
+        asked(schedule=schedule)
+
+    assert [record.getMessage() for record in caplog.records] == [SCHEDULED_LATER]
 
 
 @pytest.mark.parametrize("name", ["X-Cloudscheduler-Scheduletime", "x-cloudscheduler-scheduletime"])
