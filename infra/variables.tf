@@ -36,7 +36,7 @@ variable "asset_history" {
 }
 
 variable "audit_log_history" {
-  description = "Whether the tracker asks the audit log for VMs that Cloud Asset Inventory does not know yet. It lets the tracker read the logs of each project."
+  description = "Whether the tracker asks the audit log for VMs that Cloud Asset Inventory does not know yet, and for preemptions of hours that it reads late. It lets the tracker read the logs of each project."
   type        = bool
   default     = false
 }

@@ -15,8 +15,10 @@ from infra.local.fleet.fleet import Fleet, Gpu, Project, Run, Vm
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.audit_log import IDS_PER_FILTER, AuditLogHistory, LogEntries
 from spotkeeper.gcp.compute.lists import compute_calls
+from spotkeeper.gcp.compute.preemptions import ComputePreemptions
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import HttpCalls
+from spotkeeper.gcp.system_events import SystemEventPreemptions
 from spotkeeper.instances import InstanceKey, ProvisioningModel, Shape
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.uptime import Uptime
@@ -295,3 +297,20 @@ def test_an_empty_page_is_not_the_end_and_a_page_token_that_comes_again_is_refus
     assert next(entries) == good
     with pytest.raises(UnavailableError, match="Cloud Logging: page token 'b' was returned twice"):
         next(entries)
+
+
+def test_preemptions_are_read_from_the_system_event_log_under_the_names_of_their_operations() -> None:
+    ended = replace(SINGLE[0], runs=(Run(CREATED, HOUR + timedelta(minutes=25), preempted=True),))
+    problems: list[str] = []
+    span = PROJECT.project_id, HOUR, HOUR + timedelta(hours=1), problems.append
+    with Cloud(Fleet((PROJECT,), (ended,)), Clock(NOW)) as cloud:
+        log = SystemEventPreemptions(cloud.rest_url, timedelta(0))
+        operations = ComputePreemptions(cloud.rest_url, timedelta(0))
+
+        [logged], [listed] = list(log.preemptions(*span)), list(operations.preemptions(*span))
+        earlier = list(log.preemptions(PROJECT.project_id, HOUR - timedelta(hours=1), HOUR, problems.append))
+        cloud.state.clock.advance(timedelta(days=15).total_seconds())
+        forgotten, kept = list(operations.preemptions(*span)), list(log.preemptions(*span))
+
+    assert logged == replace(listed, operation_id=listed.operation_name)
+    assert (earlier, forgotten, kept, problems) == ([], [], [logged], [])

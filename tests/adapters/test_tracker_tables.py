@@ -143,7 +143,7 @@ def story(ledger: Both) -> Answers:
             DatedRate(RATES[0], at(0), at(2)),
             UncertainPrice("e2:core", "us-central1", at(0), at(1)),
             UncertainPrice("e2:ram", "us-central1", at(0), at(1)),
-            preemption(GIANT, at(0, 59), "op-1"),
+            replace(preemption(GIANT, at(0, 59), "op-1"), operation_id="systemevent-op-1"),  # from the log
             *components_of(SMALL),
             HourReading(HOME_PROJECT, at(1)),
             known(at(0), Completeness.INCOMPLETE, "0.25"),  # in part: it knows of no less than the first run

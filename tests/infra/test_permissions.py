@@ -175,7 +175,16 @@ def test_plain_calls_are_made_by_the_clients_of_our_own_alone() -> None:
     product = (ROOT / "functions" / "spotkeeper").rglob("*.py")
     users = {path.stem for path in product if "HttpCalls" in path.read_text()}
 
-    assert users == {"audit_log", "deployment", "http_calls", "lists", "rest_query", "shapes"}
+    assert users == {
+        "audit_log",
+        "deployment",
+        "http_calls",
+        "lists",
+        "probes",
+        "rest_query",
+        "shapes",
+        "system_events",
+    }
 
 
 def test_a_client_is_followed_through_parameters_attributes_and_what_holds_several() -> None:

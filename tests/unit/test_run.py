@@ -16,6 +16,7 @@ from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import AlertKind
 from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.preemptions import OPERATIONS_KEPT
 from spotkeeper.tracking.run import READ_DEADLINE_SECONDS, TrackRequest, track
 from spotkeeper.tracking.run_summary import Completeness, Summary
 from spotkeeper.tracking.settings import TrackerSettings
@@ -30,6 +31,7 @@ from tests.unit.tracker_fakes import (
     HOURLY,
     LARGE,
     LONG_AGO,
+    OF_LOG,
     OTHER,
     RATES,
     SMALL,
@@ -386,6 +388,42 @@ def test_a_preemption_that_was_not_read_is_recorded_once_by_the_next_run() -> No
     assert (preemption.preempted_at, preemption.instance_name, machine_type) == (at(2, 20), "worker", "e2-standard-2")
 
 
+def test_preemptions_of_hours_whose_operations_are_no_longer_listed_are_a_final_gap() -> None:
+    found = cloud(projects=(HOME,))
+
+    summary = found.run_at(at(3) + OPERATIONS_KEPT, (at(1), at(2), at(3)))
+
+    detail = "Compute Engine lists the operations of 14 days at most"
+    assert {(gap.source, gap.detail, gap.final) for gap in summary.gaps} == {("preemptions", detail, True)}
+    assert [bool(hour.gaps) for hour in summary.hours] == [True, True, False]
+    assert found.ledger.tables.preemptions == {}
+
+
+def test_older_preemptions_are_read_from_the_log_and_recorded_once() -> None:
+    found = orderly(2)
+    known = dict(found.ledger.tables.preemptions)
+    found.settings = replace(found.settings, audit_log_history=True)
+    backfilled = cloud(projects=(HOME,))
+    backfilled.settings = replace(backfilled.settings, audit_log_history=True)
+
+    again = found.run_at(at(3) + timedelta(days=20), (at(1), at(2)))
+    later = backfilled.run_at(at(3) + timedelta(days=20), (at(1), at(2)))
+
+    assert [gap for summary in (again, later) for gap in summary.gaps if gap.source == "preemptions"] == []
+    assert found.ledger.tables.preemptions == known
+    assert {key for key, _ in backfilled.ledger.tables.preemptions} == {key for key, _ in known}
+
+
+def test_a_log_that_fails_is_a_gap_that_a_later_run_fills() -> None:
+    found = cloud(projects=(HOME,))
+    found.settings = replace(found.settings, audit_log_history=True)
+    fail(found, "denied", OF_LOG, HOME)
+
+    [gap] = found.run_at(at(3) + timedelta(days=20), (at(2),)).gaps
+
+    assert (gap.source, gap.project_id, gap.final) == ("preemptions", HOME, False)
+
+
 def test_a_catalog_that_fails_leaves_stale_prices_until_the_next_run() -> None:
     found = cloud(price_refresh_hours=1)
     found.run(0)
@@ -580,7 +618,7 @@ def test_hours_older_than_a_history_are_final_gaps_and_hide_no_younger_hour() ->
     summary = found.run_at(moment, (at(0), at(30)))
 
     assert [uptime.hour for uptime in summary.unresolved] == [at(0)]
-    assert [(gap.source, gap.detail, gap.final) for gap in summary.gaps] == [
+    assert [(gap.source, gap.detail, gap.final) for gap in summary.gaps if gap.source == ASSET_HISTORY] == [
         (ASSET_HISTORY, "not identified: 1 instances; the hour is older than the source reaches", True)
     ]
     assert states(found, 0) == {HOME: (Completeness.FINAL, 1)}

@@ -16,7 +16,7 @@ from spotkeeper.pricing.skus import CatalogReading, Market, Rate, RateUnit
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Ports
-from spotkeeper.tracking.preemptions import Preemption
+from spotkeeper.tracking.preemptions import OPERATIONS_KEPT, Preemption
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.run_summary import HourRun, Summary
 from spotkeeper.tracking.settings import Budgets, TrackerSettings
@@ -26,6 +26,7 @@ from tests.unit.tracker_ledger import FakeLedger
 START = datetime(2026, 7, 21, tzinfo=UTC)
 HOME, OTHER = "data-platform", "web-frontend"
 ZONE, FAR_ZONE = "us-central1-a", "us-central1-b"
+OF_LOG = "preemption log"
 ASSET_HISTORY, AUDIT_LOG = "asset history", "audit log"
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
 SMALL = Shape("e2-standard-2", Decimal(2), Decimal(8))
@@ -162,6 +163,7 @@ class Cloud:
             uptime=FakeUptime(self),
             instances=FakeInstances(self),
             preemptions=FakePreemptions(self),
+            preemption_log=FakePreemptions(self, OF_LOG) if self.settings.audit_log_history else None,
             catalog=FakeCatalog(self),
             ledger=self.ledger,
             inventory=self.ledger,
@@ -251,20 +253,24 @@ class FakeInstances:
 
 @dataclass(frozen=True, slots=True)
 class FakePreemptions:
-    """Compute Engine's operations."""
+    """Compute Engine's operations, or the log that keeps them longer."""
 
     cloud: Cloud
+    source: str = "preemptions"
 
     def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:
         """Yield the preemptions from start to end."""
-        self.cloud.fail("preemptions", project_id)
-        if ("preemptions", project_id) in self.cloud.partial:
+        self.cloud.fail(self.source, project_id)
+        if (self.source, project_id) in self.cloud.partial:
             report(f"Compute Engine: {FAR_ZONE} does not answer")
         for vm in self.cloud.vms:
             for moment in vm.preempted:
+                if self.source != OF_LOG and self.cloud.now - moment > OPERATIONS_KEPT:
+                    continue
                 if vm.project_id == project_id and start <= moment < end:
-                    number = f"{vm.instance_id}-{moment:%H%M}"
-                    yield Preemption(vm.key, vm.name, number, f"systemevent-{number}", moment)
+                    name = f"systemevent-{vm.instance_id}-{moment:%H%M}"
+                    number = name if self.source == OF_LOG else f"{vm.instance_id}{moment:%H%M}"
+                    yield Preemption(vm.key, vm.name, number, name, moment)
 
 
 @dataclass(frozen=True, slots=True)

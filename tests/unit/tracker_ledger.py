@@ -174,7 +174,7 @@ class FakeStage:
             _doubt(tables, uncertain)
         tables.price_list = self._of(MachineTypePrice) or tables.price_list
         for preemption in self._of(Preemption):
-            tables.preemptions.setdefault((preemption.key, preemption.operation_id), (preemption, None))
+            tables.preemptions.setdefault((preemption.key, preemption.operation_name), (preemption, None))
         if self._of(Preemption):
             _name_machine_types(tables, min(hours))
         self.ledger.tables = tables

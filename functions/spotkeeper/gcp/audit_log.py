@@ -28,7 +28,7 @@ https://cloud.google.com/logging/quotas#log-limits"""
 CREATED_WITHIN = timedelta(days=7)
 """How long before its hour an instance that no scan saw may have been created: scans may have failed for days."""
 
-_SERVICE = "Cloud Logging"
+SERVICE = "Cloud Logging"
 _INSERT = "compute.instances.insert"
 _BULK_INSERTS = ("compute.instances.bulkInsert", "compute.regionInstances.bulkInsert")
 _TRIGGER = "compute.googleapis.com/root_trigger_id"
@@ -54,12 +54,12 @@ class LogEntries:
             "orderBy": "timestamp asc",
             "pageSize": ENTRIES_PER_PAGE,
         }
-        page_tokens = PageTokens(_SERVICE)
+        page_tokens = PageTokens(SERVICE)
         while True:
             page = self._calls.call("POST", "/v2/entries:list", body=body)
             entries, token = page.get("entries", []), page.get("nextPageToken", "")
             if page.keys() - {"entries", "nextPageToken"} or not _are_objects(entries) or not isinstance(token, str):
-                message = f"{_SERVICE}: unexpected response: {str(page)[:200]} is not a list of entries"
+                message = f"{SERVICE}: unexpected response: {str(page)[:200]} is not a list of entries"
                 raise UnavailableError(message)
             yield from entries
             if not token:
@@ -75,7 +75,7 @@ class AuditLogHistory:
     """
 
     def __init__(self, endpoint: str | None, shapes: Shapes, retry_timeout: timedelta) -> None:
-        self._entries = LogEntries(HttpCalls(_SERVICE, HOST, endpoint, retry_timeout))
+        self._entries = LogEntries(HttpCalls(SERVICE, HOST, endpoint, retry_timeout))
         self._shapes = shapes
 
     def observations(
@@ -88,7 +88,7 @@ class AuditLogHistory:
         created = [
             entry
             for some in batched(ids, IDS_PER_FILTER, strict=False)
-            for entry in self._entries.items(project_id, [*_inserts_of(project_id, some), *_between(first, last)])
+            for entry in self._entries.items(project_id, [*_inserts_of(project_id, some), *during(first, last)])
         ]
         bulk = self._bulk_requests(project_id, [entry for entry in created if _is_bulk(entry)])
 
@@ -103,14 +103,14 @@ class AuditLogHistory:
         """The requests that these instances were made by, and others of the time."""
         if not created:
             return []
-        with translate_parse_errors("audit log entry", _SERVICE):
+        with translate_parse_errors("audit log entry", SERVICE):
             times = [time(entry["timestamp"]) for entry in created]
-        between = _between(min(times) - HOUR, max(times))
-        return list(self._entries.items(project_id, [*_bulk_inserts(project_id), *between]))
+        times_of = during(min(times) - HOUR, max(times))
+        return list(self._entries.items(project_id, [*_bulk_inserts(project_id), *times_of]))
 
     def _observation(self, project_id: str, entry: Json, bulk: Sequence[Json], report: Report) -> Observation | None:
         """One instance at the time of its creation; None when the log does not say what it was made as."""
-        with translate_parse_errors(f"audit log entry {str(entry.get('insertId'))[:80]}", _SERVICE):
+        with translate_parse_errors(f"audit log entry {str(entry.get('insertId'))[:80]}", SERVICE):
             request = _bulk_properties(entry, bulk) if _is_bulk(entry) else entry["protoPayload"]["request"]
             if request is None or "machineType" not in request:
                 return None  # Made from an instance template, which may have been changed since.
@@ -144,7 +144,8 @@ def _any_of(values: Iterable[str]) -> str:
     return f"({' OR '.join(f'"{value}"' for value in values)})"
 
 
-def _between(first: datetime, last: datetime) -> list[str]:
+def during(first: datetime, last: datetime) -> list[str]:
+    """Return the conditions on the time of an entry."""
     return [f'timestamp>="{rfc3339(first)}"', f'timestamp<="{rfc3339(last)}"']
 
 

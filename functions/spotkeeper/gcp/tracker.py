@@ -16,7 +16,7 @@ from spotkeeper.periods import HOUR
 from spotkeeper.ports import Report
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.inventory import Observation
-from spotkeeper.tracking.ports import Ports
+from spotkeeper.tracking.ports import Ports, PreemptionReader
 from spotkeeper.tracking.settings import TrackerSettings
 from spotkeeper.tracking.uptime import Uptime
 
@@ -41,6 +41,7 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
         uptime=MonitoringUptime(metrics, retry_timeout),
         instances=instances,
         preemptions=ComputePreemptions(endpoints.compute, retry_timeout),
+        preemption_log=_preemption_log(settings, retry_timeout),
         catalog=_CatalogWhenDue(endpoints.billing, retry_timeout),
         ledger=tables,
         inventory=tables,
@@ -50,6 +51,14 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
         histories=list(_histories(settings, instances, retry_timeout)),
         stopwatch=lambda: timedelta(seconds=time.monotonic()),
     )
+
+
+def _preemption_log(settings: TrackerSettings, retry_timeout: timedelta) -> PreemptionReader | None:
+    if not settings.audit_log_history:
+        return None
+    from spotkeeper.gcp.system_events import SystemEventPreemptions  # noqa: PLC0415 (off by default)
+
+    return SystemEventPreemptions(settings.endpoints.logging, retry_timeout)
 
 
 class _CatalogWhenDue:

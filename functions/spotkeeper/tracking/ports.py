@@ -57,7 +57,7 @@ class InstanceReader(Protocol):
 
 
 class PreemptionReader(Protocol):
-    """Compute Engine's operations, which record each preemption."""
+    """Compute Engine's operations, which record each preemption, or a log that keeps them longer."""
 
     def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:
         """Yield the preemptions from `start` up to, but without, `end`; raises UnavailableError."""
@@ -171,11 +171,15 @@ class AlertChannel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """All ports of the tracker; `histories` are asked one after another, `stopwatch` is monotonic."""
+    """All ports of the tracker; `histories` are asked one after another, `stopwatch` is monotonic.
+
+    `preemption_log` is None where the tracker may not read it.
+    """
 
     uptime: UptimeReader
     instances: InstanceReader
     preemptions: PreemptionReader
+    preemption_log: PreemptionReader | None
     catalog: CatalogReader
     ledger: Ledger
     inventory: InventoryReader

@@ -14,7 +14,8 @@ from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import HOUR, rfc3339, spans
 from spotkeeper.tracking.backlog import Backlog, projects_of
 from spotkeeper.tracking.inventory import Comparison, Observation, Since
-from spotkeeper.tracking.ports import Ports, Stage
+from spotkeeper.tracking.ports import Ports, PreemptionReader, Stage
+from spotkeeper.tracking.preemptions import OPERATIONS_KEPT, OPERATIONS_TRUSTED
 from spotkeeper.tracking.run_summary import Gap, HourRuns
 from spotkeeper.tracking.uptime import Ran, Totals, Uptime, silent_hours, valid_seconds
 
@@ -115,10 +116,27 @@ class Sources:
             yield from totals.ran(span)
 
     def record_preemptions(self, project_id: str, hours: Sequence[datetime]) -> None:
-        """Stage the preemptions from the first hour to the last; reading an hour between them again loses nothing."""
+        """Stage the preemptions from the first hour to the last; reading an hour between them again loses nothing.
+
+        Hours whose operations Compute Engine may have forgotten are read from the log. Without a log, a final gap
+        names those that it has forgotten.
+        """
+        log = self.ports.preemption_log
+        oldest = self.now - (OPERATIONS_TRUSTED if log else OPERATIONS_KEPT)
+        if listed := [hour for hour in hours if hour + HOUR > oldest]:
+            self._stage_preemptions(self.ports.preemptions, project_id, listed)
+        if not (older := [hour for hour in hours if hour + HOUR <= oldest]):
+            return
+        if log:
+            self._stage_preemptions(log, project_id, older)
+        else:
+            detail = f"Compute Engine lists the operations of {OPERATIONS_KEPT.days} days at most"
+            self.hours.record_gap(older, Gap("preemptions", detail, project_id, final=True))
+
+    def _stage_preemptions(self, reader: PreemptionReader, project_id: str, hours: Sequence[datetime]) -> None:
         report = self.hours.reporter(hours, "preemptions", project_id)
         try:
-            for preemption in self.ports.preemptions.preemptions(project_id, min(hours), max(hours) + HOUR, report):
+            for preemption in reader.preemptions(project_id, min(hours), max(hours) + HOUR, report):
                 self.stage.add(preemption)
                 first = self.preempted.get(preemption.key, preemption.preempted_at)
                 self.preempted[preemption.key] = min(first, preemption.preempted_at)

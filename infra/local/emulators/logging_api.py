@@ -1,4 +1,4 @@
-"""Cloud Logging's REST service: `entries.list` of the admin activity audit log, as far as it is about new VMs."""
+"""Cloud Logging's REST service: `entries.list` of the audit logs, as far as they are about new and preempted VMs."""
 
 import functools
 import json
@@ -11,10 +11,11 @@ from starlette.routing import Route
 
 from infra.local.emulators import log_filters
 from infra.local.emulators.compute import resources
+from infra.local.emulators.compute.operations_api import event_id
 from infra.local.emulators.rest import ApiError, Call, Method
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import rfc3339
-from infra.local.fleet.fleet import Project, Vm
+from infra.local.fleet.fleet import Operation, Project, Vm
 
 LARGEST_PAGE = 1000
 DEFAULT_PAGE = 50
@@ -81,8 +82,11 @@ def _page(entries: Sequence[Json], token: str, size: int, body: Json) -> bytes:
 
 
 def entries_of(state: CloudState, project: Project) -> Iterator[Json]:
-    """Yield what the audit log holds of the creation of a project's VMs."""
+    """Yield what the audit logs hold of the creation and the preemption of a project's VMs."""
     now = state.clock.now
+    for event in state.fleet.preemptions(project.project_id, now - RECEIVED_AFTER):
+        if now - event.at <= KEPT:
+            yield _preempted(event, project)
     bulk: set[str] = set()
     for vm in state.fleet.of_project(project.project_id):
         if now - KEPT <= vm.created <= now - RECEIVED_AFTER:
@@ -93,6 +97,32 @@ def entries_of(state: CloudState, project: Project) -> Iterator[Json]:
                 bulk.add(vm.bulk_insert)
                 yield _bulk_request(vm, project)
             yield _bulk_created(vm, project)
+
+
+def _preempted(event: Operation, project: Project) -> Json:
+    """An entry of the system event log: Compute Engine took back a VM."""
+    vm, method = event.vm, event.operation_type
+    _, name = event_id(event)
+    return {
+        "protoPayload": {
+            "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+            "authenticationInfo": {"principalEmail": "system@google.com"},
+            "serviceName": "compute.googleapis.com",
+            "methodName": method,
+            "resourceName": f"projects/{project.project_id}/zones/{vm.zone}/instances/{vm.name}",
+            "request": {"@type": f"type.googleapis.com/{method}"},
+        },
+        "insertId": resources.fingerprint(vm.instance_id, name),
+        "resource": {
+            "type": "gce_instance",
+            "labels": {"zone": vm.zone, "project_id": project.project_id, "instance_id": str(vm.instance_id)},
+        },
+        "timestamp": rfc3339(event.at),
+        "severity": "INFO",
+        "logName": f"projects/{project.project_id}/logs/cloudaudit.googleapis.com%2Fsystem_event",
+        "operation": {"id": name, "producer": method, "first": True, "last": True},
+        "receiveTimestamp": rfc3339(event.at + RECEIVED_AFTER),
+    }
 
 
 def _single(vm: Vm, project: Project) -> Iterator[Json]:

@@ -438,6 +438,7 @@ class Tracker:
             uptime=services,
             instances=services,
             preemptions=services,
+            preemption_log=None,
             catalog=services,
             ledger=self.tables,
             inventory=self.tables,

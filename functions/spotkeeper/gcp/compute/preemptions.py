@@ -23,8 +23,8 @@ class ComputePreemptions:
     def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:
         """Yield the preemptions from `start` up to, but without, `end`; a zone that does not answer is reported.
 
-        Compute Engine forgets operations after some weeks, and lists all that it remembers: how it compares a time in a
-        filter is not documented, so times are compared here.
+        Compute Engine forgets operations after 14 days or earlier, and lists all that it remembers: how it compares a
+        time in a filter is not documented, so times are compared here.
         """
 
         def read(operation: Json) -> Preemption:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from starlette.routing import Route
 
@@ -30,6 +31,9 @@ from infra.local.emulators.rest import ApiError, Call, mask, select
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.fleet import Operation as SystemEvent
 from infra.local.fleet.fleet import Project
+
+KEPT = timedelta(days=14)
+"""How long operations are listed."""
 
 LOOKS_AGAIN = 0.01
 NEWEST_FIRST = "creationTimestamp desc"
@@ -167,7 +171,8 @@ class OperationsApi:
         return [*changes, *((f"zones/{one.vm.zone}", _event(project, one)) for one in self._events(project))]
 
     def _events(self, project: Project) -> Iterator[SystemEvent]:
-        return self.state.fleet.preemptions(project.project_id, self.state.clock.now)
+        now = self.state.clock.now
+        return (event for event in self.state.fleet.preemptions(project.project_id, now) if now - event.at <= KEPT)
 
 
 def once(state: CloudState, call: Call, project: Project, request: object, begin: Callable[[str], Operation]) -> bytes:
@@ -217,12 +222,18 @@ def described(operation: Operation) -> Json:
     return resource
 
 
+def event_id(event: SystemEvent) -> tuple[int, str]:
+    """Return the number and the name of the operation of an event."""
+    described = f"{event.vm.instance_id} {event.operation_type} {pacific(event.at)}"
+    number = int.from_bytes(hashlib.sha256(described.encode()).digest()[:8])
+    return number, f"systemevent-{int(event.at.timestamp() * 1000)}-{number:016x}"
+
+
 def _event(project: Project, event: SystemEvent) -> Json:
     """Something Compute Engine did by itself, as the API shows it."""
     vm, moment = event.vm, pacific(event.at)
-    number = int.from_bytes(hashlib.sha256(f"{vm.instance_id} {event.operation_type} {moment}".encode()).digest()[:8])
     where = f"{ROOT}/projects/{project.project_id}/zones/{vm.zone}"
-    name = f"systemevent-{int(event.at.timestamp() * 1000)}-{number:016x}"
+    number, name = event_id(event)
     return {
         "kind": "compute#operation",
         "id": str(number),

@@ -1,4 +1,5 @@
--- A preemption is recorded once, with the machine type of the latest observation before it.
+-- A preemption is recorded once, with the machine type of the latest observation before it. The operation's name is the
+-- same in the list of operations and in the audit log.
 INSERT INTO spot_preemptions
 SELECT preemption.* REPLACE (seen.machine_type AS machine_type)
 FROM {staging}
@@ -13,10 +14,10 @@ WHERE preemption.operation_id IS NOT NULL
     WHERE recorded.preempted_at >= @first_hour
       AND recorded.project_id = preemption.project_id
       AND recorded.zone = preemption.zone
-      AND recorded.operation_id = preemption.operation_id
+      AND recorded.operation_name = preemption.operation_name
   )
 QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY preemption.project_id, preemption.zone, preemption.operation_id
+  PARTITION BY preemption.project_id, preemption.zone, preemption.operation_name
   ORDER BY seen.first_seen <= preemption.preempted_at DESC, seen.last_seen DESC
 ) = 1;
 
