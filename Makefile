@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run try serve report plan deploy destroy test test-emulators fuzz simulate-enforcer simulate-tracker faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-emulators fuzz simulate-enforcer simulate-tracker faults bench scan catalog-check lint types format lock clean
 
 # Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
@@ -12,24 +12,29 @@ CATALOG ?=
 PROJECT ?=
 DAYS ?=
 BUDGET ?=
+# What local-bigquery and rich name as needed, and the demo does not use: 350 MB (infra/local/bigquery/absent.py).
+NOT_IN_DEMO := fastavro google-cloud-bigquery-storage mini-racer numpy prompt-toolkit pyarrow pygments wcwidth
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --no-header --no-emit-index-url
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Create .venv with Python 3.13 and the locked packages; the other targets do so when it is missing.
-	@infra/local/setup.sh
+setup: ## Create .venv with everything for development; the other targets create what they need when it is missing.
+	@infra/local/setup.sh development
 
-run: setup ## Demo: two days of a Spot fleet on this machine, without a cloud account (KEEP=1: keep it running; DRY_RUN=1: stop no VM).
+setup-demo: ## Create .venv with what `make run`, `make try` and the command line need: a third of that.
+	@infra/local/setup.sh demo
+
+run: setup-demo ## Demo: two days of a Spot fleet on this machine, without a cloud account (KEEP=1: keep it running; DRY_RUN=1: stop no VM).
 	@exec $(PYTHON_IN_VENV) -m infra.local run $(if $(KEEP),--keep) $(if $(DRY_RUN),--dry-run)
 
-try: setup ## What the Spot VMs of your projects cost: reads with your login, writes nothing (PROJECT=a,folders/1 DAYS=7 BUDGET=1000).
+try: setup-demo ## What the Spot VMs of your projects cost: reads with your login, writes nothing (PROJECT=a,folders/1 DAYS=7 BUDGET=1000).
 	@exec $(PYTHON_IN_VENV) -m infra.local.trial --projects '$(PROJECT)' $(if $(DAYS),--days '$(DAYS)') $(if $(BUDGET),--budget '$(BUDGET)')
 
-serve: setup ## Serve the tables of the last demo for queries with bq.
+serve: setup-demo ## Serve the tables of the last demo for queries with bq.
 	@exec $(PYTHON_IN_VENV) -m infra.local serve
 
-report: setup ## Write the report of the last demo to .local/report.html.
+report: setup-demo ## Write the report of the last demo to .local/report.html.
 	@exec $(PYTHON_IN_VENV) -m infra.local report
 
 plan: ## Show what a deployment would change (PROJECT=my-project-1; default: that of infra/terraform.tfvars).
@@ -70,7 +75,7 @@ bench: setup ## Measure speed and memory and compare them with the limits (ONLY=
 scan: ## Scan Terraform and the locked packages; write a bill of materials to .local/sbom.json.
 	@infra/local/scan.sh
 
-catalog-check: setup ## Fail when the price catalog sells what cannot be priced (CATALOG=FILE: a saved catalog).
+catalog-check: setup-demo ## Fail when the price catalog sells what cannot be priced (CATALOG=FILE: a saved catalog).
 	@$(PYTHON_IN_VENV) -m spotkeeper catalog-check $(if $(CATALOG),--catalog '$(CATALOG)')
 
 lint: setup ## Check style and formatting.
@@ -87,8 +92,10 @@ format: setup ## Format the code.
 lock: ## Pin the newest allowed versions of all packages (needs uv).
 	$(COMPILE) requirements/functions.in --output-file functions/requirements.txt
 	$(COMPILE) --constraint functions/requirements.txt requirements/development.in --output-file requirements/development.txt
+	$(COMPILE) --constraint requirements/development.txt $(NOT_IN_DEMO:%=--no-emit-package %) requirements/demo.in --output-file requirements/demo.txt
 	$(COMPILE) requirements/scanners.in --output-file requirements/scanners.txt
+	$(COMPILE) requirements/bootstrap.in --output-file requirements/bootstrap.txt
 
 clean: ## Delete generated files: .venv, .local and caches.
-	rm -rf .venv .venv-scanners .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-scanners .venv-uv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

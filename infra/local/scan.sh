@@ -11,11 +11,11 @@ home=.venv-scanners
 bill=.local/sbom.json
 
 if ! cmp -s "$lock" "$home/installed.txt"; then
-  infra/local/setup.sh
+  infra/local/setup.sh development
   echo "Setting up $home (once, about a minute) ..."
   rm -rf "$home"
   .venv/bin/python -m venv "$home"
-  "$home/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
+  "$home/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes --requirement "$lock"
   cp "$lock" "$home/installed.txt"
 fi
 mkdir -p .local

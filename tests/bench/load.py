@@ -90,9 +90,7 @@ def load(vms: int, projects: int = 1, *, copies: bool = False) -> Iterator[Load]
         served = [sys.executable, "-m", "tests.bench.served", *fleet, "--now", NOW.isoformat()]
         cloud = processes.announced("cloud", served)
         data = ["--data-dir", f"{folder}/data", "--project", PROJECT, "--dataset", DATASET, "--access-log"]
-        warehouse = processes.announced("bigquery", [sys.executable, "-m", "infra.local.bigquery.server", *data])[
-            "bigquery"
-        ]
+        warehouse = processes.announced("bigquery", [sys.executable, "-m", "infra.local.bigquery", *data])["bigquery"]
         create_dataset(local_client(warehouse, PROJECT), DATASET)
         settings = {
             "PROJECT_ID": PROJECT,

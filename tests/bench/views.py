@@ -37,9 +37,7 @@ def rows() -> Sequence[Row]:
     """Fill the tables and ask for every view as a whole."""
     with tempfile.TemporaryDirectory() as folder, Processes(Path(folder)) as processes:
         data = ["--data-dir", f"{folder}/data", "--project", PROJECT, "--dataset", DATASET]
-        address = processes.announced("bigquery", [sys.executable, "-m", "infra.local.bigquery.server", *data])[
-            "bigquery"
-        ]
+        address = processes.announced("bigquery", [sys.executable, "-m", "infra.local.bigquery", *data])["bigquery"]
         client = local_client(address, PROJECT)
         create_dataset(client, DATASET)
         for statement in _FILL.read_text().split(";\n"):

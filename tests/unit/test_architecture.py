@@ -65,7 +65,10 @@ PROVIDERS = {
 """Distributions whose name differs from the package that is imported."""
 
 LOCAL_ADDRESS = re.compile(r"localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]")
-REQUIREMENTS = [FUNCTIONS / "requirements.txt", ROOT / "requirements" / "development.txt"]
+REQUIREMENTS = [
+    FUNCTIONS / "requirements.txt",
+    *(ROOT / "requirements" / f"{name}.txt" for name in ("demo", "development")),
+]
 
 
 def files(*places: Path, without: Iterable[Path] = ()) -> list[Path]:
@@ -297,11 +300,13 @@ def test_every_package_that_is_deployed_and_imported_is_required_by_name() -> No
     assert offenders(files(FUNCTIONS, without=[PRODUCT / "report"]), missing) == []
 
 
-def test_tests_run_with_the_versions_that_run_in_the_cloud() -> None:
-    deployed, development = (pinned(path) for path in REQUIREMENTS)
+def test_tests_and_the_demo_run_with_the_versions_that_run_in_the_cloud() -> None:
+    deployed, demo, development = (pinned(path) for path in REQUIREMENTS)
 
     assert "functions-framework" in deployed
     assert {name: development.get(name) for name in deployed} == deployed
+    assert {name: demo.get(name) for name in deployed} == deployed
+    assert {name: development.get(name) for name in demo} == demo
 
 
 @pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.name)

@@ -1,7 +1,6 @@
 """`python -m spotkeeper` as a shell starts it, from any folder."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,25 +92,3 @@ def test_a_wrong_argument_is_refused(
 
     assert stop.value.code == 2
     assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "before", [None, "/where/it/was/once/functions\n"], ids=["a new venv", "a checkout that was moved"]
-)
-def test_setup_tells_the_venv_where_the_product_is_also_when_it_is_up_to_date(
-    tmp_path: Path, before: str | None
-) -> None:
-    packages = tmp_path / ".venv" / "lib" / "python3.13" / "site-packages"
-    for folder in (packages, tmp_path / "infra" / "local", tmp_path / "requirements"):
-        folder.mkdir(parents=True)
-    shutil.copy(ROOT / "infra" / "local" / "setup.sh", tmp_path / "infra" / "local")
-    for lock in (tmp_path / "requirements" / "development.txt", tmp_path / ".venv" / "installed.txt"):
-        lock.write_text("locked\n")
-    if before:
-        (packages / "spotkeeper.pth").write_text(before)
-
-    ended = shell("infra/local/setup.sh", tmp_path)
-
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
-    assert (packages / "spotkeeper.pth").read_text() == f"{tmp_path}/functions\n"
-    assert len(list(packages.iterdir())) == 1

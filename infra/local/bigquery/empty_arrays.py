@@ -9,8 +9,7 @@ from typing import Any
 from local_bigquery.models import QueryParameterType, QueryParameterValue
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PATH = "/_control/empty_arrays/"
-"""`PUT PATH/null` delivers empty arrays as NULL from then on, `PUT PATH/empty` as they were sent."""
+from infra.local.bigquery.job_requests import EMPTY_ARRAYS
 
 type Plain = Callable[[QueryParameterType, QueryParameterValue | None], Any]
 
@@ -35,8 +34,8 @@ class EmptyArrays:
         """Return the application with a path that changes the form."""
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["method"] == "PUT" and scope["path"].startswith(PATH):
-                self.as_null = scope["path"] == f"{PATH}null"
+            if scope["type"] == "http" and scope["method"] == "PUT" and scope["path"].startswith(EMPTY_ARRAYS):
+                self.as_null = scope["path"] == f"{EMPTY_ARRAYS}null"
                 await send({"type": "http.response.start", "status": 204, "headers": []})
                 await send({"type": "http.response.body", "body": b""})
                 return

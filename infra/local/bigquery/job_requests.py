@@ -18,6 +18,9 @@ from infra.local.emulators.exchanges import RestCall, record_rest
 LOCATION = "us-central1"
 """Where all datasets of this server lie."""
 
+EMPTY_ARRAYS = "/_control/empty_arrays/"
+"""A PUT of this and `null` delivers empty arrays as NULL from then on, of this and `empty` as they were sent."""
+
 _JOB = re.compile(r"/bigquery/v2/projects/(?P<project>[^/]+)/(?:jobs|queries)/(?P<job>[^/]+)(?:/cancel)?")
 _JOBS = re.compile(r"(?:/upload|/resumable/upload)?/bigquery/v2/projects/(?P<project>[^/]+)/(?:jobs|queries)")
 _SCRIPT = re.compile(r";\s*\S")

@@ -42,7 +42,3 @@ def main() -> None:
     serving = empty_arrays.controlled(Regional(app))
     server = uvicorn.Server(uvicorn.Config(serving, log_level=level, access_log=arguments.access_log))
     server.run(sockets=[listener])
-
-
-if __name__ == "__main__":
-    main()

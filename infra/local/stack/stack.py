@@ -19,8 +19,7 @@ from typing import Any
 
 from google.cloud.bigquery import Client
 
-from infra.local.bigquery.empty_arrays import PATH as EMPTY_ARRAYS
-from infra.local.bigquery.job_requests import LOCATION
+from infra.local.bigquery.job_requests import EMPTY_ARRAYS, LOCATION
 from infra.local.bigquery.tables import create_dataset, local_client
 from infra.local.fleet.scenario import PROJECTS
 from infra.local.stack.processes import Processes, free_port
@@ -164,7 +163,7 @@ def serve_bigquery(
     empty_arrays_as_null: bool = False,
 ) -> str:
     """Start BigQuery and return its address; its tables are those of the state folder, or end with it."""
-    command = [sys.executable, "-m", "infra.local.bigquery.server", "--data-dir", str(state / "data")]
+    command = [sys.executable, "-m", "infra.local.bigquery", "--data-dir", str(state / "data")]
     place = [] if kept else ["--in-memory"]
     arrays = ["--empty-arrays-as-null"] if empty_arrays_as_null else []
     named = ["--project", project_id, "--dataset", DATASET]
