@@ -1,12 +1,17 @@
 -- What did each team spend on Spot VMs each day?
--- Grain: one UTC day and value of the label team.
+-- Grain: one UTC day, day of Cloud Billing, project and value of the label team.
 --
--- The label is that of the VM in that hour; a missing or empty label is '(unlabelled)'. cost covers the priced hours
--- only; priced_share is their share of all VM-hours. Reads at most 400 days, so that a day can be compared with the
--- same day of last year; a filter on usage_date limits the partitions that are read.
+-- A UTC day has two rows, one for each day of Cloud Billing (in America/Los_Angeles) that it is part of: sum by
+-- usage_date or by billing_date. The label is that of the VM in that hour; a missing or empty label is '(unlabelled)'.
+-- Uptime that no source could identify is a row of its own with the team '(unresolved)': not priced, with an estimate if
+-- it is of Spot VMs at the mean price of their project that day. cost covers the priced hours only. Reads at most 400
+-- days, so that a day can be compared with the same day of last year; a filter on usage_date limits the partitions that
+-- are read.
 WITH labelled AS (
   SELECT
     DATE(costs.usage_start_time) AS usage_date,
+    DATE(costs.usage_start_time, 'America/Los_Angeles') AS billing_date,
+    costs.project_id,
     COALESCE(
       (
         SELECT MIN(label.value)
@@ -21,17 +26,72 @@ WITH labelled AS (
     costs.ondemand_cost
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+),
+
+team_usage AS (
+  SELECT
+    usage_date,
+    billing_date,
+    project_id,
+    team,
+    COUNT(DISTINCT instance_id) AS instances,
+    SUM(uptime_hours) AS vm_hours,
+    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
+    SUM(cost) AS cost,
+    SUM(ondemand_cost) AS ondemand_cost
+  FROM labelled
+  GROUP BY
+    usage_date,
+    billing_date,
+    project_id,
+    team
+),
+
+unresolved_usage AS (
+  SELECT
+    DATE(known.hour) AS usage_date,
+    DATE(known.hour, 'America/Los_Angeles') AS billing_date,
+    known.project_id,
+    '(unresolved)' AS team,
+    CAST(NULL AS INT64) AS instances,
+    SUM(known.unresolved_hours) AS vm_hours,
+    NUMERIC '0' AS priced_hours,
+    CAST(NULL AS NUMERIC) AS cost,
+    CAST(NULL AS NUMERIC) AS ondemand_cost
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+    -- Where every VM was identified there is nothing to add.
+    AND known.unresolved_hours > 0
+  GROUP BY
+    usage_date,
+    billing_date,
+    known.project_id
+),
+
+all_usage AS (
+  SELECT * FROM team_usage
+  UNION ALL
+  SELECT * FROM unresolved_usage
 )
 
 SELECT
-  usage_date,
-  team,
-  COUNT(DISTINCT instance_id) AS instances,
-  SUM(uptime_hours) AS vm_hours,
-  ROUND(SAFE_DIVIDE(SUM(IF(cost IS NULL, 0, uptime_hours)), SUM(uptime_hours)), 6) AS priced_share,
-  SUM(cost) AS cost,
-  SUM(ondemand_cost) AS ondemand_cost
-FROM labelled
-GROUP BY
-  usage_date,
-  team
+  usage_date,  -- DATE: The UTC day of the usage; a filter on it limits what is read.
+  billing_date,  -- DATE: The day of the usage in Cloud Billing, in America/Los_Angeles.
+  project_id,  -- STRING: The Google Cloud project.
+  team,  -- STRING: The value of the label team in that hour; (unlabelled) without one, (unresolved) for VMs that no source could identify.
+  instances,  -- INTEGER: Distinct VMs of the row, which do not add up over rows; NULL for VMs that no source could identify.
+  vm_hours,  -- NUMERIC: Uptime in VM-hours, priced or not.
+  priced_hours,  -- NUMERIC: The VM-hours whose Spot price is known; sums of it divided by sums of vm_hours are the share of a total.
+  CASE
+    WHEN priced_hours < vm_hours THEN LEAST(ROUND(SAFE_DIVIDE(priced_hours, vm_hours), 6), NUMERIC '0.999999')
+    WHEN vm_hours > 0 THEN 1
+  END AS priced_share,  -- NUMERIC: priced_hours divided by vm_hours; 1 only when every hour has a price.
+  cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no price is known.
+  ondemand_cost,  -- NUMERIC: Cost of the hours with an on-demand price, at that price, in USD; NULL when none is known.
+  IF(
+    team = '(unresolved)',
+    ROUND(vm_hours * SAFE_DIVIDE(SUM(cost) OVER project_days, SUM(priced_hours) OVER project_days), 6),
+    NULL
+  ) AS estimated_unresolved_cost  -- NUMERIC: An estimate in USD: what unidentified VMs cost if they are Spot VMs at the mean price of their project that day; NULL in other rows, and without a price.
+FROM all_usage
+WINDOW project_days AS (PARTITION BY usage_date, project_id)

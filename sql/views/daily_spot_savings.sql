@@ -1,12 +1,13 @@
 -- What did Spot save each day against on-demand, with and without the work lost to preemption?
--- Grain: one UTC day on which a Spot VM ran.
+-- Grain: one UTC day, day of Cloud Billing and project in which a VM ran.
 --
--- Amounts cover the VM-hours whose Spot and on-demand prices are both known; priced_share is their share of all
--- VM-hours, those of VMs that no source could identify included. Lost is the uptime of a preempted VM from the full hour to its last preemption in it: work that is
--- repeated when it is saved every full hour. On demand nothing is lost, so net savings are the on-demand cost of the other
--- hours minus the cost of all hours, both of the same VMs: one that no source could
--- identify is in neither. Reads at most 400 days, so that a day can be compared with the same day of last year; a filter
--- on usage_date limits the partitions that are read.
+-- A UTC day has two rows, one for each day of Cloud Billing (in America/Los_Angeles) that it is part of: sum by
+-- usage_date or by billing_date. Amounts cover the VM-hours whose Spot and on-demand prices are both known; priced_share
+-- is their share of all VM-hours, those of VMs that no source could identify included. Lost is the uptime of a preempted
+-- VM from the full hour to its last preemption in it: work that is repeated when it is saved every full hour. On demand
+-- nothing is lost, so net savings are the on-demand cost of the other hours minus the cost of all hours, both of the same
+-- VMs: one that no source could identify is in neither. Reads at most 400 days, so that a day can be compared with the
+-- same day of last year; a filter on usage_date limits the partitions that are read.
 WITH last_preemptions AS (
   SELECT
     TIMESTAMP_TRUNC(preemptions.preempted_at, HOUR) AS hour,
@@ -26,6 +27,8 @@ WITH last_preemptions AS (
 vm_hours AS (
   SELECT
     DATE(costs.usage_start_time) AS usage_date,
+    DATE(costs.usage_start_time, 'America/Los_Angeles') AS billing_date,
+    costs.project_id,
     costs.uptime_hours,
     IF(costs.ondemand_cost IS NULL, NULL, costs.cost) AS cost,
     IF(costs.cost IS NULL, NULL, costs.ondemand_cost) AS ondemand_cost,
@@ -46,43 +49,82 @@ vm_hours AS (
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
 ),
 
-unresolved AS (
-  SELECT
-    DATE(known.hour) AS usage_date,
-    SUM(known.unresolved_hours) AS unresolved_hours
-  FROM `${dataset}.project_hours` AS known
-  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
-  GROUP BY usage_date
-),
-
-kept_hours AS (
+daily_usage AS (
   SELECT
     usage_date,
-    uptime_hours,
-    cost,
-    ondemand_cost,
-    lost_hours,
-    ondemand_cost * (1 - COALESCE(SAFE_DIVIDE(lost_hours, uptime_hours), 0)) AS kept_ondemand_cost
+    billing_date,
+    project_id,
+    SUM(uptime_hours) AS vm_hours,
+    NUMERIC '0' AS unresolved_hours,
+    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
+    SUM(cost) AS cost,
+    SUM(ondemand_cost) AS ondemand_cost,
+    SUM(lost_hours) AS lost_hours,
+    SUM(ondemand_cost * (1 - COALESCE(SAFE_DIVIDE(lost_hours, uptime_hours), 0))) AS kept_ondemand_cost
   FROM vm_hours
+  GROUP BY
+    usage_date,
+    billing_date,
+    project_id
+  UNION ALL
+  SELECT
+    DATE(known.hour) AS usage_date,
+    DATE(known.hour, 'America/Los_Angeles') AS billing_date,
+    known.project_id,
+    NUMERIC '0' AS vm_hours,
+    SUM(known.unresolved_hours) AS unresolved_hours,
+    NUMERIC '0' AS priced_hours,
+    CAST(NULL AS NUMERIC) AS cost,
+    CAST(NULL AS NUMERIC) AS ondemand_cost,
+    NUMERIC '0' AS lost_hours,
+    CAST(NULL AS NUMERIC) AS kept_ondemand_cost
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+    -- Where every VM was identified there is nothing to add.
+    AND known.unresolved_hours > 0
+  GROUP BY
+    usage_date,
+    billing_date,
+    known.project_id
+),
+
+project_days AS (
+  SELECT
+    usage_date,
+    billing_date,
+    project_id,
+    SUM(vm_hours) AS vm_hours,
+    SUM(unresolved_hours) AS unresolved_hours,
+    SUM(vm_hours) + SUM(unresolved_hours) AS all_hours,
+    SUM(priced_hours) AS priced_hours,
+    SUM(cost) AS cost,
+    SUM(ondemand_cost) AS ondemand_cost,
+    SUM(lost_hours) AS lost_hours,
+    SUM(kept_ondemand_cost) AS kept_ondemand_cost
+  FROM daily_usage
+  GROUP BY
+    usage_date,
+    billing_date,
+    project_id
 )
 
 SELECT
-  kept_hours.usage_date,
-  SUM(uptime_hours) AS vm_hours,
-  ROUND(
-    SAFE_DIVIDE(
-      SUM(IF(cost IS NULL, 0, uptime_hours)),
-      SUM(uptime_hours) + COALESCE(MAX(unresolved.unresolved_hours), 0)
-    ), 6
-  ) AS priced_share,
-  SUM(cost) AS cost,
-  SUM(ondemand_cost) AS ondemand_cost,
-  SUM(ondemand_cost) - SUM(cost) AS savings,
-  ROUND(SAFE_DIVIDE(SUM(ondemand_cost) - SUM(cost), SUM(ondemand_cost)) * 100, 2) AS savings_percent,
-  ROUND(SUM(lost_hours), 9) AS lost_hours,
-  ROUND(SUM(kept_ondemand_cost) - SUM(cost), 9) AS net_savings,
-  ROUND(SAFE_DIVIDE(SUM(kept_ondemand_cost) - SUM(cost), SUM(kept_ondemand_cost)) * 100, 2) AS net_savings_percent
-FROM kept_hours
-LEFT JOIN unresolved
-  ON unresolved.usage_date = kept_hours.usage_date
-GROUP BY kept_hours.usage_date
+  usage_date,  -- DATE: The UTC day of the usage; a filter on it limits what is read.
+  billing_date,  -- DATE: The day of the usage in Cloud Billing, in America/Los_Angeles.
+  project_id,  -- STRING: The Google Cloud project.
+  vm_hours,  -- NUMERIC: Uptime of Spot VMs in VM-hours, priced or not.
+  unresolved_hours,  -- NUMERIC: VM-hours of VMs that no source could identify, Spot or not; they are in no amount.
+  priced_hours,  -- NUMERIC: The VM-hours whose Spot and on-demand prices are both known.
+  CASE
+    WHEN priced_hours < all_hours THEN LEAST(ROUND(SAFE_DIVIDE(priced_hours, all_hours), 6), NUMERIC '0.999999')
+    WHEN all_hours > 0 THEN 1
+  END AS priced_share,  -- NUMERIC: priced_hours divided by vm_hours and unresolved_hours together; 1 only when every hour has both prices.
+  cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no hour has both prices.
+  ondemand_cost,  -- NUMERIC: Cost of the same hours at on-demand list prices, in USD.
+  ondemand_cost - cost AS savings,  -- NUMERIC: ondemand_cost minus cost, in USD.
+  ROUND(SAFE_DIVIDE(ondemand_cost - cost, ondemand_cost) * 100, 2) AS savings_percent,  -- NUMERIC: savings in percent of ondemand_cost.
+  ROUND(lost_hours, 9) AS lost_hours,  -- NUMERIC: VM-hours that preempted VMs had run since the full hour when they were last preempted in it.
+  ROUND(kept_ondemand_cost, 9) AS kept_ondemand_cost,  -- NUMERIC: On-demand cost of the priced hours without the lost ones, in USD.
+  ROUND(kept_ondemand_cost - cost, 9) AS net_savings,  -- NUMERIC: kept_ondemand_cost minus cost, in USD: the savings when lost work is repeated.
+  ROUND(SAFE_DIVIDE(kept_ondemand_cost - cost, kept_ondemand_cost) * 100, 2) AS net_savings_percent  -- NUMERIC: net_savings in percent of kept_ondemand_cost.
+FROM project_days

@@ -1,12 +1,15 @@
--- Who spent how much on Spot VMs each month, by the labels team, project, experiment and cost_center?
--- Grain: one month and combination of the four labels; the row without any of them exists even when it is 0.
+-- Who spent how much on Spot VMs each month, by project and the labels team, project, experiment and cost_center?
+-- Grain: one month, project and combination of the four labels; the row without any of them exists even when it is 0.
 --
--- Labels are those of the VM in that hour; a missing or empty label is '(unlabelled)'. Months are those of Cloud
--- Billing, in America/Los_Angeles, so that they can be compared with an invoice. Reads this month and the twelve before
--- it, whatever the filter on month: a day of Cloud Billing is not a partition.
+-- project_id is the Google Cloud project, project_label the label project. Labels are those of the VM in that hour; a
+-- missing or empty label is '(unlabelled)'. Uptime that no source could identify is a row of its own whose labels are
+-- '(unresolved)': not priced, with an estimate if it is of Spot VMs at the mean price of their project that month.
+-- Months are those of Cloud Billing, in America/Los_Angeles, so that they can be compared with an invoice. Reads this
+-- month and the twelve before it, whatever the filter on month: a day of Cloud Billing is not a partition.
 WITH labelled AS (
   SELECT
     DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
+    costs.project_id,
     COALESCE(
       (
         SELECT MIN(label.value)
@@ -22,7 +25,7 @@ WITH labelled AS (
         WHERE label.key = 'project' AND label.value != ''
       ),
       '(unlabelled)'
-    ) AS project,
+    ) AS project_label,
     COALESCE(
       (
         SELECT MIN(label.value)
@@ -49,44 +52,107 @@ WITH labelled AS (
   )
 ),
 
-unlabelled_buckets AS (
-  SELECT DISTINCT
+label_usage AS (
+  SELECT
     month,
-    '(unlabelled)' AS team,
-    '(unlabelled)' AS project,
-    '(unlabelled)' AS experiment,
-    '(unlabelled)' AS cost_center,
-    CAST(NULL AS STRING) AS instance_id,
-    NUMERIC '0' AS uptime_hours,
-    NUMERIC '0' AS cost,
-    NUMERIC '0' AS ondemand_cost
+    project_id,
+    team,
+    project_label,
+    experiment,
+    cost_center,
+    COUNT(DISTINCT instance_id) AS instances,
+    SUM(uptime_hours) AS vm_hours,
+    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
+    SUM(cost) AS cost,
+    SUM(ondemand_cost) AS ondemand_cost
   FROM labelled
+  GROUP BY
+    month,
+    project_id,
+    team,
+    project_label,
+    experiment,
+    cost_center
 ),
 
-rows_and_buckets AS (
-  SELECT * FROM labelled
+empty_buckets AS (
+  SELECT
+    used.month,
+    used.project_id,
+    '(unlabelled)' AS team,
+    '(unlabelled)' AS project_label,
+    '(unlabelled)' AS experiment,
+    '(unlabelled)' AS cost_center,
+    0 AS instances,
+    NUMERIC '0' AS vm_hours,
+    NUMERIC '0' AS priced_hours,
+    NUMERIC '0' AS cost,
+    NUMERIC '0' AS ondemand_cost
+  FROM label_usage AS used
+  GROUP BY
+    used.month,
+    used.project_id
+  -- A month with a VM without labels has the row already.
+  HAVING COUNTIF(
+    used.team = '(unlabelled)'
+    AND used.project_label = '(unlabelled)'
+    AND used.experiment = '(unlabelled)'
+    AND used.cost_center = '(unlabelled)'
+  ) = 0
+),
+
+unresolved_usage AS (
+  SELECT
+    DATE_TRUNC(DATE(known.hour, 'America/Los_Angeles'), MONTH) AS month,
+    known.project_id,
+    '(unresolved)' AS team,
+    '(unresolved)' AS project_label,
+    '(unresolved)' AS experiment,
+    '(unresolved)' AS cost_center,
+    CAST(NULL AS INT64) AS instances,
+    SUM(known.unresolved_hours) AS vm_hours,
+    NUMERIC '0' AS priced_hours,
+    CAST(NULL AS NUMERIC) AS cost,
+    CAST(NULL AS NUMERIC) AS ondemand_cost
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP(
+      DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
+    )
+    -- Where every VM was identified there is nothing to add.
+    AND known.unresolved_hours > 0
+  GROUP BY
+    month,
+    known.project_id
+),
+
+all_usage AS (
+  SELECT * FROM label_usage
   UNION ALL
-  SELECT * FROM unlabelled_buckets
+  SELECT * FROM empty_buckets
+  UNION ALL
+  SELECT * FROM unresolved_usage
 )
 
 SELECT
-  month,
-  team,
-  project,
-  experiment,
-  cost_center,
-  COUNT(DISTINCT instance_id) AS instances,
-  SUM(uptime_hours) AS vm_hours,
-  ROUND(SAFE_DIVIDE(SUM(IF(cost IS NULL, 0, uptime_hours)), SUM(uptime_hours)), 6) AS priced_share,
-  -- NULL when no price is known: the 0 of the added row must not hide it.
-  IF(SUM(uptime_hours) > 0 AND SUM(IF(cost IS NULL, 0, uptime_hours)) = 0, NULL, SUM(cost)) AS cost,
+  month,  -- DATE: The first day of the month of Cloud Billing, in America/Los_Angeles.
+  project_id,  -- STRING: The Google Cloud project.
+  team,  -- STRING: The value of the label team in that hour; (unlabelled) without one, (unresolved) for VMs that no source could identify.
+  project_label,  -- STRING: The value of the label project, which is not the Google Cloud project; (unlabelled) without one, (unresolved) as above.
+  experiment,  -- STRING: The value of the label experiment; (unlabelled) without one, (unresolved) as above.
+  cost_center,  -- STRING: The value of the label cost_center; (unlabelled) without one, (unresolved) as above.
+  instances,  -- INTEGER: Distinct VMs of the row, which do not add up over rows; NULL for VMs that no source could identify.
+  vm_hours,  -- NUMERIC: Uptime in VM-hours, priced or not.
+  priced_hours,  -- NUMERIC: The VM-hours whose Spot price is known; sums of it divided by sums of vm_hours are the share of a total.
+  CASE
+    WHEN priced_hours < vm_hours THEN LEAST(ROUND(SAFE_DIVIDE(priced_hours, vm_hours), 6), NUMERIC '0.999999')
+    WHEN vm_hours > 0 THEN 1
+  END AS priced_share,  -- NUMERIC: priced_hours divided by vm_hours; 1 only when every hour has a price, NULL without hours.
+  cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no price is known.
+  ondemand_cost,  -- NUMERIC: Cost of the hours with an on-demand price, at that price, in USD; NULL when none is known.
   IF(
-    SUM(uptime_hours) > 0 AND SUM(IF(ondemand_cost IS NULL, 0, uptime_hours)) = 0, NULL, SUM(ondemand_cost)
-  ) AS ondemand_cost
-FROM rows_and_buckets
-GROUP BY
-  month,
-  team,
-  project,
-  experiment,
-  cost_center
+    team = '(unresolved)',
+    ROUND(vm_hours * SAFE_DIVIDE(SUM(cost) OVER project_months, SUM(priced_hours) OVER project_months), 6),
+    NULL
+  ) AS estimated_unresolved_cost  -- NUMERIC: An estimate in USD: what unidentified VMs cost if they are Spot VMs at the mean price of their project that month; NULL in other rows, and without a price.
+FROM all_usage
+WINDOW project_months AS (PARTITION BY month, project_id)

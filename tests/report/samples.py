@@ -52,15 +52,15 @@ def money(text: str | int) -> Decimal:
 
 def place(day: date, machine_type: str, zone: str, cost: str | None, hours: str = "24") -> PlaceCost:
     """Return what a machine type cost in a zone on a day."""
-    share = Decimal(0 if cost is None else 1)
-    return PlaceCost(day, machine_type, zone, 1, Decimal(hours), share, None if cost is None else Decimal(cost))
+    priced = Decimal(0 if cost is None else hours)
+    return PlaceCost(day, machine_type, zone, Decimal(hours), priced, None if cost is None else Decimal(cost))
 
 
 def team(day: date, name: str, cost: str | None, hours: str = "24") -> TeamCost:
     """Return what a team spent on a day."""
-    share = Decimal(0 if cost is None else 1)
+    priced = Decimal(0 if cost is None else hours)
     known = None if cost is None else Decimal(cost)
-    return TeamCost(day, name, 1, Decimal(hours), share, known, None if known is None else known * 3)
+    return TeamCost(day, name, Decimal(hours), priced, known, None if known is None else known * 3)
 
 
 def quality(hour: datetime, state: str = "complete", **fields: object) -> HourQuality:
@@ -150,16 +150,14 @@ def usual_rows() -> ReportRows:
             for each in (team(day, "vision", "10"), team(day, "search", "6"), team(day, "(unlabelled)", "2"))
         ],
         savings=[
-            DaySavings(
-                day, money(72), money("0.666667"), money(18), money(54), money(36), money("66.67"), money(2), money(33)
-            )
+            DaySavings(day, money(72), money(18), money(54), money(36), money("66.67"), money(2), money(33))
             for day in DAYS
         ],
         burn=[HourBurn(hour, "complete", 3, money(1)) for hour in HOURS],
         budgets=[budget()],
         unattributed=[Unattributed(day, "web", None, "worker-*", "worker-7", money(24), money(2)) for day in DAYS],
         interruptions=[
-            Interruptions("all", None, None, None, money(2160), 9, money(240), money(9), money("0.004"), *_daly()),
+            Interruptions("all", None, None, None, money(2160), 9, 0, money(240), money(9), money("0.004"), *_daly()),
             Interruptions(
                 "machine_type",
                 "n2-standard-8",
@@ -167,17 +165,30 @@ def usual_rows() -> ReportRows:
                 None,
                 money(720),
                 9,
+                0,
                 money(80),
                 money(9),
                 money("0.0125"),
                 *_daly(),
             ),
             Interruptions(
-                "machine_type", "g2-standard-8", None, None, money(720), 0, None, money(0), money(0), None, None, None
+                "machine_type",
+                "g2-standard-8",
+                None,
+                None,
+                money(720),
+                0,
+                0,
+                None,
+                money(0),
+                money(0),
+                None,
+                None,
+                None,
             ),
             *(
                 Interruptions(
-                    "hour_of_day", None, None, hour, money(90), hour % 3, None, money(0), None, None, None, None
+                    "hour_of_day", None, None, hour, money(90), hour % 3, 0, None, money(0), None, None, None, None
                 )
                 for hour in range(24)
             ),
@@ -236,7 +247,9 @@ def hostile_rows() -> ReportRows:
         interruptions=[
             *(row for row in usual.interruptions if row.grouped_by in {"all", "hour_of_day"}),
             *(
-                Interruptions(grouping, name, name, None, money(720), 9, money(80), money(9), money("0.01"), *_daly())
+                Interruptions(
+                    grouping, name, name, None, money(720), 9, 0, money(80), money(9), money("0.01"), *_daly()
+                )
                 for grouping in ("machine_type", "machine_type and zone")
                 for name in HOSTILE
             ),

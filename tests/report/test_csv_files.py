@@ -37,7 +37,7 @@ def test_every_row_is_written_with_all_its_digits(tmp_path: Path) -> None:
 def test_a_file_without_rows_names_its_columns(tmp_path: Path) -> None:
     write_csv(ReportRows(), tmp_path)
 
-    assert (tmp_path / "teams.csv").read_text().startswith("usage_date,team,instances,")
+    assert (tmp_path / "teams.csv").read_text().startswith("usage_date,team,vm_hours,")
 
 
 def test_a_text_that_could_be_a_formula_begins_with_an_apostrophe() -> None:

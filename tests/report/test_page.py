@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from spotkeeper.report.page import page
-from spotkeeper.report.rows import BudgetState, HourBurn, ReportRows
+from spotkeeper.report.rows import UNRESOLVED, BudgetState, HourBurn, ReportRows
+from spotkeeper.report.sections.interruptions import interruptions
 from spotkeeper.report.sums import MOST_ROWS
 from spotkeeper.report.wording import covered
 from tests.report.reading import Read, read
@@ -143,18 +144,58 @@ def test_missing_hours_are_named_in_words() -> None:
     assert "0.7 % of the rows have a fallback price" in text
     assert "The oldest price in use was read 30 hours before." in text
     assert "Could not be read: compute, monitoring." in text
-    assert "A cell for each hour: 700 complete, 15 complete with a caveat, 3 incomplete, 2 missing." in text
+    assert (
+        "A cell for each hour: 700 complete, 15 provisional or complete with a caveat, 3 incomplete, 2 missing." in text
+    )
 
 
 def test_the_first_figures_count_what_no_source_could_identify(usual: Read) -> None:
-    seen = only(usual_rows())
+    usual_ones = only(usual_rows())
+    nameless = place(DAYS[0], UNRESOLVED, UNRESOLVED, None, "2160")
+    seen = replace(usual_ones, places=[*usual_ones.places, nameless])
     unseen = quality(HOURS[0], unresolved=9, unresolved_hours=Decimal(1000), estimated_unresolved_cost=Decimal(50))
-    text = read(page(replace(seen, quality=[unseen]), SCOPE)).text
+    found = read(page(replace(seen, quality=[unseen]), SCOPE))
+    text = found.text
 
+    assert Decimal(found.cards["known"]) == Decimal(1) / 3
     assert "at least this, about $" in text
     assert "if the unidentified VMs are Spot and cost like the others of their project" in text
     assert "1,000.0 VM-hours unidentified" in text
     assert "unidentified" not in usual.text
+
+
+def test_time_that_no_source_could_identify_is_a_row_of_its_own_and_no_spending() -> None:
+    usual_ones = only(usual_rows(), "teams")
+    rows = replace(
+        usual_ones,
+        places=[*usual_ones.places, place(DAYS[0], UNRESOLVED, UNRESOLVED, None, "100")],
+        teams=[*usual_ones.teams, team(DAYS[0], UNRESOLVED, None, "100")],
+    )
+
+    found = read(page(rows, SCOPE))
+    text = re.sub(r"\s+", " ", found.text)
+
+    assert "Spot VMs cost $540.00 for 2,160.0 VM-hours" in text
+    assert "100.0 VM-hours of VMs that no source could identify have no cost." in text
+    assert found.amounts("teams", "team")[UNRESOLVED] is None
+    assert found.amounts("teams", "team", "vm_hours")["all"] == 2260
+    assert "divided by team: vision, search, (unlabelled)." in text
+
+
+def test_preemptions_of_vms_without_hours_are_said_apart_and_a_mean_of_one_is_said_to_be_one(usual: Read) -> None:
+    [whole, *others] = usual_rows().interruptions
+    rows = only(usual_rows(), "interruptions")
+    one = replace(whole, preemptions=1, unseen_preemptions=4)
+
+    text = shown(replace(rows, interruptions=[one, *others]))
+    none = interruptions(replace(rows, interruptions=[replace(whole, preemptions=0, unseen_preemptions=1)]))
+
+    assert "This is one event: the next may come much sooner or later." in text
+    assert "4 more preemptions were of VMs without recorded hours" in text
+    assert "4 more of unidentified VMs" in text
+    assert none.answer[1].startswith("1 more preemption was of VMs without recorded hours")
+    assert "This is one event" not in usual.text
+    assert "without recorded hours" not in usual.text
 
 
 def test_a_provisional_hour_and_one_that_is_final_are_said_apart() -> None:

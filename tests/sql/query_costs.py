@@ -71,6 +71,7 @@ _REPEATS = {"labels": 4.2, "gaps": 0.1, "credits": 1.0}
 _PREEMPTIONS_A_DAY = 0.1
 _SKUS_OF_A_VM = 3
 _PLANS_A_DAY = 0.1
+_PROJECTS = 10
 
 
 class _Scans(ResolvedNodeVisitor):  # type: ignore[misc] # the package has no types
@@ -118,6 +119,7 @@ def _rows(name: str, vms: int, days: int) -> float:
         "spot_vm_costs": vms * 24 * days,
         BILLING_EXPORT: vms * 24 * days * _SKUS_OF_A_VM,
         "tracker_runs": 24 * days,
+        "project_hours": 24 * days * _PROJECTS,
         "spot_preemptions": vms * days * _PREEMPTIONS_A_DAY,
         "vm_inventory": vms * (1 + DAYS * _PREEMPTIONS_A_DAY),
         "enforcement_actions": vms * days * _PLANS_A_DAY,

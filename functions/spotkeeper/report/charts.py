@@ -217,7 +217,12 @@ def hour_grid(
     key: str, title: str, description: str, days: Sequence[date], states: Mapping[tuple[date, int], str]
 ) -> Chart:
     """Draw a cell for each hour of each day, coloured by its state."""
-    kinds = {"fine": "complete", "fair": "complete, with a caveat", "poor": "incomplete", "missing": "missing"}
+    kinds = {
+        "fine": "complete",
+        "fair": "provisional, or complete with a caveat",
+        "poor": "incomplete",
+        "missing": "missing",
+    }
     found = [kind for kind in kinds if kind in states.values()]
     points = [
         {"hour": hour, "row": number, "state": states[day, hour]}

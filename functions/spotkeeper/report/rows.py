@@ -36,18 +36,24 @@ class ViewRow(Protocol):
     source: ClassVar[Source]
 
 
+UNRESOLVED = "(unresolved)"
+"""What the views name a machine type, zone or team of VMs that no source could identify."""
+
+_ADDED_UP = {name: f"SUM({name})" for name in ("vm_hours", "priced_hours", "cost", "ondemand_cost")}
+"""Figures of all projects and of both days of Cloud Billing that a UTC day is part of."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlaceCost:
     """The cost of a machine type in a zone on a day."""
 
-    source: ClassVar = Source("daily_cost_breakdown", day="usage_date")
+    source: ClassVar = Source("daily_cost_breakdown", day="usage_date", summed=_ADDED_UP)
 
     usage_date: date
     machine_type: str | None
     zone: str
-    instances: int
     vm_hours: Decimal
-    priced_share: Decimal | None
+    priced_hours: Decimal
     cost: Decimal | None
 
 
@@ -55,13 +61,12 @@ class PlaceCost:
 class TeamCost:
     """The cost of a team on a day."""
 
-    source: ClassVar = Source("daily_cost_by_team", day="usage_date")
+    source: ClassVar = Source("daily_cost_by_team", day="usage_date", summed=_ADDED_UP)
 
     usage_date: date
     team: str
-    instances: int
     vm_hours: Decimal
-    priced_share: Decimal | None
+    priced_hours: Decimal
     cost: Decimal | None
     ondemand_cost: Decimal | None
 
@@ -70,11 +75,17 @@ class TeamCost:
 class DaySavings:
     """The savings of a day against on-demand prices."""
 
-    source: ClassVar = Source("daily_spot_savings", day="usage_date", order="usage_date")
+    source: ClassVar = Source(
+        "daily_spot_savings",
+        day="usage_date",
+        order="usage_date",
+        summed=_ADDED_UP
+        | {name: f"SUM({name})" for name in ("savings", "lost_hours", "net_savings")}
+        | {"savings_percent": "ROUND(SAFE_DIVIDE(SUM(savings), SUM(ondemand_cost) / 100), 2)"},
+    )
 
     usage_date: date
     vm_hours: Decimal
-    priced_share: Decimal | None
     cost: Decimal | None
     ondemand_cost: Decimal | None
     savings: Decimal | None
@@ -122,13 +133,13 @@ class BudgetState:
 class Unattributed:
     """The cost of VMs without a team on a day."""
 
-    source: ClassVar = Source("unattributed_cost", day="usage_date")
+    source: ClassVar = Source("unattributed_cost", day="usage_date", summed=_ADDED_UP | {"example": "MIN(example)"})
 
     usage_date: date
     project_id: str
     created_by_group: str | None
     name_pattern: str
-    example: str
+    example: str | None
     vm_hours: Decimal
     cost: Decimal | None
 
@@ -145,6 +156,7 @@ class Interruptions:
     hour_of_day: int | None
     vm_hours: Decimal
     preemptions: int
+    unseen_preemptions: int
     mean_hours_between: Decimal | None
     lost_hours: Decimal
     lost_share: Decimal | None

@@ -22,8 +22,8 @@ class Costed(Protocol):
         ...
 
     @property
-    def priced_share(self) -> Decimal | None:
-        """The share of these hours whose price is known."""
+    def priced_hours(self) -> Decimal:
+        """Those of them whose price is known."""
         ...
 
     @property
@@ -61,7 +61,7 @@ def sum_of(rows: Iterable[Costed]) -> Sum:
     known = list(rows)
     return Sum(
         sum((row.vm_hours for row in known), Decimal(0)),
-        sum((row.vm_hours * (row.priced_share or 0) for row in known), Decimal(0)),
+        sum((row.priced_hours for row in known), Decimal(0)),
         total(row.cost for row in known),
     )
 

@@ -91,10 +91,9 @@ def _views_add_up(tracker: ServedTracker, records: Records) -> Iterator[Finding]
         row["usage_start_time"]: row["burn_rate"] or Decimal(0)
         for row in tracker.query("SELECT * FROM hourly_burn_rate")
     }
-    shown_daily: dict[object, Decimal] = {
-        (row["usage_date"], row["machine_type"], row["zone"]): row["cost"] or Decimal(0)
-        for row in tracker.query("SELECT * FROM daily_cost_breakdown")
-    }
+    shown_daily: dict[object, Decimal] = defaultdict(Decimal)
+    for part in tracker.query("SELECT * FROM daily_cost_breakdown"):
+        shown_daily[part["usage_date"], part["machine_type"], part["zone"]] += part["cost"] or 0
     for name, shown, summed in (
         ("hourly_burn_rate", shown_hourly, hourly),
         ("daily_cost_breakdown", shown_daily, daily),

@@ -7,7 +7,7 @@ from spotkeeper.report import wording
 from spotkeeper.report.blocks import Card, Tone, plain, total
 from spotkeeper.report.rows import HourBurn, ReportRows, Scope
 from spotkeeper.report.sections.budgets import TONES, worst
-from spotkeeper.report.sections.quality import hours_of, known_share, unresolved_of
+from spotkeeper.report.sections.quality import hours_of, unresolved_of
 from spotkeeper.report.sections.savings import saved_percent
 from spotkeeper.report.sums import sum_of
 
@@ -69,12 +69,14 @@ def _interrupted(rows: ReportRows) -> Card:
     number = whole.preemptions if whole else 0
     between = whole.mean_hours_between if whole else None
     detail = f"once in {wording.hours(between)} VM-hours, last 90 days" if between else "in the last 90 days"
+    if whole and whole.unseen_preemptions:
+        detail += f"; {whole.unseen_preemptions:,} more of unidentified VMs"
     return Card("interrupted", "VMs preempted", wording.count(number), detail, plain(number))
 
 
 def _known(rows: ReportRows) -> Card:
     unresolved, hours = unresolved_of(rows.quality), hours_of(rows.quality)
-    share = known_share(sum_of(rows.places), unresolved)
+    share = sum_of(rows.places).priced_share
     tone = Tone.WARNING if hours.incomplete or hours.final or hours.missing or unresolved.hours else Tone.PLAIN
     detail = f"{hours.complete:,} of {wording.things(hours.all, 'hour')} complete"
     if unresolved.hours:

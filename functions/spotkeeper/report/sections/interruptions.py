@@ -44,8 +44,13 @@ def interruptions(rows: ReportRows) -> Section:
 
 
 def _answer(whole: Interruptions | None) -> list[str]:
+    unseen = whole.unseen_preemptions if whole else 0
+    not_counted = (
+        f"{wording.things(unseen, 'more preemption')} {'was' if unseen == 1 else 'were'} of VMs without recorded "
+        "hours, which no source could identify: not in these figures."
+    )
     if whole is None or whole.preemptions == 0:
-        return ["No preemption was recorded in the last 90 days."]
+        return ["No preemption was recorded in the last 90 days.", *([not_counted] if unseen else [])]
     said = [
         f"VMs were preempted {wording.things(whole.preemptions, 'time')} in the last 90 days"
         + (f": once in {wording.hours(whole.mean_hours_between)} VM-hours." if whole.mean_hours_between else ".")
@@ -56,6 +61,10 @@ def _answer(whole: Interruptions | None) -> list[str]:
             f"minute, {wording.every(whole.daly_minutes_at_5)} when it takes five, and "
             f"{wording.every(whole.daly_minutes_at_15)} when it takes fifteen."
         )
+    if whole.preemptions == 1:
+        said.append("This is one event: the next may come much sooner or later.")
+    if unseen:
+        said.append(not_counted)
     return said
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from spotkeeper.report import wording
 from spotkeeper.report.blocks import Cell, Chart, Column, Section, Table, cell, named
 from spotkeeper.report.charts import heat
-from spotkeeper.report.rows import CheaperPlace, PlaceCost, ReportRows
+from spotkeeper.report.rows import UNRESOLVED, CheaperPlace, PlaceCost, ReportRows
 from spotkeeper.report.sums import Sum, dearest, first_and_rest, grouped, sum_of, together
 
 _MOST_TYPES, _MOST_ZONES = 12, 8
@@ -42,7 +42,7 @@ def places(rows: ReportRows) -> Section:
         name="Where it goes",
         question="Which machine types, and where?",
         answer=_answer(pairs, whole, rows.cheaper),
-        charts=(_chart(rows.places),),
+        charts=(_chart([row for row in rows.places if row.zone != UNRESOLVED]),),
         tables=[_table(pairs, whole), *_cheaper(rows.cheaper)],
     )
 

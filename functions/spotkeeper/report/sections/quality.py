@@ -64,12 +64,6 @@ def unresolved_of(rows: Sequence[HourQuality]) -> Unresolved:
     )
 
 
-def known_share(priced: Sum, unresolved: Unresolved) -> Decimal | None:
-    """Return the share of all hours of uptime, resolved or not, whose price is known."""
-    hours = priced.vm_hours + unresolved.hours
-    return priced.priced_hours / hours if hours else None
-
-
 def hours_of(rows: Sequence[HourQuality]) -> Hours:
     """Count the hours of each state."""
     states = [row.state for row in rows]
@@ -90,7 +84,7 @@ def quality(rows: ReportRows, scope: Scope) -> Section:
         key="quality",
         name="Data quality",
         question="How reliable are these figures?",
-        answer=_answer(hours, priced, unresolved_of(rows.quality)),
+        answer=_answer(hours, priced),
         charts=(_chart(rows.quality, scope),) if rows.quality else (),
         tables=(_table(rows.quality),) if rows.quality else (),
         folds_all=True,
@@ -104,7 +98,7 @@ def is_stale(scope: Scope) -> bool:
     return scope.as_of is not None and scope.written_at - scope.as_of > _STALE_AFTER
 
 
-def _answer(hours: Hours, priced: Sum, unresolved: Unresolved) -> list[str]:
+def _answer(hours: Hours, priced: Sum) -> list[str]:
     said = [f"{hours.complete:,} of {wording.things(hours.all, 'hour')} are complete."]
     if hours.incomplete:
         said.append(f"{_hours_are(hours.incomplete)} incomplete: the cost is a lower bound.")
@@ -114,7 +108,7 @@ def _answer(hours: Hours, priced: Sum, unresolved: Unresolved) -> list[str]:
         said.append(f"{_hours_are(hours.provisional)} provisional: late points may still raise the cost.")
     if hours.final:
         said.append(f"{_hours_are(hours.final)} final, with data that can no longer be read.")
-    share = wording.covered(known_share(priced, unresolved))
+    share = wording.covered(priced.priced_share)
     said.append(f"{share} of the VM-hours have a price; the cost of the others is not included.")
     return said
 
@@ -181,8 +175,8 @@ def _chart(quality_rows: Sequence[HourQuality], scope: Scope) -> Chart:
 def _described(states: Mapping[tuple[date, int], str]) -> str:
     kinds = list(states.values())
     return (
-        f"A cell for each hour: {kinds.count('fine'):,} complete, {kinds.count('fair'):,} complete with a caveat, "
-        f"{kinds.count('poor'):,} incomplete, {kinds.count('missing'):,} missing."
+        f"A cell for each hour: {kinds.count('fine'):,} complete, {kinds.count('fair'):,} provisional or "
+        f"complete with a caveat, {kinds.count('poor'):,} incomplete, {kinds.count('missing'):,} missing."
     )
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from spotkeeper.report import wording
 from spotkeeper.report.blocks import Cell, Chart, Column, Section, Table, cell, named, total
 from spotkeeper.report.charts import stacked_days
-from spotkeeper.report.rows import ReportRows, Scope, TeamCost
+from spotkeeper.report.rows import UNRESOLVED, ReportRows, Scope, TeamCost
 from spotkeeper.report.sums import Sum, days_between, dearest, first_and_rest, grouped, sum_of, together
 
 _MOST_TEAMS = 6
@@ -49,13 +49,17 @@ def spend(rows: ReportRows, scope: Scope) -> Section:
 
 
 def _answer(teams: Sequence[tuple[str, Sum]], whole: Sum, scope: Scope) -> list[str]:
+    unresolved = dict(teams).get(UNRESOLVED)
+    identified = whole.vm_hours - (unresolved.vm_hours if unresolved else 0)
     said = [
         (
-            f"Spot VMs cost {wording.money(whole.cost)} for {wording.hours(whole.vm_hours)} VM-hours "
+            f"Spot VMs cost {wording.money(whole.cost)} for {wording.hours(identified)} VM-hours "
             f"({wording.days(scope.first_day, scope.last_day)})."
         )
     ]
-    named = [(team, each) for team, each in teams if team != _UNLABELLED]
+    if unresolved:
+        said.append(f"{wording.hours(unresolved.vm_hours)} VM-hours of VMs that no source could identify have no cost.")
+    named = [(team, each) for team, each in teams if team not in {_UNLABELLED, UNRESOLVED}]
     if named and whole.cost:
         team, each = named[0]
         said.append(
@@ -68,16 +72,17 @@ def _answer(teams: Sequence[tuple[str, Sum]], whole: Sum, scope: Scope) -> list[
 
 
 def _chart(rows: ReportRows, scope: Scope) -> Chart:
-    teams = [team for team, _ in dearest(rows.teams, lambda row: row.team) if team != _UNLABELLED]
+    identified = [row for row in rows.teams if row.team != UNRESOLVED]
+    teams = [team for team, _ in dearest(identified, _team) if team != _UNLABELLED]
     shown, rest = first_and_rest(teams, _MOST_TEAMS - 1)
     other = f"other ({len(rest)})"
     names = [
         *shown,
         *([other] if rest else []),
-        *([_UNLABELLED] if any(_is_unlabelled(row) for row in rows.teams) else []),
+        *([_UNLABELLED] if any(_is_unlabelled(row) for row in identified) else []),
     ]
     known = {*shown, _UNLABELLED}
-    by_day = grouped(rows.teams, lambda row: (row.usage_date, row.team if row.team in known else other))
+    by_day = grouped(identified, lambda row: (row.usage_date, row.team if row.team in known else other))
     amounts = {key: sum_of(group).known_cost for key, group in by_day.items()}
     return stacked_days(
         "spend-chart",

@@ -2,6 +2,7 @@
 SELECT
   DATE_TRUNC(DATE(costs.usage_start_time), MONTH) AS month,
   label.key AS label_key,
+  'x' AS label_value,
   SUM(costs.uptime_hours) AS vm_hours,
   SUM(costs.cost) AS cost
 FROM `${dataset}.spot_vm_costs` AS costs

@@ -1,6 +1,7 @@
 -- Loses the VMs without a team.
 SELECT
   DATE(costs.usage_start_time) AS usage_date,
+  'x' AS team,
   SUM(costs.uptime_hours) AS vm_hours,
   SUM(costs.cost) AS cost
 FROM `${dataset}.spot_vm_costs` AS costs

@@ -1,6 +1,7 @@
 -- Loses what has no cost, and all of June.
 SELECT
   DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
+  'x' AS team,
   SUM(costs.uptime_hours) AS vm_hours,
   SUM(costs.cost) AS cost
 FROM `${dataset}.spot_vm_costs` AS costs
