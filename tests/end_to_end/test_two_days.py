@@ -23,6 +23,7 @@ from infra.local.fleet.fleet import FLEET_START
 from infra.local.fleet.scenario import living_fleet
 from infra.local.stack.stack import DATASET, HOME_PROJECT, Stack, running_stack
 from spotkeeper.cli.main import main
+from spotkeeper.report.rows import UNRESOLVED
 from tests.end_to_end import report_figures as figures
 from tests.end_to_end.independent import (
     Expected,
@@ -292,9 +293,12 @@ def report(demo: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_sums_of_the_report_are_those_of_the_scenario(report: Path, expected: Rows) -> None:
     page, rows = read(report.read_text(encoding="utf-8")), list(expected.values())
     savings = figures.savings_by_day(rows, expected_preemptions(living_fleet(), HOURS, SCANS))
-    places = figures.costs_by(rows, lambda row: f"{row.machine_type} {row.zone}")
+    places = {
+        **figures.costs_by(rows, lambda row: f"{row.machine_type} {row.zone}"),
+        f"{UNRESOLVED} {UNRESOLVED}": None,
+    }
 
-    assert page.amounts("teams", "team") == figures.costs_by(rows, figures.team_of)
+    assert page.amounts("teams", "team") == {**figures.costs_by(rows, figures.team_of), UNRESOLVED: None}
     assert page.amounts("days", "day") == figures.costs_by(rows, figures.day_of)
     for day, (saved, net) in savings.items():
         assert page.amounts("savings", "day", "savings")[day] == saved
@@ -359,7 +363,9 @@ def test_whom_to_ask_and_what_would_be_cheaper_is_what_the_scenario_makes(report
     running = figures.running_vms(fleet, rows)
 
     asked: dict[str, Decimal] = {}
-    for row in page.tables["unattributed"]:
+    identified = [row for row in page.tables["unattributed"] if row["name_pattern"] != UNRESOLVED]
+    assert len(identified) < len(page.tables["unattributed"])
+    for row in identified:
         asked[row["project_id"]] = asked.get(row["project_id"], Decimal(0)) + Decimal(row["cost"])
     assert asked == {project: cost for project, cost in nobody.items() if project != "all"} != {}
     assert len(page.tables["cheaper"]) > 10
@@ -401,6 +407,7 @@ def test_the_figures_that_a_browser_shows_are_those_of_the_views(demo: Stack, re
     for row in days:
         assert re.search(rf"{row['usage_date'].day}\sJul\s2026\s+\${row['cost']:,.2f}\s", shown["days"])
     for row in teams:
-        assert re.search(rf"{re.escape(row['team'])}\s+\${row['cost']:,.2f}\s", shown["teams"])
+        cost = "unknown" if row["cost"] is None else f"${row['cost']:,.2f}"
+        assert re.search(rf"{re.escape(row['team'])}\s+{re.escape(cost)}\s", shown["teams"])
     for row in budgets:
         assert f"${row['projected_cost']:,.2f}" in shown["budgets"]
