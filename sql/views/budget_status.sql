@@ -2,13 +2,13 @@
 -- Grain: one configured budget in the period that the latest recorded hour belongs to.
 --
 -- Days and months begin at midnight in America/Los_Angeles, as in Cloud Billing. as_of is the end of the latest
--- recorded hour, and all figures are as of then, not of the clock. burn_rate is in USD per hour: that of the last
--- complete hour for an hourly or daily budget, the mean of the last 24 hours for a monthly one, since load varies over
--- the day; an hour is complete when every project of it was read. Unpriced, unresolved and unrecorded usage is not
--- included: see priced_share, unresolved_hours (of VMs that no source could identify) and missing_hours.
--- estimated_spent, an estimate, adds what the unresolved cost if they are Spot VMs at the mean price of their project's
--- VMs of these 33 days. Reads from the start of
--- the month, at most 33 days.
+-- recorded hour, and all figures are as of then, not of the clock; age_hours says how long ago that is. After three hours
+-- without a new one the state is unknown, unless the budget of the present period was spent before. Without any recorded
+-- hour in 33 days the period is the present one and its figures are NULL. Where hours are missing, incomplete or before
+-- the first recorded one, or usage has no price, spent is a lower bound, and a budget that seems to last has the state
+-- at least. The burn rate is that of the last complete hour for an hourly or daily budget, the mean of the last 24 hours
+-- for a monthly one, since load varies over the day; an hour is complete when every project of it was read. Reads from
+-- the start of the month, at most 33 days.
 WITH mean_prices AS (
   SELECT
     costs.project_id,
@@ -22,6 +22,7 @@ project_states AS (
   SELECT
     known.hour,
     COUNTIF(known.state = 'incomplete') AS incomplete,
+    COUNTIF(known.state = 'final') AS final,
     SUM(known.unresolved_hours) AS unresolved_hours,
     SUM(known.unresolved_hours * prices.mean_price) AS estimated_cost
   FROM `${dataset}.project_hours` AS known
@@ -35,6 +36,7 @@ hours AS (
   SELECT
     runs.hour,
     COALESCE(MAX(known.incomplete), 0) = 0 AS complete,
+    COALESCE(MAX(known.incomplete + known.final), 0) > 0 AS has_gaps,
     COALESCE(MAX(known.unresolved_hours), 0) AS unresolved_hours,
     COALESCE(MAX(known.estimated_cost), 0) AS estimated_cost
   FROM `${dataset}.tracker_runs` AS runs
@@ -46,7 +48,9 @@ hours AS (
 
 present AS (
   SELECT
+    MIN(hours.hour) AS first_hour,
     MAX(hours.hour) AS latest_hour,
+    COALESCE(MAX(hours.hour), TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, HOUR), INTERVAL 1 HOUR)) AS period_hour,
     COALESCE(MAX(IF(hours.complete, hours.hour, NULL)), MAX(hours.hour)) AS burn_hour
   FROM hours
 ),
@@ -56,22 +60,23 @@ periods AS (
     budgets.period,
     budgets.budget_id,
     budgets.budget,
+    present.first_hour,
     present.latest_hour,
     present.burn_hour,
     CASE budgets.period
-      WHEN 'hour' THEN present.latest_hour
-      WHEN 'day' THEN TIMESTAMP(DATE(present.latest_hour, 'America/Los_Angeles'), 'America/Los_Angeles')
+      WHEN 'hour' THEN present.period_hour
+      WHEN 'day' THEN TIMESTAMP(DATE(present.period_hour, 'America/Los_Angeles'), 'America/Los_Angeles')
       WHEN 'month' THEN TIMESTAMP(
-        DATE_TRUNC(DATE(present.latest_hour, 'America/Los_Angeles'), MONTH), 'America/Los_Angeles'
+        DATE_TRUNC(DATE(present.period_hour, 'America/Los_Angeles'), MONTH), 'America/Los_Angeles'
       )
     END AS period_start,
     CASE budgets.period
-      WHEN 'hour' THEN TIMESTAMP_ADD(present.latest_hour, INTERVAL 1 HOUR)
+      WHEN 'hour' THEN TIMESTAMP_ADD(present.period_hour, INTERVAL 1 HOUR)
       WHEN 'day' THEN TIMESTAMP(
-        DATE_ADD(DATE(present.latest_hour, 'America/Los_Angeles'), INTERVAL 1 DAY), 'America/Los_Angeles'
+        DATE_ADD(DATE(present.period_hour, 'America/Los_Angeles'), INTERVAL 1 DAY), 'America/Los_Angeles'
       )
       WHEN 'month' THEN TIMESTAMP(
-        DATE_ADD(DATE_TRUNC(DATE(present.latest_hour, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH),
+        DATE_ADD(DATE_TRUNC(DATE(present.period_hour, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH),
         'America/Los_Angeles'
       )
     END AS period_end
@@ -93,6 +98,7 @@ hourly_costs AS (
 recorded_hours AS (
   SELECT
     hours.hour,
+    hours.has_gaps,
     hours.unresolved_hours,
     hours.estimated_cost,
     hourly.vm_hours,
@@ -101,6 +107,16 @@ recorded_hours AS (
   FROM hours
   LEFT JOIN hourly_costs AS hourly
     ON hourly.usage_start_time = hours.hour
+  UNION ALL
+  -- A budget has a row also before the first hour is recorded.
+  SELECT
+    CAST(NULL AS TIMESTAMP) AS hour,
+    FALSE AS has_gaps,
+    NUMERIC '0' AS unresolved_hours,
+    NUMERIC '0' AS estimated_cost,
+    NUMERIC '0' AS vm_hours,
+    NUMERIC '0' AS priced_hours,
+    NUMERIC '0' AS cost
 ),
 
 spending AS (
@@ -110,18 +126,22 @@ spending AS (
     periods.budget,
     periods.period_start,
     periods.period_end,
+    periods.latest_hour,
+    IF(periods.first_hour > periods.period_start, periods.first_hour, NULL) AS counts_from,
+    GREATEST(periods.first_hour, periods.period_start) AS counted_since,
     TIMESTAMP_ADD(periods.latest_hour, INTERVAL 1 HOUR) AS as_of,
     COUNTIF(recorded.hour >= periods.period_start) AS recorded_hours,
-    SUM(IF(recorded.hour >= periods.period_start, recorded.vm_hours, 0)) AS vm_hours,
+    COUNTIF(recorded.hour >= periods.period_start AND recorded.has_gaps) AS incomplete_hours,
+    SUM(IF(recorded.hour >= periods.period_start, COALESCE(recorded.vm_hours, 0), 0)) AS vm_hours,
     SUM(IF(recorded.hour >= periods.period_start, recorded.unresolved_hours, 0)) AS unresolved_hours,
     SUM(IF(recorded.hour >= periods.period_start, recorded.estimated_cost, 0)) AS estimated_cost,
-    SUM(IF(recorded.hour >= periods.period_start, recorded.priced_hours, 0)) AS priced_hours,
-    SUM(IF(recorded.hour >= periods.period_start, recorded.cost, 0)) AS spent,
+    SUM(IF(recorded.hour >= periods.period_start, COALESCE(recorded.priced_hours, 0), 0)) AS priced_hours,
+    SUM(IF(recorded.hour >= periods.period_start, recorded.cost, 0)) AS cost,
     IF(
       periods.period = 'month',
       AVG(IF(recorded.hour > TIMESTAMP_SUB(periods.latest_hour, INTERVAL 24 HOUR), recorded.cost, NULL)),
       SUM(IF(recorded.hour = periods.burn_hour, recorded.cost, 0))
-    ) AS burn_rate
+    ) AS hourly_cost
   FROM periods
   CROSS JOIN recorded_hours AS recorded
   GROUP BY
@@ -130,30 +150,57 @@ spending AS (
     periods.budget,
     periods.period_start,
     periods.period_end,
+    periods.first_hour,
     periods.latest_hour
+),
+
+known_spending AS (
+  -- Without a recorded hour nothing is known: NULL, not 0.
+  SELECT
+    * EXCEPT (unresolved_hours, incomplete_hours),
+    TIMESTAMP_DIFF(${now}, as_of, MINUTE) <= 180 AS is_current,
+    TIMESTAMP_DIFF(as_of, counted_since, HOUR) - recorded_hours AS missing_hours,
+    TIMESTAMP_DIFF(period_end, as_of, HOUR) AS hours_left_in_period,
+    IF(latest_hour IS NULL, NULL, unresolved_hours) AS unresolved_hours,
+    IF(latest_hour IS NULL, NULL, incomplete_hours) AS incomplete_hours,
+    IF(latest_hour IS NULL, NULL, cost) AS spent,
+    IF(latest_hour IS NULL, NULL, hourly_cost) AS burn_rate
+  FROM spending
 )
 
 SELECT
-  period,
-  budget_id,
-  period_start,
-  period_end,
-  as_of,
-  budget,
-  spent,
-  ROUND(SAFE_DIVIDE(spent, budget) * 100, 2) AS spent_percent,
-  ROUND(spent + estimated_cost, 6) AS estimated_spent,
-  ROUND(SAFE_DIVIDE(COALESCE(priced_hours, 0), COALESCE(vm_hours, 0) + unresolved_hours), 6) AS priced_share,
-  unresolved_hours,
-  TIMESTAMP_DIFF(as_of, period_start, HOUR) - recorded_hours AS missing_hours,
-  ROUND(burn_rate, 6) AS burn_rate,
-  ROUND(spent + burn_rate * TIMESTAMP_DIFF(period_end, as_of, HOUR), 6) AS projected_cost,
-  ROUND(SAFE_DIVIDE(spent + burn_rate * TIMESTAMP_DIFF(period_end, as_of, HOUR), budget) * 100, 2) AS projected_percent,
-  TIMESTAMP_DIFF(period_end, as_of, HOUR) AS hours_left_in_period,
-  ROUND(IF(spent >= budget, 0, SAFE_DIVIDE(budget - spent, burn_rate)), 2) AS hours_until_spent,
+  period,  -- STRING: The period of the budget: hour, day or month.
+  budget_id,  -- STRING: The id that the tracker's alerts carry.
+  period_start,  -- TIMESTAMP: The start of the period of the latest recorded hour.
+  period_end,  -- TIMESTAMP: The end of that period, which is not part of it.
+  counts_from,  -- TIMESTAMP: The first recorded hour, when the period began before it; NULL when spent is of the whole period.
+  as_of,  -- TIMESTAMP: The end of the latest recorded hour; NULL when none was recorded in 33 days.
+  TIMESTAMP_DIFF(${now}, as_of, HOUR) AS age_hours,  -- INTEGER: Whole hours from as_of to now: how old the figures are.
+  budget,  -- NUMERIC: The budget of the period, in USD.
+  spent,  -- NUMERIC: Cost of the priced, recorded usage of the period, in USD.
+  ROUND(SAFE_DIVIDE(spent, budget) * 100, 2) AS spent_percent,  -- NUMERIC: spent in percent of the budget.
+  ROUND(spent + estimated_cost, 6) AS estimated_spent,  -- NUMERIC: An estimate in USD: spent, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 33 days.
   CASE
-    WHEN spent >= budget THEN 'spent'
-    WHEN spent + burn_rate * TIMESTAMP_DIFF(period_end, as_of, HOUR) > budget THEN 'will be exceeded'
+    WHEN priced_hours < vm_hours + unresolved_hours THEN
+      LEAST(ROUND(SAFE_DIVIDE(priced_hours, vm_hours + unresolved_hours), 6), NUMERIC '0.999999')
+    WHEN vm_hours > 0 THEN 1
+  END AS priced_share,  -- NUMERIC: The share of all VM-hours of the period with a known price, those of unidentified VMs included; 1 only when every hour has one.
+  unresolved_hours,  -- NUMERIC: VM-hours of the period of VMs that no source could identify, Spot or not.
+  missing_hours,  -- INTEGER: Hours since the budget counts that no run recorded.
+  incomplete_hours,  -- INTEGER: Recorded hours of the period of which part is missing, to be read by a later run or for good.
+  ROUND(burn_rate, 6) AS burn_rate,  -- NUMERIC: USD per hour: of the last complete hour, or the mean of the last 24 hours for a month.
+  ROUND(spent + burn_rate * hours_left_in_period, 6) AS projected_cost,  -- NUMERIC: spent and the rest of the period at the burn rate, in USD.
+  ROUND(SAFE_DIVIDE(spent + burn_rate * hours_left_in_period, budget) * 100, 2) AS projected_percent,  -- NUMERIC: projected_cost in percent of the budget.
+  hours_left_in_period,  -- INTEGER: Hours from as_of to the end of the period.
+  ROUND(IF(spent >= budget, 0, SAFE_DIVIDE(budget - spent, burn_rate)), 2) AS hours_until_spent,  -- NUMERIC: Hours from as_of until the budget is used up at the burn rate; NULL when nothing is spent.
+  CASE
+    WHEN spent >= budget AND (is_current OR period_end > ${now}) THEN 'spent'
+    WHEN is_current IS NOT TRUE THEN 'unknown'
+    WHEN spent + burn_rate * hours_left_in_period > budget THEN 'will be exceeded'
+    WHEN counts_from IS NOT NULL
+      OR missing_hours > 0
+      OR incomplete_hours > 0
+      OR priced_hours < vm_hours + unresolved_hours THEN 'at least'
     ELSE 'within'
-  END AS state
-FROM spending
+  END AS state  -- STRING: spent, will be exceeded, within, at least (within as far as is known: spent is a lower bound) or unknown (the figures are too old).
+FROM known_spending

@@ -1,7 +1,8 @@
 -- Which hours are missing or incomplete, and how reliable are the figures of the others?
--- Grain: one UTC hour, from the first to the last one that the tracker recorded in the last 45 days.
+-- Grain: one UTC hour, from the first one that the tracker recorded in the last 45 days to the last one that is due.
 --
--- An hour is incomplete while a later run has something to read for any project, provisional while its uptime is read
+-- An hour is due two hours after it began; one that is due and that no run recorded is missing, also while the tracker
+-- stands still. An hour is incomplete while a later run has something to read for any project, provisional while its uptime is read
 -- once more for points that come late, and final where the missing part can no longer be read. unresolved and
 -- unresolved_hours are of VMs that no source could identify: Spot or not, they have no cost row. priced_share counts
 -- their hours as not priced. estimated_unresolved_cost is an estimate: what they cost if they are Spot VMs at the mean
@@ -58,7 +59,11 @@ hours AS (
   FROM UNNEST(
     GENERATE_TIMESTAMP_ARRAY(
       (SELECT MIN(first_hours.usage_start_time) FROM recorded_hours AS first_hours),
-      (SELECT MAX(last_hours.usage_start_time) FROM recorded_hours AS last_hours),
+      -- The hour that has just ended is recorded within the next one.
+      (
+        SELECT GREATEST(MAX(last_hours.usage_start_time), TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, HOUR), INTERVAL 2 HOUR))
+        FROM recorded_hours AS last_hours
+      ),
       INTERVAL 1 HOUR
     )
   ) AS hour_start
@@ -86,32 +91,36 @@ hourly_rows AS (
 )
 
 SELECT
-  hours.usage_start_time,
+  hours.usage_start_time,  -- TIMESTAMP: The start of the hour, UTC; a filter on it does not limit what is read.
   CASE
     WHEN recorded.usage_start_time IS NULL THEN 'missing'
     WHEN known.incomplete > 0 THEN 'incomplete'
     WHEN known.provisional > 0 THEN 'provisional'
     WHEN known.final > 0 THEN 'final'
     ELSE 'complete'
-  END AS state,
-  COALESCE(recorded.run_count, 0) AS run_count,
-  IF(known.incomplete > 0 OR known.final > 0, gaps.sources, NULL) AS gaps,
-  COALESCE(hourly.instances, 0) AS instances,
-  ROUND(
-    SAFE_DIVIDE(
-      COALESCE(hourly.priced_hours, 0), COALESCE(hourly.vm_hours, 0) + COALESCE(known.unresolved_hours, 0)
-    ),
-    6
-  ) AS priced_share,
-  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(known.unresolved, 0)) AS unresolved,
-  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(known.unresolved_hours, 0)) AS unresolved_hours,
-  ROUND(known.estimated_cost, 6) AS estimated_unresolved_cost,
-  COALESCE(hourly.unpriced, 0) AS unpriced,
-  hourly.unpriced_machine_types,
-  COALESCE(hourly.stale, 0) AS stale,
-  COALESCE(hourly.fallback, 0) AS fallback,
-  COALESCE(hourly.uncertain, 0) AS uncertain,
-  hourly.prices_age_hours
+  END AS state,  -- STRING: missing (no run recorded it), incomplete (a later run reads the rest), provisional (its uptime is read once more), final (the missing part can no longer be read) or complete.
+  COALESCE(recorded.run_count, 0) AS run_count,  -- INTEGER: The runs of the tracker that recorded the hour.
+  IF(known.incomplete > 0 OR known.final > 0, gaps.sources, NULL) AS gaps,  -- STRING: The sources that did not return everything, of an incomplete or final hour.
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.instances, 0)) AS instances,  -- INTEGER: Distinct Spot VMs that ran; NULL for a missing hour.
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.vm_hours, 0)) AS vm_hours,  -- NUMERIC: Uptime of Spot VMs in VM-hours, priced or not; NULL for a missing hour.
+  CASE
+    WHEN hourly.priced_hours < hourly.vm_hours + COALESCE(known.unresolved_hours, 0) THEN
+      LEAST(
+        ROUND(SAFE_DIVIDE(hourly.priced_hours, hourly.vm_hours + COALESCE(known.unresolved_hours, 0)), 6),
+        NUMERIC '0.999999'
+      )
+    WHEN hourly.vm_hours > 0 THEN 1
+    WHEN known.unresolved_hours > 0 THEN 0
+  END AS priced_share,  -- NUMERIC: The share of all VM-hours with a known price, those of unidentified VMs included; 1 only when every hour has one, NULL without hours.
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(known.unresolved, 0)) AS unresolved,  -- INTEGER: VMs that no source could identify, Spot or not: they have no cost row.
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(known.unresolved_hours, 0)) AS unresolved_hours,  -- NUMERIC: The VM-hours of those VMs.
+  ROUND(known.estimated_cost, 6) AS estimated_unresolved_cost,  -- NUMERIC: An estimate in USD: what they cost if they are Spot VMs at the mean price of their project's VMs of these 45 days.
+  COALESCE(hourly.unpriced, 0) AS unpriced,  -- INTEGER: Cost rows without a price.
+  hourly.unpriced_machine_types,  -- STRING: Their machine types.
+  COALESCE(hourly.stale, 0) AS stale,  -- INTEGER: Cost rows with a stale price: a newer catalog was due and could not be read.
+  COALESCE(hourly.fallback, 0) AS fallback,  -- INTEGER: Cost rows with the earliest price known, which is later than the hour.
+  COALESCE(hourly.uncertain, 0) AS uncertain,  -- INTEGER: Cost rows with an uncertain price: it differs between the readings before and after the hour.
+  hourly.prices_age_hours  -- INTEGER: The age of the catalog at the end of the hour, in hours, for the oldest price used.
 FROM hours
 LEFT JOIN recorded_hours AS recorded
   ON recorded.usage_start_time = hours.usage_start_time

@@ -1,11 +1,12 @@
 -- How fast is money spent on Spot VMs, hour by hour?
--- Grain: one UTC hour, from the first to the last one that the tracker recorded in the last 35 days.
+-- Grain: one UTC hour, from the first one that the tracker recorded in the last 35 days to the last one that is due.
 --
--- burn_rate is in USD per hour. It is NULL for an hour that no run recorded, whose state is missing. The figures of an
--- incomplete hour are lower bounds; those of a provisional one may still grow. unresolved_hours are of VMs that no source
--- could identify: priced_share counts them as not priced, and estimated_burn_rate, an estimate, adds what they cost if
--- they are Spot VMs at the mean price of their project's VMs of these 35 days. The latest hour is the last recorded one, not that of the clock. Reads 35 days,
--- five weeks to compare weekdays, whatever the filter: a missing hour has no row to filter on.
+-- burn_rate is in USD per hour. An hour is due two hours after it began; it is missing, and its figures are NULL, when no
+-- run recorded it, also while the tracker stands still. The figures of an incomplete hour are lower bounds; those of a
+-- provisional one may still grow. unresolved_hours are of VMs that no source could identify: priced_share counts them as
+-- not priced, and estimated_burn_rate, an estimate, adds what they cost if they are Spot VMs at the mean price of their
+-- project's VMs of these 35 days. Reads 35 days, five weeks to compare weekdays, whatever the filter: a missing hour has
+-- no row to filter on.
 WITH recorded_hours AS (
   SELECT runs.hour AS usage_start_time
   FROM `${dataset}.tracker_runs` AS runs
@@ -42,7 +43,11 @@ hours AS (
   FROM UNNEST(
     GENERATE_TIMESTAMP_ARRAY(
       (SELECT MIN(first_hours.usage_start_time) FROM recorded_hours AS first_hours),
-      (SELECT MAX(last_hours.usage_start_time) FROM recorded_hours AS last_hours),
+      -- The hour that has just ended is recorded within the next one.
+      (
+        SELECT GREATEST(MAX(last_hours.usage_start_time), TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, HOUR), INTERVAL 2 HOUR))
+        FROM recorded_hours AS last_hours
+      ),
       INTERVAL 1 HOUR
     )
   ) AS hour_start
@@ -63,28 +68,31 @@ hourly_costs AS (
 )
 
 SELECT
-  hours.usage_start_time,
+  hours.usage_start_time,  -- TIMESTAMP: The start of the hour, UTC; a filter on it does not limit what is read.
   CASE
     WHEN recorded.usage_start_time IS NULL THEN 'missing'
     WHEN known.incomplete > 0 THEN 'incomplete'
     WHEN known.provisional > 0 THEN 'provisional'
     WHEN known.final > 0 THEN 'final'
     ELSE 'complete'
-  END AS state,
-  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.instances, 0)) AS instances,
-  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.vm_hours, 0)) AS vm_hours,
-  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(known.unresolved_hours, 0)) AS unresolved_hours,
-  ROUND(
-    SAFE_DIVIDE(
-      COALESCE(hourly.priced_hours, 0), COALESCE(hourly.vm_hours, 0) + COALESCE(known.unresolved_hours, 0)
-    ),
-    6
-  ) AS priced_share,
-  IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.cost, 0) AS burn_rate,
+  END AS state,  -- STRING: missing, incomplete, provisional, final or complete, as in data_quality.
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.instances, 0)) AS instances,  -- INTEGER: Distinct Spot VMs that ran; NULL for a missing hour.
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.vm_hours, 0)) AS vm_hours,  -- NUMERIC: Uptime of Spot VMs in VM-hours, priced or not.
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(known.unresolved_hours, 0)) AS unresolved_hours,  -- NUMERIC: VM-hours of VMs that no source could identify, Spot or not.
+  CASE
+    WHEN hourly.priced_hours < hourly.vm_hours + COALESCE(known.unresolved_hours, 0) THEN
+      LEAST(
+        ROUND(SAFE_DIVIDE(hourly.priced_hours, hourly.vm_hours + COALESCE(known.unresolved_hours, 0)), 6),
+        NUMERIC '0.999999'
+      )
+    WHEN hourly.vm_hours > 0 THEN 1
+    WHEN known.unresolved_hours > 0 THEN 0
+  END AS priced_share,  -- NUMERIC: The share of all VM-hours with a known price, those of unidentified VMs included; 1 only when every hour has one, NULL without hours.
+  IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.cost, 0) AS burn_rate,  -- NUMERIC: Cost of the hour's priced usage, in USD per hour; NULL for a missing hour and when no price is known.
   ROUND(
     IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.cost, 0) + COALESCE(known.estimated_cost, 0), 6
-  ) AS estimated_burn_rate,
-  IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.ondemand_cost, 0) AS ondemand_burn_rate
+  ) AS estimated_burn_rate,  -- NUMERIC: An estimate in USD per hour: burn_rate, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 35 days.
+  IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.ondemand_cost, 0) AS ondemand_burn_rate  -- NUMERIC: The same usage at on-demand list prices, in USD per hour, as far as they are known.
 FROM hours
 LEFT JOIN recorded_hours AS recorded
   ON recorded.usage_start_time = hours.usage_start_time

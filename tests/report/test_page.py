@@ -3,14 +3,16 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from spotkeeper.report.blocks import Tone
 from spotkeeper.report.page import page
 from spotkeeper.report.rows import UNRESOLVED, BudgetState, HourBurn, ReportRows
+from spotkeeper.report.sections.budgets import budgets
 from spotkeeper.report.sections.interruptions import interruptions
 from spotkeeper.report.sums import MOST_ROWS
 from spotkeeper.report.wording import covered
@@ -241,12 +243,36 @@ def test_days_before_those_whose_hours_are_known_are_named() -> None:
         ("within", "713", "it will be $744.00 at 1 Aug 2026, 07:00 UTC, within the budget."),
         ("will be exceeded", "713", "the budget is spent in 12.0 days, before 1 Aug 2026"),
         ("spent", "1100", "$1,100.00 of $1,000.00 (71.3 %); the budget is spent"),
+        ("at least", "713", "part of the cost is not known; at the current rate it will be at least $744.00 at 1 Aug"),
+        ("unknown", "713", "nothing was recorded after 31 Jul 2026, 00:00 UTC, so whether it will be exceeded"),
     ],
 )
 def test_a_budget_is_described_in_a_sentence(state: str, spent: str, said: str) -> None:
-    rows = replace(only(usual_rows()), budgets=[budget(state=state, spent=money(spent))])
+    found = budgets(ReportRows(budgets=[budget(state=state, spent=money(spent))]))
 
-    assert said in shown(rows)
+    assert said in found.answer[0].replace("\xa0", " ")
+
+
+def test_a_budget_without_any_recorded_hour_is_unknown() -> None:
+    known = {"as_of": None, "spent": None, "spent_percent": None, "projected_cost": None, "missing_hours": None}
+
+    found = budgets(ReportRows(budgets=[budget(state="unknown", **known)]))
+
+    assert "unknown of $1,000.00" in found.answer[0]
+    assert found.answer[0].endswith("nothing was recorded, so whether it will be exceeded is unknown.")
+    assert (found.tone, found.charts) == (Tone.WARNING, ())
+
+
+def test_from_when_a_budget_counts_and_what_is_missing_of_it_is_said() -> None:
+    gaps = {"counts_from": datetime(2026, 7, 3, 2, tzinfo=UTC), "missing_hours": 1, "incomplete_hours": 2}
+
+    found = budgets(ReportRows(budgets=[budget(state="at least", **gaps)]))
+
+    assert [each.replace("\xa0", " ") for each in found.points[:3]] == [
+        "The month's budget counts from 3 Jul 2026, 02:00 UTC: earlier hours were not recorded.",
+        "Of the month's budget 1 hour so far is missing, and the cost is not included.",
+        "Of the month's budget 2 hours so far are incomplete: the cost is a lower bound.",
+    ]
 
 
 def test_the_worst_budget_is_the_headline() -> None:

@@ -1,7 +1,8 @@
 """The cases of a view or a check: folders of small tables, beside the one that has to come out.
 
 `tests/sql/NAME/CASE/TABLE.csv` are the rows that a table holds, `expected.csv` is the answer, and `now.txt` the present
-where it is not the ordinary one; `VIEW.sql` takes the place of a view that a check reads. A column that a case leaves
+where it is not the ordinary one; `leaves_out.txt`, such as `state=missing`, names rows of the answer that the case is
+not about; `VIEW.sql` takes the place of a view that a check reads. A column that a case leaves
 out is empty or has its usual value; labels are written as `team=vision;priority=low`, times without a zone are UTC, and
 nested columns are JSON.
 """
@@ -35,6 +36,11 @@ class Case:
     tables: Mapping[str, Sequence[Row]]
     views: Mapping[str, Path]
     expected: Sequence[Mapping[str, str]]
+    leaves_out: Mapping[str, str]
+
+    def is_about(self, row: Mapping[str, str]) -> bool:
+        """Whether a row of the answer is not left out."""
+        return not self.leaves_out or any(row[name] != value for name, value in self.leaves_out.items())
 
     def __str__(self) -> str:
         """Name the view and the case, for the test's report."""
@@ -121,7 +127,13 @@ def _case(query: Path, path: Path) -> Case:
         {file.stem: _table(file) for file in sorted(path.glob("*.csv")) if file.stem != "expected"},
         {file.stem: file for file in sorted(path.glob("*.sql"))},
         _lines(path / "expected.csv"),
+        _left_out(path / "leaves_out.txt"),
     )
+
+
+def _left_out(path: Path) -> dict[str, str]:
+    pairs = (line.partition("=") for line in path.read_text().splitlines()) if path.exists() else ()
+    return {name: value for name, _, value in pairs}
 
 
 def _lines(path: Path) -> list[dict[str, str]]:

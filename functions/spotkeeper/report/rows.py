@@ -116,12 +116,14 @@ class BudgetState:
     budget_id: str
     period_start: datetime
     period_end: datetime
-    as_of: datetime
+    counts_from: datetime | None
+    as_of: datetime | None
     budget: Decimal
-    spent: Decimal
+    spent: Decimal | None
     spent_percent: Decimal | None
     priced_share: Decimal | None
-    missing_hours: int
+    missing_hours: int | None
+    incomplete_hours: int | None
     burn_rate: Decimal | None
     projected_cost: Decimal | None
     projected_percent: Decimal | None
@@ -302,7 +304,7 @@ class HourQuality:
     usage_start_time: datetime
     state: str
     gaps: str | None
-    instances: int
+    instances: int | None
     priced_share: Decimal | None
     unresolved: int | None
     unresolved_hours: Decimal | None

@@ -36,9 +36,9 @@ QUERY_SECONDS = 300.0
 
 _OF_HOURS: tuple[type[ViewRow], ...] = (
     *(PlaceCost, TeamCost, DaySavings, BudgetState, Unattributed),
-    *(Interruptions, PriceChange, CheaperPlace, HourQuality),
+    *(Interruptions, PriceChange, CheaperPlace),
 )
-_OF_PLANS: tuple[type[ViewRow], ...] = (EnforcedAction, Spared, Enforced, StopEffect)
+_UNTIL_NOW: tuple[type[ViewRow], ...] = (EnforcedAction, Spared, Enforced, StopEffect, HourQuality)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -56,15 +56,16 @@ class ReportViews:
         """Return what the report shows of the last days on record.
 
         The last day is that of the latest hour on record, not of the clock: a tracker that stands still hides nothing.
+        The hours that it missed since then are listed as missing.
         """
         burn = self._answer(HourBurn, self._ask(HourBurn, now.date(), now.date()))
-        as_of = max((row.usage_start_time + _HOUR for row in burn), default=None)
+        as_of = max((row.usage_start_time + _HOUR for row in burn if row.state != "missing"), default=None)
         last_day = (as_of - _HOUR if as_of else now).astimezone(UTC).date()
         first_day = last_day - (days - 1) * _DAY
-        # What is done about a budget comes after the hours that it is about.
+        # What is done about a budget comes after the hours that it is about; hours are missed after the latest on record.
         today = max(last_day, now.astimezone(UTC).date())
 
-        days_of = dict.fromkeys(_OF_HOURS, last_day) | dict.fromkeys(_OF_PLANS, today)
+        days_of = dict.fromkeys(_OF_HOURS, last_day) | dict.fromkeys(_UNTIL_NOW, today)
         # All questions are asked before the first answer is waited for: BigQuery works on them at the same time.
         asked = {kind: self._ask(kind, first_day, last) for kind, last in days_of.items()}
 

@@ -10,7 +10,15 @@ from spotkeeper.report.charts import burn_down
 from spotkeeper.report.rows import BudgetState, HourBurn, ReportRows
 from spotkeeper.report.sums import first_and_rest
 
-TONES = {"within": Tone.GOOD, "will be exceeded": Tone.WARNING, "spent": Tone.BAD}
+TONES = {
+    "within": Tone.GOOD,
+    "at least": Tone.PLAIN,
+    "unknown": Tone.WARNING,
+    "will be exceeded": Tone.WARNING,
+    "spent": Tone.BAD,
+}
+"""The states of a budget and their tones, the worst last."""
+
 _MOST_BUDGETS = 12
 _NAMES = {"hour": "This hour", "day": "Today", "month": "This month"}
 _COLUMNS = (
@@ -58,6 +66,14 @@ def _sentence(each: BudgetState) -> str:
         tail = f"the budget is spent; at the current rate it will be {wording.money(each.projected_cost)} at {end}."
     elif each.state == "will be exceeded":
         tail = f"at the current rate the budget is spent in {wording.duration(each.hours_until_spent)}, before {end}."
+    elif each.state == "unknown":
+        known = f"nothing was recorded after {wording.moment(each.as_of)}" if each.as_of else "nothing was recorded"
+        tail = f"{known}, so whether it will be exceeded is unknown."
+    elif each.state == "at least":
+        tail = (
+            f"part of the cost is not known; at the current rate it will be at least "
+            f"{wording.money(each.projected_cost)} at {end}."
+        )
     else:
         tail = f"at the current rate it will be {wording.money(each.projected_cost)} at {end}, within the budget."
     return f"{_NAMES.get(each.period, each.period)}: {spent}; {tail}"
@@ -65,10 +81,21 @@ def _sentence(each: BudgetState) -> str:
 
 def _points(listed: Sequence[BudgetState]) -> list[str]:
     said = [
+        f"The {each.period}'s budget counts from {wording.moment(each.counts_from)}: earlier hours were not recorded."
+        for each in listed
+        if each.counts_from
+    ]
+    said += [
         f"Of the {each.period}'s budget {wording.things(each.missing_hours, 'hour')} so far "
         f"{'is' if each.missing_hours == 1 else 'are'} missing, and the cost is not included."
         for each in listed
-        if each.missing_hours > 0
+        if each.missing_hours
+    ]
+    said += [
+        f"Of the {each.period}'s budget {wording.things(each.incomplete_hours, 'hour')} so far "
+        f"{'is' if each.incomplete_hours == 1 else 'are'} incomplete: the cost is a lower bound."
+        for each in listed
+        if each.incomplete_hours
     ]
     if listed:
         said.append(
@@ -79,7 +106,8 @@ def _points(listed: Sequence[BudgetState]) -> list[str]:
 
 
 def _gauge(each: BudgetState) -> Gauge:
-    projected = max(each.projected_cost or each.spent, each.spent)
+    spent = each.spent or Decimal(0)
+    projected = max(each.projected_cost or spent, spent)
     longest = max(projected, each.budget) or Decimal(1)
     text = (
         f"{wording.money(each.spent)} spent of {wording.money(each.budget)}, "
@@ -89,7 +117,7 @@ def _gauge(each: BudgetState) -> Gauge:
         f"budget-{each.period}",
         _NAMES.get(each.period, each.period),
         text,
-        each.spent / longest,
+        spent / longest,
         projected / longest,
         each.budget / longest,
         TONES.get(each.state, Tone.PLAIN),
@@ -99,7 +127,7 @@ def _gauge(each: BudgetState) -> Gauge:
 def _chart(listed: Sequence[BudgetState], burn: Sequence[HourBurn]) -> Chart | None:
     """The longest period with a budget: a month, else a day."""
     chosen = next((each for name in ("month", "day") for each in listed if each.period == name), None)
-    if chosen is None or chosen.projected_cost is None:
+    if chosen is None or chosen.projected_cost is None or chosen.as_of is None:
         return None
     spent = Decimal(0)
     points: list[tuple[datetime, Decimal]] = []

@@ -149,7 +149,7 @@ def _points(rows: ReportRows, scope: Scope) -> list[str]:
 
 def _about_prices(quality_rows: Sequence[HourQuality]) -> list[str]:
     said = []
-    vm_hours = sum(row.instances for row in quality_rows)
+    vm_hours = sum(row.instances or 0 for row in quality_rows)
     for name, meaning in _DOUBTS.items():
         if count := sum(getattr(row, name) for row in quality_rows):
             share = wording.percent(Decimal(count) / vm_hours * 100) if vm_hours else wording.NOTHING
@@ -162,12 +162,13 @@ def _about_prices(quality_rows: Sequence[HourQuality]) -> list[str]:
 
 def _chart(quality_rows: Sequence[HourQuality], scope: Scope) -> Chart:
     first = quality_rows[0].usage_start_time.astimezone(UTC).date()
+    last = quality_rows[-1].usage_start_time.astimezone(UTC).date()
     states = {(row.usage_start_time.date(), row.usage_start_time.hour): _kind(row) for row in quality_rows}
     return hour_grid(
         "quality-chart",
         "State of every hour (UTC)",
         _described(states),
-        days_between(first, scope.last_day),
+        days_between(first, max(scope.last_day, last)),
         states,
     )
 
