@@ -256,7 +256,7 @@ def test_a_budget_is_described_in_a_sentence(state: str, spent: str, said: str) 
 def test_a_budget_without_any_recorded_hour_is_unknown() -> None:
     known = {"as_of": None, "spent": None, "spent_percent": None, "projected_cost": None, "missing_hours": None}
 
-    found = budgets(ReportRows(budgets=[budget(state="unknown", **known)]))
+    found = budgets(ReportRows(budgets=[budget("month", state="unknown", **known)]))
 
     assert "unknown of $1,000.00" in found.answer[0]
     assert found.answer[0].endswith("nothing was recorded, so whether it will be exceeded is unknown.")
@@ -266,7 +266,7 @@ def test_a_budget_without_any_recorded_hour_is_unknown() -> None:
 def test_from_when_a_budget_counts_and_what_is_missing_of_it_is_said() -> None:
     gaps = {"counts_from": datetime(2026, 7, 3, 2, tzinfo=UTC), "missing_hours": 1, "incomplete_hours": 2}
 
-    found = budgets(ReportRows(budgets=[budget(state="at least", **gaps)]))
+    found = budgets(ReportRows(budgets=[budget("month", state="at least", **gaps)]))
 
     assert [each.replace("\xa0", " ") for each in found.points[:3]] == [
         "The month's budget counts from 3 Jul 2026, 02:00 UTC: earlier hours were not recorded.",

@@ -62,7 +62,7 @@ class ReportViews:
         as_of = max((row.usage_start_time + _HOUR for row in burn if row.state != "missing"), default=None)
         last_day = (as_of - _HOUR if as_of else now).astimezone(UTC).date()
         first_day = last_day - (days - 1) * _DAY
-        # What is done about a budget comes after the hours that it is about; hours are missed after the latest on record.
+        # What is done about a budget comes after its hours; missed hours come after the latest on record.
         today = max(last_day, now.astimezone(UTC).date())
 
         days_of = dict.fromkeys(_OF_HOURS, last_day) | dict.fromkeys(_UNTIL_NOW, today)
