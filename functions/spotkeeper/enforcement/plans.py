@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from spotkeeper.enforcement.history import FailedStop, StopCounts
 from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Policy, Priority
-from spotkeeper.enforcement.protection import importance, lapsed_protection, protection
+from spotkeeper.enforcement.protection import Importance, importance, lapsed_protection, protection
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from spotkeeper.instances import Instance
 from spotkeeper.periods import HOUR, Period, rfc3339
@@ -185,8 +185,10 @@ def _partition(
 ) -> tuple[list[_Eligible], list[Decision]]:
     eligible, spared, now = [], [], situation.now
     least = min(verdict.priorities, key=lambda each: each.rank, default=None)
+    by_labels: dict[tuple[tuple[str, str], ...], Importance] = {}
     for vm in vms:
-        important = importance(vm.instance.labels, policy)
+        labels = vm.instance.labels
+        important = by_labels.get(labels) or by_labels.setdefault(labels, importance(labels, policy))
         reason = f"could not be read: {vm.unreadable}" if vm.unreadable else reason_to_spare(vm, policy, now)
         if reason is None and vm.pending_stop is not None:
             reason = f"stop pending: planned by message {vm.pending_stop}"

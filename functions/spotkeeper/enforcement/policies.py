@@ -59,7 +59,10 @@ class Priority(StrEnum):
     @property
     def rank(self) -> int:
         """Its position in the order of stopping, from 0."""
-        return tuple(Priority).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
 class Source(StrEnum):

@@ -46,13 +46,19 @@ def protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
     ends at midnight in America/Los_Angeles, like the days of a budget. A date elsewhere, a range of dates and a day
     that does not exist protect for ever. Of labels whose keys differ only in case, one that protects is enough.
     """
-    found = (_protection(value, policy, now) for value in _values(labels, policy.protect_label))
+    values = _values(labels, policy.protect_label)
+    if not values:
+        return None
+    found = (_protection(value, policy, now) for value in values)
     return next((reason for reason in found if reason is not None), None)
 
 
 def lapsed_protection(labels: Labels, policy: Policy, now: datetime) -> str | None:
     """Return which protection of an instance has ended, None if it never had one or still has it."""
-    days = [(value, _last_day(value)) for value in _values(labels, policy.protect_label)]
+    values = _values(labels, policy.protect_label)
+    if not values:
+        return None
+    days = [(value, _last_day(value)) for value in values]
     lapsed = ((day, value) for value, day in days if day is not None and now >= end_of_day(day))
     return next((f"protection ended on {day} (label {policy.protect_label}={value})" for day, value in lapsed), None)
 
@@ -87,4 +93,4 @@ def _last_day(value: str) -> date | None:
 def _values(labels: Labels, wanted: str) -> list[str]:
     """Return the values of a label, its key in any case; Compute Engine itself allows lowercase only."""
     sought = wanted.lower()
-    return [value.strip() for key, value in labels if key.lower() == sought]
+    return [value.strip() for key, value in labels if key == sought or key.lower() == sought]
