@@ -28,6 +28,16 @@ check "budgets_and_policies" {
 }
 
 locals {
+  # https://cloud.google.com/billing/docs/how-to/export-data-bigquery-tables/standard-usage, credits.type
+  lasting_credits = [
+    "COMMITTED_USAGE_DISCOUNT",
+    "COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE",
+    "DISCOUNT",
+    "RESELLER_MARGIN",
+    "SUBSCRIPTION_BENEFIT",
+    "SUSTAINED_USAGE_DISCOUNT",
+  ]
+
   # The tracker sends alerts for its own budget when that has an amount.
   tracker_budgets = [
     for amount in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : var.budget_id if amount != null
@@ -44,6 +54,14 @@ data "google_project" "budgeted" {
   for_each = toset(flatten([for budget in values(var.billing_budgets) : budget.projects]))
 
   project_id = each.value
+}
+
+# A budget has the currency of its account, and only that one.
+data "google_billing_account" "paying" {
+  count = length(var.billing_budgets) == 0 ? 0 : 1
+
+  billing_account = var.billing_account_id
+  lookup_projects = false
 }
 
 resource "google_billing_budget" "made" {
@@ -64,6 +82,11 @@ resource "google_billing_budget" "made" {
     projects        = [for project in each.value.projects : "projects/${data.google_project.budgeted[project].number}"]
     services        = each.value.only_compute_engine ? ["services/6F81-5844-456A"] : null
     calendar_period = each.value.calendar_period
+
+    # Promotional and free-tier credits would hide spend until they are used up: on trial credit no budget is ever
+    # reached. The others lower the bill for good.
+    credit_types_treatment = "INCLUDE_SPECIFIED_CREDITS"
+    credit_types           = local.lasting_credits
   }
 
   dynamic "threshold_rules" {
@@ -78,6 +101,13 @@ resource "google_billing_budget" "made" {
   all_updates_rule {
     pubsub_topic   = google_pubsub_topic.budget.id
     schema_version = "1.0"
+  }
+
+  lifecycle {
+    precondition {
+      condition     = each.value.currency == data.google_billing_account.paying[0].currency_code
+      error_message = "The billing account is in ${data.google_billing_account.paying[0].currency_code}: set currency of billing_budgets to it."
+    }
   }
 
   depends_on = [google_project_service.used, google_pubsub_topic_iam_member.cloud_billing]

@@ -208,6 +208,8 @@ variable "enforcement_policy" {
     condition = alltrue([
       for value in flatten([for rule in values(var.enforcement_policy.budgets) : values(coalesce(rule.labels, {}))]) :
       can(regex("^[\\p{Ll}\\p{Lo}\\p{N}_-]{1,63}$", value))
+      ]) && alltrue([
+      for choices in flatten([for rule in values(var.enforcement_policy.budgets) : [for key, choices in coalesce(rule.labels, {}) : length(choices)]]) : choices > 0
     ])
     error_message = "Not a valid label value: it must have 1 to 63 lowercase letters, digits, - and _."
   }

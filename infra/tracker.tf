@@ -14,8 +14,21 @@ locals {
     )
   ])
 
+  # A calculated number such as 1500 / 30.4 has more decimals than the functions take: nine.
+  tracker_numbers = {
+    for name, number in {
+      DAILY_BUDGET_HOUR_SHARE       = var.daily_budget_hour_share
+      DAILY_BUDGET_PROJECTION_SHARE = var.daily_budget_projection_share
+      DAILY_BUDGET_USD              = var.daily_budget_usd
+      HOURLY_BUDGET_USD             = var.hourly_budget_usd
+      MONTHLY_BUDGET_USD            = var.monthly_budget_usd
+    } : name => replace(format("%.9f", number), "/\\.?0+$/", "") if number != null
+  }
+  alert_thresholds = [for share in var.alert_thresholds : replace(format("%.9f", share), "/\\.?0+$/", "")]
+  stop_thresholds  = [for share in local.tracker_stop_thresholds : replace(format("%.9f", share), "/\\.?0+$/", "")]
+
   tracker_settings = {
-    ALERT_THRESHOLDS              = join(",", var.alert_thresholds)
+    ALERT_THRESHOLDS              = join(",", local.alert_thresholds)
     ASSET_HISTORY                 = tostring(var.asset_history)
     AUDIT_LOG_HISTORY             = tostring(var.audit_log_history)
     BILLING_ACCOUNT_ID            = var.billing_account_id
@@ -24,18 +37,18 @@ locals {
     BUDGET_TOPIC                  = google_pubsub_topic.budget.id
     CATCH_UP_HOURS                = tostring(var.catch_up_hours)
     CUSTOM_METRICS                = tostring(var.custom_metrics)
-    DAILY_BUDGET_HOUR_SHARE       = try(tostring(var.daily_budget_hour_share), null)
-    DAILY_BUDGET_PROJECTION_SHARE = try(tostring(var.daily_budget_projection_share), null)
-    DAILY_BUDGET_USD              = try(tostring(var.daily_budget_usd), null)
+    DAILY_BUDGET_HOUR_SHARE       = lookup(local.tracker_numbers, "DAILY_BUDGET_HOUR_SHARE", null)
+    DAILY_BUDGET_PROJECTION_SHARE = lookup(local.tracker_numbers, "DAILY_BUDGET_PROJECTION_SHARE", null)
+    DAILY_BUDGET_USD              = lookup(local.tracker_numbers, "DAILY_BUDGET_USD", null)
     DATASET                       = var.dataset
     DATASET_LOCATION              = google_bigquery_dataset.costs.location
-    HOURLY_BUDGET_USD             = try(tostring(var.hourly_budget_usd), null)
-    MONTHLY_BUDGET_USD            = try(tostring(var.monthly_budget_usd), null)
+    HOURLY_BUDGET_USD             = lookup(local.tracker_numbers, "HOURLY_BUDGET_USD", null)
+    MONTHLY_BUDGET_USD            = lookup(local.tracker_numbers, "MONTHLY_BUDGET_USD", null)
     PRICE_REFRESH_HOURS           = tostring(var.price_refresh_hours)
     PROJECTS                      = join(",", sort(local.projects))
     PROJECT_ID                    = var.project_id
     RETRY_TIMEOUT_SECONDS         = tostring(var.retry_timeout_seconds)
-    STOP_THRESHOLDS               = length(local.tracker_stop_thresholds) > 0 ? join(",", distinct(local.tracker_stop_thresholds)) : null
+    STOP_THRESHOLDS               = length(local.stop_thresholds) > 0 ? join(",", distinct(local.stop_thresholds)) : null
   }
 
   # Unset values are left out: the function has its own defaults.

@@ -13,7 +13,7 @@ variable "alert_thresholds" {
   default     = [0.5, 0.8, 1.0]
 
   validation {
-    condition     = length(var.alert_thresholds) > 0 && alltrue([for share in var.alert_thresholds : share > 0 && share <= 10])
+    condition     = length(var.alert_thresholds) > 0 && alltrue([for share in var.alert_thresholds : share >= 0.000000001 && share <= 10])
     error_message = "A threshold is a share of the budget, above 0 and at most 10: for 80 % write 0.8."
   }
 }
@@ -152,7 +152,7 @@ variable "daily_budget_hour_share" {
   default     = null
 
   validation {
-    condition     = try(var.daily_budget_hour_share > 0 && var.daily_budget_hour_share <= 10, true)
+    condition     = try(var.daily_budget_hour_share >= 0.000000001 && var.daily_budget_hour_share <= 10, true)
     error_message = "Set daily_budget_hour_share to a share of the day's budget, above 0 and at most 10: for 10 % write 0.1."
   }
 }
@@ -163,7 +163,7 @@ variable "daily_budget_projection_share" {
   default     = null
 
   validation {
-    condition     = try(var.daily_budget_projection_share > 0 && var.daily_budget_projection_share <= 10, true)
+    condition     = try(var.daily_budget_projection_share >= 0.000000001 && var.daily_budget_projection_share <= 10, true)
     error_message = "Set daily_budget_projection_share to a share of the day's budget, above 0 and at most 10: for 120 % write 1.2."
   }
 }
@@ -174,7 +174,7 @@ variable "daily_budget_usd" {
   default     = null
 
   validation {
-    condition     = try(var.daily_budget_usd > 0, true)
+    condition     = try(var.daily_budget_usd >= 0.000000001, true)
     error_message = "Set daily_budget_usd to an amount above 0, or leave it out."
   }
 }
@@ -241,7 +241,7 @@ variable "hourly_budget_usd" {
   default     = null
 
   validation {
-    condition     = try(var.hourly_budget_usd > 0, true)
+    condition     = try(var.hourly_budget_usd >= 0.000000001, true)
     error_message = "Set hourly_budget_usd to an amount above 0, or leave it out."
   }
 }
@@ -258,7 +258,7 @@ variable "monthly_budget_usd" {
   default     = null
 
   validation {
-    condition     = try(var.monthly_budget_usd > 0, true)
+    condition     = try(var.monthly_budget_usd >= 0.000000001, true)
     error_message = "Set monthly_budget_usd to an amount above 0, or leave it out."
   }
 }
@@ -329,7 +329,7 @@ variable "region" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    condition     = can(regex("^([a-z]+-)?[a-z]+-[a-z]+[0-9]+$", var.region))
     error_message = "Write a region such as us-central1, not a zone."
   }
 }

@@ -49,6 +49,10 @@ mock_provider "google" {
     defaults = { name = "billingAccounts/012345-6789AB-CDEF01/budgets/0f2b8f0e-0000-4000-8000-000000000001" }
   }
 
+  mock_data "google_billing_account" {
+    defaults = { currency_code = "USD" }
+  }
+
   mock_data "google_project" {
     defaults = { number = "123456789012" }
   }
@@ -353,6 +357,10 @@ run "everything_at_once" {
       google_billing_budget.made["compute"].budget_filter[0].projects == toset(["projects/123456789012"]),
       google_billing_budget.made["compute"].budget_filter[0].services == tolist(["services/6F81-5844-456A"]),
       google_billing_budget.made["compute"].budget_filter[0].calendar_period == "QUARTER",
+      google_billing_budget.made["compute"].budget_filter[0].credit_types_treatment == "INCLUDE_SPECIFIED_CREDITS",
+      !contains(google_billing_budget.made["compute"].budget_filter[0].credit_types, "PROMOTION"),
+      !contains(google_billing_budget.made["compute"].budget_filter[0].credit_types, "FREE_TIER"),
+      contains(google_billing_budget.made["compute"].budget_filter[0].credit_types, "COMMITTED_USAGE_DISCOUNT"),
       google_billing_budget.made["compute"].billing_account == "012345-6789AB-CDEF01",
     ])
     error_message = "The budget must report its shares to the topic."
@@ -397,6 +405,11 @@ run "everything_at_once" {
 
 run "a_folder_of_projects" {
   command = plan
+
+  override_data {
+    target = data.google_billing_account.paying
+    values = { currency_code = "EUR" }
+  }
 
   variables {
     folder_id       = "111111111111"
@@ -451,4 +464,16 @@ run "a_folder_of_projects" {
     ])
     error_message = "Without custom metrics the tracker may not write any, and its absence is still detected."
   }
+}
+
+run "a_budget_in_another_currency_than_the_account_s_is_refused" {
+  command = plan
+
+  variables {
+    billing_account_id = "012345-6789AB-CDEF01"
+    billing_budgets    = { compute = { amount = 100, projects = ["home-project-1"], currency = "EUR" } }
+    enforcement_policy = { budgets = { compute = { projects = ["home-project-1"], currency = "EUR" } } }
+  }
+
+  expect_failures = [google_billing_budget.made, check.alerts_have_recipients]
 }

@@ -20,6 +20,11 @@ CHOICES: Mapping[str, Mapping[str, AbstractSet[object]]] = {
     "google_bigquery_table": {"view.use_legacy_sql": {False}},
     "google_billing_budget": {
         "all_updates_rule.schema_version": {"1.0"},
+        "budget_filter.credit_types_treatment": {
+            "INCLUDE_ALL_CREDITS",
+            "EXCLUDE_ALL_CREDITS",
+            "INCLUDE_SPECIFIED_CREDITS",
+        },
         "threshold_rules.spend_basis": {"CURRENT_SPEND", "FORECASTED_SPEND"},
     },
     "google_cloud_scheduler_job": {

@@ -167,7 +167,7 @@ def test_every_validation_refuses_an_invalid_value_and_no_valid_one(tmp_path: Pa
     refused_cases = [*ROUNDS, *(values for _, values in REFUSED_TOGETHER)]
     expected = [*(set(values) for values in ROUNDS), *({name} for name, _ in REFUSED_TOGETHER)]
 
-    found = _refused(tmp_path, [*refused_cases, *ACCEPTED, parsed(INFRA / "example.tfvars")])
+    found = refusals(tmp_path, [*refused_cases, *ACCEPTED, parsed(INFRA / "example.tfvars")])
 
     messages = {message for refused in found for each in refused.values() for message in each}
     assert [set(refused) for refused in found[: len(expected)]] == expected
@@ -179,7 +179,7 @@ def test_the_function_refuses_at_its_start_every_policy_that_terraform_refuses()
     assert [policy for policy in REFUSED_POLICIES if not _refused_by_the_function(policy)] == []
 
 
-def _refused(root: Path, cases: Sequence[Values]) -> Sequence[Mapping[str, Sequence[str]]]:
+def refusals(root: Path, cases: Sequence[Values]) -> Sequence[Mapping[str, Sequence[str]]]:
     """Return the error messages of each case by variable, from two plans.
 
     Terraform compares variables with each other only when each is valid by itself: what the first plan accepts is
@@ -198,9 +198,9 @@ def _planned(root: Path, cases: Sequence[Values]) -> Sequence[Mapping[str, Seque
         shutil.copy(INFRA / name, root / "module")
     calls = {f"case_{at}": {"source": "./module", **LEAST, **ACCOUNT, **values} for at, values in enumerate(cases)}
     (root / "main.tf.json").write_text(_with_a_line_for_each_value(calls))
-    _run(root, "init", "-backend=false", "-input=false")
+    run_terraform(root, "init", "-backend=false", "-input=false")
     found: list[dict[str, list[str]]] = [{} for _ in cases]
-    for diagnostic in _diagnostics(_run(root, "plan", "-json", "-input=false")):
+    for diagnostic in _diagnostics(run_terraform(root, "plan", "-json", "-input=false")):
         case = diagnostic["snippet"]["context"].removeprefix("module.case_")
         name = diagnostic["snippet"]["code"].split('"')[1]
         found[int(case)].setdefault(name, []).append(diagnostic["detail"].partition("\n\nThis was checked")[0])
@@ -229,7 +229,8 @@ def _diagnostics(output: str) -> Sequence[Mapping[str, Any]]:
     return [line["diagnostic"] for line in map(json.loads, output.splitlines()) if "diagnostic" in line]
 
 
-def _run(root: Path, *words: str) -> str:
+def run_terraform(root: Path, *words: str) -> str:
+    """Run Terraform in a folder and return what it prints."""
     done = subprocess.run(  # noqa: S603 (Terraform, as it was found)
         [str(TERRAFORM), f"-chdir={root}", *words], capture_output=True, text=True, check=False, env=QUIET
     )

@@ -20,7 +20,7 @@ from spotkeeper.doctor.findings import Finding, State
 from spotkeeper.errors import SettingsError
 from spotkeeper.tracking.settings import TrackerSettings
 
-_REGION = re.compile(r"[a-z]+-[a-z]+\d+")
+_REGION = re.compile(r"([a-z]+-)?[a-z]+-[a-z]+\d+")
 _REACHED = ("COMPUTE_ENDPOINT", "ASSETS_ENDPOINT", "LOGGING_ENDPOINT")
 _RETRY_TIMEOUT_SECONDS = "10"
 """The default of RETRY_TIMEOUT_SECONDS for an interactive command."""
