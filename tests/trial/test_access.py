@@ -64,6 +64,7 @@ def test_nothing_is_left_out_where_everything_may_be_read(cloud: Cloud) -> None:
 
     assert (found.projects, found.left_out) == (PROJECTS, ())
     assert [each.name for each in found.ports.histories] == ["asset history", "audit log"]
+    assert found.ports.preemption_log is not None
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,7 @@ def test_a_history_that_may_be_read_nowhere_is_not_asked(cloud: Cloud) -> None:
     found = access(cloud, refusal("assets", "batchGetAssetsHistory"), refusal("logging", "entries.list"))
 
     assert found.ports.histories == []
+    assert found.ports.preemption_log is None
     assert [(each.source, each.projects) for each in found.left_out] == [
         ("asset history", PROJECTS),
         ("audit log", PROJECTS),

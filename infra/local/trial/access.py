@@ -28,7 +28,7 @@ _MESSAGE = re.compile(r'(?:"message":|\bdetails =)\s*("(?:[^"\\]|\\.)*")')
 HINTS = {
     "quota project": "choose another one: gcloud auth application-default set-quota-project PROJECT",
     "asset history": "short-lived VMs stay unidentified without it (roles/cloudasset.viewer)",
-    "audit log": "it names VMs that no longer exist (roles/logging.viewer)",
+    "audit log": "it names VMs that no longer exist, and older preemptions (roles/logging.viewer)",
     "instances": "nothing is read there (roles/compute.viewer)",
     "preemptions": "the report lacks interruptions (roles/compute.viewer)",
     "uptime": "nothing is read there (roles/monitoring.viewer)",
@@ -132,8 +132,14 @@ def _limited(ports: Ports, projects: Iterable[str], refused: dict[str, dict[str,
     def readers_of(source: str) -> frozenset[str]:
         return frozenset(project for project in projects if source not in refused[project])
 
-    histories = [_HistoryOf(each, readers_of(each.name)) for each in ports.histories if readers_of(each.name)]
-    return replace(ports, preemptions=_PreemptionsOf(ports.preemptions, readers_of("preemptions")), histories=histories)
+    log = ports.preemption_log
+    log_readers = readers_of("audit log")
+    return replace(
+        ports,
+        preemptions=_PreemptionsOf(ports.preemptions, readers_of("preemptions")),
+        histories=[_HistoryOf(each, readers_of(each.name)) for each in ports.histories if readers_of(each.name)],
+        preemption_log=_PreemptionsOf(log, log_readers) if log and log_readers else None,
+    )
 
 
 def _left_out(refused: dict[str, dict[str, str]]) -> Iterator[LeftOut]:
