@@ -83,4 +83,5 @@ price_refresh_hours   = 6
 asset_history         = true
 audit_log_history     = false
 custom_metrics        = true
+custom_role_suffix    = ""
 retry_timeout_seconds = 60

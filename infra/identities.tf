@@ -63,7 +63,7 @@ resource "google_project_iam_custom_role" "tracker_instances" {
   for_each = var.folder_id == null ? local.projects : toset(var.projects)
 
   project     = each.value
-  role_id     = "spotkeeperTrackerInstances"
+  role_id     = "spotkeeperTrackerInstances${var.custom_role_suffix}"
   title       = "spotkeeper: read uptime and instances"
   description = "What track_spot_costs calls in a project whose VMs it tracks."
   permissions = concat(local.tracker_instance_permissions, local.history_rights)
@@ -82,7 +82,7 @@ resource "google_organization_iam_custom_role" "tracker_instances" {
   count = var.folder_id == null ? 0 : 1
 
   org_id      = var.organization_id
-  role_id     = "spotkeeperTrackerInstances"
+  role_id     = "spotkeeperTrackerInstances${var.custom_role_suffix}"
   title       = "spotkeeper: read uptime and instances"
   description = "What track_spot_costs calls in the projects of a folder whose VMs it tracks."
   permissions = concat(local.tracker_instance_permissions, local.history_rights)
@@ -100,7 +100,7 @@ resource "google_project_iam_custom_role" "enforcer_instances" {
   for_each = local.enforced_projects
 
   project     = each.value
-  role_id     = "spotkeeperEnforcerInstances"
+  role_id     = "spotkeeperEnforcerInstances${var.custom_role_suffix}"
   title       = "spotkeeper: stop and start Spot VMs"
   description = "What enforce_budget_limit calls in a project that its policy names. Creating and deleting are not included."
   permissions = concat(
@@ -122,7 +122,7 @@ resource "google_project_iam_member" "enforcer_instances" {
 # Roles in the project of the deployment: BigQuery jobs, tables of the dataset, alerts on the topic, custom metrics.
 
 resource "google_project_iam_custom_role" "tracker_home" {
-  role_id     = "spotkeeperTrackerHome"
+  role_id     = "spotkeeperTrackerHome${var.custom_role_suffix}"
   title       = "spotkeeper: run jobs and write metrics"
   description = "What track_spot_costs calls in its own project."
   permissions = concat(local.tracker_home_permissions, var.custom_metrics ? local.metrics_permissions : [])
@@ -136,7 +136,7 @@ resource "google_project_iam_member" "tracker_home" {
 }
 
 resource "google_project_iam_custom_role" "enforcer_home" {
-  role_id     = "spotkeeperEnforcerHome"
+  role_id     = "spotkeeperEnforcerHome${var.custom_role_suffix}"
   title       = "spotkeeper: run jobs"
   description = "What enforce_budget_limit calls in its own project."
   permissions = local.enforcer_home_permissions
@@ -150,7 +150,7 @@ resource "google_project_iam_member" "enforcer_home" {
 }
 
 resource "google_project_iam_custom_role" "records" {
-  role_id     = "spotkeeperRecords"
+  role_id     = "spotkeeperRecords${var.custom_role_suffix}"
   title       = "spotkeeper: read and write records"
   description = "What both functions do to tables of the dataset."
   permissions = local.records_permissions
@@ -166,7 +166,7 @@ resource "google_bigquery_dataset_iam_member" "records" {
 }
 
 resource "google_project_iam_custom_role" "staging" {
-  role_id     = "spotkeeperStaging"
+  role_id     = "spotkeeperStaging${var.custom_role_suffix}"
   title       = "spotkeeper: delete staging tables"
   description = "Both functions delete the staging tables that they created."
   permissions = local.staging_permissions
@@ -198,7 +198,7 @@ locals {
 }
 
 resource "google_project_iam_custom_role" "alerts" {
-  role_id     = "spotkeeperAlerts"
+  role_id     = "spotkeeperAlerts${var.custom_role_suffix}"
   title       = "spotkeeper: send alerts"
   description = "What track_spot_costs does on the budget topic."
   permissions = local.alert_permissions

@@ -146,6 +146,17 @@ variable "custom_metrics" {
   default     = true
 }
 
+variable "custom_role_suffix" {
+  description = "The end of the ids of all custom roles, such as 2: Google blocks the ids of deleted roles until day 37."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.]{0,30}$", var.custom_role_suffix))
+    error_message = "custom_role_suffix has letters, digits, _ and . only, and 30 characters at most."
+  }
+}
+
 variable "daily_budget_hour_share" {
   description = "The share of daily_budget_usd that one hour may cost before it is alerted on; null for a 24th."
   type        = number

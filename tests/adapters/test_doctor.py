@@ -660,6 +660,20 @@ def test_an_answer_that_cannot_be_read_is_unknown_and_no_problem(
         assert {each.about for each in found if each.state == "unknown"} == SERVICES[service][0]
 
 
+def test_roles_with_a_suffix_are_looked_for_under_their_own_names(platform: Platform, records: Records) -> None:
+    for name in [name for name in platform.resources if name.startswith("roles/")]:
+        platform.resources[f"{name}2"] = platform.resources.pop(name)
+    platform.resources["roles/spotkeeperAlerts2"] = {**platform.resources["roles/spotkeeperAlerts2"], "deleted": True}
+    installation = Installation(HOME_PROJECT, DATASET, role_suffix="2")
+
+    found = PlatformReader(installation, platform.url, timedelta(0)).read(NOW)
+    roles = {each.about: each.state for each in diagnose(installation, found, records, NOW) if "role " in each.about}
+
+    assert [about for about, state in roles.items() if state != "ok"] == [f"role spotkeeperAlerts2 in {HOME_PROJECT}"]
+    assert len(roles) > 5
+    assert all("2 in " in about for about in roles)
+
+
 def test_without_a_point_in_cloud_monitoring_dead_letters_are_unknown(platform: Platform, records: Records) -> None:
     platform.resources["waiting"]["messages"] = None
 

@@ -88,6 +88,7 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "billing_export_table": ["billing-project.export.gcp_billing_export_v1_012345_6789AB_CDEF01", "export"],
     "budget_publisher": ["allUsers", "user:someone@example.com"],
     "catch_up_hours": [169, 1.5],
+    "custom_role_suffix": ["-2", "x" * 31],
     "dataset": ["cost-tracking", "x" * 1025],
     "enforcement_mode": ["on", "Enforce"],
     "enforcement_policy": REFUSED_POLICIES,

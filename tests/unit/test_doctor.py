@@ -34,6 +34,7 @@ from tests.infra.terraform_files import local_values, resource, variables
 
 NOW = datetime(2026, 7, 22, 5, 20, tzinfo=UTC)
 HERE = Installation("home-project", "cost_tracking", "us-central1")
+SUFFIX = "${var.custom_role_suffix}"
 SECOND = timedelta(seconds=1)
 RUN = Run(NOW - timedelta(hours=2), NOW - timedelta(minutes=13), complete=True, gaps=(), prices_as_of=NOW)
 SAID = Notification(NOW - timedelta(hours=1), "compute", "under_threshold", "little is spent")
@@ -358,13 +359,13 @@ ACCOUNTS = ("tracker", "enforcer", "scheduler", "delivery", "builder")
         ("google_cloud_scheduler_job", "hourly", "name", deployment.JOB),
         ("google_cloudfunctions2_function", "tracker", "name", deployment.TRACKER),
         ("google_cloudfunctions2_function", "enforcer", "name", deployment.ENFORCER),
-        ("google_project_iam_custom_role", "tracker_instances", "role_id", deployment.TRACKER_INSTANCES),
-        ("google_project_iam_custom_role", "enforcer_instances", "role_id", deployment.ENFORCER_INSTANCES),
-        ("google_project_iam_custom_role", "tracker_home", "role_id", deployment.TRACKER_HOME),
-        ("google_project_iam_custom_role", "enforcer_home", "role_id", deployment.ENFORCER_HOME),
-        ("google_project_iam_custom_role", "records", "role_id", deployment.RECORDS),
-        ("google_project_iam_custom_role", "staging", "role_id", deployment.STAGING),
-        ("google_project_iam_custom_role", "alerts", "role_id", deployment.ALERTS),
+        ("google_project_iam_custom_role", "tracker_instances", "role_id", f"{deployment.TRACKER_INSTANCES}{SUFFIX}"),
+        ("google_project_iam_custom_role", "enforcer_instances", "role_id", f"{deployment.ENFORCER_INSTANCES}{SUFFIX}"),
+        ("google_project_iam_custom_role", "tracker_home", "role_id", f"{deployment.TRACKER_HOME}{SUFFIX}"),
+        ("google_project_iam_custom_role", "enforcer_home", "role_id", f"{deployment.ENFORCER_HOME}{SUFFIX}"),
+        ("google_project_iam_custom_role", "records", "role_id", f"{deployment.RECORDS}{SUFFIX}"),
+        ("google_project_iam_custom_role", "staging", "role_id", f"{deployment.STAGING}{SUFFIX}"),
+        ("google_project_iam_custom_role", "alerts", "role_id", f"{deployment.ALERTS}{SUFFIX}"),
         *(("google_service_account", name, "account_id", f"spotkeeper-{name}") for name in ACCOUNTS),
     ],
 )

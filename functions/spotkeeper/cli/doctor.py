@@ -38,6 +38,9 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--region", metavar="R", type=_region, help="region of the functions (default: where they are found)"
     )
+    parser.add_argument(
+        "--role-suffix", metavar="S", help="the end of the names of the custom roles (custom_role_suffix)"
+    )
     add_time_argument(parser, "compare the records with this time")
     parser.add_argument(
         "--probe",
@@ -50,7 +53,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; return 1 when there is a problem."""
-    installation = Installation(chosen_project(arguments), arguments.dataset, arguments.region)
+    installation = Installation(chosen_project(arguments), arguments.dataset, arguments.region, arguments.role_suffix or "")
     read = probe if arguments.probe else examine
     findings = read(installation, os.environ, arguments.at or datetime.now(UTC))
     if arguments.json:

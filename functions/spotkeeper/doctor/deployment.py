@@ -53,11 +53,15 @@ METRICS_PERMISSIONS = ("monitoring.timeSeries.create",)
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The deployment to check; without a region, that of the functions."""
+    """The deployment to check; without a region, that of the functions.
+
+    `role_suffix` ends the names of all roles of our own, as the variable custom_role_suffix of Terraform.
+    """
 
     project_id: str
     dataset: str
     region: str | None = None
+    role_suffix: str = ""
 
     @property
     def topic(self) -> str:
@@ -79,4 +83,4 @@ class Installation:
 
     def role(self, role_id: str, project_id: str | None = None) -> str:
         """Return the full name of a role of our own."""
-        return f"projects/{project_id or self.project_id}/roles/{role_id}"
+        return f"projects/{project_id or self.project_id}/roles/{role_id}{self.role_suffix}"

@@ -66,17 +66,18 @@ def roles(
     for (project, role), permissions in needed_roles(installation, tracker, enforcer).items():
         if in_folder and role == TRACKER_INSTANCES:
             continue
-        about = f"role {role} in {project}"
+        named = f"{role}{installation.role_suffix}"
+        about = f"role {named} in {project}"
         held = platform.roles.get((project, role))
         if isinstance(held, Unread):
             yield unknown(about, held, f"roles/iam.roleViewer on project {project}")
         elif held is None:
             yield problem(about, f"Project {project} has no such role{_folder(role)}.", _DEPLOY)
         elif missing := sorted(set(permissions) - held):
-            add = f"gcloud iam roles update {role} --project {project} --add-permissions {','.join(missing)}"
+            add = f"gcloud iam roles update {named} --project {project} --add-permissions {','.join(missing)}"
             yield problem(about, f"It lacks {', '.join(missing)}.", add)
         elif role == ENFORCER_INSTANCES and (wide := sorted(held - set(permissions))):
-            remove = f"gcloud iam roles update {role} --project {project} --remove-permissions {','.join(wide)}"
+            remove = f"gcloud iam roles update {named} --project {project} --remove-permissions {','.join(wide)}"
             yield problem(about, f"It holds {', '.join(wide)}, which this policy does not need.", remove)
         else:
             yield ok(about, f"It holds what the calls need: {', '.join(permissions)}.")

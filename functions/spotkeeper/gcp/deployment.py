@@ -173,7 +173,7 @@ class PlatformReader:
 
     def _role(self, project: str, role_id: str) -> frozenset[str] | None:
         """https://cloud.google.com/iam/docs/reference/rest/v1/projects.roles/get; a deleted one is answered too."""
-        answer = self._call("IAM", "GET", f"/v1/projects/{project}/roles/{role_id}")
+        answer = self._call("IAM", "GET", f"/v1/{self._at.role(role_id, project)}")
         permissions = frozenset(map(str, answer.get("includedPermissions", [])))
         return permissions if answer["name"] and not answer.get("deleted") else None
 
