@@ -53,7 +53,8 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; return 1 when there is a problem."""
-    installation = Installation(chosen_project(arguments), arguments.dataset, arguments.region, arguments.role_suffix or "")
+    suffix = arguments.role_suffix or ""
+    installation = Installation(chosen_project(arguments), arguments.dataset, arguments.region, suffix)
     read = probe if arguments.probe else examine
     findings = read(installation, os.environ, arguments.at or datetime.now(UTC))
     if arguments.json:
