@@ -186,7 +186,7 @@ def _enforcer_settings(tracker: TrackerSettings) -> EnforcerSettings:
 
 def _options(arguments: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(prog="make try", description="What the Spot VMs of your projects cost; read-only.")
-    parser.add_argument("--projects", type=named, required=True, help="project ids, folders/N, organizations/N")
+    parser.add_argument("--projects", type=_names, required=True, help="project ids, folders/N, organizations/N")
     parser.add_argument("--days", type=_days, default=7, help=f"1 to {MOST_DAYS} (default: %(default)s)")
     parser.add_argument("--budget", type=_budget, help="a monthly budget in USD: what its end would stop")
     parser.add_argument("--report", type=Path, default=STATE / "try.html", help="file to write (default: %(default)s)")
@@ -204,6 +204,14 @@ def _options(arguments: Sequence[str] | None) -> Options:
     return Options(
         parsed.projects, parsed.days, parsed.budget, parsed.at or datetime.now(UTC), parsed.report, endpoints
     )
+
+
+def _names(value: str) -> tuple[str, ...]:
+    try:
+        return named(value)
+    except ValueError as error:
+        message = f"{value!r}: {error}"
+        raise argparse.ArgumentTypeError(message) from error
 
 
 def _days(value: str) -> int:

@@ -47,7 +47,10 @@ GROUP BY price_status
 ORDER BY hours DESC, price_status
 """
 LISTED = """
-SELECT COUNT(DISTINCT instance_id) AS instances FROM vm_inventory WHERE last_seen >= @start AND first_seen < @end
+SELECT COUNT(DISTINCT instance_id) AS instances
+FROM vm_inventory
+-- What is listed now was first seen after the last hour.
+WHERE last_seen >= @start
 """
 STATUSES = {
     "exact": "at the price of its hour",

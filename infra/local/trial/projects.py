@@ -18,7 +18,7 @@ def named(text: str) -> tuple[str, ...]:
     """Return the projects, folders and organizations of a list with commas; raises ValueError naming a wrong one."""
     names = tuple(dict.fromkeys(name for each in text.split(",") if (name := each.strip())))
     if not names:
-        message = "no project is named, such as my-project-1,folders/123456789012"
+        message = "names no project, such as PROJECT=my-project-1,folders/123456789012"
         raise ValueError(message)
     return tuple(name if _PARENT.fullmatch(name) else project_id(name) for name in names)
 
