@@ -26,10 +26,11 @@ OF_THE_TIME = OF_THE_RUN | {
     "happened_at",
     "first_seen",
     "last_seen",
+    "operation_id",
     "price_as_of",
     "prices_as_of",
 }
-"""What differs as well when one of them found it an hour later."""
+"""What differs as well when one of them found it an hour later; the log has an operation's name for its id."""
 
 NOT_COMPARED = frozenset({"tracker_lock"})
 
