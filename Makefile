@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-emulators fuzz simulate-enforcer simulate-tracker faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-stack test-emulators fuzz simulate-enforcer simulate-tracker faults bench scan catalog-check lint types format lock clean
 
 # Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON_IN_VENV := .venv/bin/python
+LONG_TESTS := tests/faults tests/simulation tests/stack
 KEEP ?=
 DRY_RUN ?=
 ONLY ?=
@@ -47,7 +48,10 @@ destroy: ## Remove spotkeeper from a project; its data stays unless delete_data 
 	@infra/deploy.sh destroy $(PROJECT)
 
 test: setup ## Run the tests of the product (ARGS: options of pytest).
-	@$(PYTHON_IN_VENV) -m pytest --ignore=tests/emulators $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators) $(ARGS)
+
+test-stack: setup ## Run the long tests: stories on the whole stack, injected faults, lives of a fleet.
+	@$(PYTHON_IN_VENV) -m pytest $(LONG_TESTS) $(ARGS)
 
 test-emulators: setup ## Run the tests of the emulators and of the local BigQuery.
 	@$(PYTHON_IN_VENV) -m pytest tests/emulators $(ARGS)

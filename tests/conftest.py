@@ -20,7 +20,7 @@ settings.register_profile("quick", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("quick")
 settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck), max_examples=500)
 
-USE_THE_STACK = ("tests/adapters/", "tests/entry/", "tests/faults/", "tests/sql/test_views.py")
+USE_THE_STACK = ("tests/adapters/", "tests/entry/", "tests/faults/", "tests/sql/test_views.py", "tests/stack/")
 """Tests that use the session's stack; used by another test, it is started once more if that runs in another worker."""
 
 

@@ -10,21 +10,29 @@ from typing import Any
 
 import pytest
 
+from infra.local.bigquery.tables import create_dataset
 from infra.local.fleet.fleet import FLEET_START
-from infra.local.stack.stack import BUDGET_ID, ROOT, Answer, Stack, running_stack
+from infra.local.stack.stack import BUDGET_ID, ROOT, Answer, Stack
 
 TARGET = "enforce_budget_limit"
+DATASET = "notified"
+RECORDS = {"DATASET": DATASET}
+"""The function records apart from other tests: what they stopped would count towards its limits."""
+
 NOW = FLEET_START + timedelta(hours=20, minutes=7)
 JULY, JUNE, AUGUST = "2026-07-01T07:00:00Z", "2026-06-01T07:00:00Z", "2026-08-01T07:00:00Z"
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("budget")) as running:
-        running.set_time(NOW)
-        assert running.schedule(NOW).status == 200
-        running.serve_function(TARGET)
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def function(stack: Stack) -> Iterator[None]:
+    """The function in a process of its own, with records of its own."""
+    stack.set_time(NOW)
+    create_dataset(stack.client(), DATASET)
+    stack.serve_function(TARGET, RECORDS)
+    yield
+    stack.control("POST", "reset")
+    stack.processes.stop(TARGET)
+    del stack.functions[TARGET]
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +44,7 @@ def reset(stack: Stack) -> None:
 def policy(name: str, projects: list[str] | None = None, **fields: object) -> Mapping[str, str]:
     """Settings whose policy has one budget of this name."""
     budget = {"projects": projects or ["research-ml", "web-frontend", "data-platform"], **fields}
-    return {"ENFORCEMENT_POLICY": json.dumps({"budgets": {name: budget}, "restart": True})}
+    return {**RECORDS, "ENFORCEMENT_POLICY": json.dumps({"budgets": {name: budget}, "restart": True})}
 
 
 def send(stack: Stack, message_id: str, cost: float, minutes: int = 0, start: str = JULY, **attributes: str) -> Answer:
@@ -63,7 +71,7 @@ def stop_calls(stack: Stack) -> list[str]:
 
 def events(stack: Stack, message_id: str, *wanted: str) -> list[str]:
     rows = stack.client().query(
-        "SELECT event, instance_name FROM cost_tracking.enforcement_actions "
+        f"SELECT event, instance_name FROM {DATASET}.enforcement_actions "
         f"WHERE message_id = '{message_id}' AND happened_at >= '2026-07-01'"
     )
     return sorted(row["instance_name"] for row in rows.result() if row["event"] in wanted)
@@ -71,7 +79,7 @@ def events(stack: Stack, message_id: str, *wanted: str) -> list[str]:
 
 def verdicts(stack: Stack, message_id: str) -> list[str]:
     rows = stack.client().query(
-        "SELECT verdict FROM cost_tracking.budget_notifications "
+        f"SELECT verdict FROM {DATASET}.budget_notifications "
         f"WHERE message_id = '{message_id}' AND received_at >= '2026-07-01' ORDER BY verdict"
     )
     return [row["verdict"] for row in rows.result()]
@@ -135,7 +143,7 @@ def test_a_drill_stops_nothing_and_tells_what_the_function_may_not_do(stack: Sta
         "--at",
         NOW.isoformat(),
     ]
-    environment = {**os.environ, **stack.settings, "PYTHONPATH": str(ROOT / "functions")}
+    environment = {**os.environ, **stack.settings, **RECORDS, "PYTHONPATH": str(ROOT / "functions")}
 
     assert send(stack, "drill-1", 1500, minutes=40, **{"spotkeeper-drill": "true"}).status == 200
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
@@ -143,7 +151,7 @@ def test_a_drill_stops_nothing_and_tells_what_the_function_may_not_do(stack: Sta
     [row] = (
         stack.client()
         .query(
-            "SELECT missing_permissions, mode FROM cost_tracking.budget_notifications "
+            f"SELECT missing_permissions, mode FROM {DATASET}.budget_notifications "
             "WHERE message_id = 'drill-1' AND received_at >= '2026-07-01'"
         )
         .result()
@@ -175,7 +183,7 @@ def test_members_of_groups_are_stopped_through_their_group_and_local_ssds_with_t
     extra = policy("groups", ["web-frontend"], steps=[{"threshold": 1.0, "priorities": ["low", "medium", "high"]}])
     budget = json.loads(extra["ENFORCEMENT_POLICY"])["budgets"]["groups"] | {"max_stops_per_alert": 1000}
     budget |= {"max_stops_per_day": 1000}
-    settings = {"ENFORCEMENT_POLICY": json.dumps({"budgets": {"groups": budget}})}
+    settings = {**RECORDS, "ENFORCEMENT_POLICY": json.dumps({"budgets": {"groups": budget}})}
     stack.serve_function(TARGET, settings)
     try:
         assert send(stack, "groups-1", 1300, budgetId="groups").status == 200
@@ -188,7 +196,7 @@ def test_members_of_groups_are_stopped_through_their_group_and_local_ssds_with_t
         assert any(name.startswith("api-mig") for name in members)
         assert not set(members) & set(directly)
     finally:
-        stack.serve_function(TARGET)
+        stack.serve_function(TARGET, RECORDS)
 
 
 def test_a_new_period_under_budget_starts_what_was_stopped_again(stack: Stack) -> None:
@@ -203,4 +211,4 @@ def test_a_new_period_under_budget_starts_what_was_stopped_again(stack: Stack) -
         assert len(stopped) == 3
         assert events(stack, "august-1", "restarted") == stopped
     finally:
-        stack.serve_function(TARGET)
+        stack.serve_function(TARGET, RECORDS)
