@@ -58,6 +58,9 @@ ACCEPTED: Mapping[str, str] = {
     r"cloud(asset|billing)\.[\w.]+ request: parameter (\$alt is 'json;enum-encoding=int'|contentType is '\d+'), .*": (
         "the client library's REST transport, which only local endpoints use, writes enums as numbers and says so"
     ),
+    r"bigquery\.v2 has no method GET /\$discovery/rest": (
+        "the address of the description itself, which bq reads before its first call; no description lists it"
+    ),
     r"compute\.\w+\.aggregatedList request: returnPartialSuccess is not a parameter": (
         "gone from the description since revision 20260922: lists are always partial under the header "
         "X-Goog-Api-Version 2026-09-01, and without it, as here, the parameter still decides"

@@ -116,9 +116,10 @@ class FakeLedger:
             yield project_id, partial(_compare, since, hour)
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
-        """Yield all observations of these instances."""
+        """Yield all observations of these instances, in order of the instance."""
         self._fail("observations_of")
-        yield from (each for each in self.tables.inventory if each.instance.key in keys)
+        found = (each for each in self.tables.inventory if each.instance.key in keys)
+        yield from sorted(found, key=lambda each: each.instance.key)
 
     @contextmanager
     def stage(self, run_id: str, recorded_at: datetime) -> Iterator["FakeStage"]:

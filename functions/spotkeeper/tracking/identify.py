@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import batched
+from itertools import batched, chain, groupby
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
@@ -50,21 +50,35 @@ class Identification:
         """
         if not unknown:
             return
-        keys = list(dict.fromkeys(uptime.key for uptime in unknown))
-        observed = Inventory(self.changed, self.inventory.observations_of(keys))
+        waiting: dict[InstanceKey, list[Uptime]] = defaultdict(list)
+        for uptime in unknown:
+            waiting[uptime.key].append(uptime)
         unobserved: dict[str, list[Uptime]] = defaultdict(list)
         fallback = dict(doubtful)
-        for uptime in unknown:
-            place = uptime.key, uptime.hour
-            identity = None if place in doubtful else observed.find(*place)
-            if identity is not None and not (identity.doubtful and self.histories):
-                yield uptime, identity
-            else:
-                unobserved[uptime.key.project_id].append(uptime)
-                if identity is not None:
-                    fallback[place] = identity
+        kept: dict[InstanceKey, Sequence[Observation]] = {}
+        for key, versions in self._observed(list(waiting)):
+            observed = Inventory(self.changed, versions)
+            for uptime in waiting[key]:
+                place = key, uptime.hour
+                identity = None if place in doubtful else observed.find(*place)
+                if identity is not None and not (identity.doubtful and self.histories):
+                    yield uptime, identity
+                else:
+                    unobserved[key.project_id].append(uptime)
+                    kept[key] = versions
+                    if identity is not None:
+                        fallback[place] = identity
+        observed = Inventory(self.changed, chain.from_iterable(kept.values()))
         for project_id, uptimes in unobserved.items():
             yield from self._from_histories(project_id, uptimes, observed, fallback)
+
+    def _observed(self, keys: Sequence[InstanceKey]) -> Iterator[tuple[InstanceKey, Sequence[Observation]]]:
+        """Yield each instance with its observations, one at a time: after a deployment that is every instance."""
+        missing = dict.fromkeys(keys)
+        for key, versions in groupby(self.inventory.observations_of(keys), key=lambda each: each.instance.key):
+            del missing[key]
+            yield key, list(versions)
+        yield from ((key, ()) for key in missing)
 
     def _from_histories(
         self, project_id: str, uptimes: Sequence[Uptime], observed: Inventory, fallback: Mapping[Place, Identity]

@@ -153,7 +153,7 @@ class InventoryReader(Protocol):
         ...
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
-        """Yield all observations of these instances."""
+        """Yield all observations of these instances, one instance after the other."""
         ...
 
 

@@ -21,6 +21,9 @@ JOB_SECONDS = 300.0
 """Seconds that one job may take."""
 
 UPLOAD_RETRIES = 3
+_ROWS_PER_PAGE = 2000
+"""Rows are held as JSON until their page is read: about 5 KiB for each observation of an instance."""
+
 _MOST_COLLISIONS = 10
 _COLLISION_WORDS = ("concurrent update", "conflict")
 
@@ -144,7 +147,7 @@ class Jobs:
             job_retry=None,
             timeout=TIMEOUT,
         )
-        return job.result(retry=self._retry, job_retry=self._job_retry, timeout=JOB_SECONDS)
+        return job.result(retry=self._retry, job_retry=self._job_retry, timeout=JOB_SECONDS, page_size=_ROWS_PER_PAGE)
 
     def _find_location(self) -> str:
         location: str = self._client.get_dataset(self._dataset, retry=self._retry, timeout=TIMEOUT).location

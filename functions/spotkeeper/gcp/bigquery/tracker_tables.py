@@ -149,7 +149,7 @@ class TrackerTables:
             yield project_id, partial(_compare, {name: value for _, part in of_project for name, value in part})
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
-        """Yield all observations of these instances."""
+        """Yield all observations of these instances, in order of the instance."""
         projects = sorted({key.project_id for key in keys})
         instance_ids = sorted({key.instance_id for key in keys})
         parameters = [

@@ -1,4 +1,5 @@
--- All observations of some instances. Grain: one instance while it was unchanged.
+-- All observations of some instances, in order of the instance. Grain: one instance while it was unchanged.
 SELECT * EXCEPT (region, fingerprint)
 FROM vm_inventory
 WHERE project_id IN UNNEST(@projects) AND instance_id IN UNNEST(@instance_ids)
+ORDER BY project_id, zone, instance_id
