@@ -1,8 +1,9 @@
 -- Which cost did stopping VMs avoid, and what did the stopped VMs cost nevertheless?
 -- Grain: one VM that the enforcer stopped in the last 62 days: this budget month and the one before.
 --
--- A stop counts until the enforcer started the VM again or stopped it once more, the budget period ended, or the latest
--- recorded hour ended. avoided is the VM's price at the stop times that duration; NULL when the price was unknown.
+-- A stop counts until the enforcer started the VM again or stopped it once more, also one that was recreated under its
+-- name, the budget period ended, or the latest recorded hour ended. avoided is the VM's price at the stop times that
+-- duration; NULL when the price was unknown.
 -- cost_after_stop is the cost of a VM of the same name, project and zone in the full hours of that time: somebody
 -- started it, or its group recreated it. The cost of a stopped VM's disks and addresses is not recorded and not
 -- included.
@@ -25,7 +26,7 @@ stops AS (
     actions.machine_type,
     actions.hourly_savings,
     LEAD(actions.happened_at) OVER (
-      PARTITION BY actions.project_id, actions.zone, actions.instance_id ORDER BY actions.happened_at
+      PARTITION BY actions.project_id, actions.zone, actions.instance_name ORDER BY actions.happened_at
     ) AS next_stopped_at
   FROM `${dataset}.enforcement_actions` AS actions
   WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
