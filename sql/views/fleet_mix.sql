@@ -1,5 +1,5 @@
 -- How much of the fleet is Spot, what does it save, how often is it interrupted, and what else could be Spot?
--- Grain: one project and region in which the latest scan of the project found a VM.
+-- Grain: one project and region in which the latest whole scan of the project, or a later one, found a VM.
 --
 -- Every existing VM counts, stopped ones too: the inventory does not say whether a VM runs. Spot costs and savings are
 -- those of the last complete hour of the last two days, preemptions those of the last 30 days; the rate per 1,000
@@ -12,6 +12,16 @@ WITH present AS (
   WHERE runs.hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
 ),
 
+scans AS (
+  SELECT
+    known.project_id,
+    MAX(known.recorded_at) AS scanned_at
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+    AND known.state != 'incomplete'
+  GROUP BY known.project_id
+),
+
 latest_look AS (
   SELECT
     seen.project_id,
@@ -20,9 +30,13 @@ latest_look AS (
     seen.vcpus,
     seen.provisioning_model = 'SPOT' AS is_spot
   FROM `${dataset}.vm_inventory` AS seen
+  LEFT JOIN scans ON scans.project_id = seen.project_id
   WHERE TRUE
-  -- A VM that the latest scan of its project did not find no longer exists.
-  QUALIFY seen.last_seen = MAX(seen.last_seen) OVER (PARTITION BY seen.project_id)
+  -- A VM that the latest whole scan of its project did not find no longer exists.
+  QUALIFY seen.last_seen >= COALESCE(scans.scanned_at, MAX(seen.last_seen) OVER (PARTITION BY seen.project_id))
+    AND ROW_NUMBER() OVER (
+      PARTITION BY seen.project_id, seen.zone, seen.instance_id ORDER BY seen.last_seen DESC, seen.first_seen DESC
+    ) = 1
 ),
 
 instances AS (
