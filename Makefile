@@ -5,7 +5,8 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON_IN_VENV := .venv/bin/python
-LONG_TESTS := tests/faults tests/simulation tests/stack
+LONG_TESTS := tests/end_to_end tests/faults tests/simulation tests/stack tests/trial \
+  tests/infra/test_accepted_values.py tests/infra/test_demo_packages.py tests/infra/test_refusals.py tests/infra/test_terraform.py
 KEEP ?=
 DRY_RUN ?=
 ONLY ?=
@@ -50,7 +51,7 @@ destroy: ## Remove spotkeeper from a project; its data stays unless delete_data 
 test: setup ## Run the tests of the product (ARGS: options of pytest).
 	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators) $(ARGS)
 
-test-stack: setup ## Run the long tests: stories on the whole stack, injected faults, lives of a fleet.
+test-stack: setup ## Run the long tests: the whole stack, Terraform's plans, injected faults, simulations.
 	@$(PYTHON_IN_VENV) -m pytest $(LONG_TESTS) $(ARGS)
 
 test-emulators: setup ## Run the tests of the emulators and of the local BigQuery.

@@ -4,7 +4,10 @@ Starting it costs as much as a hundred tests, and the local BigQuery keeps its t
 runs all tests that use it, one after another; they also share its clock.
 """
 
+import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,14 +24,23 @@ settings.load_profile("quick")
 settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck), max_examples=500)
 
 USE_THE_STACK = ("tests/adapters/", "tests/entry/", "tests/faults/", "tests/sql/test_views.py", "tests/stack/")
-"""Tests that use the session's stack; used by another test, it is started once more if that runs in another worker."""
+"""Where the tests are that use the session's stack; one elsewhere would start a second one in another worker."""
+
+ROOT = Path(__file__).parents[1]
+_NAMES_IT = re.compile(r"\b(stack|make_enforcer)\b")
 
 
 class OneStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """A file of tests runs in one worker, and so do all tests that use the stack."""
+    """A file of tests runs in one worker, and so do all files that use the stack."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "stack" if nodeid.startswith(USE_THE_STACK) else super()._split_scope(nodeid)
+        return "stack" if uses_the_stack(nodeid.partition("::")[0]) else super()._split_scope(nodeid)
+
+
+@cache
+def uses_the_stack(path: str) -> bool:
+    """Return whether a file of tests names the stack, or a fixture that needs it."""
+    return path.startswith(USE_THE_STACK) and bool(_NAMES_IT.search((ROOT / path).read_text(encoding="utf-8")))
 
 
 def pytest_configure(config: pytest.Config) -> None:
