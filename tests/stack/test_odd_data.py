@@ -22,9 +22,9 @@ from spotkeeper.gcp.enforcer import enforcer_ports
 from spotkeeper.report.csv_files import safe
 from spotkeeper.tracking.run_summary import Summary
 from tests.adapters.conftest import ALL_PRIORITIES, Tracker, new_dataset, new_tracker
-from tests.adapters.odd_fleet import HALF_A_PAIR, NOWHERE, ODD_UPTIMES, TEXTS, at, odd_cloud
 from tests.faults.deliveries import envelope
 from tests.report.reading import read
+from tests.stack.odd_fleet import HALF_A_PAIR, NOWHERE, ODD_UPTIMES, TEXTS, at, odd_cloud
 
 BUDGET = "budget-of-oddities"
 NOW = at(1, 7)
