@@ -118,6 +118,13 @@ def test_the_license_of_a_shared_core_is_unknown_without_a_row_of_its_own(machin
     assert (price.usd_per_hour, price.reason) == (None, f"no rule for the license rhel on {machine_type}")
 
 
+def test_a_license_that_is_billed_by_a_size_nobody_knows_is_unknown() -> None:
+    memory = sku("Licensing Fee for Windows Server 2019 Datacenter Edition (RAM cost)", "0.001", "GiBy.h")
+    shape = replace(N2_STANDARD_8, memory_gib=None)
+
+    assert hourly(Attachments(licenses=("windows-server",)), WINDOWS, memory, shape=shape) == {LICENSE: None}
+
+
 def test_hyperdisk_balanced_is_billed_for_what_is_provisioned_above_what_it_includes() -> None:
     skus = (
         disk_sku("Hyperdisk Balanced Capacity in Iowa", "0.08"),

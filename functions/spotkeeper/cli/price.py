@@ -7,7 +7,7 @@ from spotkeeper.cli.catalogs import add_catalog_argument, read
 from spotkeeper.cli.commands import Subparsers
 from spotkeeper.cli.shapes import asked_shape, disk_argument, gpu_argument, local_ssd_argument, unknown
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.pricing.attachments import Attachments, license_names
+from spotkeeper.pricing.attachments import Attachments, bandwidths, license_names
 from spotkeeper.pricing.price_book import PriceBook
 
 _TEXT, _JSON = "text", "json"
@@ -57,8 +57,9 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         "--bandwidth-gbps",
         metavar="N",
         type=int,
+        choices=bandwidths(),
         default=0,
-        help="Tier_1 network bandwidth up to 50, 75, 100, ... Gbps",
+        help=f"Tier_1 network bandwidth up to so many Gbps: {', '.join(map(str, bandwidths()))}",
     )
     parser.add_argument("--format", choices=[_TEXT, _JSON], default=_TEXT)
     add_catalog_argument(parser)

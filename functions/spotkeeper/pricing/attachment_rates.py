@@ -10,24 +10,24 @@ from decimal import Decimal
 from functools import cache
 
 from spotkeeper.pricing.reference_data import rows
-from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH, MARKETS, Unmatched
-from spotkeeper.pricing.skus import (
-    CURRENCY,
-    AttachmentReading,
-    ForeignCurrencyError,
-    Market,
-    Rate,
-    RateUnit,
-    Sku,
-    UnmatchedSku,
+from spotkeeper.pricing.sku_rates import (
+    LIST_HOURS_PER_MONTH,
+    MARKETS,
+    Unmatched,
+    check_currency,
+    normal,
+    rates_in_regions,
+    without_place,
 )
+from spotkeeper.pricing.skus import PAID_BY_USE, AttachmentReading, Market, Rate, RateUnit, Sku, UnmatchedSku
 
 _LICENSE = "License"
+_USAGE_TYPES = {usage_type for usage_type, market in MARKETS.items() if market in PAID_BY_USE}
+_FAMILIES = {_LICENSE, "Network", "Storage"}
 _LOOKS_LIKE_ATTACHMENT = re.compile(
     r"\b(?:pd|hyperdisk)\b.* (?:capacity|iops|throughput)\b|\bip charge\b|\bvm network bandwidth up to\b"
 )
 _MARKET_WORDS = re.compile(r"^(?:on-demand|(?:spot )?preemptible|spot) (?=fee for )")
-_PLACE = re.compile(r" (?:running )?in (?!.* in ).*$")
 _VERSION = "{version}"
 _ANY_VERSION = r"\d[\w.]*(?: r\d| sp\d)?"
 
@@ -42,7 +42,6 @@ _FACTORS = {
     RateUnit.IOPS_HOUR: _PER_MONTH,
     RateUnit.MIBPS_HOUR: _PER_MONTH,
 }
-_BY_MONTH = ("GiBy.mo", "mo")
 
 type _Match = tuple[str, RateUnit]
 
@@ -82,14 +81,14 @@ def attachment_rates_of(sku: Sku) -> tuple[Rate, ...] | Unmatched:
 
     Raises ForeignCurrencyError when an attachment is not priced in US dollars.
     """
-    description = " ".join(sku.description.casefold().split())
-    if sku.usage_type not in {"OnDemand", "Preemptible"}:
+    if sku.resource_family not in _FAMILIES or sku.usage_type not in _USAGE_TYPES:
         return ()
+    description = normal(sku.description)
     if sku.resource_family != _LICENSE and not _LOOKS_LIKE_ATTACHMENT.search(description):
         return ()
     if any(words in description for words in _ignored()):
         return ()
-    match = _match(_PLACE.sub("", _MARKET_WORDS.sub("", description)))
+    match = _match(without_place(_MARKET_WORDS.sub("", description)))
     return Unmatched("no disk, address or license is worded like this") if match is None else _priced(sku, match)
 
 
@@ -103,18 +102,10 @@ def _priced(sku: Sku, match: _Match) -> tuple[Rate, ...] | Unmatched:
         return Unmatched(f"its price has tiers that start at {starts}")
     if not sku.service_regions:
         return Unmatched("it names no region")
-    if sku.tiers and sku.currency != CURRENCY:
-        message = f"SKU {sku.sku_id} ({sku.description}) is priced in {sku.currency!r}, not in {CURRENCY}"
-        raise ForeignCurrencyError(message)
+    check_currency(sku)
     if not paid:
         return ()
-    market = MARKETS[sku.usage_type]
-    usd = paid[0] * _FACTORS[unit][sku.usage_unit]
-    by_month = sku.usage_unit in _BY_MONTH
-    return tuple(
-        Rate(component, market, region, sku.sku_id, sku.description, unit, usd, by_month)
-        for region in sku.service_regions
-    )
+    return rates_in_regions(sku, component, MARKETS[sku.usage_type], unit, paid[0] * _FACTORS[unit][sku.usage_unit])
 
 
 def _match(wording: str) -> _Match | None:

@@ -116,6 +116,13 @@ def disk_types() -> tuple[str, ...]:
     return tuple(dict.fromkeys(row["disk_type"] for row in rows("disks")))
 
 
+def bandwidths() -> tuple[int, ...]:
+    """Return the bandwidths of Tier_1 in Gbps that have a SKU."""
+    prefix = f"{AttachmentKind.BANDWIDTH}:"
+    found = (row["component"] for row in rows("attachments") if row["component"].startswith(prefix))
+    return tuple(int(component.removeprefix(prefix)) for component in found)
+
+
 def license_names() -> tuple[str, ...]:
     """Return the names of licenses that have a rule."""
     return tuple(dict.fromkeys(row["license"] for row in rows("licenses")))
@@ -154,12 +161,16 @@ def _license_parts(name: str, shape: Shape) -> Iterator[_Part]:
         return
     quantities = {
         "instance": Decimal(1),
-        "vcpu": shape.vcpus or Decimal(0),
-        "gib": shape.memory_gib or Decimal(0),
+        "vcpu": shape.vcpus,
+        "gib": shape.memory_gib,
         "gpu": Decimal(shape.gpu_count),
     }
     for component, per in zip(row["component"].split(), row["per"].split(), strict=True):
-        yield _Part(component.removeprefix("+"), quantities[per], optional=component.startswith("+"))
+        quantity = quantities[per]
+        if quantity is None:
+            yield _Part("", unknown=f"the size of machine type {shape.machine_type} is not known")
+        else:
+            yield _Part(component.removeprefix("+"), quantity, optional=component.startswith("+"))
 
 
 def _fits(row: dict[str, str], shape: Shape) -> bool:

@@ -46,7 +46,7 @@ _GIB_PER_GB = Decimal("1.073741824")
 LIST_HOURS_PER_MONTH = Decimal(730)
 """The hours of a month in Google's price lists: https://cloud.google.com/compute/disks-image-pricing."""
 
-_BY_MONTH = ("GiBy.mo", "GBy.mo")
+_BY_MONTH = ("GiBy.mo", "GBy.mo", "mo")
 _PER_HOUR = {"h": Decimal(1)}
 _PER_GIB_HOUR = {
     "GiBy.h": Decimal(1),
@@ -85,10 +85,10 @@ def _may_be_component(sku: Sku) -> bool:
 
 
 def _paid_by_use(sku: Sku) -> tuple[Rate, ...] | Unmatched:
-    description = _normal(sku.description)
+    description = normal(sku.description)
     if any(words in description for words in _ignored_skus()):
         return ()
-    match = _wordings("components").get(_PLACE.sub("", _SPOT_WORDS.sub("", description)))
+    match = _wordings("components").get(without_place(_SPOT_WORDS.sub("", description)))
     if match is None:
         return Unmatched("no component is worded like this")
     # A few Spot SKUs, such as that of A4, have the usage type of on-demand.
@@ -99,7 +99,7 @@ def _committed(sku: Sku) -> tuple[Rate, ...] | Unmatched:
     """The rates of a commitment to vCPUs, memory, GPUs or local SSD; none for another wording."""
     if sku.resource_group not in _COMPONENT_GROUPS or sku.usage_type not in MARKETS:
         return ()
-    worded = _COMMITMENT.fullmatch(_normal(sku.description))
+    worded = _COMMITMENT.fullmatch(normal(sku.description))
     match = _wordings("commitments").get(worded["wording"]) if worded else None
     return _priced(sku, match) if match else ()
 
@@ -108,17 +108,12 @@ def _priced(sku: Sku, match: _Match, market: Market | None = None) -> tuple[Rate
     component, unit = match
     if unmatched := _unreadable(sku, unit):
         return unmatched
-    if sku.tiers and sku.currency != CURRENCY:
-        message = f"SKU {sku.sku_id} ({sku.description}) is priced in {sku.currency!r}, not in {CURRENCY}"
-        raise ForeignCurrencyError(message)
+    check_currency(sku)
     if not sku.tiers or sku.tiers[0][1] <= 0:
         return ()
     usd = sku.tiers[0][1] * _FACTORS[unit][sku.usage_unit]
     bought = market or MARKETS[sku.usage_type]
-    return tuple(
-        Rate(component, bought, region, sku.sku_id, sku.description, unit, usd, sku.usage_unit in _BY_MONTH)
-        for region in sku.service_regions
-    )
+    return rates_in_regions(sku, component, bought, unit, usd)
 
 
 def _unreadable(sku: Sku, unit: RateUnit) -> Unmatched | None:
@@ -135,8 +130,30 @@ def _unreadable(sku: Sku, unit: RateUnit) -> Unmatched | None:
     return None if sku.service_regions else Unmatched("it names no region")
 
 
-def _normal(description: str) -> str:
+def normal(description: str) -> str:
+    """Return a description as wordings are compared: in lower case, with single blanks."""
     return " ".join(description.casefold().split())
+
+
+def without_place(description: str) -> str:
+    """Return a normal description without the place at its end: `in iowa`, `running in iowa`."""
+    return _PLACE.sub("", description)
+
+
+def check_currency(sku: Sku) -> None:
+    """Raise ForeignCurrencyError when a SKU is not priced in US dollars."""
+    if sku.tiers and sku.currency != CURRENCY:
+        message = f"SKU {sku.sku_id} ({sku.description}) is priced in {sku.currency!r}, not in {CURRENCY}"
+        raise ForeignCurrencyError(message)
+
+
+def rates_in_regions(sku: Sku, component: str, market: Market, unit: RateUnit, usd: Decimal) -> tuple[Rate, ...]:
+    """Return the rate of a SKU at this price in each of its regions."""
+    by_month = sku.usage_unit in _BY_MONTH
+    return tuple(
+        Rate(component, market, region, sku.sku_id, sku.description, unit, usd, by_month)
+        for region in sku.service_regions
+    )
 
 
 @cache

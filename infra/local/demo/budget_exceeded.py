@@ -67,7 +67,7 @@ class Sent:
 AFTERNOON = (
     Sent("under budget", 420.0, 0),
     Sent("over budget", 536.0, 20),
-    Sent("last month's, still reported", 980.0, 40, "2026-06-01T07:00:00Z"),
+    Sent("a yearly budget's, under a monthly rule", 980.0, 40, "2026-01-01T08:00:00Z"),
 )
 
 

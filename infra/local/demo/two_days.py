@@ -18,42 +18,30 @@ from spotkeeper.cli.check import check_lines, run_checks, summary
 HOURS = 48
 MINUTE_OF_CALL = timedelta(minutes=7)
 
-PER_DAY = """
+_COSTS = """
 SELECT
-  FORMAT_TIMESTAMP('%F', usage_start_time) AS day,
+  {expression} AS {name},
   COUNT(DISTINCT instance_id) AS instances,
   SUM(uptime_hours) AS hours,
   SUM(cost) AS cost,
   SUM(IF(cost IS NULL, NULL, ondemand_cost)) AS ondemand_cost
 FROM spot_vm_costs
 WHERE usage_start_time >= @start AND usage_start_time < @end
-GROUP BY day
-ORDER BY day
+GROUP BY {name}
+ORDER BY {order}
 """
-PER_MACHINE_TYPE = """
-SELECT
-  machine_type,
-  COUNT(DISTINCT instance_id) AS instances,
-  SUM(uptime_hours) AS hours,
-  SUM(cost) AS cost,
-  SUM(IF(cost IS NULL, NULL, ondemand_cost)) AS ondemand_cost
-FROM spot_vm_costs
-WHERE usage_start_time >= @start AND usage_start_time < @end
-GROUP BY machine_type
-ORDER BY cost DESC, machine_type
-"""
-PER_TEAM = """
-SELECT
-  COALESCE((SELECT label.value FROM UNNEST(costs.labels) AS label WHERE label.key = 'team'), '(no team)') AS team,
-  COUNT(DISTINCT instance_id) AS instances,
-  SUM(uptime_hours) AS hours,
-  SUM(cost) AS cost,
-  SUM(IF(cost IS NULL, NULL, ondemand_cost)) AS ondemand_cost
-FROM spot_vm_costs AS costs
-WHERE usage_start_time >= @start AND usage_start_time < @end
-GROUP BY team
-ORDER BY cost DESC, team
-"""
+
+
+def costs_by(name: str, expression: str = "", order: str = "") -> str:
+    """Return the statement of what each value of an expression, by default a column, cost in a time."""
+    return _COSTS.format(name=name, expression=expression or name, order=order or f"cost DESC, {name}")
+
+
+PER_DAY = costs_by("day", "FORMAT_TIMESTAMP('%F', usage_start_time)", "day")
+PER_MACHINE_TYPE = costs_by("machine_type")
+PER_TEAM = costs_by(
+    "team", "COALESCE((SELECT label.value FROM UNNEST(labels) AS label WHERE label.key = 'team'), '(no team)')"
+)
 COVERAGE = """
 SELECT
   COUNT(*) AS instance_hours,

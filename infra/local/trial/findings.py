@@ -11,9 +11,10 @@ from typing import Any
 from google.cloud.bigquery import Client
 from rich.console import Console
 
-from infra.local.demo.two_days import COVERAGE, PER_MACHINE_TYPE, RECORD, UNPRICED, cost_table, rows_between
+from infra.local.demo.two_days import COVERAGE, PER_MACHINE_TYPE, RECORD, UNPRICED, cost_table, costs_by, rows_between
 from infra.local.trial.access import LeftOut
 from spotkeeper.budget_messages import SCHEMA_VERSION
+from spotkeeper.cli.amounts import HOURS_PER_MONTH
 from spotkeeper.cli.plan import plan_lines
 from spotkeeper.enforcement.enforce import preview
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, read_notification
@@ -25,20 +26,8 @@ from spotkeeper.tracking.run_summary import Gap
 
 BUDGET_ID = "trial"
 MOST_LINES = 10
-HOURS_PER_MONTH = 730
 
-PER_PROJECT = """
-SELECT
-  project_id AS project,
-  COUNT(DISTINCT instance_id) AS instances,
-  SUM(uptime_hours) AS hours,
-  SUM(cost) AS cost,
-  SUM(IF(cost IS NULL, NULL, ondemand_cost)) AS ondemand_cost
-FROM spot_vm_costs
-WHERE usage_start_time >= @start AND usage_start_time < @end
-GROUP BY project
-ORDER BY cost DESC, project
-"""
+PER_PROJECT = costs_by("project", "project_id")
 PER_STATUS = """
 SELECT price_status, SUM(uptime_hours) AS hours
 FROM spot_vm_costs
