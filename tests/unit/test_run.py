@@ -2,6 +2,7 @@
 
 import logging
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -198,6 +199,28 @@ def test_a_first_run_reads_no_earlier_observation_and_every_later_one_does() -> 
 
     with pytest.raises(UnavailableError, match="comparisons failed"):
         found.run(1)
+
+
+@pytest.mark.parametrize(
+    ("runs", "created", "outcome"),
+    [
+        (((at(1, 10), None),), at(1, 10), nullcontext()),
+        # It may be another machine since its second start.
+        (((at(1, 10), at(1, 50)), (at(2, 20), None)), at(1, 10), pytest.raises(UnavailableError)),
+        # It may have been observed, and changed, before the hours of the run.
+        (((at(1, 10), None),), at(0, 50), pytest.raises(UnavailableError)),
+    ],
+)
+def test_a_vm_created_since_the_hours_of_a_run_began_needs_no_observation_but_its_only_one(
+    runs: tuple[tuple[datetime, datetime | None], ...], created: datetime, outcome: AbstractContextManager[object]
+) -> None:
+    found = Cloud([Vm("new", runs=runs, created=created)], TrackerSettings(HOME, (HOME,)))
+    for number in range(2):
+        found.run(number)
+    found.ledger.failing.add("observations_of")
+
+    with outcome:
+        assert not found.run(2).gaps
 
 
 def test_an_hour_that_has_just_closed_is_provisional_and_read_once_more_with_the_next_run() -> None:

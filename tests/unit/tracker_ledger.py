@@ -348,11 +348,11 @@ def _spend(tables: Tables, period: Period) -> Spend:
     return spend_of(period, hours, sent)
 
 
-def _compare(since: Sequence[Observation], hour: datetime, instance: Instance) -> Since:
+def _compare(since: Sequence[Observation], hour: datetime, instance: Instance) -> Since | datetime:
     match [each for each in since if each.instance.key == instance.key]:
         case []:
             return Since.NEW
-        case [only] if only.first_seen < hour and only.instance == instance:
-            return Since.SAME
+        case [only] if only.instance == instance:
+            return max(only.first_seen, hour)
         case _:
             return Since.CHANGED

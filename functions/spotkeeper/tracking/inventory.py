@@ -50,17 +50,16 @@ class Identity(NamedTuple):
 
 
 class Since(Enum):
-    """How an instance that is listed compares with what was observed of it since an hour began."""
+    """What an instance that is listed was since an hour began, when it was not observed once, always the same."""
 
     NEW = auto()
     """It was not observed."""
-    SAME = auto()
-    """It was observed before the hour and since then, and is the same."""
     CHANGED = auto()
-    """Anything else: its observations have to be read."""
+    """It was observed otherwise than it is listed: its observations have to be read."""
 
 
-type Comparison = Callable[[Instance], Since]
+type Comparison = Callable[[Instance], Since | datetime]
+"""From when on an instance was observed as it is listed now, not before the hour from which on it is compared."""
 
 
 class Inventory:

@@ -5,7 +5,7 @@ A source that cannot be read is a gap of the project and hours concerned; withou
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -84,8 +84,10 @@ class Sources:
                     match compare(instance):
                         case Since.NEW:
                             listed[key] = observation
-                        case Since.SAME if not (catching_up and started is not None and started > unchanged_since):
-                            listed[key] = Observation(instance, unchanged_since, self.now, started, created)
+                        case datetime() as first_seen if _is_all(
+                            observation, first_seen, unchanged_since, catching_up=catching_up
+                        ):
+                            listed[key] = replace(observation, first_seen=first_seen)
                         case _:
                             changed[key] = observation
                     self.stage.add(observation)
@@ -170,3 +172,15 @@ class Sources:
 
 def _is_new(_instance: Instance) -> Since:
     return Since.NEW
+
+
+def _is_all(listed: Observation, first_seen: datetime, since: datetime, *, catching_up: bool) -> bool:
+    """Whether an instance was nothing else since an hour began than what was observed from its first scan on.
+
+    One that was created since then has no earlier observations, and one that has not been started since its first scan
+    has been the same machine.
+    """
+    restarted = listed.started is not None and listed.started > first_seen
+    if first_seen <= since:
+        return not (catching_up and restarted)
+    return not restarted and listed.created is not None and listed.created >= since

@@ -230,12 +230,12 @@ class Tables:
         """Yield what compares an instance with the observations since an hour, in order of project."""
         return ((project_id, partial(self._compare, hour)) for project_id in sorted(projects))
 
-    def _compare(self, hour: datetime, instance: Instance) -> Since:
+    def _compare(self, hour: datetime, instance: Instance) -> Since | datetime:
         since = [each for each in self.inventory.get(instance.key, ()) if each.last_seen >= hour]
         if not since:
             return Since.NEW
-        same = len(since) == 1 and since[0].first_seen < hour and since[0].instance == instance
-        return Since.SAME if same else Since.CHANGED
+        same = len(since) == 1 and since[0].instance == instance
+        return max(since[0].first_seen, hour) if same else Since.CHANGED
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
         """Yield all observations of these instances."""

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import groupby
@@ -70,6 +70,8 @@ _PARTS: Mapping[type, str] = {
     UncertainPrice: "commit_uncertain",
 }
 """Statements that the transaction needs for some records only: each takes BigQuery about a second."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _OLDEST_ALERTS = timedelta(days=40)
 """A month, and the week at most that runs catch up on: older periods have no alert that may still be sent."""
@@ -146,7 +148,7 @@ class TrackerTables:
         ]
         parts = _fingerprints(self._jobs.query("fingerprints", parameters))
         for project_id, of_project in groupby(parts, key=itemgetter(0)):
-            yield project_id, partial(_compare, {name: value for _, part in of_project for name, value in part})
+            yield project_id, partial(_compare, {name: value for _, part in of_project for name, value in part}, hour)
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
         """Yield all observations of these instances, in order of the instance."""
@@ -308,19 +310,23 @@ class StagingTable:
 
 
 def _fingerprints(rows: Iterator[Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield the fingerprints of some instances of a project by their ids; empty for one that changed."""
+    """Yield the fingerprints of some instances of a project by their ids, as the statement gives them."""
     for row in rows:
         with translate_errors("BigQuery"):
-            part = [(name, value) for name, value in (each.split(" ") for each in row["fingerprints"].split(","))]
+            part = [(name, value) for name, value in (each.split(" ", 1) for each in row["fingerprints"].split(","))]
             project_id = row["project_id"]
         yield project_id, part
 
 
-def _compare(known: Mapping[str, str], instance: Instance) -> Since:
+def _compare(known: Mapping[str, str], hour: datetime, instance: Instance) -> Since | datetime:
     earlier = known.get(instance.key.instance_id)
     if earlier is None:
         return Since.NEW
-    return Since.SAME if earlier == fingerprint(instance) else Since.CHANGED
+    digest, _, first_seen = earlier.partition(" ")
+    if digest != fingerprint(instance):
+        return Since.CHANGED
+    with translate_errors("BigQuery"):
+        return _EPOCH + timedelta(microseconds=int(first_seen)) if first_seen else hour
 
 
 def _thresholds(alert: Alert, message_id: str | None = None) -> Iterator[StructQueryParameter]:

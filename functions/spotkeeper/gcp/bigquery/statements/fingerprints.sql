@@ -1,9 +1,14 @@
 -- The fingerprints of the instances that were observed since an hour began, in order of project: `ID FINGERPRINT`, joined
--- by commas; `ID ` for one that was first observed, or changed, since then. Grain: a hundredth of a project.
+-- by commas; `ID FINGERPRINT FIRST_SEEN` in microseconds of the Unix epoch for one that was first observed since then;
+-- `ID ` for one that changed. Grain: a hundredth of a project.
 WITH observed AS (
   SELECT
     project_id, instance_id,
-    IF(COUNT(*) = 1 AND MIN(first_seen) < @hour, MAX(fingerprint), '') AS fingerprint
+    CASE
+      WHEN COUNT(*) > 1 THEN ''
+      WHEN MIN(first_seen) < @hour THEN MAX(fingerprint)
+      ELSE CONCAT(MAX(fingerprint), ' ', CAST(UNIX_MICROS(MIN(first_seen)) AS STRING))
+    END AS fingerprint
   FROM vm_inventory
   WHERE last_seen >= @hour AND project_id IN UNNEST(@projects)
   GROUP BY project_id, instance_id
