@@ -130,13 +130,13 @@ variable "budget_publisher" {
 }
 
 variable "catch_up_hours" {
-  description = "How many hours back the tracker records missed and incomplete hours."
+  description = "How many hours back the tracker records missed and incomplete hours; at least one, because every hour is read twice."
   type        = number
   default     = 48
 
   validation {
-    condition     = var.catch_up_hours >= 0 && var.catch_up_hours <= 168 && floor(var.catch_up_hours) == var.catch_up_hours
-    error_message = "Set catch_up_hours to a whole number from 0 to 168."
+    condition     = var.catch_up_hours >= 1 && var.catch_up_hours <= 168 && floor(var.catch_up_hours) == var.catch_up_hours
+    error_message = "Set catch_up_hours to a whole number from 1 to 168."
   }
 }
 

@@ -315,7 +315,7 @@ PROBLEMS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
     "a setting is wrong": (
         settings(TRACKER, CATCH_UP_HOURS="many"),
         "track-spot-costs settings",
-        'The function refuses to start: CATCH_UP_HOURS is "many", but must be a whole number from 0 to ',
+        'The function refuses to start: CATCH_UP_HOURS is "many", but must be a whole number from 1 to ',
         DEPLOY,
     ),
     "another dataset": (

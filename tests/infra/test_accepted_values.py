@@ -30,7 +30,7 @@ ODD: Mapping[str, Sequence[object]] = {
     "billing_budgets": [{"spotkeeper": {**BUDGET, "amount": FRACTION}}, {"é": {**BUDGET, "thresholds": ["${1 / 3}"]}}],
     "budget_display_name": ["", "Ünïcode, with a comma", "x" * 200],
     "budget_id": ["a", "0-_", UUID],
-    "catch_up_hours": [0, 168],
+    "catch_up_hours": [1, 168],
     "daily_budget_hour_share": ["${1 / 24}", 10, 0.0000001],
     "daily_budget_projection_share": ["${1 / 3}", 10],
     "daily_budget_usd": [FRACTION, 0.000000001, 1e12, 1e-12],

@@ -87,7 +87,7 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "billing_account_id": ["my account", "012345-6789ab-cdef01"],
     "billing_export_table": ["billing-project.export.gcp_billing_export_v1_012345_6789AB_CDEF01", "export"],
     "budget_publisher": ["allUsers", "user:someone@example.com"],
-    "catch_up_hours": [169, 1.5],
+    "catch_up_hours": [0, 169, 1.5],
     "custom_role_suffix": ["-2", "x" * 31],
     "dataset": ["cost-tracking", "x" * 1025],
     "enforcement_mode": ["on", "Enforce"],
@@ -136,7 +136,7 @@ REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
 
 ACCEPTED: Sequence[Values] = [
     LEAST,
-    {"retry_timeout_seconds": 300, "alert_thresholds": [10], "catch_up_hours": 0},
+    {"retry_timeout_seconds": 300, "alert_thresholds": [10], "catch_up_hours": 1},
     {"retry_timeout_seconds": 0, "unpriced_share_limit": 0},
     {"enforcement_mode": "enforce", "projects": ["vm-project-1"], "budget_publisher": None, "catch_up_hours": 168},
     {"folder_id": "1", "organization_id": "2", "slack_channel": "#costs", "slack_token": "t", "daily_budget_usd": 0.01},

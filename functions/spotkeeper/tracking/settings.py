@@ -96,7 +96,7 @@ class TrackerSettings:
             projects=found.read("PROJECTS", _projects, (home,)),
             dataset=read_dataset(found),
             dataset_location=read_dataset_location(found),
-            catch_up_hours=found.read("CATCH_UP_HOURS", from_text(integer(0, _MOST_CATCH_UP_HOURS)), 48),
+            catch_up_hours=found.read("CATCH_UP_HOURS", from_text(integer(1, _MOST_CATCH_UP_HOURS)), 48),
             price_refresh_hours=found.read("PRICE_REFRESH_HOURS", from_text(integer(1, 168)), 6),
             asset_history=found.read("ASSET_HISTORY", from_text(boolean), default=True),
             audit_log_history=found.read("AUDIT_LOG_HISTORY", from_text(boolean), default=False),
