@@ -1,4 +1,4 @@
-# The views, one per file: a SELECT with placeholders.
+# The views, one per file: a SELECT with placeholders, and each column with its type and description in a comment.
 
 locals {
   views = {
@@ -11,14 +11,49 @@ locals {
     # It reads the billing export, and BigQuery refuses a view of a table that does not exist.
     if var.billing_export_table != null || file != "billing_reconciliation.sql"
   }
+
+  view_schemas = {
+    for name, query in local.views : name => jsonencode([
+      for column in regexall("(?m)(\\w+),?  -- ([A-Z]+): (.+)$", query) :
+      { name = column[0], type = column[1], mode = "NULLABLE", description = column[2] }
+    ])
+  }
+
+  # They have to exist before the views that read them.
+  shared_views = toset([
+    for name in keys(local.views) : name
+    if anytrue([for query in values(local.views) : strcontains(query, "`${var.project_id}.${var.dataset}.${name}`")])
+  ])
+}
+
+resource "google_bigquery_table" "shared_view" {
+  for_each = local.shared_views
+
+  dataset_id  = google_bigquery_dataset.costs.dataset_id
+  table_id    = each.key
+  description = trimspace(trimprefix(split("\n", local.views[each.key])[0], "--"))
+
+  # BigQuery takes the columns from the query; the provider adds their descriptions once the view exists.
+  schema = local.view_schemas[each.key]
+
+  # A view holds no data.
+  deletion_protection = false
+
+  view {
+    query          = local.views[each.key]
+    use_legacy_sql = false
+  }
+
+  depends_on = [google_bigquery_table.recorded]
 }
 
 resource "google_bigquery_table" "view" {
-  for_each = local.views
+  for_each = { for name, query in local.views : name => query if !contains(local.shared_views, name) }
 
   dataset_id  = google_bigquery_dataset.costs.dataset_id
   table_id    = each.key
   description = trimspace(trimprefix(split("\n", each.value)[0], "--"))
+  schema      = local.view_schemas[each.key]
 
   # A view holds no data.
   deletion_protection = false
@@ -28,5 +63,5 @@ resource "google_bigquery_table" "view" {
     use_legacy_sql = false
   }
 
-  depends_on = [google_bigquery_table.recorded]
+  depends_on = [google_bigquery_table.recorded, google_bigquery_table.shared_view]
 }

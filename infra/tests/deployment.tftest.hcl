@@ -200,7 +200,8 @@ run "the_least_that_can_be_set" {
   assert {
     condition = alltrue([
       length(google_bigquery_table.recorded) == length(fileset("../sql/tables", "*.json")),
-      length(google_bigquery_table.view) == length(fileset("../sql/views", "*.sql")) - 1,
+      length(google_bigquery_table.view) + length(google_bigquery_table.shared_view) == length(fileset("../sql/views", "*.sql")) - 1,
+      join(", ", keys(google_bigquery_table.shared_view)) == "unresolved_usage",
       !contains(keys(google_bigquery_table.view), "billing_reconciliation"),
       alltrue([for table in google_bigquery_table.recorded : table.deletion_protection]),
       !google_bigquery_dataset.costs.delete_contents_on_destroy,
@@ -222,10 +223,18 @@ run "the_least_that_can_be_set" {
 
   assert {
     condition = alltrue([
-      for view in google_bigquery_table.view :
+      for view in concat(values(google_bigquery_table.view), values(google_bigquery_table.shared_view)) :
       !strcontains(view.view[0].query, "$${") && strcontains(view.view[0].query, "`home-project-1.cost_tracking.") && !view.view[0].use_legacy_sql
     ])
     error_message = "No placeholder may be left in a view, and its tables are named in full."
+  }
+
+  assert {
+    condition = alltrue([
+      for view in concat(values(google_bigquery_table.view), values(google_bigquery_table.shared_view)) :
+      length(jsondecode(view.schema)) > 2 && alltrue([for column in jsondecode(view.schema) : length(column.description) > 5])
+    ])
+    error_message = "Every column of a view has a description in BigQuery."
   }
 
   assert {

@@ -66,25 +66,25 @@ billed AS (
 )
 
 SELECT
-  COALESCE(tracked.usage_date, billed.usage_date) AS usage_date,
-  COALESCE(tracked.project_id, billed.project_id) AS project_id,
-  COALESCE(tracked.instance_id, billed.instance_id) AS instance_id,
-  COALESCE(tracked.instance_name, billed.resource_name) AS instance_name,
-  tracked.machine_type,
+  COALESCE(tracked.usage_date, billed.usage_date) AS usage_date,  -- DATE: The UTC day of the usage; a filter on it does not limit what is read.
+  COALESCE(tracked.project_id, billed.project_id) AS project_id,  -- STRING: The Google Cloud project.
+  COALESCE(tracked.instance_id, billed.instance_id) AS instance_id,  -- STRING: The id of the VM, unique in its project and zone.
+  COALESCE(tracked.instance_name, billed.resource_name) AS instance_name,  -- STRING: The name of the VM.
+  tracked.machine_type,  -- STRING: The machine type; NULL for a VM that is only in the bill.
   CASE
     WHEN billed.instance_id IS NULL THEN 'ours only'
     WHEN tracked.instance_id IS NULL THEN 'billed only'
     ELSE 'both'
-  END AS matched,
-  tracked.vm_hours,
-  ROUND(SAFE_DIVIDE(tracked.priced_hours, tracked.vm_hours), 6) AS priced_share,
-  tracked.cost,
-  billed.cost AS billed_cost,
-  tracked.cost - billed.cost AS error,
-  ROUND(SAFE_DIVIDE(tracked.cost - billed.cost, billed.cost) * 100, 4) AS error_percent,
-  billed.cost_at_list AS billed_cost_at_list,
-  tracked.cost - billed.cost_at_list AS error_at_list,
-  ROUND(SAFE_DIVIDE(tracked.cost - billed.cost_at_list, billed.cost_at_list) * 100, 4) AS error_at_list_percent
+  END AS matched,  -- STRING: both, ours only or billed only: which side has the VM.
+  tracked.vm_hours,  -- NUMERIC: Uptime in VM-hours, priced or not; NULL for a VM that is only in the bill.
+  ROUND(SAFE_DIVIDE(tracked.priced_hours, tracked.vm_hours), 6) AS priced_share,  -- NUMERIC: The share of vm_hours with a known Spot price.
+  tracked.cost,  -- NUMERIC: Our cost of the day at Spot list prices, in USD.
+  billed.cost AS billed_cost,  -- NUMERIC: What Cloud Billing charged for the VM's Spot SKUs before credits, in USD; NULL when the export does not say it for every charge.
+  tracked.cost - billed.cost AS error,  -- NUMERIC: cost minus billed_cost, in USD: positive when our figure is too high.
+  ROUND(SAFE_DIVIDE(tracked.cost - billed.cost, billed.cost) * 100, 4) AS error_percent,  -- NUMERIC: error in percent of billed_cost.
+  billed.cost_at_list AS billed_cost_at_list,  -- NUMERIC: The same charges at list prices, in USD; NULL when the export does not say it for every charge.
+  tracked.cost - billed.cost_at_list AS error_at_list,  -- NUMERIC: cost minus billed_cost_at_list, in USD.
+  ROUND(SAFE_DIVIDE(tracked.cost - billed.cost_at_list, billed.cost_at_list) * 100, 4) AS error_at_list_percent  -- NUMERIC: error_at_list in percent of billed_cost_at_list.
 FROM tracked
 FULL OUTER JOIN billed
   ON billed.usage_date = tracked.usage_date

@@ -129,35 +129,35 @@ priced AS (
 )
 
 SELECT
-  machine_type,
-  region,
-  hours,
-  average_vms,
-  steady_vms,
-  lost_share,
-  spot_price,
-  net_spot_price,
-  ondemand_price,
-  commitment_1yr_price,
-  commitment_3yr_price,
-  ROUND(steady_vms * net_spot_price * 730, 2) AS steady_monthly_spot,
-  ROUND(steady_vms * ondemand_price * 730, 2) AS steady_monthly_ondemand,
-  ROUND(steady_vms * commitment_1yr_price * 730, 2) AS steady_monthly_1yr,
-  ROUND(steady_vms * commitment_3yr_price * 730, 2) AS steady_monthly_3yr,
+  machine_type,  -- STRING: The machine type.
+  region,  -- STRING: The region.
+  hours,  -- INTEGER: Complete hours of the last 30 days that are compared.
+  average_vms,  -- NUMERIC: VMs at the same time, on average over these hours.
+  steady_vms,  -- NUMERIC: VMs that ran at the same time in at least 95 % of these hours.
+  lost_share,  -- NUMERIC: The share of VM-hours that preempted VMs ran from the full hour to their last preemption in it.
+  spot_price,  -- NUMERIC: The Spot list price, in USD per hour.
+  net_spot_price,  -- NUMERIC: spot_price divided by the share of VM-hours that is not lost, in USD per hour.
+  ondemand_price,  -- NUMERIC: The on-demand list price, in USD per hour.
+  commitment_1yr_price,  -- NUMERIC: The list price with a commitment of one year, in USD per hour.
+  commitment_3yr_price,  -- NUMERIC: The list price with a commitment of three years, in USD per hour.
+  ROUND(steady_vms * net_spot_price * 730, 2) AS steady_monthly_spot,  -- NUMERIC: Cost of the steady VMs in 730 hours at net_spot_price, in USD.
+  ROUND(steady_vms * ondemand_price * 730, 2) AS steady_monthly_ondemand,  -- NUMERIC: Cost of the steady VMs in 730 hours on demand, in USD.
+  ROUND(steady_vms * commitment_1yr_price * 730, 2) AS steady_monthly_1yr,  -- NUMERIC: Cost of the steady VMs in 730 hours with a commitment of one year, in USD.
+  ROUND(steady_vms * commitment_3yr_price * 730, 2) AS steady_monthly_3yr,  -- NUMERIC: Cost of the steady VMs in 730 hours with a commitment of three years, in USD.
   CASE steady_price
     WHEN net_spot_price THEN 'spot'
     WHEN ondemand_price THEN 'on demand'
     WHEN commitment_1yr_price THEN '1 year'
     WHEN commitment_3yr_price THEN '3 years'
-  END AS cheapest_for_steady,
+  END AS cheapest_for_steady,  -- STRING: The cheapest of the four for the steady VMs: spot, on demand, 1 year or 3 years; NULL without any price.
   CASE changing_price
     WHEN net_spot_price THEN 'spot'
     WHEN ondemand_price THEN 'on demand'
-  END AS cheapest_for_rest,
-  ROUND((steady_vms + changing_vms) * net_spot_price * 730, 2) AS monthly_all_spot,
+  END AS cheapest_for_rest,  -- STRING: The cheaper of spot and on demand for the other VMs; NULL without any price.
+  ROUND((steady_vms + changing_vms) * net_spot_price * 730, 2) AS monthly_all_spot,  -- NUMERIC: Cost of all VMs in 730 hours at net_spot_price, in USD.
   IF(
     changing_price < 999999,
     ROUND((steady_vms * steady_price + changing_vms * changing_price) * 730, 2),
     NULL
-  ) AS monthly_cheapest_mix
+  ) AS monthly_cheapest_mix  -- NUMERIC: Cost of all VMs in 730 hours with the cheapest price for each part, in USD.
 FROM priced

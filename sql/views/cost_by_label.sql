@@ -98,21 +98,19 @@ rest AS (
 
 unresolved_months AS (
   SELECT
-    DATE_TRUNC(DATE(known.hour, 'America/Los_Angeles'), MONTH) AS month,
-    known.project_id,
-    SUM(known.unresolved_hours) AS vm_hours
-  FROM `${dataset}.project_hours` AS known
-  WHERE known.hour >= TIMESTAMP(
-      DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
-    )
-    -- Where every VM was identified there is nothing to add.
-    AND known.unresolved_hours > 0
+    unresolved.month,
+    unresolved.project_id,
+    SUM(unresolved.vm_hours) AS vm_hours
+  FROM `${dataset}.unresolved_usage` AS unresolved
+  WHERE unresolved.usage_start_time >= TIMESTAMP(
+    DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
+  )
   GROUP BY
-    month,
-    known.project_id
+    unresolved.month,
+    unresolved.project_id
 ),
 
-unresolved_usage AS (
+unresolved_rows AS (
   SELECT
     unresolved_months.month,
     unresolved_months.project_id,
@@ -130,7 +128,7 @@ all_values AS (
   UNION ALL
   SELECT * FROM rest
   UNION ALL
-  SELECT * FROM unresolved_usage
+  SELECT * FROM unresolved_rows
 )
 
 SELECT

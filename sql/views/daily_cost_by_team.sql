@@ -47,31 +47,29 @@ team_usage AS (
     team
 ),
 
-unresolved_usage AS (
+unresolved_rows AS (
   SELECT
-    DATE(known.hour) AS usage_date,
-    DATE(known.hour, 'America/Los_Angeles') AS billing_date,
-    known.project_id,
+    unresolved.usage_date,
+    unresolved.billing_date,
+    unresolved.project_id,
     '(unresolved)' AS team,
     CAST(NULL AS INT64) AS instances,
-    SUM(known.unresolved_hours) AS vm_hours,
+    SUM(unresolved.vm_hours) AS vm_hours,
     NUMERIC '0' AS priced_hours,
     CAST(NULL AS NUMERIC) AS cost,
     CAST(NULL AS NUMERIC) AS ondemand_cost
-  FROM `${dataset}.project_hours` AS known
-  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
-    -- Where every VM was identified there is nothing to add.
-    AND known.unresolved_hours > 0
+  FROM `${dataset}.unresolved_usage` AS unresolved
+  WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
   GROUP BY
-    usage_date,
-    billing_date,
-    known.project_id
+    unresolved.usage_date,
+    unresolved.billing_date,
+    unresolved.project_id
 ),
 
 all_usage AS (
   SELECT * FROM team_usage
   UNION ALL
-  SELECT * FROM unresolved_usage
+  SELECT * FROM unresolved_rows
 )
 
 SELECT

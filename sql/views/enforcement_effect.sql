@@ -108,27 +108,27 @@ costs_after_stops AS (
 )
 
 SELECT
-  stopped.stopped_at,
-  stopped.counted_until,
-  stopped.restarted_at,
-  stopped.message_id,
-  stopped.budget_id,
-  stopped.project_id,
-  stopped.zone,
-  stopped.instance_id,
-  stopped.instance_name,
-  stopped.machine_type,
-  stopped.hourly_savings,
-  ROUND(TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 4) AS hours_stopped,
+  stopped.stopped_at,  -- TIMESTAMP: When the enforcer stopped the VM; a filter on it does not limit what is read.
+  stopped.counted_until,  -- TIMESTAMP: The end of the time that counts: the restart, the next stop, the end of the budget period or of the latest recorded hour.
+  stopped.restarted_at,  -- TIMESTAMP: When the enforcer started the VM again; NULL when it did not.
+  stopped.message_id,  -- STRING: The id of the budget notification that led to the stop.
+  stopped.budget_id,  -- STRING: The id of the budget.
+  stopped.project_id,  -- STRING: The Google Cloud project.
+  stopped.zone,  -- STRING: The zone.
+  stopped.instance_id,  -- STRING: The id of the VM, unique in its project and zone.
+  stopped.instance_name,  -- STRING: The name of the VM.
+  stopped.machine_type,  -- STRING: The machine type at the stop.
+  stopped.hourly_savings,  -- NUMERIC: The price of the VM at the stop, in USD per hour; NULL when it was not known.
+  ROUND(TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 4) AS hours_stopped,  -- FLOAT: Hours from stopped_at to counted_until.
   ROUND(
     stopped.hourly_savings * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 6
-  ) AS avoided,
-  COALESCE(after.vm_hours, 0) AS vm_hours_after_stop,
-  IF(after.vm_hours > 0, after.cost, 0) AS cost_after_stop,
+  ) AS avoided,  -- NUMERIC: hourly_savings times hours_stopped, in USD; NULL when the price was not known.
+  COALESCE(after.vm_hours, 0) AS vm_hours_after_stop,  -- NUMERIC: Uptime in VM-hours of a VM of the same name, project and zone in the full hours of that time.
+  IF(after.vm_hours > 0, after.cost, 0) AS cost_after_stop,  -- NUMERIC: The cost of that uptime at Spot list prices, in USD; NULL when no price is known.
   ROUND(
     stopped.hourly_savings * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600
     - IF(after.vm_hours > 0, after.cost, 0), 6
-  ) AS net_avoided
+  ) AS net_avoided  -- NUMERIC: avoided minus cost_after_stop, in USD.
 FROM stopped_times AS stopped
 LEFT JOIN costs_after_stops AS after
   ON after.message_id = stopped.message_id

@@ -79,39 +79,39 @@ messages_without_plan AS (
 )
 
 SELECT
-  plans.planned_at,
-  plans.message_id,
-  plans.budget_id,
-  notifications.budget_display_name,
-  notifications.cost AS spent,
-  notifications.budget,
-  notifications.drill,
-  plans.mode,
-  plans.project_id,
-  plans.zone,
-  plans.instance_id,
-  plans.instance_name,
-  plans.machine_type,
-  REGEXP_EXTRACT(plans.managed_by, r'([^/]+)$') AS created_by_group,
-  plans.priority,
-  plans.rank,
+  plans.planned_at,  -- TIMESTAMP: When the plan was made, or the message without a plan received; a filter on it limits the plans that are read.
+  plans.message_id,  -- STRING: The id of the budget notification.
+  plans.budget_id,  -- STRING: The id of the budget.
+  notifications.budget_display_name,  -- STRING: The name of the budget in the notification.
+  notifications.cost AS spent,  -- NUMERIC: The cost that the notification states, in the currency of the budget.
+  notifications.budget,  -- NUMERIC: The amount of the budget that the notification states.
+  notifications.drill,  -- BOOLEAN: Whether the notification was a drill.
+  plans.mode,  -- STRING: The mode of the enforcer: dry_run or enforce.
+  plans.project_id,  -- STRING: The Google Cloud project of the VM; NULL for a message without a plan, as all columns of VMs.
+  plans.zone,  -- STRING: The zone.
+  plans.instance_id,  -- STRING: The id of the VM, unique in its project and zone.
+  plans.instance_name,  -- STRING: The name of the VM.
+  plans.machine_type,  -- STRING: The machine type.
+  REGEXP_EXTRACT(plans.managed_by, r'([^/]+)$') AS created_by_group,  -- STRING: The managed instance group that created the VM; NULL for a VM of no group.
+  plans.priority,  -- STRING: The priority of the VM in the policy.
+  plans.rank,  -- INTEGER: The place of the VM in the order of stopping.
   CASE plans.event
     WHEN 'planned' THEN 'stop'
     WHEN 'spared' THEN 'spare'
     WHEN 'restart_planned' THEN 'start'
-  END AS decision,
-  plans.reason,
+  END AS decision,  -- STRING: stop, spare or start; NULL for a message without a plan.
+  plans.reason,  -- STRING: The reason for the decision, or for the verdict of a message without a plan.
   CASE
     WHEN plans.event = 'spared' THEN 'spared'
     WHEN plans.mode = 'dry_run' THEN 'dry run'
     ELSE COALESCE(outcomes.event, 'open')
-  END AS outcome,
-  outcomes.happened_at AS outcome_at,
-  outcomes.reason AS outcome_reason,
-  outcomes.operation,
-  outcomes.error,
-  plans.hourly_savings,
-  IF(plans.event = 'planned', plans.period_end, NULL) AS until
+  END AS outcome,  -- STRING: The latest event of the decision, open when there is none, dry run in that mode; the verdict of a message without a plan.
+  outcomes.happened_at AS outcome_at,  -- TIMESTAMP: When that event happened.
+  outcomes.reason AS outcome_reason,  -- STRING: The reason of that event.
+  outcomes.operation,  -- STRING: The operation of Compute Engine that carried out the decision.
+  outcomes.error,  -- STRING: The error of that operation.
+  plans.hourly_savings,  -- NUMERIC: The price of the VM, which a stop saves, in USD per hour; NULL when it is not known.
+  IF(plans.event = 'planned', plans.period_end, NULL) AS until  -- TIMESTAMP: The end of the budget period, after which a stopped VM may be started again; NULL for other decisions.
 FROM plans
 LEFT JOIN outcomes
   ON outcomes.message_id = plans.message_id

@@ -111,25 +111,25 @@ preemptions AS (
 )
 
 SELECT
-  instances.project_id,
-  instances.region,
-  instances.instances,
-  instances.spot_instances,
-  instances.vcpus,
-  ROUND(SAFE_DIVIDE(instances.spot_vcpus, instances.vcpus) * 100, 2) AS spot_percent_of_vcpus,
-  ROUND(SAFE_DIVIDE(spot.latest_priced_hours, spot.latest_hours), 6) AS priced_share,
-  IF(spot.latest_hour IS NULL, NULL, spot.spot_hourly_cost) AS spot_hourly_cost,
+  instances.project_id,  -- STRING: The Google Cloud project.
+  instances.region,  -- STRING: The region.
+  instances.instances,  -- INTEGER: VMs that exist, Spot and others, running or not.
+  instances.spot_instances,  -- INTEGER: Spot VMs among them.
+  instances.vcpus,  -- NUMERIC: vCPUs of all of them whose machine type is known.
+  ROUND(SAFE_DIVIDE(instances.spot_vcpus, instances.vcpus) * 100, 2) AS spot_percent_of_vcpus,  -- NUMERIC: The vCPUs of Spot VMs in percent of vcpus.
+  ROUND(SAFE_DIVIDE(spot.latest_priced_hours, spot.latest_hours), 6) AS priced_share,  -- NUMERIC: The share of the Spot VM-hours of the last complete hour with a known price.
+  IF(spot.latest_hour IS NULL, NULL, spot.spot_hourly_cost) AS spot_hourly_cost,  -- NUMERIC: Cost of Spot VMs in that hour, in USD; NULL without one in two days.
   IF(
     spot.latest_hour IS NULL, NULL, spot.spot_hourly_ondemand_cost - spot.compared_hourly_cost
-  ) AS spot_hourly_savings,
+  ) AS spot_hourly_savings,  -- NUMERIC: What the same VM-hours would cost more on demand, in USD, where both prices are known.
   ROUND(
     SAFE_DIVIDE(spot.spot_hourly_ondemand_cost - spot.compared_hourly_cost, spot.spot_hourly_ondemand_cost) * 100, 2
-  ) AS spot_savings_percent,
-  COALESCE(preemptions.preemptions, 0) AS preemptions,
-  ROUND(SAFE_DIVIDE(COALESCE(preemptions.own_preemptions, 0) * 1000, spot.vm_hours), 3) AS preemptions_per_1000_hours,
-  instances.other_hourly_cost,
-  instances.other_hourly_savings_on_spot,
-  instances.without_price
+  ) AS spot_savings_percent,  -- NUMERIC: spot_hourly_savings in percent of the on-demand cost.
+  COALESCE(preemptions.preemptions, 0) AS preemptions,  -- INTEGER: Preemptions in the last 30 days.
+  ROUND(SAFE_DIVIDE(COALESCE(preemptions.own_preemptions, 0) * 1000, spot.vm_hours), 3) AS preemptions_per_1000_hours,  -- NUMERIC: Preemptions of VMs with cost rows for each 1,000 VM-hours of the last 30 days.
+  instances.other_hourly_cost,  -- NUMERIC: On-demand list price of the machine types of the other VMs, in USD per hour, as if all of them ran.
+  instances.other_hourly_savings_on_spot,  -- NUMERIC: What they would save as Spot VMs, in USD per hour, where both prices are known.
+  instances.without_price  -- INTEGER: Other VMs that have no list price, such as custom types.
 FROM instances
 LEFT JOIN spot_hours AS spot
   ON spot.project_id = instances.project_id

@@ -7,69 +7,69 @@
 -- object. A billing period is a month of Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are
 -- extensions. Reads at most 400 days; a filter on ChargePeriodStart limits the partitions that are read.
 SELECT
-  costs.zone AS AvailabilityZone,
-  costs.cost AS BilledCost,
-  CAST(NULL AS STRING) AS BillingAccountId,
-  CAST(NULL AS STRING) AS BillingAccountName,
-  'Billing Account' AS BillingAccountType,
-  costs.currency AS BillingCurrency,
+  costs.zone AS AvailabilityZone,  -- STRING: The zone.
+  costs.cost AS BilledCost,  -- NUMERIC: Cost at the Spot list price, in USD; no invoice. NULL when no price is known.
+  CAST(NULL AS STRING) AS BillingAccountId,  -- STRING: NULL: the billing account is not recorded.
+  CAST(NULL AS STRING) AS BillingAccountName,  -- STRING: NULL: the billing account is not recorded.
+  'Billing Account' AS BillingAccountType,  -- STRING: The kind of account that BillingAccountId would name.
+  costs.currency AS BillingCurrency,  -- STRING: The currency of the costs, USD.
   TIMESTAMP(
     DATE_ADD(DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH),
     'America/Los_Angeles'
-  ) AS BillingPeriodEnd,
+  ) AS BillingPeriodEnd,  -- TIMESTAMP: The end of the month of Cloud Billing, in America/Los_Angeles; not part of it.
   TIMESTAMP(
     DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH), 'America/Los_Angeles'
-  ) AS BillingPeriodStart,
-  CAST(NULL AS STRING) AS CapacityReservationId,
-  CAST(NULL AS STRING) AS CapacityReservationStatus,
-  'Usage' AS ChargeCategory,
-  CAST(NULL AS STRING) AS ChargeClass,
-  CONCAT('Spot VM ', COALESCE(costs.machine_type, 'of unknown type'), ' in ', costs.zone) AS ChargeDescription,
-  'Usage-Based' AS ChargeFrequency,
-  costs.usage_end_time AS ChargePeriodEnd,
-  costs.usage_start_time AS ChargePeriodStart,
-  CAST(NULL AS STRING) AS CommitmentDiscountCategory,
-  CAST(NULL AS STRING) AS CommitmentDiscountId,
-  CAST(NULL AS STRING) AS CommitmentDiscountName,
-  CAST(NULL AS NUMERIC) AS CommitmentDiscountQuantity,
-  CAST(NULL AS STRING) AS CommitmentDiscountStatus,
-  CAST(NULL AS STRING) AS CommitmentDiscountType,
-  CAST(NULL AS STRING) AS CommitmentDiscountUnit,
-  costs.uptime_hours AS ConsumedQuantity,
-  'Hours' AS ConsumedUnit,
-  costs.cost AS ContractedCost,
-  costs.spot_price AS ContractedUnitPrice,
-  costs.cost AS EffectiveCost,
-  CAST(NULL AS STRING) AS InvoiceId,
-  'Google Cloud' AS InvoiceIssuerName,
-  costs.ondemand_cost AS ListCost,
-  costs.ondemand_price AS ListUnitPrice,
-  'Dynamic' AS PricingCategory,
-  costs.currency AS PricingCurrency,
-  costs.spot_price AS PricingCurrencyContractedUnitPrice,
-  costs.cost AS PricingCurrencyEffectiveCost,
-  costs.ondemand_price AS PricingCurrencyListUnitPrice,
-  COALESCE(costs.billed_hours, costs.uptime_hours) AS PricingQuantity,
-  'Hours' AS PricingUnit,
-  'Google Cloud' AS ProviderName,
-  'Google Cloud' AS PublisherName,
-  costs.region AS RegionId,
-  costs.region AS RegionName,
+  ) AS BillingPeriodStart,  -- TIMESTAMP: The start of the month of Cloud Billing, in America/Los_Angeles.
+  CAST(NULL AS STRING) AS CapacityReservationId,  -- STRING: NULL: a Spot VM has no reservation.
+  CAST(NULL AS STRING) AS CapacityReservationStatus,  -- STRING: NULL: a Spot VM has no reservation.
+  'Usage' AS ChargeCategory,  -- STRING: Usage, in every row.
+  CAST(NULL AS STRING) AS ChargeClass,  -- STRING: NULL: no row corrects an earlier one.
+  CONCAT('Spot VM ', COALESCE(costs.machine_type, 'of unknown type'), ' in ', costs.zone) AS ChargeDescription,  -- STRING: The machine type and zone in words.
+  'Usage-Based' AS ChargeFrequency,  -- STRING: Usage-Based, in every row.
+  costs.usage_end_time AS ChargePeriodEnd,  -- TIMESTAMP: The end of the time of usage, not part of it.
+  costs.usage_start_time AS ChargePeriodStart,  -- TIMESTAMP: The start of the time of usage; a filter on it limits what is read.
+  CAST(NULL AS STRING) AS CommitmentDiscountCategory,  -- STRING: NULL: commitments do not apply to Spot VMs.
+  CAST(NULL AS STRING) AS CommitmentDiscountId,  -- STRING: NULL: commitments do not apply to Spot VMs.
+  CAST(NULL AS STRING) AS CommitmentDiscountName,  -- STRING: NULL: commitments do not apply to Spot VMs.
+  CAST(NULL AS NUMERIC) AS CommitmentDiscountQuantity,  -- NUMERIC: NULL: commitments do not apply to Spot VMs.
+  CAST(NULL AS STRING) AS CommitmentDiscountStatus,  -- STRING: NULL: commitments do not apply to Spot VMs.
+  CAST(NULL AS STRING) AS CommitmentDiscountType,  -- STRING: NULL: commitments do not apply to Spot VMs.
+  CAST(NULL AS STRING) AS CommitmentDiscountUnit,  -- STRING: NULL: commitments do not apply to Spot VMs.
+  costs.uptime_hours AS ConsumedQuantity,  -- NUMERIC: Uptime in hours.
+  'Hours' AS ConsumedUnit,  -- STRING: Hours, in every row.
+  costs.cost AS ContractedCost,  -- NUMERIC: Cost at the Spot list price, in USD: negotiated prices are not known.
+  costs.spot_price AS ContractedUnitPrice,  -- NUMERIC: The Spot list price, in USD per hour.
+  costs.cost AS EffectiveCost,  -- NUMERIC: Cost at the Spot list price, in USD; NULL when no price is known.
+  CAST(NULL AS STRING) AS InvoiceId,  -- STRING: NULL: these rows are on no invoice.
+  'Google Cloud' AS InvoiceIssuerName,  -- STRING: Google Cloud, in every row.
+  costs.ondemand_cost AS ListCost,  -- NUMERIC: Cost at the on-demand list price, in USD; NULL when it is not known.
+  costs.ondemand_price AS ListUnitPrice,  -- NUMERIC: The on-demand list price, in USD per hour.
+  'Dynamic' AS PricingCategory,  -- STRING: Dynamic, in every row: Spot prices change.
+  costs.currency AS PricingCurrency,  -- STRING: The currency of the prices, USD.
+  costs.spot_price AS PricingCurrencyContractedUnitPrice,  -- NUMERIC: The Spot list price in PricingCurrency, per hour.
+  costs.cost AS PricingCurrencyEffectiveCost,  -- NUMERIC: EffectiveCost in PricingCurrency.
+  costs.ondemand_price AS PricingCurrencyListUnitPrice,  -- NUMERIC: The on-demand list price in PricingCurrency, per hour.
+  COALESCE(costs.billed_hours, costs.uptime_hours) AS PricingQuantity,  -- NUMERIC: The hours that are billed.
+  'Hours' AS PricingUnit,  -- STRING: Hours, in every row.
+  'Google Cloud' AS ProviderName,  -- STRING: Google Cloud, in every row.
+  'Google Cloud' AS PublisherName,  -- STRING: Google Cloud, in every row.
+  costs.region AS RegionId,  -- STRING: The region.
+  costs.region AS RegionName,  -- STRING: The region; Google Cloud names it by its id.
   CONCAT(
     '//compute.googleapis.com/projects/', costs.project_id, '/zones/', costs.zone, '/instances/', costs.instance_id
-  ) AS ResourceId,
-  costs.instance_name AS ResourceName,
-  'Virtual Machine' AS ResourceType,
-  'Compute' AS ServiceCategory,
-  'Compute Engine' AS ServiceName,
-  'Virtual Machines' AS ServiceSubcategory,
-  CAST(NULL AS STRING) AS SkuId,
-  CAST(NULL AS STRING) AS SkuMeter,
-  CAST(NULL AS STRING) AS SkuPriceDetails,
-  CAST(NULL AS STRING) AS SkuPriceId,
-  costs.project_id AS SubAccountId,
-  costs.project_id AS SubAccountName,
-  'Project' AS SubAccountType,
+  ) AS ResourceId,  -- STRING: The full resource name of the VM.
+  costs.instance_name AS ResourceName,  -- STRING: The name of the VM.
+  'Virtual Machine' AS ResourceType,  -- STRING: Virtual Machine, in every row.
+  'Compute' AS ServiceCategory,  -- STRING: Compute, in every row.
+  'Compute Engine' AS ServiceName,  -- STRING: Compute Engine, in every row.
+  'Virtual Machines' AS ServiceSubcategory,  -- STRING: Virtual Machines, in every row.
+  CAST(NULL AS STRING) AS SkuId,  -- STRING: NULL: a VM is billed by several SKUs.
+  CAST(NULL AS STRING) AS SkuMeter,  -- STRING: NULL: a VM is billed by several SKUs.
+  CAST(NULL AS STRING) AS SkuPriceDetails,  -- STRING: NULL: a VM is billed by several SKUs.
+  CAST(NULL AS STRING) AS SkuPriceId,  -- STRING: NULL: a VM is billed by several SKUs.
+  costs.project_id AS SubAccountId,  -- STRING: The id of the Google Cloud project.
+  costs.project_id AS SubAccountName,  -- STRING: The id of the Google Cloud project; its name is not recorded.
+  'Project' AS SubAccountType,  -- STRING: Project, in every row.
   CONCAT(
     '{',
     COALESCE(
@@ -80,16 +80,16 @@ SELECT
       ''
     ),
     '}'
-  ) AS Tags,
-  costs.machine_type AS x_MachineType,
-  costs.price_status AS x_PriceStatus,
-  costs.price_as_of AS x_PriceAsOf,
-  costs.vcpus AS x_VcpuCount,
-  costs.memory_gib AS x_MemoryGib,
-  costs.gpu_type AS x_GpuType,
-  costs.gpu_count AS x_GpuCount,
-  costs.local_ssd_gib AS x_LocalSsdGib,
-  costs.managed_by AS x_ManagedBy,
-  costs.run_id AS x_RunId
+  ) AS Tags,  -- STRING: The labels of the VM in that hour, as a JSON object.
+  costs.machine_type AS x_MachineType,  -- STRING: The machine type; NULL when it is not known.
+  costs.price_status AS x_PriceStatus,  -- STRING: How certain the Spot price is: the column price_status of spot_vm_costs.
+  costs.price_as_of AS x_PriceAsOf,  -- TIMESTAMP: When the price was read from the catalog.
+  costs.vcpus AS x_VcpuCount,  -- NUMERIC: vCPUs of the machine type.
+  costs.memory_gib AS x_MemoryGib,  -- NUMERIC: Memory of the machine type in GiB.
+  costs.gpu_type AS x_GpuType,  -- STRING: The type of attached or bundled GPUs; NULL without any.
+  costs.gpu_count AS x_GpuCount,  -- INTEGER: The number of GPUs.
+  costs.local_ssd_gib AS x_LocalSsdGib,  -- INTEGER: Local SSD in GiB.
+  costs.managed_by AS x_ManagedBy,  -- STRING: The managed instance group that created the VM; NULL for a VM of no group.
+  costs.run_id AS x_RunId  -- STRING: The run of the tracker that wrote the row.
 FROM `${dataset}.spot_vm_costs` AS costs
 WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)

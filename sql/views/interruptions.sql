@@ -102,38 +102,38 @@ grouped AS (
 )
 
 SELECT
-  grouped_by,
-  grouped_machine_type AS machine_type,
-  grouped_zone AS zone,
-  grouped_hour_of_day AS hour_of_day,
-  vm_hours,
-  preemptions,
-  unseen_preemptions,
-  ROUND(mean_minutes / 60, 2) AS mean_hours_between,
-  ROUND(lost_hours, 9) AS lost_hours,
-  ROUND(SAFE_DIVIDE(lost_hours, vm_hours), 6) AS lost_share,
-  ROUND(SQRT(2 * 1 * mean_minutes), 1) AS young_minutes_at_1,
-  ROUND(SQRT(2 * 5 * mean_minutes), 1) AS young_minutes_at_5,
-  ROUND(SQRT(2 * 15 * mean_minutes), 1) AS young_minutes_at_15,
+  grouped_by,  -- STRING: The grouping of the row: all, machine_type, zone, machine_type and zone, or hour_of_day; use one at a time.
+  grouped_machine_type AS machine_type,  -- STRING: The machine type; NULL in groupings without it.
+  grouped_zone AS zone,  -- STRING: The zone; NULL in groupings without it.
+  grouped_hour_of_day AS hour_of_day,  -- INTEGER: The hour of the day, UTC, 0 to 23; NULL in other groupings.
+  vm_hours,  -- NUMERIC: Uptime of Spot VMs in VM-hours.
+  preemptions,  -- INTEGER: Preemptions of VMs with cost rows.
+  unseen_preemptions,  -- INTEGER: Preemptions of VMs without a cost row, which no source could identify.
+  ROUND(mean_minutes / 60, 2) AS mean_hours_between,  -- FLOAT: vm_hours divided by preemptions; NULL without a preemption.
+  ROUND(lost_hours, 9) AS lost_hours,  -- NUMERIC: VM-hours that preempted VMs had run since the full hour when they were last preempted in it.
+  ROUND(SAFE_DIVIDE(lost_hours, vm_hours), 6) AS lost_share,  -- NUMERIC: lost_hours divided by vm_hours.
+  ROUND(SQRT(2 * 1 * mean_minutes), 1) AS young_minutes_at_1,  -- FLOAT: Minutes between checkpoints by Young, for one that takes 1 minute.
+  ROUND(SQRT(2 * 5 * mean_minutes), 1) AS young_minutes_at_5,  -- FLOAT: Minutes between checkpoints by Young, for one that takes 5 minutes.
+  ROUND(SQRT(2 * 15 * mean_minutes), 1) AS young_minutes_at_15,  -- FLOAT: Minutes between checkpoints by Young, for one that takes 15 minutes.
   ROUND(
     IF(
       1 < 2 * mean_minutes,
       SQRT(2 * 1 * mean_minutes) * (1 + SQRT(1 / (2 * mean_minutes)) / 3 + 1 / (2 * mean_minutes) / 9) - 1,
       mean_minutes
     ), 1
-  ) AS daly_minutes_at_1,
+  ) AS daly_minutes_at_1,  -- FLOAT: Minutes between checkpoints by Daly, for one that takes 1 minute.
   ROUND(
     IF(
       5 < 2 * mean_minutes,
       SQRT(2 * 5 * mean_minutes) * (1 + SQRT(5 / (2 * mean_minutes)) / 3 + 5 / (2 * mean_minutes) / 9) - 5,
       mean_minutes
     ), 1
-  ) AS daly_minutes_at_5,
+  ) AS daly_minutes_at_5,  -- FLOAT: Minutes between checkpoints by Daly, for one that takes 5 minutes.
   ROUND(
     IF(
       15 < 2 * mean_minutes,
       SQRT(2 * 15 * mean_minutes) * (1 + SQRT(15 / (2 * mean_minutes)) / 3 + 15 / (2 * mean_minutes) / 9) - 15,
       mean_minutes
     ), 1
-  ) AS daly_minutes_at_15
+  ) AS daly_minutes_at_15  -- FLOAT: Minutes between checkpoints by Daly, for one that takes 15 minutes.
 FROM grouped

@@ -101,28 +101,26 @@ empty_buckets AS (
   ) = 0
 ),
 
-unresolved_usage AS (
+unresolved_rows AS (
   SELECT
-    DATE_TRUNC(DATE(known.hour, 'America/Los_Angeles'), MONTH) AS month,
-    known.project_id,
+    unresolved.month,
+    unresolved.project_id,
     '(unresolved)' AS team,
     '(unresolved)' AS project_label,
     '(unresolved)' AS experiment,
     '(unresolved)' AS cost_center,
     CAST(NULL AS INT64) AS instances,
-    SUM(known.unresolved_hours) AS vm_hours,
+    SUM(unresolved.vm_hours) AS vm_hours,
     NUMERIC '0' AS priced_hours,
     CAST(NULL AS NUMERIC) AS cost,
     CAST(NULL AS NUMERIC) AS ondemand_cost
-  FROM `${dataset}.project_hours` AS known
-  WHERE known.hour >= TIMESTAMP(
-      DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
-    )
-    -- Where every VM was identified there is nothing to add.
-    AND known.unresolved_hours > 0
+  FROM `${dataset}.unresolved_usage` AS unresolved
+  WHERE unresolved.usage_start_time >= TIMESTAMP(
+    DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
+  )
   GROUP BY
-    month,
-    known.project_id
+    unresolved.month,
+    unresolved.project_id
 ),
 
 all_usage AS (
@@ -130,7 +128,7 @@ all_usage AS (
   UNION ALL
   SELECT * FROM empty_buckets
   UNION ALL
-  SELECT * FROM unresolved_usage
+  SELECT * FROM unresolved_rows
 )
 
 SELECT

@@ -114,26 +114,26 @@ options AS (
 )
 
 SELECT
-  options.machine_type,
-  options.region,
-  options.vms,
-  options.spot_price,
-  interruptions_here.preemptions_per_1000_hours,
-  options.option_machine_type,
-  options.option_region,
+  options.machine_type,  -- STRING: The machine type in use.
+  options.region,  -- STRING: The region in which it runs.
+  options.vms,  -- NUMERIC: VM-hours of it in the last complete recorded hour.
+  options.spot_price,  -- NUMERIC: Its Spot list price there, in USD per hour.
+  interruptions_here.preemptions_per_1000_hours,  -- NUMERIC: Our own preemptions of it there for each 1,000 VM-hours of the last 30 days; NULL where nothing ran.
+  options.option_machine_type,  -- STRING: The machine type of the option.
+  options.option_region,  -- STRING: The region of the option.
   CASE
     WHEN options.option_machine_type = options.machine_type THEN 'other region'
     WHEN options.option_region = options.region THEN 'other type'
     ELSE 'other type and region'
-  END AS change,
-  options.option_vcpus,
-  options.option_memory_gib,
-  options.option_spot_price,
-  interruptions_there.preemptions_per_1000_hours AS option_preemptions_per_1000_hours,
-  interruptions_there.vm_hours AS option_vm_hours,
-  ROUND((1 - SAFE_DIVIDE(options.option_spot_price, options.spot_price)) * 100, 2) AS savings_percent,
-  ROUND((options.spot_price - options.option_spot_price) * options.vms * 730, 6) AS monthly_savings,
-  options.prices_as_of
+  END AS change,  -- STRING: other region, other type, or other type and region.
+  options.option_vcpus,  -- NUMERIC: vCPUs of the option, at least as many as now.
+  options.option_memory_gib,  -- NUMERIC: Memory of the option in GiB, at least as much as now.
+  options.option_spot_price,  -- NUMERIC: The Spot list price of the option, in USD per hour.
+  interruptions_there.preemptions_per_1000_hours AS option_preemptions_per_1000_hours,  -- NUMERIC: Our own preemptions of the option's type in its region for each 1,000 VM-hours of the last 30 days; NULL where nothing ran.
+  interruptions_there.vm_hours AS option_vm_hours,  -- NUMERIC: The VM-hours that rate is of.
+  ROUND((1 - SAFE_DIVIDE(options.option_spot_price, options.spot_price)) * 100, 2) AS savings_percent,  -- NUMERIC: What the option costs less, in percent of spot_price.
+  ROUND((options.spot_price - options.option_spot_price) * options.vms * 730, 6) AS monthly_savings,  -- NUMERIC: What it saves for all VMs in 730 hours, in USD.
+  options.prices_as_of  -- TIMESTAMP: When the prices were read from the catalog.
 FROM options
 LEFT JOIN interruption_rates AS interruptions_here
   ON interruptions_here.machine_type = options.machine_type

@@ -50,28 +50,28 @@ rates AS (
 )
 
 SELECT
-  rates.valid_from AS changed_at,
-  rates.region,
-  rates.component,
-  rates.market,
-  rates.unit,
-  rates.sku_id,
-  rates.previous_sku_id,
-  rates.description,
-  rates.previous_rate,
-  rates.rate,
-  rates.rate - rates.previous_rate AS rate_change,
+  rates.valid_from AS changed_at,  -- TIMESTAMP: The hour in which the rate began to hold; a filter on it does not limit what is read.
+  rates.region,  -- STRING: The region.
+  rates.component,  -- STRING: The component that is priced, such as n2:vcpu.
+  rates.market,  -- STRING: spot or on_demand.
+  rates.unit,  -- STRING: The unit of the rate, such as vcpu_hour.
+  rates.sku_id,  -- STRING: The SKU in the Cloud Billing Catalog.
+  rates.previous_sku_id,  -- STRING: The SKU of the rate before.
+  rates.description,  -- STRING: The description of the SKU.
+  rates.previous_rate,  -- BIGNUMERIC: The rate before, in USD per unit.
+  rates.rate,  -- BIGNUMERIC: The rate from changed_at on, in USD per unit.
+  rates.rate - rates.previous_rate AS rate_change,  -- BIGNUMERIC: rate minus previous_rate.
   ROUND(
     SAFE_DIVIDE(CAST(rates.rate - rates.previous_rate AS FLOAT64), CAST(rates.previous_rate AS FLOAT64)) * 100, 4
-  ) AS change_percent,
-  IF(rates.market = 'spot', COALESCE(fleet.quantity, 0), NULL) AS fleet_quantity,
+  ) AS change_percent,  -- FLOAT: rate_change in percent of previous_rate.
+  IF(rates.market = 'spot', COALESCE(fleet.quantity, 0), NULL) AS fleet_quantity,  -- NUMERIC: Units of the component that ran in the last complete recorded hour; NULL for rates that Spot VMs do not pay.
   IF(
     rates.market = 'spot',
     ROUND(
       CAST((rates.rate - rates.previous_rate) * CAST(COALESCE(fleet.quantity, 0) AS BIGNUMERIC) * 730 AS NUMERIC), 6
     ),
     NULL
-  ) AS monthly_cost_change
+  ) AS monthly_cost_change  -- NUMERIC: What the change costs that fleet in 730 hours, in USD; NULL for rates that Spot VMs do not pay.
 FROM rates
 LEFT JOIN fleet
   ON fleet.region = rates.region

@@ -44,34 +44,32 @@ WITH vm_usage AS (
     name_pattern
 ),
 
-unresolved_usage AS (
+unresolved_rows AS (
   SELECT
-    DATE(known.hour) AS usage_date,
-    DATE(known.hour, 'America/Los_Angeles') AS billing_date,
-    known.project_id,
+    unresolved.usage_date,
+    unresolved.billing_date,
+    unresolved.project_id,
     FALSE AS has_team,
     CAST(NULL AS STRING) AS created_by_group,
     '(unresolved)' AS name_pattern,
     CAST(NULL AS STRING) AS example,
     CAST(NULL AS INT64) AS instances,
-    SUM(known.unresolved_hours) AS vm_hours,
+    SUM(unresolved.vm_hours) AS vm_hours,
     NUMERIC '0' AS priced_hours,
     CAST(NULL AS NUMERIC) AS cost,
-    MAX(known.hour) AS last_hour
-  FROM `${dataset}.project_hours` AS known
-  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
-    -- Where every VM was identified there is nothing to add.
-    AND known.unresolved_hours > 0
+    MAX(unresolved.usage_start_time) AS last_hour
+  FROM `${dataset}.unresolved_usage` AS unresolved
+  WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
   GROUP BY
-    usage_date,
-    billing_date,
-    known.project_id
+    unresolved.usage_date,
+    unresolved.billing_date,
+    unresolved.project_id
 ),
 
 all_usage AS (
   SELECT * FROM vm_usage
   UNION ALL
-  SELECT * FROM unresolved_usage
+  SELECT * FROM unresolved_rows
 )
 
 SELECT

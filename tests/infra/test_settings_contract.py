@@ -180,12 +180,15 @@ def test_a_view_has_only_placeholders_that_are_filled() -> None:
     assert [name for name, text in views.items() if "${billing_export_table}" in text] == ["billing_reconciliation"]
 
 
-def test_a_view_reads_tables_only_and_begins_with_its_description() -> None:
-    """Terraform makes the views at the same time, so none can read another; the first line becomes the description."""
+def test_a_view_reads_tables_and_shared_views_and_begins_with_its_description() -> None:
+    """Terraform makes the views that others read first, so none of these can read another view."""
     views = {path.stem: path.read_text() for path in VIEWS}
     tables = {path.stem for path in TABLES}
+    reads = {name: set(re.findall(r"\$\{dataset}\.(\w+)", text)) - tables for name, text in views.items()}
+    shared = {source for sources in reads.values() for source in sources}
 
-    assert [name for name, text in views.items() if set(re.findall(r"\$\{dataset}\.(\w+)", text)) - tables] == []
+    assert shared <= views.keys()
+    assert {name: reads[name] for name in shared if reads[name]} == {}
     assert [name for name, text in views.items() if not text.startswith("-- ")] == []
 
 

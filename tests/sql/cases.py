@@ -72,6 +72,21 @@ def sources(query: Path) -> list[str]:
     return [*dict.fromkeys(names), *export]
 
 
+def sources_in_order(query: Path) -> list[str]:
+    """Return the tables and views that a query reads, also by way of views; what a view reads comes before it."""
+    names: dict[str, None] = {}
+    for name in sources(query):
+        if name not in table_names():
+            names |= dict.fromkeys(sources_in_order(SQL / "views" / f"{name}.sql"))
+        names[name] = None
+    return list(names)
+
+
+def views_read(query: Path) -> list[Path]:
+    """Return the views that a query reads, those that others read first."""
+    return [SQL / "views" / f"{name}.sql" for name in sources_in_order(query) if name not in table_names()]
+
+
 def rendered(query: Path, now: str, dataset: str = "") -> str:
     """Return the query as Terraform makes it, at a fixed time; without a dataset the tables are named alone."""
     prefix = f"{dataset}." if dataset else ""
@@ -81,6 +96,12 @@ def rendered(query: Path, now: str, dataset: str = "") -> str:
         .replace("${billing_export_table}", f"{prefix}{BILLING_EXPORT}")
         .replace("${now}", f"TIMESTAMP '{now}'")
     )
+
+
+def with_views(query: Path) -> str:
+    """Return a query without its comments, with the views it reads inside it."""
+    steps = "".join(f"{path.stem} AS (\n{rendered(path, NOW)}\n),\n" for path in views_read(query))
+    return re.sub(r"--.*", "", f"WITH {steps} answer AS (\n{rendered(query, NOW)}\n)\nSELECT * FROM answer")
 
 
 def cases(folder: str) -> list[Case]:

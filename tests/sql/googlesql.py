@@ -69,6 +69,13 @@ def analyzer_for(more: Iterable[SimpleTable] = (), *, prune_unused_columns: bool
     return Analyzer(options, _catalog(more), _service())
 
 
+def columns_of(query: str, more: Iterable[SimpleTable] = ()) -> list[tuple[str, str]]:
+    """Return the names and types, as BigQuery's REST API writes them, of the columns that a query yields."""
+    names = {str(simple(kind).type_kind): kind for kind in _KINDS}
+    columns = analyzer_for(more).analyze_statement(query).output_column_list
+    return [(column.name, names[str(column.column.type.type_kind)]) for column in columns]
+
+
 def prepare(query: str, parameters: Mapping[str, Type]) -> PreparedQuery:
     """Return a query that needs no table, analyzed once to be evaluated with many values of its parameters."""
     builder = PreparedQuery.builder().set_sql(query).set_analyzer_options(_options(parameters))

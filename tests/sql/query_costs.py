@@ -6,7 +6,6 @@ run` plays, names of VMs twice that. Every VM is taken to run all the time. Each
 10 MB.
 """
 
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from zetasql.api import Analyzer, ResolvedNodeVisitor
 from zetasql.types import ResolvedTableScan
 
-from tests.sql.cases import BILLING_EXPORT, NOW, queries, rendered, table_fields
+from tests.sql.cases import BILLING_EXPORT, queries, table_fields, with_views
 from tests.sql.googlesql import analyzer_for, table
 
 USD_PER_TIB = 6.25
@@ -89,7 +88,7 @@ def bytes_read(view: Path, vms: int, days_asked: int = DAYS) -> float:
     """Return how many bytes a query of a view over 30 days, or as many as are asked for, reads with so many VMs."""
     analyzer: Analyzer = analyzer_for([table(BILLING_EXPORT, table_fields(BILLING_EXPORT))], prune_unused_columns=True)
     scans = _Scans()
-    scans.visit(analyzer.analyze_statement(re.sub(r"--.*", "", rendered(view, NOW))))
+    scans.visit(analyzer.analyze_statement(with_views(view)))
     days = _FIXED_DAYS.get(view.stem, days_asked)
     return sum(max(_rows(name, vms, days) * _row_size(name, columns), LEAST_BYTES) for name, columns in scans.found)
 
@@ -99,14 +98,14 @@ def usd(size: float) -> float:
     return size / 1024**4 * USD_PER_TIB
 
 
-def main() -> None:
-    """Print the table of docs/views.md."""
+def cost_table() -> str:
+    """Return the table of docs/views.md."""
     sizes = " | ".join(f"{vms:,} VMs" for vms in FLEETS)
     lines = [f"| view | days read | {sizes} |", f"|---|---|{'---|' * len(FLEETS)}"]
     for view in queries("views"):
         cells = " | ".join(_cell(bytes_read(view, vms)) for vms in FLEETS)
         lines.append(f"| `{view.stem}` | {_FIXED_DAYS.get(view.stem, DAYS)} | {cells} |")
-    sys.stdout.write("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def _cell(size: float) -> str:
@@ -141,4 +140,4 @@ def _size(field: Mapping[str, Any]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(cost_table())

@@ -22,9 +22,15 @@ from tests.sql.cases import (
     queries,
     rendered,
     table_names,
+    views_read,
+    with_views,
 )
+from tests.sql.columns import described_columns
+from tests.sql.googlesql import columns_of, table
+from tests.sql.views_page import HEADING, PAGE, columns_section
 
 DATASET = "cases"
+EXPORT = table(BILLING_EXPORT, BILLING_EXPORT_FIELDS)
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +77,31 @@ def test_a_deployed_view_reads_the_tables_by_itself(client: bigquery.Client, vie
         appended = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON")
         table = f"{DATASET}.{name}"
         client.load_table_from_file(io.BytesIO(lines.encode()), table, job_config=appended).result()
-    deployed = f"`{HOME_PROJECT}.{DATASET}.{view.stem}`"
-    client.query_and_wait(
-        f"CREATE OR REPLACE VIEW {deployed} AS\n{rendered(view, case.now, f'{HOME_PROJECT}.{DATASET}')}"
-    )
+    for path in (*views_read(view), view):
+        query = rendered(path, case.now, f"{HOME_PROJECT}.{DATASET}")
+        client.query_and_wait(f"CREATE OR REPLACE VIEW `{HOME_PROJECT}.{DATASET}.{path.stem}` AS\n{query}")
     try:
-        result = client.query_and_wait(f"SELECT * FROM {deployed}")
+        result = client.query_and_wait(f"SELECT * FROM `{HOME_PROJECT}.{DATASET}.{view.stem}`")
         found = [{name: canonical(value) for name, value in row.items()} for row in result]
     finally:
         for name in case.tables:
             client.query_and_wait(f"TRUNCATE TABLE {DATASET}.{name}")
 
     assert answer(found) == answer(case.expected)
+
+
+@pytest.mark.parametrize("view", queries("views"), ids=lambda path: path.stem)
+def test_every_column_of_a_view_has_a_description_and_the_type_that_google_s_analyzer_finds(view: Path) -> None:
+    described = described_columns(view)
+
+    assert [(column.name, column.type) for column in described] == columns_of(with_views(view), [EXPORT])
+    assert [column for column in described if not re.fullmatch(r"\S.{5,}\.", column.description)] == []
+
+
+def test_the_page_of_views_describes_every_column() -> None:
+    page = PAGE.read_text()
+
+    assert page[page.index(HEADING) :] == columns_section()
 
 
 def test_a_query_says_what_it_answers_and_its_grain() -> None:

@@ -17,7 +17,7 @@ from tests.sql.cases import (
     cases,
     queries,
     rendered,
-    sources,
+    sources_in_order,
     table_fields,
     table_names,
 )
@@ -35,7 +35,7 @@ def prepared(query: Path, views: tuple[Path, ...]) -> PreparedQuery:
     The views it reads stand inside; those that are given take the place of the product's.
     """
     own = {path.stem: path for path in views}
-    steps = "".join(f"{name} AS (\n{_source(name, own)}\n),\n" for name in _sources_in_order(query))
+    steps = "".join(f"{name} AS (\n{_source(name, own)}\n),\n" for name in sources_in_order(query))
     text = f"WITH {steps} answer AS (\n{_at_present(query)}\n)\nSELECT TO_JSON_STRING(answer) FROM answer"
     tables = {name: rows_type(table_fields(name)) for name in _tables_of(query)}
     return prepare(text, {"now": simple("TIMESTAMP"), **tables})
@@ -68,17 +68,8 @@ def test_a_query_is_charged_for_the_columns_that_its_view_needs() -> None:
     assert bytes_read(view, vms=100_000) == 100_000 * 24 * 30 * row + LEAST_BYTES
 
 
-def _sources_in_order(query: Path) -> list[str]:
-    names: dict[str, None] = {}
-    for name in sources(query):
-        if name not in table_names():
-            names |= dict.fromkeys(_sources_in_order(SQL / "views" / f"{name}.sql"))
-        names[name] = None
-    return list(names)
-
-
 def _tables_of(query: Path) -> list[str]:
-    return [name for name in _sources_in_order(query) if name in table_names()]
+    return [name for name in sources_in_order(query) if name in table_names()]
 
 
 def _source(name: str, own: Mapping[str, Path]) -> str:

@@ -1,6 +1,7 @@
 """The dataset of the product in a BigQuery: made from the same files that Terraform deploys."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -38,10 +39,17 @@ def create_dataset(client: bigquery.Client, dataset_id: str) -> None:
         client.create_table(table, exists_ok=True)
 
 
+def views() -> list[Path]:
+    """Return the files of all views, those that other views read first."""
+    paths = sorted((SQL / "views").glob("*.sql"))
+    shared = {name for path in paths for name in re.findall(r"`\$\{dataset\}\.(\w+)`", path.read_text())}
+    return sorted(paths, key=lambda path: path.stem not in shared)
+
+
 def create_views(client: bigquery.Client, dataset_id: str, now: datetime) -> None:
     """Make all views, or make them again; `now` bounds what they read. Without a billing export one has no source."""
     values = {"${dataset}": dataset_id, "${now}": f"TIMESTAMP '{now:%Y-%m-%dT%H:%M:%SZ}'"}
-    for path in sorted((SQL / "views").glob("*.sql")):
+    for path in views():
         query = path.read_text()
         if "${billing_export_table}" in query:
             continue
