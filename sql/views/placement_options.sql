@@ -1,12 +1,14 @@
 -- Where, and as which other machine type, would the running VMs be cheaper on Spot?
--- Grain: one machine type in use in a region, and one of the ten cheapest options for it.
+-- Grain: one machine type in use in a region, one kind of change, and one of the three cheapest options of that kind.
 --
--- An option has at least as many vCPUs, as much memory and local SSD, the same bundled GPUs and the same CPU
--- architecture, at a lower current list price: the same type in another region, another type in the same region, or
--- both. Traffic between regions, data transfer and capacity of the zone are not considered. Preemptions per 1,000
--- VM-hours are our own of the last 30 days, of VMs with cost rows, NULL where nothing ran. VMs with attached GPUs or local SSD and custom
--- types are left out: the price of a machine type does not include them. In use is what ran in the last complete
--- recorded hour. Reads 30 days of costs.
+-- There are three kinds of change: the same type in another region of the continent, another type in the same region, and
+-- another type in another region of the continent. An option has at least as many vCPUs, as much memory and local SSD, the
+-- same bundled GPUs and the same CPU architecture, at a lower current list price. slower_because says when a vCPU of it
+-- does less work. Traffic between regions, data transfer and capacity of the zone are not considered. Preemptions per
+-- 1,000 VM-hours are our own of the last 30 days, of VMs with cost rows, NULL where nothing ran. VMs with attached GPUs or
+-- local SSD and custom types are left out: the price of a machine type does not include them. In use is what ran in the
+-- last complete recorded hour, which ended at as_of; nothing is listed when no hour was recorded in two days. Reads 30
+-- days of costs.
 WITH present AS (
   SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
   FROM `${dataset}.tracker_runs` AS runs
@@ -81,63 +83,116 @@ interruption_rates AS (
     AND taken.region = own.region
 ),
 
+prices AS (
+  SELECT
+    known.machine_type,
+    known.region,
+    known.vcpus,
+    known.memory_gib,
+    known.gpu_type,
+    known.gpu_count,
+    known.local_ssd_gib,
+    known.architecture,
+    known.spot_price,
+    known.as_of,
+    REGEXP_EXTRACT(known.machine_type, r'^[a-z]+') AS family,
+    -- The number in the name of a family is its generation: https://cloud.google.com/compute/docs/machine-resource
+    CAST(REGEXP_EXTRACT(known.machine_type, r'^[a-z]+([0-9]+)') AS INT64) AS generation,
+    REGEXP_CONTAINS(known.machine_type, r'^(f1|g1)-|^e2-(micro|small|medium)$') AS shares_vcpus,
+    CASE REGEXP_EXTRACT(known.region, r'^[a-z]+')
+      WHEN 'africa' THEN 'Africa'
+      WHEN 'asia' THEN 'Asia'
+      WHEN 'australia' THEN 'Australia'
+      WHEN 'europe' THEN 'Europe'
+      WHEN 'me' THEN 'Middle East'
+      WHEN 'northamerica' THEN 'North America'
+      WHEN 'southamerica' THEN 'South America'
+      WHEN 'us' THEN 'North America'
+      ELSE REGEXP_EXTRACT(known.region, r'^[a-z]+')
+    END AS continent
+  FROM `${dataset}.machine_type_prices` AS known
+),
+
 options AS (
   SELECT
     fleet.machine_type,
     fleet.region,
+    here.continent,
     fleet.vms,
     here.spot_price,
+    CASE
+      WHEN there.machine_type = here.machine_type THEN 'other region'
+      WHEN there.region = here.region THEN 'other type'
+      ELSE 'other type and region'
+    END AS change,
     there.machine_type AS option_machine_type,
     there.region AS option_region,
     there.vcpus AS option_vcpus,
     there.memory_gib AS option_memory_gib,
     there.spot_price AS option_spot_price,
+    CASE
+      WHEN there.shares_vcpus AND NOT here.shares_vcpus THEN 'shared vCPUs'
+      WHEN there.generation < here.generation THEN 'older generation'
+      WHEN there.family = 'e' AND here.family != 'e' THEN 'cost-optimized'
+      WHEN here.family IN ('c', 'h') AND there.family NOT IN ('c', 'h') THEN 'not compute-optimized'
+    END AS slower_because,
     there.as_of AS prices_as_of
   FROM fleet
-  INNER JOIN `${dataset}.machine_type_prices` AS here
+  INNER JOIN prices AS here
     ON here.machine_type = fleet.machine_type
     AND here.region = fleet.region
     AND here.gpu_count = fleet.gpu_count
     AND here.local_ssd_gib = fleet.local_ssd_gib
-  INNER JOIN `${dataset}.machine_type_prices` AS there
-    ON there.spot_price < here.spot_price
+  INNER JOIN prices AS there
+    ON there.continent = here.continent
+    AND there.spot_price < here.spot_price
     AND there.vcpus >= here.vcpus
     AND there.memory_gib >= here.memory_gib
     AND COALESCE(there.gpu_type, '') = COALESCE(here.gpu_type, '')
     AND there.gpu_count = here.gpu_count
     AND there.local_ssd_gib >= here.local_ssd_gib
     AND COALESCE(there.architecture, '') = COALESCE(here.architecture, '')
-  -- A machine type has hundreds of cheaper options; ten are enough to choose from.
-  QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY fleet.machine_type, fleet.region ORDER BY there.spot_price, there.region, there.machine_type
-  ) <= 10
+),
+
+ranked_options AS (
+  SELECT
+    options.*,
+    ROW_NUMBER() OVER (
+      PARTITION BY options.machine_type, options.region, options.change
+      ORDER BY options.option_spot_price, options.option_region, options.option_machine_type
+    ) AS rank
+  FROM options
 )
 
 SELECT
-  options.machine_type,  -- STRING: The machine type in use.
-  options.region,  -- STRING: The region in which it runs.
-  options.vms,  -- NUMERIC: VM-hours of it in the last complete recorded hour.
-  options.spot_price,  -- NUMERIC: Its Spot list price there, in USD per hour.
+  ranked.machine_type,  -- STRING: The machine type in use.
+  ranked.region,  -- STRING: The region in which it runs.
+  ranked.continent,  -- STRING: The continent of that region, and of every option.
+  ranked.vms,  -- NUMERIC: VM-hours of it in the last complete recorded hour.
+  ranked.spot_price,  -- NUMERIC: Its Spot list price there, in USD per hour.
   interruptions_here.preemptions_per_1000_hours,  -- NUMERIC: Our own preemptions of it there for each 1,000 VM-hours of the last 30 days; NULL where nothing ran.
-  options.option_machine_type,  -- STRING: The machine type of the option.
-  options.option_region,  -- STRING: The region of the option.
-  CASE
-    WHEN options.option_machine_type = options.machine_type THEN 'other region'
-    WHEN options.option_region = options.region THEN 'other type'
-    ELSE 'other type and region'
-  END AS change,  -- STRING: other region, other type, or other type and region.
-  options.option_vcpus,  -- NUMERIC: vCPUs of the option, at least as many as now.
-  options.option_memory_gib,  -- NUMERIC: Memory of the option in GiB, at least as much as now.
-  options.option_spot_price,  -- NUMERIC: The Spot list price of the option, in USD per hour.
+  ranked.change,  -- STRING: The kind of change: other region, other type, or other type and region.
+  ranked.rank,  -- INTEGER: The place of the option among those of its kind, the cheapest first: 1 to 3.
+  ranked.option_machine_type,  -- STRING: The machine type of the option.
+  ranked.option_region,  -- STRING: The region of the option.
+  ranked.option_vcpus,  -- NUMERIC: vCPUs of the option, at least as many as now.
+  ranked.option_memory_gib,  -- NUMERIC: Memory of the option in GiB, at least as much as now.
+  ranked.option_spot_price,  -- NUMERIC: The Spot list price of the option, in USD per hour.
+  ranked.slower_because,  -- STRING: Why a vCPU of the option does less work: shared vCPUs, older generation, cost-optimized or not compute-optimized; NULL when its family gives no reason.
   interruptions_there.preemptions_per_1000_hours AS option_preemptions_per_1000_hours,  -- NUMERIC: Our own preemptions of the option's type in its region for each 1,000 VM-hours of the last 30 days; NULL where nothing ran.
   interruptions_there.vm_hours AS option_vm_hours,  -- NUMERIC: The VM-hours that rate is of.
-  ROUND((1 - SAFE_DIVIDE(options.option_spot_price, options.spot_price)) * 100, 2) AS savings_percent,  -- NUMERIC: What the option costs less, in percent of spot_price.
-  ROUND((options.spot_price - options.option_spot_price) * options.vms * 730, 6) AS monthly_savings,  -- NUMERIC: What it saves for all VMs in 730 hours, in USD.
-  options.prices_as_of  -- TIMESTAMP: When the prices were read from the catalog.
-FROM options
+  ROUND((1 - SAFE_DIVIDE(ranked.option_spot_price, ranked.spot_price)) * 100, 2) AS savings_percent,  -- NUMERIC: What the option costs less, in percent of spot_price.
+  ROUND((ranked.spot_price - ranked.option_spot_price) * ranked.vms * 730, 6) AS monthly_savings,  -- NUMERIC: What it saves for all VMs in 730 hours, in USD; options exclude one another, so do not add them up.
+  ranked.prices_as_of,  -- TIMESTAMP: When the prices were read from the catalog.
+  TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR) AS as_of,  -- TIMESTAMP: The end of the hour that the fleet is of.
+  TIMESTAMP_DIFF(${now}, TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR), HOUR) AS age_hours  -- INTEGER: Whole hours from as_of to now: how old the fleet is.
+FROM ranked_options AS ranked
+CROSS JOIN present
 LEFT JOIN interruption_rates AS interruptions_here
-  ON interruptions_here.machine_type = options.machine_type
-  AND interruptions_here.region = options.region
+  ON interruptions_here.machine_type = ranked.machine_type
+  AND interruptions_here.region = ranked.region
 LEFT JOIN interruption_rates AS interruptions_there
-  ON interruptions_there.machine_type = options.option_machine_type
-  AND interruptions_there.region = options.option_region
+  ON interruptions_there.machine_type = ranked.option_machine_type
+  AND interruptions_there.region = ranked.option_region
+-- A machine type has hundreds of cheaper options; three of each kind are enough to choose from.
+WHERE ranked.rank <= 3

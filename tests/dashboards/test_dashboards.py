@@ -11,7 +11,7 @@ import pytest
 from dashboards.__main__ import made
 from dashboards.grafana import dashboard, statement
 from dashboards.panels import ChartKind, Metric, Panel, groups
-from tests.sql.cases import NOW, queries, rendered
+from tests.sql.cases import queries, with_views
 from tests.sql.googlesql import analyze
 
 PANELS = [panel for group in groups() for panel in group.panels]
@@ -33,8 +33,7 @@ def filled(panel: Panel) -> str:
     for macro, value in MACROS.items():
         text = re.sub(macro, value, text)
     [view] = [path for path in queries("views") if path.stem == panel.view]
-    inner = re.sub(r"--.*", "", rendered(view, NOW))
-    return f"WITH {panel.view} AS ({inner}) {text}"
+    return f"WITH {panel.view} AS ({with_views(view)}) {text}"
 
 
 @cache

@@ -1,7 +1,6 @@
 """The command `report`: what it takes, what it refuses, and the statements it asks the views with."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +26,7 @@ from spotkeeper.report.rows import (
     Unattributed,
     ViewRow,
 )
-from tests.sql.cases import NOW, queries, rendered
+from tests.sql.cases import queries, with_views
 from tests.sql.googlesql import analyze, simple
 
 KINDS: tuple[type[ViewRow], ...] = (
@@ -55,9 +54,8 @@ PARAMETERS = {
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_the_views_have_every_column_that_the_report_asks_for(kind: type[ViewRow]) -> None:
     [view] = [path for path in queries("views") if path.stem == kind.source.view]
-    inner = re.sub(r"--.*", "", rendered(view, NOW))
 
-    analyze(f"WITH {view.stem} AS ({inner}) {statement(kind)}", PARAMETERS)
+    analyze(f"WITH {view.stem} AS ({with_views(view)}) {statement(kind)}", PARAMETERS)
 
 
 def test_a_view_of_days_is_queried_for_days_and_no_view_for_all_columns() -> None:
