@@ -10,6 +10,7 @@ import requests
 
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.stack.stack import Stack
+from spotkeeper.budget_messages import SOURCE
 from spotkeeper.enforcement.enforce import STOP_DEADLINE_SECONDS
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
@@ -400,6 +401,28 @@ def test_a_new_period_starts_what_was_stopped_and_nothing_else(
     assert enforcer.names("restart_planned") == enforcer.names("restarted") == names
     assert len(look(stack, "calls")) == len(names)
     assert set(enforcer.statuses(*names).values()) <= {"PROVISIONING", "STAGING", "RUNNING"}
+
+
+def test_what_an_hour_s_alert_keeps_stopped_is_started_on_the_next_day(
+    stack: Stack, make_enforcer: MakeEnforcer
+) -> None:
+    enforcer = make_enforcer(
+        "research-ml", DISTILL, sources={"billing": "stop", "tracker": "stop"}, shared={"restart": True}
+    )
+    august = datetime.fromisoformat("2026-08-01T07:00:00Z")
+    enforcer.deliver("1", NOW)
+    stack.set_time(NOW + timedelta(minutes=5))
+    hour = {"source": SOURCE, "period": "hour"}
+    enforcer.deliver("2", august + timedelta(minutes=67), start="2026-08-01T07:00:00Z", **hour)
+
+    enforcer.deliver("3", august + timedelta(hours=2), cost=1, start="2026-08-01T07:00:00Z")
+    waiting = [row for row in enforcer.events() if row["event"] == "spared" and row["message_id"].endswith("-3")]
+    enforcer.deliver("4", august + timedelta(hours=24), cost=1, start="2026-08-01T07:00:00Z")
+
+    assert [row["instance_name"] for row in waiting] == DISTILL_VMS
+    assert all(row["reason"].startswith("stays stopped: budget ") for row in waiting)
+    assert {row["message_id"][-1] for row in enforcer.events() if row["event"] == "restarted"} == {"4"}
+    assert enforcer.names("restarted") == DISTILL_VMS
 
 
 def look(stack: Stack, path: str) -> list[dict[str, Any]]:

@@ -75,6 +75,8 @@ class Cloud:
     unreadable: set[str] = field(default_factory=set)
     silent_zones: set[str] = field(default_factory=set)
     refusing: dict[str, Exception] = field(default_factory=dict)
+    unfound: dict[str, Exception] = field(default_factory=dict)
+    call_times: dict[str, timedelta] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
     deaf: dict[str, Exception] = field(default_factory=dict)
     missing_permissions: tuple[str, ...] = ()
@@ -138,6 +140,8 @@ class _Gates:
             self.cloud.calls.append(" ".join((name, *about)))
             if change := self.cloud.before.pop(name, None):
                 change()
+            with self.cloud.lock:
+                self.cloud.now += self.cloud.call_times.get(name, timedelta(0))
             if name in self.cloud.down:
                 message = f"{name} is down"
                 raise UnavailableError(message)
@@ -191,6 +195,8 @@ class FakeActuator:
     def find(self, key: InstanceKey) -> SpotVm | None:
         """Return the instance with this id."""
         with self.gates("find", key.instance_id):
+            if key.instance_id in self.cloud.unfound:
+                raise self.cloud.unfound[key.instance_id]
             return self.cloud.vms.get(key)
 
     def warn(self, key: InstanceKey, stop_at: datetime, since: datetime) -> datetime:

@@ -26,7 +26,7 @@ from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.instances import Instance, InstanceKey
-from spotkeeper.periods import PeriodKind, budget_period
+from spotkeeper.periods import Period, PeriodKind, budget_period
 
 _ENDS = (
     ActionEvent.STOPPED,
@@ -117,7 +117,7 @@ class Tables:
                 said, period = each.notification, each.verdict.period
                 if not isinstance(said, BudgetNotification) or said.drill or each.verdict.name not in _CURRENT:
                     continue
-                if period is None or period.end <= now:
+                if period is None or not _holds(period, now):
                     continue
                 if said.currency == PRICED_CURRENCY and said.cost < (each.tracker_cost or Decimal(0)) * min_share:
                     continue
@@ -370,6 +370,13 @@ def _ended(planned: Action, delivery: Delivery, outcome: Outcome) -> Action:
         error=outcome.error,
         operation=outcome.operation,
     )
+
+
+def _holds(period: Period, now: datetime) -> bool:
+    """Whether a message on a period still keeps something stopped: an hour's does so to the end of its day."""
+    if period.kind is PeriodKind.HOUR:
+        return period.end >= budget_period(PeriodKind.DAY, now).start
+    return period.end > now
 
 
 def _stopped_until(delivery: Delivery) -> datetime:

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from spotkeeper.enforcement.actions import ActionEvent
+from spotkeeper.enforcement.enforce import STOP_DEADLINE_SECONDS
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, Message
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Policy
@@ -644,6 +645,70 @@ def test_what_a_person_stopped_is_not_recorded_as_ours() -> None:
     assert cloud.tables.events(ActionEvent.STOPPED) == ["b", "c"]
     [row] = [row for row in cloud.tables.actions if row.event is ActionEvent.CHANGED]
     assert row.reason == "found TERMINATED, but no request of this message stopped it"
+
+
+def test_a_delivery_ends_within_its_time_however_many_calls_fail_and_the_others_get_their_turn() -> None:
+    used = policy(rule(caps=Caps(per_alert=20, per_day=100)))
+    cloud = Cloud(call_times={"find": timedelta(seconds=60)}).has(*(vm(f"vm-{number:02}") for number in range(40)))
+    cloud.unfound = {key.instance_id: UnavailableError("503") for key in cloud.vms}
+
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification(), used)
+
+    took = cloud.now - NOW
+    assert took <= timedelta(seconds=STOP_DEADLINE_SECONDS - 60)
+    failed = [row for row in cloud.tables.actions if row.event is ActionEvent.FAILED]
+    assert len(failed) == 20
+    tried = {row.instance.name for row in failed if row.error is not None}
+    assert tried == {f"vm-{number:02}" for number in range(6)}
+
+    cloud.call_times.clear()
+    cloud.unfound.clear()
+    cloud.now += timedelta(minutes=11)
+    cloud.deliver(notification(message_id="next", published=cloud.now), used)
+    assert not tried & set(cloud.stopped_names())
+
+
+def test_a_stop_of_an_earlier_delivery_that_cannot_be_looked_at_still_counts_against_the_limits() -> None:
+    used = policy(rule(caps=Caps(per_alert=3, per_day=3)))
+    cloud = Cloud().has(*(vm(name) for name in "abcdef"))
+    cloud.down.add("record_outcomes")
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification(), used)
+    cloud.down.clear()
+    stopped = cloud.stopped_names()
+    assert len(stopped) == 3
+
+    cloud.now += timedelta(minutes=1)
+    cloud.unfound = {f"id-{name}": UnavailableError("503") for name in stopped}
+    with pytest.raises(ExceptionGroup, match="is not finished"):
+        cloud.deliver(notification(), used)
+    cloud.now += timedelta(minutes=1)
+    cloud.deliver(notification(message_id="next", published=cloud.now), used)
+    assert cloud.stopped_names() == stopped
+
+    cloud.unfound.clear()
+    cloud.now += timedelta(minutes=10)
+    cloud.deliver(notification(), used)
+    ended = [row.event for row in cloud.tables.actions if row.message_id == "message-1" and row.operation]
+    assert ended == [ActionEvent.STOPPED] * 3
+
+
+def test_a_stop_of_an_earlier_delivery_whose_operation_cannot_be_read_still_counts_against_the_limits() -> None:
+    used = policy(rule(caps=Caps(per_alert=3, per_day=3)))
+    cloud = Cloud().has(*(vm(name) for name in "abcdef"))
+    cloud.down.add("record_outcomes")
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification(), used)
+    stopped = cloud.stopped_names()
+
+    cloud.now += timedelta(minutes=1)
+    cloud.down = {"operation_of"}
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification(), used)
+    cloud.deliver(notification(message_id="next", published=cloud.now), used)
+
+    assert cloud.stopped_names() == stopped
 
 
 def test_all_budgets_together_stop_no_more_than_the_total() -> None:

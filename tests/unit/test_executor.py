@@ -138,14 +138,66 @@ def test_a_stop_that_is_accepted_and_not_finished_is_waiting_and_keeps_its_opera
     assert outcome.event.may_be_repeated
 
 
-def test_nothing_is_begun_that_has_no_time_left() -> None:
+def test_nothing_is_begun_that_has_no_time_left_and_it_says_nothing_against_the_instance() -> None:
     cloud = Cloud().has(vm("a"))
     late = executor(cloud, limit=SECOND)
     cloud.now += SECOND
     [outcome] = late.execute(Verb.STOP, dict.fromkeys(requests("a"), CHECK))
 
-    assert (outcome.event, outcome.error) == (ActionEvent.FAILED, "no time left")
+    assert (outcome.event, outcome.error, outcome.begun) == (ActionEvent.FAILED, None, False)
+    assert outcome.reason == (
+        "not requested: the time of this delivery was over; the next delivery of the message requests it"
+    )
     assert outcome.happened_at == NOW + SECOND
+    assert cloud.calls == []
+
+
+@pytest.mark.parametrize(("seconds", "begun"), [(39, True), (40, False)])
+def test_a_request_is_begun_while_two_calls_can_still_be_tried_again_to_the_end(seconds: int, *, begun: bool) -> None:
+    cloud = Cloud().has(vm("a"))
+    found = executor(cloud, limit=60 * SECOND)
+    found = replace(found, deadline=replace(found.deadline, retry_timeout=10 * SECOND))
+    cloud.now += seconds * SECOND
+
+    [outcome] = found.execute(Verb.STOP, dict.fromkeys(requests("a"), CHECK))
+    assert outcome.begun is begun
+
+
+@pytest.mark.parametrize(("seconds", "begun"), [(29, True), (30, False)])
+def test_half_of_the_time_is_for_requests_however_long_a_call_is_tried_again(seconds: int, *, begun: bool) -> None:
+    cloud = Cloud().has(vm("a"))
+    found = executor(cloud, limit=60 * SECOND)
+    found = replace(found, deadline=replace(found.deadline, retry_timeout=50 * SECOND))
+    cloud.now += seconds * SECOND
+
+    [outcome] = found.execute(Verb.STOP, dict.fromkeys(requests("a"), CHECK))
+    assert outcome.begun is begun
+
+
+def test_an_instance_that_cannot_be_looked_at_is_not_begun() -> None:
+    cloud = Cloud(unfound={"id-a": UnavailableError("503")}).has(vm("a"), vm("b"))
+    outcomes = executor(cloud).execute(Verb.STOP, dict.fromkeys(requests("a", "b"), CHECK))
+
+    assert [(each.event, each.error, each.begun) for each in outcomes] == [
+        (ActionEvent.FAILED, "503", False),
+        (ActionEvent.STOPPED, None, True),
+    ]
+
+
+def test_instances_are_found_at_once_each_as_it_is_or_with_its_error() -> None:
+    error = UnavailableError("503")
+    cloud = Cloud(unfound={"id-b": error}).has(vm("a"), vm("b"))
+    [a, b, gone] = (vm(name).instance.key for name in ("a", "b", "gone"))
+
+    assert executor(cloud, size=2).find([a, b, gone]) == {a: cloud.vms[a], b: error, gone: None}
+
+
+def test_no_guest_is_notified_once_the_time_is_over() -> None:
+    cloud = Cloud(call_times={"warn": 30 * SECOND}).has(vm("a"), vm("b"), vm("c"))
+    unwarned = executor(cloud, limit=60 * SECOND).warn(requests("a", "b", "c"), 5 * SECOND, NOW)
+
+    assert {request.name: problem for request, problem in unwarned.items()} == {"c": "no time left"}
+    assert len(cloud.stop_notices) == 2
 
 
 def test_many_are_stopped_at_once_and_no_more_than_the_executor_s_limit() -> None:

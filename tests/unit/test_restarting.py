@@ -386,6 +386,109 @@ def test_what_another_budget_keeps_stopped_takes_no_place_from_the_others() -> N
     assert cloud.tables.events(ActionEvent.RESTART_FAILED) == []
 
 
+def test_what_an_hour_s_budget_keeps_stopped_is_not_started_until_the_end_of_its_day() -> None:
+    cloud = july_is_over()
+    both = {Source.BILLING: Response.STOP, Source.TRACKER: Response.STOP}
+    used = policy(rule(steps=steps(("1.0", "low medium")), responses=both), restart=True)
+    hour = budget_period(PeriodKind.HOUR, AUGUST)
+    cloud.now = hour.end + 7 * MINUTE
+    over = tracker_alert(PeriodKind.HOUR, hour, published_at=cloud.now)
+    cloud.deliver(replace(over, message=replace(over.message, message_id="hour")), used)
+
+    today = [AUGUST + timedelta(hours=2), budget_period(PeriodKind.DAY, AUGUST).end - MINUTE]
+    for number, cloud.now in enumerate(today):
+        cloud.deliver(news(message_id=f"today-{number}", published=cloud.now - AUGUST), used)
+    assert cloud.started_names() == ["b"]
+
+    cloud.now += MINUTE
+    cloud.deliver(news(message_id="tomorrow", published=cloud.now - AUGUST), used)
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
+def test_an_hour_that_ends_at_midnight_keeps_stopped_what_it_covers_for_the_day_that_begins_then() -> None:
+    cloud = july_is_over()
+    both = {Source.BILLING: Response.STOP, Source.TRACKER: Response.STOP}
+    used = policy(rule(steps=ALL, responses=both), restart=True)
+    last = budget_period(PeriodKind.HOUR, JULY.end - MINUTE)
+    cloud.now = last.end + 7 * MINUTE
+    over = tracker_alert(PeriodKind.HOUR, last, published_at=cloud.now)
+    cloud.deliver(replace(over, message=replace(over.message, message_id="hour")), used)
+
+    cloud.now = AUGUST
+    cloud.deliver(news(), used)
+
+    assert cloud.started_names() == []
+
+
+def test_one_stopped_vm_that_cannot_be_read_keeps_no_other_waiting_and_its_reason_is_on_record() -> None:
+    cloud = july_is_over()
+    cloud.unfound["id-b"] = UnavailableError("Compute Engine: 403 compute.instances.get")
+    cloud.deliver(news(), USED)
+
+    assert cloud.started_names() == ["c", "a"]
+    [waits] = [row for row in cloud.tables.actions if row.message_id == "august" and row.event is ActionEvent.SPARED]
+    assert (waits.instance.name, waits.rank) == ("b", None)
+    assert waits.reason == "stays stopped: could not be read: Compute Engine: 403 compute.instances.get"
+
+    cloud.unfound.clear()
+    cloud.now += MINUTE
+    cloud.deliver(news(message_id="next", published=MINUTE), USED)
+    assert cloud.started_names() == ["c", "a", "b"]
+
+
+def test_however_many_another_budget_keeps_stopped_the_others_have_their_turn() -> None:
+    caps = Caps(per_alert=200, per_day=200)
+    kept = [vm(f"kept-{number:03}", labels={"priority": "high", "team": "kept"}) for number in range(150)]
+    cloud = Cloud(parallel_requests=32).has(*kept, vm("low", labels={"priority": "low"}))
+    over = rule(budget_id="over", labels={"team": frozenset({"kept"})}, steps=ALL)
+    used = policy(rule(steps=ALL, caps=caps), over, restart=True, max_stops_per_day_total=200)
+    cloud.deliver(notification(), used)
+    cloud.now = AUGUST
+    cloud.deliver(notification(message_id="over", budget_id="over", published=AUGUST, start=JULY.end), used)
+
+    cloud.deliver(news(), used)
+
+    assert cloud.started_names() == ["low"]
+
+
+def test_the_record_says_of_every_stopped_vm_why_it_is_not_started_yet() -> None:
+    cloud = july_is_over()
+    wide = rule(budget_id="wide", labels={"priority": frozenset({"high"})}, steps=ALL)
+    used = policy(rule(steps=ALL, caps=Caps(per_alert=1)), wide, restart=True)
+    cloud.deliver(notification(message_id="wide", budget_id="wide", published=AUGUST, start=JULY.end), used)
+    cloud.deliver(news(), used)
+
+    found = {row.instance.name: (row.event, row.reason) for row in cloud.tables.actions if row.message_id == "august"}
+    assert found["b"] == (
+        ActionEvent.SPARED,
+        "stays stopped: budget wide (billing) has reached a threshold for high priority",
+    )
+    assert found["a"] == (
+        ActionEvent.SPARED,
+        "start deferred to the next message (rank 2): limit of 1 starts per message",
+    )
+    assert cloud.started_names() == ["c"]
+
+
+def test_only_as_many_stopped_vms_are_looked_at_as_may_be_started() -> None:
+    cloud = july_is_over()
+    cloud.deliver(news(), policy(rule(steps=ALL, caps=Caps(per_alert=1)), restart=True))
+
+    calls = [call for call in cloud.calls if call.startswith("find")]
+    assert calls[-2:] == ["find id-b", "find id-b"]
+
+
+def test_no_stopped_vm_is_looked_at_once_the_time_of_the_delivery_is_over() -> None:
+    cloud = july_is_over()
+    cloud.unfound |= {f"id-{name}": UnavailableError("503") for name in "abc"}
+    cloud.call_times["find"] = timedelta(minutes=3)
+    cloud.calls.clear()
+    cloud.deliver(news(), USED)
+
+    assert [call for call in cloud.calls if call.startswith("find")] == ["find id-b", "find id-c"]
+    assert cloud.started_names() == []
+
+
 def test_a_restart_that_a_newer_message_has_overtaken_is_not_finished() -> None:
     cloud = july_is_over()
     cloud.answer_lost = {"record_plan"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkeeper.enforcement.actions import ActionEvent, PlannedEvent, restart_event
+from spotkeeper.enforcement.actions import ActionEvent, PlannedEvent, not_started_event, restart_event
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Priority
 from spotkeeper.enforcement.restarts import StoppedVm, reason_not_to_restart, restarts
@@ -29,7 +29,7 @@ def now(status: str = "TERMINATED", machine_type: str | None = None) -> SpotVm:
 
 
 def names(found: list[StoppedVm], caps: Caps = Caps(), starts_today: int = 0) -> list[str]:  # noqa: B008 (a frozen value)
-    return [each.stopped.instance.name for each in restarts(found, caps, starts_today)]
+    return [each.stopped.instance.name for each in restarts(found, caps, starts_today)[0]]
 
 
 def test_the_most_important_is_started_first_then_what_costs_most_then_by_name() -> None:
@@ -52,7 +52,7 @@ def test_equals_are_started_by_name_and_those_of_one_name_by_their_key() -> None
 
     found = [numbered("a", "4"), numbered("b", "2"), numbered("a", "3"), numbered("b", "1")]
 
-    keys = [each.stopped.instance.key.instance_id for each in restarts(found, Caps(per_alert=4), 0)]
+    keys = [each.stopped.instance.key.instance_id for each in restarts(found, Caps(per_alert=4), 0)[0]]
     assert keys == ["3", "4", "1", "2"]
 
 
@@ -76,7 +76,7 @@ def test_no_more_are_started_than_one_alert_and_one_day_may(caps: Caps, starts_t
 
 
 def test_a_restart_is_recorded_with_all_that_is_known_of_it() -> None:
-    [first, _] = restarts([stopped("a", HIGH, "2"), stopped("b")], Caps(), 0)
+    [first, _], _ = restarts([stopped("a", HIGH, "2"), stopped("b")], Caps(), 0)
     recorded = restart_event(first)
 
     assert recorded == PlannedEvent(
@@ -85,10 +85,25 @@ def test_a_restart_is_recorded_with_all_that_is_known_of_it() -> None:
 
 
 def test_a_restart_says_its_place_and_why() -> None:
-    [first, second] = restarts([stopped("a", HIGH), stopped("b")], Caps(), 0)
+    [first, second], _ = restarts([stopped("a", HIGH), stopped("b")], Caps(), 0)
 
     assert (first.rank, second.rank) == (1, 2)
     assert first.reason == ("start 1 of 2: high priority, stopped in an earlier period (2026-07-20T14:15:00Z)")
+
+
+@pytest.mark.parametrize(
+    ("caps", "starts_today", "limit"),
+    [
+        (Caps(per_alert=1), 0, "limit of 1 starts per message"),
+        (Caps(per_alert=3, per_day=8), 7, "limit of 8 starts per day (7 planned in the last 24 hours)"),
+    ],
+)
+def test_what_a_limit_defers_is_recorded_with_its_rank_and_the_limit(caps: Caps, starts_today: int, limit: str) -> None:
+    [_], [deferred] = restarts([stopped("a", HIGH), stopped("b", cost="2")], caps, starts_today)
+
+    reason = f"start deferred to the next message (rank 2): {limit}"
+    recorded = PlannedEvent(deferred.stopped.instance, ActionEvent.SPARED, reason, LOW, Decimal(2))
+    assert not_started_event(deferred) == recorded
 
 
 @settings(deadline=None)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from spotkeeper.enforcement.history import RecordedAction
 from spotkeeper.enforcement.plans import Plan
 from spotkeeper.enforcement.policies import Priority
-from spotkeeper.enforcement.restarts import Restart
+from spotkeeper.enforcement.restarts import Restart, Spared
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 
 _NAMESPACE = uuid.UUID("6b0c4c1e-4a4b-4b0e-9a57-5d0f0f2f6c11")
@@ -68,7 +68,11 @@ class VmRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a request, when, and by which operation; `exception` is an unexpected error."""
+    """The outcome of a request, when, and by which operation; `exception` is an unexpected error.
+
+    One that has not `begun` was not sent, and nobody could look at its instance: what an earlier delivery of the
+    message came to is unknown.
+    """
 
     request: VmRequest
     event: ActionEvent
@@ -77,6 +81,7 @@ class Outcome:
     operation: str | None = None
     error: str | None = None
     exception: Exception | None = None
+    begun: bool = True
 
 
 def vm_request(verb: Verb, message_id: str, key: InstanceKey, name: str) -> VmRequest:
@@ -116,6 +121,12 @@ def retry_event(failed: RecordedAction) -> PlannedEvent:
         failed.hourly_savings,
         failed.rank,
     )
+
+
+def not_started_event(spared: Spared) -> PlannedEvent:
+    """Return as it is recorded why a stopped instance is not started yet."""
+    stopped = spared.stopped
+    return PlannedEvent(stopped.instance, ActionEvent.SPARED, spared.reason, stopped.priority, stopped.hourly_cost_usd)
 
 
 def restart_event(restart: Restart) -> PlannedEvent:

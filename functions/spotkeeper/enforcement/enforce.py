@@ -71,8 +71,9 @@ def preview(
 
 
 def _executor(settings: EnforcerSettings, ports: EnforcerPorts, now: datetime) -> Executor:
-    limit = timedelta(seconds=STOP_DEADLINE_SECONDS - settings.retry_timeout_seconds)
-    deadline = Deadline(now, limit, ports.stopwatch, ports.wait, ports.stopwatch())
+    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+    limit = timedelta(seconds=STOP_DEADLINE_SECONDS) - retry_timeout
+    deadline = Deadline(now, limit, ports.stopwatch, ports.wait, ports.stopwatch(), retry_timeout)
     return Executor(ports.actuator, deadline, ports.parallel_requests)
 
 

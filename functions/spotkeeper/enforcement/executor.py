@@ -62,7 +62,8 @@ class Actuator(Protocol):
 class Deadline:
     """The time of one delivery: the present time, and how much of `limit` remains.
 
-    `stopwatch` counts from an arbitrary moment; it showed `started` at `received_at`.
+    `stopwatch` counts from an arbitrary moment; it showed `started` at `received_at`. A call that fails is tried again
+    for `retry_timeout`.
     """
 
     received_at: datetime
@@ -70,6 +71,12 @@ class Deadline:
     stopwatch: Callable[[], timedelta]
     wait: Callable[[timedelta], None]
     started: timedelta
+    retry_timeout: timedelta = timedelta(0)
+
+    @property
+    def allows_request(self) -> bool:
+        """Whether there is time to look at another instance and to send its request, both tried again to the end."""
+        return self.remaining() > min(2 * self.retry_timeout, self.limit / 2)
 
     def now(self) -> datetime:
         """Return the present time."""
@@ -88,6 +95,12 @@ class Executor:
     deadline: Deadline
     parallel: int
 
+    def find(self, keys: Iterable[InstanceKey]) -> dict[InstanceKey, SpotVm | UnavailableError | None]:
+        """Return instances as they are now: None if one no longer exists, and the error if one cannot be read."""
+        with ThreadPoolExecutor(max_workers=self.parallel) as pool:
+            futures = {key: pool.submit(copy_context().run, self._find, key) for key in keys}
+        return {key: future.result() for key, future in futures.items()}
+
     def execute(self, verb: Verb, requests: Mapping[VmRequest, Precondition]) -> list[Outcome]:
         """Return the outcome of every request, in order; a failure is an outcome and stops no other request."""
         with ThreadPoolExecutor(max_workers=self.parallel) as pool:
@@ -102,7 +115,7 @@ class Executor:
         stop_at = self.deadline.now() + grace
         with ThreadPoolExecutor(max_workers=self.parallel) as pool:
             futures = {
-                request: pool.submit(copy_context().run, self.actuator.warn, request.key, stop_at, since)
+                request: pool.submit(copy_context().run, self._warn, request.key, stop_at, since)
                 for request in requests
             }
         problems = {request: error for request, future in futures.items() if (error := _exception(future)) is not None}
@@ -119,6 +132,18 @@ class Executor:
         self.deadline.wait(min(max(latest - self.deadline.now(), timedelta(0)), grace))
         return {request: str(error) for request, error in problems.items()}
 
+    def _warn(self, key: InstanceKey, stop_at: datetime, since: datetime) -> datetime:
+        if not self.deadline.allows_request:
+            message = "no time left"
+            raise UnavailableError(message)
+        return self.actuator.warn(key, stop_at, since)
+
+    def _find(self, key: InstanceKey) -> SpotVm | UnavailableError | None:
+        try:
+            return self.actuator.find(key)
+        except UnavailableError as error:
+            return error
+
     def _outcome(self, verb: Verb, request: VmRequest, future: Future[Outcome]) -> Outcome:
         exception = _exception(future)
         if exception is None:
@@ -132,10 +157,14 @@ class Executor:
 
     def _execute_one(self, verb: Verb, request: VmRequest, precondition: Precondition) -> Outcome:
         done, failed = _EVENTS[verb]
+        if not self.deadline.allows_request:
+            return Outcome(request, failed, _NO_TIME, self.deadline.now(), begun=False)
         vm = error = None
+        begun = False
         try:
             vm = self.actuator.find(request.key)
             skip = precondition(vm)
+            begun = True
             if skip is None and vm is not None:
                 operation = self.actuator.act(verb, vm, request.request_id, self.deadline.remaining())
                 skip = precondition(None) if operation is None else Skip(done, "done as planned", operation)
@@ -143,9 +172,9 @@ class Executor:
             event = ActionEvent.WAITING if verb is Verb.STOP else failed
             skip, error = Skip(event, _ACCEPTED, exception.operation), str(exception)
         except UnavailableError as exception:
-            skip, error = self._failure(verb, request, vm), str(exception)
+            skip, error = self._failure(verb, request, vm if begun else None), str(exception)
         event, reason, operation, happened_at = skip or Skip(ActionEvent.CHANGED, "the instance no longer exists")
-        outcome = Outcome(request, event, reason, happened_at or self.deadline.now(), operation, error)
+        outcome = Outcome(request, event, reason, happened_at or self.deadline.now(), operation, error, begun=begun)
         _log(outcome)
         return outcome
 
@@ -156,9 +185,11 @@ class Executor:
                 operation = self.actuator.operation_of(request, vm.instance.managed_by)
                 if operation is not None:
                     return Skip(ActionEvent.WAITING, _ACCEPTED, operation)
-        return Skip(_EVENTS[verb][1], "request failed; the next delivery of the message retries it")
+        return Skip(_EVENTS[verb][1], _FAILED)
 
 
+_FAILED = "request failed; the next delivery of the message retries it"
+_NO_TIME = "not requested: the time of this delivery was over; the next delivery of the message requests it"
 _ACCEPTED = "accepted, but not finished yet; the next delivery of the message looks again"
 
 _EVENTS = {

@@ -4,11 +4,11 @@ Nothing is stopped without its record: while BigQuery is unavailable, every step
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
+from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent, VmRequest
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.history import History
 from spotkeeper.enforcement.notifications import BudgetNotification
@@ -70,12 +70,20 @@ def record_plan(records: Records, delivery: Delivery, events: Sequence[PlannedEv
     return recorded
 
 
-def record_outcomes(records: Records, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
+def record_outcomes(
+    records: Records, delivery: Delivery, outcomes: Sequence[Outcome], unknown: Container[VmRequest] = ()
+) -> None:
     """Record outcomes; raises an ExceptionGroup of all that failed of this message's plan, recording included.
 
-    A stop of another message that could not be looked at has no outcome: the next message looks again.
+    A stop of another message that could not be looked at has no outcome: the next message looks again. Nor has one of
+    an earlier delivery whose outcome is `unknown`: it may have stopped the instance, and counts against the limits.
     """
-    known = [each for each in outcomes if each.request.message_id == delivery.message_id or each.error is None]
+    known = [
+        each
+        for each in outcomes
+        if (each.begun or each.request not in unknown)
+        and (each.request.message_id == delivery.message_id or (each.begun and each.error is None))
+    ]
     failures: list[Exception] = [
         outcome.exception or UnavailableError(f"{outcome.request.name}: {outcome.error or outcome.reason}")
         for outcome in outcomes

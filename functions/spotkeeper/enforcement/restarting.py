@@ -1,9 +1,10 @@
 """Restarting: in a new budget period, instances that the enforcer stopped in an earlier one are started again."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import batched
 
-from spotkeeper.enforcement.actions import Verb, restart_event, vm_request
+from spotkeeper.enforcement.actions import Verb, not_started_event, restart_event, vm_request
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Executor
 from spotkeeper.enforcement.following_up import follow_up
@@ -23,13 +24,11 @@ from spotkeeper.enforcement.recording import (
     waiting_for_records,
     with_history,
 )
-from spotkeeper.enforcement.restarts import StoppedVm, restart_order, restarts
+from spotkeeper.enforcement.restarts import Spared, StoppedVm, allowed_starts, restart_order, restarts
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, allowed_priorities, contradicts, newest_credible
+from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
-
-_MAX_LOOKUPS = 100
-"""How many stopped instances one message looks at, to find those that no other budget keeps stopped."""
 
 
 def may_restart(policy: Policy, delivery: Delivery, notification: BudgetNotification) -> bool:
@@ -106,17 +105,31 @@ class Restarting:
         blocked: Callable[[SpotVm], str | None],
     ) -> Mapping[InstanceKey, StoppedVm] | None:
         """Record a new plan and return what it starts; None if another plan was recorded meanwhile."""
-        free = [vm for vm in restart_order(stopped)[:_MAX_LOOKUPS] if not self._is_blocked(vm, blocked)]
-        planned = restarts(free, self.rule.caps, starts)
-        if not planned:
+        ordered = restart_order(stopped)
+        waiting = self._waiting(ordered, allowed_starts(self.rule.caps, starts)[0], blocked)
+        planned, deferred = restarts([vm for vm in ordered if vm.instance.key not in waiting], self.rule.caps, starts)
+        spared = [Spared(vm, reason) for vm in ordered if (reason := waiting.get(vm.instance.key))]
+        events = [*map(restart_event, planned), *map(not_started_event, (*spared, *deferred))]
+        if not events:
             record_delivery(self.records, delivery)
-        elif not record_plan(self.records, delivery, [restart_event(each) for each in planned], history):
+        elif not record_plan(self.records, delivery, events, history):
             return None
         return {each.stopped.instance.key: each.stopped for each in planned}
 
-    def _is_blocked(self, stopped: StoppedVm, blocked: Callable[[SpotVm], str | None]) -> bool:
-        vm = self.executor.actuator.find(stopped.instance.key)
-        return vm is not None and blocked(vm) is not None
+    def _waiting(
+        self, ordered: Sequence[StoppedVm], needed: int, blocked: Callable[[SpotVm], str | None]
+    ) -> Mapping[InstanceKey, str]:
+        """Return what keeps instances stopped; they are looked at in order until as many as needed are free."""
+        waiting: dict[InstanceKey, str] = {}
+        free = 0
+        for some in batched(ordered, self.executor.parallel, strict=False):
+            if free >= needed or not self.executor.deadline.allows_request:
+                break
+            found = self.executor.find([each.instance.key for each in some])
+            kept = {key: f"stays stopped: {why}" for key, vm in found.items() if (why := _reason_to_wait(vm, blocked))}
+            free += len(some) - len(kept)
+            waiting |= kept
+        return waiting
 
     def _blocked(self, latest: Iterable[ReportedPeriod]) -> Callable[[SpotVm], str | None]:
         """Return which budget or period still keeps an instance stopped."""
@@ -153,3 +166,10 @@ class Restarting:
             for key, vm in starts.items()
         }
         record_outcomes(self.records, delivery, self.executor.execute(Verb.START, requests))
+
+
+def _reason_to_wait(vm: SpotVm | UnavailableError | None, blocked: Callable[[SpotVm], str | None]) -> str | None:
+    """Return why an instance is not started yet; one that is gone is planned, which records that it is."""
+    if isinstance(vm, UnavailableError):
+        return f"could not be read: {vm}"
+    return None if vm is None else blocked(vm)

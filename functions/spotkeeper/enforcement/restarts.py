@@ -33,11 +33,36 @@ class Restart:
     rank: int
 
 
-def restarts(stopped: Iterable[StoppedVm], caps: Caps, starts_today: int) -> tuple[Restart, ...]:
-    """Return what to start: most important first, then most expensive; what failed before comes last."""
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """An instance that is not started yet, and why."""
+
+    stopped: StoppedVm
+    reason: str
+
+
+def restarts(
+    stopped: Iterable[StoppedVm], caps: Caps, starts_today: int
+) -> tuple[tuple[Restart, ...], tuple[Spared, ...]]:
+    """Return what to start, and what a limit defers.
+
+    Most important first, then most expensive; what failed before comes last.
+    """
     ordered = restart_order(stopped)
-    allowance = max(min(caps.per_alert, caps.per_day - starts_today), 0)
-    return tuple(_restart(vm, rank, len(ordered)) for rank, vm in enumerate(ordered[:allowance], 1))
+    allowance, limit = allowed_starts(caps, starts_today)
+    planned = tuple(_restart(vm, rank, len(ordered)) for rank, vm in enumerate(ordered[:allowance], 1))
+    return planned, tuple(_deferred(vm, rank, limit) for rank, vm in enumerate(ordered[allowance:], allowance + 1))
+
+
+def allowed_starts(caps: Caps, starts_today: int) -> tuple[int, str]:
+    """Return how many may be started now, and the limit that says so."""
+    of_day = f"limit of {caps.per_day} starts per day ({starts_today} planned in the last 24 hours)"
+    allowances = (
+        (caps.per_alert, f"limit of {caps.per_alert} starts per message"),
+        (caps.per_day - starts_today, of_day),
+    )
+    allowance, limit = min(allowances, key=lambda each: each[0])
+    return max(allowance, 0), limit
 
 
 def restart_order(stopped: Iterable[StoppedVm]) -> list[StoppedVm]:
@@ -67,3 +92,7 @@ def _sort_key(vm: StoppedVm) -> tuple[object, ...]:
 def _restart(vm: StoppedVm, rank: int, count: int) -> Restart:
     reason = f"start {rank} of {count}: {vm.priority} priority, stopped in an earlier period ({rfc3339(vm.stopped_at)})"
     return Restart(vm, reason, rank)
+
+
+def _deferred(vm: StoppedVm, rank: int, limit: str) -> Spared:
+    return Spared(vm, f"start deferred to the next message (rank {rank}): {limit}")

@@ -171,7 +171,13 @@ class Stopping:
             unwarned = executor.warn(requests, timedelta(seconds=self.policy.grace_seconds), planned_at)
         others = follow_ups(self.policy, executor.actuator, executor.deadline.now, history)
         outcomes = [_with_warning(each, unwarned) for each in executor.execute(Verb.STOP, {**others, **requests})]
-        record_outcomes(self.ports.records, delivery, outcomes)
+        record_outcomes(self.ports.records, delivery, outcomes, _unknown(history, requests))
+
+
+def _unknown(history: History, requests: Iterable[VmRequest]) -> frozenset[VmRequest]:
+    """Return the requests of which an earlier delivery recorded no outcome."""
+    pending = {each.key for each in history.plan if not each.done and not each.failed}
+    return frozenset(each for each in requests if each.key in pending)
 
 
 def _with_warning(outcome: Outcome, unwarned: Mapping[VmRequest, str]) -> Outcome:

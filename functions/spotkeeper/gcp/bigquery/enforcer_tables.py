@@ -108,6 +108,7 @@ class EnforcementRecords:
         parameters = [
             _time("since", now - REDELIVERY),
             _time("now", now),
+            _time("day_start", budget_period(PeriodKind.DAY, now).start),
             _string("currency", PRICED_CURRENCY),
             _amount("min_share", min_share),
         ]

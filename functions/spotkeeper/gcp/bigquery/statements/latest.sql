@@ -10,7 +10,11 @@ SELECT
   tracker_cost
 FROM budget_notifications
 WHERE received_at >= @since
-  AND period_end > @now
+  -- What an hour's message stopped stays so for the day, and so does what it keeps stopped.
+  AND (
+    period_end > @now
+    OR (period_end >= @day_start AND TIMESTAMP_DIFF(period_end, cost_interval_start, MINUTE) = 60)
+  )
   AND NOT drill
   -- The others are not about the current period, or repeat one that is on record.
   AND verdict IN (
