@@ -11,6 +11,7 @@ SAMPLE = {
     Cell("tracker", "uptime", Kind.EMPTY, LAST, ONCE): Outcome.SAME,  # a page that was announced and comes empty
     Cell("tracker", "instances", Kind.PARTIAL, FIRST, ONCE): Outcome.COMPLETED,
     Cell("tracker", "commit", Kind.LOST, FIRST, ONCE): Outcome.SAME,  # BigQuery did it, and nobody heard
+    Cell("tracker", "figures", Kind.DENIED, FIRST, ONCE): Outcome.SAME,  # no metrics, and complete tables
     Cell("tracker", "query", Kind.UNAVAILABLE, FIRST, ON): Outcome.REFUSED,
     Cell("enforcer", "stop", Kind.LOST, FIRST, ONCE): Outcome.SAME,  # an HTTP connection that breaks
     Cell("enforcer", "instances", Kind.DENIED, FIRST, ONCE): Outcome.REFUSED,

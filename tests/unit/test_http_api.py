@@ -200,7 +200,7 @@ def test_the_response_has_every_count_and_names_what_is_missing() -> None:
     )
     alert = Alert(PERIOD, Decimal(90), Decimal(100), (Decimal("0.5"), Decimal("0.8")))
 
-    body = response_body(Summary("run1", (hour,), (alert,)))
+    body = response_body(Summary("run1", (hour,), (alert,), "Cloud Monitoring: 403"))
 
     assert json.loads(json.dumps(body)) == {
         "status": "incomplete",
@@ -222,6 +222,7 @@ def test_the_response_has_every_count_and_names_what_is_missing() -> None:
         "price_statuses": {"exact": 4, "unknown": 3},
         "gaps": [{"source": "compute", "project_id": "red", "detail": "503", "final": False}],
         "alerts": [{"kind": "threshold", "period": "day", "period_start": "2026-07-21T07:00:00Z", "threshold": "0.8"}],
+        "metrics_error": "Cloud Monitoring: 403",
     }
 
 

@@ -909,7 +909,8 @@ def test_alerts_that_fail_do_not_keep_the_metrics_from_being_written_nor_the_rev
 
     assert len(found.metrics) == 1
     assert len(found.published) == 1
-    assert gaps(summary) == [("metrics", "")]
+    assert (summary.complete, gaps(summary)) == (True, [])
+    assert summary.metrics_error == "metrics: 403 of "
 
 
 class ProcessKilledError(Exception):

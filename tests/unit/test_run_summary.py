@@ -94,11 +94,11 @@ def test_a_summary_is_complete_when_every_hour_is() -> None:
 
 
 def test_a_gap_that_several_hours_share_is_listed_once_in_the_order_met() -> None:
-    catalog, compute, metrics = Gap("billing catalog", "503"), Gap("compute", "503", "red"), Gap("metrics", "503")
+    catalog, compute, alerts = Gap("billing catalog", "503"), Gap("compute", "503", "red"), Gap("alerts", "503")
 
-    summary = Summary("run1", (run(gaps=(compute, catalog)), run(gaps=(catalog, metrics)), run(gaps=(compute,))))
+    summary = Summary("run1", (run(gaps=(compute, catalog)), run(gaps=(catalog, alerts)), run(gaps=(compute,))))
 
-    assert summary.gaps == [compute, catalog, metrics]
+    assert summary.gaps == [compute, catalog, alerts]
 
 
 def test_a_run_that_found_nothing_to_do_is_complete_and_sums_to_nothing() -> None:

@@ -88,6 +88,7 @@ def response_body(summary: Summary) -> dict[str, object]:
             }
             for alert in summary.alerts
         ],
+        "metrics_error": summary.metrics_error,
     }
 
 

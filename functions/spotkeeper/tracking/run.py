@@ -1,5 +1,6 @@
 """The hourly use case: read how long Spot VMs ran, price it, record it, and alert when a budget is passed."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -75,7 +76,7 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
         run.record_usage(history, scanned_before=bool(states))
         run.record_lost(lost)
         alerts = run.finish(history, budget_periods(latest), caught_up, backlog | lost)
-    return Summary(run_id, hours.all(), alerts)
+    return Summary(run_id, hours.all(), alerts, run.metrics_error)
 
 
 def _backlog(settings: TrackerSettings, request: TrackRequest, states: Iterable[HourState]) -> Backlog:
@@ -94,7 +95,10 @@ def _lost(settings: TrackerSettings, request: TrackRequest, states: Iterable[Hou
 
 @dataclass(slots=True)
 class _Run:
-    """The steps of one run; `shapes` collects the shapes of all cost rows."""
+    """The steps of one run; `shapes` collects the shapes of all cost rows.
+
+    `metrics_error` is why the metrics were not written, None when they were.
+    """
 
     settings: TrackerSettings
     ports: Ports
@@ -105,6 +109,7 @@ class _Run:
     started: timedelta
     sources: Sources = field(init=False)
     shapes: set[Shape] = field(default_factory=set)
+    metrics_error: str | None = None
 
     def __post_init__(self) -> None:
         """Prepare to read the sources within the deadline of the run."""
@@ -257,11 +262,12 @@ class _Run:
         return sent, []
 
     def _write_metrics(self, present: Sequence[Spend]) -> None:
-        """Write the metrics, the heartbeat of a recorded run; they are no part of the record."""
+        """Write the metrics, the heartbeat of a recorded run; no part of the record, which is complete without them."""
         try:
             self.ports.alerts.write_metrics(present, self.hours.all(), self.now)
         except UnavailableError as error:
-            self.hours.record_gap(self.backlog, Gap("metrics", str(error)))
+            self.metrics_error = str(error)
+            log_event("metrics not written", logging.WARNING, detail=self.metrics_error)
 
     def _is_late(self, project_id: str, hours: Iterable[datetime]) -> bool:
         """Whether the read deadline has passed, so that these hours are left to the next run."""

@@ -186,11 +186,15 @@ class HourRuns:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The result of a run over all its hours; without hours when nothing was pending."""
+    """The result of a run over all its hours; without hours when nothing was pending.
+
+    `metrics_error` is why the metrics of a recorded run were not written; no gap, since the tables are complete.
+    """
 
     run_id: str
     hours: tuple[HourRun, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    metrics_error: str | None = None
 
     @property
     def complete(self) -> bool:
