@@ -45,7 +45,7 @@ PLANNED = {
 HISTORY = {
     "received_before": False,
     "newer": [{"published_at": NOON, "cost": Decimal(1), "budget": Decimal(2), "tracker_cost": None}],
-    "stops_of_budget": 0,
+    "stops_of_budget": [],
     "stops_in_total": 0,
     "plans": 0,
     "plan": [PLANNED],

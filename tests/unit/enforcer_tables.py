@@ -277,7 +277,7 @@ class Tables:
         """The VMs stopped or planned to be in the last 24 hours, each once."""
         found = [planned for planned, rows in self._stops() if _counts_since(rows, now - CAP_WINDOW)]
         of_budget = {row.instance.key for row in found if row.budget_id == rule.budget_id}
-        return StopCounts(len(of_budget), len({row.instance.key for row in found}))
+        return StopCounts(len(of_budget), len({row.instance.key for row in found}), frozenset(of_budget))
 
     def _pending_stops(self, message_id: str, now: datetime) -> dict[InstanceKey, str]:
         """The instances that other messages are about to stop, or wait for."""

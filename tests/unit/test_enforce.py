@@ -711,6 +711,20 @@ def test_a_stop_of_an_earlier_delivery_whose_operation_cannot_be_read_still_coun
     assert cloud.stopped_names() == stopped
 
 
+def test_a_vm_that_was_started_again_counts_once_in_the_fleet_that_the_share_is_a_share_of() -> None:
+    used = policy(rule(caps=Caps(per_alert=30, fleet_share=Decimal("0.5"))))
+    cloud = Cloud().has(*(vm(name) for name in "abcdefghij"))
+    cloud.deliver(notification(), used)
+    assert cloud.stopped_names() == list("abcde")
+
+    cloud.now += timedelta(hours=1)
+    again = [replace(vm(name), started=cloud.now) for name in "abcde"]
+    cloud.has(*(labelled(each, spotkeeper_protect="true") for each in again))
+    cloud.deliver(notification(message_id="next", published=cloud.now), used)
+
+    assert cloud.stopped_names() == list("abcde")
+
+
 def test_all_budgets_together_stop_no_more_than_the_total() -> None:
     two = policy(rule(), rule(budget_id="budget-2"), max_stops_per_day_total=4)
     cloud = five()

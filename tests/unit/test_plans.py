@@ -49,7 +49,11 @@ def made(  # noqa: PLR0913 (every test names only what it is about)
         situation,
         vms,
         used or policy(),
-        StopCounts(today, today if total is None else total),
+        StopCounts(
+            today,
+            today if total is None else total,
+            frozenset(vm(f"stopped-{number}").instance.key for number in range(today)),
+        ),
     )
 
 

@@ -96,10 +96,14 @@ class FailedStop:
 
 @dataclass(frozen=True, slots=True)
 class StopCounts:
-    """Instances stopped, or planned to be and not failed, in the last 24 hours: for one budget and for all."""
+    """Instances stopped, or planned to be and not failed, in the last 24 hours: for one budget and for all.
+
+    `instances` are those of the budget: one that was started again since is part of the running fleet too.
+    """
 
     budget: int = 0
     total: int = 0
+    instances: frozenset[InstanceKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from spotkeeper.enforcement.history import FailedStop, StopCounts
 from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Policy, Priority
 from spotkeeper.enforcement.protection import Importance, importance, lapsed_protection, protection
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
-from spotkeeper.instances import Instance
+from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import HOUR, Period, rfc3339
 
 RUNNING = "RUNNING"
@@ -115,7 +115,7 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
         eligible, unfit = _forecast_candidates(eligible, rule)
         spared += unfit
         needed = _smallest_prefix(eligible, situation, hourly_cost)
-    allowance, limit = allowed_stops(policy, rule, len(running), counts)
+    allowance, limit = allowed_stops(policy, rule, {vm.instance.key for vm in running}, counts)
     count = min(needed, allowance)
     stops = tuple(_stop(each, rank, count) for rank, each in enumerate(eligible[:count], 1))
     spared += _not_needed(eligible[needed:], needed)
@@ -151,13 +151,14 @@ def reason_to_spare(vm: SpotVm, policy: Policy, now: datetime) -> str | None:
     return None
 
 
-def allowed_stops(policy: Policy, rule: BudgetRule, running: int, counts: StopCounts) -> tuple[int, str]:
+def allowed_stops(policy: Policy, rule: BudgetRule, running: set[InstanceKey], counts: StopCounts) -> tuple[int, str]:
     """Return how many may be stopped now, and the limit that says so.
 
-    The share is one of the instances that run in scope and of those stopped for this budget in the last 24 hours.
+    The share is one of the instances that run in scope and of those stopped for this budget in the last 24 hours, each
+    once.
     """
     caps, stopped = rule.caps, counts.budget
-    of_fleet = int((caps.fleet_share * (running + stopped)).to_integral_value(ROUND_FLOOR))
+    of_fleet = int((caps.fleet_share * len(running | counts.instances)).to_integral_value(ROUND_FLOOR))
     used = f"{stopped} planned or stopped in the last 24 hours"
     total = f"{counts.total} planned or stopped in the last 24 hours"
     allowances = (

@@ -9,7 +9,7 @@ from spotkeeper.enforcement.blockers import blocker
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Executor, Precondition
 from spotkeeper.enforcement.following_up import follow_up, follow_ups
-from spotkeeper.enforcement.history import History, RecordedAction, Reported, StopCounts
+from spotkeeper.enforcement.history import History, RecordedAction, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.permissions import needed_permissions
 from spotkeeper.enforcement.plans import RUNNING, Plan, Situation, SpotVm, allowed_stops, plan
@@ -105,13 +105,14 @@ class Stopping:
         """Return how many unfinished stops of this message the limits still allow, and the limit that says so."""
         if not pending and not failed:
             return 0, ""
-        counts = StopCounts(history.counts.budget - len(pending), history.counts.total - len(pending))
+        known = history.counts
+        counts = replace(known, budget=known.budget - len(pending), total=known.total - len(pending))
         stopped = sum(each.stopped for each in stops)
         caps = replace(self.rule.caps, per_alert=max(self.rule.caps.per_alert - stopped, 0))
-        running = len(stops)
+        running = {each.key for each in stops}
         if caps.fleet_share < 1:
             vms, _ = self._fleet()
-            running = sum(vm.status == RUNNING and self.rule.covers(vm.instance) for vm in vms)
+            running = {vm.instance.key for vm in vms if vm.status == RUNNING and self.rule.covers(vm.instance)}
         return allowed_stops(self.policy, replace(self.rule, caps=caps), running, counts)
 
     def _preconditions(self, delivery: Delivery, executor: Executor) -> StopPreconditions:

@@ -72,12 +72,13 @@ class Facts:
         return max(found, default=(self.world.now, Decimal("0.5")))[1]
 
     def fleet_base(self, delivery: Delivery) -> int:
-        """Return of how many VMs the share is a share: those that run in scope, and those stopped in a day."""
+        """Return of how many VMs the share is a share: those that run in scope or were stopped in a day, each once."""
         rule = delivery.rule
         if rule is None:
             return 0
-        running = sum(vm.status == RUNNING and vm.spot and rule.covers(vm) for vm in self.world.existing(rule.projects))
-        return running + len(self.journal.stopped_since(self.world.now - timedelta(hours=24), rule.budget))
+        existing = self.world.existing(rule.projects)
+        running = {vm.number for vm in existing if vm.status == RUNNING and vm.spot and rule.covers(vm)}
+        return len(running | self.journal.stopped_since(self.world.now - timedelta(hours=24), rule.budget))
 
     def pending(self, number: str, message: str) -> bool:
         """Whether another message has planned the stop of a VM a while ago, and nothing has come of it yet."""

@@ -86,7 +86,11 @@ class EnforcementRecords:
             return History(
                 received_before=row["received_before"],
                 newer=tuple(map(_reported, row["newer"])),
-                counts=StopCounts(row["stops_of_budget"], row["stops_in_total"]),
+                counts=StopCounts(
+                    len(row["stops_of_budget"]),
+                    row["stops_in_total"],
+                    frozenset(map(_key, row["stops_of_budget"])),
+                ),
                 plans=row["plans"],
                 plan=tuple(map(_recorded, row["plan"])),
                 pending_stops={_key(each): each["message_id"] for each in row["pending_stops"]},

@@ -82,10 +82,11 @@ SELECT
     ORDER BY published_at DESC
     LIMIT 100
   ) AS newer,
-  (
-    SELECT COUNT(DISTINCT CONCAT(project_id, '/', zone, '/', instance_id))
+  ARRAY(
+    SELECT AS STRUCT project_id, zone, instance_id
     FROM judged
     WHERE counted_at > @counted_since AND budget_id = @budget_id AND NOT restart
+    GROUP BY project_id, zone, instance_id
   ) AS stops_of_budget,
   (
     SELECT COUNT(DISTINCT CONCAT(project_id, '/', zone, '/', instance_id))
