@@ -89,7 +89,7 @@ def test_a_catalog_that_is_down_is_reported_in_one_sentence(
 
     output = capsys.readouterr()
     assert (code, output.out, output.err.count("\n")) == (2, "", 1)
-    assert output.err.startswith("spotkeeper: Cloud Billing Catalog: Forbidden: 403")
+    assert output.err.startswith("spotkeeper: Cloud Billing Catalog: permission denied: ")
     assert list(tmp_path.iterdir()) == []
 
 

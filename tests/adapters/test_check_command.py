@@ -12,8 +12,8 @@ from infra.local.bigquery.tables import create_views
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.cli.check import invariant_of
-from spotkeeper.cli.checkout import sql_files
 from spotkeeper.cli.main import main
+from spotkeeper.cli.product_files import sql_files
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 from tests.adapters.conftest import Tracker, new_dataset, new_tracker
@@ -128,8 +128,8 @@ def test_an_unreachable_bigquery_is_reported_in_one_sentence(
     assert output.err.startswith("spotkeeper: BigQuery, check cost_is_price_times_hours: ")
 
 
-def test_away_from_a_checkout_the_command_says_what_it_lacks(tmp_path: Path) -> None:
-    with pytest.raises(RefusedRequestError, match="run this command in a checkout"):
+def test_without_its_files_the_command_says_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(RefusedRequestError, match="install spotkeeper, or run it in a checkout"):
         sql_files("checks", tmp_path)
 
 

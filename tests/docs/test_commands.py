@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from spotkeeper.cli.checkout import sql_files
 from spotkeeper.cli.main import COMMANDS
+from spotkeeper.cli.product_files import sql_files
 from tests.docs.references import ROOT
 
 PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,20 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert [name for name in names if f"    {name} " not in listed] == []
 
 
-@pytest.mark.parametrize("arguments", [[], ["pirce"], ["price", "--nothing"]])
+def test_without_arguments_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert capsys.readouterr().out.startswith("usage: spotkeeper")
+
+
+def test_in_a_checkout_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+
+    number = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert (stop.value.code, capsys.readouterr().out) == (0, f"spotkeeper {number} (checkout {ROOT})\n")
+
+
+@pytest.mark.parametrize("arguments", [["pirce"], ["price", "--nothing"]])
 def test_what_is_no_command_is_argparse_s_matter(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(arguments)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from spotkeeper.cli.checkout import filled, sql_files
 from spotkeeper.cli.commands import Subparsers
 from spotkeeper.cli.dataset_arguments import (
     add_dataset_arguments,
@@ -16,6 +15,7 @@ from spotkeeper.cli.dataset_arguments import (
     chosen_project,
     dataset_settings,
 )
+from spotkeeper.cli.product_files import filled, sql_files
 from spotkeeper.periods import rfc3339
 
 if TYPE_CHECKING:

@@ -4,9 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import override
 
 from spotkeeper.cli import catalog_check, catalog_save, check, doctor, drill, plan, price, report
 from spotkeeper.cli.commands import Command
+from spotkeeper.cli.product_files import version
 from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableError
 
 COMMANDS: tuple[Command, ...] = (price, catalog_check, catalog_save, plan, drill, report, check, doctor)
@@ -15,15 +17,37 @@ _CANNOT = 2
 _INTERRUPTED = 130
 
 
+class _Version(argparse.Action):
+    """Reads the version when it is asked for: in a checkout it is in a file."""
+
+    @override
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"spotkeeper {version()}")
+        parser.exit()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code; without arguments print the help."""
+    parser = _parser()
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser.print_help()
+        return 0
+    return _run(parser.parse_args(given))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="spotkeeper", description="The cost of Spot VMs, and the stops that keep it within a budget."
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_to(subparsers).set_defaults(run=command.run)
-    parsed = parser.parse_args(arguments)
+    return parser
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
         code: int = parsed.run(parsed)
         sys.stdout.flush()
@@ -31,8 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _reader_left()
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except (SettingsError, RefusedRequestError, UnavailableError) as error:
+    except (SettingsError, RefusedRequestError) as error:
         return _fail(str(error))
+    except UnavailableError as error:
+        from spotkeeper.gcp.explanations import explained
+
+        return _fail(explained(error))
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return code

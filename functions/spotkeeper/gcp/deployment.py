@@ -1,6 +1,5 @@
 """Read a deployment over REST, one call per question; nothing is changed."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -30,7 +29,7 @@ from spotkeeper.doctor.functions import enforcer_settings, tracker_settings
 from spotkeeper.doctor.rights import enforced_projects, needed_roles
 from spotkeeper.enforcement.policies import CustomPeriod
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.http_calls import CallError, HttpCalls, PageTokens
+from spotkeeper.gcp.http_calls import ERROR_MESSAGE, CallError, HttpCalls, PageTokens
 from spotkeeper.periods import PeriodKind, rfc3339
 from spotkeeper.values import number, parsed, time
 
@@ -46,7 +45,6 @@ HOSTS = {
     "Resource Manager": "cloudresourcemanager.googleapis.com",
 }
 _DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_MESSAGE = re.compile(r'"message":\s*"((?:[^"\\]|\\.)*)"')
 _POLICY_VERSION = 3
 """The version whose policies contain conditions: https://cloud.google.com/iam/docs/policies#versions"""
 
@@ -266,7 +264,7 @@ def unreadable(error: Exception) -> Unread:
 
 def error_message(error: Exception) -> str:
     """Return the error message of a service from the JSON of its response."""
-    message = _MESSAGE.search(str(error))
+    message = ERROR_MESSAGE.search(str(error))
     service = str(error).partition(":")[0]
     return f"{service}: {message[1]}" if message else str(error)
 

@@ -7,6 +7,7 @@ gRPC and no requests: docs/speed.md has the figures.
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,9 @@ MAX_UNREADABLE, MAX_UNREADABLE_SHARE = 20, 0.1
 _TRANSIENT_ERRORS = (TransportError, NewConnectionError, ProtocolError, LateError)
 _HEADERS = {"Accept-Encoding": "gzip", "User-Agent": "spotkeeper (gzip)"}
 """Google compresses a response only when both headers ask for gzip: https://cloud.google.com/compute/docs/api/best-practices#use-gzip"""
+
+ERROR_MESSAGE = re.compile(r'"message":\s*"((?:[^"\\]|\\.)*)"')
+"""The error message in the JSON of a response: https://cloud.google.com/apis/design/errors#http_mapping"""
 
 _HALVES = (b"\\ud", b"\\uD")
 """How a surrogate begins in JSON."""
