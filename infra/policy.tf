@@ -215,6 +215,25 @@ variable "enforcement_policy" {
   }
 
   validation {
+    condition = alltrue([
+      for rule in values(var.enforcement_policy.budgets) : anytrue([
+        for value in lookup(coalesce(rule.labels, {}), coalesce(var.enforcement_policy.priority_label, "priority"), ["low"]) : contains(
+          flatten(coalescelist(
+            [for step in coalesce(rule.steps, []) : step.priorities],
+            [for step in coalesce(var.enforcement_policy.steps, []) : step.priorities],
+            [["low"]],
+          )),
+          contains(["low", "medium"], value) ? value : "high",
+        )
+        ]) && anytrue([
+        for value in lookup(coalesce(rule.labels, {}), coalesce(var.enforcement_policy.protect_label, "spotkeeper-protect"), ["false"]) :
+        can(regex("^(false|no|off|[0-9].*)$", value))
+      ])
+    ])
+    error_message = "The labels of a budget must leave something to stop: a priority that one of its steps stops, and no label that protects every VM."
+  }
+
+  validation {
     condition     = coalesce(var.enforcement_policy.priority_label, "priority") != coalesce(var.enforcement_policy.protect_label, "spotkeeper-protect")
     error_message = "priority_label and protect_label must differ."
   }

@@ -73,6 +73,8 @@ REFUSED_POLICIES: Sequence[Values] = [
     policy({"labels": {"1st": ["x"]}}),
     policy({"labels": {"team": ["ML"]}}),
     policy(protect_label="keep", priority_label="keep"),
+    policy({"labels": {"rank": ["urgent"]}}, priority_label="rank"),
+    policy({"labels": {"spotkeeper-protect": ["true", "demo"]}}),
     policy({"sources": {"billing": "warn"}}),
     policy({"max_fleet_share": 0.000001}),
 ]
@@ -146,6 +148,7 @@ ACCEPTED: Sequence[Values] = [
     {"enforcement_policy": ONLY_TRACKER, "hourly_budget_usd": 1},
     {"enforcement_policy": policy(sources={"tracker": "stop"})},
     {"enforcement_policy": {"budgets": {"My budget": RULE}}, "billing_budgets": {"My budget": BUDGET}, **ACCOUNT},
+    {"enforcement_policy": policy({"labels": {"priority": ["high", "low"], "spotkeeper-protect": ["off", "true"]}})},
     {"enforcement_policy": policy({"labels": {"équipe": ["données-1"]}, "max_fleet_share": 0.00001})},
     {
         "billing_account_id": "012345-6789AB-CDEF01",

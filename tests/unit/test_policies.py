@@ -440,3 +440,43 @@ def test_a_budget_whose_steps_no_message_can_reach_is_refused(
             Policy.from_json(text)
     else:
         assert Policy.from_json(text).budgets["b1"].currency == currency
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        (
+            {"priority": ["high", "urgent"]},
+            'labels.priority is ["high", "urgent"], but must be a priority that a step stops: low, medium',
+        ),
+        (
+            {"spotkeeper-protect": "true"},
+            (
+                'labels.spotkeeper-protect is ["true"], but must be left out: '
+                "an instance with this label is protected, unless it is 0, false, no, off"
+            ),
+        ),
+    ],
+)
+def test_a_scope_of_which_nothing_is_ever_stopped_is_refused(labels: dict[str, object], problem: str) -> None:
+    steps = [{"threshold": 1, "priorities": ["low"]}, {"threshold": 1.5, "priorities": ["medium"]}]
+
+    assert f"budgets.{BUDGET_ID}.{problem}" in refusal(
+        {"budgets": {BUDGET_ID: {"projects": [PROJECT], "labels": labels}}, "steps": steps}
+    )
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"priority": ["high", "low"]},
+        {"priority": "medium"},
+        {"spotkeeper-protect": ["true", "false"]},
+        {"spotkeeper-protect": "2026-12-31"},
+        {"team": "vision"},
+    ],
+)
+def test_a_scope_by_priority_or_protection_may_be_stopped_in_part(labels: dict[str, object]) -> None:
+    steps = [{"threshold": 1, "priorities": ["low", "medium"]}]
+
+    assert read(budgets={BUDGET_ID: {"projects": [PROJECT], "labels": labels, "steps": steps}}).budgets

@@ -44,6 +44,13 @@ RANGES = (
     "2026-07-01-2026-12-31",
     "incident-2026-06-30",
     "demo_2026-07-20_2027-01-01",
+    "2026-07-01-until-release",
+    "2026-07-01-to-december",
+    "2026-07-01-thru-09-30",
+    "2026-07-01-onwards",
+    "2026-07-01-12-31",
+    "2026-07-01-20261231",
+    "2026-07-01-2026-12",
 )
 """Only a date at the beginning, alone or before a reason, is a last day."""
 
@@ -96,6 +103,7 @@ def test_a_last_day_ends_at_midnight_in_los_angeles(value: str, moment: str, pro
 @pytest.mark.parametrize(
     ("value", "lapsed"),
     [
+        ("2026-07-20-tools-2", "protection ended on 2026-07-20 (label spotkeeper-protect=2026-07-20-tools-2)"),
         ("2026-07-20-demo", "protection ended on 2026-07-20 (label spotkeeper-protect=2026-07-20-demo)"),
         ("2026-07-21", None),
         ("true", None),

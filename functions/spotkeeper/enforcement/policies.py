@@ -62,6 +62,9 @@ class Priority(StrEnum):
         return _RANKS[self]
 
 
+NOT_PROTECTED = frozenset({"false", "no", "off", "0"})
+"""Values of the protect label that protect nothing."""
+
 _RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
@@ -212,10 +215,32 @@ def _policy(fields: Fields) -> Policy:
     )
     if policy.priority_label == policy.protect_label:
         fields.add_problem("protect_label", policy.protect_label, "another label than priority_label")
+    _check_scopes(policy, budgets)
     fields.refuse_renamed(RENAMED)
     fields.refuse_removed(REMOVED)
     fields.refuse_others()
     return policy
+
+
+def _check_scopes(policy: Policy, budgets: Fields) -> None:
+    """Collect the scopes of which no instance is ever stopped, whatever is spent."""
+    for name, rule in policy.budgets.items():
+        labels = budgets.inner(name).inner("labels")
+        priorities, protecting = rule.labels.get(policy.priority_label), rule.labels.get(policy.protect_label)
+        stopped = frozenset[Priority]().union(*(step.priorities for step in rule.steps))
+        if priorities and stopped.isdisjoint(map(priority_of, priorities)):
+            expected = f"a priority that a step stops: {', '.join(each for each in Priority if each in stopped)}"
+            labels.add_problem(policy.priority_label, sorted(priorities), expected)
+        if protecting and not any(value.lower() in NOT_PROTECTED or value[:1].isdigit() for value in protecting):
+            expected = (
+                f"left out: an instance with this label is protected, unless it is {', '.join(sorted(NOT_PROTECTED))}"
+            )
+            labels.add_problem(policy.protect_label, sorted(protecting), expected)
+
+
+def priority_of(value: str) -> Priority:
+    """Return the priority that the value of a label gives; an unknown one counts as high."""
+    return Priority(value.lower()) if value.lower() in Priority else Priority.HIGH
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from spotkeeper.enforcement.policies import Policy, Priority
+from spotkeeper.enforcement.policies import NOT_PROTECTED, Policy, Priority, priority_of
 from spotkeeper.periods import end_of_day
 
-_NOT_PROTECTED = frozenset({"false", "no", "off", "0"})
 _LAST_DAY = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})(?P<reason>-.*)?")
-_RANGE = re.compile(r"-(to|until|through)-.*\d|\d{4}-\d{2}-\d{2}")
+_RANGE = re.compile(r"-(to|until|till|through|thru|onwards?)\b|\d{4}-\d{2}|\d{8}|-\d{1,2}-\d{1,2}\b", re.IGNORECASE)
 """A second date or an end in the reason: the first date is then the beginning of a range."""
 
 type Labels = Sequence[tuple[str, str]]
@@ -65,13 +64,12 @@ def lapsed_protection(labels: Labels, policy: Policy, now: datetime) -> str | No
 
 def _importance(value: str, policy: Policy) -> Importance:
     label = f"label {policy.priority_label}={value}"
-    if value.lower() in Priority:
-        return Importance(Priority(value.lower()), label)
-    return Importance(Priority.HIGH, f"{label} is not {', '.join(Priority)}")
+    known = label if value.lower() in Priority else f"{label} is not {', '.join(Priority)}"
+    return Importance(priority_of(value), known)
 
 
 def _protection(value: str, policy: Policy, now: datetime) -> str | None:
-    if value.lower() in _NOT_PROTECTED:
+    if value.lower() in NOT_PROTECTED:
         return None
     label = f"label {policy.protect_label}={value}" if value else f"label {policy.protect_label}"
     last_day = _last_day(value)
