@@ -22,8 +22,11 @@ Looker Studio has no file to import, so this is the recipe. It is made from `das
    `roles/bigquery.jobUser` on a project, or the data source uses the owner's credentials.
 2. Where a chart below names a *date range dimension*, set it in the data source. Looker Studio then asks for the chosen
    days alone, and BigQuery reads these days alone. Views without one know their days themselves.
-3. Set the type of the columns of money to **Currency (USD)**, and the aggregation as the tables say. An average of
-   `priced_share` over days or VMs is not weighted; the report weights it.
+3. Set the type of the columns of money to **Currency (USD)**, and the aggregation as the tables say. Looker Studio adds
+   up every number by default, which is wrong for shares, prices, percentages, means, ages and counts of distinct VMs:
+   set **Default aggregation** to **None** for columns whose names end in `_share`, `_price`, `_percent` or
+   `_hours_between`, and for `instances`, `rank`, `age_hours` and `hours_until_spent`. An average of `priced_share` over
+   days or VMs is not weighted: use the field `SUM(priced_hours) / SUM(vm_hours)`.
 4. Keep **data freshness** at an hour or more: the figures change once an hour.
 
 The figures are list prices: an estimate, and not the invoice. Say so on the dashboard.

@@ -2,7 +2,8 @@
 -- Grain: one machine type in a region that ran as Spot in the last 30 days.
 --
 -- steady_vms ran at the same time in at least 95 % of the complete hours. The rest varies, and a commitment for it
--- would be paid for hours in which nothing runs. A month has 730 hours; prices are current list prices. The net Spot
+-- would be paid for hours in which nothing runs. Whether a type is steady cannot be said of one that first ran a week ago:
+-- first_hour says since when it ran, hours how many hours were compared, as_of until when. A month has 730 hours; prices are current list prices. The net Spot
 -- price counts the hours lost to preemption (the uptime of a preempted VM from the full hour on) twice. Attached GPUs and
 -- local SSD are not included. A NULL price is unknown and is not compared. Commitments cover vCPUs and memory of a
 -- family in a region, whatever the machine type: add up the types of a family before you buy.
@@ -63,16 +64,26 @@ hourly_vms AS (
 ),
 
 types AS (
-  SELECT DISTINCT
+  SELECT
+    machine_type,
+    region,
+    MIN(hour) AS first_hour
+  FROM hourly_vms
+  GROUP BY
     machine_type,
     region
-  FROM hourly_vms
+),
+
+present AS (
+  SELECT TIMESTAMP_ADD(MAX(hour), INTERVAL 1 HOUR) AS as_of
+  FROM hours
 ),
 
 all_hours AS (
   SELECT
     types.machine_type,
     types.region,
+    types.first_hour,
     hourly.vms,
     hourly.lost_hours,
     PERCENTILE_DISC(COALESCE(hourly.vms, 0), 0.05) OVER (PARTITION BY types.machine_type, types.region) AS steady_vms
@@ -80,7 +91,8 @@ all_hours AS (
   CROSS JOIN hours
   LEFT JOIN hourly_vms AS hourly
     ON hourly.hour = hours.hour
-    AND hourly.machine_type = types.machine_type
+    -- A type that is not known is NULL, which equals nothing.
+    AND COALESCE(hourly.machine_type, '') = COALESCE(types.machine_type, '')
     AND hourly.region = types.region
 ),
 
@@ -88,6 +100,7 @@ demand AS (
   SELECT
     machine_type,
     region,
+    MIN(first_hour) AS first_hour,
     COUNT(*) AS hours,
     ROUND(SAFE_DIVIDE(SUM(vms), COUNT(*)), 6) AS average_vms,
     MAX(steady_vms) AS steady_vms,
@@ -102,6 +115,7 @@ priced AS (
   SELECT
     demand.machine_type,
     demand.region,
+    demand.first_hour,
     demand.hours,
     demand.average_vms,
     demand.steady_vms,
@@ -129,9 +143,10 @@ priced AS (
 )
 
 SELECT
-  machine_type,  -- STRING: The machine type.
+  machine_type,  -- STRING: The machine type; NULL when it is not known.
   region,  -- STRING: The region.
-  hours,  -- INTEGER: Complete hours of the last 30 days that are compared.
+  first_hour,  -- TIMESTAMP: The first of these hours in which the machine type ran.
+  hours,  -- INTEGER: Complete hours of the last 30 days that are compared, those before first_hour included.
   average_vms,  -- NUMERIC: VMs at the same time, on average over these hours.
   steady_vms,  -- NUMERIC: VMs that ran at the same time in at least 95 % of these hours.
   lost_share,  -- NUMERIC: The share of VM-hours that preempted VMs ran from the full hour to their last preemption in it.
@@ -159,5 +174,8 @@ SELECT
     changing_price < 999999,
     ROUND((steady_vms * steady_price + changing_vms * changing_price) * 730, 2),
     NULL
-  ) AS monthly_cheapest_mix  -- NUMERIC: Cost of all VMs in 730 hours with the cheapest price for each part, in USD.
+  ) AS monthly_cheapest_mix,  -- NUMERIC: Cost of all VMs in 730 hours with the cheapest price for each part, in USD.
+  present.as_of,  -- TIMESTAMP: The end of the latest complete hour.
+  TIMESTAMP_DIFF(${now}, present.as_of, HOUR) AS age_hours  -- INTEGER: Whole hours from as_of to now: how old the figures are.
 FROM priced
+CROSS JOIN present

@@ -48,7 +48,8 @@ outcomes AS (
   -- A failed stop is retried when Pub/Sub redelivers the message: the latest event counts.
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY actions.message_id, actions.project_id, actions.zone, actions.instance_id
-    ORDER BY actions.happened_at DESC
+    -- Of two events of the same microsecond the one that ends the attempt counts, and then the first by name.
+    ORDER BY actions.happened_at DESC, actions.event IN ('retried', 'waiting'), actions.event
   ) = 1
 ),
 

@@ -4,8 +4,9 @@
 -- Every existing VM counts, stopped ones too: the inventory does not say whether a VM runs. Spot costs and savings are
 -- those of the last complete hour of the last two days, preemptions those of the last 30 days; the rate per 1,000
 -- VM-hours is that of VMs with cost rows. Other VMs cost the list price of their machine type as if they ran, without
--- attached GPUs and local SSD; without_price counts those that have no list price, such as custom types. Reads 30 days
--- of costs. The inventory is small and not partitioned.
+-- attached GPUs and local SSD; without_price counts those that have no list price, such as custom types. VMs that no
+-- source could identify have no region: priced_share counts those of the project in every region as not priced. as_of is
+-- the end of that hour, scanned_at the latest whole scan of the project. Reads 30 days of costs. The inventory is small and not partitioned.
 WITH present AS (
   SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
   FROM `${dataset}.tracker_runs` AS runs
@@ -20,6 +21,17 @@ scans AS (
   WHERE known.hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
     AND known.state != 'incomplete'
   GROUP BY known.project_id
+),
+
+unresolved_hours AS (
+  SELECT
+    unresolved.project_id,
+    SUM(unresolved.vm_hours) AS vm_hours
+  FROM `${dataset}.unresolved_usage` AS unresolved
+  INNER JOIN present
+    ON present.hour = unresolved.usage_start_time
+  WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+  GROUP BY unresolved.project_id
 ),
 
 latest_look AS (
@@ -117,7 +129,14 @@ SELECT
   instances.spot_instances,  -- INTEGER: Spot VMs among them.
   instances.vcpus,  -- NUMERIC: vCPUs of all of them whose machine type is known.
   ROUND(SAFE_DIVIDE(instances.spot_vcpus, instances.vcpus) * 100, 2) AS spot_percent_of_vcpus,  -- NUMERIC: The vCPUs of Spot VMs in percent of vcpus.
-  ROUND(SAFE_DIVIDE(spot.latest_priced_hours, spot.latest_hours), 6) AS priced_share,  -- NUMERIC: The share of the Spot VM-hours of the last complete hour with a known price.
+  CASE
+    WHEN spot.latest_priced_hours < spot.latest_hours + COALESCE(unresolved.vm_hours, 0) THEN
+      LEAST(
+        ROUND(SAFE_DIVIDE(spot.latest_priced_hours, spot.latest_hours + COALESCE(unresolved.vm_hours, 0)), 6),
+        NUMERIC '0.999999'
+      )
+    WHEN spot.latest_hours > 0 THEN 1
+  END AS priced_share,  -- NUMERIC: The share of VM-hours of the last complete hour with a known Spot price, those of the project's unidentified VMs included; 1 only when every hour has one.
   IF(spot.latest_hour IS NULL, NULL, spot.spot_hourly_cost) AS spot_hourly_cost,  -- NUMERIC: Cost of Spot VMs in that hour, in USD; NULL without one in two days.
   IF(
     spot.latest_hour IS NULL, NULL, spot.spot_hourly_ondemand_cost - spot.compared_hourly_cost
@@ -129,8 +148,17 @@ SELECT
   ROUND(SAFE_DIVIDE(COALESCE(preemptions.own_preemptions, 0) * 1000, spot.vm_hours), 3) AS preemptions_per_1000_hours,  -- NUMERIC: Preemptions of VMs with cost rows for each 1,000 VM-hours of the last 30 days.
   instances.other_hourly_cost,  -- NUMERIC: On-demand list price of the machine types of the other VMs, in USD per hour, as if all of them ran.
   instances.other_hourly_savings_on_spot,  -- NUMERIC: What they would save as Spot VMs, in USD per hour, where both prices are known.
-  instances.without_price  -- INTEGER: Other VMs that have no list price, such as custom types.
+  instances.without_price,  -- INTEGER: Other VMs that have no list price, such as custom types.
+  COALESCE(unresolved.vm_hours, 0) AS unresolved_hours,  -- NUMERIC: VM-hours of the project in that hour of VMs that no source could identify, the same in each of its regions.
+  TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR) AS as_of,  -- TIMESTAMP: The end of the last complete hour; NULL without one in two days.
+  TIMESTAMP_DIFF(${now}, TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR), HOUR) AS age_hours,  -- INTEGER: Whole hours from as_of to now: how old the Spot figures are.
+  scans.scanned_at  -- TIMESTAMP: The latest whole scan of the project; NULL without one in two days, when the VMs are those of its last scan.
 FROM instances
+CROSS JOIN present
+LEFT JOIN scans
+  ON scans.project_id = instances.project_id
+LEFT JOIN unresolved_hours AS unresolved
+  ON unresolved.project_id = instances.project_id
 LEFT JOIN spot_hours AS spot
   ON spot.project_id = instances.project_id
   AND spot.region = instances.region

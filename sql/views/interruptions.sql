@@ -3,11 +3,19 @@
 --
 -- Covers the last 90 days, since rare events need a long window. hour_of_day is in UTC. mean_hours_between is VM-hours
 -- per preemption, NULL without a preemption; both are of VMs with cost rows. unseen_preemptions are those of VMs without
--- one, which no source could identify: their hours are not known. lost_share is the share of VM-hours that preempted VMs
--- ran from the full hour to their last preemption in it: work that is lost when it is saved every full hour. The checkpoint intervals in minutes, for
--- checkpoints that take C = 1, 5 or 15 minutes, are those of Young (1974), sqrt(2 C M), and of Daly (2006), which is
--- better when C is not small compared with the mean time between preemptions M; NULL without a preemption.
-WITH preemptions AS (
+-- one, which no source could identify: their hours are not known. mean_is_of says of how many preemptions the mean is: that
+-- of n random events is uncertain by a share of about 1 / sqrt(n), and that of one says hardly anything. lost_share is the
+-- share of VM-hours that preempted VMs ran from the full hour to their last preemption in it: work that is lost when it is
+-- saved every full hour. The checkpoint intervals in minutes, for checkpoints that take C = 1, 5 or 15 minutes, are those
+-- of Young (1974), sqrt(2 C M), and of Daly (2006), which is better when C is not small compared with the mean time
+-- between preemptions M; NULL without a preemption. as_of is the end of the latest recorded hour.
+WITH present AS (
+  SELECT TIMESTAMP_ADD(MAX(runs.hour), INTERVAL 1 HOUR) AS as_of
+  FROM `${dataset}.tracker_runs` AS runs
+  WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
+),
+
+preemptions AS (
   SELECT
     taken.preempted_at,
     taken.project_id,
@@ -110,6 +118,12 @@ SELECT
   preemptions,  -- INTEGER: Preemptions of VMs with cost rows.
   unseen_preemptions,  -- INTEGER: Preemptions of VMs without a cost row, which no source could identify.
   ROUND(mean_minutes / 60, 2) AS mean_hours_between,  -- FLOAT: vm_hours divided by preemptions; NULL without a preemption.
+  CASE
+    WHEN preemptions = 0 THEN 'no preemption'
+    WHEN preemptions = 1 THEN 'one preemption'
+    WHEN preemptions < 10 THEN 'fewer than ten preemptions'
+    ELSE 'ten preemptions or more'
+  END AS mean_is_of,  -- STRING: How much mean_hours_between and the checkpoint intervals rest on: no preemption, one preemption, fewer than ten preemptions, or ten preemptions or more.
   ROUND(lost_hours, 9) AS lost_hours,  -- NUMERIC: VM-hours that preempted VMs had run since the full hour when they were last preempted in it.
   ROUND(SAFE_DIVIDE(lost_hours, vm_hours), 6) AS lost_share,  -- NUMERIC: lost_hours divided by vm_hours.
   ROUND(SQRT(2 * 1 * mean_minutes), 1) AS young_minutes_at_1,  -- FLOAT: Minutes between checkpoints by Young, for one that takes 1 minute.
@@ -135,5 +149,8 @@ SELECT
       SQRT(2 * 15 * mean_minutes) * (1 + SQRT(15 / (2 * mean_minutes)) / 3 + 15 / (2 * mean_minutes) / 9) - 15,
       mean_minutes
     ), 1
-  ) AS daly_minutes_at_15  -- FLOAT: Minutes between checkpoints by Daly, for one that takes 15 minutes.
+  ) AS daly_minutes_at_15,  -- FLOAT: Minutes between checkpoints by Daly, for one that takes 15 minutes.
+  present.as_of,  -- TIMESTAMP: The end of the latest recorded hour; NULL when none was recorded in 90 days.
+  TIMESTAMP_DIFF(${now}, present.as_of, HOUR) AS age_hours  -- INTEGER: Whole hours from as_of to now: how old the figures are.
 FROM grouped
+CROSS JOIN present

@@ -1,8 +1,9 @@
 -- Which list prices changed, by how much, and what does that cost the running fleet?
 -- Grain: one rate of a component in a region and market that differs from the rate before it, by the hour it began.
 --
--- monthly_cost_change is in USD over 730 hours, for the VM-hours of the last complete recorded hour; 0 when the fleet
--- uses none of the component, NULL for on-demand rates, which Spot VMs do not pay. A rate that returned after it was
+-- monthly_cost_change is in USD over 730 hours, for the VM-hours of the last complete recorded hour, which ended at as_of;
+-- 0 when the fleet uses none of the component, NULL for on-demand rates, which Spot VMs do not pay, and when no hour was
+-- recorded in two days. A rate that returned after it was
 -- withdrawn is compared with its last value. Reads 400 days of changes, and the last two days of costs; spot_prices is
 -- small and not partitioned.
 WITH present AS (
@@ -64,15 +65,18 @@ SELECT
   ROUND(
     SAFE_DIVIDE(CAST(rates.rate - rates.previous_rate AS FLOAT64), CAST(rates.previous_rate AS FLOAT64)) * 100, 4
   ) AS change_percent,  -- FLOAT: rate_change in percent of previous_rate.
-  IF(rates.market = 'spot', COALESCE(fleet.quantity, 0), NULL) AS fleet_quantity,  -- NUMERIC: Units of the component that ran in the last complete recorded hour; NULL for rates that Spot VMs do not pay.
+  IF(rates.market = 'spot' AND present.hour IS NOT NULL, COALESCE(fleet.quantity, 0), NULL) AS fleet_quantity,  -- NUMERIC: Units of the component that ran in the last complete recorded hour; NULL for rates that Spot VMs do not pay, and without such an hour.
   IF(
-    rates.market = 'spot',
+    rates.market = 'spot' AND present.hour IS NOT NULL,
     ROUND(
       CAST((rates.rate - rates.previous_rate) * CAST(COALESCE(fleet.quantity, 0) AS BIGNUMERIC) * 730 AS NUMERIC), 6
     ),
     NULL
-  ) AS monthly_cost_change  -- NUMERIC: What the change costs that fleet in 730 hours, in USD; NULL for rates that Spot VMs do not pay.
+  ) AS monthly_cost_change,  -- NUMERIC: What the change costs that fleet in 730 hours, in USD; NULL for rates that Spot VMs do not pay, and without such an hour.
+  TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR) AS as_of,  -- TIMESTAMP: The end of the hour that the fleet is of; NULL when none was recorded in two days.
+  TIMESTAMP_DIFF(${now}, TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR), HOUR) AS age_hours  -- INTEGER: Whole hours from as_of to now: how old the fleet is.
 FROM rates
+CROSS JOIN present
 LEFT JOIN fleet
   ON fleet.region = rates.region
   AND fleet.component = rates.component

@@ -79,15 +79,15 @@ class DaySavings:
         "daily_spot_savings",
         day="usage_date",
         order="usage_date",
-        summed=_ADDED_UP
+        summed={name: f"SUM({name})" for name in ("vm_hours", "compared_cost", "compared_ondemand_cost")}
         | {name: f"SUM({name})" for name in ("savings", "lost_hours", "net_savings")}
-        | {"savings_percent": "ROUND(SAFE_DIVIDE(SUM(savings), SUM(ondemand_cost) / 100), 2)"},
+        | {"savings_percent": "ROUND(SAFE_DIVIDE(SUM(savings), SUM(compared_ondemand_cost) / 100), 2)"},
     )
 
     usage_date: date
     vm_hours: Decimal
-    cost: Decimal | None
-    ondemand_cost: Decimal | None
+    compared_cost: Decimal | None
+    compared_ondemand_cost: Decimal | None
     savings: Decimal | None
     savings_percent: Decimal | None
     lost_hours: Decimal

@@ -37,7 +37,7 @@ def savings(rows: ReportRows, scope: Scope) -> Section:
 
 def saved_percent(days: Sequence[DaySavings]) -> Decimal | None:
     """Return what the days saved together, as percent of what they would have cost on demand."""
-    saved, ondemand = total(day.savings for day in days), total(day.ondemand_cost for day in days)
+    saved, ondemand = total(day.savings for day in days), total(day.compared_ondemand_cost for day in days)
     return saved / ondemand * 100 if saved is not None and ondemand else None
 
 
@@ -46,9 +46,10 @@ def _answer(days: Sequence[DaySavings]) -> list[str]:
     if saved is None:
         return ["No VM has both a Spot and an on-demand price, so there is nothing to compare."]
     lost = sum((day.lost_hours for day in days), Decimal(0))
+    ondemand = total(day.compared_ondemand_cost for day in days)
     return [
         (
-            f"The same VMs on demand would have cost {wording.money(total(day.ondemand_cost for day in days))}: "
+            f"The same VMs on demand would have cost {wording.money(ondemand)}: "
             f"Spot saved {wording.money(saved)}, {wording.percent(saved_percent(days))}."
         ),
         (
@@ -60,7 +61,7 @@ def _answer(days: Sequence[DaySavings]) -> list[str]:
 
 
 def _chart(days: Sequence[DaySavings], scope: Scope) -> Chart:
-    amounts = {(day.usage_date, _PAID): day.cost or Decimal(0) for day in days}
+    amounts = {(day.usage_date, _PAID): day.compared_cost or Decimal(0) for day in days}
     amounts |= {(day.usage_date, _SAVED): day.savings or Decimal(0) for day in days}
     return stacked_days(
         "savings-chart",
@@ -77,8 +78,8 @@ def _table(days: Sequence[DaySavings]) -> Table:
     last = [
         cell("all"),
         cell(sum((day.vm_hours for day in days), Decimal(0)), wording.hours),
-        cell(total(day.ondemand_cost for day in days), wording.money),
-        cell(total(day.cost for day in days), wording.money),
+        cell(total(day.compared_ondemand_cost for day in days), wording.money),
+        cell(total(day.compared_cost for day in days), wording.money),
         cell(total(day.savings for day in days), wording.money),
         cell(saved_percent(days), wording.percent),
         cell(sum((day.lost_hours for day in days), Decimal(0)), wording.hours),
@@ -91,8 +92,8 @@ def _line(day: DaySavings) -> list[Cell]:
     return [
         cell(day.usage_date, wording.day),
         cell(day.vm_hours, wording.hours),
-        cell(day.ondemand_cost, wording.money),
-        cell(day.cost, wording.money),
+        cell(day.compared_ondemand_cost, wording.money),
+        cell(day.compared_cost, wording.money),
         cell(day.savings, wording.money),
         cell(day.savings_percent, wording.percent),
         cell(day.lost_hours, wording.hours),
