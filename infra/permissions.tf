@@ -2,6 +2,7 @@
 
 locals {
   tracker_instance_permissions = [
+    "compute.disks.list",
     "compute.globalOperations.list",
     "compute.instances.list",
     "compute.machineTypes.get",

@@ -8,6 +8,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
+IN_STORAGE_POOL, CONFIDENTIAL = "storage-pool", "confidential"
+"""Disks that are billed otherwise than their type."""
+
 PROJECT_ID = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 
 
@@ -61,6 +64,53 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk: its type, such as `pd-balanced`, its size in GiB, and what is provisioned of IOPS and MiB/s.
+
+    A regional disk is kept in two zones. `users` instances share it. A `special` one is billed otherwise than its type:
+    IN_STORAGE_POOL or CONFIDENTIAL.
+    """
+
+    disk_type: str
+    size_gib: Decimal
+    iops: int = 0
+    throughput_mibps: int = 0
+    regional: bool = False
+    users: int = 1
+    special: str = ""
+
+    def __hash__(self) -> int:
+        """Return an equal number for equal disks, without what few of them have: it is asked for in every row."""
+        return hash((self.disk_type, self.size_gib))
+
+    @property
+    def name(self) -> str:
+        """The type as `data/disks.csv` has it."""
+        return f"{self.disk_type}{'-regional' if self.regional else ''}{self.special and f' {self.special}'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachments:
+    """What is attached to an instance beside its machine type, as far as it is priced; None where it is not known.
+
+    `addresses` are external IPv4 addresses while it runs, `reserved_addresses` those that it keeps while it is stopped.
+    `licenses` are names of `data/licenses.csv`, or Compute Engine's: `windows-cloud/windows-server-2022-dc`.
+    `bandwidth_gbps` is that of Tier_1, 0 where it is not known; `tier_1` is whether there is any.
+    """
+
+    disks: tuple[Disk, ...] | None = ()
+    addresses: int | None = 0
+    licenses: tuple[str, ...] | None = ()
+    bandwidth_gbps: int = 0
+    tier_1: bool | None = False
+    reserved_addresses: int = 0
+
+
+UNKNOWN_ATTACHMENTS = Attachments(None, None, None, tier_1=None)
+"""Of an instance that nobody observed with its attachments."""
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One instance as it was when somebody looked."""
 
@@ -70,6 +120,7 @@ class Instance:
     shape: Shape
     labels: tuple[tuple[str, str], ...] = ()
     managed_by: str | None = None
+    attachments: Attachments = UNKNOWN_ATTACHMENTS
 
     def __hash__(self) -> int:
         """Return an equal number for equal instances, without the shape and labels: it is asked for in every row."""
@@ -85,9 +136,11 @@ class Sighting(NamedTuple):
     """An instance as it is now, and since when it has run; None when it does not run, or was suspended since.
 
     `started` is its last start, whether or not it runs, and `created` its creation; None where Compute Engine has none.
+    `disk_count` is how many disks are attached, local SSD apart: which ones another list says.
     """
 
     instance: Instance
     running_since: datetime | None
     started: datetime | None = None
     created: datetime | None = None
+    disk_count: int = 0

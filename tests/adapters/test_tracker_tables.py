@@ -15,12 +15,14 @@ from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import HOUR, PeriodKind, budget_periods
+from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrices
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
 from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.alerts import Alert, AlertKind
+from spotkeeper.tracking.billing import Billed
 from spotkeeper.tracking.costs import Usage, cost_row
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import InventoryReader, Ledger, Record
@@ -52,6 +54,9 @@ def dataset(stack: Stack) -> Iterator[str]:
         yield name
 
 
+NOTHING = AttachedPrices(*(NOTHING_ATTACHED,) * 4)
+
+
 @pytest.fixture
 def tables(stack: Stack, dataset: str) -> TrackerTables:
     return TrackerTables(Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], RETRY_TIMEOUT))
@@ -69,7 +74,7 @@ def cost(
     status = PriceStatus.UNKNOWN if price is None else PriceStatus.EXACT
     reason = "no rate for e2:core" if price is None else ""
     known = InstancePrice(price, Decimal("0.2"), status, at(0, 30), reason)
-    return cost_row(Usage(one, hour, end or hour + HOUR, seconds), seconds, known)
+    return cost_row(Usage(one, hour, end or hour + HOUR, seconds), Billed(seconds, seconds), known, NOTHING)
 
 
 WORKER, GIANT, UNKNOWN = instance("worker", "1"), instance("giant", LARGEST_ID), instance("unknown", "3", None)

@@ -23,7 +23,7 @@ from google.cloud import (  # type: ignore[attr-defined]
 
 from spotkeeper.gcp.audit_log import LogEntries
 from spotkeeper.gcp.bigquery.rest_query import RestQuery
-from spotkeeper.gcp.compute.lists import InstanceList, OperationList
+from spotkeeper.gcp.compute.lists import DiskList, InstanceList, OperationList
 from spotkeeper.gcp.compute.shapes import MachineTypes
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -37,7 +37,7 @@ CLIENTS: Mapping[str, type] = {
     },
     "bigquery.Client": bigquery.Client,
     "AuthorizedSession": AuthorizedSession,
-    **{found.__name__: found for found in (InstanceList, LogEntries, MachineTypes, OperationList, RestQuery)},
+    **{found.__name__: found for found in (DiskList, InstanceList, LogEntries, MachineTypes, OperationList, RestQuery)},
 }
 
 type Call = tuple[str, str]

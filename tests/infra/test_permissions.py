@@ -23,6 +23,7 @@ METHODS: Mapping[Call, str] = {
     ("AssetServiceClient", "batch_get_assets_history"): "cloudasset.batchGetAssetsHistory",
     ("AuthorizedSession", "post"): "cloudresourcemanager.projects.testIamPermissions",
     ("CloudCatalogClient", "list_skus"): "cloudbilling.services.skus.list",
+    ("DiskList", "items"): "compute.disks.aggregatedList",
     ("InstanceList", "items"): "compute.instances.aggregatedList",
     ("InstanceGroupManagersClient", "start_instances_unary"): "compute.instanceGroupManagers.startInstances",
     ("InstanceGroupManagersClient", "stop_instances_unary"): "compute.instanceGroupManagers.stopInstances",

@@ -9,6 +9,7 @@ from zetasql.api import TypeFactory
 from zetasql.core.exceptions import ZetaSQLError
 from zetasql.types import Type
 
+from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.tracker_tables import RECORD_TABLES
 from tests.sql.googlesql import analyze, simple, table, table_fields
 
@@ -24,6 +25,7 @@ def staging_fields() -> list[dict[str, object]]:
     times = [{"name": name, "type": "TIMESTAMP"} for name in ("first_hour", "end_hour")]
     uncertain = [{"name": "component", "type": "STRING"}, {"name": "region", "type": "STRING"}, *times]
     columns.append({"name": "uncertain", "type": "RECORD", "fields": uncertain})
+    columns.append(DISK.to_api_repr())
     return [*columns, {"name": "reading", "type": "RECORD", "fields": reading}]
 
 
@@ -36,7 +38,15 @@ def struct_array(**fields: str) -> Type:
 def parameters() -> Mapping[str, Type]:
     times = ["since", "hour", "first_hour", "last_hour", "recorded_at", "received_at", "published_at"]
     times += ["cost_interval_start", "period_end", "runs_out_at", "runs_out_at_with_plan", "now", "pending_since"]
-    times += ["periods_start", "periods_end", "counted_since", "uncertain_since", "alerts_since", "reserved_until"]
+    times += [
+        "periods_start",
+        "periods_end",
+        "counted_since",
+        "uncertain_since",
+        "disks_since",
+        "alerts_since",
+        "reserved_until",
+    ]
     times += ["waiting_since", "failures_since", "overdue_since", "settled_before"]
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
@@ -93,7 +103,7 @@ def test_the_analyzer_refuses_a_column_that_is_not_there() -> None:
         analyze("SELECT price_today FROM spot_prices", {})
 
 
-@pytest.mark.parametrize("name", [*RECORD_TABLES.values(), "budgets", "budget_alerts"])
+@pytest.mark.parametrize("name", [*RECORD_TABLES.values(), "budgets", "budget_alerts", "disk_costs"])
 def test_every_column_of_a_table_is_written(name: str) -> None:
     """An INSERT without a list of columns takes all of them, from the record that is staged for the table."""
     statements = "".join(path.read_text() for path in STATEMENTS.glob("*.sql"))
@@ -121,5 +131,5 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 14
+    assert len(names) == 15
     assert silent == []

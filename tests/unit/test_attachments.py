@@ -3,8 +3,8 @@ from decimal import Decimal
 
 import pytest
 
-from spotkeeper.instances import Shape
-from spotkeeper.pricing.attachments import AttachmentBook, AttachmentKind, Attachments, Disk
+from spotkeeper.instances import Attachments, Disk, Shape
+from spotkeeper.pricing.attachments import AttachmentBook, AttachmentKind
 from spotkeeper.pricing.catalog import read_catalog
 from spotkeeper.pricing.reference_data import rows
 from spotkeeper.pricing.skus import ForeignCurrencyError, Market, RateUnit, Sku

@@ -5,7 +5,9 @@ from decimal import Decimal
 import pytest
 
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrices
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
+from spotkeeper.tracking.billing import Billed
 from spotkeeper.tracking.costs import CostRow, Usage, cost_row
 from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
 from spotkeeper.tracking.uptime import Uptime
@@ -15,6 +17,7 @@ NOW = HOUR + timedelta(hours=1, minutes=7)
 KEY = InstanceKey("blue", "us-central1-a", "17000000000000000001")
 PROJECTS = frozenset({"blue", "green", "red"})
 UNPRICED = Unpriced("n9-standard-4", "us-central1", "no rule for machine type n9-standard-4")
+NOTHING = AttachedPrices(*(NOTHING_ATTACHED,) * 4)
 
 
 def row(machine_type: str, price: str | None, ondemand: str | None, status: PriceStatus = PriceStatus.EXACT) -> CostRow:
@@ -23,7 +26,8 @@ def row(machine_type: str, price: str | None, ondemand: str | None, status: Pric
     spot, on_demand = (None if amount is None else Decimal(amount) for amount in (price, ondemand))
     reason = "" if spot is not None else UNPRICED.reason
     usage = Usage(instance, HOUR, HOUR + timedelta(hours=1), 3600.0)
-    return cost_row(usage, 3600.0, InstancePrice(spot, on_demand, status, NOW, reason))
+    price = InstancePrice(spot, on_demand, status, NOW, reason)
+    return cost_row(usage, Billed(3600.0, 3600.0), price, NOTHING)
 
 
 def run(*rows: CostRow, gaps: tuple[Gap, ...] = (), hour: datetime = HOUR) -> HourRun:

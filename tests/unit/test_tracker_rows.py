@@ -9,8 +9,10 @@ from decimal import Decimal
 import pytest
 
 from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, staged
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.instances import CONFIDENTIAL, Attachments, Disk, Instance, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
+from spotkeeper.tracking.billing import Billed
 from spotkeeper.tracking.costs import Usage, cost_row
 from spotkeeper.tracking.inventory import Observation
 
@@ -24,6 +26,33 @@ ODD = Instance(
     Shape("odd-\t1", None, None, "nvidia-l4", 2, 375),
     (("priorität", ""), ("team", 'x"y')),
     "projects/1/zones/z/instanceGroupManagers/g",
+    Attachments(
+        (
+            Disk("pd-balanced", Decimal(100)),
+            Disk("hyperdisk-balanced", Decimal("0.5"), 6000, 300, regional=True, users=2, special=CONFIDENTIAL),
+        ),
+        2,
+        ("windows-cloud/windows-server-2022-dc",),
+        tier_1=True,
+        reserved_addresses=1,
+    ),
+)
+DISKS = "pd-balanced=100 hyperdisk-balanced=0.5,iops=6000,throughput=300,regional,users=2,special=confidential"
+ATTACHED: dict[str, dict[str, object]] = {
+    PLAIN.name: {"addresses": None, "disks": None, "licenses": None, "reserved_addresses": 0, "tier_1": None},
+    ODD.name: {
+        "addresses": 2,
+        "disks": DISKS,
+        "licenses": "windows-cloud/windows-server-2022-dc",
+        "reserved_addresses": 1,
+        "tier_1": True,
+    },
+}
+PRICES = AttachedPrices(
+    AttachedPrice(Decimal("0.3"), AttachedStatus.EXACT),
+    AttachedPrice(Decimal("0.0025"), AttachedStatus.FALLBACK),
+    AttachedPrice(None, AttachedStatus.UNKNOWN, 'no "rule"'),
+    NOTHING_ATTACHED,
 )
 
 
@@ -36,6 +65,7 @@ def plain(instance: Instance) -> dict[str, object]:
         "provisioning_model": instance.provisioning_model.value,
         "labels": [{"key": key, "value": value} for key, value in instance.labels],
         "managed_by": instance.managed_by,
+        **ATTACHED[instance.name],
         **{name: str(value) if isinstance(value, Decimal) else value for name, value in shape.items()},
     }
 
@@ -44,7 +74,10 @@ def plain(instance: Instance) -> dict[str, object]:
 def test_an_observation_and_its_fingerprint_are_those_of_an_encoder(instance: Instance) -> None:
     row = json.loads(staged(Observation(instance, NOON, NOON, None, NOON), "run", "now"))
 
-    digest = hashlib.blake2b(json.dumps(plain(instance), sort_keys=True).encode(), digest_size=16).hexdigest()
+    alike = json.dumps(plain(instance) | {"disks": None}, sort_keys=True)
+    digest = hashlib.blake2b(alike.encode(), digest_size=16).hexdigest()
+    if instance is ODD:
+        digest += f"-{hashlib.blake2b(DISKS.encode(), digest_size=4).hexdigest()}"
     assert fingerprint(instance) == digest
     assert row == {
         "observation": {
@@ -71,7 +104,7 @@ def test_a_cost_row_is_that_of_an_encoder(
 ) -> None:
     usage = Usage(instance, NOON, NOON + timedelta(hours=1), 30.5)
 
-    assert json.loads(staged(cost_row(usage, 75.0, price), 'run"1', "2026-07-21T13:07:00Z")) == {
+    assert json.loads(staged(cost_row(usage, Billed(75.0, 90.0), price, PRICES), 'run"1', "2026-07-21T13:07:00Z")) == {
         "cost": {
             **plain(instance),
             "usage_start_time": "2026-07-21T12:00:00Z",
@@ -86,6 +119,17 @@ def test_a_cost_row_is_that_of_an_encoder(
             "price_status": price.status.value,
             "price_reason": price.reason or None,
             "price_as_of": "2026-07-21T12:00:00Z" if price.as_of else None,
+            "license_cost": "0.007500000",
+            "license_status": "exact",
+            "address_cost": "0.000021181",
+            "address_status": "fallback",
+            "disk_cost": None,
+            "disk_status": "unknown",
+            "bandwidth_cost": "0.000000000",
+            "bandwidth_status": "none",
+            "known_cost": "0.008504514" if cost else "0.007521181",
+            "total_cost": None,
+            "attached_reason": 'disk: no "rule"',
             "run_id": 'run"1',
             "recorded_at": "2026-07-21T13:07:00Z",
         }

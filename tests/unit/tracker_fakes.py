@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
+from spotkeeper.instances import Attachments, Disk, Instance, InstanceKey, ProvisioningModel, Shape, Sighting
 from spotkeeper.periods import HOUR, PeriodKind, hours_between
 from spotkeeper.ports import Report
-from spotkeeper.pricing.skus import CatalogReading, Market, Rate, RateUnit
+from spotkeeper.pricing.attachments import attached_components
+from spotkeeper.pricing.skus import AttachmentReading, CatalogReading, Market, Rate, RateUnit
 from spotkeeper.tracking.alerts import Alert, Spend
+from spotkeeper.tracking.disks import ListedDisk, Place
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Ports
 from spotkeeper.tracking.preemptions import OPERATIONS_KEPT, Preemption
@@ -73,6 +75,8 @@ class Vm:
     histories: tuple[str, ...] = (ASSET_HISTORY, AUDIT_LOG)
     changed: tuple[tuple[datetime, Shape, ProvisioningModel], ...] = ()
     created: datetime | None = None
+    licenses: tuple[str, ...] = ()
+    addresses: int = 0
     instance_id: str = field(default_factory=lambda: str(next(_IDS)))
 
     @property
@@ -90,7 +94,8 @@ class Vm:
         labels = (("team", team),) if team is not None else ()
         changed = next((each for each in reversed(self.changed) if each[0] <= moment), None)
         shape, model = changed[1:] if changed else (self.shape, self.model)
-        return Instance(self.key, self.name, model, shape, labels)
+        attachments = Attachments(None, self.addresses, self.licenses)
+        return Instance(self.key, self.name, model, shape, labels, attachments=attachments)
 
     def started(self, moment: datetime) -> datetime | None:
         """Return its last start by a time."""
@@ -118,11 +123,48 @@ class Vm:
         return sum(max((min(end or last, last) - max(start, first)).total_seconds(), 0.0) for start, end in self.runs)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredDisk:
+    """A disk with a past; its `specs`, and the zones and names of its `users`, hold from their times on."""
+
+    name: str
+    specs: tuple[tuple[datetime, Disk], ...] = ((LONG_AGO, Disk("pd-balanced", Decimal(100))),)
+    users: tuple[tuple[datetime, tuple[Place, ...]], ...] = ()
+    created: datetime = LONG_AGO
+    deleted: datetime | None = None
+    project_id: str = HOME
+    place: str = ZONE
+    labels: tuple[tuple[str, str], ...] = ()
+    disk_id: str = field(default_factory=lambda: str(next(_IDS)))
+
+    def users_at(self, moment: datetime) -> tuple[Place, ...]:
+        """Return the VMs that have it attached."""
+        return next((users for since, users in reversed(self.users) if since <= moment), ())
+
+    def listed(self, moment: datetime) -> ListedDisk | None:
+        """Return it as it is at a time; None when it does not exist."""
+        if not self.created <= moment or (self.deleted is not None and self.deleted <= moment):
+            return None
+        users = self.users_at(moment)
+        spec = next(spec for since, spec in reversed(self.specs) if since <= moment)
+        return ListedDisk(
+            self.project_id,
+            self.place,
+            self.disk_id,
+            self.name,
+            replace(spec, users=max(len(users), 1)),
+            users,
+            self.labels,
+            created=self.created,
+        )
+
+
 @dataclass
 class Cloud:
     """The services, and the tables; `denied` and `partial` are sources of projects that fail, at once or in part."""
 
     vms: list[Vm] = field(default_factory=list)
+    disks: list[StoredDisk] = field(default_factory=list)
     settings: TrackerSettings = field(default_factory=lambda: TrackerSettings(HOME, (HOME,)))
     ledger: FakeLedger = field(default_factory=FakeLedger)
     now: datetime = START
@@ -162,6 +204,7 @@ class Cloud:
         return Ports(
             uptime=FakeUptime(self),
             instances=FakeInstances(self),
+            disks=FakeDisks(self),
             preemptions=FakePreemptions(self),
             preemption_log=FakePreemptions(self, OF_LOG) if self.settings.audit_log_history else None,
             catalog=FakeCatalog(self),
@@ -248,7 +291,29 @@ class FakeInstances:
         now = self.cloud.now
         for vm in self.cloud.vms:
             if vm.project_id == project_id and vm.exists(now) and not (lacking and vm.zone == FAR_ZONE):
-                yield Sighting(vm.instance(now), vm.running_since(now), vm.started(now), vm.created or vm.runs[0][0])
+                place = vm.zone, vm.name
+                attached = (disk.users_at(now) for disk in self.cloud.disks if disk.listed(now))
+                count = sum(place in users for users in attached)
+                started, created = vm.started(now), vm.created or vm.runs[0][0]
+                yield Sighting(vm.instance(now), vm.running_since(now), started, created, count)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeDisks:
+    """Compute Engine: the disks that exist; a partial list lacks those of FAR_ZONE."""
+
+    cloud: Cloud
+
+    def disks(self, project_id: str, report: Report) -> Iterator[ListedDisk]:
+        """Yield all disks of a project."""
+        self.cloud.fail("disks", project_id)
+        lacking = ("disks", project_id) in self.cloud.partial
+        if lacking:
+            report(f"Compute Engine: {FAR_ZONE} does not answer")
+        for disk in self.cloud.disks:
+            listed = disk.listed(self.cloud.now)
+            if listed and disk.project_id == project_id and not (lacking and disk.place == FAR_ZONE):
+                yield listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +347,10 @@ class FakeCatalog:
     def read(self) -> CatalogReading:
         """Return all rates."""
         self.cloud.fail("catalog", "")
-        return CatalogReading(tuple(self.cloud.rates))
+        attached = attached_components()
+        machines = tuple(rate for rate in self.cloud.rates if rate.component not in attached)
+        others = tuple(rate for rate in self.cloud.rates if rate.component in attached)
+        return CatalogReading(machines, attachments=AttachmentReading(others))
 
 
 @dataclass(frozen=True, slots=True)

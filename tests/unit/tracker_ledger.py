@@ -21,11 +21,13 @@ from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
-from spotkeeper.tracking.inventory import Comparison, Observation, Since
+from spotkeeper.tracking.disks import DiskSighting
+from spotkeeper.tracking.inventory import Comparison, Observation, Since, is_unchanged
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.settings import Budgets
+from tests.unit.disk_ledger import DiskRow, record_disks
 
 type Place = tuple[datetime, InstanceKey]
 """When a cost row starts, and whose it is."""
@@ -54,6 +56,7 @@ class Tables:
     rates: dict[tuple[str, str, datetime], DatedRate] = field(default_factory=dict)
     components: dict[tuple[str, str, int, int, str], Decimal] = field(default_factory=dict)
     price_list: list[MachineTypePrice] = field(default_factory=list)
+    disks: list[DiskRow] = field(default_factory=list)
     preemptions: dict[tuple[InstanceKey, str], tuple[Preemption, str | None]] = field(default_factory=dict)
     project_hours: dict[tuple[datetime, str], tuple[ProjectHour, str]] = field(default_factory=dict)
     runs: dict[tuple[str, datetime], HourRun] = field(default_factory=dict)
@@ -174,6 +177,7 @@ class FakeStage:
         for uncertain in self._of(UncertainPrice):
             _doubt(tables, uncertain)
         tables.price_list = self._of(MachineTypePrice) or tables.price_list
+        tables.disks = record_disks(tables.disks, self._of(DiskSighting))
         for preemption in self._of(Preemption):
             tables.preemptions.setdefault((preemption.key, preemption.operation_name), (preemption, None))
         if self._of(Preemption):
@@ -298,7 +302,7 @@ def _observe(tables: Tables, latest: Observation | None, new: Observation) -> No
     if latest is None:
         _start_row(tables, new)
     elif latest.last_seen < new.last_seen:
-        if latest.instance == new.instance:
+        if is_unchanged(latest.instance, new.instance):
             known = [(each.instance.key, each.first_seen) for each in tables.inventory]
             place = known.index((latest.instance.key, latest.first_seen))
             seen = max(tables.inventory[place].last_seen, new.last_seen)
@@ -352,7 +356,7 @@ def _compare(since: Sequence[Observation], hour: datetime, instance: Instance) -
     match [each for each in since if each.instance.key == instance.key]:
         case []:
             return Since.NEW
-        case [only] if only.instance == instance:
+        case [only] if is_unchanged(only.instance, instance):
             return max(only.first_seen, hour)
         case _:
             return Since.CHANGED

@@ -7,7 +7,8 @@ from spotkeeper.cli.catalogs import add_catalog_argument, read
 from spotkeeper.cli.commands import Subparsers
 from spotkeeper.cli.shapes import asked_shape, disk_argument, gpu_argument, local_ssd_argument, unknown
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.pricing.attachments import Attachments, bandwidths, license_names
+from spotkeeper.instances import Attachments
+from spotkeeper.pricing.attachments import bandwidths, license_names
 from spotkeeper.pricing.price_book import PriceBook
 
 _TEXT, _JSON = "text", "json"

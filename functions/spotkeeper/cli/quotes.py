@@ -8,9 +8,9 @@ from decimal import Decimal
 from spotkeeper.cli.amounts import HOURS_PER_MONTH, cents, exact
 from spotkeeper.cli.catalog_files import Catalog
 from spotkeeper.cli.text_tables import aligned
-from spotkeeper.instances import Shape
+from spotkeeper.instances import Attachments, Shape
 from spotkeeper.periods import rfc3339
-from spotkeeper.pricing.attachments import NO_ATTACHMENTS, AttachmentBook, AttachmentKind, Attachments
+from spotkeeper.pricing.attachments import NO_ATTACHMENTS, AttachmentBook, AttachmentKind
 from spotkeeper.pricing.families import left_out
 from spotkeeper.pricing.price_book import MARKET_WORDS, Price, PriceBook, PricedComponent, PriceStatus
 from spotkeeper.pricing.skus import CURRENCY, PAID_BY_USE, Market, RateUnit

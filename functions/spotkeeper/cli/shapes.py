@@ -8,8 +8,8 @@ from decimal import Decimal
 from difflib import get_close_matches
 
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.instances import Shape
-from spotkeeper.pricing.attachments import Disk, disk_types
+from spotkeeper.instances import Disk, Shape
+from spotkeeper.pricing.attachments import disk_types
 from spotkeeper.pricing.families import WORKSTATION, family_of
 from spotkeeper.pricing.machine_types import known_machine_types
 from spotkeeper.pricing.price_list import known_shape

@@ -25,6 +25,7 @@ RECORDS, STAGING, ALERTS = "spotkeeperRecords", "spotkeeperStaging", "spotkeeper
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     TRACKER_INSTANCES: (
+        "compute.disks.list",
         "compute.globalOperations.list",
         "compute.instances.list",
         "compute.machineTypes.get",

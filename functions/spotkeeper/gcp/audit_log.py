@@ -116,7 +116,8 @@ class AuditLogHistory:
                 return None  # Made from an instance template, which may have been changed since.
             at = time(entry["timestamp"])
             described = _described(entry, request)
-        return Observation(to_instance(project_id, described, self._shapes, report), at, at, created=at)
+        instance = to_instance(project_id, described, self._shapes, report, names_licenses=False)
+        return Observation(instance, at, at, created=at)
 
 
 def _inserts_of(project_id: str, ids: Iterable[str]) -> list[str]:
@@ -192,6 +193,7 @@ def _described(entry: Json, request: Json) -> Json:
         "labels": _pairs(request.get("labels", {})),
         "guestAccelerators": request.get("guestAccelerators"),
         "disks": [_disk(disk) for disk in request.get("disks", ())],
+        "networkInterfaces": request.get("networkInterfaces"),
         "metadata": {"items": [{"key": "created-by", "value": group}] if group else []},
     }
 

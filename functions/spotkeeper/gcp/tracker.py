@@ -9,6 +9,7 @@ from typing import Protocol
 from spotkeeper.gcp.alert_channel import PubSubAlertChannel
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
+from spotkeeper.gcp.compute.disks import ComputeDisks
 from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.compute.preemptions import ComputePreemptions
 from spotkeeper.gcp.monitoring import MonitoringUptime, metric_client
@@ -40,6 +41,7 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
     return Ports(
         uptime=MonitoringUptime(metrics, retry_timeout),
         instances=instances,
+        disks=ComputeDisks(endpoints.compute, retry_timeout),
         preemptions=ComputePreemptions(endpoints.compute, retry_timeout),
         preemption_log=_preemption_log(settings, retry_timeout),
         catalog=_CatalogWhenDue(endpoints.billing, retry_timeout),

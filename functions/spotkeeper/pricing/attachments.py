@@ -1,12 +1,13 @@
 """What a VM costs beside its machine type: licenses, addresses, disks and bandwidth, each with its own price."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 
-from spotkeeper.instances import Shape
+from spotkeeper.instances import Attachments, Disk, Shape
 from spotkeeper.pricing.price_book import Price
 from spotkeeper.pricing.reference_data import rows
 from spotkeeper.pricing.skus import Market, Rate
@@ -29,35 +30,6 @@ class AttachmentKind(StrEnum):
     BANDWIDTH = "bandwidth"
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """A disk: its type, such as `pd-balanced`, its size in GiB, and what is provisioned of IOPS and MiB/s.
-
-    A regional disk is kept in two zones.
-    """
-
-    disk_type: str
-    size_gib: Decimal
-    iops: int = 0
-    throughput_mibps: int = 0
-    regional: bool = False
-
-    @property
-    def name(self) -> str:
-        """The type as `data/disks.csv` has it."""
-        return f"{self.disk_type}-regional" if self.regional else self.disk_type
-
-
-@dataclass(frozen=True, slots=True)
-class Attachments:
-    """What is attached to a VM; `licenses` are names of `data/licenses.csv`, `bandwidth_gbps` that of Tier_1 or 0."""
-
-    disks: tuple[Disk, ...] = ()
-    addresses: int = 0
-    licenses: tuple[str, ...] = ()
-    bandwidth_gbps: int = 0
-
-
 NO_ATTACHMENTS = Attachments()
 
 
@@ -72,10 +44,10 @@ class AttachmentBook:
     ) -> dict[AttachmentKind, Price]:
         """Return the price of each kind that is attached, in USD per hour; None with its reason if it is unknown."""
         parts = {
-            AttachmentKind.LICENSE: [part for name in attachments.licenses for part in _license_parts(name, shape)],
+            AttachmentKind.LICENSE: list(_parts_of_licenses(attachments.licenses, shape)),
             AttachmentKind.ADDRESS: list(_address_parts(attachments.addresses, market)),
-            AttachmentKind.DISK: [part for disk in attachments.disks for part in _disk_parts(disk)],
-            AttachmentKind.BANDWIDTH: list(_bandwidth_parts(attachments.bandwidth_gbps)),
+            AttachmentKind.DISK: list(_parts_of_disks(attachments.disks)),
+            AttachmentKind.BANDWIDTH: list(_bandwidth_parts(attachments, shape)),
         }
         return {kind: self._sum(wanted, region, market) for kind, wanted in parts.items() if wanted}
 
@@ -128,6 +100,43 @@ def license_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(row["license"] for row in rows("licenses")))
 
 
+def attached_components() -> frozenset[str]:
+    """Return the components that are no part of a machine type."""
+    return frozenset(row["component"] for row in _rows("attachments"))
+
+
+def billed_licenses(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of `data/licenses.csv` of some licenses, each once; what no row has keeps the name it has."""
+    return tuple(dict.fromkeys(filter(None, map(_billed_license, sorted(names)))))
+
+
+@cache
+def _billed_license(name: str) -> str:
+    project_id, written, resource = name.partition("/")
+    if not written:
+        return name
+    for row in _rows("license_resources"):
+        if row["project"] == project_id and re.fullmatch(row["pattern"], resource):
+            return row["license"]
+    return name
+
+
+def _parts_of_licenses(names: Iterable[str] | None, shape: Shape) -> Iterator[_Part]:
+    if names is None:
+        yield _Part("", unknown="nobody recorded which licenses its disks have")
+        return
+    for name in billed_licenses(names):
+        yield from _license_parts(name, shape)
+
+
+def _parts_of_disks(disks: Iterable[Disk] | None) -> Iterator[_Part]:
+    if disks is None:
+        yield _Part("", unknown="its disks were not all listed")
+        return
+    for disk in disks:
+        yield from _disk_parts(disk)
+
+
 def _disk_parts(disk: Disk) -> Iterator[_Part]:
     quantities = {
         "capacity": disk.size_gib,
@@ -140,17 +149,23 @@ def _disk_parts(disk: Disk) -> Iterator[_Part]:
     for row in fitting:
         billed = quantities[row["part"]] - Decimal(row["included"])
         if billed > 0:
-            yield _Part(row["component"], billed)
+            yield _Part(row["component"], billed / disk.users)
 
 
-def _address_parts(addresses: int, market: Market) -> Iterator[_Part]:
-    if addresses:
+def _address_parts(addresses: int | None, market: Market) -> Iterator[_Part]:
+    if addresses is None:
+        yield _Part("", unknown="nobody recorded which addresses it has")
+    elif addresses:
         yield _Part("address:spot" if market is Market.SPOT else "address:standard", Decimal(addresses))
 
 
-def _bandwidth_parts(gbps: int) -> Iterator[_Part]:
-    if gbps:
-        yield _Part(f"bandwidth:{gbps}", Decimal(1))
+def _bandwidth_parts(attachments: Attachments, shape: Shape) -> Iterator[_Part]:
+    if attachments.bandwidth_gbps:
+        yield _Part(f"bandwidth:{attachments.bandwidth_gbps}", Decimal(1))
+    elif attachments.tier_1 is None:
+        yield _Part("", unknown="nobody recorded whether it has Tier_1 bandwidth")
+    elif attachments.tier_1:
+        yield _Part("", unknown=f"which bandwidth of Tier_1 is billed for {shape.machine_type} is not known")
 
 
 def _license_parts(name: str, shape: Shape) -> Iterator[_Part]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.instances import Shape
+from spotkeeper.instances import Attachments, Disk, Shape
 from spotkeeper.periods import (
     HOUR,
     PeriodKind,
@@ -24,6 +24,8 @@ from spotkeeper.periods import (
     is_monday,
     latest_closed_hour,
 )
+from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
+from spotkeeper.pricing.attachments import AttachmentBook, AttachmentKind, attached_components
 from spotkeeper.pricing.families import left_out
 from spotkeeper.pricing.price_book import InstancePrice, Price, PriceBook, PriceStatus
 from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH
@@ -35,6 +37,12 @@ type _Component = tuple[str, Market, str]
 _STORED = Decimal("1e-18")
 _STORED_CONTEXT = Context(prec=76, rounding=ROUND_HALF_UP)
 """Rates per GiB-hour derived from a price per month or per GB are periodic decimals; eighteen digits are stored."""
+
+_SHOWN = Decimal("1e-9")
+"""NUMERIC has nine decimals."""
+
+_KINDS = (AttachmentKind.LICENSE, AttachmentKind.ADDRESS, AttachmentKind.DISK, AttachmentKind.BANDWIDTH)
+_NO_SHAPE = Shape("", None, None)
 
 _LARGEST_SHARE_GONE = 0.5
 """A reading that lacks more than half of the known rates is treated as incomplete."""
@@ -64,6 +72,7 @@ class _HourBook:
     """The rates of one hour; `late` are the components that were first read after that hour."""
 
     book: PriceBook
+    attachments: AttachmentBook
     late: frozenset[_Component]
 
 
@@ -85,6 +94,7 @@ class PriceHistory:
         self._books: dict[int, _HourBook] = {}
         self._prices: dict[tuple[Shape, str, datetime], InstancePrice] = {}
         self._equal_prices: dict[InstancePrice, InstancePrice] = {}
+        self._attached_prices: dict[tuple[Attachments, Shape, str, datetime], AttachedPrices] = {}
         self._differences: dict[tuple[datetime, datetime], frozenset[_Component]] = {}
 
     @property
@@ -131,6 +141,38 @@ class PriceHistory:
             as_of=self.as_of(hour) if known else None,
             reason=_reason(spot, ondemand, shape) if self._rates else "no price catalog has been read yet",
         )
+
+    def attached_prices(self, attachments: Attachments, shape: Shape, region: str, hour: datetime) -> AttachedPrices:
+        """Return the prices of what is attached to a Spot VM of this shape in this hour."""
+        key = attachments, shape, region, hour
+        known = self._attached_prices.get(key)
+        if known is None:
+            found = self._attached(attachments, shape, region, hour)
+            known = self._attached_prices[key] = AttachedPrices(*(found.get(kind, NOTHING_ATTACHED) for kind in _KINDS))
+        return known
+
+    def disk_price(self, disk: Disk, region: str, hour: datetime) -> AttachedPrice:
+        """Return the price of one disk in this hour."""
+        found = self._attached(Attachments((disk,)), _NO_SHAPE, region, hour)
+        return found.get(AttachmentKind.DISK, NOTHING_ATTACHED)
+
+    def _attached(
+        self, attachments: Attachments, shape: Shape, region: str, hour: datetime
+    ) -> dict[AttachmentKind, AttachedPrice]:
+        hour_book = self._book(hour)
+        prices = hour_book.attachments.prices(attachments, shape, region, Market.SPOT)
+        return {kind: self._attached_price(price, hour_book, hour) for kind, price in prices.items()}
+
+    def _attached_price(self, price: Price, hour_book: _HourBook, hour: datetime) -> AttachedPrice:
+        usd = _in_month(price, hour)
+        if usd is None:
+            reason = price.reason if self._rates else "no price catalog has been read yet"
+            return AttachedPrice(None, AttachedStatus.UNKNOWN, reason)
+        shown = usd.quantize(_SHOWN, context=_STORED_CONTEXT)
+        if self._is_stale(hour):
+            return AttachedPrice(shown, AttachedStatus.STALE)
+        late = any(_component(rate) in hour_book.late for rate in price.rates)
+        return AttachedPrice(shown, AttachedStatus.FALLBACK if late else AttachedStatus.EXACT)
 
     def as_of(self, hour: datetime) -> datetime | None:
         """Return the time of the reading that covers this hour; None when the catalog was never read."""
@@ -185,7 +227,7 @@ class PriceHistory:
         return PriceHistory(self._rates, self._readings, refresh_failed=True)
 
     def _status(self, hour_book: _HourBook, spot: Price, region: str, hour: datetime) -> PriceStatus:
-        if self._refresh_failed and (self.last_covered is None or hour > self.last_covered):
+        if self._is_stale(hour):
             return PriceStatus.STALE
         if any((part.rate.component, Market.SPOT, region) in hour_book.late for part in spot.components):
             return PriceStatus.FALLBACK
@@ -193,6 +235,10 @@ class PriceHistory:
         if changed and any((part.rate.component, Market.SPOT, region) in changed for part in spot.components):
             return PriceStatus.UNCERTAIN
         return PriceStatus.EXACT
+
+    def _is_stale(self, hour: datetime) -> bool:
+        """Whether a reading of the catalog that would cover this hour was due and failed."""
+        return self._refresh_failed and (self.last_covered is None or hour > self.last_covered)
 
     def _time_of_change(self, read_at: datetime) -> datetime:
         """The full hour from which on a rate counts that this reading is the first to have.
@@ -239,7 +285,12 @@ class PriceHistory:
                 for dated in self._later_than(hour)
                 if _component(dated.rate) not in held
             }
-            self._books[epoch] = _HourBook(PriceBook([*held.values(), *late.values()]), frozenset(late))
+            rates, attached = [*held.values(), *late.values()], attached_components()
+            self._books[epoch] = _HourBook(
+                PriceBook(rate for rate in rates if rate.component not in attached),
+                AttachmentBook(rate for rate in rates if rate.component in attached),
+                frozenset(late),
+            )
         return self._books[epoch]
 
     def _later_than(self, hour: datetime) -> Iterator[DatedRate]:

@@ -1,6 +1,6 @@
 """How much of an instance's uptime Google bills: by the second, at least a minute of each run.
 
-A Spot VM that is preempted less than a minute after its creation is not billed.
+A Spot VM that is preempted less than a minute after its creation is not billed; its licenses are.
 https://cloud.google.com/compute/vm-instance-pricing and https://cloud.google.com/compute/docs/instances/spot
 """
 
@@ -20,6 +20,21 @@ class Life(NamedTuple):
     started: datetime | None = None
     created: datetime | None = None
     preempted: datetime | None = None
+
+
+class Billed(NamedTuple):
+    """What is billed of a Spot VM's uptime in an hour, in seconds: of its machine type, and of its licenses."""
+
+    machine: float
+    licenses: float
+
+
+def billed_time(seconds: float, hour: datetime, life: Life, later: float | None) -> Billed:
+    """Return what is billed of what a Spot VM ran in an hour; `later` as for `billed_seconds`."""
+    machine = billed_seconds(seconds, hour, life, later)
+    if machine:
+        return Billed(machine, machine)
+    return Billed(machine, billed_seconds(seconds, hour, life._replace(preempted=None), later))
 
 
 def billed_seconds(seconds: float, hour: datetime, life: Life, later: float | None) -> float:

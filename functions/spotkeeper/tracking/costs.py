@@ -7,10 +7,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from spotkeeper.instances import Instance
+from spotkeeper.pricing.attached_prices import AttachedPrices
 from spotkeeper.pricing.price_book import InstancePrice
+from spotkeeper.tracking.billing import Billed
 
 _NUMERIC = Decimal("1e-9")
 _EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
+_NOTHING = Decimal(0)
 _SECONDS_PER_HOUR = 3600
 _PER_UNIT = 10**9
 """NUMERIC has nine decimals: the amounts of a row are whole billionths."""
@@ -23,6 +26,21 @@ class Usage(NamedTuple):
     start: datetime
     end: datetime
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedCosts:
+    """What was attached to a Spot VM cost while it ran, in USD with nine decimals; None where it is not known."""
+
+    prices: AttachedPrices
+    license: Decimal | None
+    address: Decimal | None
+    disk: Decimal | None
+    bandwidth: Decimal | None
+    known: Decimal
+    """The sum of those that are known."""
+    complete: bool
+    """Whether all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +58,17 @@ class CostRow:
     price: InstancePrice
     cost: Decimal | None
     ondemand_cost: Decimal | None
+    attached: AttachedCosts
+
+    @property
+    def known_cost(self) -> Decimal:
+        """The cost of the machine type and of all that is attached, as far as it is known."""
+        return self.attached.known if self.cost is None else self.cost + self.attached.known
+
+    @property
+    def total_cost(self) -> Decimal | None:
+        """The cost of the machine type and of all that is attached; None unless every part is known."""
+        return self.known_cost if self.cost is not None and self.attached.complete else None
 
     @property
     def hour(self) -> datetime:
@@ -47,15 +76,16 @@ class CostRow:
         return self.start.replace(minute=0, second=0, microsecond=0)
 
 
-def cost_row(usage: Usage, billed_seconds: float, price: InstancePrice) -> CostRow:
+def cost_row(usage: Usage, billed: Billed, price: InstancePrice, attached: AttachedPrices) -> CostRow:
     """Return the cost of one instance in one hour, or in a part of it.
 
-    Prices, hours and costs are each rounded once, half up, to nine decimals; a cost is computed from the unrounded
-    hours and the rounded price, which is the price that the row shows.
+    Licenses and bandwidth are billed like the machine type, the former in a free first minute too; addresses and disks
+    cost what they cost in the time that it ran. Prices, hours and costs are each rounded once, half up, to nine
+    decimals; a cost is computed from the unrounded hours and the rounded price, which is the price that the row shows.
     """
     shown, spot, ondemand = _as_shown(price)
     hours, ran = _hours(usage.seconds)
-    billed_hours, billed = (hours, ran) if billed_seconds == usage.seconds else _hours(billed_seconds)
+    billed_hours, paid = (hours, ran) if billed.machine == usage.seconds else _hours(billed.machine)
     return CostRow(
         start=usage.start,
         end=usage.end,
@@ -63,9 +93,31 @@ def cost_row(usage: Usage, billed_seconds: float, price: InstancePrice) -> CostR
         uptime_hours=hours,
         billed_hours=billed_hours,
         price=shown,
-        cost=None if spot is None else _charge(spot, billed),
-        ondemand_cost=None if ondemand is None else _charge(ondemand, billed),
+        cost=None if spot is None else _charge(spot, paid),
+        ondemand_cost=None if ondemand is None else _charge(ondemand, paid),
+        attached=_attached_costs(attached, billed, usage.seconds),
     )
+
+
+def _attached_costs(prices: AttachedPrices, billed: Billed, seconds: float) -> AttachedCosts:
+    ran, paid, licensed = _hours(seconds)[1], _hours(billed.machine)[1], _hours(billed.licenses)[1]
+    license_usd, address_usd, disk_usd, bandwidth_usd = _in_billionths(prices)
+    costs = (
+        None if license_usd is None else _charge(license_usd, licensed),
+        None if address_usd is None else _charge(address_usd, ran),
+        None if disk_usd is None else _charge(disk_usd, ran),
+        None if bandwidth_usd is None else _charge(bandwidth_usd, paid),
+    )
+    known = [cost for cost in costs if cost is not None]
+    return AttachedCosts(prices, *costs, known=sum(known, _NOTHING), complete=len(known) == len(costs))
+
+
+@lru_cache(maxsize=4096)
+def _in_billionths(prices: AttachedPrices) -> tuple[int | None, int | None, int | None, int | None]:
+    """Return the price of licenses, addresses, disks and bandwidth in whole billionths of a dollar."""
+    each = prices.license, prices.address, prices.disk, prices.bandwidth
+    license_usd, address_usd, disk_usd, bandwidth_usd = (_billionths(price.usd) for price in each)
+    return license_usd, address_usd, disk_usd, bandwidth_usd
 
 
 class _Shown(NamedTuple):

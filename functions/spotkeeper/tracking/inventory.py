@@ -34,6 +34,13 @@ class Observation:
     created: datetime | None = None
 
 
+def is_unchanged(earlier: Instance, later: Instance) -> bool:
+    """Whether an instance is as it was, as far as the later observation says: its disks may not have been read."""
+    if later.attachments.disks is None and earlier.attachments.disks is not None:
+        return replace(earlier, attachments=replace(earlier.attachments, disks=None)) == later
+    return earlier == later
+
+
 class Identity(NamedTuple):
     """Who an instance was in one hour: each machine that it was, with the time from which it was that one.
 
@@ -74,9 +81,9 @@ class Inventory:
     def find(self, key: InstanceKey, hour: datetime) -> Identity | None:
         """Return who the instance was in this hour; None when it was never observed.
 
-        Its labels are those of the first observation after the hour, else of the last one before it: a change between
-        two scans counts from the hour of the scan that first saw it, whether the hour is worked out at once or days
-        later. A change of the machine counts from the start with which it took effect.
+        Its labels and attachments are those of the first observation after the hour, else of the last one before it: a
+        change between two scans counts from the hour of the scan that first saw it, whether the hour is worked out at
+        once or days later. A change of the machine counts from the start with which it took effect.
         """
         versions = self._versions(key)
         if not versions:
@@ -85,7 +92,9 @@ class Inventory:
             only = versions[0]
             return Identity(((hour, only.instance),), only.started, only.created, _restarted_unobserved(only, hour))
         latest = versions[-1]
-        found = next((each for each in versions if each.last_seen >= hour + HOUR), latest).instance
+        later = [each.instance for each in versions if each.last_seen >= hour + HOUR]
+        earlier = [each.instance for each in versions if each.last_seen < hour + HOUR]
+        found = _with_disks([*later, *reversed(earlier)])
         return Identity(
             _machines(versions, found, hour),
             latest.started,
@@ -104,6 +113,15 @@ class Inventory:
         observations = self._observations.get(key, ())
         listed = self._listed.get(key)
         return observations if listed is None else (*observations, listed)
+
+
+def _with_disks(instances: Sequence[Instance]) -> Instance:
+    """The first instance, with the disks of the first one that has them: a recorded history does not."""
+    first = instances[0]
+    disks = next((each.attachments.disks for each in instances if each.attachments.disks is not None), None)
+    if first.attachments.disks is not None or disks is None:
+        return first
+    return replace(first, attachments=replace(first.attachments, disks=disks))
 
 
 def _machines(

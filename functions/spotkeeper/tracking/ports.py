@@ -16,6 +16,7 @@ from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.disks import DiskSighting, ListedDisk
 from spotkeeper.tracking.inventory import Comparison, Observation
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun, ProjectHour
@@ -33,6 +34,7 @@ type Record = (
     | ShapeComponent
     | MachineTypePrice
     | Preemption
+    | DiskSighting
 )
 
 
@@ -53,6 +55,14 @@ class InstanceReader(Protocol):
 
     def instances(self, project_id: str, report: Report) -> Iterator[Sighting]:
         """Yield all instances of a project, Spot or not; raises UnavailableError."""
+        ...
+
+
+class DiskReader(Protocol):
+    """Compute Engine."""
+
+    def disks(self, project_id: str, report: Report) -> Iterator[ListedDisk]:
+        """Yield all disks of a project, attached or not; raises UnavailableError."""
         ...
 
 
@@ -178,6 +188,7 @@ class Ports:
 
     uptime: UptimeReader
     instances: InstanceReader
+    disks: DiskReader
     preemptions: PreemptionReader
     preemption_log: PreemptionReader | None
     catalog: CatalogReader

@@ -24,7 +24,7 @@ from spotkeeper.tracking.backlog import (
     pending_hours,
     projects_of,
 )
-from spotkeeper.tracking.billing import Life, billed_seconds
+from spotkeeper.tracking.billing import Life, billed_time
 from spotkeeper.tracking.costs import Usage, cost_row
 from spotkeeper.tracking.identify import RESOLVE_WITHIN, Identification, Place
 from spotkeeper.tracking.inventory import Identity, Inventory, Observation
@@ -121,7 +121,7 @@ class _Run:
             return history
         try:
             reading = self.ports.catalog.read()
-            changes = history.observe(reading.rates, self.now)
+            changes = history.observe((*reading.rates, *reading.attachments.rates), self.now)
         except UnavailableError as error:
             self.hours.record_gap(self.backlog, Gap("billing catalog", str(error)))
             return history.without_refresh()
@@ -145,7 +145,8 @@ class _Run:
             hours = hours_of(self.backlog, project_id)
             if self._is_late(project_id, hours):
                 continue
-            inventory = Inventory(self.sources.list_instances(project_id, hours, compare, changed))
+            listed = self.sources.list_instances(project_id, hours, compare, changed, history.disk_price)
+            inventory = Inventory(listed)
             del compare  # What it knows of each instance is not needed while uptime is read.
             self.sources.record_preemptions(project_id, hours)
             for ran in self.sources.read_uptime(project_id, hours):
@@ -230,8 +231,9 @@ class _Run:
         # When an instance had started as an earlier machine is not known.
         started = identity.started if usage.end - hour == HOUR else None
         life = Life(started, identity.created, self.sources.preempted.get(instance.key))
-        billed = billed_seconds(usage.seconds, hour, life, ran.next_hour)
-        row = cost_row(usage, billed, history.price(instance.shape, instance.region, hour))
+        price = history.price(instance.shape, instance.region, hour)
+        attached = history.attached_prices(instance.attachments, instance.shape, instance.region, hour)
+        row = cost_row(usage, billed_time(usage.seconds, hour, life, ran.next_hour), price, attached)
         self.stage.add(row)
         self.hours[hour].count(row)
         self.shapes.add(instance.shape)

@@ -3,6 +3,7 @@
 A source that cannot be read is a gap of the project and hours concerned; without the inventory there is no run.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,9 +11,11 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.instances import Instance, InstanceKey
+from spotkeeper.instances import Instance, InstanceKey, Sighting
+from spotkeeper.logs import log_event
 from spotkeeper.periods import HOUR, rfc3339, spans
 from spotkeeper.tracking.backlog import Backlog, projects_of
+from spotkeeper.tracking.disks import DayPrices, DiskPricing, DiskScan, DiskSighting, Place, is_recorded
 from spotkeeper.tracking.inventory import Comparison, Observation, Since
 from spotkeeper.tracking.ports import Ports, PreemptionReader, Stage
 from spotkeeper.tracking.preemptions import OPERATIONS_KEPT, OPERATIONS_TRUSTED
@@ -66,36 +69,68 @@ class Sources:
         hours: Sequence[datetime],
         compare: Comparison,
         changed: dict[InstanceKey, Observation],
+        disk_pricing: DiskPricing,
     ) -> Mapping[InstanceKey, Observation]:
-        """List the instances of a project and stage one observation of each, though a list may name one twice.
+        """List the instances and disks of a project, and stage each once, though a list may name it twice.
 
-        Return those that an hour can be worked out for from the list alone, and add the others to `changed`.
+        Return the instances that an hour can be worked out for from the list alone, and add the others to `changed`.
         """
-        listed: dict[InstanceKey, Observation] = {}
-        unchanged_since = min(self.backlog)
-        # In a time without scans an instance may have been another one, and be the same again.
-        catching_up = bool(self.ports.histories) and len(hours) > _HOURS_OF_A_PUNCTUAL_RUN
+        sightings: dict[Place, Sighting] = {}
+        replaced: list[Sighting] = []
         report = self.hours.reporter(hours, "compute", project_id)
         try:
-            for instance, since, started, created in self.ports.instances.instances(project_id, report):
-                key = instance.key
-                if key not in listed and key not in changed:
-                    observation = Observation(instance, self.now, self.now, started, created)
-                    match compare(instance):
-                        case Since.NEW:
-                            listed[key] = observation
-                        case datetime() as first_seen if _is_all(
-                            observation, first_seen, unchanged_since, catching_up=catching_up
-                        ):
-                            listed[key] = replace(observation, first_seen=first_seen)
-                        case _:
-                            changed[key] = observation
-                    self.stage.add(observation)
-                if since is not None and since < self.running_since.get(project_id, _NEVER):
-                    self.running_since[project_id] = since
+            for sighting in self.ports.instances.instances(project_id, report):
+                place = sighting.instance.key.zone, sighting.instance.name
+                earlier = sightings.setdefault(place, sighting)
+                if earlier.instance.key != sighting.instance.key:  # It was recreated between two pages.
+                    replaced.append(earlier)
+                    sightings[place] = sighting
         except UnavailableError as error:
             report(str(error))
+        scan = self._list_disks(project_id, hours, sightings, disk_pricing)
+        listed: dict[InstanceKey, Observation] = {}
+        # In a time without scans an instance may have been another one, and be the same again.
+        catching_up = bool(self.ports.histories) and len(hours) > _HOURS_OF_A_PUNCTUAL_RUN
+        unchanged_since = min(self.backlog)
+        for instance, (_, since, started, created, _) in scan.instances(replaced):
+            observation = Observation(instance, self.now, self.now, started, created)
+            match compare(instance):
+                case Since.NEW:
+                    listed[instance.key] = observation
+                case datetime() as first_seen if _is_all(
+                    observation, first_seen, unchanged_since, catching_up=catching_up
+                ):
+                    listed[instance.key] = replace(observation, first_seen=first_seen)
+                case _:
+                    changed[instance.key] = observation
+            self.stage.add(observation)
+            if since is not None and since < self.running_since.get(project_id, _NEVER):
+                self.running_since[project_id] = since
         return listed
+
+    def _list_disks(
+        self, project_id: str, hours: Sequence[datetime], sightings: dict[Place, Sighting], pricing: DiskPricing
+    ) -> DiskScan:
+        """List the disks of a project, stage those that are recorded, and match them with its instances.
+
+        A list that fails is no gap of the hours: the disks of the instances are then unknown, and a later run records
+        the time that this one leaves out.
+        """
+        scan, since, now = DiskScan(sightings), min(hours), self.now.replace(microsecond=0)
+        prices = DayPrices(pricing, since, now)
+
+        def report(detail: str) -> None:
+            log_event("disks not read in full", logging.WARNING, project_id=project_id, detail=detail)
+
+        try:
+            for listed in self.ports.disks.disks(project_id, report):
+                users = scan.users(listed)
+                if users is not None and is_recorded(users):
+                    days = prices.of(listed.disk, listed.region)
+                    self.stage.add(DiskSighting(listed, users, since, now, days))
+        except UnavailableError as error:
+            report(str(error))
+        return scan
 
     def read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Ran]:
         """Yield the uptime of every instance and hour once, as far as it is known, a few hours at a time."""

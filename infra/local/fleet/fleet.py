@@ -70,6 +70,70 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskSpec:
+    """What a disk is made of; IOPS and MiB/s as far as they are provisioned."""
+
+    disk_type: str = "pd-balanced"
+    size_gib: int = 50
+    iops: int = 0
+    throughput_mibps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk with a life of its own; `place` is its zone, or the region of one that is kept in two zones.
+
+    `specs` and `users` say what it was made of, and the zones and names of the VMs that had it attached, from when on.
+    """
+
+    project_id: str
+    place: str
+    name: str
+    created: datetime
+    specs: tuple[tuple[datetime, DiskSpec], ...]
+    users: tuple[tuple[datetime, tuple[tuple[str, str], ...]], ...] = ()
+    deleted: datetime | None = None
+    labels: Labels = field(default_factory=dict)
+
+    @property
+    def disk_id(self) -> int:
+        """Its id, that of one disk for ever."""
+        return instance_id("disk", self.project_id, self.place, self.name, self.created)
+
+    @property
+    def regional(self) -> bool:
+        """Whether it is kept in two zones."""
+        return not self.place.rpartition("-")[2].isalpha()
+
+    @property
+    def scope(self) -> str:
+        """Where the API lists it."""
+        return f"{'regions' if self.regional else 'zones'}/{self.place}"
+
+    def exists(self, at: datetime) -> bool:
+        """Whether Compute Engine lists it."""
+        return self.created <= at and (self.deleted is None or at < self.deleted)
+
+    def spec(self, at: datetime) -> DiskSpec:
+        """What it is made of at a moment."""
+        return _held(self.specs, at)
+
+    def users_at(self, at: datetime) -> tuple[tuple[str, str], ...]:
+        """The zones and names of the VMs that have it attached at a moment."""
+        return next((users for since, users in reversed(self.users) if since <= at), ())
+
+    def last_change(self, at: datetime, *, attached: bool) -> datetime | None:
+        """When it was last attached, or detached."""
+        before = [()] + [users for _, users in self.users]
+        changed = [
+            since
+            for (since, users), earlier in zip(self.users, before, strict=False)
+            if since <= at and (set(users) - set(earlier) if attached else set(earlier) - set(users))
+        ]
+        return max(changed, default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Vm:
     """One VM for all its life.
 
@@ -78,7 +142,8 @@ class Vm:
     only. A VM is listed from `created` until `deleted`, running or not. `bulk_insert` is the name pattern of the bulk
     insert that made it with others. `shown_status` is what the API shows instead of what the runs say, `metadata` the
     items that were set, None when they still are those it was made with. `graceful_shutdown` is how
-    long its guest takes to end its work when it is stopped, unless that is cut.
+    long its guest takes to end its work when it is stopped, unless that is cut. `disks` are made and deleted with it,
+    the boot disk first, which has the `licenses`; its external address is `ephemeral`, `reserved`, or none.
     """
 
     project_id: str
@@ -102,6 +167,10 @@ class Vm:
     shown_status: str | None = None
     metadata: tuple[tuple[str, str], ...] | None = None
     graceful_shutdown: timedelta = timedelta(0)
+    disks: tuple[DiskSpec, ...] = (DiskSpec(),)
+    licenses: tuple[str, ...] = ("debian-cloud/debian-12-bookworm",)
+    address: str = ""
+    tier_1: bool = False
 
     @property
     def region(self) -> str:
@@ -209,6 +278,7 @@ class Fleet:
 
     projects: tuple[Project, ...]
     vms: tuple[Vm, ...]
+    disks: tuple[Disk, ...] = ()
     _by_project: dict[str, tuple[Vm, ...]] = field(init=False, repr=False, compare=False)
     _positions: dict[int, int] = field(init=False, repr=False, compare=False)
 
@@ -242,6 +312,15 @@ class Fleet:
         """Yield the VMs Compute Engine lists at a moment, by zone and name."""
         return (vm for vm in self.of_project(project_id) if vm.exists(at))
 
+    def disks_of(self, vm: Vm, at: datetime) -> tuple[Disk, ...]:
+        """The disks with a life of their own that a VM has attached at a moment."""
+        place = vm.zone, vm.name
+        return tuple(
+            disk
+            for disk in self.disks
+            if disk.project_id == vm.project_id and disk.exists(at) and place in disk.users_at(at)
+        )
+
     def preemptions(self, project_id: str, until: datetime) -> Iterator[Operation]:
         """Yield the preemptions of a project up to a moment."""
         for vm in self.of_project(project_id):
@@ -256,7 +335,7 @@ class Fleet:
         held = {vm.instance_id: vm for vm in map(self.by_id, new) if vm is not None}
         if left_out or any(number not in held or held[number].place != vm.place for number, vm in new.items()):
             kept = {vm.instance_id: vm for vm in self.vms if vm.instance_id not in left_out}
-            return Fleet(self.projects, tuple({**kept, **new}.values()))
+            return Fleet(self.projects, tuple({**kept, **new}.values()), self.disks)
         return self._with(new)
 
     def _with(self, new: Mapping[int, Vm]) -> "Fleet":

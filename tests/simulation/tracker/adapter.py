@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import partial
 
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.compute.disks import to_disk
 from spotkeeper.gcp.compute.instances import start_and_creation, to_instance
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import parse_each
@@ -27,7 +28,8 @@ from spotkeeper.pricing.skus import CatalogReading, sku_from_json
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow as TrackedRow
-from spotkeeper.tracking.inventory import Comparison, Observation, Since
+from spotkeeper.tracking.disks import ListedDisk
+from spotkeeper.tracking.inventory import Comparison, Observation, Since, is_unchanged
 from spotkeeper.tracking.ports import Ports, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run import TrackRequest, track
@@ -39,7 +41,7 @@ from tests.simulation.tracker.calls import Call, Kill
 from tests.simulation.tracker.lives import Vm
 from tests.simulation.tracker.prices import catalog
 from tests.simulation.tracker.records import CostRow, ProjectHour, Records, SentAlert
-from tests.simulation.tracker.world import Access, Service, Version, World, resource
+from tests.simulation.tracker.world import Access, Service, Version, World, boot_disk, resource
 
 
 class ProcessKilledError(Exception):
@@ -96,6 +98,18 @@ class _Services:
         listed = (vm for vm in self.world.listed(project_id, self.now) if vm.zone not in zones)
         return parse_each(listed, lambda vm: self._sighting(vm, report), report)
 
+    def disks(self, project_id: str, report: Report) -> Iterator[ListedDisk]:
+        """Yield the disks that Compute Engine lists now; a zone out of order is reported."""
+        if self.world.projects[project_id] is Access.API_OFF:
+            return
+        self._open(project_id, Service.COMPUTE)
+        zones = {outage.zone for outage in self.world.out_of_order(Service.COMPUTE, self.now, project_id)}
+        for zone in zones:
+            report(f"Compute Engine: {zone} does not answer")
+        for vm in self.world.listed(project_id, self.now):
+            if vm.zone not in zones:
+                yield to_disk(project_id, boot_disk(vm))
+
     def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:  # noqa: ARG002 (the port's)
         """Yield the preemptions of a period."""
         self._open(project_id, Service.COMPUTE)
@@ -144,7 +158,7 @@ class _Services:
     def _sighting(self, vm: Vm, report: Report) -> Sighting:
         run = vm.run_at(self.now)
         instance = to_instance(vm.project_id, resource(vm, self.now), self._shapes, report)
-        return Sighting(instance, run.start if run else None, *start_and_creation(resource(vm, self.now)))
+        return Sighting(instance, run.start if run else None, *start_and_creation(resource(vm, self.now)), 1)
 
     def _observation(self, version: Version, end: datetime, report: Report) -> Observation:
         """A version that still holds was observed until now."""
@@ -234,7 +248,7 @@ class Tables:
         since = [each for each in self.inventory.get(instance.key, ()) if each.last_seen >= hour]
         if not since:
             return Since.NEW
-        same = len(since) == 1 and since[0].instance == instance
+        same = len(since) == 1 and is_unchanged(since[0].instance, instance)
         return max(since[0].first_seen, hour) if same else Since.CHANGED
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
@@ -361,7 +375,7 @@ class _Stage:
         versions = self._tables.inventory[observation.instance.key]
         if latest is None:
             versions.append(observation)
-        elif latest.last_seen < observation.last_seen and latest.instance == observation.instance:
+        elif latest.last_seen < observation.last_seen and is_unchanged(latest.instance, observation.instance):
             position = [version.first_seen for version in versions].index(latest.first_seen)
             versions[position] = replace(latest, last_seen=max(versions[position].last_seen, observation.last_seen))
         elif latest.last_seen < observation.last_seen:
@@ -437,6 +451,7 @@ class Tracker:
         ports = Ports(
             uptime=services,
             instances=services,
+            disks=services,
             preemptions=services,
             preemption_log=None,
             catalog=services,

@@ -21,14 +21,14 @@ from google.protobuf.message import Message
 
 from tests.simulation.tracker.lives import HOUR, Vm
 from tests.simulation.tracker.prices import catalog
-from tests.simulation.tracker.world import Access, Service, Version, World, resource
+from tests.simulation.tracker.world import Access, Service, Version, World, boot_disk, resource
 
 NO_END = "2262-04-11T23:47:16.854775807Z"
 """The end of a version that still holds, in recorded answers: the largest number of nanoseconds in 64 bits."""
 
 SAMPLE_SECONDS = 60
 
-_LISTS = re.compile(r"/compute/v1/projects/(?P<project>[^/]+)/aggregated/(?P<kind>instances|operations)")
+_LISTS = re.compile(r"/compute/v1/projects/(?P<project>[^/]+)/aggregated/(?P<kind>disks|instances|operations)")
 _HISTORY = re.compile(r"/v1/projects/(?P<project>[^/]+):batchGetAssetsHistory")
 _ASSET = re.compile(r"//compute\.googleapis\.com/projects/[^/]+/zones/(?P<zone>[^/]+)/instances/(?P<name>[^/]+)")
 _IDS = re.compile(r'"(\d{10,})"')
@@ -62,11 +62,8 @@ class Services:
         """Answer a call of the REST services; raises RefusedError."""
         if found := _LISTS.fullmatch(path):
             self._allow(Service.COMPUTE, found["project"])
-            return (
-                self._instances(found["project"])
-                if found["kind"] == "instances"
-                else self._operations(found["project"])
-            )
+            answers = {"disks": self._disks, "instances": self._instances, "operations": self._operations}
+            return answers[found["kind"]](found["project"])
         if found := _HISTORY.fullmatch(path):
             self._allow(Service.ASSETS, found["project"])
             return {"assets": list(self._assets(found["project"], query.get("assetNames", [])))}
@@ -120,6 +117,18 @@ class Services:
         return {
             "kind": "compute#instanceAggregatedList",
             "items": {zone: {"instances": instances} for zone, instances in zones.items()},
+            "unreachables": [f"zones/{zone}" for zone in missing],
+        }
+
+    def _disks(self, project_id: str) -> Json:
+        missing = sorted({outage.zone for outage in self.world.out_of_order(Service.COMPUTE, self.now, project_id)})
+        zones: dict[str, list[Json]] = {}
+        for vm in self.world.listed(project_id, self.now):
+            if vm.zone not in missing:
+                zones.setdefault(f"zones/{vm.zone}", []).append(boot_disk(vm))
+        return {
+            "kind": "compute#diskAggregatedList",
+            "items": {zone: {"disks": disks} for zone, disks in zones.items()},
             "unreachables": [f"zones/{zone}" for zone in missing],
         }
 

@@ -133,6 +133,23 @@ class World:
         return versions
 
 
+def boot_disk(vm: Vm) -> Json:
+    """Return the boot disk of a VM as Compute Engine lists it; it is made and deleted with the VM.
+
+    https://cloud.google.com/compute/docs/reference/rest/v1/disks
+    """
+    zone = f"{COMPUTE}/projects/{vm.project_id}/zones/{vm.zone}"
+    return {
+        "id": f"{vm.instance_id}1",
+        "name": vm.name,
+        "zone": zone,
+        "type": f"{zone}/diskTypes/pd-balanced",
+        "sizeGb": "20",
+        "creationTimestamp": vm.created.isoformat(timespec="milliseconds"),
+        "users": [f"{zone}/instances/{vm.name}"],
+    }
+
+
 def resource(vm: Vm, at: datetime) -> Json:
     """Return a VM as Compute Engine describes it, as far as anybody reads it.
 

@@ -3,24 +3,33 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, region_of
+from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text, labels_text, staged_disk, text
+from spotkeeper.instances import Attachments, Disk, Instance, InstanceKey, ProvisioningModel, Shape, region_of
 from spotkeeper.periods import rfc3339
+from spotkeeper.pricing.attached_prices import AttachedPrices
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import InstancePrice
 from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.uptime import Uptime
+
+type _Few = (
+    DatedRate | ShapeComponent | MachineTypePrice | Preemption | HourReading | UncertainPrice | ProjectHour | HourRun
+)
+"""Records of which a run has few."""
 
 UNRESOLVED_SHOWN = 100
 """The most instances that one row of tracker_runs names; the count beside them covers all."""
@@ -35,6 +44,14 @@ def staged(record: Record, run_id: str, recorded_at: str) -> str:
             return _cost(record, run_id, recorded_at)
         case Observation():
             return _observation(record)
+        case DiskSighting():
+            return staged_disk(record)
+        case _:
+            return _staged_by_name(record, run_id, recorded_at)
+
+
+def _staged_by_name(record: _Few, run_id: str, recorded_at: str) -> str:
+    """Return one of the few records as a row of the staging table in JSON."""
     by_run = {"run_id": run_id}
     at_run = {"run_id": run_id, "recorded_at": recorded_at}
     column: str
@@ -82,6 +99,9 @@ def observation_from(row: Mapping[str, Any]) -> Observation:
         shape=shape,
         labels=tuple((label["key"], label["value"]) for label in row["labels"]),
         managed_by=row["managed_by"],
+        attachments=_attachments(
+            row["disks"], row["addresses"], row["licenses"], row["tier_1"], row["reserved_addresses"]
+        ),
     )
     return Observation(instance, row["first_seen"], row["last_seen"], row["started_at"], row["created_at"])
 
@@ -89,10 +109,43 @@ def observation_from(row: Mapping[str, Any]) -> Observation:
 _shape = lru_cache(maxsize=4096)(Shape)
 
 
+@lru_cache(maxsize=4096)
+def _attachments(
+    disks: str | None,
+    addresses: int | None,
+    licenses: str | None,
+    tier_1: bool | None,  # noqa: FBT001 (a column)
+    reserved: int | None,
+) -> Attachments:
+    return Attachments(
+        disks=None if disks is None else tuple(map(disk_from, disks.split())),
+        addresses=addresses,
+        licenses=None if licenses is None else tuple(licenses.split()),
+        tier_1=tier_1,
+        reserved_addresses=reserved or 0,
+    )
+
+
 @lru_cache(maxsize=1)
 def fingerprint(instance: Instance) -> str:
-    """Return what is equal for equal instances only; the latest is kept, for an instance is compared, then staged."""
-    return hashlib.blake2b(_instance(instance).encode(), digest_size=16).hexdigest()
+    """Return what is equal for equal instances only; the latest is kept, for an instance is compared, then staged.
+
+    That of an instance whose disks were not read is how those of the same one with any disks begin.
+    """
+    known = instance.attachments.disks
+    rest = instance if known is None else replace(instance, attachments=_without_disks(instance.attachments))
+    digest = hashlib.blake2b(_instance(rest).encode(), digest_size=16).hexdigest()
+    return digest if known is None else f"{digest}-{_disks_digest(known)}"
+
+
+@lru_cache(maxsize=4096)
+def _without_disks(attachments: Attachments) -> Attachments:
+    return replace(attachments, disks=None)
+
+
+@lru_cache(maxsize=4096)
+def _disks_digest(disks: tuple[Disk, ...]) -> str:
+    return hashlib.blake2b(disks_text(disks).encode(), digest_size=4).hexdigest()
 
 
 def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
@@ -100,21 +153,38 @@ def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
         f'{{"cost": {{"usage_start_time": "{rfc3339(row.start)}", "usage_end_time": "{rfc3339(row.end)}", '
         f'"uptime_hours": {_number(row.uptime_hours)}, "billed_hours": {_number(row.billed_hours)}, '
         f'"cost": {_number(row.cost)}, "ondemand_cost": {_number(row.ondemand_cost)}, "currency": "USD", '
-        f"{_instance_price(row.price)}, {_at_run(run_id, recorded_at)}, {_instance(row.instance)[1:]}}}"
+        f"{_instance_price(row.price)}, {_attached(row)}, {_at_run(run_id, recorded_at)}, "
+        f"{_instance(row.instance)[1:]}}}"
     )
+
+
+def _attached(row: CostRow) -> str:
+    attached = row.attached
+    return (
+        f'"license_cost": {_number(attached.license)}, "address_cost": {_number(attached.address)}, '
+        f'"disk_cost": {_number(attached.disk)}, "bandwidth_cost": {_number(attached.bandwidth)}, '
+        f'"known_cost": {_number(row.known_cost)}, "total_cost": {_number(row.total_cost)}, '
+        f"{_attached_statuses(attached.prices)}"
+    )
+
+
+@lru_cache(maxsize=4096)
+def _attached_statuses(prices: AttachedPrices) -> str:
+    statuses = ", ".join(f'"{kind}_status": "{price.status}"' for kind, price in prices.by_kind().items())
+    return f'{statuses}, "attached_reason": {text(prices.reason or None)}'
 
 
 @lru_cache(maxsize=1)
 def _at_run(run_id: str, recorded_at: str) -> str:
-    return f'"run_id": {_text(run_id)}, "recorded_at": {_text(recorded_at)}'
+    return f'"run_id": {text(run_id)}, "recorded_at": {text(recorded_at)}'
 
 
 @lru_cache(maxsize=4096)
 def _instance_price(price: InstancePrice) -> str:
     return (
         f'"spot_price": {_number(price.spot)}, "ondemand_price": {_number(price.ondemand)}, '
-        f'"price_status": "{price.status}", "price_reason": {_text(price.reason or None)}, '
-        f'"price_as_of": {_text(rfc3339(price.as_of) if price.as_of else None)}'
+        f'"price_status": "{price.status}", "price_reason": {text(price.reason or None)}, '
+        f'"price_as_of": {text(rfc3339(price.as_of) if price.as_of else None)}'
     )
 
 
@@ -123,8 +193,8 @@ def _observation(observation: Observation) -> str:
     return (
         f'{{"observation": {{"first_seen": "{rfc3339(observation.first_seen)}", '
         f'"last_seen": "{rfc3339(observation.last_seen)}", "fingerprint": "{fingerprint(observation.instance)}", '
-        f'"started_at": {_text(rfc3339(started) if started else None)}, '
-        f'"created_at": {_text(rfc3339(created) if created else None)}, {_instance(observation.instance)[1:]}}}'
+        f'"started_at": {text(rfc3339(started) if started else None)}, '
+        f'"created_at": {text(rfc3339(created) if created else None)}, {_instance(observation.instance)[1:]}}}'
     )
 
 
@@ -137,7 +207,13 @@ def _instance(instance: Instance) -> str:
     """
     key = instance.key
     before_id, before_name, after_name = _alike(
-        key.project_id, key.zone, instance.provisioning_model, instance.shape, instance.labels, instance.managed_by
+        key.project_id,
+        key.zone,
+        instance.provisioning_model,
+        instance.shape,
+        instance.labels,
+        instance.managed_by,
+        instance.attachments,
     )
     return (
         f"{before_id}{encode_basestring_ascii(key.instance_id)}{before_name}"
@@ -153,23 +229,24 @@ def _alike(  # noqa: PLR0913, PLR0917 (all but the id and the name)
     shape: Shape,
     labels: tuple[tuple[str, str], ...],
     managed_by: str | None,
+    attachments: Attachments,
 ) -> tuple[str, str, str]:
     """Return the parts of an instance's JSON before its id, between that and its name, and after the name."""
-    before_id = f'{{"gpu_count": {shape.gpu_count}, "gpu_type": {_text(shape.gpu_type)}, "instance_id": '
-    listed = json.dumps([{"key": key, "value": value} for key, value in labels])
+    disks = None if attachments.disks is None else disks_text(attachments.disks)
+    licenses = None if attachments.licenses is None else " ".join(attachments.licenses)
+    before_id = (
+        f'{{"addresses": {json.dumps(attachments.addresses)}, "disks": {text(disks)}, "gpu_count": {shape.gpu_count}, '
+        f'"gpu_type": {text(shape.gpu_type)}, "instance_id": '
+    )
     after_name = (
-        f', "labels": {listed}, "local_ssd_gib": {shape.local_ssd_gib}, '
-        f'"machine_type": {_text(shape.machine_type)}, "managed_by": {_text(managed_by)}, '
-        f'"memory_gib": {_number(shape.memory_gib)}, "project_id": {_text(project_id)}, '
-        f'"provisioning_model": "{model}", "region": {_text(region_of(zone))}, '
-        f'"vcpus": {_number(shape.vcpus)}, "zone": {_text(zone)}}}'
+        f', "labels": {labels_text(labels)}, "licenses": {text(licenses)}, "local_ssd_gib": {shape.local_ssd_gib}, '
+        f'"machine_type": {text(shape.machine_type)}, "managed_by": {text(managed_by)}, '
+        f'"memory_gib": {_number(shape.memory_gib)}, "project_id": {text(project_id)}, '
+        f'"provisioning_model": "{model}", "region": {text(region_of(zone))}, '
+        f'"reserved_addresses": {attachments.reserved_addresses}, "tier_1": {json.dumps(attachments.tier_1)}, '
+        f'"vcpus": {_number(shape.vcpus)}, "zone": {text(zone)}}}'
     )
     return before_id, ', "instance_name": ', after_name
-
-
-def _text(value: str | None) -> str:
-    """Return a string as JSON has it."""
-    return "null" if value is None else encode_basestring_ascii(value)
 
 
 def _number(value: Decimal | None) -> str:

@@ -27,6 +27,7 @@ from google.cloud.bigquery import (
 )
 
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, observation_from, staged
@@ -39,6 +40,7 @@ from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
+from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import Comparison, Observation, Since
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
@@ -68,6 +70,7 @@ _PARTS: Mapping[type, str] = {
     MachineTypePrice: "commit_price_list",
     Preemption: "commit_preemptions",
     UncertainPrice: "commit_uncertain",
+    DiskSighting: "commit_disks",
 }
 """Statements that the transaction needs for some records only: each takes BigQuery about a second."""
 
@@ -188,12 +191,16 @@ class StagingTable:
         self._unwritten: list[str] = []
         self._kinds = set[type]()
         self._uncertain_since: datetime | None = None
+        self._disks_since: datetime | None = None
 
     def add(self, record: Record) -> None:
         """Stage a record."""
         self._kinds.add(type(record))
         if isinstance(record, UncertainPrice):
             self._uncertain_since = min(record.start, self._uncertain_since or record.start)
+        if isinstance(record, DiskSighting):
+            first = record.prices[0].start
+            self._disks_since = min(first, self._disks_since or first)
         self._unwritten.append(staged(record, self._run_id, self._staged_at))
         if len(self._unwritten) >= _LINES_PER_WRITE:
             self._write()
@@ -213,7 +220,7 @@ class StagingTable:
         columns = [
             SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in RECORD_TABLES.items()
         ]
-        self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN], self._file, STAGING_LIFE)
+        self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK], self._file, STAGING_LIFE)
         self._hours = hours
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
         parameters += [
@@ -221,6 +228,8 @@ class StagingTable:
             _time("periods_end", max(period.end for period in periods)),
             self._alerts_since(),
         ]
+        if self._disks_since is not None:
+            parameters.append(_time("disks_since", self._disks_since))
         if self._uncertain_since is not None:
             parameters.append(_time("uncertain_since", self._uncertain_since))
         parts = [part for kind, part in _PARTS.items() if kind in self._kinds]
@@ -323,7 +332,8 @@ def _compare(known: Mapping[str, str], hour: datetime, instance: Instance) -> Si
     if earlier is None:
         return Since.NEW
     digest, _, first_seen = earlier.partition(" ")
-    if digest != fingerprint(instance):
+    # That of an instance whose disks were not read begins those of the same one with any disks.
+    if not digest.startswith(fingerprint(instance)):
         return Since.CHANGED
     with translate_errors("BigQuery"):
         return _EPOCH + timedelta(microseconds=int(first_seen)) if first_seen else hour

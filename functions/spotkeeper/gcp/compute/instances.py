@@ -15,7 +15,7 @@ from spotkeeper.gcp.compute.lists import (
 )
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import parse_each
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape, Sighting
+from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape, Sighting
 from spotkeeper.ports import Report
 from spotkeeper.values import count, identifier, optional_boolean, optional_string, replace_surrogates, string, time
 
@@ -25,9 +25,13 @@ _LONGEST_VALUE = 300
 
 _MODELS = {model.value: model for model in ProvisioningModel}
 
+_NAT, _TIER_1 = "ONE_TO_ONE_NAT", "TIER_1"
+
 _INSTANCE_FIELDS = (
     "id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,guestAccelerators,"
-    "disks(type,diskSizeGb),metadata/items,status,creationTimestamp,lastStartTimestamp,lastSuspendedTimestamp"
+    "disks(type,diskSizeGb,licenses),networkInterfaces/accessConfigs(type,natIP),"
+    "networkPerformanceConfig/totalEgressBandwidthTier,"
+    "metadata/items,status,creationTimestamp,lastStartTimestamp,lastSuspendedTimestamp"
 )
 """Only what is needed: a full instance is eight times as large."""
 
@@ -52,7 +56,7 @@ class ComputeInstances:
                 started, created = _start_and_creation(found)
             except PARSE_ERRORS as error:
                 raise unexpected(error, _called(found)) from error
-            return Sighting(instance, _running_since(found, started), started, created)
+            return Sighting(instance, _running_since(found, started), started, created, _disk_count(found))
 
         for sighting in parse_each(self.found(project_id, report), read, report):
             if sighting.instance.shape.machine_type not in self.shapes.unread:
@@ -69,13 +73,18 @@ class ComputeInstances:
         return self._list.items(project_id, report)
 
 
-def to_instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
-    """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
+def to_instance(
+    project_id: str, found: Json, shapes: Shapes, report: Report, *, names_licenses: bool = True
+) -> Instance:
+    """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON.
+
+    A request to create one does not name the licenses of its disks.
+    """
     with translate_parse_errors(_called(found)):
-        return _instance(project_id, found, shapes, report)
+        return _instance(project_id, found, shapes, report, names_licenses=names_licenses)
 
 
-def _instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> Instance:
+def _instance(project_id: str, found: Json, shapes: Shapes, report: Report, *, names_licenses: bool = True) -> Instance:
     """Return an instance; its parts that others have too are shared. Raises one of PARSE_ERRORS.
 
     A hundred thousand instances are read in one run: what few of them need is not worked out for all.
@@ -87,8 +96,9 @@ def _instance(project_id: str, found: Json, shapes: Shapes, report: Report) -> I
         string(found["name"]),
         _provisioning_model(found.get("scheduling", {})),
         shapes.shape(machine_type, sizes, _attached_gpus(found), _local_ssd_gib(found)),
-        _labels(found.get("labels", {})),
+        labels_of(found.get("labels", {})),
         _managed_by(found),
+        _attachments(found, names_licenses=names_licenses),
     )
 
 
@@ -155,7 +165,45 @@ def _local_ssd_gib(found: Json) -> int:
     return gib
 
 
-def _labels(labels: Json) -> tuple[tuple[str, str], ...]:
+def _disk_count(found: Json) -> int:
+    return sum(disk.get("type") != "SCRATCH" for disk in found.get("disks", ()))
+
+
+def _attachments(found: Json, *, names_licenses: bool) -> Attachments:
+    """Return what is attached to an instance, without its disks: another list has their types.
+
+    An access config without an address is that of a stopped instance, which gets one when it starts.
+    """
+    interfaces, performance = found.get("networkInterfaces"), found.get("networkPerformanceConfig")
+    urls = [url for disk in found.get("disks", ()) for url in disk.get("licenses", ())]
+    configs = [config for interface in interfaces or () for config in interface.get("accessConfigs", ())]
+    addresses = [config.get("natIP") for config in configs if config.get("type", _NAT) == _NAT]
+    return _alike(
+        tuple(urls) if names_licenses else None,
+        None if interfaces is None else len(addresses),
+        performance is not None and performance.get("totalEgressBandwidthTier") == _TIER_1,
+        sum(map(bool, addresses)) if found.get("status") == "TERMINATED" else 0,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _alike(urls: tuple[str, ...] | None, addresses: int | None, tier_1: bool, reserved: int) -> Attachments:  # noqa: FBT001
+    """Return attachments; those of equal instances are one object."""
+    licenses = None if urls is None else tuple(sorted({_license(url) for url in urls}))
+    return Attachments(None, addresses, licenses, tier_1=tier_1, reserved_addresses=reserved)
+
+
+def _license(url: object) -> str:
+    """Return the project and the name of a license: `…/projects/PROJECT/global/licenses/NAME`."""
+    *_, project_id, _scope, kind, name = string(url).split("/")
+    if kind != "licenses" or not project_id or not name:
+        expected = "the URL of a license"
+        raise ValueError(expected)
+    return f"{project_id}/{name}"
+
+
+def labels_of(labels: Json) -> tuple[tuple[str, str], ...]:
+    """Return labels in order."""
     pairs = tuple(labels.items())
     try:
         return _sorted_labels(pairs)

@@ -65,7 +65,7 @@ class AggregatedList:
             except CallError as error:
                 if error.disabled_service != HOST:
                     raise
-                log_event("Compute Engine is not enabled: no instances", project_id=project_id, list=self.collection)
+                log_event("Compute Engine is not enabled", project_id=project_id, list=self.collection)
                 return
             if page.get("kind") != self.kind:
                 message = f"Compute Engine: unexpected response: {str(page)[:200]} is not a {self.kind}"
@@ -85,6 +85,16 @@ class InstanceList(AggregatedList):
 
     collection = "instances"
     kind = "compute#instanceAggregatedList"
+
+
+class DiskList(AggregatedList):
+    """The disks of a project, zonal and regional.
+
+    https://cloud.google.com/compute/docs/reference/rest/v1/disks/aggregatedList
+    """
+
+    collection = "disks"
+    kind = "compute#diskAggregatedList"
 
 
 class OperationList(AggregatedList):

@@ -14,6 +14,7 @@ from infra.local.fleet.fleet import Project
 LARGEST_PAGE = 500
 TOP_FIELDS = frozenset({"kind", "id", "items", "nextPageToken", "selfLink", "unreachables", "warning"})
 ZONAL_SCOPES = tuple(f"zones/{zone}" for zone in VISIBLE_ZONES)
+REGIONAL_SCOPES = tuple(f"regions/{name}" for name in sorted({zone.rpartition("-")[0] for zone in VISIBLE_ZONES}))
 
 type Json = dict[str, object]
 

@@ -6,9 +6,10 @@ pages stay whole when the fleet moves between them.
 
 import json
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import cast
 
@@ -18,7 +19,16 @@ from infra.local.emulators.compute import filters, resources
 from infra.local.emulators.compute.access import INSTANCE, PROJECT, ZONE, Access, known_zone, not_found, unreachable
 from infra.local.emulators.compute.groups_api import GroupsApi
 from infra.local.emulators.compute.instance_actions import InstanceActions
-from infra.local.emulators.compute.lists import LARGEST_PAGE, aggregated_mask, envelope, page_size, place, token
+from infra.local.emulators.compute.lists import (
+    LARGEST_PAGE,
+    REGIONAL_SCOPES,
+    ZONAL_SCOPES,
+    aggregated_mask,
+    envelope,
+    page_size,
+    place,
+    token,
+)
 from infra.local.emulators.compute.operations_api import OperationsApi
 from infra.local.emulators.rest import Call, Mask, mask, select
 from infra.local.emulators.state import CloudState
@@ -37,6 +47,14 @@ INSTANCE_FIELDS = frozenset({
     "selfLink", "serviceAccounts", "shieldedInstanceConfig", "shieldedInstanceIntegrityPolicy", "sourceMachineImage",
     "startRestricted", "status", "statusMessage", "tags", "zone",
 })
+DISK_FIELDS = frozenset({
+    "accessMode", "architecture", "asyncPrimaryDisk", "asyncSecondaryDisks", "creationTimestamp", "description",
+    "diskEncryptionKey", "enableConfidentialCompute", "guestOsFeatures", "id", "kind", "labelFingerprint", "labels",
+    "lastAttachTimestamp", "lastDetachTimestamp", "licenseCodes", "licenses", "name", "options", "params",
+    "physicalBlockSizeBytes", "provisionedIops", "provisionedThroughput", "region", "replicaZones", "resourcePolicies",
+    "resourceStatus", "satisfiesPzi", "satisfiesPzs", "selfLink", "sizeGb", "sourceDisk", "sourceImage",
+    "sourceSnapshot", "status", "storagePool", "type", "users", "zone",
+})
 # fmt: on
 
 type Json = dict[str, object]
@@ -54,12 +72,14 @@ class ComputeReads:
 
     state: CloudState
     _written: dict[tuple[int, str], tuple[Vm, datetime, bytes]] = field(default_factory=dict)
+    _disks: tuple[tuple[int, str, datetime], list[tuple[str, str, Callable[[], Json]]]] | None = None
 
     def routes(self) -> list[Route]:
         """The paths it answers."""
         route = Access(self.state).route
         return [
             route(f"{PROJECT}/aggregated/instances", "instances.aggregatedList", self.aggregated_list),
+            route(f"{PROJECT}/aggregated/disks", "disks.aggregatedList", self.list_disks),
             route(INSTANCE, "instances.get", self.get_instance),
             route(f"{ZONE}/machineTypes/{{machine_type}}", "machineTypes.get", self.get_machine_type),
         ]
@@ -94,6 +114,54 @@ class ComputeReads:
         )
         return _assembled(frame, written, wanted)
 
+    def list_disks(self, call: Call) -> bytes:
+        """`disks.aggregatedList`: a page of the disks of all zones and regions; each scope is named on every page."""
+        call.only("maxResults", "pageToken", "filter", "fields", "returnPartialSuccess", "orderBy", "includeAllScopes")
+        project = Access(self.state).project(call, "compute.disks.list")
+        size = page_size(call.query.get("maxResults", str(LARGEST_PAGE)))
+        missing = unreachable(call)
+        wanted = aggregated_mask(call.query.get("fields", ""), "disks", DISK_FIELDS)
+        test = filters.read(call.query["filter"], DISK_FIELDS) if call.query.get("filter") else None
+        after = place(call.query.get("pageToken", ""))
+        reachable = [each for each in self._disks_of(project.project_id) if each[0].rpartition("/")[2] not in missing]
+        remaining = islice(reachable, bisect_right(reachable, after, key=lambda each: each[:2]), None)
+        described = ((scope, name, write()) for scope, name, write in remaining)
+        page = list(islice((each for each in described if test is None or test(each[2])), size + 1))
+        shown, more = page[:size], len(page) > size
+        inner = wanted.get("items", {}).get("*", {}).get("disks", {}) if wanted else {}
+        written: dict[str, list[bytes]] = {}
+        for scope, _, resource in shown:
+            text = json.dumps(select(resource, inner), separators=(",", ":")).encode()
+            written.setdefault(scope, []).append(text)
+        frame = envelope(
+            "compute#diskAggregatedList",
+            "disks",
+            project,
+            filled=written.keys(),
+            unreachable=missing,
+            next_token=token(shown[-1][:2]) if more else "",
+            scopes=(*ZONAL_SCOPES, *REGIONAL_SCOPES),
+        )
+        return _assembled(frame, written, wanted, "disks")
+
+    def _disks_of(self, project_id: str) -> list[tuple[str, str, Callable[[], Json]]]:
+        """The disks of a project by scope and name, each with what describes it; kept for the pages of one list."""
+        now, fleet = self.state.clock.now, self.state.fleet
+        key = id(fleet), project_id, now
+        if self._disks is None or self._disks[0] != key:
+            found: list[tuple[str, str, Callable[[], Json]]] = [
+                (f"zones/{vm.zone}", name, partial(resources.own_disk, vm, name, spec))
+                for vm in fleet.listed(project_id, now)
+                for name, spec in resources.own_disks(vm)
+            ]
+            found += [
+                (disk.scope, disk.name, partial(resources.disk, disk, now))
+                for disk in fleet.disks
+                if disk.project_id == project_id and disk.exists(now)
+            ]
+            self._disks = key, sorted(found, key=lambda each: each[:2])
+        return self._disks[1]
+
     def get_instance(self, call: Call) -> bytes:
         """`instances.get`, by name or by id."""
         call.only("fields")
@@ -116,11 +184,12 @@ class ComputeReads:
 
     def _write(self, vm: Vm, project: Project, now: datetime, wanted: Mask) -> bytes:
         """An instance as JSON, kept until its description changes."""
-        key = (vm.instance_id, repr(wanted))
+        attached = self.state.fleet.disks_of(vm, now) if self.state.fleet.disks else ()
+        key = (vm.instance_id, repr([wanted, [(disk.name, disk.spec(now)) for disk in attached]]))
         described, good_since, text = self._written.get(key, (vm, now, b""))
         changed = max(moment for moment in vm.changes() if moment <= now)
         if not text or described is not vm or good_since != changed:
-            resource = select(resources.instance(vm, project.number, now), wanted)
+            resource = select(resources.instance(vm, project.number, now, attached), wanted)
             text = json.dumps(resource, separators=(",", ":")).encode()
             if len(self._written) >= MOST_RENDERED:
                 self._written.clear()
@@ -128,12 +197,12 @@ class ComputeReads:
         return text
 
 
-def _assembled(frame: Json, written: Mapping[str, list[bytes]], wanted: Mask) -> bytes:
-    """Put the instances, written already, into the rest of the answer."""
+def _assembled(frame: Json, written: Mapping[str, list[bytes]], wanted: Mask, collection: str = "instances") -> bytes:
+    """Put the items, written already, into the rest of the answer."""
     placed = {scope: f'"@{scope}"'.encode() for scope in written}
     items = cast("dict[str, Json]", frame["items"])
     for scope in written:
-        items[scope] = {"instances": f"@{scope}"}
+        items[scope] = {collection: f"@{scope}"}
     text = json.dumps(select(frame, wanted), separators=(",", ":")).encode()
     for scope, mark in placed.items():
         text = text.replace(mark, b"[" + b",".join(written[scope]) + b"]", 1)

@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from infra.local.fleet.fleet import Labels, Vm
+from infra.local.fleet.fleet import Disk, DiskSpec, Labels, Vm, instance_id
 from infra.local.fleet.lifecycle import termination_action
 from infra.local.fleet.machine_types import LOCAL_SSD_GIB, MachineType
 
@@ -27,7 +28,7 @@ CALIFORNIA = ZoneInfo("America/Los_Angeles")
 type Json = dict[str, object]
 
 
-def instance(vm: Vm, project_number: str, at: datetime) -> Json:
+def instance(vm: Vm, project_number: str, at: datetime, attached: Sequence[Disk] = ()) -> Json:
     """The whole resource, as `instances.get` and the lists show it at a moment."""
     zone = f"{ROOT}/projects/{vm.project_id}/zones/{vm.zone}"
     shape = vm.shape(at)
@@ -42,8 +43,8 @@ def instance(vm: Vm, project_number: str, at: datetime) -> Json:
         "status": vm.status(at),
         "zone": zone,
         "canIpForward": False,
-        "networkInterfaces": [_network_interface(vm)],
-        "disks": _disks(vm, shape, zone),
+        "networkInterfaces": [_network_interface(vm, vm.status(at))],
+        "disks": [*_disks(vm, shape, zone), *(_attached(disk, at) for disk in attached)],
         "metadata": {
             "kind": "compute#metadata",
             "fingerprint": metadata_fingerprint(vm),
@@ -69,6 +70,8 @@ def instance(vm: Vm, project_number: str, at: datetime) -> Json:
     }
     if labels:
         resource["labels"] = dict(labels)
+    if vm.tier_1:
+        resource["networkPerformanceConfig"] = {"totalEgressBandwidthTier": "TIER_1"}
     gpus = vm.gpus(at)
     if gpus is not None:
         accelerator = f"{ROOT}/projects/{vm.project_id}/zones/{vm.zone}/acceleratorTypes/{gpus.gpu_type}"
@@ -130,6 +133,82 @@ def _scheduling(vm: Vm) -> Json:
     return scheduling
 
 
+def own_disks(vm: Vm) -> list[tuple[str, DiskSpec]]:
+    """The disks that are made and deleted with a VM, by name."""
+    names = [vm.name, *(f"{vm.name}-data-{number}" for number in range(1, len(vm.disks)))]
+    return list(zip(names, vm.disks, strict=True))
+
+
+def own_disk(vm: Vm, name: str, spec: DiskSpec) -> Json:
+    """A disk that was made with a VM, as `disks.aggregatedList` shows it."""
+    zone = f"{ROOT}/projects/{vm.project_id}/zones/{vm.zone}"
+    return {
+        **_disk(vm.project_id, f"zones/{vm.zone}", name, spec, instance_id("disk", vm.instance_id, name)),
+        "creationTimestamp": pacific(vm.created),
+        "lastAttachTimestamp": pacific(vm.created),
+        "users": [f"{zone}/instances/{vm.name}"],
+        **({"licenses": [_license(each) for each in vm.licenses]} if name == vm.name else {}),
+    }
+
+
+def disk(found: Disk, at: datetime) -> Json:
+    """A disk with a life of its own, as `disks.aggregatedList` shows it."""
+    root = f"{ROOT}/projects/{found.project_id}"
+    resource = _disk(found.project_id, found.scope, found.name, found.spec(at), found.disk_id)
+    resource["creationTimestamp"] = pacific(found.created)
+    if found.regional:
+        resource["replicaZones"] = [f"{root}/zones/{found.place}-{letter}" for letter in "bc"]
+    if found.labels:
+        resource["labels"] = dict(found.labels)
+    if users := found.users_at(at):
+        resource["users"] = [f"{root}/zones/{zone}/instances/{name}" for zone, name in users]
+    for name, attached in (("lastAttachTimestamp", True), ("lastDetachTimestamp", False)):
+        if moment := found.last_change(at, attached=attached):
+            resource[name] = pacific(moment)
+    return resource
+
+
+def _disk(project_id: str, scope: str, name: str, spec: DiskSpec, number: int) -> Json:
+    place = f"{ROOT}/projects/{project_id}/{scope}"
+    resource: Json = {
+        "kind": "compute#disk",
+        "id": str(number),
+        "name": name,
+        "sizeGb": str(spec.size_gib),
+        "zone" if scope.startswith("zones/") else "region": place,
+        "status": "READY",
+        "selfLink": f"{place}/disks/{name}",
+        "type": f"{place}/diskTypes/{spec.disk_type}",
+        "labelFingerprint": fingerprint("labels"),
+        "physicalBlockSizeBytes": "4096",
+        "enableConfidentialCompute": False,
+    }
+    if spec.iops:
+        resource["provisionedIops"] = str(spec.iops)
+    if spec.throughput_mibps:
+        resource["provisionedThroughput"] = str(spec.throughput_mibps)
+    return resource
+
+
+def _license(name: str) -> str:
+    project_id, _, resource = name.partition("/")
+    return f"{ROOT}/projects/{project_id}/global/licenses/{resource}"
+
+
+def _attached(found: Disk, at: datetime) -> Json:
+    return {
+        "kind": "compute#attachedDisk",
+        "type": "PERSISTENT",
+        "mode": "READ_WRITE",
+        "source": f"{ROOT}/projects/{found.project_id}/{found.scope}/disks/{found.name}",
+        "deviceName": found.name,
+        "boot": False,
+        "autoDelete": False,
+        "interface": "SCSI",
+        "diskSizeGb": str(found.spec(at).size_gib),
+    }
+
+
 def _disks(vm: Vm, shape: MachineType, zone: str) -> list[Json]:
     boot: Json = {
         "kind": "compute#attachedDisk",
@@ -140,13 +219,27 @@ def _disks(vm: Vm, shape: MachineType, zone: str) -> list[Json]:
         "index": 0,
         "boot": True,
         "autoDelete": True,
-        "licenses": [f"{ROOT}/projects/debian-cloud/global/licenses/debian-12-bookworm"],
+        "licenses": [_license(each) for each in vm.licenses],
         "interface": "SCSI",
         "guestOsFeatures": [{"type": name} for name in ("UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC")],
-        "diskSizeGb": "50",
+        "diskSizeGb": str(vm.disks[0].size_gib),
         "shieldedInstanceInitialState": {},
         "architecture": shape.architecture,
     }
+    data: list[Json] = [
+        {
+            "kind": "compute#attachedDisk",
+            "type": "PERSISTENT",
+            "mode": "READ_WRITE",
+            "source": f"{zone}/disks/{name}",
+            "deviceName": name,
+            "boot": False,
+            "autoDelete": True,
+            "interface": "SCSI",
+            "diskSizeGb": str(spec.size_gib),
+        }
+        for name, spec in own_disks(vm)[1:]
+    ]
     scratch: list[Json] = [
         {
             "kind": "compute#attachedDisk",
@@ -161,7 +254,7 @@ def _disks(vm: Vm, shape: MachineType, zone: str) -> list[Json]:
         }
         for index in range(vm.attached_local_ssds + shape.local_ssd_partitions)
     ]
-    return [boot, *scratch]
+    return [boot, *data, *scratch]
 
 
 def _metadata_items(vm: Vm) -> list[Json]:
@@ -174,9 +267,13 @@ def _metadata_items(vm: Vm) -> list[Json]:
     return items
 
 
-def _network_interface(vm: Vm) -> Json:
+def _network_interface(vm: Vm, status: str | None) -> Json:
     host = vm.instance_id % 250 + 2
+    access: Json = {"kind": "compute#accessConfig", "type": "ONE_TO_ONE_NAT", "name": "External NAT"}
+    if vm.address == "reserved" or status != "TERMINATED":
+        access["natIP"] = f"34.{vm.instance_id // 256 % 250}.{vm.instance_id // 65536 % 250}.{host}"
     return {
+        **({"accessConfigs": [access]} if vm.address else {}),
         "kind": "compute#networkInterface",
         "network": f"{ROOT}/projects/{vm.project_id}/global/networks/default",
         "subnetwork": f"{ROOT}/projects/{vm.project_id}/regions/{vm.region}/subnetworks/default",

@@ -33,14 +33,21 @@ WHERE recorded.usage_start_time >= @first_hour
         recorded.vcpus, recorded.memory_gib, recorded.gpu_type, recorded.gpu_count, recorded.local_ssd_gib,
         recorded.uptime_hours, recorded.billed_hours, recorded.spot_price, recorded.ondemand_price, recorded.cost,
         recorded.ondemand_cost, recorded.price_status, recorded.price_reason, recorded.price_as_of, recorded.labels,
-        recorded.managed_by
+        recorded.managed_by, recorded.licenses, recorded.addresses, recorded.disks, recorded.reserved_addresses,
+        recorded.tier_1, recorded.license_cost, recorded.license_status, recorded.address_cost,
+        recorded.address_status, recorded.disk_cost, recorded.disk_status, recorded.bandwidth_cost,
+        recorded.bandwidth_status, recorded.known_cost, recorded.total_cost, recorded.attached_reason
       )) = TO_JSON_STRING(STRUCT(
         staged.cost.usage_end_time, staged.cost.instance_name, staged.cost.machine_type,
         staged.cost.provisioning_model, staged.cost.vcpus, staged.cost.memory_gib, staged.cost.gpu_type,
         staged.cost.gpu_count, staged.cost.local_ssd_gib, staged.cost.uptime_hours, staged.cost.billed_hours,
         staged.cost.spot_price, staged.cost.ondemand_price, staged.cost.cost, staged.cost.ondemand_cost,
         staged.cost.price_status, staged.cost.price_reason, staged.cost.price_as_of, staged.cost.labels,
-        staged.cost.managed_by
+        staged.cost.managed_by, staged.cost.licenses, staged.cost.addresses, staged.cost.disks,
+        staged.cost.reserved_addresses, staged.cost.tier_1, staged.cost.license_cost, staged.cost.license_status,
+        staged.cost.address_cost, staged.cost.address_status, staged.cost.disk_cost, staged.cost.disk_status,
+        staged.cost.bandwidth_cost, staged.cost.bandwidth_status, staged.cost.known_cost, staged.cost.total_cost,
+        staged.cost.attached_reason
       ))
   );
 
@@ -68,14 +75,21 @@ WHERE recorded.usage_start_time >= @first_hour
         recorded.vcpus, recorded.memory_gib, recorded.gpu_type, recorded.gpu_count, recorded.local_ssd_gib,
         recorded.uptime_hours, recorded.billed_hours, recorded.spot_price, recorded.ondemand_price, recorded.cost,
         recorded.ondemand_cost, recorded.price_status, recorded.price_reason, recorded.price_as_of, recorded.labels,
-        recorded.managed_by
+        recorded.managed_by, recorded.licenses, recorded.addresses, recorded.disks, recorded.reserved_addresses,
+        recorded.tier_1, recorded.license_cost, recorded.license_status, recorded.address_cost,
+        recorded.address_status, recorded.disk_cost, recorded.disk_status, recorded.bandwidth_cost,
+        recorded.bandwidth_status, recorded.known_cost, recorded.total_cost, recorded.attached_reason
       )) = TO_JSON_STRING(STRUCT(
         staged.cost.usage_end_time, staged.cost.instance_name, staged.cost.machine_type,
         staged.cost.provisioning_model, staged.cost.vcpus, staged.cost.memory_gib, staged.cost.gpu_type,
         staged.cost.gpu_count, staged.cost.local_ssd_gib, staged.cost.uptime_hours, staged.cost.billed_hours,
         staged.cost.spot_price, staged.cost.ondemand_price, staged.cost.cost, staged.cost.ondemand_cost,
         staged.cost.price_status, staged.cost.price_reason, staged.cost.price_as_of, staged.cost.labels,
-        staged.cost.managed_by
+        staged.cost.managed_by, staged.cost.licenses, staged.cost.addresses, staged.cost.disks,
+        staged.cost.reserved_addresses, staged.cost.tier_1, staged.cost.license_cost, staged.cost.license_status,
+        staged.cost.address_cost, staged.cost.address_status, staged.cost.disk_cost, staged.cost.disk_status,
+        staged.cost.bandwidth_cost, staged.cost.bandwidth_status, staged.cost.known_cost, staged.cost.total_cost,
+        staged.cost.attached_reason
       ))
   );
 
@@ -132,7 +146,8 @@ WHERE staged.project_hour.project_id IS NOT NULL
       AND recorded.project_id = staged.project_hour.project_id
   );
 
--- An instance that is unchanged since the latest observation extends it.
+-- An instance that is unchanged since the latest observation extends it. The fingerprint of one whose disks were not read
+-- begins those of the same one with any disks.
 UPDATE vm_inventory AS known
 SET last_seen = seen.last_seen
 FROM (
@@ -147,7 +162,7 @@ FROM (
     ON latest.project_id = staged.observation.project_id
     AND latest.zone = staged.observation.zone
     AND latest.instance_id = staged.observation.instance_id
-    AND latest.fingerprint = staged.observation.fingerprint
+    AND STARTS_WITH(latest.fingerprint, staged.observation.fingerprint)
     AND latest.last_seen < staged.observation.last_seen
   GROUP BY latest.project_id, latest.zone, latest.instance_id, latest.first_seen
 ) AS seen
@@ -172,7 +187,7 @@ LEFT JOIN (
 WHERE observation.instance_id IS NOT NULL
   AND (
     latest.instance_id IS NULL
-    OR (latest.fingerprint != observation.fingerprint AND latest.last_seen < observation.last_seen)
+    OR (NOT STARTS_WITH(latest.fingerprint, observation.fingerprint) AND latest.last_seen < observation.last_seen)
   )
 -- A recorded history that is asked about several times of one version yields it for each of them.
 QUALIFY ROW_NUMBER() OVER (

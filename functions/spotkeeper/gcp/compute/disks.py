@@ -1,0 +1,100 @@
+"""Compute Engine: the disks of a project."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import lru_cache
+
+from spotkeeper.gcp.compute.instances import labels_of, time_from
+from spotkeeper.gcp.compute.lists import DiskList, Json, compute_calls, last_part, translate_parse_errors
+from spotkeeper.gcp.http_calls import parse_each
+from spotkeeper.instances import CONFIDENTIAL, IN_STORAGE_POOL, Disk
+from spotkeeper.ports import Report
+from spotkeeper.tracking.disks import ListedDisk
+from spotkeeper.values import count, identifier, optional_boolean, size, string, time
+
+_DISK_FIELDS = (
+    "id,name,type,sizeGb,zone,region,users,labels,creationTimestamp,lastAttachTimestamp,lastDetachTimestamp,"
+    "provisionedIops,provisionedThroughput,storagePool,enableConfidentialCompute"
+)
+
+
+class ComputeDisks:
+    """Lists the disks of a project over all zones and regions, attached or not."""
+
+    def __init__(self, endpoint: str | None, retry_timeout: timedelta) -> None:
+        self._list = DiskList(compute_calls(endpoint, retry_timeout), _DISK_FIELDS)
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query parameters that choose what is read."""
+        return self._list.query
+
+    def disks(self, project_id: str, report: Report) -> Iterator[ListedDisk]:
+        """Yield every disk; a zone that does not answer, and one that cannot be read, is reported."""
+
+        def read(found: Json) -> ListedDisk:
+            return to_disk(project_id, found)
+
+        return parse_each(self._list.items(project_id, report), read, report)
+
+
+def to_disk(project_id: str, found: Json) -> ListedDisk:
+    """Return what is kept of a disk as Compute Engine describes it, in JSON."""
+    with translate_parse_errors(f"disk {str(found.get('name'))[:80]!a}"):
+        return _disk(project_id, found)
+
+
+def _disk(project_id: str, found: Json) -> ListedDisk:
+    users = tuple(sorted(map(_user, found.get("users", ()))))
+    zone, region = found.get("zone"), found.get("region")
+    return ListedDisk(
+        project_id=project_id,
+        place=_last_name(zone or region),
+        disk_id=identifier(found["id"]),
+        name=string(found["name"]),
+        disk=_spec(
+            _last_name(found["type"]),
+            found["sizeGb"],
+            found.get("provisionedIops", 0),
+            found.get("provisionedThroughput", 0),
+            "" if zone else "regional",
+            max(len(users), 1),
+            _special(found),
+        ),
+        users=users,
+        labels=labels_of(found.get("labels", {})),
+        created=time(found["creationTimestamp"]).replace(microsecond=0),
+        last_attached=time_from(found.get("lastAttachTimestamp")),
+        last_detached=time_from(found.get("lastDetachTimestamp")),
+    )
+
+
+def _user(url: object) -> tuple[str, str]:
+    """The zone and the name of an instance: `…/projects/P/zones/ZONE/instances/NAME`."""
+    *_, zone, kind, name = string(url).split("/")
+    if kind != "instances" or not zone or not name:
+        expected = "the URL of an instance"
+        raise ValueError(expected)
+    return _shared(zone), name
+
+
+def _special(found: Json) -> str:
+    if found.get("storagePool"):
+        return IN_STORAGE_POOL
+    return CONFIDENTIAL if optional_boolean(found.get("enableConfidentialCompute")) else ""
+
+
+@lru_cache(maxsize=4096)
+def _spec(  # noqa: PLR0913, PLR0917 (the fields of a disk)
+    disk_type: str, size_gb: object, iops: object, throughput: object, regional: str, users: int, special: str
+) -> Disk:
+    """Return what a disk is billed for; equal ones are one object."""
+    return Disk(disk_type, size(size_gb), count(iops), count(throughput), bool(regional), users, special)
+
+
+@lru_cache(maxsize=4096)
+def _last_name(url: str) -> str:
+    return string(last_part(url))
+
+
+_shared = lru_cache(maxsize=4096)(str)

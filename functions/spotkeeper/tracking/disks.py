@@ -1,0 +1,159 @@
+"""The disks of a project: which instances they are attached to, and what they cost while they exist.
+
+A disk costs from its creation to its deletion, whether its instance runs or not. Recorded are disks that a Spot VM has
+attached, and disks that nothing has: what a deleted VM left, and what nobody uses. A disk that has several users, Spot
+or not, is recorded whole when one of them is a Spot VM; each bears an equal part.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from spotkeeper.instances import Attachments, Disk, Instance, ProvisioningModel, Sighting, region_of
+from spotkeeper.periods import PeriodKind, budget_period
+from spotkeeper.pricing.attached_prices import AttachedPrice
+
+type Place = tuple[str, str]
+"""The zone and the name of an instance: what a list of disks says of it."""
+
+type DiskPricing = Callable[[Disk, str, datetime], AttachedPrice]
+"""The price of a disk in a region in an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDisk:
+    """A disk as Compute Engine lists it; `place` is its zone, or the region of one that is kept in two zones.
+
+    `last_attached` and `last_detached` are None for one that never was. All times are in UTC.
+    """
+
+    project_id: str
+    place: str
+    disk_id: str
+    name: str
+    disk: Disk
+    users: tuple[Place, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    created: datetime = field(kw_only=True)
+    last_attached: datetime | None = None
+    last_detached: datetime | None = None
+
+    @property
+    def region(self) -> str:
+        """The region that the disk is in."""
+        return self.place if self.disk.regional else region_of(self.place)
+
+
+class DiskUser(NamedTuple):
+    """An instance that a disk is attached to."""
+
+    instance_id: str
+    instance_name: str
+    provisioning_model: ProvisioningModel
+
+
+class DayPrice(NamedTuple):
+    """The price of a disk in one day of Cloud Billing, or in the part of it that a run records."""
+
+    start: datetime
+    end: datetime
+    price: AttachedPrice
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSighting:
+    """A disk as a scan found it at `seen`, to be recorded from `since` on, or from when it was last recorded."""
+
+    listed: ListedDisk
+    users: tuple[DiskUser, ...]
+    since: datetime
+    seen: datetime
+    prices: tuple[DayPrice, ...]
+
+
+class DiskScan:
+    """Matches the disks of a project with its instances, whichever were listed."""
+
+    def __init__(self, sightings: dict[Place, Sighting]) -> None:
+        self._sightings = sightings
+        self._attached: dict[Place, tuple[Disk, ...]] = {}
+        self._known: dict[tuple[Attachments, tuple[Disk, ...]], Attachments] = {}
+        self._sets: dict[tuple[Disk, ...], tuple[Disk, ...]] = {}
+
+    def users(self, listed: ListedDisk) -> tuple[DiskUser, ...] | None:
+        """Attach a disk to its users, and return them; None when one of them was not listed."""
+        found = []
+        for place in listed.users:
+            sighting = self._sightings.get(place)
+            if sighting is None:
+                return None
+            disks = (*self._attached.get(place, ()), listed.disk)
+            self._attached[place] = self._sets.setdefault(disks, disks)
+            instance = sighting.instance
+            found.append(DiskUser(instance.key.instance_id, instance.name, instance.provisioning_model))
+        return tuple(found)
+
+    def instances(self, others: Iterable[Sighting] = ()) -> Iterator[tuple[Instance, Sighting]]:
+        """Yield every instance with its disks, and the others without them; each is forgotten as it is yielded."""
+        yield from ((sighting.instance, sighting) for sighting in others)
+        while self._sightings:
+            place, sighting = self._sightings.popitem()
+            yield self._with_disks(sighting, self._attached.pop(place, ())), sighting
+
+    def _with_disks(self, sighting: Sighting, disks: tuple[Disk, ...]) -> Instance:
+        """An instance with its disks; they stay unknown unless as many were listed as it has."""
+        instance = sighting.instance
+        if len(disks) != sighting.disk_count:
+            return instance
+        key = instance.attachments, disks
+        known = self._known.get(key)
+        if known is None:
+            known = replace(instance.attachments, disks=tuple(sorted(disks, key=_order)))
+            self._known[key] = known
+        return Instance(
+            instance.key,
+            instance.name,
+            instance.provisioning_model,
+            instance.shape,
+            instance.labels,
+            instance.managed_by,
+            known,
+        )
+
+
+def is_recorded(users: Sequence[DiskUser]) -> bool:
+    """Whether a disk with these users is recorded: a Spot VM has it attached, or nothing has."""
+    return not users or any(user.provisioning_model is ProvisioningModel.SPOT for user in users)
+
+
+class DayPrices:
+    """The prices of disks in the days that a run records, each worked out once.
+
+    A day of Cloud Billing has the price that held when it began, and the real length of its month.
+    """
+
+    def __init__(self, pricing: DiskPricing, since: datetime, until: datetime) -> None:
+        self._pricing = pricing
+        self._days = tuple(_days(since, until))
+        self._known: dict[tuple[Disk, str], tuple[DayPrice, ...]] = {}
+
+    def of(self, disk: Disk, region: str) -> tuple[DayPrice, ...]:
+        """Return the price of a disk in each day."""
+        whole = replace(disk, users=1) if disk.users > 1 else disk
+        known = self._known.get((whole, region))
+        if known is None:
+            known = tuple(DayPrice(start, end, self._pricing(whole, region, start)) for start, end in self._days)
+            self._known[whole, region] = known
+        return known
+
+
+def _days(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    day = budget_period(PeriodKind.DAY, since)
+    while day.start < until:
+        yield day.start, day.end
+        day = budget_period(PeriodKind.DAY, day.end)
+
+
+def _order(disk: Disk) -> tuple[object, ...]:
+    return disk.disk_type, disk.size_gib, disk.iops, disk.throughput_mibps, disk.regional, disk.users, disk.special
