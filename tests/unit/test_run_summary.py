@@ -26,8 +26,8 @@ def row(machine_type: str, price: str | None, ondemand: str | None, status: Pric
     spot, on_demand = (None if amount is None else Decimal(amount) for amount in (price, ondemand))
     reason = "" if spot is not None else UNPRICED.reason
     usage = Usage(instance, HOUR, HOUR + timedelta(hours=1), 3600.0)
-    price = InstancePrice(spot, on_demand, status, NOW, reason)
-    return cost_row(usage, Billed(3600.0, 3600.0), price, NOTHING)
+    known = InstancePrice(spot, on_demand, status, NOW, reason)
+    return cost_row(usage, Billed(3600.0, 3600.0), known, NOTHING)
 
 
 def run(*rows: CostRow, gaps: tuple[Gap, ...] = (), hour: datetime = HOUR) -> HourRun:

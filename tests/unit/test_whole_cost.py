@@ -8,34 +8,13 @@ import pytest
 
 from spotkeeper.instances import Disk, ProvisioningModel
 from spotkeeper.pricing.attached_prices import AttachedStatus
-from spotkeeper.pricing.skus import Market, Rate, RateUnit
 from spotkeeper.tracking.costs import CostRow
-from tests.unit.tracker_fakes import HOME, HOURLY, RATES, ZONE, Cloud, StoredDisk, Vm, at, rate
-
-WINDOWS = ("windows-cloud/windows-server-2022-dc",)
-GIB_MONTH = Decimal("0.1")
-JULY_HOURS = 744
-"""Of July in Los Angeles: the real length of the month."""
-
-ATTACHED_RATES = (
-    rate("pd-balanced:capacity", Market.ON_DEMAND, RateUnit.GIB_HOUR, "0"),
-    rate("address:spot", Market.ON_DEMAND, RateUnit.ADDRESS_HOUR, "0.0025"),
-    rate("windows-server:cores", Market.ON_DEMAND, RateUnit.VCPU_HOUR, "0.046"),
-)
-BY_MONTH = replace(ATTACHED_RATES[0], usd=GIB_MONTH / 730, by_month=True)
-SOLD: tuple[Rate, ...] = (*RATES, BY_MONTH, *ATTACHED_RATES[1:])
-DISK_HOUR = (GIB_MONTH * 100 / JULY_HOURS).quantize(Decimal("1e-9"))
-"""What an hour of 100 GiB costs in July."""
-
-
-def disk(name: str, *users: str, **more: object) -> StoredDisk:
-    """A disk of 100 GiB that these VMs have had for ever."""
-    places = tuple((ZONE, user) for user in users)
-    return replace(StoredDisk(name, users=((at(-999), places),) if places else ()), **more)  # type: ignore[arg-type]
+from tests.unit.tracker_fakes import HOME, HOURLY, ZONE, Cloud, StoredDisk, Vm, at
+from tests.unit.whole_cost_samples import DISK_HOUR, GIB_MONTH, JULY_HOURS, SOLD, WINDOWS, disk
 
 
 def cloud(*vms: Vm, disks: tuple[StoredDisk, ...] = ()) -> Cloud:
-    return Cloud(list(vms), list(disks), rates=SOLD)
+    return Cloud(list(vms), disks=list(disks), rates=SOLD)
 
 
 def row_of(found: Cloud, vm: Vm, hour: int) -> CostRow:
@@ -55,7 +34,7 @@ def test_a_row_has_the_cost_of_all_that_is_attached_and_their_sum() -> None:
     row = row_of(found, vm, 0)
     costs = row.attached
     assert (costs.license, costs.address) == (Decimal("0.092"), Decimal("0.0025"))
-    assert (costs.disk, costs.bandwidth) == ((GIB_MONTH * 200 / JULY_HOURS).quantize(Decimal("1e-9")), 0)
+    assert (costs.disk, costs.bandwidth) == ((GIB_MONTH * 200 / JULY_HOURS).quantize(Decimal("1e-9")), Decimal(0))
     assert row.cost == HOURLY
     assert row.total_cost == row.known_cost == HOURLY + Decimal("0.0945") + (costs.disk or 0)
 

@@ -164,7 +164,6 @@ class Cloud:
     """The services, and the tables; `denied` and `partial` are sources of projects that fail, at once or in part."""
 
     vms: list[Vm] = field(default_factory=list)
-    disks: list[StoredDisk] = field(default_factory=list)
     settings: TrackerSettings = field(default_factory=lambda: TrackerSettings(HOME, (HOME,)))
     ledger: FakeLedger = field(default_factory=FakeLedger)
     now: datetime = START
@@ -184,6 +183,7 @@ class Cloud:
     calls: Counter[str] = field(default_factory=Counter)
     on_call: Callable[[str, str], None] | None = None
     """Called before and after each call that records or sends: with its name, and `before` or `after`."""
+    disks: list[StoredDisk] = field(default_factory=list)
 
     def run(self, hour: int, *requested: int, due: int | None = None) -> Summary:
         """Run in minute 7 after an hour, for all that is due or for the requested hours."""
