@@ -1,5 +1,5 @@
 -- What did the enforcer plan and do about each VM, why, what does it save, and until when?
--- Grain: one VM in a plan: stopped, spared or started; and one message that led to no plan, with its verdict as outcome.
+-- Grain: one VM in a plan: stopped, spared or started; and one message that led to no plan or has gaps, with its verdict.
 --
 -- outcome is the latest event: open when there is none, dry run in that mode. Not yet: spared with a reason that begins
 -- "deferred" or "stop pending", waiting (accepted, but not finished), failed and retried (requested again); expired is
@@ -45,11 +45,15 @@ outcomes AS (
   FROM `${dataset}.enforcement_actions` AS actions
   WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
     AND actions.event NOT IN ('planned', 'spared', 'restart_planned')
-  -- A failed stop is retried when Pub/Sub redelivers the message: the latest event counts.
+  -- A failed stop is retried when Pub/Sub redelivers the message: the latest event counts. What took effect is never
+  -- undone by what another delivery found later.
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY actions.message_id, actions.project_id, actions.zone, actions.instance_id
     -- Of two events of the same microsecond the one that ends the attempt counts, and then the first by name.
-    ORDER BY actions.happened_at DESC, actions.event IN ('retried', 'waiting'), actions.event
+    ORDER BY
+      actions.event IN ('stopped', 'restarted') DESC,
+      actions.happened_at DESC,
+      actions.event IN ('retried', 'waiting'), actions.event
   ) = 1
 ),
 
@@ -62,6 +66,7 @@ notifications AS (
     messages.mode,
     messages.verdict,
     messages.reason,
+    ARRAY_TO_STRING(messages.gaps, ', ') AS unread,
     messages.budget_display_name,
     messages.cost,
     messages.budget,
@@ -70,13 +75,13 @@ notifications AS (
   WHERE messages.received_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
 ),
 
-messages_without_plan AS (
+message_rows AS (
   SELECT notifications.*
   FROM notifications
   LEFT JOIN (SELECT DISTINCT message_id FROM plans) AS planned
     ON planned.message_id = notifications.message_id
-  -- A message with a plan has its verdict in the reasons of the instances.
-  WHERE planned.message_id IS NULL
+  -- A message with a plan has its verdict in the reasons of the VMs; those in a gap are in no plan.
+  WHERE planned.message_id IS NULL OR notifications.unread != ''
 )
 
 SELECT
@@ -145,9 +150,13 @@ SELECT
   unplanned.reason,
   unplanned.verdict AS outcome,
   CAST(NULL AS TIMESTAMP) AS outcome_at,
-  CAST(NULL AS STRING) AS outcome_reason,
+  CASE
+    WHEN unplanned.unread != '' THEN CONCAT('could not be read, and is in no plan: ', unplanned.unread)
+    WHEN unplanned.verdict IN ('over_budget', 'nearing_budget')
+      THEN 'nothing to stop: no Spot VM that the budget covers, or all of them are stopped'
+  END AS outcome_reason,
   CAST(NULL AS STRING) AS operation,
   CAST(NULL AS STRING) AS error,
   CAST(NULL AS NUMERIC) AS hourly_savings,
   CAST(NULL AS TIMESTAMP) AS until
-FROM messages_without_plan AS unplanned
+FROM message_rows AS unplanned
