@@ -4,6 +4,7 @@ variable "enforcement_policy" {
   description = "What the enforcer may stop, by budget: its id, or its name in billing_budgets. Fields that are left out have the defaults in docs/policy.md."
   type = object({
     billing_account_id        = optional(string)
+    burst                     = optional(bool)
     grace_seconds             = optional(number)
     max_fleet_share           = optional(number)
     max_message_age_minutes   = optional(number)

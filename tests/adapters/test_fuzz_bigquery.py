@@ -53,6 +53,10 @@ HISTORY = {
     "failed_stops": [{**KEY, "failed_at": NOON, "messages": 1}],
     "unfinished": [PLANNED],
     "tracker_cost": Decimal(1),
+    "billed": [{"published_at": NOON, "cost": Decimal(1)}],
+    "hours": [{"start": NOON, "cost": Decimal(1), "stopped_cost": Decimal(0)}],
+    "uptime_shares": [{"instance_id": "1", "uptime_share": Decimal("0.5")}],
+    "group_stops": [{"stopped_hour": NOON, "hourly_savings": None}],
 }
 STOPPED = {
     **KEY,

@@ -104,6 +104,7 @@ def test_the_fields_of_the_policy_are_those_of_its_page() -> None:
         "max_stops_per_day_total": written(policy.max_stops_per_day_total),
         "min_share_of_tracker_cost": written(policy.min_share_of_tracker_cost),
         "spare_local_ssd": written(policy.spare_local_ssd),
+        "burst": written(policy.burst),
         "billing_account_id": written(policy.billing_account_id),
     }
 

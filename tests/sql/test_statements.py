@@ -51,9 +51,11 @@ def parameters() -> Mapping[str, Type]:
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
     texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]
-    texts += ["currency", "verdict", "reason", "mode", "body"]
+    texts += ["currency", "verdict", "reason", "mode", "body", "estimate_basis"]
     amounts = ["cost", "budget", "tracker_cost", "min_share", "hourly_cost", "hourly_savings"]
-    counts = ["label_keys", "plans", "newer", "stops", "deferred", "unpriced"]
+    amounts += ["estimated_spent", "estimated_spent_sd", "estimated_end", "estimated_end_sd", "estimated_rate"]
+    amounts += ["contract_factor", "contract_factor_sd", "other_rate", "other_rate_sd", "bill_delay_hours"]
+    counts = ["label_keys", "plans", "newer", "stops", "deferred", "unpriced", "project_count"]
     return {
         **{name: simple("TIMESTAMP") for name in times},
         **strings,

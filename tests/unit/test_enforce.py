@@ -70,7 +70,7 @@ def test_the_plan_is_recorded_before_the_first_stop() -> None:
 @pytest.mark.parametrize(
     ("said", "name"),
     [
-        (notification("99.99"), VerdictName.UNDER_BUDGET),
+        (notification("84.99"), VerdictName.UNDER_BUDGET),
         (notification("-5"), VerdictName.UNDER_BUDGET),
         (notification(currency="EUR"), VerdictName.OTHER_CURRENCY),
         (notification(budget="0"), VerdictName.UNUSABLE_AMOUNT),

@@ -171,6 +171,7 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("max_message_age_minutes", 9, "max_message_age_minutes is 9, but must be a whole number from 10 to 10080"),
         ("max_stops_per_day_total", 0, "max_stops_per_day_total is 0, but must be a whole number from 1 to 10000"),
         ("min_share_of_tracker_cost", 10, "min_share_of_tracker_cost is 10, but must be a number from 0 to 1"),
+        ("burst", "yes", 'burst is "yes", but must be true or false'),
         ("spare_local_ssd", "yes", 'spare_local_ssd is "yes", but must be true or false'),
         ("grace_seconds", 301, "grace_seconds is 301, but must be a whole number from 0 to 300"),
         ("snooze_until", "tomorrow", "but must be a time such as 2026-07-21T05:00:00Z"),

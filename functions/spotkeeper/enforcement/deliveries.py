@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from spotkeeper.enforcement.blockers import Blocker
+from spotkeeper.enforcement.estimates.estimate import Estimate, NoEstimate
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
 from spotkeeper.enforcement.plans import Plan
 from spotkeeper.enforcement.settings import Mode
@@ -17,6 +18,7 @@ class Delivery:
 
     `tracker_cost` is the cost of the same period by the tracker's rows, in USD; `gaps` says what could not be read of
     the fleet; `missing_permissions` are those that a drill found missing; `blocker` is why the rule can stop nothing.
+    `estimate` is what the spending of the period is estimated at, or why it is not; None where nobody asked.
     Plans from before `overdue_since` are closed.
     """
 
@@ -31,6 +33,7 @@ class Delivery:
     gaps: tuple[str, ...] = ()
     missing_permissions: tuple[str, ...] = ()
     blocker: Blocker | None = None
+    estimate: Estimate | NoEstimate | None = None
 
     @property
     def message_id(self) -> str:

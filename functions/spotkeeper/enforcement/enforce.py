@@ -16,7 +16,7 @@ from spotkeeper.enforcement.recording import record_delivery, waiting_for_record
 from spotkeeper.enforcement.restarting import Restarting, may_restart
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.enforcement.stopping import Stopping
-from spotkeeper.enforcement.verdicts import Verdict, first_verdict
+from spotkeeper.enforcement.verdicts import Verdict, first_verdict, is_near_step
 
 STOP_DEADLINE_SECONDS = 540
 """The timeout of the function, below Pub/Sub's ack deadline of 600 s. Stops are followed until there is just enough
@@ -41,9 +41,12 @@ def enforce(
     verdict = first_verdict(notification, settings.policy, now)
     delivery = Delivery(delivery_id, now, mode, notification, verdict, _overdue_since(settings, now))
     if isinstance(notification, BudgetNotification) and verdict.rule is not None:
-        if verdict.may_stop:
+        if verdict.may_stop or is_near_step(verdict, notification, settings.policy, now):
             executor = _executor(settings, ports, now)
-            return Stopping(settings.policy, ports, notification, verdict.rule).run(delivery, executor)
+            stopping = Stopping(settings.policy, ports, notification, verdict.rule)
+            stopped = stopping.run(delivery, executor)
+            if stopped is not None:
+                return stopped
         if may_restart(settings.policy, delivery, notification):
             executor = _executor(settings, ports, now)
             return Restarting(settings.policy, ports.records, executor, notification, verdict.rule).run(delivery)
@@ -64,10 +67,12 @@ def preview(
     """
     verdict = first_verdict(notification, settings.policy, now)
     delivery = Delivery("", now, Mode.DRY_RUN, notification, verdict, _overdue_since(settings, now))
-    if verdict.rule is None or not verdict.may_stop:
+    near = is_near_step(verdict, notification, settings.policy, now)
+    if verdict.rule is None or not (verdict.may_stop or near):
         return delivery
-    history = ports.records.history(notification, verdict.rule, now)
-    return Stopping(settings.policy, ports, notification, verdict.rule).planned(delivery, history)
+    stopping = Stopping(settings.policy, ports, notification, verdict.rule)
+    history, current = stopping.judged(delivery, hypothetical=True)
+    return stopping.planned(current, history) if current.verdict.may_stop else current
 
 
 def _executor(settings: EnforcerSettings, ports: EnforcerPorts, now: datetime) -> Executor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from spotkeeper.enforcement.estimates.spending import Spending
 from spotkeeper.enforcement.policies import Priority
 from spotkeeper.instances import InstanceKey
 
@@ -114,7 +115,7 @@ class History:
     changes with every plan. `plan` is the recorded plan of this message; `pending_stops` maps instances to the other
     message whose stop of them is pending; `failed_stops` has those that failed lately. `unfinished` are
     stops of other messages that wait for Compute Engine, or whose deliveries ended before their outcome was recorded.
-    `tracker_cost` is the cost of the period by the tracker's rows, in USD.
+    `tracker_cost` is the cost of the period by the tracker's rows, in USD; `spending` what an estimate is made of.
     """
 
     received_before: bool = False
@@ -126,3 +127,4 @@ class History:
     failed_stops: Mapping[InstanceKey, FailedStop] = field(default_factory=dict)
     unfinished: tuple[RecordedAction, ...] = ()
     tracker_cost: Decimal | None = None
+    spending: Spending = field(default_factory=Spending)

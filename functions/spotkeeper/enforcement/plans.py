@@ -1,13 +1,15 @@
 """The plan: which instances to stop, in which order, with a reason for each one stopped or spared. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
+from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.history import FailedStop, StopCounts
 from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Policy, Priority
 from spotkeeper.enforcement.protection import Importance, importance, lapsed_protection, protection
+from spotkeeper.enforcement.steering import Candidate, needed_stops
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import HOUR, Period, rfc3339
@@ -18,12 +20,18 @@ _GKE_LABELS = ("goog-gke-node", "goog-k8s-cluster-name")
 _GKE_GROUPS = ("gke-", "gk3-")
 """Nodes of Standard clusters and of Autopilot."""
 
+_NEXT_NOTIFICATION_HOURS = 1
+"""Notifications come several times a day, usually every 20 to 40 minutes; an hour leaves room.
+https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SpotVm:
     """A Spot instance as it is now: its status, when it started, and its cost in USD per hour, None if unknown.
 
     `pending_stop` is the id of another message whose stop of it is pending, `failed_stop` a stop of it that failed.
+    `uptime_share` is the part of the last day that it ran, 1 unless it is known to run only a part of each day.
     `unreadable` says what of it could not be read: then the rest may be incomplete, and it is never stopped.
     """
 
@@ -33,7 +41,13 @@ class SpotVm:
     hourly_cost_usd: Decimal | None = None
     pending_stop: str | None = None
     failed_stop: FailedStop | None = None
+    uptime_share: float = 1.0
     unreadable: str | None = None
+
+    @property
+    def daily_rate(self) -> float:
+        """What it costs per hour over a day, in USD; 0 where its price is unknown."""
+        return float(self.hourly_cost_usd or 0) * self.uptime_share
 
     def is_held_back(self, now: datetime) -> bool:
         """Whether a stop of it failed so lately that it ranks behind those not tried."""
@@ -56,13 +70,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The cost so far and the budget, in its currency, the period, the present time, and whether the fleet has gaps."""
+    """The cost so far and the budget, in its currency, the period, the present time, and whether the fleet has gaps.
+
+    Without an estimate, the cost and the prices of what runs make the forecast.
+    """
 
     cost: Decimal
     budget: Decimal
     period: Period
     now: datetime
     has_gaps: bool = False
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +119,14 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
 
     Least important first, then the largest savings, then the youngest; names break ties, so that the same input gives
     the same plan. What failed lately comes behind what was not tried. Never more than the limits allow. Below the
-    budget, no more than keep the period below it. With gaps in the fleet, only the least important class.
+    budget, no more than keep the period below it, by the estimate or a forecast. With gaps in the fleet, only the least
+    important class.
     """
     rule = verdict.rule
     if rule is None or not verdict.may_stop:
         return Plan()
-    not_stopped = [vm for vm in vms if vm.status not in STOPPED_STATES and _may_be_covered(vm, rule)]
+    covered = [vm for vm in vms if _may_be_covered(vm, rule)]
+    not_stopped = [vm for vm in covered if vm.status not in STOPPED_STATES]
     running = [vm for vm in not_stopped if vm.status == RUNNING and vm.pending_stop is None]
     hourly_cost = _hourly_cost(running)
     eligible, spared = _partition(not_stopped, verdict, policy, situation)
@@ -114,13 +134,15 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
     if verdict.name is VerdictName.NEARING_BUDGET:
         eligible, unfit = _forecast_candidates(eligible, rule)
         spared += unfit
-        needed = _smallest_prefix(eligible, situation, hourly_cost)
-    allowance, limit = allowed_stops(policy, rule, {vm.instance.key for vm in running}, counts)
+        needed = _needed(eligible, covered, situation, verdict, policy)
+    burst = policy.burst and _is_used_up_within_the_hour(situation, hourly_cost)
+    allowance, limit = allowed_stops(policy, rule, {vm.instance.key for vm in running}, counts, burst=burst)
     count = min(needed, allowance)
     stops = tuple(_stop(each, rank, count) for rank, each in enumerate(eligible[:count], 1))
-    spared += _not_needed(eligible[needed:], needed)
+    spared += _not_needed(eligible[needed:], eligible[:needed], situation)
     spared += _deferred(eligible[count:needed], count, limit)
     savings = _hourly_cost(decision.vm for decision in stops)
+    saved = sum(decision.vm.daily_rate for decision in stops)
     known = rule.currency == PRICED_CURRENCY
     return Plan(
         stops=stops,
@@ -129,7 +151,7 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
         hourly_savings=savings,
         unpriced=sum(vm.hourly_cost_usd is None for vm in running),
         runs_out=_runs_out(situation, hourly_cost) if known else None,
-        runs_out_with_plan=_runs_out(situation, hourly_cost - savings) if known else None,
+        runs_out_with_plan=_runs_out(situation, hourly_cost - savings, saved) if known else None,
         deferred=needed - count,
     )
 
@@ -151,8 +173,10 @@ def reason_to_spare(vm: SpotVm, policy: Policy, now: datetime) -> str | None:
     return None
 
 
-def allowed_stops(policy: Policy, rule: BudgetRule, running: set[InstanceKey], counts: StopCounts) -> tuple[int, str]:
-    """Return how many may be stopped now, and the limit that says so.
+def allowed_stops(
+    policy: Policy, rule: BudgetRule, running: set[InstanceKey], counts: StopCounts, *, burst: bool = False
+) -> tuple[int, str]:
+    """Return how many may be stopped now, and the limit that says so; in a burst, one alert may stop those of a day.
 
     The share is one of the instances that run in scope and of those stopped for this budget in the last 24 hours, each
     once.
@@ -161,8 +185,9 @@ def allowed_stops(policy: Policy, rule: BudgetRule, running: set[InstanceKey], c
     of_fleet = int((caps.fleet_share * len(running | counts.instances)).to_integral_value(ROUND_FLOOR))
     used = f"{stopped} planned or stopped in the last 24 hours"
     total = f"{counts.total} planned or stopped in the last 24 hours"
+    per_alert = caps.per_day if burst else caps.per_alert
     allowances = (
-        (caps.per_alert, f"limit of {caps.per_alert} stops per alert"),
+        (per_alert, f"limit of {per_alert} stops per alert"),
         (caps.per_day - stopped, f"limit of {caps.per_day} stops per day ({used})"),
         (of_fleet - stopped, f"limit of {caps.fleet_share:.0%} of the fleet per day, {of_fleet} stops ({used})"),
         (
@@ -197,6 +222,8 @@ def _partition(
             reason = f"{important.priority} priority ({important.source}): not stopped at this step"
         if reason is None and situation.has_gaps and important.priority is not least:
             reason = f"part of the fleet could not be read: only {least} priority may be stopped"
+        if reason is None and vm.instance.managed_by and situation.estimate and situation.estimate.refilled:
+            reason = f"not stopped again: {situation.estimate.refilled}"
         if reason is None:
             notes = _notes(vm, policy, now)
             held_back, failed = vm.is_held_back(now), vm.failed_lately(now)
@@ -260,6 +287,30 @@ def _smallest_prefix(eligible: Sequence[_Eligible], situation: Situation, hourly
     return len(eligible)
 
 
+def _needed(
+    eligible: Sequence[_Eligible],
+    covered: Sequence[SpotVm],
+    situation: Situation,
+    verdict: Verdict,
+    policy: Policy,
+) -> int:
+    """Return how many of the first to stop, by the estimate or a forecast; stops that are pending are taken as made."""
+    pending, asleep = 0.0, dict.fromkeys(verdict.priorities, 0.0)
+    if situation.estimate is None:
+        running = (vm for vm in covered if vm.status == RUNNING and vm.pending_stop is None)
+        return _smallest_prefix(eligible, situation, _hourly_cost(running))
+    for vm in covered:
+        priority = importance(vm.instance.labels, policy).priority
+        if vm.pending_stop is not None:
+            pending += vm.daily_rate
+        elif vm.status in STOPPED_STATES and priority in asleep:
+            woken = replace(vm, status=RUNNING)
+            asleep[priority] += vm.daily_rate if reason_to_spare(woken, policy, situation.now) is None else 0.0
+    remaining = replace(situation.estimate, rate=max(situation.estimate.rate - pending, 0.0))
+    candidates = [Candidate(each.priority, each.vm.daily_rate) for each in eligible]
+    return needed_stops(remaining, float(situation.budget), candidates, asleep)
+
+
 def _stop(each: _Eligible, rank: int, count: int) -> Decision:
     cost = each.vm.hourly_cost_usd
     saves = "savings unknown" if cost is None else f"saves {cost:.4f} USD/h"
@@ -268,10 +319,16 @@ def _stop(each: _Eligible, rank: int, count: int) -> Decision:
     return Decision(each.vm, each.priority, reason, rank)
 
 
-def _not_needed(eligible: Iterable[_Eligible], needed: int) -> Iterator[Decision]:
-    reason = f"not needed: {needed} stops keep the period below its budget"
+def _not_needed(eligible: Iterable[_Eligible], needed: Sequence[_Eligible], situation: Situation) -> Iterator[Decision]:
+    reason = f"not needed: {len(needed)} stops keep the period below its budget"
     if not needed:
         reason = "not needed: the forecast stays below the budget"
+    if situation.estimate is not None:
+        end = situation.estimate.end(sum(each.vm.daily_rate for each in needed))
+        reason = (
+            f"not needed yet: with {len(needed)} stops, the period ends at an estimated {end:,.2f} "
+            f"± {situation.estimate.end_sd:,.2f} of {situation.budget:,.2f}, and later stops can keep it"
+        )
     return (Decision(each.vm, each.priority, reason) for each in eligible)
 
 
@@ -286,8 +343,19 @@ def _hourly_cost(vms: Iterable[SpotVm]) -> Decimal:
     return sum((vm.hourly_cost_usd for vm in vms if vm.hourly_cost_usd is not None), Decimal(0))
 
 
-def _runs_out(situation: Situation, hourly_cost: Decimal) -> datetime | None:
-    left = situation.budget - situation.cost
+def _is_used_up_within_the_hour(situation: Situation, hourly_cost: Decimal) -> bool:
+    """Whether the budget is used up before the next notification can come, at the present rate."""
+    if situation.estimate is not None:
+        left, hourly = float(situation.budget) - situation.estimate.spent, situation.estimate.hourly()
+        return left <= hourly * _NEXT_NOTIFICATION_HOURS
+    return situation.budget - situation.cost <= hourly_cost * _NEXT_NOTIFICATION_HOURS
+
+
+def _runs_out(situation: Situation, hourly_cost: Decimal, saved: float = 0.0) -> datetime | None:
+    left, estimated = situation.budget - situation.cost, situation.estimate
+    if estimated is not None:
+        left = situation.budget - Decimal(estimated.spent)
+        hourly_cost = Decimal(estimated.hourly(saved))
     if left <= 0:
         return situation.now
     hours = _hours(situation.period.end - situation.now)

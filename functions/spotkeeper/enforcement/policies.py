@@ -144,6 +144,7 @@ class Policy:
     A message older than `max_message_age_minutes` stops and starts nothing. One whose cost is less than
     `min_share_of_tracker_cost` of what the tracker's rows say contradicts them: it starts, supersedes and cancels
     nothing. `max_stops_per_day_total` limits the stops of all budgets together in 24 hours.
+    With `burst`, one alert may stop those of a day when the budget is used up within the hour.
     """
 
     budgets: Mapping[str, BudgetRule]
@@ -159,6 +160,7 @@ class Policy:
     max_stops_per_day_total: int = 50
     min_share_of_tracker_cost: Decimal = Decimal("0.1")
     spare_local_ssd: bool = False
+    burst: bool = False
 
     @classmethod
     def from_json(cls, text: str) -> "Policy":
@@ -212,6 +214,7 @@ def _policy(fields: Fields) -> Policy:
             "min_share_of_tracker_cost", number(0, 1), without.min_share_of_tracker_cost
         ),
         spare_local_ssd=fields.read("spare_local_ssd", boolean, without.spare_local_ssd),
+        burst=fields.read("burst", boolean, without.burst),
     )
     if policy.priority_label == policy.protect_label:
         fields.add_problem("protect_label", policy.protect_label, "another label than priority_label")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from spotkeeper.enforcement.actions import ActionEvent, VmRequest
+from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.executor import Precondition, Skip
 from spotkeeper.enforcement.history import RecordedAction, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification
@@ -54,6 +55,7 @@ class StopPreconditions:
     now: Callable[[], datetime]
     newer: Callable[[], tuple[Reported, ...]]
     operation_of: OperationOf
+    estimate: Estimate | None = None
 
     def planned(self, planned_at: datetime) -> Precondition:
         """Return the precondition of a stop that was planned then."""
@@ -106,7 +108,9 @@ class StopPreconditions:
         if newest is None:
             return None
         priority = importance(vm.instance.labels, self.policy).priority
-        if priority in allowed_priorities(newest.cost, newest.budget, self.rule):
+        # A newer report that is lower contradicts the estimate that was made of this one.
+        estimate = self.estimate if newest.cost >= self.notification.cost else None
+        if priority in allowed_priorities(newest.cost, newest.budget, self.rule, estimate):
             return None
         said = f"{newest.cost:,.2f} of {newest.budget:,.2f} spent"
         return (

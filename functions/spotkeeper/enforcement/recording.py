@@ -10,11 +10,13 @@ from dataclasses import replace
 
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent, VmRequest
 from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.estimates.estimate import Estimate, NoEstimate, estimate
+from spotkeeper.enforcement.estimates.spending import BilledCost, Spending
 from spotkeeper.enforcement.history import History
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.policies import BudgetRule, Policy
+from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Policy, Source
 from spotkeeper.enforcement.ports import Records
-from spotkeeper.enforcement.verdicts import VerdictName, verdict_with
+from spotkeeper.enforcement.verdicts import VerdictName, first_verdict, verdict_with
 from spotkeeper.errors import UnavailableError
 from spotkeeper.logs import log_event
 
@@ -48,6 +50,35 @@ def with_history(
         history = records.history(notification, rule, delivery.received_at)
     verdict = verdict_with(history, delivery.verdict, notification, policy)
     return replace(delivery, verdict=verdict, tracker_cost=history.tracker_cost), history
+
+
+def with_estimate(
+    delivery: Delivery,
+    notification: BudgetNotification,
+    policy: Policy,
+    spending: Spending,
+    *,
+    hypothetical: bool = False,
+) -> Delivery:
+    """Return the delivery with an estimate of the period's spending, and the verdict that follows from it."""
+    made = _estimate(delivery, notification, spending, hypothetical=hypothetical or notification.drill)
+    if not isinstance(made, Estimate):
+        return replace(delivery, estimate=made)
+    return replace(delivery, estimate=made, verdict=first_verdict(notification, policy, delivery.received_at, made))
+
+
+def _estimate(
+    delivery: Delivery, notification: BudgetNotification, spending: Spending, *, hypothetical: bool
+) -> Estimate | NoEstimate | None:
+    period, rule = delivery.verdict.period, delivery.verdict.rule
+    if period is None or rule is None:
+        return None
+    if notification.source is Source.TRACKER:
+        return NoEstimate("no estimate: the tracker reports its own rows")
+    if rule.currency != PRICED_CURRENCY:
+        return NoEstimate(f"no estimate in {rule.currency}: prices are in {PRICED_CURRENCY}")
+    said = BilledCost(notification.published_at, float(notification.cost))
+    return estimate(spending, said, period, hypothetical=hypothetical)
 
 
 def record_delivery(records: Records, delivery: Delivery) -> bool:

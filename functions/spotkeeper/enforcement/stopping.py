@@ -7,12 +7,13 @@ from datetime import timedelta
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, Verb, VmRequest, retry_event, stop_events, vm_request
 from spotkeeper.enforcement.blockers import blocker
 from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.executor import Executor, Precondition
 from spotkeeper.enforcement.following_up import follow_up, follow_ups
 from spotkeeper.enforcement.history import History, RecordedAction, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.permissions import needed_permissions
-from spotkeeper.enforcement.plans import RUNNING, Plan, Situation, SpotVm, allowed_stops, plan
+from spotkeeper.enforcement.plans import RUNNING, STOPPED_STATES, Plan, Situation, SpotVm, allowed_stops, plan
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.preconditions import NewerNotifications, StopPreconditions, limited
@@ -23,10 +24,10 @@ from spotkeeper.enforcement.recording import (
     record_outcomes,
     record_plan,
     waiting_for_records,
-    with_history,
+    with_estimate,
 )
 from spotkeeper.enforcement.settings import Mode
-from spotkeeper.enforcement.verdicts import Verdict, VerdictName
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName, verdict_with
 from spotkeeper.errors import UnavailableError
 from spotkeeper.pricing.price_book import PriceBook
 from spotkeeper.pricing.skus import Market
@@ -41,10 +42,16 @@ class Stopping:
     notification: BudgetNotification
     rule: BudgetRule
 
-    def run(self, delivery: Delivery, executor: Executor) -> Verdict:
-        """Plan and stop; or finish the plan that an earlier delivery of the message recorded."""
+    def run(self, delivery: Delivery, executor: Executor) -> Verdict | None:
+        """Plan and stop; or finish the plan that an earlier delivery of the message recorded.
+
+        None, with nothing recorded, where a notification below the first step stops nothing by the estimate either.
+        """
         for _ in range(MAX_PLANNING_ATTEMPTS):
-            current, history = with_history(self.ports.records, delivery, self.notification, self.rule, self.policy)
+            history, current = self.judged(delivery)
+            stops = current.verdict.may_stop or any(not each.restart for each in history.plan)
+            if not stops and not delivery.verdict.may_stop:
+                return None
             if current.verdict.may_stop:
                 requests = self._begin(current, history, executor)
             elif current.verdict.name is VerdictName.REDELIVERED:
@@ -57,6 +64,14 @@ class Stopping:
                 self._stop(current, requests, history, executor)
                 return current.verdict
         raise planned_meanwhile()
+
+    def judged(self, delivery: Delivery, *, hypothetical: bool = False) -> tuple[History, Delivery]:
+        """Return the history, and the delivery with its estimate and the verdict by both; raises UnavailableError."""
+        with waiting_for_records(delivery.message_id):
+            history = self.ports.records.history(self.notification, self.rule, delivery.received_at)
+        current = with_estimate(delivery, self.notification, self.policy, history.spending, hypothetical=hypothetical)
+        verdict = verdict_with(history, current.verdict, self.notification, self.policy)
+        return history, replace(current, verdict=verdict, tracker_cost=history.tracker_cost)
 
     def planned(self, delivery: Delivery, history: History) -> Delivery:
         """Return the delivery with its plan; a drill also says which permissions are missing."""
@@ -130,6 +145,7 @@ class Stopping:
             now,
             NewerNotifications(newer, now),
             executor.actuator.operation_of,
+            estimate_of(delivery),
         )
 
     def _price_book(self, delivery: Delivery) -> PriceBook:
@@ -157,7 +173,7 @@ class Stopping:
             message = "a verdict that may stop instances has a period"
             raise ValueError(message)
         said = self.notification
-        situation = Situation(said.cost, said.budget, period, delivery.received_at, has_gaps)
+        situation = Situation(said.cost, said.budget, period, delivery.received_at, has_gaps, estimate_of(delivery))
         return plan(delivery.verdict, situation, vms, self.policy, history.counts)
 
     def _stop(
@@ -181,6 +197,11 @@ def _unknown(history: History, requests: Iterable[VmRequest]) -> frozenset[VmReq
     return frozenset(each for each in requests if each.key in pending)
 
 
+def estimate_of(delivery: Delivery) -> Estimate | None:
+    """Return the estimate of a delivery, if there is one."""
+    return delivery.estimate if isinstance(delivery.estimate, Estimate) else None
+
+
 def _with_warning(outcome: Outcome, unwarned: Mapping[VmRequest, str]) -> Outcome:
     """Return an outcome that also says that the guest could not be warned."""
     problem = unwarned.get(outcome.request)
@@ -198,4 +219,5 @@ def _priced(vms: Iterable[SpotVm], book: PriceBook, history: History) -> Iterato
             hourly_cost_usd=price.usd_per_hour,
             pending_stop=history.pending_stops.get(key),
             failed_stop=history.failed_stops.get(key),
+            uptime_share=history.spending.uptime_shares.get(key.instance_id, vm.status not in STOPPED_STATES),
         )

@@ -6,9 +6,19 @@ from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 
+from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.history import History, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
-from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, CustomPeriod, Policy, Priority, Response
+from spotkeeper.enforcement.policies import (
+    PRICED_CURRENCY,
+    BudgetRule,
+    CustomPeriod,
+    Policy,
+    Priority,
+    Response,
+    Source,
+    Step,
+)
 from spotkeeper.periods import Period, PeriodKind, budget_period, latest_closed_hour, rfc3339
 
 _ONE_DAY = timedelta(days=1)
@@ -20,6 +30,9 @@ _LAST_REPORTS = timedelta(days=3)
 
 https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications
 """
+
+_NEAR_STEP = Decimal("0.15")
+"""How much of a budget the bill may lack: a bill that is 40 hours late lacks a twelfth of a steady month."""
 
 _MOST_DECIMALS = 9
 
@@ -60,8 +73,10 @@ class Verdict:
         return self.name in (VerdictName.OVER_BUDGET, VerdictName.NEARING_BUDGET)
 
 
-def first_verdict(notification: BudgetNotification | Malformed, policy: Policy, now: datetime) -> Verdict:
-    """Return the verdict on a notification by itself; `verdict_with` takes the history into account."""
+def first_verdict(
+    notification: BudgetNotification | Malformed, policy: Policy, now: datetime, estimate: Estimate | None = None
+) -> Verdict:
+    """Return the verdict on a notification by itself or with an estimate; `verdict_with` adds the history."""
     if isinstance(notification, Malformed):
         return Verdict(VerdictName.MALFORMED, notification.reason)
     rule = policy.budgets.get(notification.budget_id)
@@ -76,7 +91,7 @@ def first_verdict(notification: BudgetNotification | Malformed, policy: Policy, 
     if notification.budget <= 0:
         nothing = f"no threshold can be reached of a budget of {_money(notification.budget, rule)}"
         return Verdict(VerdictName.UNUSABLE_AMOUNT, nothing, rule)
-    return _of_period(notification, policy, rule, max(now, notification.published_at))
+    return _of_period(notification, policy, rule, max(now, notification.published_at), estimate)
 
 
 def verdict_with(history: History, verdict: Verdict, notification: BudgetNotification, policy: Policy) -> Verdict:
@@ -107,13 +122,49 @@ def contradicts(cost: Decimal, tracker_cost: Decimal | None, rule: BudgetRule | 
     return cost < tracker_cost * policy.min_share_of_tracker_cost
 
 
-def allowed_priorities(cost: Decimal, budget: Decimal, rule: BudgetRule) -> frozenset[Priority]:
+def allowed_priorities(
+    cost: Decimal, budget: Decimal, rule: BudgetRule, estimate: Estimate | None = None
+) -> frozenset[Priority]:
     """Return the priorities that may be stopped once so much of the budget is spent."""
-    reached = [step.priorities for step in rule.steps if cost >= budget * step.threshold]
+    reached = [step.priorities for step in _reached_steps(cost, budget, rule, estimate)]
     return frozenset[Priority]().union(*reached)
 
 
-def _of_period(notification: BudgetNotification, policy: Policy, rule: BudgetRule, now: datetime) -> Verdict:
+def is_near_step(verdict: Verdict, notification: BudgetNotification, policy: Policy, now: datetime) -> bool:
+    """Whether the hours that the bill lacks may reach the first step, which the bill does not."""
+    rule = verdict.rule
+    return (
+        verdict.name is VerdictName.UNDER_BUDGET
+        and rule is not None
+        and rule.currency == PRICED_CURRENCY
+        and notification.source is Source.BILLING
+        and rule.responses[notification.source] is Response.STOP
+        and policy.is_news(notification.published_at, now)
+        and not policy.snoozed(now)
+        and notification.cost > 0
+        and notification.cost >= notification.budget * (rule.steps[0].threshold - _NEAR_STEP)
+    )
+
+
+def _reached_steps(cost: Decimal, budget: Decimal, rule: BudgetRule, estimate: Estimate | None) -> list[Step]:
+    """Return the steps reached by the bill, or by an estimate.
+
+    The first one below the budget is reached when the mean is: what it leads to is decided by another look at the
+    estimate. The others, which add a class or stop all of it, only with confidence.
+    """
+    likely = certain = cost
+    if estimate is not None:
+        likely, certain = (max(cost, Decimal(value)) for value in (estimate.spent, estimate.at_least))
+    return [
+        step
+        for place, step in enumerate(rule.steps)
+        if (likely if place == 0 and step.threshold < 1 else certain) >= budget * step.threshold
+    ]
+
+
+def _of_period(
+    notification: BudgetNotification, policy: Policy, rule: BudgetRule, now: datetime, estimate: Estimate | None
+) -> Verdict:
     period = current_period(notification.period, rule, now)
     start = notification.interval_start
     early = _EARLIEST_START if period.kind not in (PeriodKind.HOUR, PeriodKind.DAY) else timedelta(0)
@@ -131,7 +182,7 @@ def _of_period(notification: BudgetNotification, policy: Policy, rule: BudgetRul
             f"costIntervalStart {rfc3339(start)} is after the end of the current {period.kind}, {rfc3339(period.end)}"
         )
         return Verdict(VerdictName.MALFORMED, later, rule, period)
-    return _of_amounts(notification, policy, rule, period, now)
+    return _of_amounts(notification, policy, period, now, estimate)
 
 
 def _fits(notification: BudgetNotification, rule: BudgetRule, period: Period, early: timedelta) -> bool:
@@ -162,10 +213,15 @@ def _mismatch(notification: BudgetNotification, period: Period) -> str:
 
 
 def _of_amounts(
-    notification: BudgetNotification, policy: Policy, rule: BudgetRule, period: Period, now: datetime
+    notification: BudgetNotification,
+    policy: Policy,
+    period: Period,
+    now: datetime,
+    estimate: Estimate | None,
 ) -> Verdict:
-    spent = _spent(notification.cost, notification.budget, rule)
-    reached = [step for step in rule.steps if notification.cost >= notification.budget * step.threshold]
+    rule = policy.budgets[notification.budget_id]
+    spent = _spent(notification.cost, notification.budget, rule) + _estimated(estimate)
+    reached = _reached_steps(notification.cost, notification.budget, rule, estimate)
     if not reached:
         lowest = _percent(rule.steps[0].threshold)
         spent += ", or credits cover the cost" if notification.cost <= 0 else ""
@@ -180,8 +236,9 @@ def _of_amounts(
     if rule.responses[notification.source] is Response.WARN:
         warned = f"{spent}, but source {notification.source} may only warn"
         return Verdict(VerdictName.WARN_ONLY, warned, rule, period)
-    name = VerdictName.OVER_BUDGET if notification.cost >= notification.budget else VerdictName.NEARING_BUDGET
-    priorities = allowed_priorities(notification.cost, notification.budget, rule)
+    certain = notification.cost if estimate is None else max(notification.cost, Decimal(estimate.at_least))
+    name = VerdictName.OVER_BUDGET if certain >= notification.budget else VerdictName.NEARING_BUDGET
+    priorities = allowed_priorities(notification.cost, notification.budget, rule, estimate)
     allowed = " and ".join(priority for priority in Priority if priority in priorities)
     reason = f"{spent}; at {_percent(reached[-1].threshold)}, {allowed} priority may be stopped"
     return Verdict(name, reason, rule, period, priorities)
@@ -199,6 +256,12 @@ def _spent(cost: Decimal, budget: Decimal, rule: BudgetRule) -> str:
     share = _percent((cost / budget).quantize(Decimal("0.001"), ROUND_FLOOR))
     decimals = next((places for places in range(2, _MOST_DECIMALS) if _apart(cost, budget, places)), _MOST_DECIMALS)
     return f"{cost:,.{decimals}f} {rule.currency} of {budget:,.{decimals}f} {rule.currency} spent ({share})"
+
+
+def _estimated(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    return f" by the bill, an estimated {estimate.spent:,.2f} ± {estimate.spent_sd:,.2f} with the hours it lacks"
 
 
 def _apart(cost: Decimal, budget: Decimal, places: int) -> bool:

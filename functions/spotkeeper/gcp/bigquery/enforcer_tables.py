@@ -21,6 +21,8 @@ from google.cloud.bigquery import (
 
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.estimates.estimate import Estimate, NoEstimate
+from spotkeeper.enforcement.estimates.spending import BilledCost, RecordedHour, RecordedStops, Spending
 from spotkeeper.enforcement.history import (
     CAP_WINDOW,
     FAILURE_MEMORY,
@@ -53,6 +55,20 @@ LONGEST_STOP = timedelta(days=400)
 _MOST_NEWER = 100
 """How many newer notifications the statement of the history returns."""
 
+_TERMS = (
+    "estimated_spent",
+    "estimated_spent_sd",
+    "estimated_end",
+    "estimated_end_sd",
+    "estimated_rate",
+    "contract_factor",
+    "contract_factor_sd",
+    "other_rate",
+    "other_rate_sd",
+    "bill_delay_hours",
+)
+"""The columns of an estimate."""
+
 _STAGING_LIFE = timedelta(days=1)
 _OUTCOME = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="message_id"),
@@ -80,6 +96,7 @@ class EnforcementRecords:
             _time("waiting_since", now - WAITING_STOP_TTL),
             _time("counted_since", now - CAP_WINDOW),
             _time("failures_since", now - FAILURE_MEMORY),
+            ScalarQueryParameter("project_count", "INT64", len(rule.projects)),
         ]
         with translate_errors("BigQuery"):
             [row] = self._jobs.query("enforcement_history", parameters)
@@ -99,6 +116,7 @@ class EnforcementRecords:
                 },
                 unfinished=tuple(map(_recorded, row["unfinished"])),
                 tracker_cost=row["tracker_cost"],
+                spending=_spending(row),
             )
 
     def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
@@ -224,8 +242,17 @@ def _plan(delivery: Delivery) -> list[Parameter]:
         ScalarQueryParameter("unpriced", "INT64", made.unpriced if made else None),
         _time("runs_out_at", made.runs_out if made else None),
         _time("runs_out_at_with_plan", made.runs_out_with_plan if made else None),
+        *_estimated(delivery.estimate),
         ArrayQueryParameter("unread", "STRING", list(delivery.gaps)),
         ArrayQueryParameter("missing_permissions", "STRING", list(delivery.missing_permissions)),
+    ]
+
+
+def _estimated(estimate: Estimate | NoEstimate | None) -> list[Parameter]:
+    terms = {name: Decimal(value) for name, value in estimate.terms()} if isinstance(estimate, Estimate) else {}
+    return [
+        *(_amount(name, terms.get(name)) for name in _TERMS),
+        _string("estimate_basis", estimate.basis if estimate else None),
     ]
 
 
@@ -280,6 +307,15 @@ def _outcome(outcome: Outcome) -> StructQueryParameter:
 
 def _reported(row: Mapping[str, Any]) -> Reported:
     return Reported(row["published_at"], row["cost"], row["budget"], row["tracker_cost"])
+
+
+def _spending(row: Mapping[str, Any]) -> Spending:
+    return Spending(
+        tuple(BilledCost(each["published_at"], float(each["cost"])) for each in row["billed"]),
+        tuple(RecordedHour(each["start"], float(each["cost"]), float(each["stopped_cost"])) for each in row["hours"]),
+        {each["instance_id"]: float(each["uptime_share"]) for each in row["uptime_shares"]},
+        tuple(RecordedStops(each["stopped_hour"], float(each["hourly_savings"] or 0)) for each in row["group_stops"]),
+    )
 
 
 def _recorded(row: Mapping[str, Any]) -> RecordedAction:

@@ -45,8 +45,15 @@ judged AS (
   FROM stops
 ),
 
-own AS (
-  SELECT SUM(costs.cost) AS cost
+covered AS (
+  SELECT
+    costs.usage_start_time,
+    costs.project_id,
+    costs.zone,
+    costs.instance_id,
+    costs.instance_name,
+    costs.uptime_hours,
+    costs.cost
   FROM spot_vm_costs AS costs
   WHERE costs.usage_start_time >= @cost_interval_start
     AND costs.project_id IN UNNEST(@projects)
@@ -55,6 +62,71 @@ own AS (
       FROM UNNEST(costs.labels) AS label
       WHERE CONCAT(label.key, '=', label.value) IN UNNEST(@labels)
     ) = @label_keys
+),
+
+own AS (
+  SELECT SUM(covered.cost) AS cost
+  FROM covered
+),
+
+recorded_hours AS (
+  SELECT project_hours.hour
+  FROM project_hours
+  WHERE project_hours.hour >= @cost_interval_start
+    AND project_hours.project_id IN UNNEST(@projects)
+    -- A later run reads what an incomplete hour misses.
+    AND project_hours.state != 'incomplete'
+  GROUP BY project_hours.hour
+  HAVING COUNT(DISTINCT project_hours.project_id) = @project_count
+),
+
+-- A group may give an instance that it creates again the name of the one that was stopped: its rows count as well.
+stopped_for_good AS (
+  SELECT ours.project_id, ours.zone, ours.instance_name
+  FROM (
+    SELECT judged.project_id, judged.zone, judged.instance_name, MAX(judged.stopped_at) AS stopped_at
+    FROM judged
+    WHERE judged.stopped_at IS NOT NULL AND NOT judged.restart
+    GROUP BY judged.project_id, judged.zone, judged.instance_name
+  ) AS ours
+  LEFT JOIN covered AS later
+    ON later.project_id = ours.project_id
+    AND later.zone = ours.zone
+    AND later.instance_name = ours.instance_name
+    AND later.usage_start_time >= ours.stopped_at
+  GROUP BY ours.project_id, ours.zone, ours.instance_name
+  HAVING COUNT(later.instance_id) = 0
+),
+
+marked AS (
+  SELECT covered.*, stopped_for_good.instance_name IS NOT NULL AS is_stopped
+  FROM covered
+  LEFT JOIN stopped_for_good
+    ON stopped_for_good.project_id = covered.project_id
+    AND stopped_for_good.zone = covered.zone
+    AND stopped_for_good.instance_name = covered.instance_name
+),
+
+hourly AS (
+  SELECT
+    marked.usage_start_time AS hour,
+    SUM(marked.cost) AS cost,
+    SUM(IF(marked.is_stopped, marked.cost, 0)) AS stopped_cost
+  FROM marked
+  GROUP BY marked.usage_start_time
+),
+
+uptimes AS (
+  SELECT
+    marked.instance_id,
+    SUM(IF(marked.usage_start_time > TIMESTAMP_SUB(latest.hour, INTERVAL 24 HOUR), marked.uptime_hours, 0)) AS last_day,
+    SUM(IF(marked.usage_start_time > TIMESTAMP_SUB(latest.hour, INTERVAL 24 HOUR), 0, marked.uptime_hours)) AS day_before
+  FROM marked
+  CROSS JOIN (SELECT MAX(recorded_hours.hour) AS hour FROM recorded_hours) AS latest
+  WHERE NOT marked.is_stopped
+    AND marked.usage_start_time > TIMESTAMP_SUB(latest.hour, INTERVAL 48 HOUR)
+    AND marked.usage_start_time <= latest.hour
+  GROUP BY marked.instance_id
 )
 
 SELECT
@@ -167,4 +239,40 @@ SELECT
     ORDER BY planned_at, instance_name, instance_id
     LIMIT 200
   ) AS unfinished,
-  (SELECT cost FROM own) AS tracker_cost
+  (SELECT cost FROM own) AS tracker_cost,
+  ARRAY(
+    SELECT AS STRUCT MAX(published_at) AS published_at, MAX(cost) AS cost
+    FROM budget_notifications
+    WHERE budget_id = @budget_id
+      AND source = @source
+      AND cost_interval_start = @cost_interval_start
+      AND period_end = @period_end
+      AND published_at < @published_at
+      AND NOT drill
+      AND received_at >= @cost_interval_start
+    GROUP BY TIMESTAMP_TRUNC(published_at, HOUR)
+  ) AS billed,
+  ARRAY(
+    SELECT AS STRUCT
+      recorded_hours.hour AS start,
+      COALESCE(hourly.cost, 0) AS cost,
+      COALESCE(hourly.stopped_cost, 0) AS stopped_cost
+    FROM recorded_hours
+    LEFT JOIN hourly
+      ON hourly.hour = recorded_hours.hour
+    ORDER BY recorded_hours.hour
+  ) AS hours,
+  -- What runs by night only saves less by a stop; what is new, or ran for nearly all of the day, counts as a whole.
+  ARRAY(
+    SELECT AS STRUCT uptimes.instance_id, uptimes.last_day / 24 AS uptime_share
+    FROM uptimes
+    WHERE uptimes.last_day < 22 AND uptimes.day_before > 0
+    ORDER BY uptimes.instance_id
+    LIMIT 20000
+  ) AS uptime_shares,
+  ARRAY(
+    SELECT AS STRUCT TIMESTAMP_TRUNC(stopped_at, HOUR) AS stopped_hour, SUM(hourly_savings) AS hourly_savings
+    FROM judged
+    WHERE stopped_at > @counted_since AND budget_id = @budget_id AND NOT restart AND managed_by IS NOT NULL
+    GROUP BY TIMESTAMP_TRUNC(stopped_at, HOUR)
+  ) AS group_stops

@@ -11,13 +11,17 @@ WHERE TRUE;
 INSERT INTO budget_notifications (
   delivery_id, message_id, received_at, published_at, source, billing_account_id, budget_id, budget_display_name, cost,
   budget, currency, cost_interval_start, verdict, reason, mode, drill, period_end, tracker_cost, stops, deferred,
-  hourly_cost, hourly_savings, unpriced, runs_out_at, runs_out_at_with_plan, gaps, missing_permissions, body
+  hourly_cost, hourly_savings, unpriced, runs_out_at, runs_out_at_with_plan, gaps, missing_permissions, body,
+  estimated_spent, estimated_spent_sd, estimated_end, estimated_end_sd, estimated_rate,
+  contract_factor, contract_factor_sd, other_rate, other_rate_sd, bill_delay_hours, estimate_basis
 )
 SELECT
   @delivery_id, @message_id, @received_at, @published_at, @source, @billing_account_id, @budget_id, @budget_display_name,
   @cost, @budget, @currency, @cost_interval_start, @verdict, @reason, @mode, @drill, @period_end, @tracker_cost, @stops,
   @deferred, @hourly_cost, @hourly_savings, @unpriced, @runs_out_at, @runs_out_at_with_plan, COALESCE(@unread, []),
-  COALESCE(@missing_permissions, []), @body
+  COALESCE(@missing_permissions, []), @body, @estimated_spent, @estimated_spent_sd, @estimated_end, @estimated_end_sd,
+  @estimated_rate, @contract_factor, @contract_factor_sd, @other_rate, @other_rate_sd, @bill_delay_hours,
+  @estimate_basis
 FROM UNNEST([1])
 WHERE (
     @again
