@@ -13,16 +13,6 @@ WITH present AS (
   WHERE runs.hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
 ),
 
-scans AS (
-  SELECT
-    known.project_id,
-    MAX(known.recorded_at) AS scanned_at
-  FROM `${dataset}.project_hours` AS known
-  WHERE known.hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
-    AND known.state != 'incomplete'
-  GROUP BY known.project_id
-),
-
 unresolved_hours AS (
   SELECT
     unresolved.project_id,
@@ -34,41 +24,25 @@ unresolved_hours AS (
   GROUP BY unresolved.project_id
 ),
 
-latest_look AS (
-  SELECT
-    seen.project_id,
-    seen.region,
-    seen.machine_type,
-    seen.vcpus,
-    seen.provisioning_model = 'SPOT' AS is_spot
-  FROM `${dataset}.vm_inventory` AS seen
-  LEFT JOIN scans ON scans.project_id = seen.project_id
-  WHERE TRUE
-  -- A VM that the latest whole scan of its project did not find no longer exists.
-  QUALIFY seen.last_seen >= COALESCE(scans.scanned_at, MAX(seen.last_seen) OVER (PARTITION BY seen.project_id))
-    AND ROW_NUMBER() OVER (
-      PARTITION BY seen.project_id, seen.zone, seen.instance_id ORDER BY seen.last_seen DESC, seen.first_seen DESC
-    ) = 1
-),
-
 instances AS (
   SELECT
-    look.project_id,
-    look.region,
+    vms.project_id,
+    vms.region,
     COUNT(*) AS instances,
-    COUNTIF(look.is_spot) AS spot_instances,
-    SUM(look.vcpus) AS vcpus,
-    SUM(IF(look.is_spot, look.vcpus, 0)) AS spot_vcpus,
-    SUM(IF(look.is_spot, 0, prices.ondemand_price)) AS other_hourly_cost,
-    SUM(IF(look.is_spot, 0, prices.ondemand_price - prices.spot_price)) AS other_hourly_savings_on_spot,
-    COUNTIF(NOT look.is_spot AND prices.ondemand_price IS NULL) AS without_price
-  FROM latest_look AS look
+    COUNTIF(vms.is_spot) AS spot_instances,
+    SUM(vms.vcpus) AS vcpus,
+    SUM(IF(vms.is_spot, vms.vcpus, 0)) AS spot_vcpus,
+    SUM(IF(vms.is_spot, 0, prices.ondemand_price)) AS other_hourly_cost,
+    SUM(IF(vms.is_spot, 0, prices.ondemand_price - prices.spot_price)) AS other_hourly_savings_on_spot,
+    COUNTIF(NOT vms.is_spot AND prices.ondemand_price IS NULL) AS without_price,
+    MAX(vms.scanned_at) AS scanned_at
+  FROM `${dataset}.existing_vms` AS vms
   LEFT JOIN `${dataset}.machine_type_prices` AS prices
-    ON prices.machine_type = look.machine_type
-    AND prices.region = look.region
+    ON prices.machine_type = vms.machine_type
+    AND prices.region = vms.region
   GROUP BY
-    look.project_id,
-    look.region
+    vms.project_id,
+    vms.region
 ),
 
 spot_hours AS (
@@ -152,11 +126,9 @@ SELECT
   COALESCE(unresolved.vm_hours, 0) AS unresolved_hours,  -- NUMERIC: VM-hours of the project in that hour of VMs that no source could identify, the same in each of its regions.
   TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR) AS as_of,  -- TIMESTAMP: The end of the last complete hour; NULL without one in two days.
   TIMESTAMP_DIFF(${now}, TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR), HOUR) AS age_hours,  -- INTEGER: Whole hours from as_of to now: how old the Spot figures are.
-  scans.scanned_at  -- TIMESTAMP: The latest whole scan of the project; NULL without one in two days, when the VMs are those of its last scan.
+  instances.scanned_at  -- TIMESTAMP: The latest whole scan of the project; NULL without one in two days, when the VMs are those of its last scan.
 FROM instances
 CROSS JOIN present
-LEFT JOIN scans
-  ON scans.project_id = instances.project_id
 LEFT JOIN unresolved_hours AS unresolved
   ON unresolved.project_id = instances.project_id
 LEFT JOIN spot_hours AS spot

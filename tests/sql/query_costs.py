@@ -31,12 +31,20 @@ _FIXED_DAYS = {
     "cost_by_label": 396,
     "data_quality": 45,
     "enforcement_effect": 62,
+    "existing_vms": 2,
     "fleet_mix": 30,
     "hourly_burn_rate": 35,
     "interruptions": 90,
+    "lost_work_by_team": 30,
     "monthly_cost_by_team": 396,
     "placement_options": 30,
     "price_changes": 3,
+    "spot_adoption_by_team": 2,
+    "team_forecast": 40,
+    "unit_costs": 396,
+    "unusual_cost_by_team": 29,
+    "vm_costs": 92,
+    "weekly_cost_by_project": 14,
 }
 """The days that a view reads whatever is asked of it: a filter on its day, if it has one, does not reach the table."""
 

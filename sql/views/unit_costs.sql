@@ -1,0 +1,82 @@
+-- What do a vCPU-hour, a GPU-hour and an experiment cost each team, and how far below on demand is that?
+-- Grain: one month, project, team and type of GPU (NULL: none) in which a Spot VM ran.
+--
+-- Months are those of Cloud Billing, in America/Los_Angeles. Unit costs are of the priced hours whose size is known. A VM
+-- with GPUs has no cost per vCPU-hour: its GPUs are most of its cost. An experiment is a value of the label experiment;
+-- cost_per_experiment counts the cost of VMs with that label alone, and one that ran in two months counts in both. To
+-- relate cost to units of your own (requests, samples), join a table of them by month and team. Reads this month and the
+-- twelve before it, whatever the filter on month.
+WITH labelled AS (
+  SELECT
+    DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
+    costs.project_id,
+    COALESCE(
+      (
+        SELECT MIN(label.value)
+        FROM UNNEST(costs.labels) AS label
+        WHERE label.key = 'team' AND label.value != ''
+      ),
+      '(unlabelled)'
+    ) AS team,
+    costs.gpu_type,
+    (
+      SELECT MIN(label.value)
+      FROM UNNEST(costs.labels) AS label
+      WHERE label.key = 'experiment' AND label.value != ''
+    ) AS experiment,
+    costs.uptime_hours,
+    costs.cost,
+    costs.ondemand_cost,
+    IF(costs.cost IS NULL OR costs.gpu_type IS NOT NULL, NULL, costs.uptime_hours * costs.vcpus) AS vcpu_hours,
+    IF(costs.cost IS NULL OR costs.gpu_type IS NULL, NULL, costs.uptime_hours * costs.gpu_count) AS gpu_hours
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP(
+    DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
+  )
+),
+
+sums AS (
+  SELECT
+    month,
+    project_id,
+    team,
+    gpu_type,
+    SUM(uptime_hours) AS vm_hours,
+    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
+    SUM(cost) AS cost,
+    SUM(vcpu_hours) AS vcpu_hours,
+    SUM(gpu_hours) AS gpu_hours,
+    SUM(IF(vcpu_hours IS NULL, NULL, cost)) AS vcpu_cost,
+    SUM(IF(gpu_hours IS NULL, NULL, cost)) AS gpu_cost,
+    COUNT(DISTINCT experiment) AS experiments,
+    COUNT(DISTINCT IF(cost IS NULL, NULL, experiment)) AS priced_experiments,
+    SUM(IF(experiment IS NULL, NULL, cost)) AS experiment_cost,
+    SUM(IF(ondemand_cost IS NULL, NULL, cost)) AS compared_cost,
+    SUM(IF(cost IS NULL, NULL, ondemand_cost)) AS compared_ondemand_cost
+  FROM labelled
+  GROUP BY
+    month,
+    project_id,
+    team,
+    gpu_type
+)
+
+SELECT
+  month,  -- DATE: The first day of the month of Cloud Billing, in America/Los_Angeles.
+  project_id,  -- STRING: The Google Cloud project.
+  team,  -- STRING: The value of the label team in that hour; (unlabelled) without one.
+  gpu_type,  -- STRING: The type of GPUs; NULL for VMs without any.
+  vm_hours,  -- NUMERIC: Uptime in VM-hours, priced or not.
+  CASE
+    WHEN priced_hours < vm_hours THEN LEAST(ROUND(SAFE_DIVIDE(priced_hours, vm_hours), 6), NUMERIC '0.999999')
+    WHEN vm_hours > 0 THEN 1
+  END AS priced_share,  -- NUMERIC: The share of vm_hours with a known Spot price; 1 only when every hour has one.
+  cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no price is known.
+  vcpu_hours,  -- NUMERIC: Priced vCPU-hours of VMs without GPUs; NULL without any.
+  ROUND(SAFE_DIVIDE(vcpu_cost, vcpu_hours), 6) AS cost_per_vcpu_hour,  -- NUMERIC: Cost of a vCPU-hour, with its memory, in USD.
+  gpu_hours,  -- NUMERIC: Priced GPU-hours; NULL without any.
+  ROUND(SAFE_DIVIDE(gpu_cost, gpu_hours), 6) AS cost_per_gpu_hour,  -- NUMERIC: Cost of a GPU-hour, with the machine around it, in USD.
+  experiments,  -- INTEGER: Distinct values of the label experiment.
+  ROUND(SAFE_DIVIDE(experiment_cost, priced_experiments), 6) AS cost_per_experiment,  -- NUMERIC: Mean cost of the priced hours of an experiment that has any, in USD; NULL without one.
+  ROUND((1 - SAFE_DIVIDE(compared_cost, compared_ondemand_cost)) * 100, 2) AS discount_percent  -- NUMERIC: What the hours with both prices cost less than on demand, in percent.
+FROM sums

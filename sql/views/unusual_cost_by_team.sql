@@ -1,0 +1,122 @@
+-- Which team spent yesterday what it does not usually spend?
+-- Grain: one team that ran Spot VMs yesterday or in the 28 days before.
+--
+-- Days are UTC days. Usual is the median of the 28 days before yesterday, spread their median absolute deviation times
+-- 1.4826, which is the standard deviation of a normal distribution, and at least 5 % of usual_cost: neither is moved by a
+-- few odd days (https://www.itl.nist.gov/div898/handbook/eda/section3/eda35h.htm). A day counts when all of its 24 hours
+-- were recorded; a team that did not run that day spent 0. The state is high or low beyond three spreads and 1 USD, unknown
+-- when yesterday is not whole or has hours without a price, and when fewer than seven days count. Reads 29 days.
+WITH whole_days AS (
+  SELECT DATE(runs.hour) AS usage_date
+  FROM `${dataset}.tracker_runs` AS runs
+  WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 29 DAY)
+    AND runs.hour < TIMESTAMP_TRUNC(${now}, DAY)
+  GROUP BY usage_date
+  -- A day with gaps is not a cheap day.
+  HAVING COUNT(DISTINCT runs.hour) = 24
+),
+
+labelled AS (
+  SELECT
+    DATE(costs.usage_start_time) AS usage_date,
+    COALESCE(
+      (
+        SELECT MIN(label.value)
+        FROM UNNEST(costs.labels) AS label
+        WHERE label.key = 'team' AND label.value != ''
+      ),
+      '(unlabelled)'
+    ) AS team,
+    costs.uptime_hours,
+    costs.cost
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 29 DAY)
+    AND costs.usage_start_time < TIMESTAMP_TRUNC(${now}, DAY)
+),
+
+daily AS (
+  SELECT
+    usage_date,
+    team,
+    SUM(IF(cost IS NULL, uptime_hours, 0)) AS unpriced_hours,
+    SUM(cost) AS cost
+  FROM labelled
+  GROUP BY
+    usage_date,
+    team
+),
+
+teams AS (
+  SELECT DISTINCT team
+  FROM daily
+),
+
+usual_days AS (
+  SELECT
+    teams.team,
+    COALESCE(daily.cost, 0) AS cost,
+    PERCENTILE_CONT(COALESCE(daily.cost, 0), NUMERIC '0.5') OVER (PARTITION BY teams.team) AS usual_cost
+  FROM teams
+  CROSS JOIN whole_days
+  LEFT JOIN daily
+    ON daily.team = teams.team
+    AND daily.usage_date = whole_days.usage_date
+  -- Yesterday is what is compared.
+  WHERE whole_days.usage_date < DATE_SUB(DATE(${now}), INTERVAL 1 DAY)
+),
+
+deviations AS (
+  SELECT
+    team,
+    usual_cost,
+    PERCENTILE_CONT(ABS(cost - usual_cost), NUMERIC '0.5') OVER (PARTITION BY team) AS median_deviation
+  FROM usual_days
+),
+
+usual AS (
+  SELECT
+    team,
+    COUNT(*) AS days,
+    MAX(usual_cost) AS usual_cost,
+    GREATEST(MAX(median_deviation) * NUMERIC '1.4826', MAX(usual_cost) * NUMERIC '0.05') AS spread
+  FROM deviations
+  GROUP BY team
+),
+
+compared AS (
+  SELECT
+    DATE_SUB(DATE(${now}), INTERVAL 1 DAY) AS usage_date,
+    teams.team,
+    yesterday.usage_date IS NOT NULL AND COALESCE(daily.unpriced_hours, 0) = 0 AND usual.days >= 7 AS is_known,
+    IF(yesterday.usage_date IS NOT NULL AND daily.team IS NULL, 0, daily.cost) AS cost,
+    COALESCE(daily.unpriced_hours, 0) AS unpriced_hours,
+    COALESCE(usual.days, 0) AS usual_days,
+    usual.usual_cost,
+    usual.spread
+  FROM teams
+  LEFT JOIN whole_days AS yesterday
+    ON yesterday.usage_date = DATE_SUB(DATE(${now}), INTERVAL 1 DAY)
+  LEFT JOIN daily
+    ON daily.team = teams.team
+    AND daily.usage_date = DATE_SUB(DATE(${now}), INTERVAL 1 DAY)
+  LEFT JOIN usual
+    ON usual.team = teams.team
+)
+
+SELECT
+  usage_date,  -- DATE: Yesterday, a UTC day.
+  team,  -- STRING: The value of the label team in that hour; (unlabelled) without one.
+  cost,  -- NUMERIC: Cost of yesterday's priced hours at Spot list prices, in USD; NULL when nothing was recorded or no price is known.
+  unpriced_hours,  -- NUMERIC: VM-hours of yesterday without a known Spot price.
+  usual_days,  -- INTEGER: Whole days of the 28 before that are compared.
+  ROUND(usual_cost, 6) AS usual_cost,  -- NUMERIC: The median cost of these days, in USD.
+  ROUND(spread, 6) AS spread,  -- NUMERIC: Their median absolute deviation times 1.4826, at least 5 % of usual_cost, in USD.
+  ROUND(cost - usual_cost, 6) AS difference,  -- NUMERIC: cost minus usual_cost, in USD.
+  ROUND(SAFE_DIVIDE(cost - usual_cost, spread), 1) AS spreads,  -- NUMERIC: difference divided by spread; NULL when nothing was usual.
+  CASE
+    WHEN is_known IS NOT TRUE THEN 'unknown'
+    WHEN cost - usual_cost > 1 AND cost - usual_cost > 3 * spread THEN 'high'
+    WHEN usual_cost - cost > 1 AND usual_cost - cost > 3 * spread THEN 'low'
+    ELSE 'usual'
+  END AS state  -- STRING: high, low, usual or unknown.
+FROM compared

@@ -1,0 +1,101 @@
+-- What did each Spot VM cost over its life, and which are the most expensive?
+-- Grain: one Spot VM that ran in the last 92 days.
+--
+-- Figures are of these 92 days: a VM whose first_hour is their first may have run and cost more before. instance_name,
+-- machine_type and team are those of the VM's last hour. cost_rank orders all VMs, the most expensive first: the ten most
+-- expensive are WHERE cost_rank <= 10. Reads 92 days, whatever the filter.
+WITH present AS (
+  SELECT MAX(runs.hour) AS hour
+  FROM `${dataset}.tracker_runs` AS runs
+  WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
+),
+
+preemptions AS (
+  SELECT
+    preempted.project_id,
+    preempted.zone,
+    preempted.instance_id,
+    COUNT(*) AS preemptions,
+    MAX(preempted.preempted_at) AS last_preempted_at
+  FROM `${dataset}.spot_preemptions` AS preempted
+  WHERE preempted.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
+  GROUP BY
+    preempted.project_id,
+    preempted.zone,
+    preempted.instance_id
+),
+
+vms AS (
+  SELECT
+    costs.project_id,
+    costs.zone,
+    costs.instance_id,
+    MIN(TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)) AS first_hour,
+    MAX(TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)) AS last_hour,
+    SUM(costs.uptime_hours) AS vm_hours,
+    SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
+    SUM(costs.cost) AS cost,
+    SUM(costs.ondemand_cost) AS ondemand_cost
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
+  GROUP BY
+    costs.project_id,
+    costs.zone,
+    costs.instance_id
+),
+
+last_rows AS (
+  SELECT
+    costs.project_id,
+    costs.zone,
+    costs.instance_id,
+    costs.instance_name,
+    costs.machine_type,
+    costs.managed_by,
+    COALESCE(
+      (
+        SELECT MIN(label.value)
+        FROM UNNEST(costs.labels) AS label
+        WHERE label.key = 'team' AND label.value != ''
+      ),
+      '(unlabelled)'
+    ) AS team
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY costs.project_id, costs.zone, costs.instance_id ORDER BY costs.usage_start_time DESC
+  ) = 1
+)
+
+SELECT
+  vms.project_id,  -- STRING: The Google Cloud project.
+  vms.zone,  -- STRING: The zone.
+  vms.instance_id,  -- STRING: The id of the VM, unique in its project and zone.
+  last_rows.instance_name,  -- STRING: The name of the VM.
+  last_rows.machine_type,  -- STRING: The machine type in its last hour; NULL when it is not known.
+  last_rows.team,  -- STRING: The value of the label team in its last hour; (unlabelled) without one.
+  REGEXP_EXTRACT(last_rows.managed_by, r'([^/]+)$') AS created_by_group,  -- STRING: The managed instance group that created the VM; NULL for a VM of no group.
+  vms.first_hour,  -- TIMESTAMP: The start of the first hour in which it ran.
+  vms.last_hour,  -- TIMESTAMP: The start of the last hour in which it ran.
+  vms.last_hour >= present.hour AS ran_last_hour,  -- BOOLEAN: Whether it ran in the latest recorded hour.
+  vms.vm_hours,  -- NUMERIC: Uptime in VM-hours, priced or not.
+  CASE
+    WHEN vms.priced_hours < vms.vm_hours THEN
+      LEAST(ROUND(SAFE_DIVIDE(vms.priced_hours, vms.vm_hours), 6), NUMERIC '0.999999')
+    WHEN vms.vm_hours > 0 THEN 1
+  END AS priced_share,  -- NUMERIC: The share of vm_hours with a known Spot price; 1 only when every hour has one.
+  vms.cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no price is known.
+  vms.ondemand_cost,  -- NUMERIC: Cost of the hours with an on-demand price, at that price, in USD; NULL when none is known.
+  IF(vms.cost IS NULL, NULL, RANK() OVER (ORDER BY vms.cost DESC)) AS cost_rank,  -- INTEGER: The place of the VM by cost, the most expensive first; NULL when no price is known.
+  COALESCE(preemptions.preemptions, 0) AS preemptions,  -- INTEGER: How often it was preempted.
+  preemptions.last_preempted_at  -- TIMESTAMP: When it was last preempted; NULL when it was not.
+FROM vms
+CROSS JOIN present
+INNER JOIN last_rows
+  ON last_rows.project_id = vms.project_id
+  AND last_rows.zone = vms.zone
+  AND last_rows.instance_id = vms.instance_id
+LEFT JOIN preemptions
+  ON preemptions.project_id = vms.project_id
+  AND preemptions.zone = vms.zone
+  AND preemptions.instance_id = vms.instance_id
