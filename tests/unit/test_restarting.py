@@ -503,6 +503,35 @@ def test_a_restart_that_a_newer_message_has_overtaken_is_not_finished() -> None:
     assert cloud.tables.verdicts()[-1] is VerdictName.REDELIVERED
 
 
+def test_a_restart_goes_on_although_a_newer_message_contradicts_the_tracker_s_rows() -> None:
+    cloud = july_is_over()
+    cloud.answer_lost = {"record_plan"}
+    with pytest.raises(UnavailableError):
+        cloud.deliver(news("20"), USED)
+    cloud.answer_lost, cloud.tables.tracker_cost = set(), Decimal(20)
+    assert cloud.deliver(news("1", "forged", MINUTE), USED).name is VerdictName.CONTRADICTED
+
+    assert cloud.deliver(news("20"), USED).name is VerdictName.REDELIVERED
+
+    assert cloud.started_names() == ["b", "c", "a"]
+
+
+def test_a_message_that_restarts_also_records_what_became_of_earlier_stops() -> None:
+    cloud = july_is_over()
+    other = rule(budget_id="other", labels={"team": frozenset({"other"})})
+    used = policy(rule(steps=ALL), other, restart=True)
+    cloud.has(vm("late", labels={"team": "other", "priority": "low"}))
+    cloud.down = {"record_outcomes"}
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification(message_id="o", budget_id="other", published=AUGUST, start=JULY.end), used)
+    cloud.down, cloud.now = set(), AUGUST + 15 * MINUTE
+
+    cloud.deliver(news(published=15 * MINUTE), used)
+
+    assert cloud.started_names() == ["b", "c", "a"]
+    assert "late" in cloud.tables.events(ActionEvent.STOPPED)
+
+
 def test_a_redelivered_restart_is_on_record() -> None:
     cloud = july_is_over()
     cloud.deliver(news(), USED)

@@ -277,7 +277,7 @@ class _Drawing:
         effect = chance.choice((Trouble.FAILS, Trouble.KILLED, Trouble.OVERLAP, person, person))
         return Trap(at, chance.choice(calls), side, effect)
 
-    def _aftermath(self, names: Sequence[str], length: timedelta, policy: Policy) -> Iterator[Trap]:
+    def _aftermath(self, names: Sequence[str], length: timedelta, policy: Policy) -> Iterator[Trap | Outage]:
         """A plan is recorded and not carried out; by the time it is taken up again, something is different."""
         chance, at = self.chance, self._moment(length)
         trouble = Trouble.KILLED if chance.random() < 0.5 else Trouble.FAILS
@@ -289,6 +289,10 @@ class _Drawing:
         if chance.random() < 0.2:
             yield Trap(at, call, side, Trouble.OVERLAP)
         yield Trap(at, call, side, trouble)
+        if chance.random() < 0.3:
+            yield Outage(
+                at + timedelta(minutes=1), chance.choice(_ZONES), timedelta(minutes=chance.choice((5, 20, 60)))
+            )
 
     def _outage(self, length: timedelta) -> Outage:
         what = self.chance.choice(("records", *_ZONES, *_ZONES, *_PROJECTS))
