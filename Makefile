@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-stack test-emulators fuzz simulate-enforcer simulate-tracker faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-stack test-emulators fuzz simulate-enforcer simulate-tracker focus faults bench scan catalog-check lint types format lock clean
 
 # Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
@@ -49,7 +49,7 @@ destroy: ## Remove spotkeeper from a project; its data stays unless delete_data 
 	@infra/deploy.sh destroy $(PROJECT)
 
 test: setup ## Run the tests of the product (ARGS: options of pytest).
-	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators) $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators tests/focus) $(ARGS)
 
 test-stack: setup ## Run the long tests: the whole stack, Terraform's plans, injected faults, simulations.
 	@$(PYTHON_IN_VENV) -m pytest $(LONG_TESTS) $(ARGS)
@@ -70,6 +70,10 @@ else
 	@$(PYTHON_IN_VENV) -m tests.simulation.tracker
 	@$(PYTHON_IN_VENV) -m tests.simulation.tracker --through-adapters --world everything --vms 40 --long-lived 10 --hours 16
 endif
+
+focus: setup ## Check the view focus_costs with the validator of the FinOps Foundation (needs Python 3.12).
+	@infra/local/focus.sh
+	@$(PYTHON_IN_VENV) -m pytest tests/focus $(ARGS)
 
 faults: setup ## Inject every fault into every call of both functions and print the results (ARGS=--help: more ways).
 	@$(PYTHON_IN_VENV) -m tests.faults $(ARGS)
@@ -99,8 +103,9 @@ lock: ## Pin the newest allowed versions of all packages (needs uv).
 	$(COMPILE) --constraint functions/requirements.txt requirements/development.in --output-file requirements/development.txt
 	$(COMPILE) --constraint requirements/development.txt $(NOT_IN_DEMO:%=--no-emit-package %) requirements/demo.in --output-file requirements/demo.txt
 	$(COMPILE) requirements/scanners.in --output-file requirements/scanners.txt
+	$(subst --universal --python-version 3.13,--python-version 3.12,$(COMPILE)) requirements/focus.in --output-file requirements/focus.txt
 	$(COMPILE) requirements/bootstrap.in --output-file requirements/bootstrap.txt
 
 clean: ## Delete generated files: .venv, .local and caches.
-	rm -rf .venv .venv-scanners .venv-uv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-focus .venv-scanners .venv-uv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ locals {
     templatefile("${path.module}/../sql/views/${file}", {
       dataset              = "${var.project_id}.${var.dataset}"
       now                  = "CURRENT_TIMESTAMP()"
+      billing_account      = var.billing_account_id == null ? "" : var.billing_account_id
       billing_export_table = var.billing_export_table == null ? "" : var.billing_export_table
     })
     # It reads the billing export, and BigQuery refuses a view of a table that does not exist.

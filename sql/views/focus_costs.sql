@@ -1,16 +1,18 @@
 -- What did each Spot VM cost each hour, in the columns of FOCUS 1.2, the FinOps Open Cost and Usage Specification?
 -- Grain: one Spot VM in one UTC hour in which it ran; two or more charge periods where it was started as another machine.
 --
--- These are list prices, not an invoice: BilledCost, ContractedCost and EffectiveCost are our cost, and ListCost is the
--- on-demand cost of the hour. ConsumedQuantity is the uptime, PricingQuantity what is billed of it. A value that the specification requires and that is unknown, such as a price or the
--- billing account, is NULL. One VM has several SKUs, so SkuId is NULL too. Tags are the labels of that hour as a JSON
+-- These are list prices, not an invoice: all costs are that of the hour at the Spot list price, as Google's own export has
+-- them for a Spot SKU, and x_OndemandCost is what the hour would have cost on demand. ConsumedQuantity is the uptime,
+-- PricingQuantity what is billed of it. Hours without a known price are in focus_costs_unpriced: a cost of the
+-- specification is never NULL. One VM has several SKUs, so SkuId is NULL. Tags are the labels of that hour as a JSON
 -- object. A billing period is a month of Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are
--- extensions. Reads at most 400 days; a filter on ChargePeriodStart limits the partitions that are read.
+-- extensions; ServiceProviderName and HostProviderName are those of FOCUS 1.3. Reads at most 400 days; a filter on
+-- ChargePeriodStart limits the partitions that are read.
 SELECT
   costs.zone AS AvailabilityZone,  -- STRING: The zone.
-  costs.cost AS BilledCost,  -- NUMERIC: Cost at the Spot list price, in USD; no invoice. NULL when no price is known.
-  CAST(NULL AS STRING) AS BillingAccountId,  -- STRING: NULL: the billing account is not recorded.
-  CAST(NULL AS STRING) AS BillingAccountName,  -- STRING: NULL: the billing account is not recorded.
+  costs.cost AS BilledCost,  -- NUMERIC: Cost at the Spot list price, in USD; no invoice.
+  NULLIF('${billing_account}', '') AS BillingAccountId,  -- STRING: The billing account that the deployment names; NULL without one.
+  NULLIF('${billing_account}', '') AS BillingAccountName,  -- STRING: Its id: its name is not recorded.
   'Billing Account' AS BillingAccountType,  -- STRING: The kind of account that BillingAccountId would name.
   costs.currency AS BillingCurrency,  -- STRING: The currency of the costs, USD.
   TIMESTAMP(
@@ -39,16 +41,17 @@ SELECT
   'Hours' AS ConsumedUnit,  -- STRING: Hours, in every row.
   costs.cost AS ContractedCost,  -- NUMERIC: Cost at the Spot list price, in USD: negotiated prices are not known.
   costs.spot_price AS ContractedUnitPrice,  -- NUMERIC: The Spot list price, in USD per hour.
-  costs.cost AS EffectiveCost,  -- NUMERIC: Cost at the Spot list price, in USD; NULL when no price is known.
+  costs.cost AS EffectiveCost,  -- NUMERIC: Cost at the Spot list price, in USD.
   CAST(NULL AS STRING) AS InvoiceId,  -- STRING: NULL: these rows are on no invoice.
+  'Google Cloud' AS HostProviderName,  -- STRING: Google Cloud, in every row.
   'Google Cloud' AS InvoiceIssuerName,  -- STRING: Google Cloud, in every row.
-  costs.ondemand_cost AS ListCost,  -- NUMERIC: Cost at the on-demand list price, in USD; NULL when it is not known.
-  costs.ondemand_price AS ListUnitPrice,  -- NUMERIC: The on-demand list price, in USD per hour.
+  costs.cost AS ListCost,  -- NUMERIC: Cost at the Spot list price, in USD.
+  costs.spot_price AS ListUnitPrice,  -- NUMERIC: The Spot list price, in USD per hour.
   'Dynamic' AS PricingCategory,  -- STRING: Dynamic, in every row: Spot prices change.
   costs.currency AS PricingCurrency,  -- STRING: The currency of the prices, USD.
   costs.spot_price AS PricingCurrencyContractedUnitPrice,  -- NUMERIC: The Spot list price in PricingCurrency, per hour.
   costs.cost AS PricingCurrencyEffectiveCost,  -- NUMERIC: EffectiveCost in PricingCurrency.
-  costs.ondemand_price AS PricingCurrencyListUnitPrice,  -- NUMERIC: The on-demand list price in PricingCurrency, per hour.
+  costs.spot_price AS PricingCurrencyListUnitPrice,  -- NUMERIC: The Spot list price in PricingCurrency, per hour.
   COALESCE(costs.billed_hours, costs.uptime_hours) AS PricingQuantity,  -- NUMERIC: The hours that are billed.
   'Hours' AS PricingUnit,  -- STRING: Hours, in every row.
   'Google Cloud' AS ProviderName,  -- STRING: Google Cloud, in every row.
@@ -62,6 +65,7 @@ SELECT
   'Virtual Machine' AS ResourceType,  -- STRING: Virtual Machine, in every row.
   'Compute' AS ServiceCategory,  -- STRING: Compute, in every row.
   'Compute Engine' AS ServiceName,  -- STRING: Compute Engine, in every row.
+  'Google Cloud' AS ServiceProviderName,  -- STRING: Google Cloud, in every row.
   'Virtual Machines' AS ServiceSubcategory,  -- STRING: Virtual Machines, in every row.
   CAST(NULL AS STRING) AS SkuId,  -- STRING: NULL: a VM is billed by several SKUs.
   CAST(NULL AS STRING) AS SkuMeter,  -- STRING: NULL: a VM is billed by several SKUs.
@@ -82,6 +86,8 @@ SELECT
     '}'
   ) AS Tags,  -- STRING: The labels of the VM in that hour, as a JSON object.
   costs.machine_type AS x_MachineType,  -- STRING: The machine type; NULL when it is not known.
+  costs.ondemand_cost AS x_OndemandCost,  -- NUMERIC: Cost at the on-demand list price, in USD; NULL when it is not known.
+  costs.ondemand_price AS x_OndemandUnitPrice,  -- NUMERIC: The on-demand list price, in USD per hour; NULL when it is not known.
   costs.price_status AS x_PriceStatus,  -- STRING: How certain the Spot price is: the column price_status of spot_vm_costs.
   costs.price_as_of AS x_PriceAsOf,  -- TIMESTAMP: When the price was read from the catalog.
   costs.vcpus AS x_VcpuCount,  -- NUMERIC: vCPUs of the machine type.
@@ -93,3 +99,4 @@ SELECT
   costs.run_id AS x_RunId  -- STRING: The run of the tracker that wrote the row.
 FROM `${dataset}.spot_vm_costs` AS costs
 WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+  AND costs.cost IS NOT NULL

@@ -94,8 +94,12 @@ _OF_THE_SPEND = {"cost", "unseen_share", "counts_from"}
 
 
 def _later(found: Snapshot) -> Mapping[str, list[str]]:
-    """What two datasets have in common that came to the same by another way."""
+    """What two datasets have in common that came to the same by another way.
+
+    An instance that the audit log identified has no start: the log says when it was created only.
+    """
     plain = without(found, OF_THE_TIME)
+    plain |= without({"vm_inventory": found["vm_inventory"]}, OF_THE_TIME | {"started_at"})
     plain["tracker_runs"] = sorted(f"{hour} {sorted(recorded.projects)}" for hour, recorded in hours(found).items())
     alerts = [
         {name: value for name, value in row.items() if name not in _OF_THE_SPEND} for row in found["budget_alerts"]

@@ -92,6 +92,7 @@ def rendered(query: Path, now: str, dataset: str = "") -> str:
     prefix = f"{dataset}." if dataset else ""
     return (
         query.read_text()
+        .replace("${billing_account}", "")
         .replace("${dataset}.", prefix)
         .replace("${billing_export_table}", f"{prefix}{BILLING_EXPORT}")
         .replace("${now}", f"TIMESTAMP '{now}'")

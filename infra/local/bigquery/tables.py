@@ -10,6 +10,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from infra.local.bigquery.job_requests import LOCATION
+from infra.local.emulators.platform_resources import ACCOUNT
 
 SQL = Path(__file__).parents[3] / "sql"
 
@@ -48,7 +49,11 @@ def views() -> list[Path]:
 
 def create_views(client: bigquery.Client, dataset_id: str, now: datetime) -> None:
     """Make all views, or make them again; `now` bounds what they read. Without a billing export one has no source."""
-    values = {"${dataset}": dataset_id, "${now}": f"TIMESTAMP '{now:%Y-%m-%dT%H:%M:%SZ}'"}
+    values = {
+        "${billing_account}": ACCOUNT,
+        "${dataset}": dataset_id,
+        "${now}": f"TIMESTAMP '{now:%Y-%m-%dT%H:%M:%SZ}'",
+    }
     for path in views():
         query = path.read_text()
         if "${billing_export_table}" in query:
