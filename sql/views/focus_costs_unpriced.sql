@@ -1,5 +1,5 @@
--- Which Spot VMs ran in hours without a known price, and are therefore not in focus_costs? In columns of FOCUS 1.2.
--- Grain: one Spot VM in one UTC hour in which it ran, as in focus_costs.
+-- Which Spot VMs ran in hours without a known price, and are therefore not in focus_costs?
+-- Grain: one Spot VM in one UTC hour in which it ran, as in focus_costs. The columns are those of FOCUS 1.2.
 --
 -- FOCUS does not allow a cost that is NULL, and 0 would be wrong. Reads at most 400 days; a filter on ChargePeriodStart
 -- limits the partitions that are read.
