@@ -146,7 +146,18 @@ def doctor(
 
     def run(name: str, *arguments: str) -> Output:
         code = main(
-            ["doctor", "--project", HOME_PROJECT, "--dataset", name, "--at", rfc3339(NOW), "--json", *arguments]
+            [
+                "doctor",
+                "--project",
+                HOME_PROJECT,
+                "--dataset",
+                name,
+                "--at",
+                rfc3339(NOW),
+                "--format",
+                "json",
+                *arguments,
+            ]
         )
         printed = capsys.readouterr()
         return Output(code, json.loads(printed.out)["findings"] if printed.out else [], printed.err)

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from infra.local.emulators.platform_api import Platform
-from spotkeeper.cli.doctor import as_json, lines
+from spotkeeper.cli.doctor import as_object, lines
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.doctor.diagnosis import diagnose
 from spotkeeper.doctor.facts import Prices, Records
@@ -166,8 +166,8 @@ def finding_lines(answer: Callable[[str], Any]) -> list[str] | None:
     if platform is None:
         return None
     findings = diagnose(HERE, platform, RECORDS, NOON)
-    json.dumps(as_json(HERE, findings))
-    return list(lines(findings))
+    json.dumps(as_object(HERE, findings, findings))
+    return list(lines(findings, findings))
 
 
 def test_the_recorded_answers_are_of_a_healthy_deployment(answers: dict[str, Any]) -> None:

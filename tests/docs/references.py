@@ -98,7 +98,7 @@ def _make_targets(code: str) -> Iterator[str]:
 
 
 def _commands(code: str) -> Iterator[str]:
-    for name, rest in re.findall(r"-m spotkeeper ([a-z][a-z-]*)([^\n|>#]*)", code):
+    for name, rest in re.findall(r"(?:^|\$ |-m |bin/)spotkeeper ([a-z][a-z-]*)([^\n|>#]*)", code, re.MULTILINE):
         if name not in command_parsers():
             yield f"spotkeeper {name}: no such command"
             continue

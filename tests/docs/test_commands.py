@@ -2,9 +2,11 @@
 
 import argparse
 import re
+import shlex
 
 import pytest
 
+from spotkeeper.cli import catalog_check, check, costs, doctor, planned_vms, quotes, status
 from spotkeeper.cli.main import COMMANDS
 from spotkeeper.cli.product_files import sql_files
 from tests.docs.references import ROOT
@@ -62,18 +64,44 @@ def test_every_default_of_an_option_is_that_of_the_parser(parsers: dict[str, arg
 def test_exit_code_1_is_described_where_the_help_describes_it(parsers: dict[str, argparse.ArgumentParser]) -> None:
     page = {name for name, prose in PROSE.items() if "Exit code 1: " in prose}
     helped = {
-        name for name, parser in parsers.items() if re.search(r"Exit code (?:0: [^;]+; )?1: ", parser.description or "")
+        name
+        for name, parser in parsers.items()
+        if re.search(r"Exit code (?:0: [^;]+; )?1: ", " ".join((parser.description or "").split()))
     }
 
-    assert page == helped == {"price", "catalog-check", "drill", "check", "doctor"}
+    assert page == helped == {"status", "price", "catalog-check", "drill", "check", "doctor"}
 
 
 def test_every_section_has_the_rights_and_an_example() -> None:
     assert [name for name, section in SECTIONS.items() if "Rights: " not in section] == []
-    assert [
-        name for name, section in SECTIONS.items() if f"$ .venv/bin/python -m spotkeeper {name} " not in section
-    ] == []
+    assert [name for name, section in SECTIONS.items() if f"$ spotkeeper {name} " not in section] == []
 
 
 def test_the_example_of_check_has_the_number_of_checks() -> None:
     assert f"\n{len(sql_files('checks'))} checks, all passed\n" in SECTIONS["check"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("status", status.RECORD_FIELDS),
+        ("costs", costs.FIELDS),
+        ("plan", planned_vms.FIELDS),
+        ("doctor", doctor.FIELDS),
+        ("check", check.FIELDS),
+        ("price", quotes.QUOTE_FIELDS),
+        ("catalog-check", catalog_check.FIELDS),
+    ],
+)
+def test_the_fields_for_programs_are_listed_in_their_order(name: str, fields: tuple[str, ...]) -> None:
+    listed = r"[^`]*".join(f"`{field}`" for field in fields)
+
+    assert re.search(listed, PROSE[name])
+
+
+def test_every_example_of_a_help_is_a_command_line_that_it_takes(parsers: dict[str, argparse.ArgumentParser]) -> None:
+    for name, parser in parsers.items():
+        examples = re.findall(rf"^  spotkeeper {name}(.*)$", parser.epilog or "", re.MULTILINE)
+        assert examples, name
+        for example in examples:
+            parser.parse_args(shlex.split(example.partition(" > ")[0]))

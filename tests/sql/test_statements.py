@@ -9,6 +9,7 @@ from zetasql.api import TypeFactory
 from zetasql.core.exceptions import ZetaSQLError
 from zetasql.types import Type
 
+from spotkeeper.gcp.bigquery.daily_figures import KEYS, costs_statement
 from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.tracker_tables import RECORD_TABLES
 from tests.sql.googlesql import analyze, simple, table, table_fields
@@ -62,6 +63,9 @@ def parameters() -> Mapping[str, Type]:
         **{name: simple("STRING") for name in texts},
         **{name: simple("NUMERIC") for name in amounts},
         **{name: simple("INTEGER") for name in counts},
+        **{name: simple("TIMESTAMP") for name in ("first_time", "end_time")},
+        "label": simple("STRING"),
+        "most": simple("INTEGER"),
         "drill": simple("BOOLEAN"),
         "again": simple("BOOLEAN"),
         "outcomes": struct_array(
@@ -93,11 +97,17 @@ def parameters() -> Mapping[str, Type]:
 
 @pytest.mark.parametrize("path", sorted(STATEMENTS.glob("*.sql")), ids=lambda path: path.stem)
 def test_every_statement_passes_google_s_analyzer(path: Path) -> None:
-    statement = path.read_text().replace("{staging}", "`staging_1`")
+    statement = costs_statement("vm") if path.stem == "costs" else path.read_text()
+    statement = statement.replace("{staging}", "`staging_1`")
 
     fields = table_fields("enforcement_actions") if path.stem == "plan" else staging_fields()
 
     analyze(statement, parameters(), [table("staging_1", fields)])
+
+
+@pytest.mark.parametrize("by", KEYS)
+def test_the_cost_by_every_key_passes_google_s_analyzer(by: str) -> None:
+    analyze(costs_statement(by), parameters(), [])
 
 
 def test_the_analyzer_refuses_a_column_that_is_not_there() -> None:

@@ -13,6 +13,7 @@ import pytest
 from infra.local.bigquery.tables import create_dataset
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.stack.stack import BUDGET_ID, ROOT, Answer, Stack
+from spotkeeper.cli.plan import WOULD_STOP
 
 TARGET = "enforce_budget_limit"
 DATASET = "notified"
@@ -159,7 +160,7 @@ def test_a_drill_stops_nothing_and_tells_what_the_function_may_not_do(stack: Sta
     assert row["missing_permissions"] == ["research-ml: compute.instances.stop"]
     assert row["mode"] == "dry_run"
     assert stop_calls(stack) == []
-    assert process.returncode == 0, process.stderr
+    assert process.returncode == WOULD_STOP, process.stderr
     planned = [line.split()[1] for line in process.stdout.splitlines() if line.startswith("stop ")]
     assert sorted(planned) == events(stack, "drill-1", "planned")
 

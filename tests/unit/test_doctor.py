@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from spotkeeper.cli.doctor import as_json, lines
+from spotkeeper.cli.doctor import as_object, lines
 from spotkeeper.doctor import deployment
 from spotkeeper.doctor.budgets import budgets
 from spotkeeper.doctor.deployment import ROLES, TRACKER, TRACKER_HOME, TRACKER_INSTANCES, Installation
@@ -303,14 +303,14 @@ def test_how_long_ago_something_was_is_worded(age: timedelta, message: str) -> N
 def test_findings_are_summed_up_for_people_and_for_programs() -> None:
     found = [ok("a", "Good."), problem("b", "Bad.", "make deploy"), unknown("c", DENIED, "roles/x")]
 
-    assert list(lines(found)) == [
+    assert list(lines(found, found)) == [
         "ok       a: Good.",
         "problem  b: Bad.",
         "         -> make deploy",
         "unknown  c: Could not be read: IAM: no. Ask for roles/x.",
         "doctor: 1 ok, 1 problem, 1 unknown",
     ]
-    document = as_json(HERE, found)
+    document = as_object(HERE, found, found)
     assert (document["ok_count"], document["problem_count"], document["unknown_count"]) == (1, 1, 1)
     assert document["findings"] == [
         {"about": "a", "state": "ok", "sentence": "Good.", "fix": ""},

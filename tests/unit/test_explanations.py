@@ -20,7 +20,10 @@ NOT_REACHED = "BigQuery: could not be reached, or did not respond in time"
     [
         (Forbidden(REFUSED), "BigQuery: permission denied: Access Denied: Project p: no bigquery.jobs.create"),
         (LOST, "BigQuery: Not found: Table p:d.spot_prices"),
-        (BadRequest("GET https://x/y: Unrecognized name: cost"), "BigQuery: Unrecognized name: cost"),
+        (
+            BadRequest("GET https://x/y: Unrecognized name: cost; reason: invalidQuery, location: query"),
+            "BigQuery: Unrecognized name: cost",
+        ),
         (InternalServerError("try later"), "BigQuery: unavailable (500): try later"),
         (requests.ConnectionError("HTTPConnectionPool(host='127.0.0.1', port=9): Max retries"), NOT_REACHED),
         (RetryError("Timeout of 60.0s exceeded", requests.ConnectionError("refused")), NOT_REACHED),

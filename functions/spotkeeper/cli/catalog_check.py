@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 from spotkeeper.cli.amounts import exact
 from spotkeeper.cli.catalogs import add_catalog_argument, read
-from spotkeeper.cli.commands import Subparsers
+from spotkeeper.cli.commands import Subparsers, add_command
+from spotkeeper.cli.output import Format, Row, add_format_argument, as_csv, as_json
+from spotkeeper.cli.terminal import progress
 from spotkeeper.pricing.price_book import MARKET_WORDS
 
 if TYPE_CHECKING:
     from spotkeeper.pricing.coverage import Coverage, DuplicateSku
 
 _MOST_NAMED = 8
+FIELDS = ("finding", "about", "sentence")
+"""The fields of a finding in JSON and CSV."""
+
 _RULE = (
     "of two SKUs for one component, the one whose usage type names the market is used, then the one with fewer "
     "regions, then the more expensive, then the lower id"
@@ -21,13 +26,16 @@ _RULE = (
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "catalog-check",
-        help="check that everything in the price catalog can be priced",
+        summary="check that everything in the price catalog can be priced",
         description="Compare the price catalog with the tables in spotkeeper/pricing/data. Exit code 0: everything "
         "that is sold on demand or as Spot is matched and priced, known gaps apart; 1: something is not; 2: not read.",
+        examples=("", "--catalog catalog.json.gz --format csv"),
     )
     add_catalog_argument(parser)
+    add_format_argument(parser)
     return parser
 
 
@@ -35,12 +43,40 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the findings and a summary; 1 when something must be added to the tables."""
     from spotkeeper.pricing.coverage import coverage_of
 
-    catalog = read(arguments.catalog)
-    found = coverage_of(catalog.reading)
-    for line in _lines(found):
-        print(line)
-    print(_summary(found, skus=catalog.reading.skus_read, rates=len(catalog.reading.rates), source=catalog.source))
+    with progress("Reading the price catalog"):
+        catalog = read(arguments.catalog)
+        found = coverage_of(catalog.reading)
+    reading = catalog.reading
+    summary = _summary(found, skus=reading.skus_read, rates=len(reading.rates), source=catalog.source)
+    match Format(arguments.format):
+        case Format.JSON:
+            print(as_json({"complete": found.is_complete, "summary": summary, "findings": list(_rows(found))}))
+        case Format.CSV:
+            print(as_csv(FIELDS, list(_rows(found))))
+        case Format.TABLE:
+            for line in _lines(found):
+                print(line)
+            print(summary)
     return 0 if found.is_complete else 1
+
+
+def _rows(found: "Coverage") -> Iterator[Row]:
+    """The findings for a program: the kind of each, what it is about, and its sentence in the table."""
+    for market in found.unsold:
+        yield _row("unsold", MARKET_WORDS[market], "no SKU is sold")
+    for sku in found.unmatched:
+        yield _row("unmatched", sku.sku_id, sku.reason)
+    for each in found.unpriced:
+        for name in each.machine_types:
+            yield _row("unpriced", name, f"no {MARKET_WORDS[each.market]} SKU for {', '.join(each.missing)}")
+    for gap in found.gaps:
+        yield _row("known gap", gap.partition(": ")[0], gap.partition(": ")[2])
+    for pair in found.duplicates:
+        yield _row("duplicate", pair.dropped.sku_id, _duplicate(pair))
+
+
+def _row(kind: str, about: str, sentence: str) -> Row:
+    return dict(zip(FIELDS, (kind, about, sentence), strict=True))
 
 
 def _lines(found: "Coverage") -> Iterator[str]:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from spotkeeper.cli.commands import Subparsers
+from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import (
     add_dataset_arguments,
     add_time_argument,
     chosen_project,
     dataset_settings,
 )
+from spotkeeper.cli.output import Format, Row, add_format_argument, as_csv, as_json
 from spotkeeper.cli.product_files import filled, sql_files
+from spotkeeper.cli.terminal import progress
 from spotkeeper.periods import rfc3339
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 _HEADER = re.compile(r"(?:-- .*\n|--\n)+")
 _GRAIN = "Grain: "
+
+FIELDS = ("check", "rows_found", "invariant")
+"""The fields of a check in CSV; the JSON also has `first_rows`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +41,33 @@ class Check:
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "check",
-        help="check that the recorded figures are consistent",
+        summary="check that the recorded figures are consistent",
         description="Run every query of sql/checks on the dataset; each returns the rows that violate an invariant. "
         "Exit code 0: none returns a row; 1: one does; 2: one could not be run.",
+        examples=("--project my-project-1", "--project my-project-1 --format json"),
     )
     add_dataset_arguments(parser)
     add_time_argument(parser, "check as of this time")
+    add_format_argument(parser)
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each check and a summary; 1 when one found rows."""
     variables = {**os.environ, "PROJECT_ID": chosen_project(arguments), "DATASET": arguments.dataset}
-    checks = run_checks(variables, arguments.at or datetime.now(UTC))
-    for line in check_lines(checks):
-        print(line)
+    with progress("Running the checks"):
+        checks = run_checks(variables, arguments.at or datetime.now(UTC))
+    match Format(arguments.format):
+        case Format.JSON:
+            print(as_json([{**_fields(check), "first_rows": list(check.found.first)} for check in checks]))
+        case Format.CSV:
+            print(as_csv(FIELDS, [_fields(check) for check in checks]))
+        case Format.TABLE:
+            for line in check_lines(checks):
+                print(line)
     return 1 if any(check.found.row_count for check in checks) else 0
 
 
@@ -80,6 +95,10 @@ def check_lines(checks: list[Check]) -> Iterator[str]:
             yield f"    and {_rows(count - len(check.found.first))} more"
     failed = sum(check.found.row_count > 0 for check in checks)
     yield summary(checks) if failed == 0 else f"check: FAILED: {failed} of {len(checks)} checks found rows"
+
+
+def _fields(check: Check) -> Row:
+    return {"check": check.name, "rows_found": check.found.row_count, "invariant": check.invariant}
 
 
 def summary(checks: list[Check]) -> str:

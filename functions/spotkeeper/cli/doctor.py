@@ -1,43 +1,45 @@
 """`doctor`: check a deployment; print the fix for each problem."""
 
 import argparse
-import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
-from spotkeeper.cli.commands import Subparsers
+from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import (
     add_dataset_arguments,
     add_time_argument,
     chosen_project,
     dataset_settings,
 )
+from spotkeeper.cli.deployed_settings import RETRY_TIMEOUT_SECONDS, add_region_argument, platform_endpoint
+from spotkeeper.cli.output import Format, add_format_argument, as_csv, as_json
+from spotkeeper.cli.terminal import Color, painted, progress
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.doctor.findings import Finding, State
-from spotkeeper.errors import SettingsError
 from spotkeeper.tracking.settings import TrackerSettings
 
-_REGION = re.compile(r"([a-z]+-)?[a-z]+-[a-z]+\d+")
+FIELDS = ("about", "state", "sentence", "fix")
+"""The fields of a finding in JSON and CSV."""
+
+_ORDER = (State.PROBLEM, State.UNKNOWN, State.OK)
+_COLORS = {State.PROBLEM: Color.RED, State.UNKNOWN: Color.YELLOW, State.OK: Color.GREEN}
 _REACHED = ("COMPUTE_ENDPOINT", "ASSETS_ENDPOINT", "LOGGING_ENDPOINT")
-_RETRY_TIMEOUT_SECONDS = "10"
-"""The default of RETRY_TIMEOUT_SECONDS for an interactive command."""
 
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "doctor",
-        help="check a deployment; print the fix for each problem",
+        summary="check a deployment; print the fix for each problem",
         description="Check what `terraform plan` cannot show: freshness of records, dead letters, the path of budget "
         "notifications, rights, and changes by hand. Read-only. Exit code 0: no problem; 1: a problem; 2: not read.",
+        examples=("--project my-project-1", "--project my-project-1 --problems", "--project my-project-1 --probe"),
     )
     add_dataset_arguments(parser)
-    parser.add_argument(
-        "--region", metavar="R", type=_region, help="region of the functions (default: where they are found)"
-    )
+    add_region_argument(parser)
     parser.add_argument(
         "--role-suffix", metavar="S", help="the end of the names of the custom roles (custom_role_suffix)"
     )
@@ -47,7 +49,8 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         action="store_true",
         help="check the assumptions about Google Cloud that reads can show, nothing else",
     )
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--problems", action="store_true", help="print the problems only")
+    add_format_argument(parser)
     return parser
 
 
@@ -56,12 +59,19 @@ def run(arguments: argparse.Namespace) -> int:
     suffix = arguments.role_suffix or ""
     installation = Installation(chosen_project(arguments), arguments.dataset, arguments.region, suffix)
     read = probe if arguments.probe else examine
-    findings = read(installation, os.environ, arguments.at or datetime.now(UTC))
-    if arguments.json:
-        print(json.dumps(as_json(installation, findings), indent=2))
-    else:
-        for line in lines(findings):
-            print(line)
+    with progress("Reading the deployment"):
+        findings = read(installation, os.environ, arguments.at or datetime.now(UTC))
+    shown = sorted(findings, key=lambda each: _ORDER.index(each.state))
+    if arguments.problems:
+        shown = [each for each in shown if each.state is State.PROBLEM]
+    match Format(arguments.format):
+        case Format.JSON:
+            print(as_json(as_object(installation, findings, shown)))
+        case Format.CSV:
+            print(as_csv(FIELDS, [asdict(each) for each in shown]))
+        case Format.TABLE:
+            for line in lines(findings, shown):
+                print(line)
     return 1 if any(finding.state is State.PROBLEM for finding in findings) else 0
 
 
@@ -74,7 +84,7 @@ def examine(installation: Installation, variables: Mapping[str, str], now: datet
 
     settings = _settings(installation, variables)
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
-    platform = PlatformReader(installation, _endpoint(variables), retry_timeout).read(now)
+    platform = PlatformReader(installation, platform_endpoint(variables), retry_timeout).read(now)
     records = RecordsReader(installation, settings.endpoints.bigquery, retry_timeout).read(
         now, priority_label(platform)
     )
@@ -87,20 +97,21 @@ def probe(installation: Installation, variables: Mapping[str, str], now: datetim
 
     settings = _settings(installation, variables)
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
-    return list(Prober(installation, settings.endpoints, _endpoint(variables), retry_timeout).findings(now))
+    return list(Prober(installation, settings.endpoints, platform_endpoint(variables), retry_timeout).findings(now))
 
 
 def _settings(installation: Installation, variables: Mapping[str, str]) -> TrackerSettings:
     asked = {"PROJECT_ID": installation.project_id, "DATASET": installation.dataset}
-    timeout_seconds = variables.get("RETRY_TIMEOUT_SECONDS") or _RETRY_TIMEOUT_SECONDS
+    timeout_seconds = variables.get("RETRY_TIMEOUT_SECONDS") or RETRY_TIMEOUT_SECONDS
     reached = {name: address for name in _REACHED if (address := variables.get(name))}
     return dataset_settings({**variables, **asked, "RETRY_TIMEOUT_SECONDS": timeout_seconds}, reached)
 
 
-def lines(findings: list[Finding]) -> Iterator[str]:
-    """Yield a line for each finding, the fix of each problem, and a summary."""
-    for finding in findings:
-        yield f"{finding.state:<7}  {finding.about}: {finding.sentence}"
+def lines(findings: list[Finding], shown: list[Finding]) -> Iterator[str]:
+    """Yield a line for each finding that is shown, the fix of each problem, and a summary of all findings."""
+    for finding in shown:
+        state = painted(f"{finding.state:<7}", _COLORS[finding.state])
+        yield f"{state}  {finding.about}: {finding.sentence}"
         if finding.fix:
             yield f"         -> {finding.fix}"
     counts = {state: sum(finding.state is state for finding in findings) for state in State}
@@ -109,31 +120,15 @@ def lines(findings: list[Finding]) -> Iterator[str]:
     )
 
 
-def as_json(installation: Installation, findings: list[Finding]) -> dict[str, object]:
-    """Return the findings for a program to read."""
+def as_object(installation: Installation, findings: list[Finding], shown: list[Finding]) -> dict[str, object]:
+    """Return the counts of all findings, and the findings that are shown, for a program to read."""
     return {
         "project": installation.project_id,
         "dataset": installation.dataset,
         **{f"{state}_count": sum(finding.state is state for finding in findings) for state in State},
-        "findings": [asdict(finding) for finding in findings],
+        "findings": [asdict(finding) for finding in shown],
     }
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _endpoint(variables: Mapping[str, str]) -> str | None:
-    """The address of an emulator that serves all services but BigQuery; None means Google's."""
-    address = variables.get("PLATFORM_ENDPOINT", "").strip() or None
-    if address and not re.fullmatch(r"(https?://)?[^/\s:]+(:\d+)?", address):
-        message = f"PLATFORM_ENDPOINT is {address!r}, but must be an address such as http://127.0.0.1:9050"
-        raise SettingsError(message)
-    return address
-
-
-def _region(value: str) -> str:
-    if not _REGION.fullmatch(value):
-        message = f"{value!r} is not a region such as us-central1"
-        raise argparse.ArgumentTypeError(message)
-    return value

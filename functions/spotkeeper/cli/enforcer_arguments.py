@@ -2,30 +2,29 @@
 
 import argparse
 import json
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 from spotkeeper.budget_messages import SCHEMA_VERSION
 from spotkeeper.cli.dataset_arguments import add_time_argument
+from spotkeeper.cli.deployed_settings import add_deployment_arguments
+from spotkeeper.cli.output import add_format_argument
 from spotkeeper.enforcement.policies import BudgetRule
-from spotkeeper.enforcement.settings import EnforcerSettings, Mode
+from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 
 
 def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the amounts, the budget and the time."""
-    parser.add_argument("--cost", metavar="AMOUNT", type=_amount, required=True, help="assumed spend")
-    parser.add_argument("--budget", metavar="AMOUNT", type=_amount, required=True, help="assumed amount of the budget")
+    add_deployment_arguments(parser)
+    parser.add_argument("--cost", metavar="AMOUNT", type=_spend, required=True, help="assumed spend")
+    parser.add_argument("--budget", metavar="AMOUNT", type=_budget, required=True, help="assumed amount of the budget")
     parser.add_argument("--budget-id", metavar="ID", help="id of a budget in the policy; optional if it has only one")
     add_time_argument(parser, "plan as of this time")
-
-
-def enforcer_settings() -> EnforcerSettings:
-    """Read the settings of the function from the environment; here its mode makes no difference."""
-    return EnforcerSettings.from_mapping({"ENFORCEMENT_MODE": Mode.DRY_RUN, **os.environ})
+    parser.add_argument("--all", action="store_true", help="list every spared VM, not one line for each reason")
+    add_format_argument(parser)
 
 
 def chosen_rule(settings: EnforcerSettings, budget_id: str | None) -> BudgetRule:
@@ -64,6 +63,22 @@ def attributes(settings: EnforcerSettings, rule: BudgetRule) -> Mapping[str, str
 def time_of(arguments: argparse.Namespace) -> datetime:
     """Return the time to plan for."""
     return arguments.at or datetime.now(UTC)
+
+
+def _spend(value: str) -> Decimal:
+    amount = _amount(value)
+    if amount < 0:
+        message = f"{value!r} is below 0: a spend is not"
+        raise argparse.ArgumentTypeError(message)
+    return amount
+
+
+def _budget(value: str) -> Decimal:
+    amount = _amount(value)
+    if amount <= 0:
+        message = f"{value!r} is not above 0, as a budget is"
+        raise argparse.ArgumentTypeError(message)
+    return amount
 
 
 def _amount(value: str) -> Decimal:

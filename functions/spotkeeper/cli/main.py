@@ -6,12 +6,15 @@ import sys
 from collections.abc import Sequence
 from typing import override
 
-from spotkeeper.cli import catalog_check, catalog_save, check, doctor, drill, plan, price, report
+from spotkeeper.cli import catalog_check, catalog_save, check, costs, doctor, drill, plan, price, report, status, top
 from spotkeeper.cli.commands import Command
 from spotkeeper.cli.product_files import version
 from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableError
 
-COMMANDS: tuple[Command, ...] = (price, catalog_check, catalog_save, plan, drill, report, check, doctor)
+COMMANDS: tuple[Command, ...] = (
+    *(status, costs, top, plan, drill, doctor, report, check),
+    *(price, catalog_check, catalog_save),
+)
 
 _CANNOT = 2
 _INTERRUPTED = 130

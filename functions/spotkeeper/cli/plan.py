@@ -2,18 +2,14 @@
 
 import argparse
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from spotkeeper.cli.commands import Subparsers
-from spotkeeper.cli.enforcer_arguments import (
-    add_budget_arguments,
-    attributes,
-    body,
-    chosen_rule,
-    enforcer_settings,
-    time_of,
-)
-from spotkeeper.cli.text_tables import aligned
+from spotkeeper.cli.commands import Subparsers, add_command
+from spotkeeper.cli.deployed_settings import enforcer_settings
+from spotkeeper.cli.enforcer_arguments import add_budget_arguments, attributes, body, chosen_rule, time_of
+from spotkeeper.cli.output import Format, as_csv, as_json
+from spotkeeper.cli.planned_vms import FIELDS, Choice, PlannedVm, total_line, vm_lines
+from spotkeeper.cli.terminal import progress, width
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.notifications import Malformed, read_notification
 from spotkeeper.enforcement.plans import Decision
@@ -22,25 +18,35 @@ from spotkeeper.enforcement.protection import has_priority
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 
+WOULD_STOP = 3
+"""The exit code of a plan that stops something."""
+
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "plan",
-        help="which VMs would be stopped at a given spend",
-        description="Print the plan that the enforcer would make, with a reason for every Spot VM, stopped or spared. "
-        "Settings are those of the function, from the environment. Nothing is stopped or recorded.",
+        summary="which VMs would be stopped at a given spend",
+        description="Print the plan that the enforcer would make: every stop with its reason, and how many Spot VMs "
+        "are spared for which reason. Settings are those of the deployed function. Nothing is stopped or recorded. "
+        "Exit code 0: no VM would be stopped; 3: some would.",
+        examples=(
+            "--project my-project-1 --cost 1200 --budget 1000",
+            "--project my-project-1 --cost 1200 --budget 1000 --all",
+        ),
     )
     add_budget_arguments(parser)
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the verdict and the plan."""
+    """Print the verdict and the plan; 3 when it stops something."""
     from spotkeeper.enforcement.enforce import preview
     from spotkeeper.gcp.enforcer import enforcer_ports
 
-    settings = enforcer_settings()
+    with progress("Reading the settings of the function"):
+        settings = enforcer_settings(arguments)
     rule = chosen_rule(settings, arguments.budget_id)
     at = time_of(arguments)
     message = {
@@ -52,29 +58,68 @@ def run(arguments: argparse.Namespace) -> int:
     notification = read_notification({"message": message})
     if isinstance(notification, Malformed):
         raise RefusedRequestError(notification.reason)
-    for line in plan_lines(preview(settings, enforcer_ports(settings), notification, at), settings.policy):
-        print(line)
-    return 0
+    with progress("Reading the fleet and the records"):
+        delivery = preview(settings, enforcer_ports(settings), notification, at)
+    match Format(arguments.format):
+        case Format.JSON:
+            print(as_json(as_object(delivery)))
+        case Format.CSV:
+            print(as_csv(FIELDS, [vm.fields() for vm in planned_vms(delivery)]))
+        case Format.TABLE:
+            for line in plan_lines(delivery, settings.policy, every=arguments.all, columns=width()):
+                print(line)
+    return WOULD_STOP if delivery.plan and delivery.plan.stops else 0
 
 
-def plan_lines(delivery: Delivery, policy: Policy) -> Iterator[str]:
-    """Yield the verdict, the money, and every VM with its reason."""
+def plan_lines(delivery: Delivery, policy: Policy, *, every: bool = False, columns: int | None = None) -> Iterator[str]:
+    """Yield the verdict, the totals, each stop, the spared VMs by reason or every one, and the totals again."""
     made = delivery.plan
     yield f"{delivery.verdict.name}: {delivery.verdict.reason}"
     if made is None:
         return
+    vms = planned_vms(delivery)
+    yield total_line(vms)
     yield (
         f"Running Spot VMs: {made.hourly_cost_usd:.4f} USD/h"
-        f"{f' ({made.unpriced} without a price)' if made.unpriced else ''}; "
-        f"the plan saves {made.hourly_savings:.4f} USD/h."
+        f"{f' ({made.unpriced} without a price)' if made.unpriced else ''}."
     )
     if delivery.blocker is not None:
         yield f"nothing can be stopped: {delivery.blocker}"
     yield from _unlabelled_line(delivery, policy)
     for gap in delivery.gaps:
         yield f"could not be read: {gap}"
-    yield ""
-    yield from aligned([_row("stop", each) for each in made.stops] + [_row("spare", each) for each in made.spared])
+    yield from vm_lines(vms, every=every, width=columns)
+    if vms:
+        yield ""
+        yield total_line(vms)
+
+
+def planned_vms(delivery: Delivery) -> Sequence[PlannedVm]:
+    """Return every VM of the plan, the stops first."""
+    made = delivery.plan
+    if made is None:
+        return ()
+    return [
+        *(_planned(Choice.STOP, each) for each in made.stops),
+        *(_planned(Choice.SPARE, each) for each in made.spared),
+    ]
+
+
+def as_object(delivery: Delivery) -> dict[str, object]:
+    """Return the verdict and the plan for a program to read."""
+    made = delivery.plan
+    return {
+        "verdict": str(delivery.verdict.name),
+        "reason": delivery.verdict.reason,
+        "hourly_cost_usd": made.hourly_cost_usd if made else None,
+        "hourly_savings_usd": made.hourly_savings if made else None,
+        "stops": len(made.stops) if made else 0,
+        "deferred": made.deferred if made else 0,
+        "unpriced": made.unpriced if made else 0,
+        "blocker": str(delivery.blocker) if delivery.blocker else None,
+        "gaps": list(delivery.gaps),
+        "vms": [vm.fields() for vm in planned_vms(delivery)],
+    }
 
 
 def _unlabelled_line(delivery: Delivery, policy: Policy) -> Iterator[str]:
@@ -88,6 +133,16 @@ def _unlabelled_line(delivery: Delivery, policy: Policy) -> Iterator[str]:
         )
 
 
-def _row(what: str, each: Decision) -> tuple[str, ...]:
-    key = each.vm.instance.key
-    return what, each.vm.instance.name, f"{key.project_id}/{key.zone}", each.vm.instance.shape.machine_type, each.reason
+def _planned(decision: Choice, each: Decision) -> PlannedVm:
+    instance = each.vm.instance
+    return PlannedVm(
+        decision,
+        each.rank,
+        instance.name,
+        instance.key.project_id,
+        instance.key.zone,
+        instance.shape.machine_type,
+        str(each.priority),
+        each.vm.hourly_cost_usd if decision is Choice.STOP else None,
+        each.reason,
+    )

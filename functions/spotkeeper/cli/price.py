@@ -4,14 +4,15 @@ import argparse
 import sys
 
 from spotkeeper.cli.catalogs import add_catalog_argument, read
-from spotkeeper.cli.commands import Subparsers
+from spotkeeper.cli.commands import Subparsers, add_command
+from spotkeeper.cli.output import Format, add_format_argument, as_csv
 from spotkeeper.cli.shapes import asked_shape, disk_argument, gpu_argument, local_ssd_argument, unknown
+from spotkeeper.cli.terminal import progress
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.instances import Attachments
 from spotkeeper.pricing.attachments import bandwidths, license_names
 from spotkeeper.pricing.price_book import PriceBook
 
-_TEXT, _JSON = "text", "json"
 _OF_ONE_VM = {
     "machine_type": "TYPE",
     "gpu": "--gpu",
@@ -25,12 +26,18 @@ _OF_ONE_VM = {
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "price",
-        help="price of a machine type per hour and month, Spot and on-demand",
+        summary="price of a machine type per hour and month, Spot and on-demand",
         description="List prices from the Cloud Billing Catalog, with every part and its SKU. "
         "Disks, addresses and licenses are priced beside the machine type, each by itself, and summed. "
         "Exit code 1: a price is unknown; the reason is printed.",
+        examples=(
+            "n2-standard-8 --region us-central1",
+            "n1-standard-8 --region us-central1 --gpu nvidia-tesla-t4=2 --disk pd-balanced=100",
+            "--all --region us-central1 > prices.csv",
+        ),
     )
     parser.add_argument(
         "machine_type", metavar="TYPE", nargs="?", help="such as n2-standard-8 or n2-custom-8-16384-ext"
@@ -62,7 +69,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         default=0,
         help=f"Tier_1 network bandwidth up to so many Gbps: {', '.join(map(str, bandwidths()))}",
     )
-    parser.add_argument("--format", choices=[_TEXT, _JSON], default=_TEXT)
+    add_format_argument(parser)
     add_catalog_argument(parser)
     return parser
 
@@ -74,17 +81,24 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.machine_type is None or arguments.region is None:
         message = "name a machine type and --region, or use --all"
         raise RefusedRequestError(message)
-    from spotkeeper.cli.quotes import as_json, as_text, quote
+    from spotkeeper.cli.quotes import QUOTE_FIELDS, as_json, as_rows, as_text, quote
 
     shape = asked_shape(arguments.machine_type, arguments.gpu, arguments.local_ssd_gib)
-    catalog = read(arguments.catalog)
+    with progress("Reading the price catalog"):
+        catalog = read(arguments.catalog)
     book = PriceBook(catalog.reading.rates)
     _check_region(book, arguments.region)
     attached = Attachments(
         tuple(arguments.disk or ()), arguments.address, tuple(arguments.license or ()), arguments.bandwidth_gbps
     )
     asked = quote(shape, arguments.region, book, catalog, attached)
-    print(as_json(asked) if arguments.format == _JSON else as_text(asked))
+    match Format(arguments.format):
+        case Format.JSON:
+            print(as_json(asked))
+        case Format.CSV:
+            print(as_csv(QUOTE_FIELDS, as_rows(asked)))
+        case Format.TABLE:
+            print(as_text(asked))
     return 0 if asked.is_known else 1
 
 
@@ -92,12 +106,13 @@ def _run_all(arguments: argparse.Namespace) -> int:
     if any(getattr(arguments, name) for name in _OF_ONE_VM):
         message = f"--all is every machine type as it comes: it takes no {', '.join(_OF_ONE_VM.values())}"
         raise RefusedRequestError(message)
-    if arguments.format != _TEXT:
+    if arguments.format == Format.JSON:
         message = "--all writes CSV and no other format"
         raise RefusedRequestError(message)
     from spotkeeper.cli.price_list import write_price_list
 
-    book = PriceBook(read(arguments.catalog).reading.rates)
+    with progress("Reading the price catalog"):
+        book = PriceBook(read(arguments.catalog).reading.rates)
     if arguments.region:
         _check_region(book, arguments.region)
     write_price_list(book, [arguments.region] if arguments.region else sorted(book.regions), sys.stdout)

@@ -100,6 +100,30 @@ def as_json(asked: Quote) -> str:
     )
 
 
+QUOTE_FIELDS = ("market", "item", "per_hour", "per_month", "status", "reason")
+"""The fields of a price in CSV, in USD; `item` is the machine type, or what is attached to it."""
+
+
+def as_rows(asked: Quote) -> list[dict[str, object]]:
+    """Return the price of the machine type and of each attachment, Spot and on-demand."""
+    named = [
+        (market, item, price)
+        for market, of_type in asked.prices.items()
+        for item, price in [(asked.shape.machine_type, of_type), *asked.attached[market].items()]
+    ]
+    return [
+        {
+            "market": market.value,
+            "item": str(item),
+            "per_hour": price.usd_per_hour,
+            "per_month": None if price.usd_per_hour is None else price.usd_per_hour * HOURS_PER_MONTH,
+            "status": str(status(price)),
+            "reason": price.reason or None,
+        }
+        for market, item, price in named
+    ]
+
+
 def as_text(asked: Quote) -> str:
     """Return a quote for reading."""
     return "\n".join(_lines(asked))

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
-from spotkeeper.cli.commands import Subparsers
+from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_project, dataset_settings
+from spotkeeper.cli.terminal import progress
 from spotkeeper.errors import RefusedRequestError
 
 _PACKAGES = {"altair": "altair", "vl_convert": "vl-convert-python", "jinja2": "jinja2"}
@@ -16,10 +17,12 @@ _LONGEST = 400
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Describe the command."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "report",
-        help="write one HTML page with the cost of Spot VMs, for people without SQL",
+        summary="write one HTML page with the cost of Spot VMs, for people without SQL",
         description="Write one HTML file from the views of the dataset. It is self-contained and opens offline.",
+        examples=("--project my-project-1", "--project my-project-1 --days 7 --output week.html --csv week"),
     )
     add_dataset_arguments(parser)
     parser.add_argument(
@@ -40,15 +43,24 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the page and print its address."""
     check_packages()
     project = chosen_project(arguments)
-    write_report(
-        {**os.environ, "PROJECT_ID": project, "DATASET": arguments.dataset},
-        arguments.days,
-        datetime.now(UTC),
-        arguments.output,
-        arguments.csv,
-    )
+    _check_output(arguments.output, arguments.csv)
+    variables = {**os.environ, "PROJECT_ID": project, "DATASET": arguments.dataset}
+    with progress("Reading the views and drawing the report"):
+        write_report(variables, arguments.days, datetime.now(UTC), arguments.output, arguments.csv)
     print(f"{arguments.output.resolve().as_uri()}")
     return 0
+
+
+def _check_output(output: Path, csv: Path | None) -> None:
+    """Raise RefusedRequestError before anything is read when the file or the folder could not be written."""
+    folder = output.parent
+    if output.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "it is a folder" if output.is_dir() else f"{folder} is not a folder that you may write to"
+        message = f"--output {output}: {reason}"
+        raise RefusedRequestError(message)
+    if csv is not None and csv.exists() and not csv.is_dir():
+        message = f"--csv {csv}: it is a file, but a folder is written"
+        raise RefusedRequestError(message)
 
 
 def check_packages() -> None:

@@ -65,7 +65,7 @@ class PlatformReader:
     def read(self, now: datetime) -> Platform:
         """Return the deployment; raises UnavailableError when the project itself cannot be read."""
         self._check_project()
-        functions = self._functions()
+        functions = self.functions()
         region = next((each.region for each in functions.values() if isinstance(each, Function)), self._at.region)
         account = self._found(self._billing_account)
         found = Platform(
@@ -138,8 +138,11 @@ class PlatformReader:
             message = f"Resource Manager: unexpected response: no project name in {str(answer)[:200]}"
             raise UnavailableError(message)
 
-    def _functions(self) -> dict[str, Found[Function]]:
-        """https://cloud.google.com/functions/docs/reference/rest/v2/projects.locations.functions/list."""
+    def functions(self) -> dict[str, Found[Function]]:
+        """Return both functions, as they are deployed.
+
+        https://cloud.google.com/functions/docs/reference/rest/v2/projects.locations.functions/list
+        """
         path = f"/v2/projects/{self._at.project_id}/locations/{self._at.region or '-'}/functions"
 
         def read() -> dict[str, Function]:

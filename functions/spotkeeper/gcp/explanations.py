@@ -16,6 +16,9 @@ from spotkeeper.gcp.http_calls import ERROR_MESSAGE, CallError
 LOGIN = "gcloud auth application-default login"
 
 _ADDRESS = re.compile(r"^(?:GET|POST|PUT|PATCH|DELETE) \S+: ")
+_DETAILS = re.compile(r"\n|; reason: ")
+"""What BigQuery's client library adds to a message."""
+
 _CLASS_NAME = re.compile(r"\b[A-Z]\w*(?:Error|Exception|Timeout)\b(?:\(.*\))?(?:: )?")
 _NO_CONNECTION = (
     *(requests.ConnectionError, requests.Timeout, HTTPError, TransportError, RetryError),
@@ -82,7 +85,7 @@ def _message(text: str) -> str:
     """The message in a response, without the address that was called and the details after its first line."""
     found = ERROR_MESSAGE.search(text)
     plain = found[1] if found else _ADDRESS.sub("", text)
-    return " ".join(plain.partition("\n")[0].split())[:500]
+    return " ".join(_DETAILS.split(plain)[0].split())[:500]
 
 
 def _first_sentence(text: str) -> str:

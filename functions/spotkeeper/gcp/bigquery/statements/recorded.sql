@@ -9,6 +9,10 @@ SELECT
   actions.project_id,
   actions.zone,
   actions.instance_name,
+  actions.machine_type,
+  actions.priority,
+  actions.rank,
+  actions.hourly_savings,
   actions.reason AS action_reason
 FROM budget_notifications AS notification
 LEFT JOIN enforcement_actions AS actions

@@ -1,0 +1,24 @@
+-- Which plan did the enforcer record last, and how many of its stops were not finished?
+-- Grain: the latest message since @since with a plan and no drill, or no row.
+SELECT
+  messages.received_at,
+  COALESCE(messages.budget_display_name, messages.budget_id, 'without an id') AS budget,
+  messages.verdict,
+  messages.reason,
+  messages.mode,
+  messages.stops,
+  messages.deferred,
+  messages.hourly_savings,
+  (
+    SELECT COUNT(DISTINCT actions.instance_id)
+    FROM enforcement_actions AS actions
+    WHERE actions.happened_at >= @since
+      AND actions.message_id = messages.message_id
+      AND actions.event = 'stopped'
+  ) AS stopped
+FROM budget_notifications AS messages
+WHERE messages.received_at >= @since
+  AND NOT messages.drill
+  AND messages.stops IS NOT NULL
+ORDER BY messages.received_at DESC
+LIMIT 1

@@ -1,0 +1,183 @@
+"""`status`, `costs`, `top`, `plan` and `drill` through the real clients, on hours that the tracker recorded."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import pytest
+
+from infra.local.bigquery.tables import create_views
+from infra.local.emulators.platform_api import Platform
+from infra.local.stack.stack import HOME_PROJECT, Stack
+from spotkeeper.cli.main import main
+from spotkeeper.cli.plan import WOULD_STOP
+from spotkeeper.gcp.bigquery.daily_figures import KEYS
+from spotkeeper.periods import rfc3339
+from tests.adapters.conftest import Tracker, new_dataset, new_tracker
+from tests.adapters.doctor_problems import REGION
+
+LAST_HOUR = 1
+
+type Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def recorded(stack: Stack) -> Iterator[Tracker]:
+    """A dataset with two hours of the fleet, and its views."""
+    with new_dataset(stack, "daily") as dataset:
+        tracker = new_tracker(stack, dataset)
+        for hour in range(LAST_HOUR + 1):
+            tracker.run(hour)
+        create_views(stack.client(), dataset, tracker.look_at(LAST_HOUR))
+        yield tracker
+
+
+@pytest.fixture
+def command(
+    stack: Stack, recorded: Tracker, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """Run a command on the dataset at its last hour; its exit code, its output and what it said of an error."""
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", stack.bigquery)
+    monkeypatch.setenv("COMPUTE_ENDPOINT", stack.rest)
+    monkeypatch.setenv("RETRY_TIMEOUT_SECONDS", "1")
+    monkeypatch.delenv("ENFORCEMENT_POLICY", raising=False)
+
+    def run(name: str, *arguments: str) -> tuple[int, str, str]:
+        at = rfc3339(recorded.look_at(LAST_HOUR))
+        code = main([name, "--project", HOME_PROJECT, "--at", at, *arguments])
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return run
+
+
+@pytest.mark.parametrize("by", [key if key != "label" else "label:team" for key in KEYS])
+def test_the_cost_by_every_key_adds_up_to_the_cost_rows(recorded: Tracker, command: Command, by: str) -> None:
+    code, output, error = command("costs", "--dataset", recorded.dataset, "--by", by, "--format", "json")
+    answer = json.loads(output)
+    [sums] = recorded.rows(
+        "SELECT SUM(cost) AS cost, SUM(uptime_hours) AS hours, SUM(IF(cost IS NULL, uptime_hours, 0)) AS unpriced "
+        "FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01'"
+    )
+
+    assert (code, error) == (0, "")
+    assert {name: Decimal(answer["total"][name]) for name in ("cost_usd", "vm_hours", "unpriced_hours")} == {
+        "cost_usd": sums["cost"],
+        "vm_hours": sums["hours"],
+        "unpriced_hours": sums["unpriced"],
+    }
+    assert len(answer["rows"]) == answer["total"]["keys"]
+    assert sum(Decimal(row["cost_usd"] or 0) for row in answer["rows"]) == sums["cost"]
+
+
+def test_the_dearest_vms_are_those_of_the_cost_rows_with_their_place(recorded: Tracker, command: Command) -> None:
+    code, output, error = command("top", "--dataset", recorded.dataset, "--limit", "3", "--format", "csv")
+    dearest = recorded.rows(
+        "SELECT instance_name AS name, CONCAT(project_id, '/', zone) AS place, machine_type, SUM(cost) AS cost "
+        "FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01' "
+        "GROUP BY instance_name, project_id, zone, machine_type ORDER BY cost DESC LIMIT 3"
+    )
+
+    found = list(csv.DictReader(io.StringIO(output)))
+    assert (code, error) == (0, "")
+    assert [(row["name"], row["place"], row["machine_type"]) for row in found] == [
+        (row["name"], row["place"], row["machine_type"]) for row in dearest
+    ]
+    assert [Decimal(row["cost_usd"]) for row in found] == [row["cost"] for row in dearest]
+
+
+def test_the_state_is_that_of_the_latest_hour(recorded: Tracker, command: Command) -> None:
+    code, output, error = command("status", "--dataset", recorded.dataset, "--format", "json")
+    records = json.loads(output)["records"]
+    [hour] = recorded.rows(
+        "SELECT MAX(usage_start_time) AS hour, SUM(IF(usage_start_time >= last.hour, cost, NULL)) AS cost, "
+        "SUM(cost) AS day_cost FROM spot_vm_costs "
+        "CROSS JOIN (SELECT MAX(hour) AS hour FROM tracker_runs) AS last WHERE usage_start_time >= '2026-07-01'"
+    )
+
+    assert (code, error) == (0, "")
+    assert (Decimal(records["hour_cost"]), Decimal(records["day_cost"])) == (hour["cost"], hour["day_cost"])
+    assert {each["period"] for each in json.loads(output)["budgets"]} == {"day", "month"}
+    assert command("status", "--dataset", recorded.dataset)[1].startswith(f"dataset        {HOME_PROJECT}.daily\n")
+
+
+def test_an_empty_dataset_has_no_cost_and_an_old_state(stack: Stack, command: Command) -> None:
+    with new_dataset(stack, "daily_empty") as dataset:
+        create_views(stack.client(), dataset, new_tracker(stack, dataset).look_at(LAST_HOUR))
+
+        assert command("top", "--dataset", dataset)[:2][1].startswith("No Spot VM has a cost row from ")
+        code, output, error = command("status", "--dataset", dataset)
+
+    assert (code, error) == (1, "")
+    assert "none recorded in three days" in output
+
+
+def test_a_dataset_that_is_not_there_is_one_sentence(command: Command) -> None:
+    code, output, error = command("costs", "--dataset", "nowhere")
+
+    assert (code, output, error.count("\n")) == (2, "", 1)
+    assert error.startswith("spotkeeper: BigQuery: ")
+    assert "Error" not in error
+
+
+@pytest.fixture(scope="module")
+def platform(recorded: Tracker) -> Iterator[Platform]:
+    """A deployment whose functions write to the dataset."""
+    with Platform(HOME_PROJECT, REGION, recorded.dataset, recorded.look_at(LAST_HOUR)) as found:
+        yield found
+
+
+def test_a_plan_is_that_of_the_deployed_function_and_has_an_exit_code_of_its_own(
+    platform: Platform, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLATFORM_ENDPOINT", platform.url)
+
+    over, output, error = command("plan", "--cost", "1200", "--budget", "1000", "--format", "json")
+    under, text, _ = command("plan", "--cost", "10", "--budget", "1000")
+
+    answer = json.loads(output)
+    assert (over, error, answer["verdict"]) == (WOULD_STOP, "", "over_budget")
+    assert answer["stops"] == sum(vm["decision"] == "stop" for vm in answer["vms"]) > 0
+    assert {vm["project_id"] for vm in answer["vms"]} == {HOME_PROJECT}
+    assert (under, text.partition(":")[0]) == (0, "under_budget")
+
+
+def test_spared_vms_are_grouped_by_reason_unless_all_are_asked_for(
+    platform: Platform, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLATFORM_ENDPOINT", platform.url)
+    amounts = ("--cost", "1200", "--budget", "1000")
+
+    _, grouped, _ = command("plan", *amounts)
+    _, whole, _ = command("plan", *amounts, "--all")
+
+    count = len([line for line in whole.splitlines() if line.startswith("spare")])
+    groups = [line for line in grouped.splitlines() if line.startswith("spare")]
+    assert 0 < len(groups) < count
+    assert grouped.splitlines()[1] == grouped.splitlines()[-1] == whole.splitlines()[-1]
+    assert grouped.splitlines()[1].startswith("Stops 3 of ")
+
+
+def test_a_project_without_the_function_is_one_sentence(
+    platform: Platform, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLATFORM_ENDPOINT", platform.url)
+
+    code, _, error = command("plan", "--cost", "1", "--budget", "1", "--region", "asia-east1")
+
+    assert (code, error.count("\n")) == (2, 1)
+    assert "has no function enforce-budget-limit in asia-east1" in error
+
+
+def test_a_drill_without_a_topic_that_can_be_reached_is_one_sentence(
+    platform: Platform, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLATFORM_ENDPOINT", platform.url)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:9")
+
+    code, output, error = command("drill", "--cost", "1", "--budget", "1")
+
+    assert (code, output) == (2, "")
+    assert error == "spotkeeper: Pub/Sub: could not be reached, or did not respond in time\n"
