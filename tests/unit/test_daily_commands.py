@@ -33,7 +33,7 @@ SPAN = Span(HOUR - timedelta(days=1), NOW)
 
 def cost(usd: str, *, unpriced: str = "0") -> Cost:
     amount = Decimal(usd)
-    return Cost(Decimal(10), Decimal(unpriced), amount, amount * 4, amount * 3, amount * 4)
+    return Cost(Decimal(10), Decimal(unpriced), amount, amount + 1, amount * 4, amount * 3, amount * 4)
 
 
 def keyed(key: str, usd: str) -> KeyCost:
@@ -54,7 +54,16 @@ RECORDS = RecordState(
     0,
     Decimal(0),
 )
-BUDGET = BudgetState("month", Decimal(500), *map(Decimal, ("400", "80", "900", "180", "8.5")), "will be exceeded")
+BUDGET = BudgetState(
+    period="month",
+    budget=Decimal(500),
+    spent=Decimal(400),
+    spent_percent=Decimal(80),
+    projected_cost=Decimal(900),
+    projected_percent=Decimal(180),
+    hours_until_spent=Decimal("8.5"),
+    state="will be exceeded",
+)
 PLAN = LastPlan(NOW - timedelta(hours=2), "Spot fleet", "over_budget", "spent", "enforce", 3, 5, Decimal("1.25"), 2)
 STATUS = Status(RECORDS, (BUDGET,), PLAN)
 
@@ -68,9 +77,9 @@ def test_the_table_of_costs_has_every_key_its_share_and_the_total_of_all() -> No
 
     assert lines[0] == "Cost of Spot VMs by team, 2026-11-26 08:00 to 2026-11-27 09:20 UTC, in USD"
     assert [line.split() for line in lines[3:6]] == [
-        ["etl", "10.00", "30.00", "60.0%", "120.00", "75.0%"],
-        ["ml", "10.00", "10.00", "20.0%", "40.00", "75.0%"],
-        ["total", "10.00", "50.00", "100.0%", "200.00", "75.0%"],
+        ["etl", "10.00", "30.00", "60.0%", "120.00", "75.0%", "31.00"],
+        ["ml", "10.00", "10.00", "20.0%", "40.00", "75.0%", "11.00"],
+        ["total", "10.00", "50.00", "100.0%", "200.00", "75.0%", "51.00"],
     ]
     assert lines[-2:] == [
         "2 of 3 are shown; the total is of all.",
@@ -82,7 +91,7 @@ def test_a_cost_that_is_not_known_is_a_dash_and_null_and_an_empty_cell(capsys: p
     unknown = replace(NOTHING, vm_hours=Decimal(1), unpriced_hours=Decimal(1))
     found = Costs((replace(keyed("m1", "1"), cost=unknown),), 1, unknown)
 
-    assert list(cost_lines(By("machine-type"), SPAN, found.dearest, found))[3].split() == ["m1", "1.00", *"----"]
+    assert list(cost_lines(By("machine-type"), SPAN, found.dearest, found))[3].split() == ["m1", "1.00", *"-----"]
     print_costs(By("machine-type"), SPAN, found.dearest, found, Format.JSON)
     assert json.loads(capsys.readouterr().out)["rows"][0]["cost_usd"] is None
     print_costs(By("machine-type"), SPAN, found.dearest, found, Format.CSV)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FIELDS = (
     *("key", "name", "place", "machine_type", "vms", "vm_hours", "unpriced_hours"),
-    *("cost_usd", "ondemand_cost_usd", "saved_usd", "saved_percent", "share_percent"),
+    *("cost_usd", "whole_cost_usd", "ondemand_cost_usd", "saved_usd", "saved_percent", "share_percent"),
 )
 """The fields of a row in JSON and CSV."""
 
@@ -151,14 +151,24 @@ def cost_lines(by: By, span: Span, shown: "Sequence[KeyCost]", found: "Costs") -
     total, is_vm = found.total, by.name == _VM
     yield f"Cost of Spot VMs by {by.name}, {stretch}, in USD"
     yield ""
-    header = [by.name, "VM-hours", "cost", "share", "on demand", "saved", *(["where", "type"] if is_vm else [])]
+    header = [
+        by.name,
+        "VM-hours",
+        "cost",
+        "share",
+        "on demand",
+        "saved",
+        "all in",
+        *(["where", "type"] if is_vm else []),
+    ]
     lines = [header]
     for each in shown:
         more = [each.place or "", each.machine_type or ""] if is_vm else []
         lines.append([_name(each), *_cells(each.cost, total.cost), *more])
     lines.append(["total", *_cells(total, total.cost), *([""] * (2 if is_vm else 0))])
-    yield from aligned(lines, frozenset(range(1, 6)), width())
+    yield from aligned(lines, frozenset(range(1, 7)), width())
     yield ""
+    yield "cost: machine types at Spot prices; all in: with disks, addresses and licenses, as far as they are known."
     if len(shown) < found.key_count:
         yield f"{len(shown)} of {found.key_count} are shown; the total is of all."
     if total.unpriced_hours:
@@ -177,6 +187,7 @@ def _cells(cost: "Cost", whole: Decimal | None) -> list[str]:
         _percent(_share(cost.cost, whole)),
         _money(cost.ondemand_cost),
         _percent(cost.saved_percent),
+        _money(cost.whole_cost),
     ]
 
 
@@ -191,6 +202,7 @@ def _amounts(cost: "Cost") -> dict[str, object]:
         "vm_hours": cost.vm_hours,
         "unpriced_hours": cost.unpriced_hours,
         "cost_usd": cost.cost,
+        "whole_cost_usd": cost.whole_cost,
         "ondemand_cost_usd": cost.ondemand_cost,
         "saved_usd": cost.saved,
         "saved_percent": _rounded(cost.saved_percent),

@@ -52,11 +52,15 @@ ORDER BY period, budget
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Cost in USD of one value of a key, or of all; `saved` is against on demand, of what has both prices."""
+    """Cost in USD of one value of a key, or of all; `saved` is against on demand, of what has both prices.
+
+    `cost` is that of the machine types at Spot prices, `whole_cost` with what is attached, as far as it is known.
+    """
 
     vm_hours: Decimal
     unpriced_hours: Decimal
     cost: Decimal | None
+    whole_cost: Decimal | None
     ondemand_cost: Decimal | None
     saved: Decimal | None
     compared_cost: Decimal | None
@@ -196,7 +200,7 @@ class DailyFigures:
         return found
 
 
-NOTHING = Cost(Decimal(0), Decimal(0), None, None, None, None)
+NOTHING = Cost(Decimal(0), Decimal(0), None, None, None, None, None)
 """The cost of no usage."""
 
 

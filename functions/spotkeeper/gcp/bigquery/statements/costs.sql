@@ -10,6 +10,8 @@ WITH sums AS (
     SUM(costs.uptime_hours) AS vm_hours,
     SUM(IF(costs.cost IS NULL, costs.uptime_hours, 0)) AS unpriced_hours,
     SUM(costs.cost) AS cost,
+    -- With disks, addresses, licenses and bandwidth, as far as they are known; rows of before they were recorded have none.
+    SUM(COALESCE(costs.known_cost, costs.cost)) AS whole_cost,
     SUM(costs.ondemand_cost) AS ondemand_cost,
     -- Of rows with both prices, so that a price that is not known is no saving.
     SUM(costs.ondemand_cost - costs.cost) AS saved,
@@ -29,6 +31,7 @@ SELECT
   sums.vm_hours,
   sums.unpriced_hours,
   sums.cost,
+  sums.whole_cost,
   sums.ondemand_cost,
   sums.saved,
   sums.compared_cost,
@@ -36,6 +39,7 @@ SELECT
   SUM(sums.vm_hours) OVER () AS all_vm_hours,
   SUM(sums.unpriced_hours) OVER () AS all_unpriced_hours,
   SUM(sums.cost) OVER () AS all_cost,
+  SUM(sums.whole_cost) OVER () AS all_whole_cost,
   SUM(sums.ondemand_cost) OVER () AS all_ondemand_cost,
   SUM(sums.saved) OVER () AS all_saved,
   SUM(sums.compared_cost) OVER () AS all_compared_cost
