@@ -27,6 +27,7 @@ LEAST_BYTES = 10 * 1024**2
 _FIXED_DAYS = {
     "billing_reconciliation": 35,
     "budget_status": 33,
+    "chargeback": 396,
     "commitment_comparison": 30,
     "cost_by_label": 396,
     "data_quality": 45,
