@@ -418,6 +418,9 @@ def test_an_hour_that_ends_at_midnight_keeps_stopped_what_it_covers_for_the_day_
     cloud.deliver(news(), used)
 
     assert cloud.started_names() == []
+    waiting = [row for row in cloud.tables.actions if row.message_id == "august"]
+    assert {row.event for row in waiting} == {ActionEvent.SPARED}
+    assert len(waiting) == 3
 
 
 def test_one_stopped_vm_that_cannot_be_read_keeps_no_other_waiting_and_its_reason_is_on_record() -> None:

@@ -90,5 +90,5 @@ def _last_day(value: str) -> date | None:
 
 def _values(labels: Labels, wanted: str) -> list[str]:
     """Return the values of a label, its key in any case; Compute Engine itself allows lowercase only."""
-    sought = wanted.lower()
-    return [value.strip() for key, value in labels if key == sought or key.lower() == sought]
+    sought, length = wanted.lower(), len(wanted)
+    return [value.strip() for key, value in labels if len(key) == length and key.lower() == sought]
