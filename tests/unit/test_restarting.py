@@ -475,10 +475,21 @@ def test_the_record_says_of_every_stopped_vm_why_it_is_not_started_yet() -> None
 
 def test_only_as_many_stopped_vms_are_looked_at_as_may_be_started() -> None:
     cloud = july_is_over()
-    cloud.deliver(news(), policy(rule(steps=ALL, caps=Caps(per_alert=1)), restart=True))
+    cloud.calls.clear()
+    cloud.deliver(news(), policy(rule(steps=ALL, caps=Caps(per_alert=2)), restart=True))
 
     calls = [call for call in cloud.calls if call.startswith("find")]
-    assert calls[-2:] == ["find id-b", "find id-b"]
+    assert calls == ["find id-b", "find id-c", "find id-b", "find id-c"]
+
+
+def test_those_that_stay_stopped_are_not_counted_among_the_ones_that_may_be_started() -> None:
+    cloud = july_is_over()
+    wide = rule(budget_id="wide", labels={"priority": frozenset({"high", "medium"})}, steps=ALL)
+    used = policy(rule(steps=ALL, caps=Caps(per_alert=1)), wide, restart=True)
+    cloud.deliver(notification(message_id="wide", budget_id="wide", published=AUGUST, start=JULY.end), used)
+    cloud.deliver(news(), used)
+
+    assert cloud.started_names() == ["a"]
 
 
 def test_no_stopped_vm_is_looked_at_once_the_time_of_the_delivery_is_over() -> None:
