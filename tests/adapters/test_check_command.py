@@ -1,5 +1,6 @@
 """The command `check`, on tables that the tracker wrote, as they are and with a row spoilt."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -65,6 +66,20 @@ def test_what_the_tracker_recorded_passes_every_check(recorded: Tracker, checked
     assert (code, error) == (0, "")
     assert [line.partition(":")[0] for line in lines[:-1]] == [f"ok  {name}" for name in sql_files("checks")]
     assert lines[-1] == f"{len(sql_files('checks'))} checks, all passed"
+
+
+def test_what_was_checked_is_the_same_for_programs(
+    recorded: Tracker, checked: Checked, stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert checked is not None
+    at = rfc3339(recorded.look_at(LAST_HOUR))
+    command = ["check", "--project", stack.settings["PROJECT_ID"], "--dataset", recorded.dataset, "--at", at]
+
+    assert main([*command, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    assert [each["check"] for each in found] == list(sql_files("checks"))
+    assert {(each["rows_found"], len(each["first_rows"])) for each in found} == {(0, 0)}
 
 
 def test_a_spoilt_row_is_found_named_and_counted(recorded: Tracker, checked: Checked) -> None:

@@ -399,6 +399,17 @@ def test_a_project_that_may_not_be_read_is_reported_in_one_sentence(
     )
 
 
+def test_problems_come_first_and_can_be_had_alone(doctor: Doctor, dataset: str, platform: Platform) -> None:
+    del platform.resources["topics/spotkeeper-budget:policy"]
+
+    states = [each["state"] for each in doctor(dataset).findings]
+    alone = doctor(dataset, "--problems")
+
+    assert states == sorted(states, key=["problem", "unknown", "ok"].index)
+    assert {"problem", "ok"} <= set(states)
+    assert [each["state"] for each in alone.findings] == ["problem"] * states.count("problem")
+
+
 def test_the_region_that_is_asked_for_is_the_one_that_is_looked_at(doctor: Doctor, dataset: str) -> None:
     assert doctor(dataset, "--region", REGION).code == 0
     elsewhere = doctor(dataset, "--region", "europe-west4").of("problem")

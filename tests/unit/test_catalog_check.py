@@ -1,3 +1,6 @@
+import csv
+import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +175,19 @@ def test_real_pages_pass(capsys: pytest.CaptureFixture[str], name: str) -> None:
     code, lines = checked(capsys, str(SAMPLES / name))
 
     assert (code, lines[-1].partition(": ")[2].partition(":")[0]) == (0, "all matched")
+
+
+def test_the_findings_are_the_same_for_programs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    saved(tmp_path / "catalog.json", [*whole(), resource("N9 Predefined Instance Core running in Americas")])
+    command = ["catalog-check", "--catalog", str(tmp_path / "catalog.json"), "--format"]
+
+    codes = [main([*command, "json"]), main([*command, "csv"])]
+    output = capsys.readouterr().out
+    answer, end = json.JSONDecoder().raw_decode(output)
+    rows = list(csv.DictReader(io.StringIO(output[end:].strip())))
+
+    assert codes == [1, 1]
+    assert answer["complete"] is False
+    assert answer["summary"].startswith("catalog-check: FAILED: 1 unmatched SKU")
+    assert "unmatched" in {each["finding"] for each in answer["findings"]}
+    assert rows == answer["findings"]

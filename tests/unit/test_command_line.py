@@ -95,6 +95,13 @@ def test_without_a_project_one_is_asked_for(
         ("doctor", "--at", "now", "--at"),
         ("doctor", "--region", "us_central", "'us_central' is not a region such as us-central1"),
         ("report", "--days", "0", "'0' is not a number of days from 1 to 400"),
+        ("plan", "--cost", "-1", "'-1' is below 0: a spend is not"),
+        ("plan", "--budget", "0", "'0' is not above 0, as a budget is"),
+        ("plan", "--cost", "much", "'much' is not an amount such as 1200 or 99.50"),
+        ("plan", "--region", "us_central", "'us_central' is not a region such as us-central1"),
+        ("drill", "--wait", "0", "'0' is not a number of seconds from 1 to 3600"),
+        ("top", "--limit", "1001", "'1001' is not a number from 1 to 1000"),
+        ("status", "--format", "xml", "invalid choice: 'xml'"),
         ("report", "--days", "week", "'week' is not a number of days from 1 to 400"),
     ],
 )
@@ -106,3 +113,37 @@ def test_a_wrong_argument_is_refused(
 
     assert stop.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["plan", "drill"])
+def test_without_a_policy_the_project_of_the_function_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    for name in ("PROJECT_ID", "ENFORCEMENT_POLICY", "BUDGET_TOPIC"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert main([command, "--cost", "1", "--budget", "1"]) == 2
+    assert capsys.readouterr().err.startswith("spotkeeper: --project is missing")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--output", "none/report.html"], "--output none/report.html: none is not a folder that you may write to"),
+        (["--output", "."], "--output .: it is a folder"),
+        (["--csv", "file"], "--csv file: it is a file, but a folder is written"),
+    ],
+)
+def test_a_report_that_could_not_be_written_is_refused_before_anything_is_read(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    options: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", "http://127.0.0.1:9")
+
+    assert main(["report", "--project", "some-project", *options]) == 2
+    assert capsys.readouterr().err == f"spotkeeper: {message}\n"

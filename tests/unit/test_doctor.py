@@ -310,6 +310,7 @@ def test_findings_are_summed_up_for_people_and_for_programs() -> None:
         "unknown  c: Could not be read: IAM: no. Ask for roles/x.",
         "doctor: 1 ok, 1 problem, 1 unknown",
     ]
+    assert list(lines(found, found[1:2]))[-1] == "doctor: 1 ok, 1 problem, 1 unknown"
     document = as_object(HERE, found, found)
     assert (document["ok_count"], document["problem_count"], document["unknown_count"]) == (1, 1, 1)
     assert document["findings"] == [

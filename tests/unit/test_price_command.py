@@ -200,6 +200,21 @@ def test_a_virtual_workstation_is_quoted_as_the_plain_gpu_without_its_license(
     assert "Not included: the license of nvidia-tesla-t4-vws is not priced" in capsys.readouterr().out
 
 
+def test_the_csv_has_a_row_for_the_machine_type_and_each_attachment(
+    capsys: pytest.CaptureFixture[str], catalog: str
+) -> None:
+    asked = ["n2-standard-8", "--region", IOWA, "--catalog", catalog]
+
+    assert main(["price", *asked, "--format", "json"]) == 0
+    prices = json.loads(capsys.readouterr().out)["prices"]
+    assert main(["price", *asked, "--address", "--format", "csv"]) in (0, 1)
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+
+    assert [(row["market"], row["item"]) for row in rows[::2]] == [(market, "n2-standard-8") for market in prices]
+    assert [row["item"] for row in rows[1::2]] == ["address"] * len(prices)
+    assert [row["per_hour"] for row in rows[::2]] == [price["per_hour"] for price in prices.values()]
+
+
 REFUSED = [
     (["n2-standrad-8", "--region", IOWA], "machine type 'n2-standrad-8' is not known; did you mean n2-standard-8"),
     (["ct5lp-hightpu-4t", "--region", IOWA], "ct5lp-hightpu-4t is not priced: TPUs are billed by the chip"),
