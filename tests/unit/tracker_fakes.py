@@ -153,9 +153,9 @@ class StoredDisk:
             self.disk_id,
             self.name,
             replace(spec, users=max(len(users), 1)),
+            self.created,
             users,
             self.labels,
-            created=self.created,
         )
 
 

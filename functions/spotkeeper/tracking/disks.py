@@ -6,7 +6,7 @@ or not, is recorded whole when one of them is a Spot VM; each bears an equal par
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -21,11 +21,10 @@ type DiskPricing = Callable[[Disk, str, datetime], AttachedPrice]
 """The price of a disk in a region in an hour."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedDisk:
+class ListedDisk(NamedTuple):
     """A disk as Compute Engine lists it; `place` is its zone, or the region of one that is kept in two zones.
 
-    `last_attached` and `last_detached` are None for one that never was. All times are in UTC.
+    `last_detached` is when the last instance lost it, None where one has it or none ever had. Times are in UTC.
     """
 
     project_id: str
@@ -33,10 +32,9 @@ class ListedDisk:
     disk_id: str
     name: str
     disk: Disk
+    created: datetime
     users: tuple[Place, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
-    created: datetime = field(kw_only=True)
-    last_attached: datetime | None = None
     last_detached: datetime | None = None
 
     @property
@@ -61,8 +59,7 @@ class DayPrice(NamedTuple):
     price: AttachedPrice
 
 
-@dataclass(frozen=True, slots=True)
-class DiskSighting:
+class DiskSighting(NamedTuple):
     """A disk as a scan found it at `seen`, to be recorded from `since` on, or from when it was last recorded."""
 
     listed: ListedDisk

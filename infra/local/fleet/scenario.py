@@ -12,6 +12,7 @@ from infra.local.fleet.fleet import (
     FLEET_START,
     STAGING_TIME,
     STOPPING_TIME,
+    DiskSpec,
     Fleet,
     Gap,
     Gpu,
@@ -86,6 +87,8 @@ def _synthetic(owners: tuple[Project, ...], types: tuple[str, ...], births: tupl
         runs=(Run(created + STAGING_TIME),),
         machine_types=((created, types[ordinal % len(types)]),),
         labels=((created, {"team": f"team-{ordinal % 20}", "priority": "low"}),),
+        disks=(DiskSpec(), DiskSpec("pd-ssd", 100 + ordinal % 7 * 50)),
+        address="ephemeral" if ordinal % 2 else "",
     )
 
 

@@ -36,10 +36,7 @@ DISK = SchemaField(
         ),
         SchemaField("labels", "RECORD", "REPEATED", fields=_LABEL),
         SchemaField("fingerprint", "STRING"),
-        *(
-            SchemaField(name, "TIMESTAMP")
-            for name in ("created_at", "last_attached_at", "last_detached_at", "since", "seen_at")
-        ),
+        *(SchemaField(name, "TIMESTAMP") for name in ("created_at", "last_detached_at", "since", "seen_at")),
         SchemaField(
             "days",
             "RECORD",
@@ -94,7 +91,7 @@ def disks_text(disks: tuple[Disk, ...]) -> str:
 def staged_disk(sighting: DiskSighting) -> str:
     """Return a disk as a row of the staging table in JSON."""
     listed, disk = sighting.listed, sighting.listed.disk
-    attached, detached = listed.last_attached, listed.last_detached
+    detached = listed.last_detached
     described = (
         f'"project_id": {text(listed.project_id)}, "place": {text(listed.place)}, '
         f'"disk_name": {encode_basestring_ascii(listed.name)}, {_alike_disks(disk, listed.region)}, '
@@ -104,7 +101,6 @@ def staged_disk(sighting: DiskSighting) -> str:
     return (
         f'{{"disk": {{"disk_id": {text(listed.disk_id)}, {described}, "fingerprint": "{digest}", '
         f'"created_at": "{rfc3339(listed.created)}", '
-        f'"last_attached_at": {text(rfc3339(attached) if attached else None)}, '
         f'"last_detached_at": {text(rfc3339(detached) if detached else None)}, '
         f'"since": "{rfc3339(sighting.since)}", "seen_at": "{rfc3339(sighting.seen)}", '
         f'"days": {_days(sighting.prices)}}}}}'
@@ -121,7 +117,14 @@ def _alike_disks(disk: Disk, region: str) -> str:
 
 
 def _users(users: tuple[DiskUser, ...]) -> str:
-    return json.dumps([user._asdict() for user in users]) if users else "[]"
+    return f"[{', '.join(map(_user, users))}]"
+
+
+def _user(user: DiskUser) -> str:
+    return (
+        f'{{"instance_id": {text(user.instance_id)}, "instance_name": {text(user.instance_name)}, '
+        f'"provisioning_model": "{user.provisioning_model}"}}'
+    )
 
 
 @lru_cache(maxsize=4096)

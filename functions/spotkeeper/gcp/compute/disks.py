@@ -13,7 +13,7 @@ from spotkeeper.tracking.disks import ListedDisk
 from spotkeeper.values import count, identifier, optional_boolean, size, string, time
 
 _DISK_FIELDS = (
-    "id,name,type,sizeGb,zone,region,users,labels,creationTimestamp,lastAttachTimestamp,lastDetachTimestamp,"
+    "id,name,type,sizeGb,zone,region,users,labels,creationTimestamp,lastDetachTimestamp,"
     "provisionedIops,provisionedThroughput,storagePool,enableConfidentialCompute"
 )
 
@@ -61,11 +61,10 @@ def _disk(project_id: str, found: Json) -> ListedDisk:
             max(len(users), 1),
             _special(found),
         ),
+        created=time(found["creationTimestamp"]).replace(microsecond=0),
         users=users,
         labels=labels_of(found.get("labels", {})),
-        created=time(found["creationTimestamp"]).replace(microsecond=0),
-        last_attached=time_from(found.get("lastAttachTimestamp")),
-        last_detached=time_from(found.get("lastDetachTimestamp")),
+        last_detached=None if users else time_from(found.get("lastDetachTimestamp")),
     )
 
 

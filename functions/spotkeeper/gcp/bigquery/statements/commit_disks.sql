@@ -4,7 +4,6 @@ UPDATE disk_costs AS recorded
 SET
   usage_end_time = seen.usage_end_time,
   cost = ROUND(recorded.price * TIMESTAMP_DIFF(seen.usage_end_time, recorded.usage_start_time, SECOND) / 3600, 9),
-  last_attached_at = seen.last_attached_at,
   last_detached_at = seen.last_detached_at,
   run_id = @run_id,
   recorded_at = @recorded_at
@@ -14,7 +13,6 @@ FROM (
     latest.disk_id,
     latest.usage_start_time,
     MAX(LEAST(day.day_end, staged.disk.seen_at)) AS usage_end_time,
-    MAX(staged.disk.last_attached_at) AS last_attached_at,
     MAX(staged.disk.last_detached_at) AS last_detached_at
   FROM {staging} AS staged
   CROSS JOIN UNNEST(staged.disk.days) AS day
@@ -42,7 +40,7 @@ WHERE recorded.usage_start_time >= @disks_since
 INSERT INTO disk_costs (
   usage_start_time, usage_end_time, billing_day, project_id, region, zone, disk_id, disk_name, disk_type, size_gib,
   provisioned_iops, provisioned_throughput_mibps, attached_to, last_instance_id, last_instance_name, labels, created_at,
-  last_attached_at, last_detached_at, price, price_status, price_reason, cost, currency, fingerprint, run_id, recorded_at
+  last_detached_at, price, price_status, price_reason, cost, currency, fingerprint, run_id, recorded_at
 )
 SELECT
   piece.usage_start_time,
@@ -62,7 +60,6 @@ SELECT
   piece.last_instance_name,
   piece.disk.labels,
   piece.disk.created_at,
-  piece.disk.last_attached_at,
   piece.disk.last_detached_at,
   piece.price,
   piece.price_status,
