@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-stack test-emulators fuzz simulate-enforcer simulate-tracker focus faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-stack test-emulators fuzz simulate-enforcer simulate-steering simulate-tracker focus faults bench scan catalog-check lint types format lock clean
 
 # Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
@@ -62,6 +62,9 @@ fuzz: setup ## Run the property tests with 500 random examples each; `make test`
 
 simulate-enforcer: setup ## Run 1,000 random lives of a fleet against the enforcer (ARGS='--lives N --seed S': others).
 	@$(PYTHON_IN_VENV) -m tests.simulation.enforcer $(if $(ARGS),$(ARGS),--lives 1000 --seed 1001)
+
+simulate-steering: setup ## Play months of a fleet and its late bill beside a controller that knows the future (ARGS=--help: others).
+	@$(PYTHON_IN_VENV) -m tests.simulation.steering $(if $(ARGS),$(ARGS),--months 200 --disturbed 60)
 
 simulate-tracker: setup ## Compare the tracker's records with worlds of 500 VMs over 72 hours (ARGS=--help: others).
 ifdef ARGS

@@ -70,7 +70,10 @@ notifications AS (
     messages.budget_display_name,
     messages.cost,
     messages.budget,
-    messages.drill
+    messages.drill,
+    messages.estimated_spent,
+    messages.estimated_end,
+    messages.estimate_basis
   FROM `${dataset}.budget_notifications` AS messages
   WHERE messages.received_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
 ),
@@ -117,7 +120,10 @@ SELECT
   outcomes.operation,  -- STRING: The operation of Compute Engine that carried out the decision.
   outcomes.error,  -- STRING: The error of that operation.
   plans.hourly_savings,  -- NUMERIC: The price of the VM, which a stop saves, in USD per hour; NULL when it is not known.
-  IF(plans.event = 'planned', plans.period_end, NULL) AS until  -- TIMESTAMP: The end of the budget period, after which a stopped VM may be started again; NULL for other decisions.
+  IF(plans.event = 'planned', plans.period_end, NULL) AS until,  -- TIMESTAMP: The end of the budget period, after which a stopped VM may be started again; NULL for other decisions.
+  notifications.estimated_spent,  -- NUMERIC: The estimated cost so far, with the hours that the bill lacks, in the currency of the budget; NULL without an estimate.
+  notifications.estimated_end,  -- NUMERIC: The estimated cost at the end of the budget period with nothing more stopped; NULL without an estimate.
+  notifications.estimate_basis  -- STRING: Where the terms of the estimate come from, or the reason that there is none; NULL where none was asked for.
 FROM plans
 LEFT JOIN outcomes
   ON outcomes.message_id = plans.message_id
@@ -158,5 +164,8 @@ SELECT
   CAST(NULL AS STRING) AS operation,
   CAST(NULL AS STRING) AS error,
   CAST(NULL AS NUMERIC) AS hourly_savings,
-  CAST(NULL AS TIMESTAMP) AS until
+  CAST(NULL AS TIMESTAMP) AS until,
+  unplanned.estimated_spent,
+  unplanned.estimated_end,
+  unplanned.estimate_basis
 FROM message_rows AS unplanned

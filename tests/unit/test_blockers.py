@@ -6,12 +6,14 @@ import pytest
 from spotkeeper.cli.plan import plan_lines
 from spotkeeper.enforcement.blockers import Blocker, blocker
 from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.estimates.estimate import NoEstimate
 from spotkeeper.enforcement.plans import Decision, Plan
 from spotkeeper.enforcement.policies import Caps
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from tests.unit.enforcer_fakes import Cloud
 from tests.unit.enforcer_samples import HIGH, LOW, NOW, notification, policy, rule, vm
+from tests.unit.spending_samples import estimated, spending
 
 SHARE = rule(caps=Caps(3, 30, Decimal("0.1")))
 DEFERRED = Plan(deferred=1)
@@ -65,3 +67,17 @@ def test_a_plan_says_what_blocks_it_and_how_many_instances_have_no_priority() ->
     assert "nothing can be stopped: no Spot VM in scope" in lines
     assert "1 of 2 Spot VMs have no label importance and count as low." in lines
     assert not any("no label" in line for line in plan_lines(replace(delivery, plan=Plan(spared=spared[1:])), used))
+
+
+def test_a_plan_says_what_the_estimate_is_made_of_or_why_there_is_none() -> None:
+    verdict = Verdict(VerdictName.NEARING_BUDGET, "near")
+    delivery = Delivery(
+        "", NOW, Mode.DRY_RUN, notification(), verdict, NOW, plan=Plan(), estimate=estimated(spending())
+    )
+
+    lines = list(plan_lines(delivery, policy()))
+    without = list(plan_lines(replace(delivery, estimate=NoEstimate("no estimate in EUR")), policy()))
+
+    assert lines[1].startswith("Estimated: 4,86")
+    assert "about 12 h late" in lines[2]
+    assert without[1] == "no estimate in EUR; below the budget, the forecast from list prices decides."

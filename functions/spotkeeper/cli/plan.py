@@ -11,6 +11,7 @@ from spotkeeper.cli.output import Format, as_csv, as_json
 from spotkeeper.cli.planned_vms import FIELDS, Choice, PlannedVm, total_line, vm_lines
 from spotkeeper.cli.terminal import progress, width
 from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.estimates.estimate import Estimate, NoEstimate
 from spotkeeper.enforcement.notifications import Malformed, read_notification
 from spotkeeper.enforcement.plans import Decision
 from spotkeeper.enforcement.policies import Policy
@@ -75,6 +76,7 @@ def plan_lines(delivery: Delivery, policy: Policy, *, every: bool = False, colum
     """Yield the verdict, the totals, each stop, the spared VMs by reason or every one, and the totals again."""
     made = delivery.plan
     yield f"{delivery.verdict.name}: {delivery.verdict.reason}"
+    yield from _estimate_lines(delivery.estimate)
     if made is None:
         return
     vms = planned_vms(delivery)
@@ -120,6 +122,17 @@ def as_object(delivery: Delivery) -> dict[str, object]:
         "gaps": list(delivery.gaps),
         "vms": [vm.fields() for vm in planned_vms(delivery)],
     }
+
+
+def _estimate_lines(estimate: Estimate | NoEstimate | None) -> Iterator[str]:
+    if isinstance(estimate, Estimate):
+        yield (
+            f"Estimated: {estimate.spent:,.2f} ± {estimate.spent_sd:,.2f} spent, {estimate.end():,.2f} "
+            f"± {estimate.end_sd:,.2f} at the end of the period with nothing more stopped."
+        )
+        yield f"Basis: {estimate.basis}."
+    elif estimate is not None:
+        yield f"{estimate.basis}; below the budget, the forecast from list prices decides."
 
 
 def _unlabelled_line(delivery: Delivery, policy: Policy) -> Iterator[str]:

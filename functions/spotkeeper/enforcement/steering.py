@@ -1,6 +1,6 @@
 """How many instances to stop by the estimate: the smallest prefix that keeps the period within its budget. Pure.
 
-A stop cannot be taken back and one that is missing can be made later: while the budget is not exceeded with confidence,
+A stop cannot be undone and one that is missing can be made later: while the budget is not exceeded with confidence,
 or can still be kept when everything that may be stopped is stopped within 36 hours, nothing more is stopped.
 """
 

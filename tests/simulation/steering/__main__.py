@@ -38,10 +38,10 @@ def _print(name: str, scenarios: list[Scenario], *, estimating: bool, misses: bo
         say(line)
     for each in judged if misses else ():
         if each.is_keepable and not (each.is_in_band and each.is_frugal and not each.stops_higher_for_nothing):
-            say(f"  {_told(each)}")
+            say(f"  {_sentence(each)}")
 
 
-def _told(each: Judgement) -> str:
+def _sentence(each: Judgement) -> str:
     stopped = "+".join(map(str, each.course.stopped.values()))
     needed = "+".join(map(str, each.ideal.stopped.values()))
     hours = each.course.lost_hours / max(each.ideal.lost_hours, 1.0)

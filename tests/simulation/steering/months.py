@@ -33,6 +33,7 @@ class Month:
     fleet: list[Vm] = field(init=False)
     stops: dict[int, float] = field(default_factory=dict)
     refills: dict[int, float] = field(default_factory=dict)
+    requests: list[tuple[int, float]] = field(default_factory=list)
     hour: int = 0
     rows: list[float] = field(default_factory=list)
     totals: list[float] = field(default_factory=lambda: [0.0])
@@ -69,6 +70,7 @@ class Month:
     def stop(self, vm: Vm, at: float) -> None:
         """Stop a VM for the rest of the month; a group that refills starts another one in its place."""
         self.stops[vm.slot] = at
+        self.requests.append((vm.slot, at))
         if self.scenario.disturbance is Disturbance.REFILLED:
             self.refills[vm.slot] = at + _REFILL_HOURS
 

@@ -60,7 +60,7 @@ class Product:
         if not verdict.may_stop and not is_near_step(verdict, said, self._policy, now):
             return []
         spending = self._spending(message.received) if self.estimating else Spending()
-        stopped = sum(at > message.received - 24 for at in self.month.stops.values())
+        stopped = sum(at > message.received - 24 for _, at in self.month.requests)
         history = History(known, newer, StopCounts(stopped, stopped), spending=spending)
         delivery = Delivery("delivery", now, Mode.ENFORCE, said, verdict, now)
         delivery = with_estimate(delivery, said, self._policy, spending)
@@ -88,7 +88,7 @@ class Product:
     def _spending(self, at: float) -> Spending:
         self._record(int(at - _RECORDED_AFTER_HOURS))
         stops: dict[int, float] = {}
-        for slot, stopped in self.month.stops.items():
+        for slot, stopped in self.month.requests:
             if stopped > at - 24:
                 stops[int(stopped)] = stops.get(int(stopped), 0.0) + self.month.fleet[slot].price
         group_stops = tuple(RecordedStops(_time(hour), saved) for hour, saved in stops.items())
