@@ -25,30 +25,12 @@ preemptions AS (
     preempted.instance_id
 ),
 
-vms AS (
+hours AS (
   SELECT
     costs.project_id,
     costs.zone,
     costs.instance_id,
-    MIN(TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)) AS first_hour,
-    MAX(TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)) AS last_hour,
-    SUM(costs.uptime_hours) AS vm_hours,
-    SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
-    SUM(costs.cost) AS cost,
-    SUM(costs.ondemand_cost) AS ondemand_cost
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
-  GROUP BY
-    costs.project_id,
-    costs.zone,
-    costs.instance_id
-),
-
-last_rows AS (
-  SELECT
-    costs.project_id,
-    costs.zone,
-    costs.instance_id,
+    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS hour,
     costs.instance_name,
     costs.machine_type,
     costs.managed_by,
@@ -59,22 +41,47 @@ last_rows AS (
         WHERE label.key = 'team' AND label.value != ''
       ),
       '(unlabelled)'
-    ) AS team
+    ) AS team,
+    costs.uptime_hours,
+    costs.cost,
+    costs.ondemand_cost,
+    ROW_NUMBER() OVER (
+      PARTITION BY costs.project_id, costs.zone, costs.instance_id ORDER BY costs.usage_start_time DESC
+    ) = 1 AS is_last
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
-  QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY costs.project_id, costs.zone, costs.instance_id ORDER BY costs.usage_start_time DESC
-  ) = 1
+),
+
+vms AS (
+  SELECT
+    project_id,
+    zone,
+    instance_id,
+    MAX(IF(is_last, instance_name, NULL)) AS instance_name,
+    MAX(IF(is_last, machine_type, NULL)) AS machine_type,
+    MAX(IF(is_last, managed_by, NULL)) AS managed_by,
+    MAX(IF(is_last, team, NULL)) AS team,
+    MIN(hour) AS first_hour,
+    MAX(hour) AS last_hour,
+    SUM(uptime_hours) AS vm_hours,
+    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
+    SUM(cost) AS cost,
+    SUM(ondemand_cost) AS ondemand_cost
+  FROM hours
+  GROUP BY
+    project_id,
+    zone,
+    instance_id
 )
 
 SELECT
   vms.project_id,  -- STRING: The Google Cloud project.
   vms.zone,  -- STRING: The zone.
   vms.instance_id,  -- STRING: The id of the VM, unique in its project and zone.
-  last_rows.instance_name,  -- STRING: The name of the VM.
-  last_rows.machine_type,  -- STRING: The machine type in its last hour; NULL when it is not known.
-  last_rows.team,  -- STRING: The value of the label team in its last hour; (unlabelled) without one.
-  REGEXP_EXTRACT(last_rows.managed_by, r'([^/]+)$') AS created_by_group,  -- STRING: The managed instance group that created the VM; NULL for a VM of no group.
+  vms.instance_name,  -- STRING: The name of the VM.
+  vms.machine_type,  -- STRING: The machine type in its last hour; NULL when it is not known.
+  vms.team,  -- STRING: The value of the label team in its last hour; (unlabelled) without one.
+  REGEXP_EXTRACT(vms.managed_by, r'([^/]+)$') AS created_by_group,  -- STRING: The managed instance group that created the VM; NULL for a VM of no group.
   vms.first_hour,  -- TIMESTAMP: The start of the first hour in which it ran.
   vms.last_hour,  -- TIMESTAMP: The start of the last hour in which it ran.
   vms.last_hour >= present.hour AS ran_last_hour,  -- BOOLEAN: Whether it ran in the latest recorded hour.
@@ -91,10 +98,6 @@ SELECT
   preemptions.last_preempted_at  -- TIMESTAMP: When it was last preempted; NULL when it was not.
 FROM vms
 CROSS JOIN present
-INNER JOIN last_rows
-  ON last_rows.project_id = vms.project_id
-  AND last_rows.zone = vms.zone
-  AND last_rows.instance_id = vms.instance_id
 LEFT JOIN preemptions
   ON preemptions.project_id = vms.project_id
   AND preemptions.zone = vms.zone

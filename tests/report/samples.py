@@ -7,6 +7,7 @@ from decimal import Decimal
 from spotkeeper.report.rows import (
     BudgetState,
     CheaperPlace,
+    CostlyVm,
     DaySavings,
     Enforced,
     EnforcedAction,
@@ -21,6 +22,7 @@ from spotkeeper.report.rows import (
     StopEffect,
     TeamCost,
     Unattributed,
+    WeekCost,
 )
 
 FIRST, LAST = date(2026, 7, 1), date(2026, 7, 30)
@@ -234,7 +236,23 @@ def usual_rows() -> ReportRows:
             )
         ],
         quality=[quality(hour, unpriced=1, unpriced_machine_types="n9-standard-4") for hour in HOURS],
+        weeks=[
+            week("research", "vision", "70", "60", "5"),
+            week("research", "search", "20", "42", "-22"),
+            week("web", "(unlabelled)", "14", "14", "0"),
+            week("web", "etl", None, None, None),
+        ],
+        costly_vms=[CostlyVm("research", "us-central1-a", "trainer-1", "n2-standard-8", money(720), money(72), 3)],
     )
+
+
+def week(project: str, team: str, cost: str | None, before: str | None, by_hours: str | None) -> WeekCost:
+    """Return two weeks of a project and team, of which three hours of the first were not recorded."""
+    known = [None if text is None else Decimal(text) for text in (cost, before, by_hours)]
+    change = None if known[0] is None or known[1] is None else known[0] - known[1]
+    by_price = None if change is None or known[2] is None else change - known[2]
+    hours = (Decimal(168), Decimal(165))
+    return WeekCost(project, team, "n2-standard-8", *hours, known[0], known[1], change, known[2], by_price, 168, 165)
 
 
 def hostile_rows() -> ReportRows:
@@ -262,6 +280,8 @@ def hostile_rows() -> ReportRows:
         spared=[replace(usual.spared[0], spared_because=name, example=name) for name in HOSTILE],
         effects=[replace(usual.effects[0], instance_name=name) for name in HOSTILE],
         quality=[quality(HOURS[0], "incomplete", gaps=name, unpriced_machine_types=name) for name in HOSTILE],
+        weeks=[replace(usual.weeks[0], project_id=name, team=name, machine_type=name) for name in HOSTILE],
+        costly_vms=[replace(usual.costly_vms[0], instance_name=name, project_id=name) for name in HOSTILE],
     )
 
 

@@ -12,6 +12,7 @@ from spotkeeper.gcp.bigquery.report_views import statement
 from spotkeeper.report.rows import (
     BudgetState,
     CheaperPlace,
+    CostlyVm,
     DaySavings,
     Enforced,
     EnforcedAction,
@@ -25,6 +26,7 @@ from spotkeeper.report.rows import (
     TeamCost,
     Unattributed,
     ViewRow,
+    WeekCost,
 )
 from tests.sql.cases import queries, with_views
 from tests.sql.googlesql import analyze, simple
@@ -44,6 +46,8 @@ KINDS: tuple[type[ViewRow], ...] = (
     Enforced,
     StopEffect,
     HourQuality,
+    WeekCost,
+    CostlyVm,
 )
 PARAMETERS = {
     **{name: simple("DATE") for name in ("first_day", "end_day")},
@@ -59,7 +63,14 @@ def test_the_views_have_every_column_that_the_report_asks_for(kind: type[ViewRow
 
 
 def test_a_view_of_days_is_queried_for_days_and_no_view_for_all_columns() -> None:
-    fixed = {"hourly_burn_rate", "budget_status", "interruptions", "placement_options"}
+    fixed = {
+        "hourly_burn_rate",
+        "budget_status",
+        "interruptions",
+        "placement_options",
+        "weekly_cost_by_project",
+        "vm_costs",
+    }
 
     assert {kind.source.view for kind in KINDS if " >= @first_" not in statement(kind)} == fixed
     assert [kind.__name__ for kind in KINDS if "*" in statement(kind).replace("COUNT(*)", "")] == []

@@ -86,6 +86,9 @@ def test_every_table_has_the_rows_of_its_view_and_their_sum(usual: Read) -> None
     }
     assert usual.amounts("unattributed", "name_pattern") == {"worker-*": 60}
     assert usual.amounts("cheaper", "machine_type", "monthly_savings") == {"g2-standard-8": 73}
+    assert usual.amounts("projects", "project_id", "cost_change") == {"research": -12, "web": 0, "all": -12}
+    assert usual.amounts("movers", "team", "change_by_price") == {"vision": 5, "search": 0}
+    assert usual.amounts("vms", "instance_name", "cost") == {"trainer-1": 72}
     assert usual.amounts("effects", "instance", "net_avoided") == {"trainer-1": 4, "": 4}
     assert [row["reason"] for row in usual.tables["enforcement"]] == [
         "place 1 of 3 in the order of stopping: low priority",
@@ -93,6 +96,13 @@ def test_every_table_has_the_rows_of_its_view_and_their_sum(usual: Read) -> None
     ]
     assert [(row["instances"], row["reason"]) for row in usual.tables["spared"]] == [("3", "it is protected")]
     assert usual.text.count("until 1\N{NO-BREAK SPACE}Aug, 07:00") == 1
+
+
+def test_a_week_with_hours_that_nobody_recorded_says_so(usual: Read) -> None:
+    text = re.sub(r"\s+", " ", usual.text)
+
+    assert "The last 7 days cost $104.00, the 7 days before $116.00." in text
+    assert "0 hours of the last 7 days and 3 hours of the 7 days before are not recorded" in text
 
 
 def test_an_average_price_is_of_the_hours_that_have_one(usual: Read) -> None:

@@ -19,6 +19,7 @@ from spotkeeper.report.sections.interruptions import interruptions
 from spotkeeper.report.sections.limits import limits
 from spotkeeper.report.sections.places import places
 from spotkeeper.report.sections.prices import price_changes
+from spotkeeper.report.sections.projects import projects
 from spotkeeper.report.sections.quality import is_stale, quality
 from spotkeeper.report.sections.savings import savings
 from spotkeeper.report.sections.spend import spend
@@ -72,6 +73,7 @@ def sections(rows: ReportRows, scope: Scope) -> list[Section]:
     """Return all sections of the report, in order."""
     return [
         spend(rows, scope),
+        projects(rows),
         savings(rows, scope),
         budgets(rows),
         places(rows),

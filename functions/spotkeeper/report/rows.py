@@ -318,6 +318,41 @@ class HourQuality:
 
 
 @dataclass(frozen=True, slots=True)
+class WeekCost:
+    """The cost of a project, team and machine type in the last seven days, and in the seven before."""
+
+    source: ClassVar = Source("weekly_cost_by_project")
+
+    project_id: str
+    team: str
+    machine_type: str | None
+    vm_hours: Decimal
+    vm_hours_before: Decimal
+    cost: Decimal | None
+    cost_before: Decimal | None
+    cost_change: Decimal | None
+    change_by_hours: Decimal | None
+    change_by_price: Decimal | None
+    recorded_hours: int
+    recorded_hours_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class CostlyVm:
+    """One of the most expensive VMs of the last 92 days."""
+
+    source: ClassVar = Source("vm_costs", where="cost_rank <= 10", order="cost_rank, instance_name", limit=10)
+
+    project_id: str
+    zone: str
+    instance_name: str
+    machine_type: str | None
+    vm_hours: Decimal
+    cost: Decimal
+    preemptions: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReportRows:
     """All rows of the report."""
 
@@ -335,6 +370,8 @@ class ReportRows:
     enforced: Sequence[Enforced] = ()
     effects: Sequence[StopEffect] = ()
     quality: Sequence[HourQuality] = ()
+    weeks: Sequence[WeekCost] = ()
+    costly_vms: Sequence[CostlyVm] = ()
 
 
 @dataclass(frozen=True, slots=True)

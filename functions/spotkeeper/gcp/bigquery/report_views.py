@@ -13,6 +13,7 @@ from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, re
 from spotkeeper.report.rows import (
     BudgetState,
     CheaperPlace,
+    CostlyVm,
     DaySavings,
     Enforced,
     EnforcedAction,
@@ -29,6 +30,7 @@ from spotkeeper.report.rows import (
     TeamCost,
     Unattributed,
     ViewRow,
+    WeekCost,
 )
 
 QUERY_SECONDS = 300.0
@@ -36,7 +38,7 @@ QUERY_SECONDS = 300.0
 
 _OF_HOURS: tuple[type[ViewRow], ...] = (
     *(PlaceCost, TeamCost, DaySavings, BudgetState, Unattributed),
-    *(Interruptions, PriceChange, CheaperPlace),
+    *(Interruptions, PriceChange, CheaperPlace, WeekCost, CostlyVm),
 )
 _UNTIL_NOW: tuple[type[ViewRow], ...] = (EnforcedAction, Spared, Enforced, StopEffect, HourQuality)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -87,6 +89,8 @@ class ReportViews:
             enforced=rows(Enforced),
             effects=rows(StopEffect),
             quality=rows(HourQuality),
+            weeks=rows(WeekCost),
+            costly_vms=rows(CostlyVm),
         )
         scope = Scope(self._dataset.project, self._dataset.dataset_id, first_day, last_day, now, as_of)
         return scope, found
