@@ -1,8 +1,8 @@
 """Disks with lives of their own, drawn from a seed, against what they cost: worked out here from the lives alone.
 
-The truth is in fractions and shares no code with the product: it knows prices, the calendar of Los Angeles, and two rules
-of the record: what a scan finds holds since the scan before, and a disk ends with the last scan that found it. Each row is
-compared, its times to the second and its cost to nine digits.
+The truth is in fractions and shares no code with the product: it knows prices, the calendar of Los Angeles, and two
+rules of the record: what a scan finds holds since the scan before, and a disk ends with the last scan that found it.
+Each row is compared, its times to the second and its cost to nine digits.
 """
 
 import random
