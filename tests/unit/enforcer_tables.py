@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.estimates.spending import Spending
 from spotkeeper.enforcement.history import (
     CAP_WINDOW,
     FAILURE_MEMORY,
@@ -77,6 +78,7 @@ class Tables:
     actions: list[Action] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     tracker_cost: Decimal | None = None
+    spending: Spending = field(default_factory=Spending)
 
     def events(self, event: ActionEvent) -> list[str]:
         """Return the names of the instances with this event on record, in order."""
@@ -101,6 +103,7 @@ class Tables:
                 failed_stops=self._failed_stops(now),
                 unfinished=self._unfinished(message_id, now),
                 tracker_cost=self.tracker_cost,
+                spending=self.spending,
             )
 
     def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:

@@ -110,7 +110,7 @@ def test_a_fall_of_the_bill_that_lasts_is_a_credit_and_a_short_one_is_not() -> N
         (Spending(), "before 8 reports"),
         (spending(first_report=HOURS - 30), "before 8 reports of the bill over 36 hours"),
         (spending(hours=HOURS - 8), "rows end 8 hours ago"),
-        (spending(missing=range(200, 208)), "miss 8 hours in a row"),
+        (spending(missing=range(200, 228)), "miss 28 hours in a row"),
         (spending(lambda _: 0.0, other=5.0), "no cost rows"),
         (spending(factor=0.2), "is not plausible"),
     ],
@@ -122,7 +122,10 @@ def test_without_enough_history_there_is_no_estimate_and_it_says_why(record: Spe
     assert why in made.basis
 
 
-def test_a_few_missing_hours_are_filled_from_their_neighbors() -> None:
+def test_missing_hours_are_filled_from_the_same_hours_of_other_days_or_their_neighbors() -> None:
+    whole, gap = spending(nightly), spending(nightly, missing=range(200, 212))
+
+    assert estimated(gap).spent == pytest.approx(estimated(whole).spent, rel=0.0001)
     assert estimated(spending(missing=range(200, 204))).spent == pytest.approx(estimated(spending()).spent, rel=0.001)
     assert RunningTotal([1.0, None, 3.0, None]).hourly == [1.0, 2.0, 3.0, 3.0]
 

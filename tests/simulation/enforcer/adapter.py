@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 from spotkeeper.enforcement.actions import Verb, VmRequest
 from spotkeeper.enforcement.enforce import enforce
+from spotkeeper.enforcement.estimates.spending import BilledCost, RecordedHour, Spending
 from spotkeeper.enforcement.notifications import read_notification
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.ports import EnforcerPorts
@@ -28,6 +29,8 @@ from tests.unit.enforcer_samples import RATES
 from tests.unit.enforcer_tables import Tables
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_HOUR = timedelta(hours=1)
+_LAGGING_SHARE = 0.97
 _MESSAGE_MEMORY = timedelta(days=8)
 """How far back the statements look for a message; what was stopped is looked for over a year."""
 
@@ -86,6 +89,7 @@ class Function:
         Raises NotAcknowledgedError and Killed; anything else is a defect.
         """
         self.tables.tracker_cost = None if own is None else own * AMOUNT
+        self.tables.spending = _spending(delivery)
         settings = self._settings(delivery.policy)
         call = _Call(self.host, self.tables, delivery)
         ports = EnforcerPorts(
@@ -264,6 +268,22 @@ class _Records:
 def _settings(mode: str, policy: str) -> EnforcerSettings:
     return EnforcerSettings.from_mapping(
         {"PROJECT_ID": "operations-1", "ENFORCEMENT_MODE": mode, "ENFORCEMENT_POLICY": policy}
+    )
+
+
+def _spending(delivery: Delivery) -> Spending:
+    """Return what every second delivery finds on record: a steady month, of which the bill is a little ahead.
+
+    By the estimate as much is spent as the bill says: the same priorities may be stopped, but not as many.
+    """
+    start, cost = delivery.interval_start, float(delivery.message.spent * AMOUNT)
+    hours = int((delivery.published - start) / _HOUR)
+    if delivery.number % 2 or hours <= 0:
+        return Spending()
+    rate = _LAGGING_SHARE * cost / hours
+    return Spending(
+        tuple(BilledCost(start + hour * _HOUR, rate * hour) for hour in range(1, hours, 3)),
+        tuple(RecordedHour(start + hour * _HOUR, rate) for hour in range(hours)),
     )
 
 

@@ -24,11 +24,17 @@ class Judgement:
     course: Course
     ideal: Course
     fleet_hours: float
+    requests: int
+
+    @property
+    def is_stoppable(self) -> bool:
+        """Whether a stop saves anything: no group starts another VM in its place."""
+        return self.scenario.disturbance is not Disturbance.REFILLED
 
     @property
     def is_keepable(self) -> bool:
         """Whether the ideal keeps the budget; it need not be reached by it."""
-        return self.ideal.end <= _KEEPABLE and self.ideal.first_stop is not None
+        return self.is_stoppable and self.ideal.end <= _KEEPABLE and self.ideal.first_stop is not None
 
     @property
     def is_in_band(self) -> bool:
@@ -58,13 +64,13 @@ def play(scenario: Scenario, controller: Callable[[Month], Decide]) -> Judgement
                 month.stop(vm, message.received)
         month.close_hour()
     fleet_hours = float(sum(sum(vm.works) for vm in month.fleet))
-    return Judgement(scenario, course_of(month, disorder), ideal_course(scenario), fleet_hours)
+    return Judgement(scenario, course_of(month, disorder), ideal_course(scenario), fleet_hours, len(month.requests))
 
 
 def table(judged: list[Judgement]) -> Iterator[str]:
     """Yield the goals, each with what was reached and whether that is enough."""
     keepable = [each for each in judged if each.is_keepable]
-    hopeless = [each for each in judged if each.ideal.end > _KEEPABLE]
+    hopeless = [each for each in judged if each.is_stoppable and each.ideal.end > _KEEPABLE]
     needless = 0.10 if any(each.scenario.disturbance is not Disturbance.NONE for each in judged) else 0.05
     yield f"{len(judged)} months, {len(keepable)} can be kept by the allowed classes, {len(hopeless)} cannot"
     if keepable:
@@ -80,6 +86,9 @@ def table(judged: list[Judgement]) -> Iterator[str]:
             yield f"  {name}: {mean:.1f} stopped, the ideal {_mean(each.ideal.stopped[name] for each in keepable):.1f}"
         lost = _mean(each.course.lost_hours for each in keepable)
         yield f"  VM-hours: {lost:,.0f} lost, the ideal {_mean(each.ideal.lost_hours for each in keepable):,.0f}"
+    if not all(each.is_stoppable for each in judged):
+        requests = _mean(float(each.requests) for each in judged)
+        yield f"  {requests:.0f} stops requested, all of them in vain"
     disorder = sum(each.course.disorder for each in judged)
     yield _goal("no higher class before a running lower one", float(not disorder), 1.0)
     if hopeless:

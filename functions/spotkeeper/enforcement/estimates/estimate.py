@@ -21,8 +21,8 @@ MAX_REPORTS = 60
 SPACING_HOURS = 3
 """Reports are kept this far apart, or further: a delay is a matter of hours, and a month has 1,500 of them."""
 
-_MAX_ROW_AGE_HOURS = 3
-_MAX_GAP_HOURS = 6
+_MAX_ROW_AGE_HOURS = 5
+_MAX_GAP_HOURS = 24
 _FACTORS = (0.3, 1.5)
 _CREDIT_HOURS = 36
 """A bill that stays below an earlier one for so long has fallen by a credit; a shorter fall is late news."""

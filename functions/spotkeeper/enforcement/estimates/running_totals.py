@@ -4,9 +4,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
+_DAY = 24
+
 
 class RunningTotal:
-    """The sum of hourly costs from the start of the period; an hour without a cost takes that of its neighbors."""
+    """The sum of hourly costs from the start of the period; an hour without a cost takes that of its neighbors.
+
+    The neighbors are the same hours of the days before and after, or else the hours beside it.
+    """
 
     def __init__(self, costs: Sequence[float | None]) -> None:
         self.hourly = _filled(costs)
@@ -46,7 +51,11 @@ def _filled(costs: Sequence[float | None]) -> list[float]:
     for index, cost in enumerate(costs):
         if cost is None and known:
             place = bisect_right(known, index)
-            neighbors = [filled[each] for each in known[max(place - 1, 0) : place + 1]]
+            same_hour = [costs[each] for each in (index - _DAY, index + _DAY) if 0 <= each < len(costs)]
+            beside = [costs[each] for each in known[max(place - 1, 0) : place + 1]]
+            neighbors = [each for each in same_hour if each is not None] or [
+                each for each in beside if each is not None
+            ]
             filled[index] = sum(neighbors) / len(neighbors)
     return filled
 
