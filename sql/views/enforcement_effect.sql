@@ -5,8 +5,8 @@
 -- name, the budget period ended, or the latest recorded hour ended. avoided is the VM's price at the stop times that
 -- duration; NULL when the price was unknown.
 -- cost_after_stop is the cost of a VM of the same name, project and zone in the full hours of that time: somebody
--- started it, or its group recreated it. The cost of a stopped VM's disks and addresses is not recorded and not
--- included.
+-- started it, or its group recreated it. The disks of a stopped VM cost on: they are not included, stopped_but_costing has
+-- them.
 WITH present AS (
   SELECT TIMESTAMP_ADD(MAX(runs.hour), INTERVAL 1 HOUR) AS as_of
   FROM `${dataset}.tracker_runs` AS runs

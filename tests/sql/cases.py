@@ -102,7 +102,7 @@ def rendered(query: Path, now: str, dataset: str = "") -> str:
 def with_views(query: Path) -> str:
     """Return a query without its comments, with the views it reads inside it."""
     steps = "".join(f"{path.stem} AS (\n{rendered(path, NOW)}\n),\n" for path in views_read(query))
-    return re.sub(r"--.*", "", f"WITH {steps} answer AS (\n{rendered(query, NOW)}\n)\nSELECT * FROM answer")
+    return re.sub(r"(?m)--( .*)?$", "", f"WITH {steps} answer AS (\n{rendered(query, NOW)}\n)\nSELECT * FROM answer")
 
 
 def cases(folder: str) -> list[Case]:

@@ -41,6 +41,7 @@ _FIXED_DAYS = {
     "placement_options": 30,
     "price_changes": 3,
     "spot_adoption_by_team": 2,
+    "stopped_but_costing": 62,
     "team_forecast": 40,
     "unit_costs": 396,
     "unusual_cost_by_team": 29,
