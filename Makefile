@@ -9,11 +9,16 @@ LONG_TESTS := tests/adapters/test_daily_commands.py tests/adapters/test_enforcer
   tests/infra/test_accepted_values.py tests/infra/test_demo_packages.py tests/infra/test_refusals.py tests/infra/test_terraform.py tests/infra/test_wheel.py
 KEEP ?=
 DRY_RUN ?=
+VERBOSE ?=
+OPEN ?=
 ONLY ?=
 CATALOG ?=
 PROJECT ?=
 DAYS ?=
 BUDGET ?=
+# How a switch is set to no.
+NO := 0 no n false off
+yes = $(filter-out $(NO),$(1))
 # What local-bigquery and rich name as needed, and the demo does not use: 350 MB (infra/local/bigquery/absent.py).
 NOT_IN_DEMO := fastavro google-cloud-bigquery-storage mini-racer numpy prompt-toolkit pyarrow pygments wcwidth
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --no-header --no-emit-index-url
@@ -27,8 +32,8 @@ setup: ## Create .venv with everything for development; the other targets create
 setup-demo: ## Create .venv with what `make run`, `make try` and the command line need: a third of that.
 	@infra/local/setup.sh demo
 
-run: setup-demo ## Demo: two days of a Spot fleet on this machine, without a cloud account (KEEP=1: keep it running; DRY_RUN=1: stop no VM).
-	@exec $(PYTHON_IN_VENV) -m infra.local run $(if $(KEEP),--keep) $(if $(DRY_RUN),--dry-run)
+run: setup-demo ## Demo: two days of a Spot fleet on this machine, without a cloud account (KEEP=1: keep it running; DRY_RUN=1: stop no VM; VERBOSE=1: every table; OPEN=0: open no browser).
+	@exec $(PYTHON_IN_VENV) -m infra.local run $(if $(call yes,$(KEEP)),--keep) $(if $(call yes,$(DRY_RUN)),--dry-run) $(if $(call yes,$(VERBOSE)),--verbose) $(if $(filter $(NO),$(OPEN)),,--open)
 
 try: setup-demo ## What the Spot VMs of your projects cost: reads with your login, writes nothing (PROJECT=a,folders/1 DAYS=7 BUDGET=1000).
 	@exec $(PYTHON_IN_VENV) -m infra.local.trial --projects '$(PROJECT)' $(if $(DAYS),--days '$(DAYS)') $(if $(BUDGET),--budget '$(BUDGET)')

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from infra.local.demo.budget_exceeded import AFTERNOON, exceed_budget
+from infra.local.demo.budget_exceeded import AFTERNOON, exceed_budget, show_afternoon
 from infra.local.demo.report import NOW, report
+from infra.local.demo.summary import read_story, summary_lines
 from infra.local.demo.two_days import check, run_hours, show
+from infra.local.stack.browser import open_page
 from infra.local.stack.lock import exclusive
 from infra.local.stack.processes import Processes, StartError, interrupt_once
 from infra.local.stack.stack import HOME_PROJECT, STATE, Stack, running_stack, serve_bigquery
@@ -31,6 +33,8 @@ def main() -> int:
     parser.add_argument("command", choices=["run", "serve", "report"])
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     parser.add_argument("--dry-run", action="store_true", help="plan stops, but stop nothing")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print every table of the demo")
+    parser.add_argument("--open", action="store_true", help="open the report in a browser, where there is one")
     parser.add_argument("--state", type=Path, default=STATE, help="the folder of data and logs")
     arguments = parser.parse_args()
     interrupt_once()
@@ -42,7 +46,7 @@ def main() -> int:
             elif arguments.command == "report":
                 _report(console, arguments.state)
             else:
-                _run(console, arguments.state, keep=arguments.keep, dry_run=arguments.dry_run)
+                _run(console, arguments)
     except KeyboardInterrupt:
         console.print("\nStopped; nothing is left running.")
         return 130
@@ -52,20 +56,36 @@ def main() -> int:
     return 0
 
 
-def _run(console: Console, state: Path, *, keep: bool, dry_run: bool) -> None:
-    with running_stack(state, extra={"ENFORCEMENT_MODE": "dry_run"} if dry_run else None, kept=True) as stack:
+def _run(console: Console, arguments: argparse.Namespace) -> None:
+    state: Path = arguments.state
+    extra = {"ENFORCEMENT_MODE": "dry_run"} if arguments.dry_run else None
+    with running_stack(state, extra=extra, kept=True) as stack:
         run_hours(stack, console)
-        show(stack, console)
-        exceed_budget(stack, console)
-        report(stack.bigquery, state, console)
-        check(stack.bigquery, console, NOW)
-        console.print(f"\nThe data is in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True)
-        if keep:
+        with console.status("Sending budget notifications to the enforcer"):
+            titles = exceed_budget(stack)
+        if arguments.verbose:
+            show(stack, console)
+            show_afternoon(stack, titles, console)
+        with console.status("Creating the views and drawing the report"):
+            page = report(stack.bigquery, state)
+        with console.status("Checking the recorded figures"):
+            passed = check(stack.bigquery, NOW)
+        if arguments.verbose:
+            console.print(
+                f"\nThe data is in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True
+            )
+        console.print()
+        for line in summary_lines(read_story(stack)):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(f"\n{passed}. The report:\n{page.resolve().as_uri()}", highlight=False, soft_wrap=True)
+        if arguments.open:
+            open_page(page, console)
+        if arguments.keep:
             _print_next_steps(stack, state, console)
             _wait(console)
         else:
             console.print(
-                "Query it with bq after `make serve`, or keep everything running with `make run KEEP=1`.",
+                "More: make run VERBOSE=1; keep everything running: make run KEEP=1; query it: make serve.",
                 soft_wrap=True,
             )
 
@@ -95,7 +115,8 @@ def _print_next_steps(stack: Stack, state: Path, console: Console) -> None:
 def _report(console: Console, state: Path) -> None:
     _check_data(state)
     with Processes(state / "logs") as processes:
-        report(serve_bigquery(processes, state, kept=True), state, console)
+        page = report(serve_bigquery(processes, state, kept=True), state)
+    console.print(f"The report:\n{page.resolve().as_uri()}", highlight=False, soft_wrap=True)
 
 
 def _check_data(state: Path) -> None:

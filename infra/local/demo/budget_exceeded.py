@@ -20,7 +20,7 @@ LONGEST_WAIT = 60.0
 REPLAYED_AT = "spotkeeper-replayed-at"
 
 NOTIFICATIONS = """
-SELECT message_id, verdict, reason, stops, deferred, hourly_cost, hourly_savings
+SELECT message_id, received_at, period_end, verdict, reason, stops, deferred, hourly_cost, hourly_savings
 FROM budget_notifications
 WHERE received_at >= @since
 ORDER BY received_at
@@ -71,8 +71,8 @@ AFTERNOON = (
 )
 
 
-def exceed_budget(stack: Stack, console: Console) -> None:
-    """Send the notifications, the one over budget twice, and print what came of them."""
+def exceed_budget(stack: Stack) -> Mapping[str, str]:
+    """Send the notifications, the one over budget twice; return what each is meant to show by its message id."""
     stack.serve_function("enforce_budget_limit")
     stack.subscribe("enforce_budget_limit")
     titles = {}
@@ -82,10 +82,15 @@ def exceed_budget(stack: Stack, console: Console) -> None:
         _await(stack, 1, message_id)
         if sent.title == "over budget":
             stack.deliver("enforce_budget_limit", message_id, _body(sent), _attributes(sent), sent.at)
+    return titles
+
+
+def show_afternoon(stack: Stack, titles: Mapping[str, str], console: Console) -> None:
+    """Print what came of the notifications."""
     console.print(_notifications(stack, titles))
     console.print(_stops(stack))
     console.print("\nSpared, and why:")
-    for row in _rows(stack, SPARED):
+    for row in afternoon_rows(stack, SPARED):
         console.print(f"  {row['instances']:3} VMs, such as {row['example']}: {row['reason']}")
 
 
@@ -112,7 +117,9 @@ def _attributes(sent: Sent) -> Mapping[str, str]:
 
 def _await(stack: Stack, count: int, message_id: str) -> None:
     deadline = time.monotonic() + LONGEST_WAIT
-    while sum(row["message_id"] == message_id for row in _rows(stack, NOTIFICATIONS)) < count or _is_acting(stack):
+    while sum(row["message_id"] == message_id for row in afternoon_rows(stack, NOTIFICATIONS)) < count or _is_acting(
+        stack
+    ):
         if time.monotonic() > deadline:
             message = f"the enforcer has not answered message {message_id}"
             raise StartError(message)
@@ -120,7 +127,7 @@ def _await(stack: Stack, count: int, message_id: str) -> None:
 
 
 def _is_acting(stack: Stack) -> bool:
-    return not _is_dry_run(stack) and len(_rows(stack, STOPS)) < len(_rows(stack, PLANNED))
+    return not _is_dry_run(stack) and len(afternoon_rows(stack, STOPS)) < len(afternoon_rows(stack, PLANNED))
 
 
 def _is_dry_run(stack: Stack) -> bool:
@@ -132,7 +139,7 @@ def _notifications(stack: Stack, titles: Mapping[str, str]) -> Table:
     for name in ("sent", "verdict", "reason", "stopped", "left"):
         table.add_column(name, overflow="fold")
     seen: set[str] = set()
-    for row in _rows(stack, NOTIFICATIONS):
+    for row in afternoon_rows(stack, NOTIFICATIONS):
         again = " (delivered again)" if row["message_id"] in seen else ""
         seen.add(row["message_id"])
         stops, left = ("" if row[name] is None else str(row[name]) for name in ("stops", "deferred"))
@@ -145,15 +152,16 @@ def _stops(stack: Stack) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("VM", "where", "what", "saves USD/h", "planned because"):
         table.add_column(name, overflow="fold")
-    done = {row["instance_name"]: row["event"] for row in _rows(stack, STOPS)}
-    for row in _rows(stack, PLANNED):
+    done = {row["instance_name"]: row["event"] for row in afternoon_rows(stack, STOPS)}
+    for row in afternoon_rows(stack, PLANNED):
         where = f"{row['project_id']}/{row['zone']}"
         saved = "unknown" if row["hourly_savings"] is None else f"{row['hourly_savings']:.4f}"
         table.add_row(row["instance_name"], where, done.get(row["instance_name"], "planned"), saved, row["reason"])
     return table
 
 
-def _rows(stack: Stack, query: str) -> list[dict[str, Any]]:
+def afternoon_rows(stack: Stack, query: str) -> list[dict[str, Any]]:
+    """Return the rows of one of these queries about the afternoon."""
     configuration = bigquery.QueryJobConfig(
         default_dataset=f"{stack.client().project}.{DATASET}",
         query_parameters=[bigquery.ScalarQueryParameter("since", "TIMESTAMP", NOON - timedelta(hours=1))],

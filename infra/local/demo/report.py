@@ -3,8 +3,6 @@
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console
-
 from infra.local.bigquery.tables import create_views, local_client
 from infra.local.demo.budget_exceeded import AFTERNOON
 from infra.local.stack.stack import DATASET, HOME_PROJECT
@@ -16,14 +14,11 @@ NOW = AFTERNOON[-1].at + timedelta(hours=1)
 DAYS = 30
 
 
-def report(endpoint: str, state: Path, console: Console) -> Path:
-    """Make the views, write the report from them and say where it is."""
+def report(endpoint: str, state: Path) -> Path:
+    """Make the views, write the report from them and return its file."""
     check_packages()
     create_views(local_client(endpoint, HOME_PROJECT), DATASET, NOW)
     variables = {"PROJECT_ID": HOME_PROJECT, "DATASET": DATASET, "BIGQUERY_ENDPOINT": endpoint}
     path = state / "report.html"
     write_report(variables, DAYS, NOW, path)
-    console.print(
-        f"\nThe report is in {path}: open it in a browser, it needs no network.", soft_wrap=True, highlight=False
-    )
     return path

@@ -90,7 +90,7 @@ SELECT
 FROM hours
 """
 ALERTS = """
-SELECT period, period_start, threshold, cost, budget
+SELECT period, period_start, threshold, cost, budget, sent_at
 FROM budget_alerts
 WHERE period_start >= TIMESTAMP_SUB(@start, INTERVAL 31 DAY)
   -- Alerts on the pace and the projection of a day are in the table as well.
@@ -118,8 +118,8 @@ def show(stack: Stack, console: Console) -> None:
         ("Cost per machine type", "machine_type", PER_MACHINE_TYPE),
         ("Cost per team", "team", PER_TEAM),
     ):
-        console.print(cost_table(title, first, _rows(stack, query)))
-    [coverage], [record] = _rows(stack, COVERAGE), _rows(stack, RECORD)
+        console.print(cost_table(title, first, fleet_rows(stack, query)))
+    [coverage], [record] = fleet_rows(stack, COVERAGE), fleet_rows(stack, RECORD)
     hours = coverage["hours"] + record["unresolved_hours"]
     console.print(
         f"\nPriced: {coverage['priced_hours']:.2f} of {hours:.2f} VM-hours ({coverage['priced_hours'] / hours:.2%}); "
@@ -127,7 +127,7 @@ def show(stack: Stack, console: Console) -> None:
         f"Complete hours: {record['complete_hours']} of {record['hours']}; "
         f"provisional, to be read once more: {record['provisional_hours']}."
     )
-    unpriced, unresolved = _rows(stack, UNPRICED), _rows(stack, UNRESOLVED)
+    unpriced, unresolved = fleet_rows(stack, UNPRICED), fleet_rows(stack, UNRESOLVED)
     console.print(f"\nSpot VMs without a price (cost unknown, not 0): {len(unpriced)}")
     for row in unpriced:
         console.print(f"  {row['instance_name']} in {row['zone']}, {row['hours']:.2f} h: {row['price_reason']}")
@@ -135,7 +135,7 @@ def show(stack: Stack, console: Console) -> None:
     for row in unresolved:
         console.print(f"  {row['instance_name']} in {row['project_id']}/{row['zone']}, {row['hours']:.2f} h")
     console.print("\nAlerts sent:")
-    for row in _rows(stack, ALERTS):
+    for row in fleet_rows(stack, ALERTS):
         console.print(
             f"  {row['threshold']:.0%} of the {row['period']}'s budget of ${row['budget']:.2f}: ${row['cost']:.2f} "
             f"since {row['period_start']:%Y-%m-%d %H:%M} UTC"
@@ -154,12 +154,12 @@ def rows_between(client: bigquery.Client, query: str, start: datetime, end: date
     return [dict(row) for row in client.query(query, job_config=configuration).result()]
 
 
-def check(endpoint: str, console: Console, now: datetime) -> None:
-    """Run the checks over the tables as of a time, and say that they passed; raises StartError when one did not."""
+def check(endpoint: str, now: datetime) -> str:
+    """Run the checks over the tables as of a time and return that they passed; raises StartError when one did not."""
     checks = run_checks({"PROJECT_ID": HOME_PROJECT, "DATASET": DATASET, "BIGQUERY_ENDPOINT": endpoint}, now)
     if any(one.found.row_count for one in checks):
         raise StartError("\n".join(check_lines(checks)))
-    console.print(f"\n{summary(checks)}: the invariants of sql/checks hold.")
+    return summary(checks)
 
 
 def cost_table(title: str, first: str, rows: list[dict[str, Any]]) -> Table:
@@ -187,7 +187,8 @@ def _money(cost: Decimal | None, ondemand: Decimal | None) -> tuple[str, str, st
     return f"{cost:.4f}", f"{ondemand:.4f}", f"{1 - cost / ondemand:.1%}" if ondemand else ""
 
 
-def _rows(stack: Stack, query: str) -> list[dict[str, Any]]:
+def fleet_rows(stack: Stack, query: str) -> list[dict[str, Any]]:
+    """Return the rows of one of these queries about the two days."""
     return rows_between(stack.client(), query, FLEET_START, FLEET_START + timedelta(hours=HOURS))
 
 

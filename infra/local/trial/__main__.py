@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 import tempfile
-import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from rich.console import Console
 
 from infra.local.bigquery.job_requests import LOCATION
 from infra.local.bigquery.tables import create_dataset, create_views, local_client
+from infra.local.stack.browser import open_page
 from infra.local.stack.processes import Processes, StartError, interrupt_once
 from infra.local.stack.stack import DATASET, STATE, serve_bigquery
 from infra.local.trial import findings
@@ -142,18 +142,8 @@ def _check_and_report(options: Options, endpoint: str, console: Console) -> int:
         options.report.parent.mkdir(parents=True, exist_ok=True)
         write_report(variables, options.days + 1, options.now, options.report)
     console.print(f"The report is in {options.report}.", highlight=False, soft_wrap=True)
-    _open(options.report, console)
+    open_page(options.report, console)
     return 1 if failed else 0
-
-
-def _open(report: Path, console: Console) -> None:
-    """Open the report where somebody sits at a screen; a browser for terminals would take this one."""
-    has_screen = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-    if console.is_terminal and has_screen:
-        try:
-            webbrowser.open(report.resolve().as_uri())
-        except (webbrowser.Error, OSError) as error:
-            console.print(f"It could not be opened in a browser: {error}", highlight=False, markup=False)
 
 
 def _tracker_settings(projects: Sequence[str], endpoints: Endpoints) -> TrackerSettings:
