@@ -48,7 +48,7 @@ def verdicts(rows: Rows, folder: Path) -> dict[str, str]:
         writer.writeheader()
         writer.writerows({name: _written(value) for name, value in row.items()} for row in rows)
     [packages] = HOME.glob("lib/python3.*/site-packages")
-    command = [HOME / "bin" / "focus-validator", "--data-file", data, "--validate-version", VERSION]
+    command: list[Path | str] = [HOME / "bin" / "focus-validator", "--data-file", data, "--validate-version", VERSION]
     ended = subprocess.run(  # noqa: S603 (a tool of ours)
         [*command, "--block-download", "--focus-dataset", "CostAndUsage", "--applicability-criteria", "ALL"],
         cwd=packages,  # It looks for its list of currencies there.
