@@ -1,7 +1,7 @@
 -- Invariant: a view that sums cost rows loses none and counts none twice, nor any time of VMs that nobody identified.
 -- Grain: one view and a day, or a month and label, whose hours or costs differ from those of the rows.
 -- Reads the 30 days before today for daily views, and this month and the last for monthly views. focus_costs has
--- identified VMs alone.
+-- identified VMs alone, and counts together with focus_costs_unpriced.
 WITH hours AS (
   SELECT
     DATE(costs.usage_start_time) AS usage_date,
@@ -88,7 +88,19 @@ view_sums AS (
     SUM(summed.ConsumedQuantity) AS vm_hours,
     NUMERIC '0' AS unresolved_hours,
     SUM(COALESCE(summed.EffectiveCost, 0)) AS cost
-  FROM `${dataset}.focus_costs` AS summed
+  FROM (
+    SELECT
+      priced.ChargePeriodStart,
+      priced.ConsumedQuantity,
+      priced.EffectiveCost
+    FROM `${dataset}.focus_costs` AS priced
+    UNION ALL
+    SELECT
+      unpriced.ChargePeriodStart,
+      unpriced.ConsumedQuantity,
+      NUMERIC '0' AS EffectiveCost
+    FROM `${dataset}.focus_costs_unpriced` AS unpriced
+  ) AS summed
   WHERE summed.ChargePeriodStart >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
     AND summed.ChargePeriodStart < TIMESTAMP_TRUNC(${now}, DAY)
   GROUP BY period

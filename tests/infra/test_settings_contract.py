@@ -173,7 +173,7 @@ def test_all_that_a_table_file_says_is_deployed() -> None:
 
 def test_a_view_has_only_placeholders_that_are_filled() -> None:
     views = {path.stem: path.read_text() for path in VIEWS}
-    placeholders = {"dataset", "now", "billing_export_table"}
+    placeholders = {"dataset", "now", "billing_account", "billing_export_table"}
 
     assert [name for name, text in views.items() if set(re.findall(r"\$\{([^}]*)}", text)) - placeholders] == []
     assert [name for name, text in views.items() if "%{" in text] == []

@@ -115,7 +115,7 @@ def test_a_query_says_what_it_answers_and_its_grain() -> None:
 
 
 def test_a_query_is_a_template_that_terraform_can_fill() -> None:
-    placeholders = {"dataset", "now", "billing_export_table"}
+    placeholders = {"dataset", "now", "billing_account", "billing_export_table"}
     odd = [
         query.name
         for query in (*queries("views"), *queries("checks"))

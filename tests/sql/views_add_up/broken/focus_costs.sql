@@ -5,3 +5,4 @@ SELECT
   costs.cost AS EffectiveCost
 FROM `${dataset}.spot_vm_costs` AS costs
 WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+  AND costs.cost IS NOT NULL
