@@ -88,7 +88,9 @@ def test_a_spoilt_row_is_found_named_and_counted(recorded: Tracker, checked: Che
         "AND cost IS NOT NULL AND price_status = 'exact' GROUP BY instance_id ORDER BY instance_id"
     )
 
-    with changed(recorded, "cost = cost + 1", "cost = cost - 1", f"instance_id = '{row['instance_id']}'"):
+    columns = ("cost", "known_cost", "total_cost")
+    spoil, mend = (", ".join(f"{name} = {name} {sign} 1" for name in columns) for sign in "+-")
+    with changed(recorded, spoil, mend, f"instance_id = '{row['instance_id']}'"):
         code, lines, error = checked(recorded.dataset, recorded.look_at(LAST_HOUR))
 
     assert others
