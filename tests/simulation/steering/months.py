@@ -78,7 +78,9 @@ class Month:
         """Let an hour pass."""
         cost = self._list_cost(self.hour)
         self.rows.append(cost)
-        self.totals.append(self.totals[-1] + self._billable(self.hour, cost))
+        credited = self.scenario.disturbance is Disturbance.CREDIT and self.hour == _CREDIT_AT
+        credit = _CREDIT_SHARE * self.budget if credited else 0.0
+        self.totals.append(self.totals[-1] + self._billable(self.hour, cost) - credit)
         self.hour += 1
 
     def is_recorded(self, hour: int) -> bool:
@@ -114,8 +116,7 @@ class Month:
             covered = at - 24
         elif self.scenario.delay is Delay.VARYING:
             covered = self._covered[max(bisect_right(self._covered_at, at) - 1, 0)]
-        credit = self.scenario.disturbance is Disturbance.CREDIT and at >= _CREDIT_AT
-        return self.spent(max(covered, 0.0)) - (_CREDIT_SHARE * self.budget if credit else 0.0)
+        return self.spent(max(covered, 0.0))
 
     def _batches(self) -> dict[int, list[tuple[float, float]]]:
         """Draw when messages are published and received, and up to which hour the bill reaches."""
