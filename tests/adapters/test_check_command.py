@@ -89,8 +89,8 @@ def test_a_spoilt_row_is_found_named_and_counted(recorded: Tracker, checked: Che
     )
 
     columns = ("cost", "known_cost", "total_cost")
-    spoil, mend = (", ".join(f"{name} = {name} {sign} 1" for name in columns) for sign in "+-")
-    with changed(recorded, spoil, mend, f"instance_id = '{row['instance_id']}'"):
+    spoil, restore = (", ".join(f"{name} = {name} {sign} 1" for name in columns) for sign in "+-")
+    with changed(recorded, spoil, restore, f"instance_id = '{row['instance_id']}'"):
         code, lines, error = checked(recorded.dataset, recorded.look_at(LAST_HOUR))
 
     assert others
