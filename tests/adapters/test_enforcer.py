@@ -15,6 +15,7 @@ from spotkeeper.enforcement.enforce import STOP_DEADLINE_SECONDS
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
 from tests.infra.terraform_files import local_values
+from tests.unit.enforcer_samples import notification
 
 type MakeEnforcer = Callable[..., Any]
 
@@ -429,3 +430,61 @@ def look(stack: Stack, path: str) -> list[dict[str, Any]]:
     """Return a list of the control interface."""
     found: list[dict[str, Any]] = requests.get(f"{stack.rest}/_control/{path}", timeout=5).json()
     return found
+
+
+def test_the_history_has_what_an_estimate_is_made_of(
+    stack: Stack, make_enforcer: MakeEnforcer, enforcer_dataset: str
+) -> None:
+    """Two hours of rows, part of them of a VM that is stopped since, and a third hour that is incomplete."""
+    enforcer = make_enforcer("web-frontend", SHOP, max_stops_per_alert=1)
+    enforcer.deliver("1", NOW - 3 * MINUTE, cost=1001)
+    [stop] = [row for row in enforcer.events() if row["event"] == "stopped"]
+    hours = [NOW.replace(minute=0) - timedelta(hours=hour) for hour in (3, 2, 1)]
+    for hour, state in zip(hours, ("final", "provisional", "incomplete"), strict=True):
+        insert(stack, f"{enforcer_dataset}.project_hours", project_hour(hour, state))
+        insert(stack, f"{enforcer_dataset}.spot_vm_costs", cost_row(hour, stop["zone"], stop["instance_name"], "2"))
+        insert(stack, f"{enforcer_dataset}.spot_vm_costs", cost_row(hour, stop["zone"], "another", "1"))
+    said = notification("1200", budget_id=enforcer.budget_id, message_id="2", published=NOW)
+    rule = enforcer.settings.policy.budgets[enforcer.budget_id]
+
+    found = enforcer.ports.records.history(said, rule, NOW).spending
+
+    assert [each.cost for each in found.billed] == [1001.0]
+    assert [(each.start, each.cost, each.stopped_cost) for each in found.hours] == [
+        (hours[0], 3.0, 2.0),
+        (hours[1], 3.0, 2.0),
+    ]
+    assert [each.stopped_at for each in found.group_stops] == [NOW.replace(minute=0)]
+
+
+def insert(stack: Stack, table: str, row: Mapping[str, str]) -> None:
+    """Insert a row of values written in SQL."""
+    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(row.values())})"
+    stack.client().query(sql).result()
+
+
+def project_hour(hour: datetime, state: str) -> dict[str, str]:
+    at = f"TIMESTAMP '{hour.isoformat()}'"
+    counts = {"unresolved": "0", "unresolved_hours": "0", "run_id": "'run'", "recorded_at": at}
+    return {"hour": at, "project_id": "'web-frontend'", "state": f"'{state}'", **counts}
+
+
+def cost_row(hour: datetime, zone: str, name: str, cost: str) -> dict[str, str]:
+    at = f"TIMESTAMP '{hour.isoformat()}'"
+    labels = ", ".join(f"STRUCT('{key}' AS key, '{value}' AS value)" for key, value in SHOP.items())
+    return {
+        "usage_start_time": at,
+        "usage_end_time": at,
+        "project_id": "'web-frontend'",
+        "zone": f"'{zone}'",
+        "region": "'us-central1'",
+        "instance_id": f"'{name}'",
+        "instance_name": f"'{name}'",
+        "uptime_hours": "1",
+        "cost": cost,
+        "labels": f"[{labels}]",
+        "currency": "'USD'",
+        "price_status": "'priced'",
+        "run_id": "'run'",
+        "recorded_at": at,
+    }
