@@ -100,8 +100,22 @@ def test_a_fall_of_the_bill_that_lasts_is_a_credit_and_a_short_one_is_not() -> N
     )
     late = replace(record, billed=(*record.billed[:-1], replace(record.billed[-1], cost=record.billed[-1].cost - 500)))
 
-    assert estimated(credited, cost=credited.billed[-1].cost).billed == credited.billed[-1].cost
-    assert estimated(late, cost=late.billed[-1].cost).billed == record.billed[-2].cost
+    assert estimated(credited, cost=credited.billed[-1].cost).spent == pytest.approx(
+        estimated(record).spent - 500, rel=0.03
+    )
+    assert estimated(late, cost=late.billed[-1].cost).spent == pytest.approx(estimated(record).spent, rel=0.01)
+
+
+def test_while_a_fall_of_the_bill_may_be_a_credit_only_the_last_report_is_certain() -> None:
+    """Otherwise everything that may be stopped at 100 % would be stopped for a cost that the bill took back."""
+    record = spending()
+    fallen = record.billed[-1].cost - 500
+    made = estimated(record, cost=fallen)
+    recovering = estimated(replace(record, billed=(*record.billed, BilledCost(NOW - HOUR, fallen))))
+
+    assert made.at_least == fallen
+    assert made.end_sd > 500
+    assert recovering.spent_sd < 50
 
 
 @pytest.mark.parametrize(

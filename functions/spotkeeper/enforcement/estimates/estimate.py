@@ -25,7 +25,9 @@ _MAX_ROW_AGE_HOURS = 5
 _MAX_GAP_HOURS = 24
 _FACTORS = (0.3, 1.5)
 _CREDIT_HOURS = 36
-"""A bill that stays below an earlier one for so long has fallen by a credit; a shorter fall is late news."""
+"""A bill that stays below an earlier one for so long has fallen by a credit; a shorter fall is late news, or a credit:
+until then, what is spent is uncertain by all of it.
+"""
 
 _DAY = 24
 _LATELY = 3
@@ -118,7 +120,7 @@ def estimate(
     history there is none: it takes 8 reports, 3 hours apart, over 36 hours, and complete cost rows.
     """
     now = _hours(said.published_at - period.start)
-    reports = _reports(spending.billed if hypothetical else (*spending.billed, said), period.start)
+    reports, fall = _reports(spending.billed if hypothetical else (*spending.billed, said), period.start)
     points = [each for each in _spaced(reports) if each[1] > 0] if reports else []
     if len(points) < MIN_REPORTS or points[-1][0] - points[0][0] < MIN_HOURS:
         return NoEstimate(f"no estimate before {MIN_REPORTS} reports of the bill over {MIN_HOURS} hours")
@@ -133,11 +135,10 @@ def estimate(
         return NoEstimate(f"no estimate: {fitted.factor:.2f} times the tracker's rows on the bill is not plausible")
     by_delay = [each.factor * rows.at(now) + each.other * now + each.residual for each in fitted.by_delay]
     made_up = said.cost - reports[-1][1] if hypothetical else 0.0
-    billed = reports[-1][1] + made_up
     return Estimate(
-        billed=billed,
-        spent=max(billed, fitted.mean(by_delay) + made_up),
-        spent_sd=math.sqrt((fitted.bill_sd / 2) ** 2 + fitted.variance(by_delay)),
+        billed=said.cost,
+        spent=max(said.cost, fitted.mean(by_delay) + made_up),
+        spent_sd=math.sqrt((fitted.bill_sd / 2) ** 2 + fitted.variance(by_delay) + fall**2),
         rate=_rate(kept, _hours(period.end - said.published_at)),
         hours_left=max(_hours(period.end - said.published_at), 0.0),
         fit=fitted,
@@ -146,8 +147,8 @@ def estimate(
     )
 
 
-def _reports(billed: Sequence[BilledCost], start: datetime) -> list[tuple[float, float]]:
-    """Return hours and costs in order of time, without falls that are not credits."""
+def _reports(billed: Sequence[BilledCost], start: datetime) -> tuple[list[tuple[float, float]], float]:
+    """Return hours and costs in order of time, without falls that are not credits, and the fall that may be one."""
     ordered = sorted({(_hours(each.published_at - start), each.cost) for each in billed})
     peaks: list[tuple[float, float]] = []
     fallen: list[int] = []
@@ -160,7 +161,7 @@ def _reports(billed: Sequence[BilledCost], start: datetime) -> list[tuple[float,
             peak = max(ordered[each][1] for each in fallen)
             fallen = []
         peaks.append((hour, max(cost, peak)))
-    return peaks
+    return peaks, max((peaks[each][1] - ordered[each][1] for each in fallen), default=0.0)
 
 
 def _spaced(reports: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
