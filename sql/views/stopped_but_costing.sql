@@ -1,10 +1,11 @@
 -- Which disks cost money that no running VM uses, since when, how much a month, and whom to ask?
 -- Grain: one disk that the latest scan of its project found without a VM, or whose VMs are all Spot VMs that did not run.
 --
--- A VM counts as running when it has a cost row in the three hours before the scan. A disk that a Standard VM has is left
--- out: whether that runs is not recorded. command is named, never run: a snapshot of the disk first is the reader's
--- decision. Reads two days of disk_costs and 62 of spot_vm_costs; the inventory is read whole. Reserved addresses of
--- stopped VMs are counted in vm_inventory.reserved_addresses.
+-- A VM counts as running when it has a cost row in, or started after the beginning of, the last three hours up to the end
+-- of the latest hour whose uptime was read; its disks are left out when no hour of its project was read in two days. A disk
+-- that a Standard VM has is left out: whether that runs is not recorded. command is named, never run: a snapshot of the
+-- disk first is the reader's decision. Reads two days of disk_costs and 62 of spot_vm_costs; the inventory is read whole.
+-- Reserved addresses of stopped VMs are counted in vm_inventory.reserved_addresses.
 WITH found AS (
   SELECT disks.*
   FROM `${dataset}.disk_costs` AS disks
@@ -25,30 +26,46 @@ runs AS (
     costs.instance_id
 ),
 
-users AS (
+reads AS (
   SELECT
-    found.project_id,
-    found.disk_id,
-    MAX(runs.ran_until) AS ran_until,
-    LOGICAL_OR(user.provisioning_model != 'SPOT') AS has_others
-  FROM found
-  CROSS JOIN UNNEST(found.attached_to) AS user
-  LEFT JOIN runs
-    ON runs.project_id = found.project_id
-    AND runs.instance_id = user.instance_id
-  GROUP BY
-    found.project_id,
-    found.disk_id
+    known.project_id,
+    TIMESTAMP_ADD(MAX(known.hour), INTERVAL 1 HOUR) AS read_until
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+    -- In another hour a VM without a row may have run.
+    AND known.state IN ('provisional', 'complete')
+  GROUP BY known.project_id
 ),
 
 owners AS (
   SELECT
     seen.project_id,
     seen.instance_id,
+    COALESCE(seen.started_at, seen.created_at) AS started_at,
     seen.labels
   FROM `${dataset}.vm_inventory` AS seen
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (PARTITION BY seen.project_id, seen.instance_id ORDER BY seen.last_seen DESC) = 1
+),
+
+users AS (
+  SELECT
+    found.project_id,
+    found.disk_id,
+    MAX(runs.ran_until) AS ran_until,
+    MAX(owners.started_at) AS started_at,
+    LOGICAL_OR(user.provisioning_model != 'SPOT') AS has_others
+  FROM found
+  CROSS JOIN UNNEST(found.attached_to) AS user
+  LEFT JOIN runs
+    ON runs.project_id = found.project_id
+    AND runs.instance_id = user.instance_id
+  LEFT JOIN owners
+    ON owners.project_id = found.project_id
+    AND owners.instance_id = user.instance_id
+  GROUP BY
+    found.project_id,
+    found.disk_id
 ),
 
 labelled AS (
@@ -101,9 +118,12 @@ INNER JOIN labelled
 LEFT JOIN users
   ON users.project_id = found.project_id
   AND users.disk_id = found.disk_id
+LEFT JOIN reads
+  ON reads.project_id = found.project_id
 WHERE users.disk_id IS NULL
   OR (
     NOT users.has_others
-    -- A VM that runs has a row in the hours before the scan.
-    AND COALESCE(users.ran_until < TIMESTAMP_SUB(found.usage_end_time, INTERVAL 3 HOUR), TRUE)
+    -- A VM that runs has a row in the last hours that were read, or has started since.
+    AND COALESCE(users.ran_until < TIMESTAMP_SUB(reads.read_until, INTERVAL 3 HOUR), reads.read_until IS NOT NULL)
+    AND COALESCE(users.started_at < TIMESTAMP_SUB(reads.read_until, INTERVAL 3 HOUR), TRUE)
   )
