@@ -14,7 +14,7 @@ from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.cli.main import main
 from spotkeeper.cli.plan import WOULD_STOP
 from spotkeeper.gcp.bigquery.daily_figures import KEYS
-from spotkeeper.periods import rfc3339
+from spotkeeper.periods import HOUR, floor_hour, rfc3339
 from tests.adapters.conftest import Tracker, new_dataset, new_tracker
 from tests.adapters.doctor_problems import REGION
 
@@ -101,6 +101,14 @@ def test_the_state_is_that_of_the_latest_hour(recorded: Tracker, command: Comman
     assert (Decimal(records["hour_cost"]), Decimal(records["day_cost"])) == (hour["cost"], hour["day_cost"])
     assert {each["period"] for each in json.loads(output)["budgets"]} == {"day", "month"}
     assert command("status", "--dataset", recorded.dataset)[1].startswith(f"dataset        {HOME_PROJECT}.daily\n")
+
+
+def test_the_state_as_of_an_earlier_time_knows_no_later_hour(recorded: Tracker, command: Command) -> None:
+    earlier = recorded.look_at(0)
+    _, output, error = command("status", "--dataset", recorded.dataset, "--format", "json", "--at", rfc3339(earlier))
+
+    assert error == ""
+    assert json.loads(output)["records"]["hour"] == rfc3339(floor_hour(earlier) - HOUR)
 
 
 def test_an_empty_dataset_has_no_cost_and_an_old_state(stack: Stack, command: Command) -> None:

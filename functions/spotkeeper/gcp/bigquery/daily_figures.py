@@ -160,8 +160,8 @@ class DailyFigures:
     def costs(self, by: str, label: str | None, first_time: datetime, end_time: datetime, most: int) -> Costs:
         """Return the cost from `first_time` until `end_time` by one of KEYS, the dearest `most` of its values."""
         parameters = [
-            ScalarQueryParameter("first_time", "TIMESTAMP", first_time),
-            ScalarQueryParameter("end_time", "TIMESTAMP", end_time),
+            _time("first_time", first_time),
+            _time("end_time", end_time),
             ScalarQueryParameter("most", "INT64", most),
             *([ScalarQueryParameter("label", "STRING", label)] if by == LABEL else []),
         ]
@@ -173,9 +173,9 @@ class DailyFigures:
 
     def status(self, now: datetime) -> Status:
         """Return the state of the records; all questions are asked before the first answer is waited for."""
-        records = self._ask(statement_text("status"), [_since(now - _THREE_DAYS)])
+        records = self._ask(statement_text("status"), [_time("since", now - _THREE_DAYS), _time("now", now)])
         budgets = self._ask(_BUDGETS, [])
-        plan = self._ask(statement_text("last_plan"), [_since(now - _WEEK)])
+        plan = self._ask(statement_text("last_plan"), [_time("since", now - _WEEK), _time("now", now)])
         [state] = self._answer(records)
         return Status(
             RecordState(*_values(state)),
@@ -221,5 +221,5 @@ def _values(row: Row) -> list[Any]:
     return [Decimal(str(value)) if isinstance(value, float) else value for value in row.values()]
 
 
-def _since(since: datetime) -> ScalarQueryParameter:
-    return ScalarQueryParameter("since", "TIMESTAMP", since)
+def _time(name: str, value: datetime) -> ScalarQueryParameter:
+    return ScalarQueryParameter(name, "TIMESTAMP", value)

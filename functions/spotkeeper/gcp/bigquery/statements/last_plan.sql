@@ -1,5 +1,5 @@
 -- Which plan did the enforcer record last, and how many of its stops were not finished?
--- Grain: the latest message since @since with a plan and no drill, or no row.
+-- Grain: the latest message from @since to @now with a plan and no drill, or no row.
 SELECT
   messages.received_at,
   COALESCE(messages.budget_display_name, messages.budget_id, 'without an id') AS budget,
@@ -18,6 +18,7 @@ SELECT
   ) AS stopped
 FROM budget_notifications AS messages
 WHERE messages.received_at >= @since
+  AND messages.received_at <= @now
   AND NOT messages.drill
   AND messages.stops IS NOT NULL
 ORDER BY messages.received_at DESC

@@ -1,5 +1,5 @@
 -- What is the latest hour on record, what did it and the two days before it cost, and what is not known of the last day?
--- Grain: one row; all but its counts are NULL when no hour has been recorded since @since.
+-- Grain: one row; all but its counts are NULL when no hour that ended by @now has been recorded since @since.
 WITH latest AS (
   SELECT
     MAX(runs.hour) AS hour,
@@ -7,6 +7,7 @@ WITH latest AS (
     MAX(runs.prices_as_of) AS prices_as_of
   FROM tracker_runs AS runs
   WHERE runs.hour >= @since
+    AND runs.hour <= TIMESTAMP_SUB(@now, INTERVAL 1 HOUR)
 ),
 
 recent_costs AS (
@@ -48,6 +49,7 @@ unresolved AS (
   FROM latest
   LEFT JOIN project_hours AS known
     ON known.hour >= TIMESTAMP_SUB(latest.hour, INTERVAL 23 HOUR)
+    AND known.hour <= latest.hour
     AND known.hour >= @since
 )
 
