@@ -4,16 +4,33 @@
 -- Days are UTC days. Usual is the median of the 28 days before yesterday, spread their median absolute deviation times
 -- 1.4826, which is the standard deviation of a normal distribution, and at least 5 % of usual_cost: neither is moved by a
 -- few odd days (https://www.itl.nist.gov/div898/handbook/eda/section3/eda35h.htm). A day counts when all of its 24 hours
--- were recorded; a team that did not run that day spent 0. The state is high or low beyond three spreads and 1 USD, unknown
--- when yesterday is not whole or has hours without a price, and when fewer than seven days count. Reads 29 days.
-WITH whole_days AS (
-  SELECT DATE(runs.hour) AS usage_date
+-- were read in every project, and for a team when they have a price; a team that did not run that day spent 0. The state is
+-- high or low beyond three spreads and 1 USD, unknown when yesterday does not count, and when fewer than seven days do.
+-- Reads 29 days.
+WITH recorded_hours AS (
+  SELECT runs.hour
   FROM `${dataset}.tracker_runs` AS runs
   WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 29 DAY)
     AND runs.hour < TIMESTAMP_TRUNC(${now}, DAY)
+  GROUP BY runs.hour
+),
+
+hours_with_gaps AS (
+  SELECT known.hour
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 29 DAY)
+    AND known.state IN ('incomplete', 'final')
+  GROUP BY known.hour
+),
+
+whole_days AS (
+  SELECT DATE(recorded.hour) AS usage_date
+  FROM recorded_hours AS recorded
+  LEFT JOIN hours_with_gaps AS gaps
+    ON gaps.hour = recorded.hour
   GROUP BY usage_date
   -- A day with gaps is not a cheap day.
-  HAVING COUNT(DISTINCT runs.hour) = 24
+  HAVING COUNTIF(gaps.hour IS NULL) = 24
 ),
 
 labelled AS (
@@ -63,6 +80,8 @@ usual_days AS (
     AND daily.usage_date = whole_days.usage_date
   -- Yesterday is what is compared.
   WHERE whole_days.usage_date < DATE_SUB(DATE(${now}), INTERVAL 1 DAY)
+    -- The cost of hours without a price is not known, and is not 0.
+    AND COALESCE(daily.unpriced_hours, 0) = 0
 ),
 
 deviations AS (
