@@ -13,7 +13,12 @@ SELECT
   SUM(vms.vcpus) AS vcpus,  -- NUMERIC: vCPUs of those whose machine type is known.
   SUM(IF(vms.is_spot, vms.vcpus, 0)) AS spot_vcpus,  -- NUMERIC: vCPUs of Spot VMs among them.
   ROUND(SAFE_DIVIDE(SUM(IF(vms.is_spot, vms.vcpus, 0)), SUM(vms.vcpus)) * 100, 2) AS spot_percent_of_vcpus,  -- NUMERIC: spot_vcpus in percent of vcpus.
-  SUM(IF(vms.is_spot, 0, prices.ondemand_price - prices.spot_price)) * 730 AS monthly_savings_on_spot,  -- NUMERIC: What the other VMs would save as Spot VMs in 730 hours, in USD, where both prices are known.
+  IF(
+    COUNTIF(vms.is_spot IS NOT TRUE) > 0
+    AND COUNTIF(vms.is_spot IS NOT TRUE AND (prices.ondemand_price - prices.spot_price) IS NOT NULL) = 0,
+    NULL,
+    SUM(IF(vms.is_spot, 0, prices.ondemand_price - prices.spot_price)) * 730
+  ) AS monthly_savings_on_spot,  -- NUMERIC: What the other VMs would save as Spot VMs in 730 hours, in USD, where both prices are known; NULL when no other VM has both.
   COUNTIF(vms.is_spot IS NOT TRUE AND (prices.ondemand_price - prices.spot_price) IS NULL) AS without_price,  -- INTEGER: Other VMs of which a price is not known, such as custom types.
   MIN(vms.scanned_at) AS scanned_at  -- TIMESTAMP: The latest whole scan of the project; NULL without one in two days, when the VMs are those of its last scan.
 FROM `${dataset}.existing_vms` AS vms

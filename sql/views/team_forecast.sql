@@ -4,18 +4,20 @@
 -- The month is that of Cloud Billing, in America/Los_Angeles, of the latest recorded hour; all figures are as of its end.
 -- The forecast is what was spent, and the mean cost of the recorded hours of the last seven days for every hour that is
 -- left: whole weeks, since load varies over the week. missing_hours is a part of the month that is not in spent. Uptime
--- that no source could identify has the team '(unresolved)', and no cost. Without an hour in 33 days there are no rows.
+-- that no source could identify has the team '(unresolved)', and no cost. Without an hour in eight days there are no rows.
 -- Reads 40 days.
 WITH recorded_hours AS (
   SELECT runs.hour
   FROM `${dataset}.tracker_runs` AS runs
-  WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
+  WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 40 DAY)
   GROUP BY runs.hour
 ),
 
 latest AS (
   SELECT MAX(hour) AS hour
   FROM recorded_hours
+  -- The month of an older one may have begun before what is read.
+  WHERE hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 8 DAY)
 ),
 
 present AS (
