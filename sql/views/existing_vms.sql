@@ -10,7 +10,8 @@ WITH scans AS (
     MAX(known.recorded_at) AS scanned_at
   FROM `${dataset}.project_hours` AS known
   WHERE known.hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
-    AND known.state != 'incomplete'
+    -- An hour is final also when nobody reads it any more, without a scan.
+    AND known.state IN ('provisional', 'complete')
   GROUP BY known.project_id
 )
 
