@@ -435,7 +435,10 @@ def look(stack: Stack, path: str) -> list[dict[str, Any]]:
 def test_the_history_has_what_an_estimate_is_made_of(
     stack: Stack, make_enforcer: MakeEnforcer, enforcer_dataset: str
 ) -> None:
-    """Two hours of rows, part of them of a VM that is stopped since, and a third hour that is incomplete."""
+    """Two hours of rows, part of them of a VM that is stopped since, and a third hour that is incomplete.
+
+    In the first hour a VM was started as another machine, so that its second row begins within the hour.
+    """
     enforcer = make_enforcer("web-frontend", SHOP, max_stops_per_alert=1)
     enforcer.deliver("1", NOW - 3 * MINUTE, cost=1001)
     [stop] = [row for row in enforcer.events() if row["event"] == "stopped"]
@@ -444,6 +447,8 @@ def test_the_history_has_what_an_estimate_is_made_of(
         insert(stack, f"{enforcer_dataset}.project_hours", project_hour(hour, state))
         insert(stack, f"{enforcer_dataset}.spot_vm_costs", cost_row(hour, stop["zone"], stop["instance_name"], "2"))
         insert(stack, f"{enforcer_dataset}.spot_vm_costs", cost_row(hour, stop["zone"], "another", "1"))
+    later = hours[0] + 20 * MINUTE
+    insert(stack, f"{enforcer_dataset}.spot_vm_costs", cost_row(later, stop["zone"], "another", "4"))
     said = notification("1200", budget_id=enforcer.budget_id, message_id="2", published=NOW)
     rule = enforcer.settings.policy.budgets[enforcer.budget_id]
 
@@ -451,7 +456,7 @@ def test_the_history_has_what_an_estimate_is_made_of(
 
     assert [each.cost for each in found.billed] == [1001.0]
     assert [(each.start, each.cost, each.stopped_cost) for each in found.hours] == [
-        (hours[0], 3.0, 2.0),
+        (hours[0], 7.0, 2.0),
         (hours[1], 3.0, 2.0),
     ]
     assert [each.stopped_at for each in found.group_stops] == [NOW.replace(minute=0)]

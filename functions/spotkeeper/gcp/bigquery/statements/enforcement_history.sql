@@ -48,6 +48,8 @@ judged AS (
 covered AS (
   SELECT
     costs.usage_start_time,
+    -- A VM that was started as another machine has a row that begins within the hour.
+    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS hour,
     costs.project_id,
     costs.zone,
     costs.instance_id,
@@ -109,23 +111,23 @@ marked AS (
 
 hourly AS (
   SELECT
-    marked.usage_start_time AS hour,
+    marked.hour,
     SUM(marked.cost) AS cost,
     SUM(IF(marked.is_stopped, marked.cost, 0)) AS stopped_cost
   FROM marked
-  GROUP BY marked.usage_start_time
+  GROUP BY marked.hour
 ),
 
 uptimes AS (
   SELECT
     marked.instance_id,
-    SUM(IF(marked.usage_start_time > TIMESTAMP_SUB(latest.hour, INTERVAL 24 HOUR), marked.uptime_hours, 0)) AS last_day,
-    SUM(IF(marked.usage_start_time > TIMESTAMP_SUB(latest.hour, INTERVAL 24 HOUR), 0, marked.uptime_hours)) AS day_before
+    SUM(IF(marked.hour > TIMESTAMP_SUB(latest.hour, INTERVAL 24 HOUR), marked.uptime_hours, 0)) AS last_day,
+    SUM(IF(marked.hour > TIMESTAMP_SUB(latest.hour, INTERVAL 24 HOUR), 0, marked.uptime_hours)) AS day_before
   FROM marked
   CROSS JOIN (SELECT MAX(recorded_hours.hour) AS hour FROM recorded_hours) AS latest
   WHERE NOT marked.is_stopped
-    AND marked.usage_start_time > TIMESTAMP_SUB(latest.hour, INTERVAL 48 HOUR)
-    AND marked.usage_start_time <= latest.hour
+    AND marked.hour > TIMESTAMP_SUB(latest.hour, INTERVAL 48 HOUR)
+    AND marked.hour <= latest.hour
   GROUP BY marked.instance_id
 )
 
