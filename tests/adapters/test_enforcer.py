@@ -438,6 +438,7 @@ def test_the_history_has_what_an_estimate_is_made_of(
     """Two hours of rows, part of them of a VM that is stopped since, and a third hour that is incomplete.
 
     In the first hour a VM was started as another machine, so that its second row begins within the hour.
+    Of two VMs that ran in both of the last two days, the one that ran for as long in each of them works by night only.
     """
     enforcer = make_enforcer("web-frontend", SHOP, max_stops_per_alert=1)
     enforcer.deliver("1", NOW - 3 * MINUTE, cost=1001)
@@ -449,6 +450,9 @@ def test_the_history_has_what_an_estimate_is_made_of(
         insert(stack, f"{enforcer_dataset}.spot_vm_costs", cost_row(hour, stop["zone"], "another", "1"))
     later = hours[0] + 20 * MINUTE
     insert(stack, f"{enforcer_dataset}.spot_vm_costs", cost_row(later, stop["zone"], "another", "4"))
+    for name, ago in (("nightly", 0), ("nightly", 30), *(("resumed", each) for each in (0, 30, 31, 32))):
+        row = cost_row(hours[1] - timedelta(hours=ago), stop["zone"], name, "0")
+        insert(stack, f"{enforcer_dataset}.spot_vm_costs", row)
     said = notification("1200", budget_id=enforcer.budget_id, message_id="2", published=NOW)
     rule = enforcer.settings.policy.budgets[enforcer.budget_id]
 
@@ -460,6 +464,7 @@ def test_the_history_has_what_an_estimate_is_made_of(
         (hours[1], 3.0, 2.0),
     ]
     assert [each.stopped_at for each in found.group_stops] == [NOW.replace(minute=0)]
+    assert found.uptime_shares == {"nightly": pytest.approx(1 / 24)}
 
 
 def insert(stack: Stack, table: str, row: Mapping[str, str]) -> None:

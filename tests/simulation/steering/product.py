@@ -123,8 +123,9 @@ class Product:
                 continue
             generation = vm.generations[at]
             worked = [vm.works[hour] and vm.generations[hour] == generation for hour in range(max(at - 48, 0), at)]
-            if any(worked[:-24]) and sum(worked[-24:]) < 22:
-                shares[_instance_id(vm, generation)] = sum(worked[-24:]) / 24
+            before, last = sum(worked[:-24]), sum(worked[-24:])
+            if 0 < before <= 2 * last and last < 22:
+                shares[_instance_id(vm, generation)] = last / 24
         self._shares = at, shares
         return shares
 

@@ -264,11 +264,12 @@ SELECT
       ON hourly.hour = recorded_hours.hour
     ORDER BY recorded_hours.hour
   ) AS hours,
-  -- What runs by night only saves less by a stop; what is new, or ran for nearly all of the day, counts as a whole.
+  -- What runs by night only saves less by a stop; what is new, back from a pause of a day, or ran for nearly all of the
+  -- day, counts as a whole.
   ARRAY(
     SELECT AS STRUCT uptimes.instance_id, uptimes.last_day / 24 AS uptime_share
     FROM uptimes
-    WHERE uptimes.last_day < 22 AND uptimes.day_before > 0
+    WHERE uptimes.last_day < 22 AND uptimes.day_before > 0 AND uptimes.day_before <= 2 * uptimes.last_day
     ORDER BY uptimes.instance_id
     LIMIT 20000
   ) AS uptime_shares,
