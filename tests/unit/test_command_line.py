@@ -98,6 +98,7 @@ def test_without_a_project_one_is_asked_for(
         ("plan", "--cost", "-1", "'-1' is below 0: a spend is not"),
         ("plan", "--budget", "0", "'0' is not above 0, as a budget is"),
         ("plan", "--cost", "much", "'much' is not an amount such as 1200 or 99.50"),
+        ("drill", "--cost", "1e400", "'1e400' is not an amount such as 1200 or 99.50"),
         ("plan", "--region", "us_central", "'us_central' is not a region such as us-central1"),
         ("drill", "--wait", "0", "'0' is not a number of seconds from 1 to 3600"),
         ("top", "--limit", "1001", "'1001' is not a number from 1 to 1000"),

@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from spotkeeper.cli.costs import FIELDS, By, Span, by_argument, cost_lines, print_costs
+from spotkeeper.cli.drill import drill_lines
 from spotkeeper.cli.main import main
 from spotkeeper.cli.output import Format, as_csv, as_json
 from spotkeeper.cli.spans import Days, first_time, since_argument
@@ -203,3 +205,15 @@ def test_amounts_and_times_are_written_without_a_loss() -> None:
 
     assert json.loads(as_json(row)) == {**row, "amount": "0.100000001", "at": "2026-11-27T08:00:00Z"}
     assert as_csv(tuple(row), [row]).splitlines()[1] == "0.100000001,2026-11-27T08:00:00Z,a; b,true,"
+
+
+@pytest.mark.parametrize(("verdict", "checked"), [("over_budget", True), ("under_budget", False), ("malformed", False)])
+def test_a_drill_says_that_no_permission_is_missing_only_where_they_were_checked(
+    verdict: str, *, checked: bool
+) -> None:
+    """Permissions are checked when a plan is made."""
+    row: dict[str, Any] = {"verdict": verdict, "reason": "spent", "gaps": [], "missing_permissions": [], "event": None}
+    last = list(drill_lines([row]))[-1]
+
+    assert last.startswith("No permission is missing") is checked
+    assert ("no permission was checked" in last) is not checked

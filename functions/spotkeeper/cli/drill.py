@@ -15,6 +15,7 @@ from spotkeeper.cli.planned_vms import FIELDS, Choice, PlannedVm, total_line, vm
 from spotkeeper.cli.terminal import progress, width
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.enforcement.notifications import DRILL, REPLAYED_AT
+from spotkeeper.enforcement.verdicts import PLANNING
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 
@@ -104,7 +105,9 @@ def drill_lines(rows: Sequence[dict[str, Any]], *, every: bool = False, columns:
         yield total_line(vms)
     for permission in delivery["missing_permissions"]:
         yield f"missing permission: {permission}"
-    if not delivery["missing_permissions"]:
+    if delivery["verdict"] not in PLANNING:
+        yield "No plan was made, and no permission was checked: at this spend nothing is stopped."
+    elif not delivery["missing_permissions"]:
         yield "No permission is missing. Nothing was stopped: this was a drill."
 
 

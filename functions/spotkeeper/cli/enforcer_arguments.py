@@ -15,6 +15,9 @@ from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 
+_LARGEST_AMOUNT = 10**18
+"""The function refuses a notification of more."""
+
 
 def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the amounts, the budget and the time."""
@@ -86,7 +89,7 @@ def _amount(value: str) -> Decimal:
         amount = Decimal(value)
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite():
+    if not amount.is_finite() or abs(amount) > _LARGEST_AMOUNT:
         message = f"{value!r} is not an amount such as 1200 or 99.50"
         raise argparse.ArgumentTypeError(message)
     return amount

@@ -38,7 +38,7 @@ _MOST_DECIMALS = 9
 
 
 class VerdictName(StrEnum):
-    """What a notification means; only the first two may stop anything."""
+    """What a notification means."""
 
     OVER_BUDGET = "over_budget"
     NEARING_BUDGET = "nearing_budget"
@@ -57,6 +57,10 @@ class VerdictName(StrEnum):
     MALFORMED = "malformed"
 
 
+PLANNING = frozenset({VerdictName.OVER_BUDGET, VerdictName.NEARING_BUDGET})
+"""The verdicts that may stop instances: a plan is made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a notification means and why; `priorities` are those that may be stopped."""
@@ -70,7 +74,7 @@ class Verdict:
     @property
     def may_stop(self) -> bool:
         """Whether instances may be stopped because of it."""
-        return self.name in (VerdictName.OVER_BUDGET, VerdictName.NEARING_BUDGET)
+        return self.name in PLANNING
 
 
 def first_verdict(
