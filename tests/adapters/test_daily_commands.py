@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -101,6 +102,16 @@ def test_the_state_is_that_of_the_latest_hour(recorded: Tracker, command: Comman
     assert (Decimal(records["hour_cost"]), Decimal(records["day_cost"])) == (hour["cost"], hour["day_cost"])
     assert {each["period"] for each in json.loads(output)["budgets"]} == {"day", "month"}
     assert command("status", "--dataset", recorded.dataset)[1].startswith(f"dataset        {HOME_PROJECT}.daily\n")
+
+
+def test_the_state_of_an_hour_of_three_days_ago_has_the_whole_day_before_it(
+    recorded: Tracker, command: Command
+) -> None:
+    at = floor_hour(recorded.look_at(LAST_HOUR)) - HOUR + timedelta(days=3)
+    _, output, _ = command("status", "--dataset", recorded.dataset, "--format", "json", "--at", rfc3339(at))
+    [day] = recorded.rows("SELECT SUM(cost) AS cost FROM spot_vm_costs WHERE usage_start_time >= '2026-07-01'")
+
+    assert Decimal(json.loads(output)["records"]["day_cost"]) == day["cost"]
 
 
 def test_the_state_as_of_an_earlier_time_knows_no_later_hour(recorded: Tracker, command: Command) -> None:

@@ -13,7 +13,8 @@ WITH latest AS (
 recent_costs AS (
   SELECT costs.usage_start_time, costs.instance_id, costs.uptime_hours, costs.cost, costs.ondemand_cost
   FROM spot_vm_costs AS costs
-  WHERE costs.usage_start_time >= @since
+  -- The latest hour may be the first since then: the two days before it are read as well.
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(@since, INTERVAL 47 HOUR)
 ),
 
 spending AS (
@@ -50,7 +51,7 @@ unresolved AS (
   LEFT JOIN project_hours AS known
     ON known.hour >= TIMESTAMP_SUB(latest.hour, INTERVAL 23 HOUR)
     AND known.hour <= latest.hour
-    AND known.hour >= @since
+    AND known.hour >= TIMESTAMP_SUB(@since, INTERVAL 23 HOUR)
 )
 
 SELECT
