@@ -435,7 +435,7 @@ def look(stack: Stack, path: str) -> list[dict[str, Any]]:
 def test_the_history_has_what_an_estimate_is_made_of(
     stack: Stack, make_enforcer: MakeEnforcer, enforcer_dataset: str
 ) -> None:
-    """Two hours of rows, part of them of a VM that is stopped since, and a third hour that is incomplete.
+    """Two hours of rows, part of them of a VM that is stopped since, an incomplete hour, and one that no run read.
 
     In the first hour a VM was started as another machine, so that its second row begins within the hour.
     Of two VMs that ran in both of the last two days, the one that ran for as long in each of them works by night only.
@@ -444,6 +444,9 @@ def test_the_history_has_what_an_estimate_is_made_of(
     enforcer.deliver("1", NOW - 3 * MINUTE, cost=1001)
     [stop] = [row for row in enforcer.events() if row["event"] == "stopped"]
     hours = [NOW.replace(minute=0) - timedelta(hours=hour) for hour in (3, 2, 1)]
+    unread = hours[0] - timedelta(hours=1)
+    insert(stack, f"{enforcer_dataset}.project_hours", project_hour(unread, "final") | {"run_id": "'late'"})
+    insert(stack, f"{enforcer_dataset}.tracker_runs", run_that_gave_up(unread))
     for hour, state in zip(hours, ("final", "provisional", "incomplete"), strict=True):
         insert(stack, f"{enforcer_dataset}.project_hours", project_hour(hour, state))
         insert(stack, f"{enforcer_dataset}.spot_vm_costs", cost_row(hour, stop["zone"], stop["instance_name"], "2"))
@@ -477,6 +480,14 @@ def project_hour(hour: datetime, state: str) -> dict[str, str]:
     at = f"TIMESTAMP '{hour.isoformat()}'"
     counts = {"unresolved": "0", "unresolved_hours": "0", "run_id": "'run'", "recorded_at": at}
     return {"hour": at, "project_id": "'web-frontend'", "state": f"'{state}'", **counts}
+
+
+def run_that_gave_up(hour: datetime) -> dict[str, str]:
+    at = f"TIMESTAMP '{hour.isoformat()}'"
+    gap = "STRUCT('catch-up' AS source, 'web-frontend' AS project_id, 'not read' AS detail, TRUE AS final)"
+    counts = dict.fromkeys(("row_count", "cost", "ondemand_cost", "unpriced", "unresolved", "duration_seconds"), "0")
+    said = {"provisional": "FALSE", "complete": "FALSE", "gaps": f"[{gap}]"}
+    return {"run_id": "'late'", "hour": at, "recorded_at": at, **said, **counts}
 
 
 def cost_row(hour: datetime, zone: str, name: str, cost: str) -> dict[str, str]:

@@ -78,6 +78,17 @@ recorded_hours AS (
     AND project_hours.project_id IN UNNEST(@projects)
     -- A later run reads what an incomplete hour misses.
     AND project_hours.state != 'incomplete'
+    -- An hour that no run read in time is final, but what it cost is not known.
+    AND NOT EXISTS (
+      SELECT 1
+      FROM tracker_runs AS runs
+      CROSS JOIN UNNEST(runs.gaps) AS gap
+      WHERE runs.hour >= @cost_interval_start
+        AND runs.hour = project_hours.hour
+        AND runs.run_id = project_hours.run_id
+        AND gap.project_id = project_hours.project_id
+        AND gap.source = 'catch-up'
+    )
   GROUP BY project_hours.hour
   HAVING COUNT(DISTINCT project_hours.project_id) = @project_count
 ),
