@@ -118,6 +118,21 @@ def test_while_a_fall_of_the_bill_may_be_a_credit_only_the_last_report_is_certai
     assert recovering.spent_sd < 50
 
 
+def test_hours_that_are_not_recorded_in_time_are_spent_with_certainty_only_as_far_as_a_mean_day_says() -> None:
+    """The last recorded hour costs ten times the others: nobody knows whether the five hours after it do."""
+    last = HOURS - 6
+
+    def burst(hour: int) -> float:
+        return 100.0 if hour == last else 10.0
+
+    made = estimated(spending(burst, hours=last + 1))
+    spent = total(burst, HOURS + 0.25)
+
+    assert made.spent > spent + 400
+    assert made.at_least < spent
+    assert estimated(spending(burst)).spent_sd < 10
+
+
 @pytest.mark.parametrize(
     ("record", "why"),
     [

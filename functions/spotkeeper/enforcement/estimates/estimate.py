@@ -22,6 +22,7 @@ SPACING_HOURS = 3
 """Reports are kept this far apart, or further: a delay is a matter of hours, and a month has 1,500 of them."""
 
 _MAX_ROW_AGE_HOURS = 5
+_RECORDED_WITHIN_HOURS = 2
 _MAX_GAP_HOURS = 24
 _FACTORS = (0.3, 1.5)
 _CREDIT_HOURS = 36
@@ -135,10 +136,11 @@ def estimate(
         return NoEstimate(f"no estimate: {fitted.factor:.2f} times the tracker's rows on the bill is not plausible")
     by_delay = [each.factor * rows.at(now) + each.other * now + each.residual for each in fitted.by_delay]
     made_up = said.cost - reports[-1][1] if hypothetical else 0.0
+    unrecorded = fitted.factor * _unrecorded(rows, now)
     return Estimate(
         billed=said.cost,
         spent=max(said.cost, fitted.mean(by_delay) + made_up),
-        spent_sd=math.sqrt((fitted.bill_sd / 2) ** 2 + fitted.variance(by_delay) + fall**2),
+        spent_sd=math.sqrt((fitted.bill_sd / 2) ** 2 + fitted.variance(by_delay) + fall**2 + unrecorded**2),
         rate=_rate(kept, _hours(period.end - said.published_at)),
         hours_left=max(_hours(period.end - said.published_at), 0.0),
         fit=fitted,
@@ -193,6 +195,14 @@ def _incomplete(costs: Sequence[float | None], now: float) -> str | None:
     if (gap := longest_gap(costs)) > _MAX_GAP_HOURS:
         return f"the tracker's rows miss {gap} hours in a row"
     return None
+
+
+def _unrecorded(rows: RunningTotal, now: float) -> float:
+    """Return how far the hours that should be on record by now may be from the cost of the last one, in USD."""
+    late = now - rows.end
+    if late <= _RECORDED_WITHIN_HOURS:
+        return 0.0
+    return late * abs(rows.hourly[-1] - rows.mean(rows.end - _DAY, rows.end))
 
 
 def _rate(rows: RunningTotal, hours_left: float) -> float:
