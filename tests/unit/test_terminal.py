@@ -20,6 +20,17 @@ class Screen(io.StringIO):
         return True
 
 
+def test_a_row_whose_first_columns_are_too_wide_goes_on_in_the_next_line() -> None:
+    numbers = ["1816.91", "284.10", "100.0%", "679.84", "58.2%", "296.58"]
+    rows = [["a-vm-of-a-managed-instance-group", *numbers, "research-ml/us-central1-c", "a2-highgpu-1g"]]
+
+    assert list(aligned([*rows, ["total", *numbers, "", ""]], width=80)) == [
+        "a-vm-of-a-managed-instance-group  1816.91  284.10  100.0%  679.84  58.2%  296.58",
+        "    research-ml/us-central1-c  a2-highgpu-1g",
+        "total                             1816.91  284.10  100.0%  679.84  58.2%  296.58",
+    ]
+
+
 @pytest.mark.parametrize("width", [80, 40, 20])
 def test_a_table_is_no_wider_than_the_terminal_and_breaks_no_word(width: int) -> None:
     lines = list(aligned(ROWS, width=width))

@@ -29,12 +29,28 @@ def aligned(
             yield f"{_GAP.join(cells[:-1])}{_GAP}{first}"
             yield from (f"{' ' * before}{words}" for words in more)
         else:
-            yield _GAP.join(cells[:-1]).rstrip()
-            yield from textwrap.wrap(
-                row[-1],
-                width,
-                initial_indent=_GAP * 2,
-                subsequent_indent=_GAP * 2,
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
+            yield from _folded(cells[:-1], row[-1], width)
+
+
+def _folded(cells: Sequence[str], last: str, width: int) -> Iterator[str]:
+    """Yield a row that does not fit into one line: what does not fit goes on in the next, further to the right."""
+    line, indent = "", ""
+    for cell in cells:
+        longer = f"{line}{_GAP}{cell}" if line else cell
+        if line and len(longer.rstrip()) > width:
+            yield line.rstrip()
+            line = indent = _GAP * 2
+            line += cell.strip()
+        else:
+            line = longer
+    if not indent:
+        yield line.rstrip()
+        line = ""
+    yield from textwrap.wrap(
+        f"{line.strip()}{_GAP}{last}".strip(),
+        width,
+        initial_indent=_GAP * 2,
+        subsequent_indent=_GAP * 2,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
