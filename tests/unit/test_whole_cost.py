@@ -84,6 +84,17 @@ def test_a_list_of_disks_that_fails_makes_their_cost_unknown_until_the_hour_is_r
     assert row_of(found, vm, 0).attached.disk == DISK_HOUR
 
 
+def test_a_list_of_disks_that_fails_takes_no_known_cost_away() -> None:
+    vm = Vm("vm")
+    found = cloud(vm, disks=(disk("boot", "vm"),))
+    for hour in range(4):
+        found.run(hour)
+    found.denied.add(("disks", HOME))
+    found.run(4)
+
+    assert [row_of(found, vm, hour).attached.disk for hour in (3, 4)] == [DISK_HOUR, DISK_HOUR]
+
+
 def test_a_list_of_disks_that_lacks_one_makes_the_cost_of_the_others_unknown_too() -> None:
     vm = Vm("vm")
     elsewhere = disk("elsewhere", "vm", place="us-central1-b")

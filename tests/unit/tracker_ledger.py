@@ -356,7 +356,7 @@ def _compare(since: Sequence[Observation], hour: datetime, instance: Instance) -
     match [each for each in since if each.instance.key == instance.key]:
         case []:
             return Since.NEW
-        case [only] if is_unchanged(only.instance, instance):
+        case [only] if only.instance == instance:
             return max(only.first_seen, hour)
         case _:
             return Since.CHANGED

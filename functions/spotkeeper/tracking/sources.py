@@ -113,8 +113,8 @@ class Sources:
     ) -> DiskScan:
         """List the disks of a project, stage those that are recorded, and match them with its instances.
 
-        A list that fails is no gap of the hours: the disks of the instances are then unknown, and a later run records
-        the time that this one leaves out.
+        A list that fails is no gap of the hours: the disks of the instances are then those of an earlier scan, or
+        unknown. The next run records the time of a disk that this one leaves out; what several leave out stays out.
         """
         scan, since, now = DiskScan(sightings), min(hours), self.now.replace(microsecond=0)
         prices = DayPrices(pricing, since, now)

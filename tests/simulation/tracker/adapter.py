@@ -248,7 +248,7 @@ class Tables:
         since = [each for each in self.inventory.get(instance.key, ()) if each.last_seen >= hour]
         if not since:
             return Since.NEW
-        same = len(since) == 1 and is_unchanged(since[0].instance, instance)
+        same = len(since) == 1 and since[0].instance == instance
         return max(since[0].first_seen, hour) if same else Since.CHANGED
 
     def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:

@@ -332,8 +332,8 @@ def _compare(known: Mapping[str, str], hour: datetime, instance: Instance) -> Si
     if earlier is None:
         return Since.NEW
     digest, _, first_seen = earlier.partition(" ")
-    # That of an instance whose disks were not read begins those of the same one with any disks.
-    if not digest.startswith(fingerprint(instance)):
+    # One whose disks this scan could not read has those of its observations.
+    if digest != fingerprint(instance):
         return Since.CHANGED
     with translate_errors("BigQuery"):
         return _EPOCH + timedelta(microseconds=int(first_seen)) if first_seen else hour
