@@ -75,6 +75,16 @@ def test_a_burst_of_the_last_hours_counts_at_once() -> None:
     assert made.rate == pytest.approx(30.0, rel=0.01)
 
 
+def test_a_fleet_that_rests_at_weekends_has_no_burst_on_monday_morning() -> None:
+    """It costs 9 USD an hour over a week. Three hours into a week, 30 USD for the rest would be far too much."""
+
+    def weekdays(hour: int) -> float:
+        since_monday = (hour - (HOURS - 4)) % 168
+        return 30.0 if since_monday < 120 and since_monday % 24 < 10 else 0.0
+
+    assert estimated(spending(weekdays)).rate < 10
+
+
 @pytest.mark.parametrize("hour", [2, 9, 14, 20])
 def test_a_fleet_that_works_by_night_costs_its_mean_at_any_time_of_day(hour: int) -> None:
     made = estimated(spending(lambda at: nightly(at + hour)))

@@ -206,11 +206,15 @@ def _unrecorded(rows: RunningTotal, now: float) -> float:
 
 
 def _rate(rows: RunningTotal, hours_left: float) -> float:
-    """Return the mean of the last day; with a burst of the last hours, and half of what a steady trend will add."""
+    """Return the mean of the last day; with a burst of the last hours, and half of what a steady trend will add.
+
+    A burst is above the same hours of the day before and of the week before: many fleets rest at weekends.
+    """
     end = rows.end
     mean, earlier = rows.mean(end - _DAY, end), rows.mean(end - 2 * _DAY, end - _DAY)
-    lately = rows.mean(end - _LATELY, end) - rows.mean(end - _DAY - _LATELY, end - _DAY)
-    burst = lately - max(mean - earlier, 0.0)
+    before = [_DAY, _TREND_DAYS * _DAY] if end >= _TREND_DAYS * _DAY + _LATELY else [_DAY]
+    usual = max(rows.mean(end - hours - _LATELY, end - hours) for hours in before)
+    burst = rows.mean(end - _LATELY, end) - usual - max(mean - earlier, 0.0)
     rate = mean + burst if burst > _BURST_SHARE * mean and end >= _DAY + _LATELY else mean
     if end < (_TREND_DAYS + 1) * _DAY:
         return rate
