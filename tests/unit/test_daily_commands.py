@@ -136,7 +136,14 @@ def test_a_team_is_a_label(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--by", "colour"), ("--by", "label:"), ("--since", "0d"), ("--since", "401d"), ("--since", "soon")],
+    [
+        ("--by", "colour"),
+        ("--by", "label:"),
+        ("--since", "0d"),
+        ("--since", "401d"),
+        ("--since", "9601h"),
+        ("--since", "soon"),
+    ],
 )
 def test_a_wrong_value_is_refused_before_anything_is_read(
     capsys: pytest.CaptureFixture[str], option: str, value: str
