@@ -38,7 +38,7 @@ def since_argument(text: str) -> Since:
     """Read `24h`, `7d`, `2026-11-01` or `2026-11-01T08:00:00Z`."""
     if last := _LAST.fullmatch(text):
         days, hours = (int(last[1]), 0) if last[2] == "d" else (0, int(last[1]))
-        if days <= _MOST_DAYS:
+        if timedelta(days, hours=hours) <= timedelta(_MOST_DAYS):
             return timedelta(hours=hours) if hours else Days(days)
     try:
         return datetime.combine(date.fromisoformat(text), time(), UTC) if "T" not in text else parse_time("", text)
