@@ -123,7 +123,7 @@ def _billed_license(name: str) -> str:
 
 def _parts_of_licenses(names: Iterable[str] | None, shape: Shape) -> Iterator[_Part]:
     if names is None:
-        yield _Part("", unknown="nobody recorded which licenses its disks have")
+        yield _Part("", unknown="the licenses of its disks are not recorded")
         return
     for name in billed_licenses(names):
         yield from _license_parts(name, shape)
@@ -154,7 +154,7 @@ def _disk_parts(disk: Disk) -> Iterator[_Part]:
 
 def _address_parts(addresses: int | None, market: Market) -> Iterator[_Part]:
     if addresses is None:
-        yield _Part("", unknown="nobody recorded which addresses it has")
+        yield _Part("", unknown="its addresses are not recorded")
     elif addresses:
         yield _Part("address:spot" if market is Market.SPOT else "address:standard", Decimal(addresses))
 
@@ -163,7 +163,7 @@ def _bandwidth_parts(attachments: Attachments, shape: Shape) -> Iterator[_Part]:
     if attachments.bandwidth_gbps:
         yield _Part(f"bandwidth:{attachments.bandwidth_gbps}", Decimal(1))
     elif attachments.tier_1 is None:
-        yield _Part("", unknown="nobody recorded whether it has Tier_1 bandwidth")
+        yield _Part("", unknown="whether it has Tier_1 bandwidth is not recorded")
     elif attachments.tier_1:
         yield _Part("", unknown=f"which bandwidth of Tier_1 is billed for {shape.machine_type} is not known")
 
