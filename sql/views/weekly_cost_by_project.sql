@@ -39,6 +39,14 @@ WITH weeks AS (
     AND unresolved.usage_start_time < TIMESTAMP_TRUNC(${now}, DAY)
 ),
 
+hours_with_gaps AS (
+  SELECT known.hour
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 14 DAY)
+    AND known.state IN ('incomplete', 'final')
+  GROUP BY known.hour
+),
+
 recorded AS (
   SELECT
     COUNT(DISTINCT IF(runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 7 DAY), runs.hour, NULL)) AS hours,
@@ -47,6 +55,8 @@ recorded AS (
   FROM `${dataset}.tracker_runs` AS runs
   WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 14 DAY)
     AND runs.hour < TIMESTAMP_TRUNC(${now}, DAY)
+    -- A part of their cost is missing, or all of it.
+    AND runs.hour NOT IN (SELECT gaps.hour FROM hours_with_gaps AS gaps)
 ),
 
 sums AS (
@@ -105,7 +115,7 @@ SELECT
   IF(
     changes.cost_change IS NULL, NULL, RANK() OVER (ORDER BY ABS(changes.cost_change) DESC)
   ) AS mover_rank,  -- INTEGER: The place among all rows by the size of cost_change, up or down, from 1; NULL when it is not known.
-  recorded.hours AS recorded_hours,  -- INTEGER: Hours of this week that the tracker recorded, of 168.
-  recorded.hours_before AS recorded_hours_before  -- INTEGER: Hours of the week before that the tracker recorded, of 168.
+  recorded.hours AS recorded_hours,  -- INTEGER: Hours of this week that the tracker read in full, in every project, of 168.
+  recorded.hours_before AS recorded_hours_before  -- INTEGER: Hours of the week before that the tracker read in full, in every project, of 168.
 FROM changes
 CROSS JOIN recorded
