@@ -3,9 +3,9 @@
 --
 -- The month is that of Cloud Billing, in America/Los_Angeles, of the latest recorded hour; all figures are as of its end.
 -- The forecast is what was spent, and the mean cost of the recorded hours of the last seven days for every hour that is
--- left: whole weeks, since load varies over the week. missing_hours is a part of the month that is not in spent. Uptime
--- that no source could identify has the team '(unresolved)', and no cost. Without an hour in eight days there are no rows.
--- Reads 40 days.
+-- left: whole weeks, since load varies over the week. spent lacks cost of the missing_hours, and the mean too.
+-- Uptime that no source could identify has the team '(unresolved)', and no cost. Without an hour in eight days there are no
+-- rows. Reads 40 days.
 WITH recorded_hours AS (
   SELECT runs.hour
   FROM `${dataset}.tracker_runs` AS runs
@@ -32,12 +32,22 @@ present AS (
   FROM latest
 ),
 
+hours_with_gaps AS (
+  SELECT known.hour
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 40 DAY)
+    AND known.state IN ('incomplete', 'final')
+  GROUP BY known.hour
+),
+
 recorded AS (
   SELECT
-    COUNTIF(hours.hour >= present.month_start) AS month_hours,
+    COUNTIF(hours.hour >= present.month_start AND gaps.hour IS NULL) AS month_hours,
     COUNTIF(hours.hour >= present.week_start) AS week_hours
   FROM recorded_hours AS hours
   CROSS JOIN present
+  LEFT JOIN hours_with_gaps AS gaps
+    ON gaps.hour = hours.hour
 ),
 
 all_usage AS (
@@ -111,7 +121,7 @@ SELECT
   ROUND(hourly_cost, 6) AS hourly_cost,  -- NUMERIC: Mean cost of the recorded hours of the last seven days, in USD per hour; NULL when no price is known.
   hours_left,  -- INTEGER: Hours from as_of to the end of the month.
   ROUND(spent + hourly_cost * hours_left, 2) AS forecast,  -- NUMERIC: spent, and hourly_cost for the hours that are left, in USD; NULL when no price is known.
-  missing_hours,  -- INTEGER: Hours of the month up to as_of that no run recorded.
+  missing_hours,  -- INTEGER: Hours of the month up to as_of that no run read in full, in every project: spent lacks a part of their cost, or all of it.
   as_of,  -- TIMESTAMP: The end of the latest recorded hour.
   TIMESTAMP_DIFF(${now}, as_of, HOUR) AS age_hours  -- INTEGER: Whole hours from as_of to now: how old the figures are.
 FROM forecasts
