@@ -66,11 +66,16 @@ class Stopping:
         raise planned_meanwhile()
 
     def judged(self, delivery: Delivery, *, hypothetical: bool = False) -> tuple[History, Delivery]:
-        """Return the history, and the delivery with its estimate and the verdict by both; raises UnavailableError."""
+        """Return the history, and the delivery with its estimate and the verdict by both; raises UnavailableError.
+
+        A hypothetical message is judged by itself: it supersedes nothing, and none supersedes it.
+        """
         with waiting_for_records(delivery.message_id):
             history = self.ports.records.history(self.notification, self.rule, delivery.received_at)
         current = with_estimate(delivery, self.notification, self.policy, history.spending, hypothetical=hypothetical)
-        verdict = verdict_with(history, current.verdict, self.notification, self.policy)
+        verdict = current.verdict
+        if not hypothetical:
+            verdict = verdict_with(history, verdict, self.notification, self.policy)
         return history, replace(current, verdict=verdict, tracker_cost=history.tracker_cost)
 
     def planned(self, delivery: Delivery, history: History) -> Delivery:
