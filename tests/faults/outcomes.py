@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from infra.local.stack.stack import Answer
 from tests.faults.injection import Kind
-from tests.faults.snapshots import OF_THE_RUN, OF_THE_TIME, Snapshot, differences, hours, without
+from tests.faults.snapshots import OF_THE_RUN, OF_THE_TIME, OF_WHAT_IS_ATTACHED, Snapshot, differences, hours, without
 
 CAUSES = {
     Kind.SLOW: r"[Tt]ime(d )?-?out|Deadline",
@@ -96,10 +96,15 @@ _OF_THE_SPEND = {"cost", "unseen_share", "counts_from"}
 def _later(found: Snapshot) -> Mapping[str, list[str]]:
     """What two datasets have in common that came to the same by another way.
 
-    An instance that the audit log identified has no start: the log says when it was created only.
+    An instance that the audit log identified has no start: the log says when it was created only. What was attached at
+    a scan that was not recorded is not known later, nor are the disks that only it found.
     """
     plain = without(found, OF_THE_TIME)
-    plain |= without({"vm_inventory": found["vm_inventory"]}, OF_THE_TIME | {"started_at"})
+    seen = OF_THE_TIME | OF_WHAT_IS_ATTACHED
+    plain |= without({"spot_vm_costs": found["spot_vm_costs"]}, seen)
+    known = without({"vm_inventory": found["vm_inventory"]}, seen | {"started_at", "fingerprint"})
+    plain["vm_inventory"] = sorted(set(known["vm_inventory"]))
+    plain["disk_costs"] = []
     plain["tracker_runs"] = sorted(f"{hour} {sorted(recorded.projects)}" for hour, recorded in hours(found).items())
     alerts = [
         {name: value for name, value in row.items() if name not in _OF_THE_SPEND} for row in found["budget_alerts"]
@@ -110,7 +115,7 @@ def _later(found: Snapshot) -> Mapping[str, list[str]]:
 
 def _invented(found: Story, reference: Story) -> list[str]:
     """The cost rows with a cost that the undisturbed run would not have written."""
-    ignored = OF_THE_TIME | {"price_status"}
+    ignored = OF_THE_TIME | OF_WHAT_IS_ATTACHED | {"price_status"}
     written = [row for row in found.after["spot_vm_costs"] if row["cost"] is not None]
     known = set(without({"costs": reference.after["spot_vm_costs"]}, ignored)["costs"])
     return [row for row in without({"costs": written}, ignored)["costs"] if row not in known][:2]

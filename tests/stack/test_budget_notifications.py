@@ -166,18 +166,22 @@ def test_a_drill_stops_nothing_and_tells_what_the_function_may_not_do(stack: Sta
 
 
 def test_one_instance_that_cannot_be_stopped_shields_no_other_and_is_stopped_by_the_next_delivery(stack: Stack) -> None:
-    send(stack, "look-1", 1300, minutes=50, **{"spotkeeper-drill": "true"})
-    first, *others = events(stack, "look-1", "planned")
-    rule = {"service": "compute", "kind": "operation_error", "method": "instances.stop", "instance": first}
-    stack.control("POST", "faults", [{**rule, "code": "INTERNAL_ERROR", "message": "no", "status": 500}])
+    stack.serve_function(TARGET, policy("partly", ["data-platform", "web-frontend"]))
+    try:
+        send(stack, "look-1", 1300, minutes=50, budgetId="partly", **{"spotkeeper-drill": "true"})
+        first, *others = events(stack, "look-1", "planned")
+        rule = {"service": "compute", "kind": "operation_error", "method": "instances.stop", "instance": first}
+        stack.control("POST", "faults", [{**rule, "code": "INTERNAL_ERROR", "message": "no", "status": 500}])
 
-    assert send(stack, "partly-1", 1300, minutes=60).status == 500
-    assert events(stack, "partly-1", "failed") == [first]
-    assert events(stack, "partly-1", "stopped") == sorted(others)
+        assert send(stack, "partly-1", 1300, minutes=60, budgetId="partly").status == 500
+        assert events(stack, "partly-1", "failed") == [first]
+        assert events(stack, "partly-1", "stopped") == sorted(others)
 
-    stack.control("DELETE", "faults")
-    assert send(stack, "partly-1", 1300, minutes=60).status == 200
-    assert events(stack, "partly-1", "stopped") == sorted([first, *others])
+        stack.control("DELETE", "faults")
+        assert send(stack, "partly-1", 1300, minutes=60, budgetId="partly").status == 200
+        assert events(stack, "partly-1", "stopped") == sorted([first, *others])
+    finally:
+        stack.serve_function(TARGET, RECORDS)
 
 
 def test_members_of_groups_are_stopped_through_their_group_and_local_ssds_with_the_flag(stack: Stack) -> None:
