@@ -89,7 +89,7 @@ def _amount(value: str) -> Decimal:
         amount = Decimal(value)
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or abs(amount) > _LARGEST_AMOUNT:
+    if not amount.is_finite() or amount.copy_abs() > _LARGEST_AMOUNT:
         message = f"{value!r} is not an amount such as 1200 or 99.50"
         raise argparse.ArgumentTypeError(message)
     return amount
