@@ -173,6 +173,8 @@ class Life:
             delivery.troubled, self._facts.troubled_at = True, self.world.now
             if trap.effect is Trouble.KILLED:
                 raise Killed
+            if trap.vm is not None and (vm := self.world.named(trap.vm)) is not None:
+                vm.failed_at = self.world.now  # Whoever asked for its stop cannot tell this from a stop that failed.
             message = f"{trap.call} fails"
             raise CallFailedError(message)
 
