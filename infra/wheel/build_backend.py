@@ -42,11 +42,15 @@ def build_wheel(wheel_directory: str, config_settings: object = None, metadata_d
     return file_name
 
 
+class UnsupportedOperation(Exception):  # noqa: N818 (the name that PEP 517 gives it)
+    """What a build frontend expects of a backend that does not build something."""
+
+
 def build_sdist(sdist_directory: str, config_settings: object = None) -> str:
     """Refuse: the repository is the source."""
     del sdist_directory, config_settings
     message = "spotkeeper is built from its repository: pip wheel . makes the wheel"
-    raise NotImplementedError(message)
+    raise UnsupportedOperation(message)
 
 
 def _project() -> dict[str, Any]:

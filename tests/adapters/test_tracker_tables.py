@@ -17,8 +17,8 @@ from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import HOUR, PeriodKind, budget_periods
 from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrices
 from spotkeeper.pricing.families import components_of
-from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
-from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
+from spotkeeper.pricing.price_book import DatedRate, InstancePrice, PriceStatus
+from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.alerts import Alert, AlertKind

@@ -179,7 +179,7 @@ def test_a_message_under_budget_is_recorded_without_any_client_library(enforcer_
     modules = imported(_DELIVER, enforcer_settings, push(1, "counted-under"))
 
     assert packages(modules, COMPUTE, BIGQUERY, GRPC, "requests", "google.api_core", "spotkeeper.tracking.run") == []
-    assert len(modules) <= 240
+    assert len(modules) <= 234
 
 
 def test_a_plan_is_recorded_without_the_clients_that_stop(enforcer_settings: dict[str, str]) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from infra.local.stack.stack import Answer
+from tests.faults.attached import COLUMNS, comparable, was_seen, wrong_figures
 from tests.faults.injection import Kind
-from tests.faults.snapshots import OF_THE_RUN, OF_THE_TIME, OF_WHAT_IS_ATTACHED, Snapshot, differences, hours, without
+from tests.faults.snapshots import OF_THE_RUN, OF_THE_TIME, Snapshot, differences, hours, without
 
 CAUSES = {
     Kind.SLOW: r"[Tt]ime(d )?-?out|Deadline",
@@ -55,7 +56,7 @@ def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
     kind: Kind, service: str, answer: Answer, found: Story, reference: Story
 ) -> Result:
     """Say how a run with a fault ended, from the tables alone and from what the run itself claimed."""
-    if problems := differences(_later(found.repaired), _later(reference.repaired)):
+    if problems := _unrepaired(found.repaired, reference.repaired):
         return Result(Outcome.WRONG, f"{answer.status} {answer.body}; the next run did not repair it: {problems}")
     if lacking := [hour for hour, recorded in hours(found.repaired).items() if not recorded.complete]:
         return Result(Outcome.WRONG, f"still incomplete: {lacking}")
@@ -80,7 +81,10 @@ def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
 
 def differs(found: Snapshot, wanted: Snapshot) -> list[str]:
     """Say in which tables two runs at the same time came to different ends."""
-    return differences(without(found, OF_THE_RUN), without(wanted, OF_THE_RUN))
+    problems = list(wrong_figures(found, wanted))
+    if not was_seen(found, wanted):
+        found, wanted = comparable(found), comparable(wanted)
+    return problems + differences(without(found, OF_THE_RUN), without(wanted, OF_THE_RUN))
 
 
 def _named(outcome: Outcome, kind: Kind, service: str, causes: Sequence[str]) -> Result:
@@ -93,18 +97,24 @@ def _named(outcome: Outcome, kind: Kind, service: str, causes: Sequence[str]) ->
 _OF_THE_SPEND = {"cost", "unseen_share", "counts_from"}
 
 
+def _unrepaired(found: Snapshot, wanted: Snapshot) -> list[str]:
+    """Say in which tables two datasets differ that were to come to the same by another way.
+
+    What was attached at a scan that was not recorded is not known later, nor are the disks that only it found.
+    """
+    problems = list(wrong_figures(found, wanted))
+    if not was_seen(found, wanted):
+        found, wanted = comparable(found), comparable(wanted)
+    return problems + differences(_later(found), _later(wanted))
+
+
 def _later(found: Snapshot) -> Mapping[str, list[str]]:
     """What two datasets have in common that came to the same by another way.
 
-    An instance that the audit log identified has no start: the log says when it was created only. What was attached at
-    a scan that was not recorded is not known later, nor are the disks that only it found.
+    An instance that the audit log identified has no start: the log says when it was created only.
     """
     plain = without(found, OF_THE_TIME)
-    seen = OF_THE_TIME | OF_WHAT_IS_ATTACHED
-    plain |= without({"spot_vm_costs": found["spot_vm_costs"]}, seen)
-    known = without({"vm_inventory": found["vm_inventory"]}, seen | {"started_at", "fingerprint"})
-    plain["vm_inventory"] = sorted(set(known["vm_inventory"]))
-    plain["disk_costs"] = []
+    plain |= without({"vm_inventory": found["vm_inventory"]}, OF_THE_TIME | {"started_at"})
     plain["tracker_runs"] = sorted(f"{hour} {sorted(recorded.projects)}" for hour, recorded in hours(found).items())
     alerts = [
         {name: value for name, value in row.items() if name not in _OF_THE_SPEND} for row in found["budget_alerts"]
@@ -115,7 +125,7 @@ def _later(found: Snapshot) -> Mapping[str, list[str]]:
 
 def _invented(found: Story, reference: Story) -> list[str]:
     """The cost rows with a cost that the undisturbed run would not have written."""
-    ignored = OF_THE_TIME | OF_WHAT_IS_ATTACHED | {"price_status"}
+    ignored = OF_THE_TIME | COLUMNS | {"price_status"}
     written = [row for row in found.after["spot_vm_costs"] if row["cost"] is not None]
     known = set(without({"costs": reference.after["spot_vm_costs"]}, ignored)["costs"])
     return [row for row in without({"costs": written}, ignored)["costs"] if row not in known][:2]

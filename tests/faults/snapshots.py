@@ -32,12 +32,6 @@ OF_THE_TIME = OF_THE_RUN | {
 }
 """What differs as well when one of them found it an hour later; the log has an operation's name for its id."""
 
-OF_WHAT_IS_ATTACHED = frozenset(
-    {"disks", "licenses", "addresses", "reserved_addresses", "tier_1", "known_cost", "total_cost", "attached_reason"}
-    | {f"{part}_{kind}" for part in ("license", "address", "disk", "bandwidth") for kind in ("cost", "status")}
-)
-"""What only a scan sees: of a VM that no scan saw, recorded histories have no disks, and the audit log no licenses."""
-
 NOT_COMPARED = frozenset({"tracker_lock"})
 
 

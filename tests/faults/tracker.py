@@ -23,6 +23,7 @@ OPERATIONS = {
     "uptime": "Cloud Monitoring",
     "figures": "Cloud Monitoring",
     "instances": "Compute Engine",
+    "disks": "Compute Engine",
     "preemptions": "Compute Engine",
     "machine types": "Compute Engine",
     "assets": "Cloud Asset Inventory",

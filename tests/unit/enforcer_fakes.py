@@ -25,7 +25,7 @@ from spotkeeper.enforcement.verdicts import Verdict
 from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.instances import InstanceKey, ProvisioningModel
 from spotkeeper.ports import Report
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_book import DatedRate
 from tests.unit.enforcer_samples import NOW, RATES, policy, settings
 from tests.unit.enforcer_tables import Tables
 

@@ -17,7 +17,7 @@ from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.enforcement.verdicts import first_verdict
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.skus import Market, Rate, RateUnit
 
 NOW = datetime(2026, 7, 21, 14, 15, tzinfo=UTC)

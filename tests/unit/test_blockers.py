@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from spotkeeper.cli.plan import plan_lines
+from spotkeeper.cli.plan import as_object, plan_lines
 from spotkeeper.enforcement.blockers import Blocker, blocker
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.estimate import NoEstimate
@@ -76,8 +76,15 @@ def test_a_plan_says_what_the_estimate_is_made_of_or_why_there_is_none() -> None
     )
 
     lines = list(plan_lines(delivery, policy()))
-    without = list(plan_lines(replace(delivery, estimate=NoEstimate("no estimate in EUR")), policy()))
+    unestimated = replace(delivery, estimate=NoEstimate("no estimate in EUR"))
+    without = list(plan_lines(unestimated, policy()))
+    terms = as_object(delivery)["estimate"]
 
     assert lines[1].startswith("Estimated: 4,86")
     assert "about 12 h late" in lines[2]
     assert without[1] == "no estimate in EUR; below the budget, the forecast from list prices decides."
+    assert isinstance(terms, dict)
+    assert f"{terms['estimated_spent']:,.2f}" in lines[1]
+    assert f"Basis: {terms['estimate_basis']}." == lines[2]
+    assert as_object(unestimated)["estimate"] == {"estimate_basis": "no estimate in EUR"}
+    assert as_object(replace(delivery, estimate=None))["estimate"] is None

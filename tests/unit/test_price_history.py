@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Shape
-from spotkeeper.pricing.price_book import PriceBook, PriceStatus
-from spotkeeper.pricing.price_history import DatedRate, PriceHistory, UncertainPrice, first_needed
+from spotkeeper.pricing.price_book import DatedRate, PriceBook, PriceStatus
+from spotkeeper.pricing.price_history import PriceHistory, UncertainPrice, first_needed
 from spotkeeper.pricing.skus import Market, Rate, RateUnit
 
 START = datetime(2026, 7, 21, tzinfo=UTC)

@@ -15,8 +15,8 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import Period, floor_hour
 from spotkeeper.pricing.families import ShapeComponent
-from spotkeeper.pricing.price_book import PriceStatus
-from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
+from spotkeeper.pricing.price_book import DatedRate, PriceStatus
+from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState

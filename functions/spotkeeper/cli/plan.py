@@ -120,8 +120,17 @@ def as_object(delivery: Delivery) -> dict[str, object]:
         "unpriced": made.unpriced if made else 0,
         "blocker": str(delivery.blocker) if delivery.blocker else None,
         "gaps": list(delivery.gaps),
+        "estimate": _estimate_object(delivery.estimate),
         "vms": [vm.fields() for vm in planned_vms(delivery)],
     }
+
+
+def _estimate_object(estimate: Estimate | NoEstimate | None) -> dict[str, object] | None:
+    """Return the terms of the estimate by the names of their columns, and its basis, which says why there are none."""
+    if estimate is None:
+        return None
+    terms = dict(estimate.terms()) if isinstance(estimate, Estimate) else {}
+    return {**terms, "estimate_basis": estimate.basis}
 
 
 def _estimate_lines(estimate: Estimate | NoEstimate | None) -> Iterator[str]:

@@ -15,7 +15,7 @@ from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.ports import Report
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_book import DatedRate
 
 
 class FleetReader(Protocol):

@@ -24,7 +24,7 @@ from spotkeeper.gcp.bigquery.delivery_records import DeliveryRecords
 from spotkeeper.gcp.bigquery.rest_query import RestQuery
 from spotkeeper.instances import InstanceKey
 from spotkeeper.ports import Report
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_book import DatedRate
 
 if TYPE_CHECKING:
     from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords

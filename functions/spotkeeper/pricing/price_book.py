@@ -19,6 +19,15 @@ MARKET_WORDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class DatedRate:
+    """A rate and its validity: from `valid_from` up to, but without, `valid_to`; None means still valid."""
+
+    rate: Rate
+    valid_from: datetime
+    valid_to: datetime | None = None
+
+
 class PriceStatus(StrEnum):
     """How reliable a price is."""
 

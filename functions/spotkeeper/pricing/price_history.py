@@ -27,7 +27,7 @@ from spotkeeper.periods import (
 from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
 from spotkeeper.pricing.attachments import AttachmentBook, AttachmentKind, attached_components
 from spotkeeper.pricing.families import left_out
-from spotkeeper.pricing.price_book import InstancePrice, Price, PriceBook, PriceStatus
+from spotkeeper.pricing.price_book import DatedRate, InstancePrice, Price, PriceBook, PriceStatus
 from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH
 from spotkeeper.pricing.skus import Market, Rate
 
@@ -46,15 +46,6 @@ _NO_SHAPE = Shape("", None, None)
 
 _LARGEST_SHARE_GONE = 0.5
 """A reading that lacks more than half of the known rates is treated as incomplete."""
-
-
-@dataclass(frozen=True, slots=True)
-class DatedRate:
-    """A rate and its validity: from `valid_from` up to, but without, `valid_to`; None means still valid."""
-
-    rate: Rate
-    valid_from: datetime
-    valid_to: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from spotkeeper.instances import InstanceKey, Sighting
 from spotkeeper.periods import Period
 from spotkeeper.ports import Report
 from spotkeeper.pricing.families import ShapeComponent
-from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
+from spotkeeper.pricing.price_book import DatedRate
+from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend

@@ -10,7 +10,10 @@ from tests.simulation.steering.scenarios import Disturbance, Scenario, disturbed
 
 
 def main(arguments: list[str]) -> int:
-    """Play the months, and print for each rule what it reached of the goals."""
+    """Play the months, and print for each rule what it reached of the goals.
+
+    Exit code 1 when a VM was stopped while one of a lower class, which could be stopped, went on running.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.steering", description=__doc__)
     parser.add_argument("--months", type=int, default=200, help="how many months of the grid (default: %(default)s)")
     parser.add_argument("--disturbed", type=int, default=60, help="how many disturbed ones (default: %(default)s)")
@@ -22,14 +25,16 @@ def main(arguments: list[str]) -> int:
     others = drawn(disturbed(), options.disturbed, options.seed)
     for disturbance in Disturbance:
         parts[disturbance] = [each for each in others if each.disturbance is disturbance]
+    disorder = 0
     for name, scenarios in parts.items():
         for estimating in (False, True) if options.list_prices else (True,):
             if scenarios:
-                _print(name, scenarios, estimating=estimating, misses=options.misses)
-    return 0
+                judged = _print(name, scenarios, estimating=estimating, misses=options.misses)
+                disorder += sum(each.course.disorder for each in judged)
+    return 1 if disorder else 0
 
 
-def _print(name: str, scenarios: list[Scenario], *, estimating: bool, misses: bool) -> None:
+def _print(name: str, scenarios: list[Scenario], *, estimating: bool, misses: bool) -> list[Judgement]:
     began = time.process_time()
     judged = [play(each, lambda month: Product(month, estimating=estimating).decide) for each in scenarios]
     rule = "the estimate" if estimating else "the forecast from list prices"
@@ -39,6 +44,7 @@ def _print(name: str, scenarios: list[Scenario], *, estimating: bool, misses: bo
     for each in judged if misses else ():
         if each.is_keepable and not (each.is_in_band and each.is_frugal and not each.stops_higher_for_nothing):
             say(f"  {_sentence(each)}")
+    return judged
 
 
 def _sentence(each: Judgement) -> str:

@@ -22,8 +22,8 @@ from spotkeeper.periods import Period, PeriodKind
 from spotkeeper.ports import Report
 from spotkeeper.pricing.catalog import read_catalog
 from spotkeeper.pricing.families import components_of
-from spotkeeper.pricing.price_book import PriceStatus
-from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
+from spotkeeper.pricing.price_book import DatedRate, PriceStatus
+from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.skus import CatalogReading, sku_from_json
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState

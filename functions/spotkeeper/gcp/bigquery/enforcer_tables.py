@@ -47,7 +47,7 @@ from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
 from spotkeeper.periods import PeriodKind, budget_period, rfc3339
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_book import DatedRate
 
 LONGEST_STOP = timedelta(days=400)
 """A budget period is a year at most; what was stopped longer ago is not started again."""

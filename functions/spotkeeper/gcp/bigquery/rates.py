@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spotkeeper.pricing.price_history import DatedRate
+from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.skus import Market, Rate, RateUnit
 
 

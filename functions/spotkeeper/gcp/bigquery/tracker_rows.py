@@ -14,8 +14,8 @@ from spotkeeper.instances import Attachments, Disk, Instance, InstanceKey, Provi
 from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.attached_prices import AttachedPrices
 from spotkeeper.pricing.families import ShapeComponent
-from spotkeeper.pricing.price_book import InstancePrice
-from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
+from spotkeeper.pricing.price_book import DatedRate, InstancePrice
+from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.costs import CostRow

@@ -36,7 +36,8 @@ from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.logs import log_event
 from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339
 from spotkeeper.pricing.families import ShapeComponent
-from spotkeeper.pricing.price_history import DatedRate, UncertainPrice
+from spotkeeper.pricing.price_book import DatedRate
+from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState

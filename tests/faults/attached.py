@@ -1,0 +1,68 @@
+"""What is attached to VMs where a scan of it was lost: unknown, or as in the undisturbed run, never another figure."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+
+from tests.faults.snapshots import Row, Snapshot
+
+PARTS = ("license", "address", "disk", "bandwidth")
+COLUMNS = frozenset(
+    {"disks", "licenses", "addresses", "reserved_addresses", "tier_1", "known_cost", "total_cost", "attached_reason"}
+    | {f"{part}_{kind}" for part in PARTS for kind in ("cost", "status")}
+)
+"""What only a scan sees: of a VM that no scan saw, recorded histories have no disks, and the audit log no licenses."""
+
+_NANO = Decimal("1e-9")
+
+
+def was_seen(found: Snapshot, reference: Snapshot) -> bool:
+    """Whether as much is known of what is attached as in the undisturbed run; then all of it is compared."""
+    return _unknown(found) == _unknown(reference)
+
+
+def comparable(found: Snapshot) -> Snapshot:
+    """Return the tables without what a lost scan may leave unknown, and one row for versions that are then the same."""
+    rest = {name: [_without(row, COLUMNS | {"fingerprint"}) for row in rows] for name, rows in found.items()}
+    versions = {str(sorted(_without(row, {"first_seen", "last_seen"}).items())): row for row in rest["vm_inventory"]}
+    return {**rest, "vm_inventory": list(versions.values()), "disk_costs": []}
+
+
+def wrong_figures(found: Snapshot, reference: Snapshot) -> Iterator[str]:
+    """Yield what is neither unknown nor as in the undisturbed run, and disks that cost more than there."""
+    wanted = {_key(row): row for row in reference["spot_vm_costs"]}
+    for row in found["spot_vm_costs"]:
+        other = wanted.get(_key(row))
+        if other is None:
+            continue
+        for part in PARTS:
+            if row[f"{part}_cost"] not in (None, other[f"{part}_cost"]):
+                yield f"{part}_cost of {row['instance_name']} is {row[f'{part}_cost']}, not {other[f'{part}_cost']}"
+        if row["total_cost"] not in (None, other["total_cost"]):
+            yield f"total_cost of {row['instance_name']} is {row['total_cost']}, not {other['total_cost']}"
+    costs, most = _costs_of_disks(found), _costs_of_disks(reference)
+    for disk_id, cost in costs.items():
+        if cost > most.get(disk_id, Decimal(0)) + _NANO:
+            yield f"disk {disk_id} costs {cost}, and not {most.get(disk_id)} at most"
+
+
+def _unknown(found: Snapshot) -> tuple[int, int, int]:
+    """How many VMs and hours have no known disks, and how many disks are on record."""
+    versions = sum(row["disks"] is None for row in found["vm_inventory"])
+    hours = sum(row["disk_status"] == "unknown" for row in found["spot_vm_costs"])
+    return versions, hours, len({row["disk_id"] for row in found["disk_costs"]})
+
+
+def _costs_of_disks(found: Snapshot) -> dict[str, Decimal]:
+    costs: dict[str, Decimal] = defaultdict(Decimal)
+    for row in found["disk_costs"]:
+        costs[row["disk_id"]] += Decimal(str(row["cost"] or 0))
+    return costs
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    return row["usage_start_time"], row["project_id"], row["zone"], row["instance_id"]
+
+
+def _without(row: Row, columns: frozenset[str] | set[str]) -> Row:
+    return {name: value for name, value in row.items() if name not in columns}
