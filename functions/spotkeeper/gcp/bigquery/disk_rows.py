@@ -34,6 +34,7 @@ DISK = SchemaField(
                 SchemaField(name, "STRING") for name in ("instance_id", "instance_name", "provisioning_model")
             ),
         ),
+        *(SchemaField(name, "STRING") for name in ("spot_instance_id", "spot_instance_name")),
         SchemaField("labels", "RECORD", "REPEATED", fields=_LABEL),
         SchemaField("fingerprint", "STRING"),
         *(SchemaField(name, "TIMESTAMP") for name in ("created_at", "last_detached_at", "since", "seen_at")),
@@ -97,9 +98,12 @@ def staged_disk(sighting: DiskSighting) -> str:
         f'"disk_name": {encode_basestring_ascii(listed.name)}, {_alike_disks(disk, listed.region)}, '
         f'"attached_to": {_users(sighting.users)}, "labels": {labels_text(listed.labels)}'
     )
+    spot = min((each for each in sighting.users if each.provisioning_model == "SPOT"), key=_name, default=None)
     digest = hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
     return (
         f'{{"disk": {{"disk_id": {text(listed.disk_id)}, {described}, "fingerprint": "{digest}", '
+        f'"spot_instance_id": {text(spot and spot.instance_id)}, '
+        f'"spot_instance_name": {text(spot and spot.instance_name)}, '
         f'"created_at": "{rfc3339(listed.created)}", '
         f'"last_detached_at": {text(rfc3339(detached) if detached else None)}, '
         f'"since": "{rfc3339(sighting.since)}", "seen_at": "{rfc3339(sighting.seen)}", '
@@ -114,6 +118,10 @@ def _alike_disks(disk: Disk, region: str) -> str:
         f'"provisioned_iops": {disk.iops}, "provisioned_throughput_mibps": {disk.throughput_mibps}, '
         f'"regional": {json.dumps(disk.regional)}, "special": {text(disk.special or None)}'
     )
+
+
+def _name(user: DiskUser) -> str:
+    return user.instance_name
 
 
 def _users(users: tuple[DiskUser, ...]) -> str:

@@ -76,26 +76,8 @@ FROM (
       day.day_start, staged.disk.since, staged.disk.created_at, COALESCE(latest.usage_end_time, staged.disk.since)
     ) AS usage_start_time,
     LEAST(day.day_end, staged.disk.seen_at) AS usage_end_time,
-    COALESCE(
-      (
-        SELECT user.instance_id
-        FROM UNNEST(staged.disk.attached_to) AS user
-        WHERE user.provisioning_model = 'SPOT'
-        ORDER BY user.instance_name
-        LIMIT 1
-      ),
-      latest.last_instance_id
-    ) AS last_instance_id,
-    COALESCE(
-      (
-        SELECT user.instance_name
-        FROM UNNEST(staged.disk.attached_to) AS user
-        WHERE user.provisioning_model = 'SPOT'
-        ORDER BY user.instance_name
-        LIMIT 1
-      ),
-      latest.last_instance_name
-    ) AS last_instance_name,
+    COALESCE(staged.disk.spot_instance_id, latest.last_instance_id) AS last_instance_id,
+    COALESCE(staged.disk.spot_instance_name, latest.last_instance_name) AS last_instance_name,
     day.price,
     day.price_status,
     day.price_reason
