@@ -1,8 +1,10 @@
 """Compute Engine's lists, page by page and zone by zone, and malformed responses."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -12,12 +14,12 @@ import pytest
 
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.compute.instances import to_instance
+from spotkeeper.gcp.compute.instances import ComputeInstances, attachments_of, to_instance
 from spotkeeper.gcp.compute.lists import InstanceList, compute_calls
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.compute.spot_fleet import SpotFleet
 from spotkeeper.gcp.http_calls import HttpCalls
-from spotkeeper.instances import Instance, ProvisioningModel
+from spotkeeper.instances import UNKNOWN_ATTACHMENTS, Instance, ProvisioningModel
 
 ZONE = "https://www.googleapis.com/compute/v1/projects/p/zones/us-central1-a"
 FOUND = {
@@ -49,7 +51,8 @@ def listed(answers: Answers) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def read(**more: object) -> Instance:
-    return to_instance("p", {**FOUND, **more}, Shapes(MachineTypes(Answers())), list[str]().append)
+    found = {**FOUND, **more}
+    return to_instance("p", found, Shapes(MachineTypes(Answers())), list[str]().append, attachments_of(found))
 
 
 def test_every_zone_of_every_page_is_read() -> None:
@@ -253,3 +256,32 @@ def test_a_project_without_compute_engine_has_no_instances() -> None:
 def test_a_list_that_is_denied_for_another_reason_is_no_empty_list(answer: dict[str, Any]) -> None:
     with serving(answer) as address, pytest.raises(UnavailableError, match="Compute Engine: 403"):
         list(InstanceList(compute_calls(address, timedelta(0)), "id").items("p", list[str]().append))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"networkInterfaces": [{"accessConfigs": "none"}]},
+        {"disks": [{"type": "PERSISTENT", "licenses": ["windows"]}]},
+        {"disks": [{"type": "PERSISTENT", "licenses": [{}]}]},
+        {"networkPerformanceConfig": "TIER_1"},
+    ],
+    ids=str,
+)
+def test_attachments_that_cannot_be_read_are_unknown_and_hide_no_instance(odd: dict[str, object]) -> None:
+    instance = read(**odd)
+
+    assert instance.attachments == UNKNOWN_ATTACHMENTS
+    assert replace(instance, attachments=read().attachments) == read()
+
+
+def test_the_enforcer_asks_for_nothing_that_is_attached_and_reads_none_of_it() -> None:
+    alone, whole = (
+        dict(ComputeInstances("http://127.0.0.1:9", timedelta(0), attachments=each).query)["fields"]
+        for each in (False, True)
+    )
+    fleet = SpotFleet("http://127.0.0.1:9", timedelta(0))
+
+    assert {"accessConfigs", "licenses", "totalEgressBandwidthTier"} <= set(re.findall(r"\w+", whole))
+    assert not {"accessConfigs", "licenses", "totalEgressBandwidthTier"} & set(re.findall(r"\w+", alone))
+    assert fleet._instances.query["fields"] == alone  # noqa: SLF001 (it answers with VMs only)

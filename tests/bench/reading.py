@@ -38,7 +38,7 @@ class Reading:
         """Prepare to read what the tracker reads under these settings."""
         self._projects = settings["PROJECTS"].split(",")
         address = settings["COMPUTE_ENDPOINT"]
-        self._query = dict(ComputeInstances(address, RETRY_TIMEOUT).query)
+        self._query = dict(ComputeInstances(address, RETRY_TIMEOUT, attachments=True).query)
         self._compute = compute_v1.InstancesClient(
             credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
         )

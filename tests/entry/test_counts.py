@@ -18,10 +18,11 @@ import pytest
 from infra.local.bigquery.tables import create_dataset
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.stack.stack import BUDGET_ID, ROOT, Stack
-from spotkeeper.gcp.compute.instances import to_instance
+from spotkeeper.gcp.compute.instances import attachments_of, to_instance
 from spotkeeper.gcp.compute.lists import compute_calls
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.tracker import tracker_ports
+from spotkeeper.instances import Instance
 from spotkeeper.tracking.ports import Ports
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.settings import TrackerSettings
@@ -190,6 +191,11 @@ def test_a_plan_is_recorded_without_the_clients_that_stop(enforcer_settings: dic
     assert len(modules) <= 520
 
 
+def kept_of(written: str, shapes: Shapes) -> Instance:
+    found = json.loads(written)
+    return to_instance("load-000", found, shapes, print, attachments_of(found))
+
+
 def test_an_instance_holds_few_bytes() -> None:
     """Memory is bounded by the largest project: so many bytes for each of its instances."""
     shapes = Shapes(MachineTypes(compute_calls("http://127.0.0.1:9", timedelta(0))))
@@ -206,10 +212,10 @@ def test_an_instance_holds_few_bytes() -> None:
         )
         for number in range(1_000)
     ]
-    to_instance("load-000", json.loads(page[0]), shapes, print)
+    kept_of(page[0], shapes)
     tracemalloc.start()
     try:
-        kept = [to_instance("load-000", json.loads(each), shapes, print) for each in page]
+        kept = [kept_of(each, shapes) for each in page]
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -68,7 +68,7 @@ def test_an_instance_whose_size_cannot_be_read_now_is_left_for_a_later_scan() ->
     known = {"zone": ZONE, "machineType": f"{ZONE}/machineTypes/e2-standard-4"}
     found = [{"id": "1", "name": "a", **odd}, {"id": "2", "name": "b", **odd}, {"id": "3", "name": "c", **known}]
     answers = Answers({"items": {"zones/us-central1-a": {"instances": found}}})
-    instances = ComputeInstances("http://127.0.0.1:9", timedelta(0))
+    instances = ComputeInstances("http://127.0.0.1:9", timedelta(0), attachments=True)
     instances._list = InstanceList(answers, "id")  # noqa: SLF001 (the list alone is answered here)
     instances.shapes = Shapes(MachineTypes(answers))
     problems: list[str] = []

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 
 from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.history import FailedStop, StopCounts
@@ -19,6 +20,8 @@ STOPPED_STATES = frozenset({"TERMINATED", "STOPPED", "SUSPENDED"})
 _GKE_LABELS = ("goog-gke-node", "goog-k8s-cluster-name")
 _GKE_GROUPS = ("gke-", "gk3-")
 """Nodes of Standard clusters and of Autopilot."""
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 _NEXT_NOTIFICATION_HOURS = 1
 """Notifications come several times a day, usually every 20 to 40 minutes; an hour leaves room.
@@ -249,13 +252,13 @@ def _notes(vm: SpotVm, policy: Policy, now: datetime) -> str:
 
 def _sort_key(each: _Eligible) -> tuple[object, ...]:
     cost, instance = each.vm.hourly_cost_usd, each.vm.instance
-    saves = (1, Decimal(0)) if cost is None else (0, -cost)
     return (
         each.held_back,
         each.priority.rank,
         each.failed,
-        saves,
-        -each.vm.started.timestamp(),
+        cost is None,
+        -(cost or 0),
+        _LATEST - each.vm.started,
         instance.name,
         instance.key,
     )
@@ -370,4 +373,9 @@ def _hours(time: timedelta) -> Decimal:
 
 def _is_gke_node(instance: Instance) -> bool:
     group = (instance.managed_by or "").rpartition("/instanceGroupManagers/")[2]
-    return group.startswith(_GKE_GROUPS) or any(key.startswith(_GKE_LABELS) for key, _ in instance.labels)
+    return group.startswith(_GKE_GROUPS) or _has_gke_label(instance.labels)
+
+
+@lru_cache(maxsize=4096)
+def _has_gke_label(labels: tuple[tuple[str, str], ...]) -> bool:
+    return any(key.startswith(_GKE_LABELS) for key, _ in labels)

@@ -126,6 +126,8 @@ class BudgetRule:
         """Whether the instance counts against this budget."""
         if instance.key.project_id not in self.projects:
             return False
+        if not self.labels:
+            return True
         labels = dict(instance.labels)
         return all(labels.get(key) in values for key, values in self.labels.items())
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 
 from spotkeeper.enforcement.policies import NOT_PROTECTED, Policy, Priority, priority_of
 from spotkeeper.periods import end_of_day
@@ -88,7 +89,11 @@ def _last_day(value: str) -> date | None:
         return None
 
 
-def _values(labels: Labels, wanted: str) -> list[str]:
-    """Return the values of a label, its key in any case; Compute Engine itself allows lowercase only."""
-    sought, length = wanted.lower(), len(wanted)
-    return [value.strip() for key, value in labels if len(key) == length and key.lower() == sought]
+@lru_cache(maxsize=4096)
+def _values(labels: Labels, wanted: str) -> tuple[str, ...]:
+    """Return the values of a label, its key in any case; Compute Engine itself allows lowercase only.
+
+    Many instances have the same labels: the values of each set are looked for once.
+    """
+    sought = wanted.lower()
+    return tuple(value.strip() for key, value in labels if key.lower() == sought)

@@ -12,7 +12,7 @@ from google.cloud import asset_v1
 from google.protobuf.json_format import MessageToDict
 
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, is_local, retry, translate_errors
-from spotkeeper.gcp.compute.instances import start_and_creation, to_instance
+from spotkeeper.gcp.compute.instances import attachments_of, start_and_creation, to_instance
 from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.logs import log_event
@@ -102,7 +102,7 @@ class AssetHistory:
         with translate_errors("Cloud Asset Inventory"):
             found = MessageToDict(asset_v1.Resource.pb(version.asset.resource).data)
             window: Any = version.window  # its times are datetimes, whatever their annotations say
-            instance = to_instance(project_id, found, self._shapes, report)
+            instance = to_instance(project_id, found, self._shapes, report, attachments_of(found))
             last_seen = min(window.end_time.astimezone(UTC), end) if window.end_time else end
             return Observation(instance, window.start_time.astimezone(UTC), last_seen, *start_and_creation(found))
 

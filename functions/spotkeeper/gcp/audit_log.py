@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.gcp.compute.instances import to_instance
+from spotkeeper.gcp.compute.instances import attachments_of, to_instance
 from spotkeeper.gcp.compute.lists import Json, last_part, translate_parse_errors
 from spotkeeper.gcp.compute.shapes import Shapes
 from spotkeeper.gcp.http_calls import HttpCalls, PageTokens, parse_each
@@ -116,7 +116,8 @@ class AuditLogHistory:
                 return None  # Made from an instance template, which may have been changed since.
             at = time(entry["timestamp"])
             described = _described(entry, request)
-        instance = to_instance(project_id, described, self._shapes, report, names_licenses=False)
+        attached = attachments_of(described, names_licenses=False)
+        instance = to_instance(project_id, described, self._shapes, report, attached)
         return Observation(instance, at, at, created=at)
 
 

@@ -34,7 +34,7 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
     endpoints = settings.endpoints
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     metrics = metric_client(endpoints.monitoring)
-    instances = ComputeInstances(endpoints.compute, retry_timeout)
+    instances = ComputeInstances(endpoints.compute, retry_timeout, attachments=True)
     tables = TrackerTables(
         Jobs(settings.project_id, settings.dataset, endpoints.bigquery, retry_timeout, settings.dataset_location)
     )

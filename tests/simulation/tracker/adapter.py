@@ -14,7 +14,7 @@ from functools import partial
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute.disks import to_disk
-from spotkeeper.gcp.compute.instances import start_and_creation, to_instance
+from spotkeeper.gcp.compute.instances import attachments_of, start_and_creation, to_instance
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import Instance, InstanceKey, Sighting
@@ -126,7 +126,8 @@ class _Services:
         wanted = {uptime.key.instance_id for uptime in uptimes}
         for vm in self.world.vms:
             if vm.project_id == project_id and vm.instance_id in wanted and vm.created <= self.now:
-                instance = to_instance(project_id, resource(vm, vm.created), self._shapes, report)
+                found = resource(vm, vm.created)
+                instance = to_instance(project_id, found, self._shapes, report, attachments_of(found))
                 yield Observation(instance, vm.created, vm.created)
 
     @property
@@ -157,13 +158,14 @@ class _Services:
 
     def _sighting(self, vm: Vm, report: Report) -> Sighting:
         run = vm.run_at(self.now)
-        instance = to_instance(vm.project_id, resource(vm, self.now), self._shapes, report)
-        return Sighting(instance, run.start if run else None, *start_and_creation(resource(vm, self.now)), 1)
+        found = resource(vm, self.now)
+        instance = to_instance(vm.project_id, found, self._shapes, report, attachments_of(found))
+        return Sighting(instance, run.start if run else None, *start_and_creation(found), 1)
 
     def _observation(self, version: Version, end: datetime, report: Report) -> Observation:
         """A version that still holds was observed until now."""
         described = resource(version.vm, version.start)
-        instance = to_instance(version.vm.project_id, described, self._shapes, report)
+        instance = to_instance(version.vm.project_id, described, self._shapes, report, attachments_of(described))
         return Observation(instance, version.start, min(version.end or end, end), *start_and_creation(described))
 
     def _open(self, project_id: str, service: Service) -> None:

@@ -1,5 +1,6 @@
 """Compute Engine: the instances of a project."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -15,7 +16,16 @@ from spotkeeper.gcp.compute.lists import (
 )
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
 from spotkeeper.gcp.http_calls import parse_each
-from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape, Sighting
+from spotkeeper.instances import (
+    UNKNOWN_ATTACHMENTS,
+    Attachments,
+    Instance,
+    InstanceKey,
+    ProvisioningModel,
+    Shape,
+    Sighting,
+)
+from spotkeeper.logs import log_event
 from spotkeeper.ports import Report
 from spotkeeper.values import count, identifier, optional_boolean, optional_string, replace_surrogates, string, time
 
@@ -28,10 +38,13 @@ _MODELS = {model.value: model for model in ProvisioningModel}
 _NAT, _TIER_1 = "ONE_TO_ONE_NAT", "TIER_1"
 
 _INSTANCE_FIELDS = (
-    "id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,guestAccelerators,"
-    "disks(type,diskSizeGb,licenses),networkInterfaces/accessConfigs(type,natIP),"
-    "networkPerformanceConfig/totalEgressBandwidthTier,"
-    "metadata/items,status,creationTimestamp,lastStartTimestamp,lastSuspendedTimestamp"
+    "id,name,machineType,zone,scheduling(preemptible,provisioningModel),labels,guestAccelerators,disks({disk}),"
+    "metadata/items,status,creationTimestamp,lastStartTimestamp,lastSuspendedTimestamp{more}"
+)
+_ALONE = _INSTANCE_FIELDS.format(disk="type,diskSizeGb", more="")
+_WITH_ATTACHMENTS = _INSTANCE_FIELDS.format(
+    disk="type,diskSizeGb,licenses",
+    more=",networkInterfaces/accessConfigs(type,natIP),networkPerformanceConfig/totalEgressBandwidthTier",
 )
 """Only what is needed: a full instance is eight times as large."""
 
@@ -39,9 +52,9 @@ _INSTANCE_FIELDS = (
 class ComputeInstances:
     """Lists the instances of a project over all zones, Spot or not: those not listed would seem unknown."""
 
-    def __init__(self, endpoint: str | None, retry_timeout: timedelta) -> None:
+    def __init__(self, endpoint: str | None, retry_timeout: timedelta, *, attachments: bool) -> None:
         calls = compute_calls(endpoint, retry_timeout)
-        self._list = InstanceList(calls, _INSTANCE_FIELDS)
+        self._list = InstanceList(calls, _WITH_ATTACHMENTS if attachments else _ALONE)
         self.shapes = Shapes(MachineTypes(calls))
 
     def instances(self, project_id: str, report: Report) -> Iterator[Sighting]:
@@ -52,7 +65,8 @@ class ComputeInstances:
 
         def read(found: Json) -> Sighting:
             try:
-                instance = _instance(project_id, found, self.shapes, report)
+                attached = attachments_of(found)
+                instance = _instance(project_id, found, self.shapes, report, attached)
                 started, created = _start_and_creation(found)
             except PARSE_ERRORS as error:
                 raise unexpected(error, _called(found)) from error
@@ -74,17 +88,14 @@ class ComputeInstances:
 
 
 def to_instance(
-    project_id: str, found: Json, shapes: Shapes, report: Report, *, names_licenses: bool = True
+    project_id: str, found: Json, shapes: Shapes, report: Report, attached: Attachments = UNKNOWN_ATTACHMENTS
 ) -> Instance:
-    """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON.
-
-    A request to create one does not name the licenses of its disks.
-    """
+    """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
     with translate_parse_errors(_called(found)):
-        return _instance(project_id, found, shapes, report, names_licenses=names_licenses)
+        return _instance(project_id, found, shapes, report, attached)
 
 
-def _instance(project_id: str, found: Json, shapes: Shapes, report: Report, *, names_licenses: bool = True) -> Instance:
+def _instance(project_id: str, found: Json, shapes: Shapes, report: Report, attached: Attachments) -> Instance:
     """Return an instance; its parts that others have too are shared. Raises one of PARSE_ERRORS.
 
     A hundred thousand instances are read in one run: what few of them need is not worked out for all.
@@ -98,7 +109,7 @@ def _instance(project_id: str, found: Json, shapes: Shapes, report: Report, *, n
         shapes.shape(machine_type, sizes, _attached_gpus(found), _local_ssd_gib(found)),
         labels_of(found.get("labels", {})),
         _managed_by(found),
-        _attachments(found, names_licenses=names_licenses),
+        attached,
     )
 
 
@@ -169,11 +180,21 @@ def _disk_count(found: Json) -> int:
     return sum(disk.get("type") != "SCRATCH" for disk in found.get("disks", ()))
 
 
-def _attachments(found: Json, *, names_licenses: bool) -> Attachments:
+def attachments_of(found: Json, *, names_licenses: bool = True) -> Attachments:
     """Return what is attached to an instance, without its disks: another list has their types.
 
-    An access config without an address is that of a stopped instance, which gets one when it starts.
+    An access config without an address is that of a stopped instance, which gets one when it starts. A request to
+    create an instance does not name the licenses of its disks. What cannot be read is not known: it hides neither the
+    instance nor what it costs without.
     """
+    try:
+        return _attached(found, names_licenses=names_licenses)
+    except PARSE_ERRORS as error:
+        log_event("attachments not read", logging.WARNING, instance=_called(found), detail=repr(error)[:_LONGEST_VALUE])
+        return UNKNOWN_ATTACHMENTS
+
+
+def _attached(found: Json, *, names_licenses: bool) -> Attachments:
     interfaces, performance = found.get("networkInterfaces"), found.get("networkPerformanceConfig")
     urls = [url for disk in found.get("disks", ()) for url in disk.get("licenses", ())]
     configs = [config for interface in interfaces or () for config in interface.get("accessConfigs", ())]

@@ -23,7 +23,7 @@ class SpotFleet:
     """Reads the fleet; raises UnavailableError."""
 
     def __init__(self, endpoint: str | None, retry_timeout: timedelta) -> None:
-        self._instances = ComputeInstances(endpoint, retry_timeout)
+        self._instances = ComputeInstances(endpoint, retry_timeout, attachments=False)
 
     @property
     def shapes(self) -> Shapes:
