@@ -89,11 +89,13 @@ def _last_day(value: str) -> date | None:
         return None
 
 
-@lru_cache(maxsize=4096)
 def _values(labels: Labels, wanted: str) -> tuple[str, ...]:
-    """Return the values of a label, its key in any case; Compute Engine itself allows lowercase only.
+    """Return the values of a label, its key in any case; Compute Engine itself allows lowercase only."""
+    return _values_of(tuple(labels), wanted)
 
-    Many instances have the same labels: the values of each set are looked for once.
-    """
+
+@lru_cache(maxsize=4096)
+def _values_of(labels: tuple[tuple[str, str], ...], wanted: str) -> tuple[str, ...]:
+    """Look for the values once in each set of labels: many instances have the same."""
     sought = wanted.lower()
     return tuple(value.strip() for key, value in labels if key.lower() == sought)
