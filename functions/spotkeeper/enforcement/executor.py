@@ -172,7 +172,7 @@ class Executor:
             event = ActionEvent.WAITING if verb is Verb.STOP else failed
             skip, error = Skip(event, _ACCEPTED, exception.operation), str(exception)
         except UnavailableError as exception:
-            skip, error = self._failure(verb, request, vm if begun else None), str(exception)
+            skip, error = self._failure(verb, request, vm), str(exception)
         event, reason, operation, happened_at = skip or Skip(ActionEvent.CHANGED, "the instance no longer exists")
         outcome = Outcome(request, event, reason, happened_at or self.deadline.now(), operation, error, begun=begun)
         _log(outcome)
