@@ -54,15 +54,15 @@ locals {
       advice   = "By the tracker's own figures, which are an hour old. The policy says what the enforcer does about it; the view enforcement_log has what it did."
     }
     dead_letters = {
-      wanted   = true
+      wanted   = local.has_enforcer
       title    = "a budget notification was dead-lettered"
       severity = "CRITICAL"
-      query    = "max_over_time(pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=\"${google_pubsub_subscription.dead_letter.name}\"}[10m]) > 0"
+      query    = "max_over_time(pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=\"spotkeeper-dead-letter\"}[10m]) > 0"
       duration = "0s"
-      advice   = "The enforcer did not finish it in ${google_pubsub_subscription.enforcer.dead_letter_policy[0].max_delivery_attempts} attempts. See the log of enforce-budget-limit, and the message with `gcloud pubsub subscriptions pull ${google_pubsub_subscription.dead_letter.name} --limit 10`."
+      advice   = "The enforcer did not finish it in ${local.max_delivery_attempts} attempts. See the log of enforce-budget-limit, and the message with `gcloud pubsub subscriptions pull spotkeeper-dead-letter --limit 10`."
     }
     no_budget_notifications = {
-      wanted   = var.expect_budget_notifications
+      wanted   = var.expect_budget_notifications && local.has_enforcer
       title    = "no budget notification for a day"
       severity = "ERROR"
       query    = "absent_over_time(pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\",topic_id=\"${google_pubsub_topic.budget.name}\"}[12h])"
@@ -151,7 +151,7 @@ resource "google_monitoring_alert_policy" "measured" {
 }
 
 resource "google_monitoring_alert_policy" "logged" {
-  for_each = local.logged_alerts
+  for_each = { for name, alert in local.logged_alerts : name => alert if local.has_enforcer }
 
   display_name          = "spotkeeper: ${each.value.title}"
   combiner              = "OR"

@@ -17,12 +17,12 @@ resource "google_pubsub_topic_iam_member" "cloud_billing" {
 # Warnings, not errors: the budget or its policy may be added later.
 check "budgets_and_policies" {
   assert {
-    condition     = length(setsubtract(local.notifying_budgets, keys(var.enforcement_policy.budgets))) == 0
+    condition     = !local.has_enforcer || length(setsubtract(local.notifying_budgets, keys(var.enforcement_policy.budgets))) == 0
     error_message = "The enforcer records notifications of these budgets as unknown_budget and stops nothing: ${join(", ", setsubtract(local.notifying_budgets, keys(var.enforcement_policy.budgets)))}. Name each in enforcement_policy.budgets."
   }
 
   assert {
-    condition     = length(local.policies_without_budget) == 0
+    condition     = !local.has_enforcer || length(local.policies_without_budget) == 0
     error_message = "These are neither names in billing_budgets nor budget ids: ${join(", ", local.policies_without_budget)}. Correct them: no notification will match them."
   }
 }

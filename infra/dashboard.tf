@@ -83,9 +83,12 @@ locals {
       reducer = "REDUCE_SUM"
       groups  = []
     },
+  ]
+
+  enforcer_charts = [
     {
       title   = "Dead-lettered budget notifications"
-      filter  = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" resource.type=\"pubsub_subscription\" resource.label.subscription_id=\"${google_pubsub_subscription.dead_letter.name}\""
+      filter  = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" resource.type=\"pubsub_subscription\" resource.label.subscription_id=\"spotkeeper-dead-letter\""
       period  = "300s"
       aligner = "ALIGN_MAX"
       reducer = "REDUCE_MAX"
@@ -94,7 +97,7 @@ locals {
   ]
 
   chart_tiles = [
-    for position, chart in local.charts : {
+    for position, chart in concat(local.charts, local.has_enforcer ? local.enforcer_charts : []) : {
       xPos   = 16 * (position % 3)
       yPos   = 12 * floor(position / 3)
       width  = 16
@@ -123,7 +126,7 @@ locals {
 
   log_tile = {
     xPos   = 0
-    yPos   = 12 * ceil(length(local.charts) / 3)
+    yPos   = 12 * ceil(length(local.chart_tiles) / 3)
     width  = 48
     height = 16
     widget = {
@@ -139,7 +142,7 @@ locals {
 resource "google_monitoring_dashboard" "overview" {
   dashboard_json = jsonencode({
     displayName  = "spotkeeper"
-    mosaicLayout = { columns = 48, tiles = concat(local.chart_tiles, [local.log_tile]) }
+    mosaicLayout = { columns = 48, tiles = concat(local.chart_tiles, local.has_enforcer ? [local.log_tile] : []) }
   })
 
   depends_on = [google_monitoring_metric_descriptor.tracker]

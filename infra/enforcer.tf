@@ -1,4 +1,4 @@
-# enforce_budget_limit: receives budget notifications and stops Spot VMs by its policy.
+# enforce_budget_limit: receives budget notifications and stops Spot VMs by its policy. None of it in mode off.
 
 locals {
   # Unset values are left out: the function has its own defaults, and refuses null.
@@ -18,6 +18,8 @@ locals {
       rule.period,
     )
   }
+
+  max_delivery_attempts = 50 # About eight hours of redeliveries. A 429, while another message is processed, counts as one.
 
   policy = merge(
     { for field, value in var.enforcement_policy : field => value if value != null && field != "budgets" },
@@ -40,6 +42,8 @@ locals {
 }
 
 resource "google_cloudfunctions2_function" "enforcer" {
+  count = local.has_enforcer ? 1 : 0
+
   name        = "enforce-budget-limit"
   location    = var.region
   description = "Stops the least important Spot VMs when a budget is exceeded. Mode: ${var.enforcement_mode}."
@@ -58,7 +62,7 @@ resource "google_cloudfunctions2_function" "enforcer" {
   }
 
   service_config {
-    service_account_email = google_service_account.enforcer.email
+    service_account_email = google_service_account.enforcer[0].email
     ingress_settings      = "ALLOW_INTERNAL_ONLY" # Pub/Sub of the same project counts as internal.
     environment_variables = local.enforcer_settings
     available_cpu         = "1"
@@ -77,6 +81,8 @@ resource "google_cloudfunctions2_function" "enforcer" {
 # deadline or a retention: google_cloudfunctions2_function has no arguments for them. So this is a push subscription of
 # our own; main.py also reads a CloudEvent, so that an event_trigger works too.
 resource "google_pubsub_subscription" "enforcer" {
+  count = local.has_enforcer ? 1 : 0
+
   name  = "spotkeeper-enforcer"
   topic = google_pubsub_topic.budget.id
 
@@ -84,11 +90,11 @@ resource "google_pubsub_subscription" "enforcer" {
   message_retention_duration = "604800s"
 
   push_config {
-    push_endpoint = google_cloudfunctions2_function.enforcer.service_config[0].uri
+    push_endpoint = google_cloudfunctions2_function.enforcer[0].service_config[0].uri
 
     oidc_token {
-      service_account_email = google_service_account.delivery.email
-      audience              = google_cloudfunctions2_function.enforcer.service_config[0].uri
+      service_account_email = google_service_account.delivery[0].email
+      audience              = google_cloudfunctions2_function.enforcer[0].service_config[0].uri
     }
   }
 
@@ -98,10 +104,9 @@ resource "google_pubsub_subscription" "enforcer" {
     maximum_backoff = "600s"
   }
 
-  # About eight hours of redeliveries. A 429, while another message is processed, counts as an attempt.
   dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead_letter.id
-    max_delivery_attempts = 50
+    dead_letter_topic     = google_pubsub_topic.dead_letter[0].id
+    max_delivery_attempts = local.max_delivery_attempts
   }
 
   # Never expires, however long no notification arrives.
@@ -113,22 +118,28 @@ resource "google_pubsub_subscription" "enforcer" {
 }
 
 resource "google_cloud_run_service_iam_member" "delivery" {
-  location = google_cloudfunctions2_function.enforcer.location
-  service  = google_cloudfunctions2_function.enforcer.name
+  count = local.has_enforcer ? 1 : 0
+
+  location = google_cloudfunctions2_function.enforcer[0].location
+  service  = google_cloudfunctions2_function.enforcer[0].name
   role     = "roles/run.invoker"
-  member   = google_service_account.delivery.member
+  member   = google_service_account.delivery[0].member
 }
 
 # Messages that failed in every attempt are kept here; alerts.tf has an alert on them.
 
 resource "google_pubsub_topic" "dead_letter" {
+  count = local.has_enforcer ? 1 : 0
+
   name       = "spotkeeper-dead-letter"
   depends_on = [google_project_service.used]
 }
 
 resource "google_pubsub_subscription" "dead_letter" {
+  count = local.has_enforcer ? 1 : 0
+
   name  = "spotkeeper-dead-letter"
-  topic = google_pubsub_topic.dead_letter.id
+  topic = google_pubsub_topic.dead_letter[0].id
 
   ack_deadline_seconds       = 60
   message_retention_duration = "604800s"
@@ -145,20 +156,26 @@ locals {
 }
 
 resource "google_pubsub_topic_iam_member" "dead_letter" {
-  topic  = google_pubsub_topic.dead_letter.name
+  count = local.has_enforcer ? 1 : 0
+
+  topic  = google_pubsub_topic.dead_letter[0].name
   role   = "roles/pubsub.publisher"
   member = local.pubsub_agent
 }
 
 resource "google_pubsub_subscription_iam_member" "dead_letter" {
-  subscription = google_pubsub_subscription.enforcer.name
+  count = local.has_enforcer ? 1 : 0
+
+  subscription = google_pubsub_subscription.enforcer[0].name
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent
 }
 
 # Needed in projects created before April 2021; in others Google's service agent has the role already.
 resource "google_service_account_iam_member" "delivery_token" {
-  service_account_id = google_service_account.delivery.name
+  count = local.has_enforcer ? 1 : 0
+
+  service_account_id = google_service_account.delivery[0].name
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = local.pubsub_agent
 }

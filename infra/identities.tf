@@ -8,8 +8,11 @@ locals {
     for found in data.google_projects.in_folder : [for project in found.projects : project.project_id]
   ])
 
+  # Mode off deploys the tracker alone: no function, identity or role that could stop anything.
+  has_enforcer = var.enforcement_mode != "off"
+
   # The enforcer may act only in projects that its policy names.
-  enforced_projects = toset(flatten([for rule in values(var.enforcement_policy.budgets) : rule.projects]))
+  enforced_projects = toset(!local.has_enforcer ? [] : flatten([for rule in values(var.enforcement_policy.budgets) : rule.projects]))
 
   history_rights = concat(
     var.asset_history ? local.asset_history_permissions : [],
@@ -33,6 +36,8 @@ resource "google_service_account" "tracker" {
 }
 
 resource "google_service_account" "enforcer" {
+  count = local.has_enforcer ? 1 : 0
+
   account_id   = "spotkeeper-enforcer"
   display_name = "spotkeeper: stops and starts Spot VMs by the policy"
   depends_on   = [google_project_service.used]
@@ -45,6 +50,8 @@ resource "google_service_account" "scheduler" {
 }
 
 resource "google_service_account" "delivery" {
+  count = local.has_enforcer ? 1 : 0
+
   account_id   = "spotkeeper-delivery"
   display_name = "spotkeeper: delivers budget notifications to the enforcer, nothing else"
   depends_on   = [google_project_service.used]
@@ -116,7 +123,7 @@ resource "google_project_iam_member" "enforcer_instances" {
 
   project = each.key
   role    = each.value.name
-  member  = google_service_account.enforcer.member
+  member  = google_service_account.enforcer[0].member
 }
 
 # Roles in the project of the deployment: BigQuery jobs, tables of the dataset, alerts on the topic, custom metrics.
@@ -136,6 +143,8 @@ resource "google_project_iam_member" "tracker_home" {
 }
 
 resource "google_project_iam_custom_role" "enforcer_home" {
+  count = local.has_enforcer ? 1 : 0
+
   role_id     = "spotkeeperEnforcerHome${var.custom_role_suffix}"
   title       = "spotkeeper: run jobs"
   description = "What enforce_budget_limit calls in its own project."
@@ -144,9 +153,11 @@ resource "google_project_iam_custom_role" "enforcer_home" {
 }
 
 resource "google_project_iam_member" "enforcer_home" {
+  count = local.has_enforcer ? 1 : 0
+
   project = var.project_id
-  role    = google_project_iam_custom_role.enforcer_home.name
-  member  = google_service_account.enforcer.member
+  role    = google_project_iam_custom_role.enforcer_home[0].name
+  member  = google_service_account.enforcer[0].member
 }
 
 resource "google_project_iam_custom_role" "records" {
@@ -191,10 +202,10 @@ resource "google_project_iam_member" "staging" {
 }
 
 locals {
-  recorders = {
-    enforcer = google_service_account.enforcer.member
-    tracker  = google_service_account.tracker.member
-  }
+  recorders = merge(
+    { tracker = google_service_account.tracker.member },
+    { for enforcer in google_service_account.enforcer : "enforcer" => enforcer.member },
+  )
 }
 
 resource "google_project_iam_custom_role" "alerts" {

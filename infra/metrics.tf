@@ -40,6 +40,8 @@ resource "google_monitoring_metric_descriptor" "tracker" {
 # The enforcer stops nothing without its records. A log-based metric counts how often it waits for BigQuery, which takes
 # no permission and no call.
 resource "google_logging_metric" "records_unavailable" {
+  count = local.has_enforcer ? 1 : 0
+
   name        = "spotkeeper/records_unavailable"
   description = "Deliveries of budget notifications that failed because BigQuery was unavailable; Pub/Sub redelivers them."
   filter      = "${local.enforcer_log} AND jsonPayload.message=\"records unavailable: waiting for BigQuery\""

@@ -43,7 +43,9 @@ output "budget_ids" {
 output "next_step" {
   description = "The next steps after this apply."
   value = (
-    var.enforcement_mode == "dry_run"
+    !local.has_enforcer
+    ? "Costs are recorded, and nothing can be stopped. To plan stops, set enforcement_mode = \"dry_run\" and enforcement_policy, and apply."
+    : var.enforcement_mode == "dry_run"
     ? "Nothing is stopped. Read the plans for a week (see_plans); then set enforcement_mode = \"enforce\" and apply."
     : "VMs are stopped by the policy. To hold that, set enforcement_mode = \"dry_run\" and apply."
   )
@@ -55,8 +57,8 @@ output "tracker_service_account" {
 }
 
 output "enforcer_service_account" {
-  description = "The service account that stops VMs, for grants made elsewhere."
-  value       = google_service_account.enforcer.email
+  description = "The service account that stops VMs, for grants made elsewhere; null in mode off."
+  value       = one(google_service_account.enforcer[*].email)
 }
 
 output "project_id" {

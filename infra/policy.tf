@@ -1,7 +1,7 @@
 # The policy of the enforcer. The function validates it again when it starts; here an error shows before anything is created.
 
 variable "enforcement_policy" {
-  description = "What the enforcer may stop, by budget: its id, or its name in billing_budgets. Fields that are left out have the defaults in docs/policy.md."
+  description = "What the enforcer may stop, by budget: its id, or its name in billing_budgets; required unless enforcement_mode is off. Fields that are left out have the defaults in docs/policy.md."
   type = object({
     billing_account_id        = optional(string)
     burst                     = optional(bool)
@@ -50,11 +50,12 @@ variable "enforcement_policy" {
       })))
     }))
   })
+  default  = { budgets = {} }
   nullable = false
 
   validation {
-    condition     = length(var.enforcement_policy.budgets) > 0
-    error_message = "Name at least one budget by its id, or by its name in billing_budgets."
+    condition     = var.enforcement_mode == "off" || length(var.enforcement_policy.budgets) > 0
+    error_message = "Name at least one budget by its id, or by its name in billing_budgets; or set enforcement_mode to off, which deploys no enforcer."
   }
 
   validation {

@@ -4,7 +4,7 @@ locals {
   # Where its alerts may stop VMs, the tracker has to send one at each step of the policy, or the step is never reached,
   # and again every hour: what the enforcer defers to the next alert would never be stopped without one.
   tracker_rules = [
-    for key, rule in var.enforcement_policy.budgets : rule if key == var.budget_id && try(coalesce(
+    for key, rule in var.enforcement_policy.budgets : rule if local.has_enforcer && key == var.budget_id && try(coalesce(
       lookup(coalesce(rule.sources, {}), "tracker", null), lookup(coalesce(var.enforcement_policy.sources, {}), "tracker", null),
     ), "warn") == "stop"
   ]

@@ -214,13 +214,14 @@ variable "delete_data" {
 }
 
 variable "enforcement_mode" {
-  description = "Whether VMs are stopped: dry_run plans and records only, enforce stops them. Required."
+  description = "Whether VMs are stopped: off deploys the tracker alone, without any right to stop; dry_run plans and records; enforce stops them."
   type        = string
+  default     = "off"
   nullable    = false
 
   validation {
-    condition     = contains(["dry_run", "enforce"], var.enforcement_mode)
-    error_message = "Set enforcement_mode to dry_run, and to enforce after a week of plans that you approve of."
+    condition     = contains(["off", "dry_run", "enforce"], var.enforcement_mode)
+    error_message = "Set enforcement_mode to off for the tracker alone, to dry_run, or to enforce after a week of plans that you approve of."
   }
 }
 

@@ -11,7 +11,7 @@ mock_provider "google" {
   }
 
   override_resource {
-    target = google_service_account.enforcer
+    target = google_service_account.enforcer[0]
     values = { email = "enforcer@home-project-1", member = "serviceAccount:enforcer@home-project-1" }
   }
 
@@ -21,7 +21,7 @@ mock_provider "google" {
   }
 
   override_resource {
-    target = google_service_account.delivery
+    target = google_service_account.delivery[0]
     values = { email = "delivery@home-project-1", member = "serviceAccount:delivery@home-project-1" }
   }
 
@@ -31,7 +31,7 @@ mock_provider "google" {
   }
 
   override_resource {
-    target = google_pubsub_topic.dead_letter
+    target = google_pubsub_topic.dead_letter[0]
     values = { id = "projects/home-project-1/topics/spotkeeper-dead-letter" }
   }
 
@@ -41,7 +41,7 @@ mock_provider "google" {
   }
 
   override_resource {
-    target = google_cloudfunctions2_function.enforcer
+    target = google_cloudfunctions2_function.enforcer[0]
     values = { service_config = { uri = "https://enforcer.example" } }
   }
 
@@ -101,7 +101,7 @@ run "the_least_that_can_be_set" {
   }
 
   assert {
-    condition = google_cloudfunctions2_function.enforcer.service_config[0].environment_variables == tomap({
+    condition = google_cloudfunctions2_function.enforcer[0].service_config[0].environment_variables == tomap({
       DATASET               = "cost_tracking"
       DATASET_LOCATION      = "us-central1"
       ENFORCEMENT_MODE      = "dry_run"
@@ -114,50 +114,50 @@ run "the_least_that_can_be_set" {
 
   assert {
     condition = (
-      google_cloudfunctions2_function.enforcer.service_config[0].timeout_seconds < google_pubsub_subscription.enforcer.ack_deadline_seconds
-      && google_pubsub_subscription.enforcer.ack_deadline_seconds <= 600
+      google_cloudfunctions2_function.enforcer[0].service_config[0].timeout_seconds < google_pubsub_subscription.enforcer[0].ack_deadline_seconds
+      && google_pubsub_subscription.enforcer[0].ack_deadline_seconds <= 600
     )
     error_message = "The enforcer must have answered before Pub/Sub delivers again."
   }
 
   assert {
     condition = alltrue([
-      google_cloudfunctions2_function.enforcer.service_config[0].max_instance_count == 1,
-      google_cloudfunctions2_function.enforcer.service_config[0].max_instance_request_concurrency == 1,
+      google_cloudfunctions2_function.enforcer[0].service_config[0].max_instance_count == 1,
+      google_cloudfunctions2_function.enforcer[0].service_config[0].max_instance_request_concurrency == 1,
     ])
     error_message = "One notification at a time."
   }
 
   assert {
     condition = alltrue([
-      length(google_cloudfunctions2_function.enforcer.event_trigger) == 0,
-      google_pubsub_subscription.enforcer.topic == google_pubsub_topic.budget.id,
-      google_pubsub_subscription.enforcer.push_config[0].push_endpoint == "https://enforcer.example",
-      google_pubsub_subscription.enforcer.push_config[0].oidc_token[0].audience == google_cloudfunctions2_function.enforcer.service_config[0].uri,
-      google_pubsub_subscription.enforcer.push_config[0].oidc_token[0].service_account_email == google_service_account.delivery.email,
+      length(google_cloudfunctions2_function.enforcer[0].event_trigger) == 0,
+      google_pubsub_subscription.enforcer[0].topic == google_pubsub_topic.budget.id,
+      google_pubsub_subscription.enforcer[0].push_config[0].push_endpoint == "https://enforcer.example",
+      google_pubsub_subscription.enforcer[0].push_config[0].oidc_token[0].audience == google_cloudfunctions2_function.enforcer[0].service_config[0].uri,
+      google_pubsub_subscription.enforcer[0].push_config[0].oidc_token[0].service_account_email == google_service_account.delivery[0].email,
     ])
     error_message = "Budget notifications must be pushed to the enforcer, signed by the delivery account."
   }
 
   assert {
     condition = alltrue([
-      google_pubsub_subscription.enforcer.retry_policy[0].minimum_backoff == "10s",
-      google_pubsub_subscription.enforcer.retry_policy[0].maximum_backoff == "600s",
-      google_pubsub_subscription.enforcer.dead_letter_policy[0].dead_letter_topic == google_pubsub_topic.dead_letter.id,
-      google_pubsub_subscription.enforcer.dead_letter_policy[0].max_delivery_attempts >= 5,
-      google_pubsub_subscription.enforcer.dead_letter_policy[0].max_delivery_attempts <= 100,
-      google_pubsub_subscription.enforcer.expiration_policy[0].ttl == "",
-      google_pubsub_subscription.dead_letter.topic == google_pubsub_topic.dead_letter.id,
-      google_pubsub_subscription.dead_letter.expiration_policy[0].ttl == "",
+      google_pubsub_subscription.enforcer[0].retry_policy[0].minimum_backoff == "10s",
+      google_pubsub_subscription.enforcer[0].retry_policy[0].maximum_backoff == "600s",
+      google_pubsub_subscription.enforcer[0].dead_letter_policy[0].dead_letter_topic == google_pubsub_topic.dead_letter[0].id,
+      google_pubsub_subscription.enforcer[0].dead_letter_policy[0].max_delivery_attempts >= 5,
+      google_pubsub_subscription.enforcer[0].dead_letter_policy[0].max_delivery_attempts <= 100,
+      google_pubsub_subscription.enforcer[0].expiration_policy[0].ttl == "",
+      google_pubsub_subscription.dead_letter[0].topic == google_pubsub_topic.dead_letter[0].id,
+      google_pubsub_subscription.dead_letter[0].expiration_policy[0].ttl == "",
     ])
     error_message = "A notification that fails must be tried again, and be kept in the end."
   }
 
   assert {
     condition = alltrue([
-      google_pubsub_topic_iam_member.dead_letter.member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
-      google_pubsub_topic_iam_member.dead_letter.role == "roles/pubsub.publisher",
-      google_pubsub_subscription_iam_member.dead_letter.role == "roles/pubsub.subscriber",
+      google_pubsub_topic_iam_member.dead_letter[0].member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
+      google_pubsub_topic_iam_member.dead_letter[0].role == "roles/pubsub.publisher",
+      google_pubsub_subscription_iam_member.dead_letter[0].role == "roles/pubsub.subscriber",
     ])
     error_message = "Pub/Sub itself moves dead letters, and must be allowed to."
   }
@@ -180,10 +180,10 @@ run "the_least_that_can_be_set" {
     condition = alltrue([
       google_cloud_run_service_iam_member.scheduler.member == google_service_account.scheduler.member,
       google_cloud_run_service_iam_member.scheduler.service == "track-spot-costs",
-      google_cloud_run_service_iam_member.delivery.member == google_service_account.delivery.member,
-      google_cloud_run_service_iam_member.delivery.service == "enforce-budget-limit",
+      google_cloud_run_service_iam_member.delivery[0].member == google_service_account.delivery[0].member,
+      google_cloud_run_service_iam_member.delivery[0].service == "enforce-budget-limit",
       google_cloudfunctions2_function.tracker.service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY",
-      google_cloudfunctions2_function.enforcer.service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY",
+      google_cloudfunctions2_function.enforcer[0].service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY",
     ])
     error_message = "Each function is called by one account, and from inside only."
   }
@@ -191,8 +191,8 @@ run "the_least_that_can_be_set" {
   assert {
     condition = alltrue([
       google_cloudfunctions2_function.tracker.service_config[0].service_account_email == google_service_account.tracker.email,
-      google_cloudfunctions2_function.enforcer.service_config[0].service_account_email == google_service_account.enforcer.email,
-      length(distinct([for account in [google_service_account.tracker, google_service_account.enforcer, google_service_account.scheduler, google_service_account.delivery, google_service_account.builder] : account.account_id])) == 5,
+      google_cloudfunctions2_function.enforcer[0].service_config[0].service_account_email == google_service_account.enforcer[0].email,
+      length(distinct([for account in [google_service_account.tracker, google_service_account.enforcer[0], google_service_account.scheduler, google_service_account.delivery[0], google_service_account.builder] : account.account_id])) == 5,
     ])
     error_message = "Every function and every caller has an identity of its own."
   }
@@ -271,6 +271,59 @@ run "the_least_that_can_be_set" {
   }
 }
 
+run "the_tracker_alone" {
+  command = plan
+
+  variables {
+    enforcement_mode    = "off"
+    enforcement_policy  = { budgets = {} }
+    monthly_budget_usd  = 100
+    notification_emails = ["oncall@example.com"]
+  }
+
+  assert {
+    condition = alltrue([
+      length(google_cloudfunctions2_function.enforcer) == 0,
+      length(google_service_account.enforcer) == 0,
+      length(google_service_account.delivery) == 0,
+      length(google_pubsub_subscription.enforcer) == 0,
+      length(google_pubsub_topic.dead_letter) == 0,
+      length(google_project_iam_custom_role.enforcer_home) == 0,
+      length(google_project_iam_custom_role.enforcer_instances) == 0,
+      length(google_project_iam_member.enforcer_instances) == 0,
+      length(google_logging_metric.records_unavailable) == 0,
+      length(google_monitoring_alert_policy.logged) == 0,
+      keys(google_bigquery_dataset_iam_member.records) == ["tracker"],
+      keys(google_project_iam_member.staging) == ["tracker"],
+    ])
+    error_message = "Mode off deploys no function and no identity that could stop anything."
+  }
+
+  assert {
+    condition = !anytrue([
+      for permission in flatten([
+        [for role in google_project_iam_custom_role.tracker_instances : role.permissions],
+        google_project_iam_custom_role.tracker_home.permissions,
+        google_project_iam_custom_role.records.permissions,
+        google_project_iam_custom_role.staging.permissions,
+        google_project_iam_custom_role.alerts.permissions,
+      ]) : can(regex("^compute\\..*\\.(stop|start|update|delete|insert|setMetadata|suspend|reset)$", permission))
+    ])
+    error_message = "Without an enforcer no role may change a VM."
+  }
+
+  assert {
+    condition = alltrue([
+      toset(keys(google_monitoring_alert_policy.measured)) == toset(["budget_spent", "hours_incomplete", "no_tracker_runs", "prices_missing", "usage_unresolved"]),
+      !strcontains(google_monitoring_dashboard.overview.dashboard_json, "Dead-lettered"),
+      !strcontains(google_monitoring_dashboard.overview.dashboard_json, "Decisions and actions"),
+      !contains(keys(google_cloudfunctions2_function.tracker.service_config[0].environment_variables), "STOP_THRESHOLDS"),
+      output.enforcer_service_account == null,
+    ])
+    error_message = "No alert, no tile and no setting of an enforcer that is not there."
+  }
+}
+
 run "everything_at_once" {
   command = plan
 
@@ -316,7 +369,7 @@ run "everything_at_once" {
   }
 
   assert {
-    condition = jsondecode(google_cloudfunctions2_function.enforcer.service_config[0].environment_variables["ENFORCEMENT_POLICY"]) == {
+    condition = jsondecode(google_cloudfunctions2_function.enforcer[0].service_config[0].environment_variables["ENFORCEMENT_POLICY"]) == {
       billing_account_id = "012345-6789AB-CDEF01"
       budgets = {
         "0f2b8f0e-0000-4000-8000-000000000001" = {
@@ -351,7 +404,7 @@ run "everything_at_once" {
       google_cloudfunctions2_function.tracker.service_config[0].environment_variables["MONTHLY_BUDGET_USD"] == "1500",
       google_cloudfunctions2_function.tracker.service_config[0].environment_variables["PROJECTS"] == "vm-project-1,vm-project-2",
       google_cloudfunctions2_function.tracker.service_config[0].environment_variables["BILLING_ACCOUNT_ID"] == "012345-6789AB-CDEF01",
-      google_cloudfunctions2_function.enforcer.service_config[0].environment_variables["ENFORCEMENT_MODE"] == "enforce",
+      google_cloudfunctions2_function.enforcer[0].service_config[0].environment_variables["ENFORCEMENT_MODE"] == "enforce",
     ])
     error_message = "Budgets and projects must reach the functions."
   }
@@ -379,7 +432,7 @@ run "everything_at_once" {
     condition = alltrue([
       toset(keys(google_project_iam_custom_role.tracker_instances)) == toset(["vm-project-1", "vm-project-2"]),
       toset(keys(google_project_iam_custom_role.enforcer_instances)) == toset(["vm-project-1", "vm-project-2", "vm-project-3"]),
-      google_project_iam_member.enforcer_instances["vm-project-3"].member == google_service_account.enforcer.member,
+      google_project_iam_member.enforcer_instances["vm-project-3"].member == google_service_account.enforcer[0].member,
       google_project_iam_member.tracker_instances["vm-project-1"].member == google_service_account.tracker.member,
       contains(google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions, "compute.instances.setMetadata"),
       contains(google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions, "compute.instances.start"),
