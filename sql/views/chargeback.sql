@@ -1,7 +1,8 @@
 -- What is each cost center charged each month, with its part of what nobody owns, and with later corrections?
 -- Grain: one booked month, month of usage and value of the label cost_center.
 --
--- Months are those of Cloud Billing, in America/Los_Angeles. A month closes 72 hours after its end. Cost recorded later is an
+-- Charged is all that is known of the cost: Spot compute, licenses, external addresses, disks and bandwidth. Months are
+-- those of Cloud Billing, in America/Los_Angeles. A month closes 72 hours after its end. Cost recorded later is an
 -- adjustment: it is booked in the month that is open then, with its month of usage beside it. An hour of a closed month that
 -- a run records anew moves to the open month with all rows that it replaces, so repeat hours before their month closes.
 -- Cost without a label cost_center is shared out in proportion to direct_cost, within a booked month and month of usage; the
@@ -23,7 +24,9 @@ WITH labelled AS (
       '(unlabelled)'
     ) AS cost_center,
     costs.uptime_hours,
-    costs.cost
+    costs.cost,
+    IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
+    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP(
     DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
@@ -37,7 +40,9 @@ booked AS (
     cost_center,
     SUM(uptime_hours) AS vm_hours,
     SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
-    SUM(cost) AS direct_cost
+    SUM(fully_priced_hours) AS fully_priced_hours,
+    SUM(cost) AS compute_cost,
+    SUM(known_cost) AS direct_cost
   FROM labelled
   GROUP BY
     booked_month,
@@ -80,6 +85,8 @@ shared AS (
     cost_center,
     vm_hours,
     priced_hours,
+    fully_priced_hours,
+    compute_cost,
     direct_cost,
     CASE
       -- Nobody to share it with.
@@ -104,6 +111,8 @@ all_usage AS (
     '(unresolved)' AS cost_center,
     SUM(unresolved.vm_hours) AS vm_hours,
     NUMERIC '0' AS priced_hours,
+    NUMERIC '0' AS fully_priced_hours,
+    CAST(NULL AS NUMERIC) AS compute_cost,
     CAST(NULL AS NUMERIC) AS direct_cost,
     CAST(NULL AS NUMERIC) AS shared_cost
   FROM `${dataset}.unresolved_usage` AS unresolved
@@ -123,8 +132,10 @@ SELECT
   CASE
     WHEN priced_hours < vm_hours THEN LEAST(ROUND(SAFE_DIVIDE(priced_hours, vm_hours), 6), NUMERIC '0.999999')
     WHEN vm_hours > 0 THEN 1
-  END AS priced_share,  -- NUMERIC: The share of vm_hours with a known Spot price; below 1, the costs are lower bounds.
-  direct_cost,  -- NUMERIC: Cost of the priced hours of the cost center's own VMs at Spot list prices, in USD; NULL when no price is known.
+  END AS priced_share,  -- NUMERIC: The share of vm_hours with a known Spot price; 1 only when every hour has one.
+  fully_priced_hours,  -- NUMERIC: The VM-hours of which every part of direct_cost is known; below vm_hours, the costs are lower bounds.
+  compute_cost,  -- NUMERIC: The part of direct_cost that is the Spot price of the VMs, in USD; NULL when no price is known.
+  direct_cost,  -- NUMERIC: What is known of the cost of the cost center's own VMs, in USD: Spot compute, licenses, external addresses, disks and bandwidth; NULL when nothing is known.
   shared_cost,  -- NUMERIC: Its part of the cost without a cost center, in USD; in the row (unlabelled) what the others took over, negative.
   IF(direct_cost IS NULL AND shared_cost = 0, NULL, COALESCE(direct_cost, 0) + shared_cost) AS charged_cost  -- NUMERIC: direct_cost and shared_cost together, in USD.
 FROM all_usage

@@ -14,7 +14,9 @@ WITH labelled_hours AS (
     costs.labels,
     costs.uptime_hours,
     IF(costs.cost IS NULL, 0, costs.uptime_hours) AS priced_hours,
-    COALESCE(costs.cost, 0) AS cost
+    COALESCE(costs.cost, 0) AS cost,
+    COALESCE(costs.known_cost, costs.cost, 0) AS known_cost,
+    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP(
     DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
@@ -27,7 +29,9 @@ months AS (
     project_id,
     SUM(uptime_hours) AS vm_hours,
     SUM(priced_hours) AS priced_hours,
-    SUM(cost) AS cost
+    SUM(cost) AS cost,
+    SUM(known_cost) AS known_cost,
+    SUM(fully_priced_hours) AS fully_priced_hours
   FROM labelled_hours
   GROUP BY
     month,
@@ -42,7 +46,9 @@ label_values AS (
     label.value AS label_value,
     SUM(labelled_hours.uptime_hours) AS vm_hours,
     SUM(labelled_hours.priced_hours) AS priced_hours,
-    SUM(labelled_hours.cost) AS cost
+    SUM(labelled_hours.cost) AS cost,
+    SUM(labelled_hours.known_cost) AS known_cost,
+    SUM(labelled_hours.fully_priced_hours) AS fully_priced_hours
   FROM labelled_hours
   CROSS JOIN UNNEST(labelled_hours.labels) AS label
   GROUP BY
@@ -71,7 +77,9 @@ labelled AS (
     label_key,
     SUM(vm_hours) AS vm_hours,
     SUM(priced_hours) AS priced_hours,
-    SUM(cost) AS cost
+    SUM(cost) AS cost,
+    SUM(known_cost) AS known_cost,
+    SUM(fully_priced_hours) AS fully_priced_hours
   FROM filled_values
   GROUP BY
     month,
@@ -87,7 +95,9 @@ rest AS (
     '(unlabelled)' AS label_value,
     months.vm_hours - COALESCE(labelled.vm_hours, 0) AS vm_hours,
     months.priced_hours - COALESCE(labelled.priced_hours, 0) AS priced_hours,
-    months.cost - COALESCE(labelled.cost, 0) AS cost
+    months.cost - COALESCE(labelled.cost, 0) AS cost,
+    months.known_cost - COALESCE(labelled.known_cost, 0) AS known_cost,
+    months.fully_priced_hours - COALESCE(labelled.fully_priced_hours, 0) AS fully_priced_hours
   FROM months
   CROSS JOIN label_keys
   LEFT JOIN labelled
@@ -118,7 +128,9 @@ unresolved_rows AS (
     '(unresolved)' AS label_value,
     unresolved_months.vm_hours,
     NUMERIC '0' AS priced_hours,
-    NUMERIC '0' AS cost
+    NUMERIC '0' AS cost,
+    NUMERIC '0' AS known_cost,
+    NUMERIC '0' AS fully_priced_hours
   FROM unresolved_months
   CROSS JOIN label_keys
 ),
@@ -143,6 +155,9 @@ SELECT
     WHEN vm_hours > 0 THEN 1
   END AS priced_share,  -- NUMERIC: priced_hours divided by vm_hours; 1 only when every hour has a price, NULL without hours.
   IF(vm_hours > 0 AND priced_hours = 0, NULL, cost) AS cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no price is known.
+  IF(vm_hours > 0 AND priced_hours = 0 AND known_cost = 0, NULL, known_cost) AS known_cost,  -- NUMERIC: What is known of all that the VMs cost, in USD: cost, licenses, external addresses, disks and bandwidth; NULL when nothing is known.
+  IF(fully_priced_hours = vm_hours, known_cost, NULL) AS total_cost,  -- NUMERIC: known_cost when every part of it is known in every hour, in USD, else NULL; sum known_cost over rows instead.
+  fully_priced_hours,  -- NUMERIC: The VM-hours of which every part of known_cost is known; below vm_hours, known_cost is a lower bound.
   IF(
     label_value = '(unresolved)',
     ROUND(vm_hours * SAFE_DIVIDE(SUM(cost) OVER project_months, SUM(priced_hours) OVER project_months), 6),

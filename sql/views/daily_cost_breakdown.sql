@@ -18,7 +18,9 @@ WITH vm_usage AS (
     SUM(costs.uptime_hours) AS vm_hours,
     SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
     SUM(IF(costs.cost IS NULL, 0, COALESCE(costs.billed_hours, costs.uptime_hours))) AS priced_billed_hours,
-    SUM(costs.cost) AS cost
+    SUM(costs.cost) AS cost,
+    SUM(IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost))) AS known_cost,
+    SUM(IF(costs.total_cost IS NULL, 0, costs.uptime_hours)) AS fully_priced_hours
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
   GROUP BY
@@ -42,7 +44,9 @@ unresolved_rows AS (
     SUM(unresolved.vm_hours) AS vm_hours,
     NUMERIC '0' AS priced_hours,
     NUMERIC '0' AS priced_billed_hours,
-    CAST(NULL AS NUMERIC) AS cost
+    CAST(NULL AS NUMERIC) AS cost,
+    CAST(NULL AS NUMERIC) AS known_cost,
+    NUMERIC '0' AS fully_priced_hours
   FROM `${dataset}.unresolved_usage` AS unresolved
   WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
   GROUP BY
@@ -73,6 +77,9 @@ SELECT
   END AS priced_share,  -- NUMERIC: priced_hours divided by vm_hours; 1 only when every hour has a price.
   ROUND(SAFE_DIVIDE(cost, priced_billed_hours), 6) AS average_spot_price,  -- NUMERIC: Mean Spot price in USD per VM-hour, weighted by billed hours.
   cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no price is known.
+  known_cost,  -- NUMERIC: What is known of all that the VMs cost, in USD: cost, licenses, external addresses, disks and bandwidth; NULL when nothing is known.
+  IF(fully_priced_hours = vm_hours, known_cost, NULL) AS total_cost,  -- NUMERIC: known_cost when every part of it is known in every hour, in USD, else NULL; sum known_cost over rows instead.
+  fully_priced_hours,  -- NUMERIC: The VM-hours of which every part of known_cost is known; below vm_hours, known_cost is a lower bound.
   IF(
     machine_type = '(unresolved)',
     ROUND(vm_hours * SAFE_DIVIDE(SUM(cost) OVER project_days, SUM(priced_hours) OVER project_days), 6),

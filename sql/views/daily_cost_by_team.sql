@@ -23,7 +23,9 @@ WITH labelled AS (
     costs.instance_id,
     costs.uptime_hours,
     costs.cost,
-    costs.ondemand_cost
+    costs.ondemand_cost,
+    IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
+    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
 ),
@@ -38,7 +40,9 @@ team_usage AS (
     SUM(uptime_hours) AS vm_hours,
     SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
     SUM(cost) AS cost,
-    SUM(ondemand_cost) AS ondemand_cost
+    SUM(ondemand_cost) AS ondemand_cost,
+    SUM(known_cost) AS known_cost,
+    SUM(fully_priced_hours) AS fully_priced_hours
   FROM labelled
   GROUP BY
     usage_date,
@@ -57,7 +61,9 @@ unresolved_rows AS (
     SUM(unresolved.vm_hours) AS vm_hours,
     NUMERIC '0' AS priced_hours,
     CAST(NULL AS NUMERIC) AS cost,
-    CAST(NULL AS NUMERIC) AS ondemand_cost
+    CAST(NULL AS NUMERIC) AS ondemand_cost,
+    CAST(NULL AS NUMERIC) AS known_cost,
+    NUMERIC '0' AS fully_priced_hours
   FROM `${dataset}.unresolved_usage` AS unresolved
   WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
   GROUP BY
@@ -86,6 +92,9 @@ SELECT
   END AS priced_share,  -- NUMERIC: priced_hours divided by vm_hours; 1 only when every hour has a price.
   cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no price is known.
   ondemand_cost,  -- NUMERIC: Cost of the hours with an on-demand price, at that price, in USD; NULL when none is known.
+  known_cost,  -- NUMERIC: What is known of all that the VMs cost, in USD: cost, licenses, external addresses, disks and bandwidth; NULL when nothing is known.
+  IF(fully_priced_hours = vm_hours, known_cost, NULL) AS total_cost,  -- NUMERIC: known_cost when every part of it is known in every hour, in USD, else NULL; sum known_cost over rows instead.
+  fully_priced_hours,  -- NUMERIC: The VM-hours of which every part of known_cost is known; below vm_hours, known_cost is a lower bound.
   IF(
     team = '(unresolved)',
     ROUND(vm_hours * SAFE_DIVIDE(SUM(cost) OVER project_days, SUM(priced_hours) OVER project_days), 6),

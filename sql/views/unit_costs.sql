@@ -1,11 +1,11 @@
 -- What do a vCPU-hour, a GPU-hour and an experiment cost each team, and how far below on demand is that?
 -- Grain: one month, project, team and type of GPU (NULL: none) in which a Spot VM ran.
 --
--- Months are those of Cloud Billing, in America/Los_Angeles. Unit costs are of the priced hours whose size is known. A VM
--- with GPUs has no cost per vCPU-hour: its GPUs are most of its cost. An experiment is a value of the label experiment;
--- cost_per_experiment counts the cost of VMs with that label alone, and one that ran in two months counts in both. To
--- relate cost to units of your own (requests, samples), join a table of them by month and team. Reads this month and the
--- twelve before it, whatever the filter on month.
+-- Months are those of Cloud Billing, in America/Los_Angeles. Costs of a vCPU-hour and a GPU-hour are of compute alone, in
+-- the priced hours whose size is known. A VM with GPUs has no cost per vCPU-hour: its GPUs are most of its cost. An
+-- experiment is a value of the label experiment; cost_per_experiment counts all that is known of the cost of VMs with that
+-- label alone, and one that ran in two months counts in both. To relate cost to units of your own (requests, samples),
+-- join a table of them by month and team. Reads this month and the twelve before it, whatever the filter on month.
 WITH labelled AS (
   SELECT
     DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
@@ -27,6 +27,8 @@ WITH labelled AS (
     costs.uptime_hours,
     costs.cost,
     costs.ondemand_cost,
+    IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
+    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours,
     IF(costs.cost IS NULL OR costs.gpu_type IS NOT NULL, NULL, costs.uptime_hours * costs.vcpus) AS vcpu_hours,
     IF(costs.cost IS NULL OR costs.gpu_type IS NULL, NULL, costs.uptime_hours * costs.gpu_count) AS gpu_hours
   FROM `${dataset}.spot_vm_costs` AS costs
@@ -44,13 +46,15 @@ sums AS (
     SUM(uptime_hours) AS vm_hours,
     SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
     SUM(cost) AS cost,
+    SUM(known_cost) AS known_cost,
+    SUM(fully_priced_hours) AS fully_priced_hours,
     SUM(vcpu_hours) AS vcpu_hours,
     SUM(gpu_hours) AS gpu_hours,
     SUM(IF(vcpu_hours IS NULL, NULL, cost)) AS vcpu_cost,
     SUM(IF(gpu_hours IS NULL, NULL, cost)) AS gpu_cost,
     COUNT(DISTINCT experiment) AS experiments,
-    COUNT(DISTINCT IF(cost IS NULL, NULL, experiment)) AS priced_experiments,
-    SUM(IF(experiment IS NULL, NULL, cost)) AS experiment_cost,
+    COUNT(DISTINCT IF(known_cost IS NULL, NULL, experiment)) AS priced_experiments,
+    SUM(IF(experiment IS NULL, NULL, known_cost)) AS experiment_cost,
     SUM(IF(ondemand_cost IS NULL, NULL, cost)) AS compared_cost,
     SUM(IF(cost IS NULL, NULL, ondemand_cost)) AS compared_ondemand_cost
   FROM labelled
@@ -72,11 +76,14 @@ SELECT
     WHEN vm_hours > 0 THEN 1
   END AS priced_share,  -- NUMERIC: The share of vm_hours with a known Spot price; 1 only when every hour has one.
   cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no price is known.
+  known_cost,  -- NUMERIC: What is known of all that the VMs cost, in USD: cost, licenses, external addresses, disks and bandwidth; NULL when nothing is known.
+  IF(fully_priced_hours = vm_hours, known_cost, NULL) AS total_cost,  -- NUMERIC: known_cost when every part of it is known in every hour, in USD, else NULL; sum known_cost over rows instead.
+  fully_priced_hours,  -- NUMERIC: The VM-hours of which every part of known_cost is known; below vm_hours, known_cost is a lower bound.
   vcpu_hours,  -- NUMERIC: Priced vCPU-hours of VMs without GPUs; NULL without any.
   ROUND(SAFE_DIVIDE(vcpu_cost, vcpu_hours), 6) AS cost_per_vcpu_hour,  -- NUMERIC: Cost of a vCPU-hour, with its memory, in USD.
   gpu_hours,  -- NUMERIC: Priced GPU-hours; NULL without any.
   ROUND(SAFE_DIVIDE(gpu_cost, gpu_hours), 6) AS cost_per_gpu_hour,  -- NUMERIC: Cost of a GPU-hour, with the machine around it, in USD.
   experiments,  -- INTEGER: Distinct values of the label experiment.
-  ROUND(SAFE_DIVIDE(experiment_cost, priced_experiments), 6) AS cost_per_experiment,  -- NUMERIC: Mean cost of the priced hours of an experiment that has any, in USD; NULL without one.
+  ROUND(SAFE_DIVIDE(experiment_cost, priced_experiments), 6) AS cost_per_experiment,  -- NUMERIC: Mean known_cost of an experiment of which anything is known, in USD; NULL without one.
   ROUND((1 - SAFE_DIVIDE(compared_cost, compared_ondemand_cost)) * 100, 2) AS discount_percent  -- NUMERIC: What the hours with both prices cost less than on demand, in percent.
 FROM sums

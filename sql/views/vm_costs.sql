@@ -45,6 +45,8 @@ hours AS (
     costs.uptime_hours,
     costs.cost,
     costs.ondemand_cost,
+    IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
+    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours,
     ROW_NUMBER() OVER (
       PARTITION BY costs.project_id, costs.zone, costs.instance_id ORDER BY costs.usage_start_time DESC
     ) = 1 AS is_last
@@ -66,7 +68,9 @@ vms AS (
     SUM(uptime_hours) AS vm_hours,
     SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
     SUM(cost) AS cost,
-    SUM(ondemand_cost) AS ondemand_cost
+    SUM(ondemand_cost) AS ondemand_cost,
+    SUM(known_cost) AS known_cost,
+    SUM(fully_priced_hours) AS fully_priced_hours
   FROM hours
   GROUP BY
     project_id,
@@ -93,6 +97,9 @@ SELECT
   END AS priced_share,  -- NUMERIC: The share of vm_hours with a known Spot price; 1 only when every hour has one.
   vms.cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no price is known.
   vms.ondemand_cost,  -- NUMERIC: Cost of the hours with an on-demand price, at that price, in USD; NULL when none is known.
+  vms.known_cost,  -- NUMERIC: What is known of all that the VMs cost, in USD: cost, licenses, external addresses, disks and bandwidth; NULL when nothing is known.
+  IF(vms.fully_priced_hours = vms.vm_hours, vms.known_cost, NULL) AS total_cost,  -- NUMERIC: known_cost when every part of it is known in every hour, in USD, else NULL; sum known_cost over rows instead.
+  vms.fully_priced_hours,  -- NUMERIC: The VM-hours of which every part of known_cost is known; below vm_hours, known_cost is a lower bound.
   IF(vms.cost IS NULL, NULL, RANK() OVER (ORDER BY vms.cost DESC)) AS cost_rank,  -- INTEGER: The place of the VM by cost, the most expensive first; NULL when no price is known.
   COALESCE(preemptions.preemptions, 0) AS preemptions,  -- INTEGER: How often it was preempted.
   preemptions.last_preempted_at  -- TIMESTAMP: When it was last preempted; NULL when it was not.

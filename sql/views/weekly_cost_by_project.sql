@@ -21,7 +21,9 @@ WITH weeks AS (
     costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 7 DAY) AS is_this_week,
     costs.uptime_hours AS vm_hours,
     IF(costs.cost IS NULL, 0, costs.uptime_hours) AS priced_hours,
-    COALESCE(costs.cost, 0) AS cost
+    COALESCE(costs.cost, 0) AS cost,
+    COALESCE(costs.known_cost, costs.cost, 0) AS known_cost,
+    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 14 DAY)
     AND costs.usage_start_time < TIMESTAMP_TRUNC(${now}, DAY)
@@ -33,7 +35,9 @@ WITH weeks AS (
     unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 7 DAY) AS is_this_week,
     unresolved.vm_hours,
     NUMERIC '0' AS priced_hours,
-    NUMERIC '0' AS cost
+    NUMERIC '0' AS cost,
+    NUMERIC '0' AS known_cost,
+    NUMERIC '0' AS fully_priced_hours
   FROM `${dataset}.unresolved_usage` AS unresolved
   WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 14 DAY)
     AND unresolved.usage_start_time < TIMESTAMP_TRUNC(${now}, DAY)
@@ -68,8 +72,12 @@ sums AS (
     SUM(IF(is_this_week, 0, vm_hours)) AS vm_hours_before,
     SUM(IF(is_this_week, priced_hours, 0)) AS priced_hours,
     SUM(IF(is_this_week, 0, priced_hours)) AS priced_hours_before,
-    SUM(IF(is_this_week, cost, 0)) AS known_cost,
-    SUM(IF(is_this_week, 0, cost)) AS known_cost_before
+    SUM(IF(is_this_week, cost, 0)) AS priced_cost,
+    SUM(IF(is_this_week, 0, cost)) AS priced_cost_before,
+    SUM(IF(is_this_week, known_cost, 0)) AS all_known_cost,
+    SUM(IF(is_this_week, 0, known_cost)) AS all_known_cost_before,
+    SUM(IF(is_this_week, fully_priced_hours, 0)) AS fully_priced_hours,
+    SUM(IF(is_this_week, 0, fully_priced_hours)) AS fully_priced_hours_before
   FROM weeks
   GROUP BY
     project_id,
@@ -81,8 +89,12 @@ known_sums AS (
   -- The cost of hours without a price is not known: NULL, not 0.
   SELECT
     sums.*,
-    IF(vm_hours > 0 AND priced_hours = 0, NULL, known_cost) AS cost,
-    IF(vm_hours_before > 0 AND priced_hours_before = 0, NULL, known_cost_before) AS cost_before
+    IF(vm_hours > 0 AND priced_hours = 0, NULL, priced_cost) AS cost,
+    IF(vm_hours_before > 0 AND priced_hours_before = 0, NULL, priced_cost_before) AS cost_before,
+    IF(vm_hours > 0 AND priced_hours = 0 AND all_known_cost = 0, NULL, all_known_cost) AS known_cost,
+    IF(
+      vm_hours_before > 0 AND priced_hours_before = 0 AND all_known_cost_before = 0, NULL, all_known_cost_before
+    ) AS known_cost_before
   FROM sums
 ),
 
@@ -112,6 +124,14 @@ SELECT
   ROUND(SAFE_DIVIDE(changes.cost_change, changes.cost_before) * 100, 2) AS change_percent,  -- NUMERIC: cost_change in percent of cost_before; NULL when nothing was spent.
   changes.change_by_hours,  -- NUMERIC: The part of cost_change that more or fewer priced hours make, at the mean price of the week before, in USD.
   changes.cost_change - changes.change_by_hours AS change_by_price,  -- NUMERIC: The part of cost_change that another mean price makes, in USD.
+  changes.known_cost,  -- NUMERIC: What is known of all that the VMs cost this week, in USD: cost, licenses, external addresses, disks and bandwidth; NULL when nothing is known.
+  changes.known_cost_before,  -- NUMERIC: The same of the week before, in USD.
+  IF(changes.fully_priced_hours = changes.vm_hours, changes.known_cost, NULL) AS total_cost,  -- NUMERIC: known_cost when every part of it is known in every hour, in USD, else NULL; sum known_cost over rows instead.
+  IF(
+    changes.fully_priced_hours_before = changes.vm_hours_before, changes.known_cost_before, NULL
+  ) AS total_cost_before,  -- NUMERIC: The same of the week before, in USD.
+  changes.fully_priced_hours,  -- NUMERIC: The VM-hours of this week of which every part of known_cost is known; below vm_hours, known_cost is a lower bound.
+  changes.fully_priced_hours_before,  -- NUMERIC: The same of the week before.
   IF(
     changes.cost_change IS NULL, NULL, RANK() OVER (ORDER BY ABS(changes.cost_change) DESC)
   ) AS mover_rank,  -- INTEGER: The place among all rows by the size of cost_change, up or down, from 1; NULL when it is not known.
