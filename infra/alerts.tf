@@ -59,7 +59,7 @@ locals {
       severity = "CRITICAL"
       query    = "max_over_time(pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=\"spotkeeper-dead-letter\"}[10m]) > 0"
       duration = "0s"
-      advice   = "The enforcer did not finish it in ${local.max_delivery_attempts} attempts. See the log of enforce-budget-limit, and the message with `gcloud pubsub subscriptions pull spotkeeper-dead-letter --limit 10`."
+      advice   = "The enforcer did not finish it in all its delivery attempts, which take about eight hours. See the log of enforce-budget-limit, and the message with `gcloud pubsub subscriptions pull spotkeeper-dead-letter --limit 10`."
     }
     no_budget_notifications = {
       wanted   = var.expect_budget_notifications && local.has_enforcer

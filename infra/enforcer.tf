@@ -1,6 +1,9 @@
 # enforce_budget_limit: receives budget notifications and stops Spot VMs by its policy. None of it in mode off.
 
 locals {
+  # Mode off deploys the tracker alone: no function, identity or role that could stop anything.
+  has_enforcer = var.enforcement_mode != "off"
+
   # Unset values are left out: the function has its own defaults, and refuses null.
   # A budget that is made here is named by its key in billing_budgets; it is replaced by its id.
   policy_budgets = {
@@ -18,8 +21,6 @@ locals {
       rule.period,
     )
   }
-
-  max_delivery_attempts = 50 # About eight hours of redeliveries. A 429, while another message is processed, counts as one.
 
   policy = merge(
     { for field, value in var.enforcement_policy : field => value if value != null && field != "budgets" },
@@ -104,9 +105,10 @@ resource "google_pubsub_subscription" "enforcer" {
     maximum_backoff = "600s"
   }
 
+  # About eight hours of redeliveries. A 429, while another message is processed, counts as an attempt.
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.dead_letter[0].id
-    max_delivery_attempts = local.max_delivery_attempts
+    max_delivery_attempts = 50
   }
 
   # Never expires, however long no notification arrives.

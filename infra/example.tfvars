@@ -1,8 +1,10 @@
-# Every variable of infra/variables.tf, with a value that shows its form. Copy this file to terraform.tfvars, change the
-# first block, and leave out what you do not need: all but the first block have defaults.
+# Every variable of infra/variables.tf, with a value that shows its form. Copy this file to terraform.tfvars and leave out
+# what you do not need: only project_id and region have no default. docs/deploy.md begins with five lines.
 
-project_id       = "my-project-1"
-region           = "us-central1"
+project_id = "my-project-1"
+region     = "us-central1"
+
+# The enforcer: off deploys none, dry_run plans and records, enforce stops VMs. It needs a policy.
 enforcement_mode = "dry_run"
 enforcement_policy = {
   # `compute` is the budget created below. The id of an existing budget works too.

@@ -8,9 +8,6 @@ locals {
     for found in data.google_projects.in_folder : [for project in found.projects : project.project_id]
   ])
 
-  # Mode off deploys the tracker alone: no function, identity or role that could stop anything.
-  has_enforcer = var.enforcement_mode != "off"
-
   # The enforcer may act only in projects that its policy names.
   enforced_projects = toset(!local.has_enforcer ? [] : flatten([for rule in values(var.enforcement_policy.budgets) : rule.projects]))
 

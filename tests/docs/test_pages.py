@@ -61,11 +61,12 @@ def test_the_security_page_names_the_limits_on_what_a_forged_message_can_do() ->
 def test_the_first_blocks_of_settings_hold_all_that_has_no_default() -> None:
     required = {name for name, body in variables().items() if "default" not in body}
     example = (INFRA / "example.tfvars").read_text()
-    [least] = re.findall(r"```hcl\n(.*?)```", _text("deploy.md"), re.DOTALL)
+    tracker_alone, dry_run = re.findall(r"```hcl\n(.*?)```", _text("deploy.md"), re.DOTALL)
     first_block = example.partition("\n\n")[2].partition("\n\n")[0]
 
     assert _assigned(first_block) == required
-    assert required <= _assigned(least) <= variables().keys()
+    assert required <= _assigned(tracker_alone) <= variables().keys()
+    assert {"enforcement_mode", "enforcement_policy"} <= _assigned(dry_run) <= variables().keys()
 
 
 def test_the_example_repeats_the_defaults_of_what_an_operator_rarely_changes() -> None:
@@ -78,6 +79,8 @@ def test_the_example_repeats_the_defaults_of_what_an_operator_rarely_changes() -
         "daily_budget_projection_share",
         "daily_budget_usd",
         "dataset_location",
+        "enforcement_mode",
+        "enforcement_policy",
         "hourly_budget_usd",
         "monthly_budget_usd",
         "notification_emails",

@@ -105,11 +105,11 @@ PREDEFINED = {
 """The only roles that are not our own, and why."""
 
 TRACKER_ACCOUNT = "${google_service_account.tracker.member}"
-ENFORCER_ACCOUNT = "${google_service_account.enforcer.member}"
+ENFORCER_ACCOUNT = "${google_service_account.enforcer[0].member}"
 GRANTS = {
     "google_bigquery_dataset_iam_member.analysts": "${each.value}",
     "google_bigquery_dataset_iam_member.records": "${each.value}",
-    "google_cloud_run_service_iam_member.delivery": "${google_service_account.delivery.member}",
+    "google_cloud_run_service_iam_member.delivery": "${google_service_account.delivery[0].member}",
     "google_cloud_run_service_iam_member.scheduler": "${google_service_account.scheduler.member}",
     "google_folder_iam_member.tracker_instances": TRACKER_ACCOUNT,
     "google_project_iam_member.builder": "${google_service_account.builder.member}",

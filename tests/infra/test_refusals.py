@@ -31,8 +31,9 @@ def policy(rule: Values | None = None, **shared: object) -> Values:
     return {"budgets": {"spotkeeper": {**RULE, **(rule or {})}}, **shared}
 
 
+NO_BUDGET: Values = {"budgets": {}}
+
 REFUSED_POLICIES: Sequence[Values] = [
-    {"budgets": {}},
     policy({"projects": []}),
     policy({"projects": ["123456789012"]}),
     policy({"steps": [{"threshold": 80, "priorities": ["low"]}]}),
@@ -92,7 +93,6 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "catch_up_hours": [0, 169, 1.5],
     "custom_role_suffix": ["-2", "x" * 31],
     "dataset": ["cost-tracking", "x" * 1025],
-    "enforcement_mode": ["on", "Enforce"],
     "enforcement_policy": REFUSED_POLICIES,
     "folder_id": ["folders/1"],
     "notification_emails": [["oncall"]],
@@ -116,6 +116,7 @@ REFUSED_FIRST: Mapping[str, Sequence[object]] = {
     "daily_budget_hour_share": [0, 11],
     "daily_budget_projection_share": [0, 11],
     "daily_budget_usd": [0],
+    "enforcement_mode": ["on", "Enforce"],
     "hourly_budget_usd": [-1],
     "monthly_budget_usd": [0],
     "organization_id": ["example.com"],
@@ -124,6 +125,7 @@ REFUSED_FIRST: Mapping[str, Sequence[object]] = {
 
 REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
     ("billing_account_id", {"billing_account_id": None, "billing_budgets": {"compute": BUDGET}}),
+    ("enforcement_policy", {"enforcement_policy": NO_BUDGET}),
     ("folder_id", {"folder_id": "111111111111"}),
     ("slack_channel", {"slack_channel": "#cloud-costs"}),
     ("enforcement_policy", {"enforcement_policy": policy({"period": "2025-11-01/2025-11-30"})}),
@@ -138,6 +140,7 @@ REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
 
 ACCEPTED: Sequence[Values] = [
     LEAST,
+    {"enforcement_mode": "off", "enforcement_policy": NO_BUDGET},
     {"retry_timeout_seconds": 300, "alert_thresholds": [10], "catch_up_hours": 1},
     {"retry_timeout_seconds": 0, "unpriced_share_limit": 0},
     {"enforcement_mode": "enforce", "projects": ["vm-project-1"], "budget_publisher": None, "catch_up_hours": 168},
@@ -180,7 +183,7 @@ def test_every_validation_refuses_an_invalid_value_and_no_valid_one(tmp_path: Pa
 
 
 def test_the_function_refuses_at_its_start_every_policy_that_terraform_refuses() -> None:
-    assert [policy for policy in REFUSED_POLICIES if not _refused_by_the_function(policy)] == []
+    assert [policy for policy in (NO_BUDGET, *REFUSED_POLICIES) if not _refused_by_the_function(policy)] == []
 
 
 def refusals(root: Path, cases: Sequence[Values]) -> Sequence[Mapping[str, Sequence[str]]]:

@@ -126,7 +126,11 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
 def test_what_the_operator_must_decide_has_no_default() -> None:
     without = {name for name, body in variables().items() if "default" not in body}
 
-    assert without == {"enforcement_mode", "enforcement_policy", "project_id", "region"}
+    assert without == {"project_id", "region"}
+
+
+def test_nothing_can_be_stopped_unless_the_operator_says_so() -> None:
+    assert variables()["enforcement_mode"]["default"] == "off"
 
 
 def test_variables_are_in_order_and_each_says_what_it_is() -> None:

@@ -12,15 +12,19 @@ from spotkeeper.cli.doctor import as_object, lines
 from spotkeeper.doctor import deployment
 from spotkeeper.doctor.budgets import budgets
 from spotkeeper.doctor.deployment import ROLES, TRACKER, TRACKER_HOME, TRACKER_INSTANCES, Installation
+from spotkeeper.doctor.diagnosis import diagnose
 from spotkeeper.doctor.facts import (
     Binding,
     Budget,
+    Function,
+    Job,
     Notification,
     Plan,
     Platform,
     Prices,
     Records,
     Run,
+    Subscription,
     Unread,
 )
 from spotkeeper.doctor.findings import Finding, State, ago, ok, problem, unknown
@@ -381,3 +385,65 @@ def test_the_roles_of_the_builder_and_the_account_of_cloud_billing_are_those_of_
 
     assert set(re.findall(r"roles/[\w.]+", builder)) == set(deployment.BUILDER_ROLES)
     assert variables()["budget_publisher"]["default"] == deployment.BUDGET_PUBLISHER
+
+
+def deployed(**environment: str) -> Function:
+    return Function(
+        "us-central1", "ACTIVE", "account", 2, 1, "https://tracker", {"PROJECT_ID": "home-project"} | environment
+    )
+
+
+def tracker_alone(**values: object) -> Platform:
+    """Return what a deployment in mode off looks like: no enforcer, no subscription, no role of the enforcer."""
+    installed = {name: HERE.member(name) for name in ("tracker", "builder")}
+    home = {
+        Binding(HERE.role(TRACKER_HOME), installed["tracker"]),
+        Binding(HERE.role(deployment.STAGING), installed["tracker"], conditional=True),
+        Binding(HERE.role(TRACKER_INSTANCES), installed["tracker"]),
+        *(Binding(role, installed["builder"]) for role in deployment.BUILDER_ROLES),
+    }
+    topic = {
+        Binding(HERE.role(deployment.ALERTS), installed["tracker"]),
+        Binding("roles/pubsub.publisher", deployment.BUDGET_PUBLISHER),
+    }
+    held = needed_roles(HERE, tracker(), None)
+    uri = "https://tracker"
+    found: dict[str, object] = {
+        "functions": {
+            TRACKER: Function("us-central1", "ACTIVE", "account", 2, 1, uri, {"PROJECT_ID": "home-project"}),
+            deployment.ENFORCER: None,
+        },
+        "job": Job("ENABLED", uri, HERE.email("scheduler"), uri, NOW, ""),
+        "invokers": {TRACKER: frozenset({Binding("roles/run.invoker", HERE.member("scheduler"))})},
+        "roles": {key: frozenset(held[key]) for key in held if key[1] != deployment.ENFORCER_HOME},
+        "policies": {"home-project": frozenset(home)},
+        "topic": frozenset(topic),
+    }
+    return platform(**{**found, **values})
+
+
+def not_ok(found: Platform) -> list[Finding]:
+    access = frozenset({(HERE.records_role, HERE.email("tracker"))})
+    findings = diagnose(HERE, found, replace(RECORDS, access=access, notification=None), NOW)
+    return [each for each in findings if each.state is not State.OK]
+
+
+def test_a_deployment_of_the_tracker_alone_has_no_problem() -> None:
+    found = tracker_alone()
+
+    assert not_ok(found) == []
+    [said] = [each for each in diagnose(HERE, found, RECORDS, NOW) if each.about == deployment.ENFORCER]
+    assert said == ok(deployment.ENFORCER, "Not deployed, as in enforcement_mode off: nothing can be stopped.")
+
+
+def test_an_enforcer_that_is_gone_while_its_subscription_is_there_is_a_problem() -> None:
+    subscription = Subscription("topic", "ACTIVE", "https://enforcer", "account", "audience")
+
+    about = {each.about for each in not_ok(tracker_alone(subscription=subscription))}
+
+    assert about >= {
+        deployment.ENFORCER,
+        "delivery",
+        "role spotkeeperEnforcerHome in home-project",
+        "last notification",
+    }

@@ -32,7 +32,8 @@ def budgets(
         yield unknown("budgets", found, f"roles/billing.viewer on billing account {account}")
         return
     reporting = [each for each in found if each.topic == installation.topic]
-    yield from _reporting(installation, account, found, reporting, tracker)
+    if not platform.is_tracker_alone:
+        yield from _reporting(installation, account, found, reporting, tracker)
     for budget in reporting:
         yield from _thresholds(account, budget)
     if enforcer:

@@ -20,7 +20,7 @@ def diagnose(installation: Installation, platform: Platform, records: Records, n
     return [
         *roles(installation, platform, tracker, enforcer),
         *grants(installation, platform, tracker, enforcer),
-        *dataset_access(installation, records),
+        *dataset_access(installation, platform, records),
         *functions(installation, platform),
         *messages(installation, platform),
         *budgets(installation, platform, tracker, enforcer),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from spotkeeper.doctor.deployment import ENFORCER, TRACKER
 from spotkeeper.enforcement.policies import CustomPeriod
 from spotkeeper.periods import PeriodKind
 
@@ -167,6 +168,12 @@ class Platform:
     billing_account: Found[str]
     budgets: Sequence[Budget] | Unread
     job: Found[Job]
+
+    @property
+    def is_tracker_alone(self) -> bool:
+        """Whether there is a tracker, but neither an enforcer nor its subscription: a deployment in mode off."""
+        has_tracker = isinstance(self.functions[TRACKER], Function)
+        return has_tracker and self.functions[ENFORCER] is None and self.subscription is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ def functions(installation: Installation, platform: Platform) -> Iterator[Findin
         match platform.functions[name]:
             case Unread() as unread:
                 yield unknown(name, unread, "roles/cloudfunctions.viewer on the project")
+            case None if name == ENFORCER and platform.is_tracker_alone:
+                yield ok(name, "Not deployed, as in enforcement_mode off: nothing can be stopped.")
             case None:
                 where = f" in {installation.region}" if installation.region else ""
                 yield problem(name, f"There is no function {name}{where}.", DEPLOY)

@@ -31,8 +31,9 @@ def messages(installation: Installation, platform: Platform) -> Iterator[Finding
             wanted = (TOPIC, BUDGET_PUBLISHER, _PUBLISHER)
             yield granted("Cloud Billing", installation, policy, "topics", wanted)
             yield topic_grant(installation, policy)
-    yield from _subscription(installation, platform)
-    yield from _dead_letters(installation, platform)
+    if not platform.is_tracker_alone:
+        yield from _subscription(installation, platform)
+        yield from _dead_letters(installation, platform)
 
 
 def _subscription(installation: Installation, platform: Platform) -> Iterator[Finding]:

@@ -29,8 +29,9 @@ def data(installation: Installation, platform: Platform, records: Records, now: 
     yield from _run(records, now, run_now, read_log)
     yield from _hours(records, read_log)
     yield from _prices(records, now, read_log)
-    yield from _notification(installation, records, now)
-    yield from _plan(records, now)
+    if not platform.is_tracker_alone:
+        yield from _notification(installation, records, now)
+        yield from _plan(records, now)
 
 
 def _run(records: Records, now: datetime, run_now: str, read_log: str) -> Iterator[Finding]:

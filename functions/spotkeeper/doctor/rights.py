@@ -64,6 +64,8 @@ def roles(
         reason = f"no tracked project has the role {TRACKER_INSTANCES}; if a folder gives it, the hours are complete"
         yield unknown("rights of the tracker", Unread(reason), "")
     for (project, role), permissions in needed_roles(installation, tracker, enforcer).items():
+        if platform.is_tracker_alone and role == ENFORCER_HOME:
+            continue
         if in_folder and role == TRACKER_INSTANCES:
             continue
         named = f"{role}{installation.role_suffix}"
@@ -89,8 +91,9 @@ def grants(
     """Yield whether each account has its roles in the projects."""
     home = installation.project_id
     wanted = [(home, "tracker", installation.role(TRACKER_HOME), False)]
-    wanted += [(home, "enforcer", installation.role(ENFORCER_HOME), False)]
-    wanted += [(home, name, installation.role(STAGING), True) for name in ("tracker", "enforcer")]
+    if not platform.is_tracker_alone:
+        wanted += [(home, "enforcer", installation.role(ENFORCER_HOME), False)]
+    wanted += [(home, name, installation.role(STAGING), True) for name in _recorders(platform)]
     wanted += [(home, "builder", role, False) for role in BUILDER_ROLES]
     for project in tracker.projects if tracker and not _in_folder(platform, tracker) else ():
         wanted.append((project, "tracker", installation.role(TRACKER_INSTANCES, project), False))
@@ -112,18 +115,18 @@ def grants(
             yield ok(about, "Every account has its roles.")
 
 
-def dataset_access(installation: Installation, records: Records) -> Iterator[Finding]:
-    """Yield whether both functions may read and write the dataset."""
+def dataset_access(installation: Installation, platform: Platform, records: Records) -> Iterator[Finding]:
+    """Yield whether the functions may read and write the dataset."""
     about, access = "rights on the dataset", records.access
     if isinstance(access, Unread):
         yield unknown(about, access, "roles/bigquery.metadataViewer on the dataset")
     elif access is not None:
         role = installation.records_role
-        lacking = [name for name in ("tracker", "enforcer") if (role, installation.email(name)) not in access]
+        lacking = [name for name in _recorders(platform) if (role, installation.email(name)) not in access]
         for name in lacking:
             yield problem(about, f"{installation.email(name)} does not have {role}.", _DEPLOY)
         if not lacking:
-            yield ok(about, "Both functions may read and write its tables.")
+            yield ok(about, f"The {' and the '.join(_recorders(platform))} may read and write its tables.")
 
 
 def topic_grant(installation: Installation, policy: Policy) -> Finding:
@@ -144,6 +147,11 @@ def granted(
         f"--member {member} --role {role}"
     )
     return problem(about, f"{member} does not have {role} on {name}.", fix)
+
+
+def _recorders(platform: Platform) -> tuple[str, ...]:
+    """Return the functions that write to the dataset."""
+    return ("tracker",) if platform.is_tracker_alone else ("tracker", "enforcer")
 
 
 def _in_folder(platform: Platform, tracker: TrackerSettings | None) -> bool:
