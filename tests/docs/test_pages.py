@@ -50,6 +50,14 @@ def test_the_page_of_the_enforcer_says_what_each_verdict_means_and_which_events_
     assert [event for event in (*Blocker, RECORDS_UNAVAILABLE) if f"`{event}`" not in page] == []
 
 
+def test_the_page_of_alerts_has_a_section_for_every_alert() -> None:
+    alerts = (INFRA / "alerts.tf").read_text()
+    titles = re.findall(r'^      title +"?= +"(.+)"$', alerts, re.MULTILINE)
+
+    assert len(titles) > 12
+    assert sorted(re.findall(r"^### (.+)$", _text("alerts.md"), re.MULTILINE)) == sorted(titles)
+
+
 def test_the_security_page_names_the_limits_on_what_a_forged_message_can_do() -> None:
     _, _, forged = _text("security.md").partition("can still do:")
 
