@@ -23,16 +23,21 @@ yes = $(filter-out $(NO),$(1))
 NOT_IN_DEMO := fastavro google-cloud-bigquery-storage mini-racer numpy prompt-toolkit pyarrow pygments wcwidth
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --no-header --no-emit-index-url
 
+##@ Try and use
+
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '\
+	  /^##@ / {print (n++ ? "\n" : "") substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {line = sprintf("  make %-18s", $$1); count = split($$2, words, " "); \
+	    for (at = 1; at <= count; at++) { \
+	      if (length(line) + 1 + length(words[at]) > 80) {print line; line = sprintf("%25s", "")} \
+	      line = line " " words[at]} \
+	    print line}' $(MAKEFILE_LIST)
 
-setup: ## Create .venv with everything for development; the other targets create what they need when it is missing.
-	@infra/local/setup.sh development
-
-setup-demo: ## Create .venv with what `make run`, `make try` and the command line need: a third of that.
+setup-demo: ## Create .venv with what `make run`, `make try` and the command line need, a third of `make setup`.
 	@infra/local/setup.sh demo
 
-run: setup-demo ## Demo: two days of a Spot fleet on this machine, without a cloud account (KEEP=1: keep it running; DRY_RUN=1: stop no VM; VERBOSE=1: every table; OPEN=0: open no browser).
+run: setup-demo ## Demo of a Spot fleet on this machine, without a cloud account (KEEP=1: keep it running; DRY_RUN=1: stop no VM; VERBOSE=1: every table; OPEN=0: open no browser).
 	@exec $(PYTHON_IN_VENV) -m infra.local run $(if $(call yes,$(KEEP)),--keep) $(if $(call yes,$(DRY_RUN)),--dry-run) $(if $(call yes,$(VERBOSE)),--verbose) $(if $(filter $(NO),$(OPEN)),,--open)
 
 try: setup-demo ## What the Spot VMs of your projects cost: reads with your login, writes nothing (PROJECT=a,folders/1 DAYS=7 BUDGET=1000).
@@ -52,6 +57,18 @@ deploy: ## Deploy to a project, or upgrade an existing deployment.
 
 destroy: ## Remove spotkeeper from a project; its data stays unless delete_data is set.
 	@infra/deploy.sh destroy $(PROJECT)
+
+catalog-check: setup-demo ## Fail when the price catalog sells what cannot be priced (CATALOG=FILE: a saved catalog).
+	@$(PYTHON_IN_VENV) -m spotkeeper catalog-check $(if $(CATALOG),--catalog '$(CATALOG)')
+
+clean: ## Delete generated files: .venv, .local and caches.
+	rm -rf .venv .venv-focus .venv-scanners .venv-uv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Develop
+
+setup: ## Create .venv with everything for development; the other targets create what they need.
+	@infra/local/setup.sh development
 
 test: setup ## Run the tests of the product (ARGS: options of pytest).
 	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators tests/focus) $(ARGS)
@@ -92,9 +109,6 @@ bench: setup ## Measure speed and memory and compare them with the limits (ONLY=
 scan: ## Scan Terraform and the locked packages; write a bill of materials to .local/sbom.json.
 	@infra/local/scan.sh
 
-catalog-check: setup-demo ## Fail when the price catalog sells what cannot be priced (CATALOG=FILE: a saved catalog).
-	@$(PYTHON_IN_VENV) -m spotkeeper catalog-check $(if $(CATALOG),--catalog '$(CATALOG)')
-
 lint: setup ## Check style and formatting.
 	@$(PYTHON_IN_VENV) -m ruff check
 	@$(PYTHON_IN_VENV) -m ruff format --check
@@ -113,7 +127,3 @@ lock: ## Pin the newest allowed versions of all packages (needs uv).
 	$(COMPILE) requirements/scanners.in --output-file requirements/scanners.txt
 	$(subst --universal --python-version 3.13,--python-version 3.12,$(COMPILE)) requirements/focus.in --output-file requirements/focus.txt
 	$(COMPILE) requirements/bootstrap.in --output-file requirements/bootstrap.txt
-
-clean: ## Delete generated files: .venv, .local and caches.
-	rm -rf .venv .venv-focus .venv-scanners .venv-uv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +

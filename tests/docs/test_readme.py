@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 from collections.abc import Mapping
 
 from spotkeeper.enforcement.policies import Policy, Response, Source
@@ -112,3 +113,11 @@ def _source(path: str) -> str:
 
 def _terraform(name: str) -> str:
     return (ROOT / "infra" / name).read_text(encoding="utf-8")
+
+
+def test_make_help_lists_every_target_within_eighty_columns() -> None:
+    listed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S607
+    [phony] = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert [line for line in listed.splitlines() if len(line) > 80] == []
+    assert sorted(re.findall(r"^  make (\S+) +\S", listed, re.MULTILINE)) == sorted(phony.split())
