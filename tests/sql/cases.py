@@ -2,9 +2,9 @@
 
 `tests/sql/NAME/CASE/TABLE.csv` are the rows that a table holds, `expected.csv` is the answer, and `now.txt` the present
 where it is not the ordinary one; `leaves_out.txt`, such as `state=missing`, names rows of the answer that the case is
-not about; `VIEW.sql` takes the place of a view that a check reads. A column that a case leaves
-out is empty or has its usual value; labels are written as `team=vision;priority=low`, times without a zone are UTC, and
-nested columns are JSON.
+not about; `VIEW.sql` takes the place of a view that a check reads. A column that a case leaves out is empty or has its
+usual value; labels and keys are written as `team=vision;priority=low`, times without a zone are UTC, and nested columns
+are JSON.
 """
 
 import csv
@@ -178,7 +178,7 @@ def _repeated(field: Mapping[str, Any]) -> bool:
 
 
 def _value(field: Mapping[str, Any], text: str) -> object:
-    if field["name"] == "labels":
+    if field["name"] in {"labels", "keys"}:
         pairs = (pair.partition("=") for pair in text.split(";") if pair)
         return [{"key": key, "value": value} for key, _, value in pairs]
     if _repeated(field) or field["type"] == "RECORD":

@@ -154,6 +154,16 @@ def _action(row: Row) -> Row:
     return usual | dict(row)
 
 
+def _work(row: Row) -> Row:
+    usual = {
+        "attempt": 1,
+        "project_id": "research",
+        "zone": "us-central1-a",
+        "recorded_at": "2026-07-22T05:07:00Z",
+    }
+    return usual | dict(row)
+
+
 _COMPLETE: Mapping[str, Callable[[Row], Row]] = {
     "spot_vm_costs": _cost_row,
     "tracker_runs": _run,
@@ -175,4 +185,5 @@ _COMPLETE: Mapping[str, Callable[[Row], Row]] = {
     "budgets": _budget,
     "budget_notifications": _notification,
     "enforcement_actions": _action,
+    "work": _work,
 }
