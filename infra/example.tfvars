@@ -58,6 +58,7 @@ daily_budget_usd              = 60
 daily_budget_hour_share       = 0.1
 daily_budget_projection_share = 1.2
 monthly_budget_usd            = 1500
+budget_covers                 = "total"
 alert_thresholds              = [0.5, 0.8, 1.0]
 budget_id                     = "spotkeeper"
 budget_display_name           = "spotkeeper"

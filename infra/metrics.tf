@@ -3,8 +3,8 @@
 
 locals {
   metrics = {
-    budget_share         = { description = "Cost of the period so far as a share of its budget; 1 is the whole budget.", unit = "1", by_period = true }
-    cost_usd             = { description = "What Spot VMs cost in the hour, day and month so far.", unit = "{USD}", by_period = true }
+    budget_share         = { description = "Cost of the period so far that its budget covers, as a share of it; 1 is the whole budget.", unit = "1", by_period = true }
+    cost_usd             = { description = "What Spot VMs cost in the hour, day and month so far, of what budgets cover.", unit = "{USD}", by_period = true }
     incomplete_hours     = { description = "Hours of the run with a source that could not be read and that a later run can still read.", unit = "{hour}", by_period = false }
     resolved_hours       = { description = "Uptime of the run's Spot VMs that have a cost row, in instance-hours.", unit = "h", by_period = false }
     rows                 = { description = "Cost rows of the run: Spot VMs times hours.", unit = "{row}", by_period = false }

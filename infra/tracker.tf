@@ -32,6 +32,7 @@ locals {
     ASSET_HISTORY                 = tostring(var.asset_history)
     AUDIT_LOG_HISTORY             = tostring(var.audit_log_history)
     BILLING_ACCOUNT_ID            = var.billing_account_id
+    BUDGET_COVERS                 = var.budget_covers
     BUDGET_DISPLAY_NAME           = var.budget_display_name
     BUDGET_ID                     = var.budget_id
     BUDGET_TOPIC                  = google_pubsub_topic.budget.id

@@ -101,6 +101,18 @@ variable "billing_export_table" {
   }
 }
 
+variable "budget_covers" {
+  description = "The cost that the tracker's budgets are compared with: total (compute, licenses, addresses, disks and bandwidth of running Spot VMs) or compute."
+  type        = string
+  default     = "total"
+  nullable    = false
+
+  validation {
+    condition     = contains(["compute", "total"], var.budget_covers)
+    error_message = "Set budget_covers to total, or to compute for budgets that are of the machine types alone."
+  }
+}
+
 variable "budget_display_name" {
   description = "The budget name that the tracker's alerts carry."
   type        = string

@@ -6,13 +6,19 @@
 -- without a new one the state is unknown, unless the budget of the present period was spent before. Without any recorded
 -- hour in 33 days the period is the present one and its figures are NULL. Where hours are missing, incomplete or before
 -- the first recorded one, or usage has no price, spent is a lower bound, and a budget that seems to last has the state
--- at least. The burn rate is that of the last complete hour for an hourly or daily budget, the mean of the last 24 hours
+-- at least. A budget of the total cost compares compute, licenses, addresses, disks and bandwidth of running Spot VMs; a
+-- row with a part that is not known counts with the others (partial_hours), and one recorded before the other parts were
+-- with its compute cost (total_from). Disks of VMs that do not run are in no budget: see stopped_but_costing. The burn rate is that of the last complete hour for an hourly or daily budget, the mean of the last 24 hours
 -- for a monthly one, since load varies over the day; an hour is complete when every project of it was read. Reads from
 -- the start of the month, at most 33 days.
 WITH mean_prices AS (
   SELECT
     costs.project_id,
-    SAFE_DIVIDE(SUM(costs.cost), SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours))) AS mean_price
+    SAFE_DIVIDE(SUM(costs.cost), SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours))) AS mean_compute_price,
+    SAFE_DIVIDE(
+      SUM(IF(costs.cost IS NULL, 0, COALESCE(costs.known_cost, costs.cost))),
+      SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours))
+    ) AS mean_price
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
   GROUP BY costs.project_id
@@ -24,6 +30,7 @@ project_states AS (
     COUNTIF(known.state = 'incomplete') AS incomplete,
     COUNTIF(known.state = 'final') AS final,
     SUM(known.unresolved_hours) AS unresolved_hours,
+    SUM(known.unresolved_hours * prices.mean_compute_price) AS estimated_compute_cost,
     SUM(known.unresolved_hours * prices.mean_price) AS estimated_cost
   FROM `${dataset}.project_hours` AS known
   LEFT JOIN mean_prices AS prices
@@ -38,6 +45,7 @@ hours AS (
     COALESCE(MAX(known.incomplete), 0) = 0 AS complete,
     COALESCE(MAX(known.incomplete + known.final), 0) > 0 AS has_gaps,
     COALESCE(MAX(known.unresolved_hours), 0) AS unresolved_hours,
+    COALESCE(MAX(known.estimated_compute_cost), 0) AS estimated_compute_cost,
     COALESCE(MAX(known.estimated_cost), 0) AS estimated_cost
   FROM `${dataset}.tracker_runs` AS runs
   LEFT JOIN project_states AS known
@@ -59,6 +67,7 @@ periods AS (
   SELECT
     budgets.period,
     budgets.budget_id,
+    COALESCE(budgets.covers, 'compute') AS covers,
     budgets.budget,
     present.first_hour,
     present.latest_hour,
@@ -89,7 +98,12 @@ hourly_costs AS (
     TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS usage_start_time,
     SUM(costs.uptime_hours) AS vm_hours,
     SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
-    SUM(costs.cost) AS cost
+    SUM(costs.cost) AS compute_cost,
+    SUM(COALESCE(costs.known_cost, costs.cost)) AS known_cost,
+    SUM(
+      IF(costs.cost IS NOT NULL AND costs.known_cost IS NOT NULL AND costs.total_cost IS NULL, costs.uptime_hours, 0)
+    ) AS partial_hours,
+    SUM(IF(costs.known_cost IS NULL, costs.uptime_hours, 0)) AS compute_only_hours
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
   GROUP BY TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
@@ -100,10 +114,14 @@ recorded_hours AS (
     hours.hour,
     hours.has_gaps,
     hours.unresolved_hours,
+    hours.estimated_compute_cost,
     hours.estimated_cost,
     hourly.vm_hours,
     hourly.priced_hours,
-    COALESCE(hourly.cost, 0) AS cost
+    COALESCE(hourly.compute_cost, 0) AS compute_cost,
+    COALESCE(hourly.known_cost, 0) AS known_cost,
+    COALESCE(hourly.partial_hours, 0) AS partial_hours,
+    COALESCE(hourly.compute_only_hours, 0) AS compute_only_hours
   FROM hours
   LEFT JOIN hourly_costs AS hourly
     ON hourly.usage_start_time = hours.hour
@@ -113,56 +131,84 @@ recorded_hours AS (
     CAST(NULL AS TIMESTAMP) AS hour,
     FALSE AS has_gaps,
     NUMERIC '0' AS unresolved_hours,
+    NUMERIC '0' AS estimated_compute_cost,
     NUMERIC '0' AS estimated_cost,
     NUMERIC '0' AS vm_hours,
     NUMERIC '0' AS priced_hours,
-    NUMERIC '0' AS cost
+    NUMERIC '0' AS compute_cost,
+    NUMERIC '0' AS known_cost,
+    NUMERIC '0' AS partial_hours,
+    NUMERIC '0' AS compute_only_hours
+),
+
+covered_hours AS (
+  -- Each budget with the cost that it covers.
+  SELECT
+    periods.*,
+    recorded.hour,
+    recorded.has_gaps,
+    recorded.unresolved_hours,
+    recorded.vm_hours,
+    recorded.priced_hours,
+    IF(periods.covers = 'total', recorded.estimated_cost, recorded.estimated_compute_cost) AS estimated_cost,
+    IF(periods.covers = 'total', recorded.known_cost, recorded.compute_cost) AS cost,
+    IF(periods.covers = 'total', recorded.partial_hours, 0) AS partial_hours,
+    IF(periods.covers = 'total', recorded.compute_only_hours, 0) AS compute_only_hours
+  FROM periods
+  CROSS JOIN recorded_hours AS recorded
 ),
 
 spending AS (
   SELECT
-    periods.period,
-    periods.budget_id,
-    periods.budget,
-    periods.period_start,
-    periods.period_end,
-    periods.latest_hour,
-    IF(periods.first_hour > periods.period_start, periods.first_hour, NULL) AS counts_from,
-    GREATEST(periods.first_hour, periods.period_start) AS counted_since,
-    TIMESTAMP_ADD(periods.latest_hour, INTERVAL 1 HOUR) AS as_of,
-    COUNTIF(recorded.hour >= periods.period_start) AS recorded_hours,
-    COUNTIF(recorded.hour >= periods.period_start AND recorded.has_gaps) AS incomplete_hours,
-    SUM(IF(recorded.hour >= periods.period_start, COALESCE(recorded.vm_hours, 0), 0)) AS vm_hours,
-    SUM(IF(recorded.hour >= periods.period_start, recorded.unresolved_hours, 0)) AS unresolved_hours,
-    SUM(IF(recorded.hour >= periods.period_start, recorded.estimated_cost, 0)) AS estimated_cost,
-    SUM(IF(recorded.hour >= periods.period_start, COALESCE(recorded.priced_hours, 0), 0)) AS priced_hours,
-    SUM(IF(recorded.hour >= periods.period_start, recorded.cost, 0)) AS cost,
+    covered.period,
+    covered.budget_id,
+    covered.covers,
+    covered.budget,
+    covered.period_start,
+    covered.period_end,
+    covered.latest_hour,
+    IF(covered.first_hour > covered.period_start, covered.first_hour, NULL) AS counts_from,
+    GREATEST(covered.first_hour, covered.period_start) AS counted_since,
+    TIMESTAMP_ADD(covered.latest_hour, INTERVAL 1 HOUR) AS as_of,
+    COUNTIF(covered.hour >= covered.period_start) AS recorded_hours,
+    COUNTIF(covered.hour >= covered.period_start AND covered.has_gaps) AS incomplete_hours,
+    SUM(IF(covered.hour >= covered.period_start, COALESCE(covered.vm_hours, 0), 0)) AS vm_hours,
+    SUM(IF(covered.hour >= covered.period_start, covered.unresolved_hours, 0)) AS unresolved_hours,
+    SUM(IF(covered.hour >= covered.period_start, covered.estimated_cost, 0)) AS estimated_cost,
+    SUM(IF(covered.hour >= covered.period_start, COALESCE(covered.priced_hours, 0), 0)) AS priced_hours,
+    SUM(IF(covered.hour >= covered.period_start, covered.partial_hours, 0)) AS partial_hours,
+    TIMESTAMP_ADD(
+      MAX(IF(covered.hour >= covered.period_start AND covered.compute_only_hours > 0, covered.hour, NULL)),
+      INTERVAL 1 HOUR
+    ) AS total_from,
+    SUM(IF(covered.hour >= covered.period_start, covered.cost, 0)) AS cost,
     IF(
-      periods.period = 'month',
-      AVG(IF(recorded.hour > TIMESTAMP_SUB(periods.latest_hour, INTERVAL 24 HOUR), recorded.cost, NULL)),
-      SUM(IF(recorded.hour = periods.burn_hour, recorded.cost, 0))
+      covered.period = 'month',
+      AVG(IF(covered.hour > TIMESTAMP_SUB(covered.latest_hour, INTERVAL 24 HOUR), covered.cost, NULL)),
+      SUM(IF(covered.hour = covered.burn_hour, covered.cost, 0))
     ) AS hourly_cost
-  FROM periods
-  CROSS JOIN recorded_hours AS recorded
+  FROM covered_hours AS covered
   GROUP BY
-    periods.period,
-    periods.budget_id,
-    periods.budget,
-    periods.period_start,
-    periods.period_end,
-    periods.first_hour,
-    periods.latest_hour
+    covered.period,
+    covered.budget_id,
+    covered.covers,
+    covered.budget,
+    covered.period_start,
+    covered.period_end,
+    covered.first_hour,
+    covered.latest_hour
 ),
 
 known_spending AS (
   -- Without a recorded hour nothing is known: NULL, not 0.
   SELECT
-    * EXCEPT (unresolved_hours, incomplete_hours),
+    * EXCEPT (unresolved_hours, incomplete_hours, partial_hours),
     TIMESTAMP_DIFF(${now}, as_of, MINUTE) <= 180 AS is_current,
     TIMESTAMP_DIFF(as_of, counted_since, HOUR) - recorded_hours AS missing_hours,
     TIMESTAMP_DIFF(period_end, as_of, HOUR) AS hours_left_in_period,
     IF(latest_hour IS NULL, NULL, unresolved_hours) AS unresolved_hours,
     IF(latest_hour IS NULL, NULL, incomplete_hours) AS incomplete_hours,
+    IF(latest_hour IS NULL, NULL, partial_hours) AS partial_hours,
     IF(latest_hour IS NULL, NULL, cost) AS spent,
     IF(latest_hour IS NULL, NULL, hourly_cost) AS burn_rate
   FROM spending
@@ -171,13 +217,15 @@ known_spending AS (
 SELECT
   period,  -- STRING: The period of the budget: hour, day or month.
   budget_id,  -- STRING: The id that the tracker's alerts carry.
+  covers,  -- STRING: Which cost the budget is compared with: total or compute.
   period_start,  -- TIMESTAMP: The start of the period of the latest recorded hour.
   period_end,  -- TIMESTAMP: The end of that period, which is not part of it.
   counts_from,  -- TIMESTAMP: The first recorded hour, when the period began before it; NULL when spent is of the whole period.
+  total_from,  -- TIMESTAMP: When the total cost counts from, where earlier hours of the period have compute cost alone; NULL otherwise.
   as_of,  -- TIMESTAMP: The end of the latest recorded hour; NULL when none was recorded in 33 days.
   TIMESTAMP_DIFF(${now}, as_of, HOUR) AS age_hours,  -- INTEGER: Whole hours from as_of to now: how old the figures are.
   budget,  -- NUMERIC: The budget of the period, in USD.
-  spent,  -- NUMERIC: Cost of the priced, recorded usage of the period, in USD.
+  spent,  -- NUMERIC: Cost of the recorded usage of the period that the budget covers, as far as it is known, in USD.
   ROUND(SAFE_DIVIDE(spent, budget) * 100, 2) AS spent_percent,  -- NUMERIC: spent in percent of the budget.
   ROUND(spent + estimated_cost, 6) AS estimated_spent,  -- NUMERIC: An estimate in USD: spent, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 33 days.
   CASE
@@ -187,6 +235,7 @@ SELECT
   END AS priced_share,  -- NUMERIC: The share of all VM-hours of the period with a known price, those of unidentified VMs included; 1 only when every hour has one.
   unresolved_hours,  -- NUMERIC: VM-hours of the period of VMs that no source could identify, Spot or not.
   missing_hours,  -- INTEGER: Hours since the budget counts that no run recorded.
+  partial_hours,  -- NUMERIC: VM-hours of the period with a Spot price, but without that of something attached, for a budget of the total cost.
   incomplete_hours,  -- INTEGER: Recorded hours of the period of which part is missing, to be read by a later run or for good.
   ROUND(burn_rate, 6) AS burn_rate,  -- NUMERIC: USD per hour: of the last complete hour, or the mean of the last 24 hours for a month.
   ROUND(spent + burn_rate * hours_left_in_period, 6) AS projected_cost,  -- NUMERIC: spent and the rest of the period at the burn rate, in USD.
@@ -200,6 +249,8 @@ SELECT
     WHEN counts_from IS NOT NULL
       OR missing_hours > 0
       OR incomplete_hours > 0
+      OR partial_hours > 0
+      OR total_from IS NOT NULL
       OR priced_hours < vm_hours + unresolved_hours THEN 'at least'
     ELSE 'within'
   END AS state  -- STRING: spent, will be exceeded, within, at least (within as far as is known: spent is a lower bound) or unknown (the figures are too old).

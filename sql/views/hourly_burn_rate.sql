@@ -1,7 +1,8 @@
 -- How fast is money spent on Spot VMs, hour by hour?
 -- Grain: one UTC hour, from the first one that the tracker recorded in the last 35 days to the last one that is due.
 --
--- burn_rate is in USD per hour. An hour is due two hours after it began; it is missing, and its figures are NULL, when no
+-- burn_rate is in USD per hour, of compute, which is what on demand is compared with; total_burn_rate is with what is
+-- attached. An hour is due two hours after it began; it is missing, and its figures are NULL, when no
 -- run recorded it, also while the tracker stands still. The figures of an incomplete hour are lower bounds; those of a
 -- provisional one may still grow. unresolved_hours are of VMs that no source could identify: priced_share counts them as
 -- not priced, and estimated_burn_rate, an estimate, adds what they cost if they are Spot VMs at the mean price of their
@@ -61,6 +62,8 @@ hourly_costs AS (
     SUM(costs.uptime_hours) AS vm_hours,
     SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
     SUM(costs.cost) AS cost,
+    SUM(COALESCE(costs.known_cost, costs.cost)) AS known_cost,
+    SUM(IF(costs.total_cost IS NULL, costs.uptime_hours, 0)) AS partial_hours,
     SUM(costs.ondemand_cost) AS ondemand_cost
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
@@ -92,7 +95,9 @@ SELECT
   ROUND(
     IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.cost, 0) + COALESCE(known.estimated_cost, 0), 6
   ) AS estimated_burn_rate,  -- NUMERIC: An estimate in USD per hour: burn_rate, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 35 days.
-  IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.ondemand_cost, 0) AS ondemand_burn_rate  -- NUMERIC: The same usage at on-demand list prices, in USD per hour, as far as they are known.
+  IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.ondemand_cost, 0) AS ondemand_burn_rate,  -- NUMERIC: The same usage at on-demand list prices, in USD per hour, as far as they are known.
+  IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.known_cost, 0) AS total_burn_rate,  -- NUMERIC: Compute, licenses, addresses, disks and bandwidth of running Spot VMs, as far as they are known, in USD per hour.
+  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.partial_hours, 0)) AS partial_hours  -- NUMERIC: VM-hours of whose total cost a part is not known or was not recorded: total_burn_rate is at least this.
 FROM hours
 LEFT JOIN recorded_hours AS recorded
   ON recorded.usage_start_time = hours.usage_start_time

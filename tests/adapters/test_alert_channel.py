@@ -70,7 +70,7 @@ def test_an_alert_is_published_as_a_notification_of_cloud_billing(
     [(data, attributes)] = sent()
     assert message_id
     assert json.loads(data) == {
-        "budgetDisplayName": "Spot fleet (day)",
+        "budgetDisplayName": "Spot fleet (day, total cost)",
         "alertThresholdExceeded": 0.8,
         "costAmount": 8.25,
         "costIntervalStart": "2026-07-20T07:00:00Z",
@@ -85,6 +85,7 @@ def test_an_alert_is_published_as_a_notification_of_cloud_billing(
         "source": "spotkeeper.track_spot_costs",
         "period": "day",
         "alertKind": "threshold",
+        "covers": "total",
     }
 
 

@@ -15,20 +15,20 @@ from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import HOUR, PeriodKind, budget_periods
-from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrices
+from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import DatedRate, InstancePrice, PriceStatus
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
-from spotkeeper.tracking.alerts import Alert, AlertKind
+from spotkeeper.tracking.alerts import Alert, AlertKind, HourSpend
 from spotkeeper.tracking.billing import Billed
 from spotkeeper.tracking.costs import Usage, cost_row
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import InventoryReader, Ledger, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
-from spotkeeper.tracking.settings import Budgets
+from spotkeeper.tracking.settings import Budgets, Covers
 from spotkeeper.tracking.uptime import Uptime
 from tests.adapters.conftest import new_dataset
 from tests.unit.tracker_fakes import LARGE, RATES, SMALL, at
@@ -38,6 +38,7 @@ LARGEST_ID = "18446744073709551615"
 BUDGETS = Budgets(amounts_usd={PeriodKind.DAY: Decimal("1.5")}, display_name="Spot fleet")
 PERIODS = budget_periods(at(1))
 RETRY_TIMEOUT = timedelta(seconds=5)
+NOTHING = AttachedPrices(*(NOTHING_ATTACHED,) * 4)
 
 
 class Both(Ledger, InventoryReader, Protocol):
@@ -54,9 +55,6 @@ def dataset(stack: Stack) -> Iterator[str]:
         yield name
 
 
-NOTHING = AttachedPrices(*(NOTHING_ATTACHED,) * 4)
-
-
 @pytest.fixture
 def tables(stack: Stack, dataset: str) -> TrackerTables:
     return TrackerTables(Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], RETRY_TIMEOUT))
@@ -70,11 +68,15 @@ def instance(name: str, number: str, team: str | None = "vision", shape: Shape =
 def cost(
     one: Instance, hour: datetime, seconds: float = 3600, spot: str | None = "0.08", end: datetime | None = None
 ) -> Record:
+    return cost_of(Usage(one, hour, end or hour + HOUR, seconds), spot, NOTHING)
+
+
+def cost_of(usage: Usage, spot: str | None, attached: AttachedPrices) -> Record:
     price = None if spot is None else Decimal(spot)
     status = PriceStatus.UNKNOWN if price is None else PriceStatus.EXACT
     reason = "no rate for e2:core" if price is None else ""
     known = InstancePrice(price, Decimal("0.2"), status, at(0, 30), reason)
-    return cost_row(Usage(one, hour, end or hour + HOUR, seconds), Billed(seconds, seconds), known, NOTHING)
+    return cost_row(usage, Billed(usage.seconds, usage.seconds), known, attached)
 
 
 WORKER, GIANT, UNKNOWN = instance("worker", "1"), instance("giant", LARGEST_ID), instance("unknown", "3", None)
@@ -123,7 +125,7 @@ def story(ledger: Both) -> Answers:
             hour_run("first", at(0)),
         ):
             stage.add(record)
-        spends, _ = answers["first spends"] = stage.commit([at(0)], PERIODS)
+        spends, _ = answers["first spends"] = stage.commit([at(0)], PERIODS, Covers.TOTAL)
         day = next(spend for spend in spends if spend.period.kind is PeriodKind.DAY)
         alert = Alert(
             day.period,
@@ -159,7 +161,7 @@ def story(ledger: Both) -> Answers:
             hour_run("second", at(1)),
         ):
             stage.add(record)
-        answers["second spends"] = stage.commit([at(-1), at(0), at(1)], PERIODS)
+        answers["second spends"] = stage.commit([at(-1), at(0), at(1)], PERIODS, Covers.TOTAL)
         pace = replace(alert, thresholds=(Decimal("0.1"),), kind=AlertKind.PACE)
         answers["reserved second"] = stage.reserve([alert, pace])  # and not sent
         stage.close({}, [Gap("metrics", "503")], BUDGETS)
@@ -172,7 +174,7 @@ def story(ledger: Both) -> Answers:
             stage.add(UncertainPrice("n2:ram", "us-central1", at(0), at(2)))
             stage.add(known(at(1), Completeness.INCOMPLETE))  # does not override a complete reading
             stage.add(hour_run(run_id, at(1)))
-            answers[f"{run_id} spends"] = stage.commit([at(1)], PERIODS)
+            answers[f"{run_id} spends"] = stage.commit([at(1)], PERIODS, Covers.TOTAL)
             raised = replace(alert, budget_usd=Decimal(2), thresholds=(Decimal("0.5"),))
             again = replace(alert, cost_usd=Decimal(9), repeated=True)
             for number in range(2):
@@ -184,7 +186,7 @@ def story(ledger: Both) -> Answers:
     with ledger.stage("fifth", at(3, 8)) as stage:
         stage.add(cost(WORKER, at(1)))  # in part, and no other machine from 01:20 on: that row goes
         stage.add(hour_run("fifth", at(1), Gap("monitoring", "403", HOME_PROJECT), projects=frozenset()))
-        answers["fifth spends"] = stage.commit([at(1)], PERIODS)
+        answers["fifth spends"] = stage.commit([at(1)], PERIODS, Covers.TOTAL)
         stage.close({}, [], BUDGETS)
     answers |= _taken_over(ledger, replace(raised, budget_usd=Decimal(3)), again)
     answers["states"] = ledger.hour_states(at(-9))
@@ -204,15 +206,15 @@ def _taken_over(ledger: Both, alert: Alert, repeated: Alert) -> Answers:
     answers: Answers = {}
     with ledger.stage("sixth", at(3, 7) + timedelta(minutes=14)) as stage:
         stage.add(known(at(1), Completeness.COMPLETE))
-        stage.commit([at(1)], PERIODS)
+        stage.commit([at(1)], PERIODS, Covers.TOTAL)
         answers["reserved sixth"] = stage.reserve([alert, repeated])
     with ledger.stage("seventh", at(3, 7) + timedelta(minutes=28)) as stage:
         stage.add(known(at(1), Completeness.COMPLETE))
-        answers["seventh spends"] = stage.commit([at(1)], PERIODS)
+        answers["seventh spends"] = stage.commit([at(1)], PERIODS, Covers.TOTAL)
         answers["reserved seventh"] = stage.reserve([alert])
     with ledger.stage("eighth", at(3, 7) + timedelta(minutes=29)) as stage:
         stage.add(known(at(1), Completeness.COMPLETE))
-        answers["eighth spends"] = stage.commit([at(1)], PERIODS)
+        answers["eighth spends"] = stage.commit([at(1)], PERIODS, Covers.TOTAL)
         answers["reserved eighth"] = stage.reserve([])
     return answers
 
@@ -363,7 +365,7 @@ def test_a_run_without_alerts_gaps_and_budgets_is_recorded_as_complete(
     for run_id, gaps in ((f"quiet_{empty_arrays}", []), (f"gap_{empty_arrays}", [Gap("metrics", "503")])):
         with tables.stage(run_id, at(1, 7)) as stage:
             stage.add(hour_run(run_id, at(0)))
-            stage.commit([at(0)], PERIODS)
+            stage.commit([at(0)], PERIODS, Covers.TOTAL)
             assert stage.reserve([]) == []
             stage.close({}, gaps, Budgets())
 
@@ -400,6 +402,45 @@ def test_the_tables_in_bigquery_answer_and_hold_what_those_in_memory_do(
     }
 
 
+def test_the_spend_is_that_of_the_cost_that_budgets_cover(stack: Stack, dataset: str, tables: TrackerTables) -> None:
+    licensed = AttachedPrices(AttachedPrice(Decimal(2), AttachedStatus.EXACT), *(NOTHING_ATTACHED,) * 3)
+    unknown = AttachedPrices(
+        AttachedPrice(None, AttachedStatus.UNKNOWN, "no SKU"),
+        AttachedPrice(Decimal("0.5"), AttachedStatus.EXACT),
+        *(NOTHING_ATTACHED,) * 2,
+    )
+
+    def spend_of_hour(run_id: str, covers: Covers) -> HourSpend:
+        with tables.stage(run_id, at(1, 7)) as stage:
+            stage.add(cost_of(Usage(WORKER, at(0), at(1), 3600), "0.08", licensed))
+            stage.add(cost_of(Usage(GIANT, at(0), at(1), 1800), "0.08", unknown))
+            stage.add(cost_of(Usage(UNKNOWN, at(0), at(1), 3600), None, licensed))
+            spends, _ = stage.commit([at(0)], [PERIODS[1]], covers)
+            stage.close({}, [], replace(BUDGETS, covers=covers))
+        [hour] = spends[0].hours
+        return hour
+
+    table = f"{HOME_PROJECT}.{dataset}"
+    compute = spend_of_hour("compute", Covers.COMPUTE)
+    total = spend_of_hour("total", Covers.TOTAL)
+    [budget] = stack.client().query_and_wait(f"SELECT covers FROM `{table}.budgets`")
+    # A row of before anything attached was recorded.
+    stack.client().query_and_wait(
+        f"UPDATE `{table}.spot_vm_costs` SET known_cost = NULL, total_cost = NULL "
+        f"WHERE instance_id = '1' AND usage_start_time >= TIMESTAMP '{at(0).isoformat()}'"
+    )
+    with tables.stage("later", at(2, 7)) as stage:
+        spends, _ = stage.commit([at(1)], [PERIODS[1]], Covers.TOTAL)
+
+    hour = HourSpend(at(0), Decimal("0.12"), Decimal("2.5"), unpriced_hours=Decimal(1))
+    assert compute == hour
+    assert total == hour._replace(cost_usd=Decimal("4.37"), partial_hours=Decimal("0.5"))
+    assert spends[0].hours == (
+        hour._replace(cost_usd=Decimal("2.37"), partial_hours=Decimal("0.5"), compute_only_hours=Decimal(1)),
+    )
+    assert budget.covers == "total"
+
+
 def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, dataset: str, tables: TrackerTables) -> None:
     """The row that every transaction updates serializes them; reading the states of the hours creates it."""
 
@@ -413,7 +454,7 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
             stage.add(HourReading(HOME_PROJECT, at(0)))
             stage.add(known(at(0), Completeness.PROVISIONAL))
             stage.add(hour_run(f"parallel{number}", at(0)))
-            spends, _ = stage.commit([at(0)], PERIODS)
+            spends, _ = stage.commit([at(0)], PERIODS, Covers.TOTAL)
             mine = stage.reserve([Alert(PERIODS[1], spends[1].cost_usd, Decimal(1), (Decimal("0.5"),))])
             stage.close({f"message {number}": alert for alert in mine}, [], BUDGETS)
             sent.extend(mine)

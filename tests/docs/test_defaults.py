@@ -41,6 +41,7 @@ def test_the_settings_of_the_tracker_are_those_of_its_page() -> None:
         "PROJECTS": "PROJECT_ID",
         "DATASET": settings.dataset,
         "DATASET_LOCATION": written(settings.dataset_location),
+        "BUDGET_COVERS": budgets.covers,
         "ALERT_THRESHOLDS": ",".join(map(str, budgets.thresholds)),
         "STOP_THRESHOLDS": written(budgets.stop_thresholds or None),
         "DAILY_BUDGET_HOUR_SHARE": str(budgets.hour_share),

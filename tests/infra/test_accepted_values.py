@@ -28,6 +28,7 @@ ODD: Mapping[str, Sequence[object]] = {
     "audit_log_history": [True],
     "billing_account_id": [None, "ABCDEF-012345-6789AB"],
     "billing_budgets": [{"spotkeeper": {**BUDGET, "amount": FRACTION}}, {"é": {**BUDGET, "thresholds": ["${1 / 3}"]}}],
+    "budget_covers": ["compute"],
     "budget_display_name": ["", "Ünïcode, with a comma", "x" * 200],
     "budget_id": ["a", "0-_", UUID],
     "catch_up_hours": [1, 168],

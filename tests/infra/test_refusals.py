@@ -89,6 +89,7 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "analysts": [["allAuthenticatedUsers"], ["someone@example.com"]],
     "billing_account_id": ["my account", "012345-6789ab-cdef01"],
     "billing_export_table": ["billing-project.export.gcp_billing_export_v1_012345_6789AB_CDEF01", "export"],
+    "budget_covers": ["disks", "Total", None],
     "budget_publisher": ["allUsers", "user:someone@example.com"],
     "catch_up_hours": [0, 169, 1.5],
     "custom_role_suffix": ["-2", "x" * 31],

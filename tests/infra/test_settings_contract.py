@@ -110,6 +110,7 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
         "alert_thresholds": [float(share) for share in tracker.budgets.thresholds],
         "asset_history": tracker.asset_history,
         "audit_log_history": tracker.audit_log_history,
+        "budget_covers": tracker.budgets.covers,
         "budget_display_name": tracker.budgets.display_name,
         "budget_id": tracker.budgets.budget_id,
         "retry_timeout_seconds": tracker.retry_timeout_seconds,

@@ -117,15 +117,18 @@ def budget(period: str = "month", **fields: object) -> BudgetState:
     usual = BudgetState(
         period=period,
         budget_id="b-1",
+        covers="compute",
         period_start=datetime(2026, 7, 1, 7, tzinfo=UTC),
         period_end=datetime(2026, 8, 1, 7, tzinfo=UTC),
         counts_from=None,
+        total_from=None,
         as_of=AS_OF,
         budget=money(1000),
         spent=money("713"),
         spent_percent=money("71.3"),
         priced_share=Decimal(1),
         missing_hours=0,
+        partial_hours=Decimal(0),
         incomplete_hours=0,
         burn_rate=money(1),
         projected_cost=money("744"),
@@ -157,7 +160,7 @@ def usual_rows() -> ReportRows:
             DaySavings(day, money(72), money(18), money(54), money(36), money("66.67"), money(2), money(33))
             for day in DAYS
         ],
-        burn=[HourBurn(hour, "complete", 3, money(1)) for hour in HOURS],
+        burn=[HourBurn(hour, "complete", 3, money(1), money("1.5")) for hour in HOURS],
         budgets=[budget()],
         unattributed=[Unattributed(day, "web", None, "worker-*", "worker-7", money(24), money(2)) for day in DAYS],
         interruptions=[

@@ -292,7 +292,7 @@ def test_the_worst_budget_is_the_headline() -> None:
 
 
 def test_what_was_spent_is_drawn_from_the_start_of_the_record_up_to_what_the_budget_says() -> None:
-    burn = [HourBurn(hour, "complete", 1, money(1)) for hour in HOURS if hour >= budget().period_start]
+    burn = [HourBurn(hour, "complete", 1, money(1), money("1.5")) for hour in HOURS if hour >= budget().period_start]
 
     text = page(replace(only(usual_rows()), budgets=[budget()], burn=burn), SCOPE)
 

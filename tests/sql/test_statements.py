@@ -52,7 +52,7 @@ def parameters() -> Mapping[str, Type]:
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
     texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]
-    texts += ["currency", "verdict", "reason", "mode", "body", "estimate_basis"]
+    texts += ["currency", "verdict", "reason", "mode", "body", "estimate_basis", "covers"]
     amounts = ["cost", "budget", "tracker_cost", "min_share", "hourly_cost", "hourly_savings"]
     amounts += ["estimated_spent", "estimated_spent_sd", "estimated_end", "estimated_end_sd", "estimated_rate"]
     amounts += ["contract_factor", "contract_factor_sd", "other_rate", "other_rate_sd", "bill_delay_hours"]
@@ -89,6 +89,9 @@ def parameters() -> Mapping[str, Type]:
             cost="NUMERIC",
             unseen_share="NUMERIC",
             counts_from="TIMESTAMP",
+            covers="STRING",
+            partial_share="NUMERIC",
+            total_from="TIMESTAMP",
             repeated="BOOLEAN",
             message_id="STRING",
         ),

@@ -3,7 +3,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -19,7 +19,7 @@ from spotkeeper.tracking.alerts import (
     notification_body,
     spend_of,
 )
-from spotkeeper.tracking.settings import Budgets
+from spotkeeper.tracking.settings import Budgets, Covers
 
 MIDNIGHT = datetime(2026, 7, 21, 7, tzinfo=UTC)
 DAY = Period(PeriodKind.DAY, MIDNIGHT, MIDNIGHT + timedelta(days=1))
@@ -176,6 +176,53 @@ def test_a_spend_says_which_share_is_unseen_and_from_when_it_counts() -> None:
     assert (spend("1").unseen_share, spend("1").counts_from) == (None, None)
 
 
+def test_a_spend_says_which_share_is_known_in_part_and_from_when_the_total_cost_counts() -> None:
+    found = spend_of(
+        DAY,
+        [
+            HourSpend(MIDNIGHT, Decimal(1), Decimal(2), compute_only_hours=Decimal(2)),
+            HourSpend(
+                MIDNIGHT + HOUR, Decimal(1), Decimal(2), partial_hours=Decimal("0.5"), compute_only_hours=Decimal(1)
+            ),
+            HourSpend(MIDNIGHT + 2 * HOUR, Decimal(1), Decimal(4)),
+            HourSpend(MIDNIGHT + 30 * HOUR, Decimal(1), Decimal(4), compute_only_hours=Decimal(4)),
+        ],
+        [],
+    )
+
+    assert (found.partial_share, found.total_from) == (Decimal("0.0625"), MIDNIGHT + 2 * HOUR)
+    assert (day_of("1").partial_share, day_of("1").total_from) == (Decimal(0), None)
+    assert spend("1").partial_share is None
+
+
+@pytest.mark.parametrize("covers", list(Covers))
+def test_an_alert_says_which_cost_its_budget_covers(covers: Covers) -> None:
+    [alert] = due_alerts([spend("50")], replace(BUDGETS, covers=covers), [])
+
+    assert json.loads(notification_body(alert, BUDGETS))["budgetDisplayName"] == f"Spot fleet (day, {covers} cost)"
+    assert notification_attributes(alert, BUDGETS)["covers"] == covers
+
+
+@pytest.mark.parametrize(
+    ("alert", "attribute"),
+    [
+        ({"partial_share": Decimal("0.2")}, {"partialShare": "0.2", "atLeast": "true"}),
+        ({"total_from": MIDNIGHT}, {"totalFrom": "2026-07-21T07:00:00Z", "atLeast": "true"}),
+        ({"unseen_share": Decimal("0.2")}, {"unseenShare": "0.2", "atLeast": "true"}),
+        ({"counts_from": MIDNIGHT}, {"countsFrom": "2026-07-21T07:00:00Z", "atLeast": "true"}),
+        ({"unseen_share": Decimal(0), "partial_share": Decimal(0)}, {"unseenShare": "0", "partialShare": "0"}),
+    ],
+)
+def test_an_alert_whose_cost_is_a_lower_bound_says_at_least_and_why(
+    alert: dict[str, Any], attribute: dict[str, str]
+) -> None:
+    plain = Alert(MONTH, Decimal(501), Decimal(1000), shares("0.5"))
+
+    said = notification_attributes(replace(plain, **alert), BUDGETS).items()
+
+    assert dict(said - notification_attributes(plain, BUDGETS).items()) == attribute
+
+
 def test_a_projection_is_a_forecast_in_the_form_of_cloud_billing_and_a_pace_names_no_threshold() -> None:
     pace, projection = (
         json.loads(notification_body(Alert(DAY, Decimal(5), Decimal(100), shares("1.0"), kind), BUDGETS))
@@ -194,7 +241,7 @@ def body_of(cost: str, *thresholds: str) -> dict[str, object]:
 
 def test_the_message_is_that_of_cloud_billing() -> None:
     assert body_of("140.321", "0.5", "0.8", "1.0") == {
-        "budgetDisplayName": "Spot fleet (day)",
+        "budgetDisplayName": "Spot fleet (day, total cost)",
         "alertThresholdExceeded": 1.0,
         "costAmount": 140.321,
         "costIntervalStart": "2026-07-21T07:00:00Z",
@@ -218,6 +265,7 @@ def test_the_attributes_are_those_of_cloud_billing_and_who_says_so() -> None:
         "source": "spotkeeper.track_spot_costs",
         "period": "month",
         "alertKind": "threshold",
+        "covers": "total",
     }
 
 

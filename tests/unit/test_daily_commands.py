@@ -58,6 +58,7 @@ RECORDS = RecordState(
 )
 BUDGET = BudgetState(
     period="month",
+    covers="total",
     budget=Decimal(500),
     spent=Decimal(400),
     spent_percent=Decimal(80),
@@ -184,7 +185,7 @@ def test_the_screen_says_what_the_last_plan_stopped() -> None:
 
 def test_the_screen_has_every_budget() -> None:
     assert screen(STATUS).splitlines()[-1].split() == [
-        *("month", "500.00", "400.00", "80%", "900.00", "180%", "8.5", "h", "will", "be", "exceeded"),
+        *("month", "(total)", "500.00", "400.00", "80%", "900.00", "180%", "8.5", "h", "will", "be", "exceeded"),
     ]
     assert "No budget of the tracker is on record." in screen(replace(STATUS, budgets=()))
 

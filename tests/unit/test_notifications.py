@@ -63,7 +63,7 @@ def test_what_the_tracker_sends_is_what_the_enforcer_reads() -> None:
     assert (found.source, found.period) == (Source.TRACKER, PeriodKind.MONTH)
     assert (found.cost, found.budget, found.currency) == (Decimal("81.25"), Decimal(100), "USD")
     assert (found.interval_start, found.budget_id, found.billing_account_id) == (JULY.start, BUDGET_ID, ACCOUNT)
-    assert found.display_name == "Spot fleet (month)"
+    assert found.display_name == "Spot fleet (month, total cost)"
 
 
 @pytest.mark.parametrize("kind", ["hour", "day", "month"])

@@ -26,7 +26,7 @@ from spotkeeper.tracking.inventory import Comparison, Observation, Since, is_unc
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
-from spotkeeper.tracking.settings import Budgets
+from spotkeeper.tracking.settings import Budgets, Covers
 from tests.unit.disk_ledger import DiskRow, record_disks
 
 type Place = tuple[datetime, InstanceKey]
@@ -149,12 +149,12 @@ class FakeStage:
         """Stage a record as it is now."""
         self.records.append(deepcopy(record) if isinstance(record, HourRun) else record)
 
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:
+    def commit(self, hours: Sequence[datetime], periods: Sequence[Period], covers: Covers) -> tuple[list[Spend], bool]:
         """Write the staged records, all or nothing."""
         with self.ledger.watched("commit"):
-            return self._commit(hours, periods)
+            return self._commit(hours, periods, covers)
 
-    def _commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:
+    def _commit(self, hours: Sequence[datetime], periods: Sequence[Period], covers: Covers) -> tuple[list[Spend], bool]:
         self.ledger._fail("commit")  # noqa: SLF001 (the stage is part of the ledger)
         tables = self.ledger.tables.copy()
         _delete(tables, self._of(HourReading), self._of(CostRow))
@@ -184,7 +184,7 @@ class FakeStage:
             _name_machine_types(tables, min(hours))
         self.ledger.tables = tables
         unsent = any(each.message_id is None and each.until <= self.recorded_at for each in tables.alerts.values())
-        return [_spend(tables, period) for period in periods], unsent
+        return [_spend(tables, period, covers) for period in periods], unsent
 
     def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
         """Reserve the alerts that are free, and take over those that another run left."""
@@ -333,7 +333,7 @@ def _seen_before(tables: Tables, preemption: Preemption) -> Instance | None:
     return seen[-1].instance if seen else None
 
 
-def _spend(tables: Tables, period: Period) -> Spend:
+def _spend(tables: Tables, period: Period, covers: Covers) -> Spend:
     rows = [row for row in tables.costs.values() if period.start <= row.hour < period.end]
     unresolved: dict[datetime, Decimal] = {}
     for (hour, _), (known, _) in tables.project_hours.items():
@@ -341,15 +341,24 @@ def _spend(tables: Tables, period: Period) -> Spend:
     hours = [
         HourSpend(
             hour,
-            sum((row.cost for row in rows if row.hour == hour and row.cost is not None), Decimal(0)),
+            sum((_covered(row, covers) for row in rows if row.hour == hour), Decimal(0)),
             sum((row.uptime_hours for row in rows if row.hour == hour), Decimal(0)),
             sum((row.uptime_hours for row in rows if row.hour == hour and row.cost is None), Decimal(0)),
             unresolved.get(hour, Decimal(0)),
+            sum((row.uptime_hours for row in rows if row.hour == hour and _is_partial(row, covers)), Decimal(0)),
         )
         for hour in sorted({*unresolved, *(row.hour for row in rows)})
     ]
     sent = [(key.kind, key.start, each) for (key, each), known in tables.alerts.items() if known.message_id]
     return spend_of(period, hours, sent)
+
+
+def _covered(row: CostRow, covers: Covers) -> Decimal:
+    return row.known_cost if covers is Covers.TOTAL else row.cost or Decimal(0)
+
+
+def _is_partial(row: CostRow, covers: Covers) -> bool:
+    return covers is Covers.TOTAL and row.cost is not None and row.total_cost is None
 
 
 def _compare(since: Sequence[Observation], hour: datetime, instance: Instance) -> Since | datetime:

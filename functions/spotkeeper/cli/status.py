@@ -147,7 +147,7 @@ def _budgets(budgets: "tuple[BudgetState, ...]") -> Iterator[str]:
     header = ["budget", "USD", "spent", "", "projected", "", "used up in", "state"]
     rows = [
         [
-            each.period,
+            f"{each.period} ({each.covers})",
             cents(each.budget),
             _money(each.spent),
             _percent(each.spent_percent),

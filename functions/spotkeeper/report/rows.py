@@ -104,6 +104,7 @@ class HourBurn:
     state: str
     instances: int | None
     burn_rate: Decimal | None
+    total_burn_rate: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +115,18 @@ class BudgetState:
 
     period: str
     budget_id: str
+    covers: str
     period_start: datetime
     period_end: datetime
     counts_from: datetime | None
+    total_from: datetime | None
     as_of: datetime | None
     budget: Decimal
     spent: Decimal | None
     spent_percent: Decimal | None
     priced_share: Decimal | None
     missing_hours: int | None
+    partial_hours: Decimal | None
     incomplete_hours: int | None
     burn_rate: Decimal | None
     projected_cost: Decimal | None

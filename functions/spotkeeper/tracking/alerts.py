@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from spotkeeper.budget_messages import SOURCE
 from spotkeeper.periods import HOUR, Period, PeriodKind, rfc3339
-from spotkeeper.tracking.settings import Budgets
+from spotkeeper.tracking.settings import Budgets, Covers
 
 RESERVATION = timedelta(minutes=15)
 """How long a run may send an alert that it reserved: as long as the function runs. Then the next one takes it over."""
@@ -35,13 +35,20 @@ class Notified(NamedTuple):
 
 
 class HourSpend(NamedTuple):
-    """The cost of one hour, and its uptime with a row, without a price, and without an identity, in hours."""
+    """The cost of one hour that budgets are compared with, and its uptime in hours.
+
+    `unpriced_hours` are of rows without a Spot price, `unresolved_hours` of VMs without an identity. A budget of the
+    total cost has two more: `partial_hours` of rows with a Spot price, but without that of something attached, and
+    `compute_only_hours` of rows recorded before what is attached was. Such an hour counts with what is known.
+    """
 
     hour: datetime
     cost_usd: Decimal
     uptime_hours: Decimal = Decimal(0)
     unpriced_hours: Decimal = Decimal(0)
     unresolved_hours: Decimal = Decimal(0)
+    partial_hours: Decimal = Decimal(0)
+    compute_only_hours: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +63,28 @@ class Spend:
     @property
     def unseen_share(self) -> Decimal | None:
         """The share of the uptime whose cost is not known: without a price or an identity; None without uptime."""
-        unseen = sum((each.unpriced_hours + each.unresolved_hours for each in self.hours), Decimal(0))
+        return self._share(sum((each.unpriced_hours + each.unresolved_hours for each in self.hours), Decimal(0)))
+
+    @property
+    def partial_share(self) -> Decimal | None:
+        """The share of the uptime of whose total cost a part is not known; None without uptime."""
+        return self._share(sum((each.partial_hours for each in self.hours), Decimal(0)))
+
+    def _share(self, part: Decimal) -> Decimal | None:
         uptime = sum((each.uptime_hours + each.unresolved_hours for each in self.hours), Decimal(0))
-        return (unseen / uptime).quantize(_SHARE, ROUND_HALF_UP) if uptime else None
+        return (part / uptime).quantize(_SHARE, ROUND_HALF_UP) if uptime else None
 
     @property
     def counts_from(self) -> datetime | None:
         """The first recorded hour, when the period began before it; None when the figures are of the whole period."""
         first = min((each.hour for each in self.hours), default=None)
         return first if first is not None and first > self.period.start else None
+
+    @property
+    def total_from(self) -> datetime | None:
+        """When the total cost counts from; None unless an earlier hour has rows of compute cost alone."""
+        latest = max((each.hour for each in self.hours if each.compute_only_hours), default=None)
+        return None if latest is None else latest + HOUR
 
     @property
     def dearest_hour_usd(self) -> Decimal:
@@ -85,7 +105,7 @@ class Alert:
     """A period that passed one or more thresholds of its budget for the first time; `thresholds` ascend.
 
     A `repeated` one was notified before: it reminds the enforcer, not people, that a threshold at which it may stop
-    instances is still passed. `unseen_share` and `counts_from` are those of the spend.
+    instances is still passed. `unseen_share`, `counts_from`, `partial_share` and `total_from` are those of the spend.
     """
 
     period: Period
@@ -96,6 +116,14 @@ class Alert:
     repeated: bool = False
     unseen_share: Decimal | None = None
     counts_from: datetime | None = None
+    covers: Covers = Covers.TOTAL
+    partial_share: Decimal | None = None
+    total_from: datetime | None = None
+
+    @property
+    def at_least(self) -> bool:
+        """Whether the period cost more than is known."""
+        return bool(self.unseen_share or self.partial_share or self.counts_from or self.total_from)
 
 
 def spend_of(period: Period, hours: Iterable[HourSpend], notified: Iterable[tuple[str, datetime, Notified]]) -> Spend:
@@ -127,9 +155,9 @@ def _alerts_of(spend: Spend, budgets: Budgets, *, is_present: bool) -> Iterator[
     reached = tuple(each for each in budgets.all_thresholds if spend.cost_usd >= budget * each)
     new = tuple(each for each in reached if Notified(AlertKind.THRESHOLD, each, budget) not in spend.notified)
     if new:
-        yield _alert(spend, budget, new)
+        yield _alert(spend, budgets, new)
     elif is_present and (stopping := tuple(each for each in reached if each in budgets.stop_thresholds)):
-        yield _alert(spend, budget, stopping, repeated=True)
+        yield _alert(spend, budgets, stopping, repeated=True)
     if is_present and spend.period.kind is PeriodKind.DAY:
         for kind, share, cost in (
             (AlertKind.PACE, budgets.hour_share, spend.dearest_hour_usd),
@@ -137,24 +165,36 @@ def _alerts_of(spend: Spend, budgets: Budgets, *, is_present: bool) -> Iterator[
         ):
             passed = kind is AlertKind.PROJECTION and spend.cost_usd > budget * share
             if cost > budget * share and not passed and Notified(kind, share, budget) not in spend.notified:
-                yield _alert(spend, budget, (share,), kind)
+                yield _alert(spend, budgets, (share,), kind)
 
 
 def _alert(
     spend: Spend,
-    budget: Decimal,
+    budgets: Budgets,
     thresholds: tuple[Decimal, ...],
     kind: AlertKind = AlertKind.THRESHOLD,
     *,
     repeated: bool = False,
 ) -> Alert:
     return Alert(
-        spend.period, spend.cost_usd, budget, thresholds, kind, repeated, spend.unseen_share, spend.counts_from
+        spend.period,
+        spend.cost_usd,
+        budgets.amounts_usd[spend.period.kind],
+        thresholds,
+        kind,
+        repeated,
+        spend.unseen_share,
+        spend.counts_from,
+        budgets.covers,
+        spend.partial_share,
+        spend.total_from,
     )
 
 
 def notification_body(alert: Alert, budgets: Budgets) -> bytes:
     """Return the alert as a budget notification's JSON; an alert on the pace of a day names no threshold.
+
+    The name of the budget says which cost it is compared with.
 
     https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications#notification_format
     """
@@ -164,7 +204,7 @@ def notification_body(alert: Alert, budgets: Budgets) -> bytes:
         AlertKind.PROJECTION: {"forecastThresholdExceeded": float(alert.thresholds[-1])},
     }
     body = {
-        "budgetDisplayName": f"{budgets.display_name} ({alert.period.kind})",
+        "budgetDisplayName": f"{budgets.display_name} ({alert.period.kind}, {alert.covers} cost)",
         **thresholds[alert.kind],
         "costAmount": float(alert.cost_usd),
         "costIntervalStart": rfc3339(alert.period.start),
@@ -184,11 +224,18 @@ def notification_attributes(alert: Alert, budgets: Budgets) -> Mapping[str, str]
         "source": SOURCE,
         "period": alert.period.kind,
         "alertKind": alert.kind,
+        "covers": alert.covers,
     }
+    if alert.at_least:
+        attributes["atLeast"] = "true"
     if alert.repeated:
         attributes["repeated"] = "true"
     if alert.unseen_share is not None:
         attributes["unseenShare"] = str(alert.unseen_share)
     if alert.counts_from is not None:
         attributes["countsFrom"] = rfc3339(alert.counts_from)
+    if alert.partial_share is not None:
+        attributes["partialShare"] = str(alert.partial_share)
+    if alert.total_from is not None:
+        attributes["totalFrom"] = rfc3339(alert.total_from)
     return attributes

@@ -207,10 +207,11 @@ class _Run:
         `recorded` are the hours that were pending, and those that are lost.
         """
         self._stage_run(history, recorded)
-        spends, unsent = self.stage.commit(sorted(recorded), tuple(dict.fromkeys((*caught_up, *present))))
-        due = due_alerts(spends, self.settings.budgets, present)
+        budgets, periods = self.settings.budgets, tuple(dict.fromkeys((*caught_up, *present)))
+        spends, unsent = self.stage.commit(sorted(recorded), periods, budgets.covers)
+        due = due_alerts(spends, budgets, present)
         alerts, gaps = self._notify(self.stage.reserve(due) if due or unsent else ())
-        self.stage.close(alerts, gaps, self.settings.budgets)
+        self.stage.close(alerts, gaps, budgets)
         for gap in gaps:
             self.hours.record_gap(self.backlog, gap)
         self._write_metrics([spend for spend in spends if spend.period in present])

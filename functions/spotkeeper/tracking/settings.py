@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 from spotkeeper.periods import LONGEST_RANGE, PeriodKind
 from spotkeeper.settings import (
@@ -23,6 +24,7 @@ from spotkeeper.values import (
     billing_account_id,
     boolean,
     budget_id,
+    choice,
     from_text,
     integer,
     matching,
@@ -43,15 +45,23 @@ _HIGHEST_SHARE = Decimal(10)
 _MOST_CATCH_UP_HOURS = LONGEST_RANGE.days * 24
 
 
+class Covers(StrEnum):
+    """Which cost a budget is compared with: that of the machine types, or also of what is attached to running VMs."""
+
+    TOTAL = "total"
+    COMPUTE = "compute"
+
+
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """The budgets in USD by period, and the thresholds, topic and identity of their alerts.
+    """The budgets in USD by period, what they cover, and the thresholds, topic and identity of their alerts.
 
     At `stop_thresholds` the enforcer may stop instances. `hour_share` is the share of the budget of a day that an hour
     may cost, and `projection_share` the one that the day may be projected to cost.
     """
 
     amounts_usd: Mapping[PeriodKind, Decimal] = field(default_factory=dict)
+    covers: Covers = Covers.TOTAL
     thresholds: tuple[Decimal, ...] = (Decimal("0.5"), Decimal("0.8"), Decimal("1.0"))
     stop_thresholds: tuple[Decimal, ...] = ()
     hour_share: Decimal = Decimal("0.041666667")
@@ -118,6 +128,7 @@ def _budgets(found: Fields) -> Budgets:
     amounts = {kind: found.read(name, of_money, None) for kind, name in _BUDGET_VARIABLES.items()}
     return Budgets(
         amounts_usd={kind: amount_usd for kind, amount_usd in amounts.items() if amount_usd is not None},
+        covers=found.read("BUDGET_COVERS", choice(Covers), unset.covers),
         thresholds=found.read("ALERT_THRESHOLDS", _thresholds, unset.thresholds),
         stop_thresholds=found.read("STOP_THRESHOLDS", _thresholds, unset.stop_thresholds),
         hour_share=found.read("DAILY_BUDGET_HOUR_SHARE", _share, unset.hour_share),

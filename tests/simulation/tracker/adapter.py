@@ -35,7 +35,7 @@ from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun
 from spotkeeper.tracking.run_summary import ProjectHour as StoredHour
-from spotkeeper.tracking.settings import Budgets, TrackerSettings
+from spotkeeper.tracking.settings import Budgets, Covers, TrackerSettings
 from spotkeeper.tracking.uptime import Sample, Uptime
 from tests.simulation.tracker.calls import Call, Kill
 from tests.simulation.tracker.lives import Vm
@@ -316,7 +316,12 @@ class _Stage:
         """Take one more record."""
         self._records[type(record)].append(record)
 
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:  # noqa: ARG002 (the port's)
+    def commit(
+        self,
+        hours: Sequence[datetime],  # noqa: ARG002 (the port's)
+        periods: Sequence[Period],
+        covers: Covers,
+    ) -> tuple[list[Spend], bool]:
         """Put everything into the tables, and return what the periods cost then."""
         tables = self._tables
         tables.end_if(Kill.BEFORE_COMMIT)
@@ -343,7 +348,7 @@ class _Stage:
             tables.doubt(uncertain)
         tables.end_if(Kill.AFTER_COMMIT)
         unsent = any(not sent and until <= self._recorded_at for _, _, until, sent in tables.alerts.values())
-        return [self._spend(period) for period in periods], unsent
+        return [self._spend(period, covers) for period in periods], unsent
 
     def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
         """Reserve alerts that nobody has, and take over what was left; nothing is repeated in these worlds."""
@@ -384,10 +389,10 @@ class _Stage:
             versions.append(observation)
         versions.sort(key=lambda version: version.last_seen)
 
-    def _spend(self, period: Period) -> Spend:
+    def _spend(self, period: Period, covers: Covers) -> Spend:
         costs: dict[datetime, Decimal] = defaultdict(Decimal)
         for row in self._tables.costs.values():
-            costs[row.hour] += row.cost or Decimal(0)
+            costs[row.hour] += row.known_cost if covers is Covers.TOTAL else row.cost or Decimal(0)
         hours = [HourSpend(hour, cost) for hour, cost in costs.items()]
         sent = [(key.kind, key.start, each) for (key, each), known in self._tables.alerts.items() if known[3]]
         return spend_of(period, hours, sent)
@@ -427,6 +432,7 @@ def _row(row: TrackedRow) -> CostRow:
         price=row.price.spot,
         price_status=row.price.status,
         cost=row.cost,
+        known_cost=row.known_cost,
     )
 
 

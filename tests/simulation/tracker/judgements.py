@@ -297,7 +297,7 @@ def _costs_of_periods(records: Records, kind: str) -> Mapping[datetime, Decimal]
         start = midnight_in_billing_time(row.hour)
         if kind == "month":
             start = midnight_in_billing_time(start - timedelta(days=start.astimezone(BILLING_TIME).day - 1) + HOUR)
-        costs[start] += row.cost or 0
+        costs[start] += row.known_cost
     return costs
 
 

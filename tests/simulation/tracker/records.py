@@ -26,6 +26,8 @@ class CostRow:
     price: Decimal | None
     price_status: str
     cost: Decimal | None
+    known_cost: Decimal
+    """`cost` and that of what is attached, as far as they are known: what a budget is compared with."""
 
 
 @dataclass(frozen=True, slots=True)

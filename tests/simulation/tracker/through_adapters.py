@@ -156,6 +156,7 @@ def _row(row: Row) -> CostRow:
         price=row["spot_price"],
         price_status=row["price_status"],
         cost=row["cost"],
+        known_cost=row["known_cost"],
     )
 
 

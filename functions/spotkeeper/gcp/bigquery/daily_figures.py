@@ -44,7 +44,7 @@ _OF_A_VM = {
 _OF_ANY_OTHER = dict.fromkeys(_OF_A_VM, "CAST(NULL AS STRING)")
 _WEEK, _THREE_DAYS = timedelta(days=7), timedelta(days=3)
 _BUDGETS = """
-SELECT period, budget, spent, spent_percent, projected_cost, projected_percent, hours_until_spent, state
+SELECT period, covers, budget, spent, spent_percent, projected_cost, projected_percent, hours_until_spent, state
 FROM budget_status
 ORDER BY period, budget
 """
@@ -97,6 +97,7 @@ class BudgetState:
     """A budget in its period, in USD, as the view budget_status has it."""
 
     period: str
+    covers: str
     budget: Decimal
     spent: Decimal | None
     spent_percent: Decimal | None

@@ -46,7 +46,7 @@ from spotkeeper.tracking.inventory import Comparison, Observation, Since
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap
-from spotkeeper.tracking.settings import Budgets
+from spotkeeper.tracking.settings import Budgets, Covers
 
 STAGING_LIFE = timedelta(days=1)
 """BigQuery deletes the staging table of a killed run after this time."""
@@ -108,6 +108,9 @@ _ALERT = StructQueryParameterType(
     ScalarQueryParameterType("NUMERIC", name="cost"),
     ScalarQueryParameterType("NUMERIC", name="unseen_share"),
     ScalarQueryParameterType("TIMESTAMP", name="counts_from"),
+    ScalarQueryParameterType("STRING", name="covers"),
+    ScalarQueryParameterType("NUMERIC", name="partial_share"),
+    ScalarQueryParameterType("TIMESTAMP", name="total_from"),
     ScalarQueryParameterType("BOOL", name="repeated"),
     ScalarQueryParameterType("STRING", name="message_id"),
 )
@@ -211,7 +214,7 @@ class StagingTable:
         self._lines.write("\n".join([*self._unwritten, ""]).encode())
         self._unwritten.clear()
 
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period]) -> tuple[list[Spend], bool]:
+    def commit(self, hours: Sequence[datetime], periods: Sequence[Period], covers: Covers) -> tuple[list[Spend], bool]:
         """Load the staging table, and write it to the tables in one transaction.
 
         Return the spend of each period, and whether alerts that an earlier run reserved were not sent.
@@ -225,6 +228,7 @@ class StagingTable:
         self._hours = hours
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
         parameters += [
+            ScalarQueryParameter("covers", "STRING", covers),
             _time("periods_start", min(period.start for period in periods)),
             _time("periods_end", max(period.end for period in periods)),
             self._alerts_since(),
@@ -243,6 +247,8 @@ class StagingTable:
                     each["uptime_hours"],
                     each["unpriced_hours"],
                     each["unresolved_hours"],
+                    each["partial_hours"],
+                    each["compute_only_hours"],
                 )
                 for each in row["hours"]
             ]
@@ -297,6 +303,7 @@ class StagingTable:
             ArrayQueryParameter("budgets", _BUDGET, amounts),
             ScalarQueryParameter("budget_id", "STRING", budgets.budget_id),
             ScalarQueryParameter("budget_display_name", "STRING", budgets.display_name),
+            ScalarQueryParameter("covers", "STRING", budgets.covers),
         ]
         self._jobs.transaction("close", parameters, self._table)
 
@@ -352,6 +359,9 @@ def _thresholds(alert: Alert, message_id: str | None = None) -> Iterator[StructQ
             _amount("cost", alert.cost_usd),
             ScalarQueryParameter("unseen_share", "NUMERIC", alert.unseen_share),
             ScalarQueryParameter("counts_from", "TIMESTAMP", alert.counts_from),
+            ScalarQueryParameter("covers", "STRING", alert.covers),
+            ScalarQueryParameter("partial_share", "NUMERIC", alert.partial_share),
+            ScalarQueryParameter("total_from", "TIMESTAMP", alert.total_from),
             ScalarQueryParameter("repeated", "BOOL", alert.repeated),
             ScalarQueryParameter("message_id", "STRING", message_id),
         )
@@ -366,10 +376,27 @@ def _reserved(rows: Sequence[Any], alerts: Sequence[Alert]) -> Iterator[Alert]:
             row = found[-1]
             period = budget_period(PeriodKind(row["period"]), row["period_start"])
             kind = AlertKind(row["kind"])
-            alert = due.get((period, kind, row["budget"], repeated)) or Alert(
-                period, row["cost"], row["budget"], (), kind, repeated, row["unseen_share"], row["counts_from"]
+            alert = due.get((period, kind, row["budget"], repeated)) or _recorded_alert(
+                row, period, kind, repeated=repeated
             )
             yield replace(alert, thresholds=tuple(each["threshold"] for each in found))
+
+
+def _recorded_alert(row: Mapping[str, Any], period: Period, kind: AlertKind, *, repeated: bool) -> Alert:
+    """An alert as an earlier run reserved it; before budgets covered the total cost, they covered compute."""
+    return Alert(
+        period,
+        row["cost"],
+        row["budget"],
+        (),
+        kind,
+        repeated,
+        row["unseen_share"],
+        row["counts_from"],
+        Covers(row["covers"] or Covers.COMPUTE),
+        row["partial_share"],
+        row["total_from"],
+    )
 
 
 def _observations(rows: Iterator[Any]) -> Iterator[Observation]:

@@ -23,6 +23,7 @@ _MOST_BUDGETS = 12
 _NAMES = {"hour": "This hour", "day": "Today", "month": "This month"}
 _COLUMNS = (
     Column("budget", "Budget of the"),
+    Column("covers", "Covers"),
     Column("state", "State"),
     Column("amount", "Budget", is_number=True),
     Column("spent", "Spent", is_number=True),
@@ -61,7 +62,8 @@ def worst(states: Sequence[BudgetState]) -> BudgetState | None:
 
 def _sentence(each: BudgetState) -> str:
     end = wording.moment(each.period_end)
-    spent = f"{wording.money(each.spent)} of {wording.money(each.budget)} ({wording.percent(each.spent_percent)})"
+    share = wording.percent(each.spent_percent)
+    spent = f"{each.covers} cost {wording.money(each.spent)} of {wording.money(each.budget)} ({share})"
     if each.state == "spent":
         tail = f"the budget is spent; at the current rate it will be {wording.money(each.projected_cost)} at {end}."
     elif each.state == "will be exceeded":
@@ -97,7 +99,25 @@ def _points(listed: Sequence[BudgetState]) -> list[str]:
         for each in listed
         if each.incomplete_hours
     ]
+    said += [
+        f"Of {wording.duration(each.partial_hours)} of VM time in the {each.period}'s budget a part of the total cost "
+        "is not known: it counts with the rest."
+        for each in listed
+        if each.partial_hours
+    ]
+    said += [
+        f"The {each.period}'s budget counts the total cost from {wording.moment(each.total_from)}: of hours before, "
+        "only the compute cost was recorded."
+        for each in listed
+        if each.total_from
+    ]
     if listed:
+        said.append(
+            "Total cost is compute, licenses, external addresses, disks and Tier_1 bandwidth of running Spot VMs; "
+            "disks cost while no VM runs, too, and are in no budget then."
+            if any(each.covers == "total" for each in listed)
+            else "These budgets compare compute cost: licenses, addresses and disks are not in them."
+        )
         said.append(
             "Days and months begin at midnight in Los Angeles, as in Cloud Billing. The rate of a month is the mean of "
             "the last 24 hours, that of a day or hour the last complete hour's."
@@ -135,7 +155,7 @@ def _chart(listed: Sequence[BudgetState], burn: Sequence[HourBurn]) -> Chart | N
         if chosen.period_start <= row.usage_start_time < chosen.as_of:
             # What was spent before the record begins is not known, and not drawn as nothing.
             points = points or [(row.usage_start_time, spent)]
-            spent += row.burn_rate or 0
+            spent += (row.total_burn_rate if chosen.covers == "total" else row.burn_rate) or 0
             points.append((row.usage_start_time + timedelta(hours=1), spent))
     return burn_down(
         "burn-chart",
@@ -153,6 +173,7 @@ def _chart(listed: Sequence[BudgetState], burn: Sequence[HourBurn]) -> Chart | N
 def _line(each: BudgetState) -> list[Cell]:
     return [
         cell(each.period),
+        cell(each.covers),
         cell(each.state, tone=TONES.get(each.state, Tone.PLAIN)),
         cell(each.budget, wording.money),
         cell(each.spent, wording.money),

@@ -38,8 +38,8 @@ WHERE run_id = @run_id AND message_id IS NULL;
 DELETE FROM budgets
 WHERE TRUE;
 
-INSERT INTO budgets (period, budget, budget_id, budget_display_name, recorded_at, run_id)
-SELECT present.period, present.budget, @budget_id, @budget_display_name, @recorded_at, @run_id
+INSERT INTO budgets (period, budget, budget_id, budget_display_name, recorded_at, run_id, covers)
+SELECT present.period, present.budget, @budget_id, @budget_display_name, @recorded_at, @run_id, @covers
 FROM UNNEST(@budgets) AS present;
 
 COMMIT TRANSACTION;
