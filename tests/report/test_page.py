@@ -15,7 +15,7 @@ from spotkeeper.report.rows import UNRESOLVED, BudgetState, HourBurn, ReportRows
 from spotkeeper.report.sections.budgets import budgets
 from spotkeeper.report.sections.interruptions import interruptions
 from spotkeeper.report.sums import MOST_ROWS
-from spotkeeper.report.wording import covered
+from spotkeeper.report.wording import component, covered
 from tests.report.reading import Read, read
 from tests.report.samples import (
     AS_OF,
@@ -423,6 +423,34 @@ def test_ids_are_named_once_and_labels_name_one(usual: Read) -> None:
     assert set(named) <= set(ids)
 
 
+def test_a_mark_says_its_figure_under_the_pointer() -> None:
+    rows = usual_rows()
+    stopped = replace(rows.effects[0], stopped_at=rows.burn[-2].usage_start_time + timedelta(minutes=5))
+    text = page(replace(rows, effects=[stopped]), SCOPE).replace("\xa0", " ")
+
+    for said in (
+        "<title>30 Jul, vision: $10.00</title>",
+        "<title>n2-standard-8, us-central1-a: $300.00</title>",
+        "<title>9 Jul, 22:00 UTC: provisional, or complete with a caveat</title>",
+        "<title>30 Jul, 22:00 UTC: 1 VM stopped</title>",
+    ):
+        assert said in text, said
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("n2:core", "N2 vCPU"),
+        ("n2-custom:ram", "N2 custom memory"),
+        ("gpu:nvidia-tesla-t4", "GPU nvidia-tesla-t4"),
+        ("local-ssd", "local SSD"),
+        ("c4d-metal:instance", "c4d-metal:instance"),
+    ],
+)
+def test_the_parts_of_a_machine_have_words(name: str, words: str) -> None:
+    assert component(name) == words
+
+
 def test_every_picture_says_what_it_shows_and_its_figures_are_in_a_table(usual: Read) -> None:
     pictures = [attributes for tag, attributes in usual.tags if tag == "svg" and "aria-hidden" not in attributes]
 
@@ -430,7 +458,8 @@ def test_every_picture_says_what_it_shows_and_its_figures_are_in_a_table(usual: 
     assert [each for each in pictures if each.get("role") != "img"] == []
     assert [each for each in pictures if not (each.get("aria-label") or each.get("aria-labelledby"))] == []
     assert all(
-        usual.tables[name] for name in ("teams", "savings", "budgets", "places", "interruptions", "prices", "quality")
+        usual.tables[name]
+        for name in ("teams", "savings", "budgets", "hours", "places", "interruptions", "prices", "quality")
     )
 
 

@@ -1,7 +1,7 @@
 """The charts of the report, each in two widths: for a page and for a phone."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -24,10 +24,15 @@ from spotkeeper.report.canvas import (
 )
 from spotkeeper.report.drawing import printable
 from spotkeeper.report.palette import HEAT_STEPS, LIGHT_HEAT_STEPS, NONE, REST, SERIES, colour
-from spotkeeper.report.wording import short_day
+from spotkeeper.report.wording import money, short_day, short_moment
 
+_SAID = alt.Description("said:N")
 _WIDEST_BAR, _AXIS_ROOM = 72, 45
 _DAYS_NAMED_EACH = 16
+_HOUR = 3_600_000.0
+"""In milliseconds."""
+
+_DAY_OR_HOUR = "utcFormat(datum.value, utchours(datum.value) ? '%H:%M' : '%-d %b')"
 
 
 def stacked_days(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
@@ -42,7 +47,13 @@ def stacked_days(  # noqa: PLR0913, PLR0917 (each says one thing about the chart
     """Draw a stacked bar for each day, an amount of US dollars for each name, the first at the bottom."""
     chosen = colours or dict(zip(names, _series(names), strict=True))
     points = [
-        {"day": short_day(day), "at": number, "name": printable(name), "usd": float(amount), "rank": rank}
+        {
+            "at": number,
+            "name": printable(name),
+            "usd": float(amount),
+            "rank": rank,
+            "said": printable(f"{short_day(day)}, {name}: {money(amount)}"),
+        }
         for number, day in enumerate(days)
         for rank, name in enumerate(names)
         if (amount := amounts.get((day, name)))
@@ -52,8 +63,9 @@ def stacked_days(  # noqa: PLR0913, PLR0917 (each says one thing about the chart
         room = 0.75 * (canvas.width - _AXIS_ROOM) / len(days)
         drawn: Drawing = (
             over(points)
-            .mark_bar(stroke=colour("surface"), strokeWidth=0.75, size=min(_WIDEST_BAR, room), aria=False)
+            .mark_bar(stroke=colour("surface"), strokeWidth=0.75, size=min(_WIDEST_BAR, room))
             .encode(
+                description=_SAID,
                 x=alt.X("at:O", axis=days_axis(days, canvas), scale=band(len(days))),
                 y=alt.Y("usd:Q", stack=True, axis=money_axis(canvas)),
                 color=alt.Color(
@@ -108,6 +120,47 @@ def burn_down(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
     return drawn_twice(key, title, description, draw, legend)
 
 
+def hourly_costs(
+    key: str,
+    title: str,
+    description: str,
+    hours: Sequence[tuple[datetime, Decimal | None]],
+    events: Sequence[tuple[datetime, str]] = (),
+) -> Chart:
+    """Draw a bar for each hour, and a line with a flag where something happened."""
+    points = [
+        {
+            "at": _clock(at),
+            "end": _clock(at) + _HOUR,
+            "usd": float(usd),
+            "said": f"{short_moment(at)} UTC: {money(usd)}",
+        }
+        for at, usd in hours
+        if usd is not None
+    ]
+    flags = [{"at": _clock(at), "said": printable(f"{short_moment(at)} UTC: {what}")} for at, what in events]
+    scale = alt.Scale(type="utc", domain=[_clock(hours[0][0]), _clock(hours[-1][0]) + _HOUR])
+
+    def draw(canvas: Canvas) -> Drawing:
+        every = 24 if canvas.is_narrow else 12
+        ticks = [_clock(at) for at, _ in hours if at.astimezone(UTC).hour % every == 0]
+        axis = alt.Axis(values=ticks, labelExpr=_DAY_OR_HOUR, labelOverlap=True)
+        x = alt.X("at:Q", scale=scale, axis=axis)
+        bars = over(points).mark_bar(color=colour("series-1"), stroke=colour("surface"), strokeWidth=0.5)
+        layers = [
+            bars.encode(x=x, x2="end:Q", y=alt.Y("usd:Q", axis=money_axis(canvas)), y2=alt.datum(0), description=_SAID)
+        ]
+        if flags:
+            lines = over(flags).mark_rule(color=colour("bad"), strokeWidth=1.5, aria=False).encode(x=x)
+            tops = over(flags).mark_point(shape="triangle-down", filled=True, size=90, opacity=1, color=colour("bad"))
+            layers += [lines, tops.encode(x=x, y=alt.value(0), description=_SAID)]
+        return alt.layer(*layers)
+
+    legend = [LegendEntry("cost of the hour", colour("series-1"))]
+    legend += [LegendEntry("VMs stopped", colour("bad"))] if flags else []
+    return drawn_twice(key, title, description, draw, legend, (200, 160))
+
+
 def heat(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
     key: str,
     title: str,
@@ -127,6 +180,7 @@ def heat(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
             "column": place,
             "step": _step(amount, highest),
             "text": _short_money(amount),
+            "said": printable(f"{row}, {column}: {money(amount)}"),
             "ink": _step(amount, highest) >= LIGHT_HEAT_STEPS,
         }
         for number, row in enumerate(rows)
@@ -143,13 +197,14 @@ def heat(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
             ),
             y=alt.Y("row:O", axis=names_axis(rows, canvas), scale=alt.Scale(domain=[*range(len(rows))], padding=0.08)),
         )
-        fields = base.mark_rect(cornerRadius=ROUNDING, aria=False).encode(
+        fields = base.mark_rect(cornerRadius=ROUNDING).encode(
+            description=_SAID,
             color=alt.Color(
                 "step:O",
                 scale=alt.Scale(
                     domain=[*range(HEAT_STEPS)], range=[colour(f"heat-{step}") for step in range(HEAT_STEPS)]
                 ),
-            )
+            ),
         )
         if canvas.is_narrow:
             return alt.layer(fields)
@@ -163,13 +218,18 @@ def heat(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
 
 def bars_of_hours(key: str, title: str, description: str, amounts: Mapping[int, Decimal]) -> Chart:
     """Draw a bar for each hour of the day."""
-    points = [{"hour": hour, "amount": float(amounts.get(hour, Decimal(0)))} for hour in HOURS]
+    points = [
+        {"hour": hour, "amount": float(amount), "said": f"{hour:02}:00 UTC: {amount:,.0f}"}
+        for hour in HOURS
+        for amount in [amounts.get(hour, Decimal(0))]
+    ]
 
     def draw(canvas: Canvas) -> Drawing:
         drawn: Drawing = (
             over(points)
-            .mark_bar(color=colour("series-1"), cornerRadius=ROUNDING, aria=False)
+            .mark_bar(color=colour("series-1"), cornerRadius=ROUNDING)
             .encode(
+                description=_SAID,
                 x=alt.X("hour:O", axis=hours_axis(canvas), scale=band(24)),
                 y=alt.Y("amount:Q", axis=alt.Axis(tickCount=4, format="~s")),
             )
@@ -225,7 +285,12 @@ def hour_grid(
     }
     found = [kind for kind in kinds if kind in states.values()]
     points = [
-        {"hour": hour, "row": number, "state": states[day, hour]}
+        {
+            "hour": hour,
+            "row": number,
+            "state": states[day, hour],
+            "said": f"{short_day(day)}, {hour:02}:00 UTC: {kinds[states[day, hour]]}",
+        }
         for number, day in enumerate(days)
         for hour in HOURS
         if (day, hour) in states
@@ -239,8 +304,9 @@ def hour_grid(
         )
         drawn: Drawing = (
             over(points)
-            .mark_rect(cornerRadius=1, aria=False)
+            .mark_rect(cornerRadius=1)
             .encode(
+                description=_SAID,
                 x=alt.X(
                     "hour:O",
                     axis=hours_axis(canvas, is_above=True),

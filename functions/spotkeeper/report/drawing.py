@@ -51,8 +51,13 @@ def printable(text: str) -> str:
 
 
 def _take_out(root: ET.Element) -> None:
-    """Remove what the page defines: fonts, roles of single marks, the white background, empty shapes."""
-    for element in root.iter():
+    """Remove what the page defines: fonts, roles of single marks, the white background, empty shapes.
+
+    The description of a mark becomes its title, which browsers show under the pointer.
+    """
+    for element in [*root.iter()]:
+        if _is_mark(element):
+            ET.SubElement(element, f"{{{_SVG}}}title").text = element.get("aria-label")
         for name in _UNWANTED & element.attrib.keys():
             del element.attrib[name]
         colours = [f"{name}:{element.attrib.pop(name)}" for name in _COLOURS if _is_named(element.get(name))]
@@ -62,6 +67,12 @@ def _take_out(root: ET.Element) -> None:
             if name in element.attrib:
                 element.set(name, _LONG_NUMBER.sub(_shorter, element.attrib[name]))
     _drop_empty(root)
+
+
+def _is_mark(element: ET.Element) -> bool:
+    """Whether an element is a described mark: Vega describes axes and groups too."""
+    is_shape = element.tag == f"{{{_SVG}}}path" and "aria-label" in element.attrib
+    return is_shape and element.get("role") == "graphics-symbol"
 
 
 def _is_named(colour: str | None) -> bool:

@@ -9,6 +9,7 @@ _MINUS = "\N{MINUS SIGN}"
 _JOINED = "\N{NO-BREAK SPACE}"
 """Between a number and its unit, which a line break must not separate."""
 
+_PARTS = {"core": "vCPU", "ram": "memory"}
 _CENT = Decimal("0.01")
 _HUNDRED = Decimal(100)
 _SHARE = Decimal("0.1")
@@ -41,6 +42,17 @@ def price(amount: Decimal | None) -> str:
 def rate(amount: Decimal) -> str:
     """Return the rate of a component with all its decimals."""
     return f"${amount.normalize():f}"
+
+
+def component(name: str) -> str:
+    """Return the part of a machine that a rate is of: `n2:core` is N2 vCPU, `n2-custom:ram` N2 custom memory."""
+    family, _, part = name.partition(":")
+    if family == "gpu":
+        return f"GPU {part}"
+    if part not in _PARTS:
+        return {"local-ssd": "local SSD"}.get(name, name)
+    sort, _, rest = family.partition("-")
+    return " ".join(filter(None, (sort.upper(), rest.replace("-", " "), _PARTS[part])))
 
 
 def hours(amount: Decimal | None) -> str:

@@ -1,12 +1,13 @@
 """How much of each budget is spent, and the projection."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotkeeper.report import wording
 from spotkeeper.report.blocks import Cell, Chart, Column, Gauge, Section, Table, Tone, cell
-from spotkeeper.report.charts import burn_down
+from spotkeeper.report.charts import burn_down, hourly_costs
 from spotkeeper.report.rows import BudgetState, HourBurn, ReportRows
 from spotkeeper.report.sums import first_and_rest
 
@@ -35,10 +36,20 @@ _COLUMNS = (
 )
 
 
+_HOUR_COLUMNS = (
+    Column("usage_start_time", "Hour (UTC)"),
+    Column("burn_rate", "USD", is_number=True),
+    Column("instances", "VMs", is_number=True),
+    Column("state", "State"),
+    Column("stopped", "VMs stopped", is_number=True),
+)
+_MOST_HOURS = 72
+
+
 def budgets(rows: ReportRows) -> Section:
     """Return the section."""
     listed, rest = first_and_rest(rows.budgets, _MOST_BUDGETS)
-    chart = _chart(listed, rows.burn)
+    charts = [chart for chart in (_chart(listed, rows.burn), _hourly(rows)) if chart]
     note = f"{len(rest)} more budgets are not shown." if rest else ""
     return Section(
         key="budgets",
@@ -47,8 +58,12 @@ def budgets(rows: ReportRows) -> Section:
         answer=[_sentence(each) for each in listed]
         or ["No budget is configured. Set HOURLY_, DAILY_ or MONTHLY_BUDGET_USD of the tracker to see one here."],
         gauges=[_gauge(each) for each in listed],
-        charts=(chart,) if chart else (),
-        tables=(Table("budgets", "Budgets", _COLUMNS, [_line(each) for each in listed], note=note),) if listed else (),
+        charts=tuple(charts),
+        tables=[
+            *([Table("budgets", "Budgets", _COLUMNS, [_line(each) for each in listed], note=note)] if listed else []),
+            *([_hours(rows)] if rows.burn else []),
+        ],
+        folds_all=not listed,
         points=_points(listed),
         tone=max((TONES.get(each.state, Tone.PLAIN) for each in listed), key=list(Tone).index, default=Tone.PLAIN),
     )
@@ -167,6 +182,54 @@ def _chart(listed: Sequence[BudgetState], burn: Sequence[HourBurn]) -> Chart | N
         (chosen.period_end, chosen.projected_cost),
         chosen.budget,
         (chosen.period_start, chosen.period_end),
+    )
+
+
+def _latest(burn: Sequence[HourBurn]) -> Sequence[HourBurn]:
+    return burn[-_MOST_HOURS:]
+
+
+def _stopped(rows: ReportRows) -> Counter[datetime]:
+    """Count the VMs that were stopped, by the hour in which they were."""
+    return Counter(row.stopped_at.replace(minute=0, second=0, microsecond=0) for row in rows.effects)
+
+
+def _hourly(rows: ReportRows) -> Chart | None:
+    latest = _latest(rows.burn)
+    known = [(row.usage_start_time, row.burn_rate) for row in latest]
+    costs = [(amount, at) for at, amount in known if amount is not None]
+    if not costs:
+        return None
+    highest, at = max(costs)
+    stopped = [each for each in sorted(_stopped(rows).items()) if each[0] >= known[0][0]]
+    events = [(hour, f"{wording.things(number, 'VM')} stopped") for hour, number in stopped if hour <= known[-1][0]]
+    said = "; ".join(f"{what} at {wording.moment(hour)}" for hour, what in events)
+    return hourly_costs(
+        "hours-chart",
+        f"Cost of each of the last {len(latest)} hours, USD",
+        f"The highest cost was {wording.money(highest)}, in the hour of {wording.moment(at)}."
+        + (f" {said}." if said else ""),
+        known,
+        events,
+    )
+
+
+def _hours(rows: ReportRows) -> Table:
+    stopped = _stopped(rows)
+    return Table(
+        "hours",
+        "Cost by hour",
+        _HOUR_COLUMNS,
+        [
+            [
+                cell(row.usage_start_time, wording.short_moment),
+                cell(row.burn_rate, wording.money),
+                cell(row.instances, wording.count),
+                cell(row.state),
+                cell(stopped.get(row.usage_start_time), wording.count),
+            ]
+            for row in reversed(_latest(rows.burn))
+        ],
     )
 
 

@@ -67,7 +67,10 @@ def _answer(changes: Sequence[PriceChange], felt: Sequence[PriceChange]) -> list
 
 
 def _chart(felt: Sequence[PriceChange]) -> Chart:
-    bars = [(f"{row.component}, {row.region}", row.monthly_cost_change or Decimal(0)) for row in felt[:_MOST_BARS]]
+    bars = [
+        (f"{wording.component(row.component)}, {row.region}", row.monthly_cost_change or Decimal(0))
+        for row in felt[:_MOST_BARS]
+    ]
     return gains_and_losses(
         "prices-chart",
         "Change of this fleet's monthly cost, USD",
@@ -92,7 +95,7 @@ def _line(row: PriceChange) -> list[Cell]:
     amount = row.monthly_cost_change
     tone = Tone.WARNING if amount and amount > 0 else Tone.PLAIN
     return [
-        cell(row.component),
+        cell(row.component, wording.component),
         cell(row.region),
         cell(amount, wording.change, tone),
         cell(row.change_percent, wording.percent_change),
