@@ -49,7 +49,7 @@ _MOST_HOURS = 72
 def budgets(rows: ReportRows) -> Section:
     """Return the section."""
     listed, rest = first_and_rest(rows.budgets, _MOST_BUDGETS)
-    charts = [chart for chart in (_chart(listed, rows.burn), _hourly(rows)) if chart]
+    charts = [chart for chart in (_chart(listed, rows.burn), _hourly(rows, listed)) if chart]
     note = f"{len(rest)} more budgets are not shown." if rest else ""
     return Section(
         key="budgets",
@@ -61,7 +61,7 @@ def budgets(rows: ReportRows) -> Section:
         charts=tuple(charts),
         tables=[
             *([Table("budgets", "Budgets", _COLUMNS, [_line(each) for each in listed], note=note)] if listed else []),
-            *([_hours(rows)] if rows.burn else []),
+            *([_hours(rows, listed)] if rows.burn else []),
         ],
         folds_all=not listed,
         points=_points(listed),
@@ -194,9 +194,15 @@ def _stopped(rows: ReportRows) -> Counter[datetime]:
     return Counter(row.stopped_at.replace(minute=0, second=0, microsecond=0) for row in rows.effects)
 
 
-def _hourly(rows: ReportRows) -> Chart | None:
+def _amount(row: HourBurn, listed: Sequence[BudgetState]) -> Decimal | None:
+    """Return the cost of an hour that the budgets compare: compute where all of them cover compute alone."""
+    covers_compute = bool(listed) and all(each.covers == "compute" for each in listed)
+    return row.burn_rate if covers_compute else row.total_burn_rate
+
+
+def _hourly(rows: ReportRows, listed: Sequence[BudgetState]) -> Chart | None:
     latest = _latest(rows.burn)
-    known = [(row.usage_start_time, row.burn_rate) for row in latest]
+    known = [(row.usage_start_time, _amount(row, listed)) for row in latest]
     costs = [(amount, at) for at, amount in known if amount is not None]
     if not costs:
         return None
@@ -214,7 +220,7 @@ def _hourly(rows: ReportRows) -> Chart | None:
     )
 
 
-def _hours(rows: ReportRows) -> Table:
+def _hours(rows: ReportRows, listed: Sequence[BudgetState]) -> Table:
     stopped = _stopped(rows)
     return Table(
         "hours",
@@ -223,7 +229,7 @@ def _hours(rows: ReportRows) -> Table:
         [
             [
                 cell(row.usage_start_time, wording.short_moment),
-                cell(row.burn_rate, wording.money),
+                cell(_amount(row, listed), wording.money),
                 cell(row.instances, wording.count),
                 cell(row.state),
                 cell(stopped.get(row.usage_start_time), wording.count),
