@@ -47,8 +47,8 @@ def wrong_figures(found: Snapshot, reference: Snapshot) -> Iterator[str]:
 
 
 def _unknown(found: Snapshot) -> tuple[int, int, int]:
-    """How many VMs and hours have no known disks, and how many disks are on record."""
-    versions = sum(row["disks"] is None for row in found["vm_inventory"])
+    """Count what is not known of VMs, the hours without known disks, and the disks on record."""
+    versions = sum(row[kind] is None for row in found["vm_inventory"] for kind in ("disks", "licenses", "addresses"))
     hours = sum(row["disk_status"] == "unknown" for row in found["spot_vm_costs"])
     return versions, hours, len({row["disk_id"] for row in found["disk_costs"]})
 
