@@ -83,10 +83,11 @@ def hour(number: int) -> datetime:
 
 
 @contextmanager
-def load(vms: int, projects: int = 1, *, copies: bool = False) -> Iterator[Load]:
-    """Serve a fleet and an empty dataset."""
+def load(vms: int, projects: int = 1, *, copies: bool = False, bare: bool = False) -> Iterator[Load]:
+    """Serve a fleet and an empty dataset; each VM has two disks unless they are bare."""
     with tempfile.TemporaryDirectory() as folder, Processes(Path(folder) / "logs") as processes:
-        fleet = ["--vms", str(vms), "--projects", str(projects), *(["--copies"] if copies else [])]
+        kind = [*(["--copies"] if copies else []), *(["--bare"] if bare else [])]
+        fleet = ["--vms", str(vms), "--projects", str(projects), *kind]
         served = [sys.executable, "-m", "tests.bench.served", *fleet, "--now", NOW.isoformat()]
         cloud = processes.announced("cloud", served)
         data = ["--data-dir", f"{folder}/data", "--project", PROJECT, "--dataset", DATASET, "--access-log"]

@@ -11,6 +11,7 @@ from google.cloud import compute_v1, monitoring_v3
 from requests.adapters import HTTPAdapter
 
 from spotkeeper.gcp.client_calls import insecure_channel
+from spotkeeper.gcp.compute.disks import ComputeDisks
 from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.monitoring import metric_client, uptime_request
 from spotkeeper.periods import HOUR
@@ -32,13 +33,14 @@ class _Query(HTTPAdapter):
 
 
 class Reading:
-    """What a run reads of a fleet: the uptime of an hour and of the one before, and all instances, of all projects."""
+    """What a run reads of a fleet: the uptime of an hour and the one before, instances and disks, of all projects."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         """Prepare to read what the tracker reads under these settings."""
         self._projects = settings["PROJECTS"].split(",")
         address = settings["COMPUTE_ENDPOINT"]
         self._query = dict(ComputeInstances(address, RETRY_TIMEOUT, attachments=True).query)
+        self._disks_query = dict(ComputeDisks(address, RETRY_TIMEOUT).query)
         self._compute = compute_v1.InstancesClient(
             credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
         )
@@ -51,7 +53,7 @@ class Reading:
         self._address = f"{address}/compute/v1/projects"
 
     def with_clients(self, hour: datetime) -> None:
-        """Read with Google's client libraries."""
+        """Read uptime and instances with Google's client libraries."""
         for project_id in self._projects:
             size = int(self._query["maxResults"])
             request = compute_v1.AggregatedListInstancesRequest(project=project_id, max_results=size)
@@ -63,13 +65,16 @@ class Reading:
     def parsed(self, hour: datetime) -> int:
         """Read the same bytes by HTTP and gRPC alone, parse them, and return how many they are."""
         return sum(
-            self._compute_bytes(project_id) + self._metric_bytes(project_id, hour) for project_id in self._projects
+            self._compute_bytes(project_id, "instances", self._query)
+            + self._compute_bytes(project_id, "disks", self._disks_query)
+            + self._metric_bytes(project_id, hour)
+            for project_id in self._projects
         )
 
-    def _compute_bytes(self, project_id: str) -> int:
-        read, query = 0, dict(self._query)
+    def _compute_bytes(self, project_id: str, collection: str, wanted: Mapping[str, str]) -> int:
+        read, query = 0, dict(wanted)
         while True:
-            page = self._session.get(f"{self._address}/{project_id}/aggregated/instances", params=query, timeout=60)
+            page = self._session.get(f"{self._address}/{project_id}/aggregated/{collection}", params=query, timeout=60)
             read += len(page.content)
             query["pageToken"] = json.loads(page.content).get("nextPageToken", "")
             if not query["pageToken"]:

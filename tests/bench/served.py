@@ -166,13 +166,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--vms", type=int, required=True)
     parser.add_argument("--projects", type=int, default=1)
+    parser.add_argument("--bare", action="store_true", help="VMs without disks and addresses")
     parser.add_argument("--copies", action="store_true", help="`--vms` is what each project has")
     parser.add_argument("--now", required=True)
     options = parser.parse_args()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    fleet = synthetic_fleet(options.vms, 1 if options.copies else options.projects)
+    fleet = synthetic_fleet(options.vms, 1 if options.copies else options.projects, attached=not options.bare)
     with RememberingCloud(fleet, Clock(parse(options.now)), Memo(copies=options.copies)) as cloud:
         sys.stdout.write(json.dumps({"rest": cloud.rest_url, "grpc": cloud.grpc_target}) + "\n")
         sys.stdout.flush()

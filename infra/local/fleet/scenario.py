@@ -67,12 +67,16 @@ def living_fleet(seed: int = 1) -> Fleet:
     return Fleet(PROJECTS, (*special, *_ordinary(random.Random(seed))))  # noqa: S311 (a scenario, not a secret)
 
 
-def synthetic_fleet(vms: int, projects: int = 1, start: datetime = FLEET_START) -> Fleet:
-    """A fleet of any size for load tests: all Spot and long running; every tenth starts half an hour late."""
+def synthetic_fleet(vms: int, projects: int = 1, start: datetime = FLEET_START, *, attached: bool = True) -> Fleet:
+    """A fleet of any size for load tests: all Spot and long running; every tenth starts half an hour late.
+
+    Each VM has two disks and every other one an address, unless nothing is to be attached.
+    """
     owners = tuple(Project(f"load-{number:03}", str(100_000_000_000 + number)) for number in range(projects))
     types = tuple(name for name in ORDINARY_TYPES if name not in NOT_SOLD)
     births = (start + timedelta(minutes=30), *(start - timedelta(days=1),) * 9)
-    return Fleet(owners, tuple(_synthetic(owners, types, births, number) for number in range(vms)))
+    fleet = tuple(_synthetic(owners, types, births, number) for number in range(vms))
+    return Fleet(owners, fleet if attached else tuple(replace(vm, disks=(), address="") for vm in fleet))
 
 
 def _synthetic(owners: tuple[Project, ...], types: tuple[str, ...], births: tuple[datetime, ...], number: int) -> Vm:

@@ -135,8 +135,7 @@ def _scheduling(vm: Vm) -> Json:
 
 def own_disks(vm: Vm) -> list[tuple[str, DiskSpec]]:
     """The disks that are made and deleted with a VM, by name."""
-    names = [vm.name, *(f"{vm.name}-data-{number}" for number in range(1, len(vm.disks)))]
-    return list(zip(names, vm.disks, strict=True))
+    return [(f"{vm.name}-data-{number}" if number else vm.name, spec) for number, spec in enumerate(vm.disks)]
 
 
 def own_disk(vm: Vm, name: str, spec: DiskSpec) -> Json:
@@ -210,22 +209,25 @@ def _attached(found: Disk, at: datetime) -> Json:
 
 
 def _disks(vm: Vm, shape: MachineType, zone: str) -> list[Json]:
-    boot: Json = {
-        "kind": "compute#attachedDisk",
-        "type": "PERSISTENT",
-        "mode": "READ_WRITE",
-        "source": f"{zone}/disks/{vm.name}",
-        "deviceName": "persistent-disk-0",
-        "index": 0,
-        "boot": True,
-        "autoDelete": True,
-        "licenses": [_license(each) for each in vm.licenses],
-        "interface": "SCSI",
-        "guestOsFeatures": [{"type": name} for name in ("UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC")],
-        "diskSizeGb": str(vm.disks[0].size_gib),
-        "shieldedInstanceInitialState": {},
-        "architecture": shape.architecture,
-    }
+    boot: list[Json] = [
+        {
+            "kind": "compute#attachedDisk",
+            "type": "PERSISTENT",
+            "mode": "READ_WRITE",
+            "source": f"{zone}/disks/{vm.name}",
+            "deviceName": "persistent-disk-0",
+            "index": 0,
+            "boot": True,
+            "autoDelete": True,
+            "licenses": [_license(each) for each in vm.licenses],
+            "interface": "SCSI",
+            "guestOsFeatures": [{"type": name} for name in ("UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC")],
+            "diskSizeGb": str(spec.size_gib),
+            "shieldedInstanceInitialState": {},
+            "architecture": shape.architecture,
+        }
+        for _, spec in own_disks(vm)[:1]
+    ]
     data: list[Json] = [
         {
             "kind": "compute#attachedDisk",
@@ -254,7 +256,7 @@ def _disks(vm: Vm, shape: MachineType, zone: str) -> list[Json]:
         }
         for index in range(vm.attached_local_ssds + shape.local_ssd_partitions)
     ]
-    return [boot, *data, *scratch]
+    return [*boot, *data, *scratch]
 
 
 def _metadata_items(vm: Vm) -> list[Json]:
