@@ -1,7 +1,7 @@
 """Compute Engine instances (VMs) as values."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -78,10 +78,15 @@ class Disk:
     regional: bool = False
     users: int = 1
     special: str = ""
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Keep the hash, of what most disks differ in: it is asked for several times a disk."""
+        object.__setattr__(self, "_hash", hash((self.disk_type, self.size_gib)))
 
     def __hash__(self) -> int:
-        """Return an equal number for equal disks, without what few of them have: it is asked for in every row."""
-        return hash((self.disk_type, self.size_gib))
+        """Return an equal number for equal disks."""
+        return self._hash
 
     @property
     def name(self) -> str:
@@ -104,6 +109,15 @@ class Attachments:
     bandwidth_gbps: int = 0
     tier_1: bool | None = False
     reserved_addresses: int = 0
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Keep the hash, of what most attachments differ in: it is asked for several times a row."""
+        object.__setattr__(self, "_hash", hash((self.disks, self.addresses, self.licenses)))
+
+    def __hash__(self) -> int:
+        """Return an equal number for equal attachments."""
+        return self._hash
 
 
 UNKNOWN_ATTACHMENTS = Attachments(None, None, None, tier_1=None)

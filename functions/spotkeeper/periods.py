@@ -167,7 +167,8 @@ def parse_time(name: str, value: object) -> datetime:
 @lru_cache(maxsize=1024)
 def rfc3339(at: datetime) -> str:
     """Return a time as RFC 3339 with Z: `2026-07-21T05:00:00Z`."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return f"{utc.isoformat().removesuffix('+00:00')}Z"
 
 
 def _full_hour(name: str, value: str) -> datetime:

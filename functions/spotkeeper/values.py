@@ -435,7 +435,7 @@ def share(most: Decimal) -> Parser[Decimal]:
 def time(value: object) -> datetime:
     """Read an RFC 3339 time, in UTC whatever its offset."""
     expected = "a time such as 2026-07-21T05:00:00Z"
-    if not isinstance(value, str) or len(value) > _LONGEST_TIME or "T" not in value.upper():
+    if not isinstance(value, str) or len(value) > _LONGEST_TIME or ("T" not in value and "t" not in value):
         raise ValueError(expected)
     try:
         found = datetime.fromisoformat(value)

@@ -104,8 +104,8 @@ def of_machine(row: CostRow) -> CostRow:
     """A row without what is attached: a recorded history does not say the disks."""
     nothing = AttachedPrices(*(NOTHING_ATTACHED,) * 4)
     bare = replace(row.instance, attachments=UNKNOWN_ATTACHMENTS)
-    return replace(
-        row, instance=bare, attached=AttachedCosts(nothing, None, None, None, None, Decimal(0), complete=False)
+    return row._replace(
+        instance=bare, attached=AttachedCosts(nothing, None, None, None, None, Decimal(0), complete=False)
     )
 
 

@@ -294,7 +294,7 @@ def _doubt(tables: Tables, uncertain: UncertainPrice) -> None:
             and component in tables.components
             and row.price.status is PriceStatus.EXACT
         ):
-            tables.costs[place] = replace(row, price=replace(row.price, status=PriceStatus.UNCERTAIN))
+            tables.costs[place] = row._replace(price=replace(row.price, status=PriceStatus.UNCERTAIN))
 
 
 def _observe(tables: Tables, latest: Observation | None, new: Observation) -> None:
@@ -306,7 +306,7 @@ def _observe(tables: Tables, latest: Observation | None, new: Observation) -> No
             known = [(each.instance.key, each.first_seen) for each in tables.inventory]
             place = known.index((latest.instance.key, latest.first_seen))
             seen = max(tables.inventory[place].last_seen, new.last_seen)
-            tables.inventory[place] = replace(latest, last_seen=seen)
+            tables.inventory[place] = latest._replace(last_seen=seen)
         else:
             _start_row(tables, new)
 

@@ -1,6 +1,6 @@
 """The cost of one Spot VM in one hour, or in the part of it in which it was one machine: billed hours times price."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
@@ -13,7 +13,7 @@ from spotkeeper.tracking.billing import Billed
 
 _NUMERIC = Decimal("1e-9")
 _EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
-_NOTHING = Decimal(0)
+_NOTHING = Decimal("0E-9")
 _SECONDS_PER_HOUR = 3600
 _PER_UNIT = 10**9
 """NUMERIC has nine decimals: the amounts of a row are whole billionths."""
@@ -28,9 +28,11 @@ class Usage(NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class AttachedCosts:
-    """What was attached to a Spot VM cost while it ran, in USD with nine decimals; None where it is not known."""
+class AttachedCosts(NamedTuple):
+    """What was attached to a Spot VM cost while it ran, in USD with nine decimals; None where it is not known.
+
+    `known` is the sum of those that are known, and `complete` whether all are.
+    """
 
     prices: AttachedPrices
     license: Decimal | None
@@ -38,13 +40,10 @@ class AttachedCosts:
     disk: Decimal | None
     bandwidth: Decimal | None
     known: Decimal
-    """The sum of those that are known."""
     complete: bool
-    """Whether all are."""
 
 
-@dataclass(frozen=True, slots=True)
-class CostRow:
+class CostRow(NamedTuple):
     """One Spot VM in one UTC hour, or in the part of it from a start as another machine on or up to it.
 
     Money is in USD with nine decimals, as BigQuery's NUMERIC keeps them.
@@ -68,7 +67,12 @@ class CostRow:
     @property
     def total_cost(self) -> Decimal | None:
         """The cost of the machine type and of all that is attached; None unless every part is known."""
-        return self.known_cost if self.cost is not None and self.attached.complete else None
+        return self.known_cost if self.complete else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part of the cost is known."""
+        return self.cost is not None and self.attached.complete
 
     @property
     def hour(self) -> datetime:
@@ -83,66 +87,81 @@ def cost_row(usage: Usage, billed: Billed, price: InstancePrice, attached: Attac
     cost what they cost in the time that it ran. Prices, hours and costs are each rounded once, half up, to nine
     decimals; a cost is computed from the unrounded hours and the rounded price, which is the price that the row shows.
     """
-    shown, spot, ondemand = _as_shown(price)
+    rates = _rates(price, attached)
     hours, ran = _hours(usage.seconds)
     billed_hours, paid = (hours, ran) if billed.machine == usage.seconds else _hours(billed.machine)
+    licensed = paid if billed.licenses == billed.machine else _hours(billed.licenses)[1]
+    parts = (
+        _charge(rates.license, licensed),
+        _charge(rates.address, ran),
+        _charge(rates.disk, ran),
+        _charge(rates.bandwidth, paid),
+    )
+    known = sum([part for part in parts if part], rates.nothing)
     return CostRow(
-        start=usage.start,
-        end=usage.end,
-        instance=usage.instance,
-        uptime_hours=hours,
-        billed_hours=billed_hours,
-        price=shown,
-        cost=None if spot is None else _charge(spot, paid),
-        ondemand_cost=None if ondemand is None else _charge(ondemand, paid),
-        attached=_attached_costs(attached, billed, usage.seconds),
+        usage.start,
+        usage.end,
+        usage.instance,
+        hours,
+        billed_hours,
+        rates.shown,
+        _charge(rates.spot, paid),
+        _charge(rates.ondemand, paid),
+        AttachedCosts(attached, *parts, known, rates.complete),
     )
 
 
-def _attached_costs(prices: AttachedPrices, billed: Billed, seconds: float) -> AttachedCosts:
-    ran, paid, licensed = _hours(seconds)[1], _hours(billed.machine)[1], _hours(billed.licenses)[1]
-    license_usd, address_usd, disk_usd, bandwidth_usd = _in_billionths(prices)
-    costs = (
-        None if license_usd is None else _charge(license_usd, licensed),
-        None if address_usd is None else _charge(address_usd, ran),
-        None if disk_usd is None else _charge(disk_usd, ran),
-        None if bandwidth_usd is None else _charge(bandwidth_usd, paid),
-    )
-    known = [cost for cost in costs if cost is not None]
-    return AttachedCosts(prices, *costs, known=sum(known, _NOTHING), complete=len(known) == len(costs))
+class _Rates(NamedTuple):
+    """What makes up the cost of a row, by the hour, in whole billionths of a dollar; None where it is not known.
 
+    `shown` is the price with its amounts rounded, `nothing` the sum of what is attached when none of it costs anything.
+    """
 
-@lru_cache(maxsize=4096)
-def _in_billionths(prices: AttachedPrices) -> tuple[int | None, int | None, int | None, int | None]:
-    """Return the price of licenses, addresses, disks and bandwidth in whole billionths of a dollar."""
-    each = prices.license, prices.address, prices.disk, prices.bandwidth
-    license_usd, address_usd, disk_usd, bandwidth_usd = (_billionths(price.usd) for price in each)
-    return license_usd, address_usd, disk_usd, bandwidth_usd
-
-
-class _Shown(NamedTuple):
-    """A price with its amounts rounded, and these in whole billionths of a dollar."""
-
-    price: InstancePrice
+    shown: InstancePrice
     spot: int | None
     ondemand: int | None
+    license: int | None
+    address: int | None
+    disk: int | None
+    bandwidth: int | None
+    complete: bool
+    nothing: Decimal
 
 
 @lru_cache(maxsize=4096)
-def _as_shown(price: InstancePrice) -> _Shown:
-    """Return a price as its rows show it; the instances of a fleet share a few hundred."""
+def _rates(price: InstancePrice, attached: AttachedPrices) -> _Rates:
+    """Return the amounts of a price and of what is attached; the instances of a fleet share a few hundred."""
     spot, ondemand = _rounded(price.spot), _rounded(price.ondemand)
-    return _Shown(replace(price, spot=spot, ondemand=ondemand), _billionths(spot), _billionths(ondemand))
+    each = attached.license.usd, attached.address.usd, attached.disk.usd, attached.bandwidth.usd
+    license_usd, address_usd, disk_usd, bandwidth_usd = map(_billionths, each)
+    return _Rates(
+        replace(price, spot=spot, ondemand=ondemand),
+        _billionths(spot),
+        _billionths(ondemand),
+        license_usd,
+        address_usd,
+        disk_usd,
+        bandwidth_usd,
+        complete=None not in each,
+        nothing=Decimal(0) if each == (None,) * len(each) else _NOTHING,
+    )
 
 
 @lru_cache(maxsize=4096)
 def _hours(seconds: float) -> tuple[Decimal, tuple[int, int]]:
     """Return seconds in hours, and exactly as they are written, as a fraction."""
     fraction = Decimal(repr(seconds)).as_integer_ratio()
-    return _charge(_PER_UNIT, fraction), fraction
+    return _charged(_PER_UNIT, fraction), fraction
 
 
-def _charge(billionths_per_hour: int, seconds: tuple[int, int]) -> Decimal:
+def _charge(billionths_per_hour: int | None, seconds: tuple[int, int]) -> Decimal | None:
+    """Return what some seconds come to at so many billionths an hour; None where these are not known."""
+    if not billionths_per_hour:
+        return None if billionths_per_hour is None else _NOTHING
+    return _charged(billionths_per_hour, seconds)
+
+
+def _charged(billionths_per_hour: int, seconds: tuple[int, int]) -> Decimal:
     """Return what some seconds, a fraction, come to at so many billionths an hour, rounded half up.
 
     It is one division of whole numbers: 75 s are a repeating fraction of an hour, and rounding it first would round the

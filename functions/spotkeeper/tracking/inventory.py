@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from itertools import pairwise
@@ -20,8 +20,7 @@ _LONGEST_BETWEEN_SCANS = timedelta(minutes=100)
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """An instance that was the same at `first_seen`, at `last_seen`, and at every scan between.
 
     `started` is its last start that was known at `first_seen`, `created` its creation; None where nobody said.

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.instances import InstanceKey, ProvisioningModel, Shape
+from spotkeeper.instances import Attachments, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
 from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of
+from spotkeeper.pricing.attached_prices import AttachedPrices
 from spotkeeper.pricing.families import components_of
+from spotkeeper.pricing.price_book import InstancePrice
 from spotkeeper.pricing.price_history import PriceHistory, first_needed
 from spotkeeper.pricing.price_list import machine_type_prices
 from spotkeeper.pricing.skus import CatalogReading
@@ -37,6 +39,9 @@ from spotkeeper.tracking.uptime import Ran, divided
 READ_DEADLINE_SECONDS = 540
 """After so long a run starts to read no further project or hours: the function has 900 seconds, and needs up to 300 to
 record what it read."""
+
+type _Priced = tuple[Shape, Attachments, str, datetime]
+"""What has one price: a shape with what is attached, in a zone and an hour."""
 
 _MOST_NAMED = 20
 
@@ -95,7 +100,7 @@ def _lost(settings: TrackerSettings, request: TrackRequest, states: Iterable[Hou
 
 @dataclass(slots=True)
 class _Run:
-    """The steps of one run; `shapes` collects the shapes of all cost rows.
+    """The steps of one run; `shapes` collects the shapes of all cost rows, `prices` what each of them costs an hour.
 
     `metrics_error` is why the metrics were not written, None when they were.
     """
@@ -108,6 +113,7 @@ class _Run:
     now: datetime
     started: timedelta
     sources: Sources = field(init=False)
+    prices: dict[_Priced, tuple[InstancePrice, AttachedPrices]] = field(default_factory=dict)
     shapes: set[Shape] = field(default_factory=set)
     metrics_error: str | None = None
 
@@ -232,12 +238,17 @@ class _Run:
         # When an instance had started as an earlier machine is not known.
         started = identity.started if usage.end - hour == HOUR else None
         life = Life(started, identity.created, self.sources.preempted.get(instance.key))
-        price = history.price(instance.shape, instance.region, hour)
-        attached = history.attached_prices(instance.attachments, instance.shape, instance.region, hour)
-        row = cost_row(usage, billed_time(usage.seconds, hour, life, ran.next_hour), price, attached)
+        priced = instance.shape, instance.attachments, instance.key.zone, hour
+        prices = self.prices.get(priced)
+        if prices is None:
+            prices = self.prices[priced] = (
+                history.price(instance.shape, instance.region, hour),
+                history.attached_prices(instance.attachments, instance.shape, instance.region, hour),
+            )
+            self.shapes.add(instance.shape)
+        row = cost_row(usage, billed_time(usage.seconds, hour, life, ran.next_hour), *prices)
         self.stage.add(row)
         self.hours[hour].count(row)
-        self.shapes.add(instance.shape)
 
     def _stage_run(self, history: PriceHistory, recorded: Backlog) -> None:
         """Stage the components of all shapes, the state of each project and hour, and the run of each hour."""

@@ -6,7 +6,7 @@ A source that cannot be read is a gap of the project and hours concerned; withou
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -100,7 +100,7 @@ class Sources:
                 case datetime() as first_seen if _is_all(
                     observation, first_seen, unchanged_since, catching_up=catching_up
                 ):
-                    listed[instance.key] = replace(observation, first_seen=first_seen)
+                    listed[instance.key] = Observation(instance, first_seen, self.now, started, created)
                 case _:
                     changed[instance.key] = observation
             self.stage.add(observation)

@@ -285,7 +285,7 @@ class Tables:
                 and uncertain.component in components
                 and row.price.status is PriceStatus.EXACT
             ):
-                self.costs[place] = replace(row, price=replace(row.price, status=PriceStatus.UNCERTAIN))
+                self.costs[place] = row._replace(price=replace(row.price, status=PriceStatus.UNCERTAIN))
 
     def end_if(self, kill: Kill) -> None:
         """End the process when this is its moment."""
@@ -384,7 +384,7 @@ class _Stage:
             versions.append(observation)
         elif latest.last_seen < observation.last_seen and is_unchanged(latest.instance, observation.instance):
             position = [version.first_seen for version in versions].index(latest.first_seen)
-            versions[position] = replace(latest, last_seen=max(versions[position].last_seen, observation.last_seen))
+            versions[position] = latest._replace(last_seen=max(versions[position].last_seen, observation.last_seen))
         elif latest.last_seen < observation.last_seen:
             versions.append(observation)
         versions.sort(key=lambda version: version.last_seen)

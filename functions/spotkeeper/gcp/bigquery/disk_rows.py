@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
 from google.cloud.bigquery import SchemaField
 
-from spotkeeper.instances import Disk
+from spotkeeper.instances import Disk, ProvisioningModel, region_of
 from spotkeeper.periods import rfc3339
 from spotkeeper.tracking.disks import DayPrice, DiskSighting, DiskUser
 
@@ -91,32 +92,41 @@ def disks_text(disks: tuple[Disk, ...]) -> str:
 
 def staged_disk(sighting: DiskSighting) -> str:
     """Return a disk as a row of the staging table in JSON."""
-    listed, disk = sighting.listed, sighting.listed.disk
+    listed, users = sighting.listed, sighting.users
     detached = listed.last_detached
+    before_name, after_name, after_users = _alike_disks(listed.project_id, listed.place, listed.disk, listed.labels)
     described = (
-        f'"project_id": {text(listed.project_id)}, "place": {text(listed.place)}, '
-        f'"disk_name": {encode_basestring_ascii(listed.name)}, {_alike_disks(disk, listed.region)}, '
-        f'"attached_to": {_users(sighting.users)}, "labels": {labels_text(listed.labels)}'
+        f"{before_name}{encode_basestring_ascii(listed.name)}{after_name}"
+        f"{_user(users[0]) if len(users) == 1 else ', '.join(map(_user, users))}{after_users}"
     )
-    spot = min((each for each in sighting.users if each.provisioning_model == "SPOT"), key=_name, default=None)
     digest = hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
     return (
-        f'{{"disk": {{"disk_id": {text(listed.disk_id)}, {described}, "fingerprint": "{digest}", '
-        f'"spot_instance_id": {text(spot and spot.instance_id)}, '
-        f'"spot_instance_name": {text(spot and spot.instance_name)}, '
-        f'"created_at": "{rfc3339(listed.created)}", '
+        f'{{"disk": {{"disk_id": {encode_basestring_ascii(listed.disk_id)}, {described}, "fingerprint": "{digest}", '
+        f'{_spot_user(users)}, "created_at": "{rfc3339(listed.created)}", '
         f'"last_detached_at": {text(rfc3339(detached) if detached else None)}, '
-        f'"since": "{rfc3339(sighting.since)}", "seen_at": "{rfc3339(sighting.seen)}", '
-        f'"days": {_days(sighting.prices)}}}}}'
+        f"{_recorded(sighting.since, sighting.seen, sighting.prices)}}}}}"
     )
 
 
 @lru_cache(maxsize=4096)
-def _alike_disks(disk: Disk, region: str) -> str:
-    return (
-        f'"region": {text(region)}, "disk_type": {text(disk.disk_type)}, "size_gib": "{disk.size_gib:f}", '
+def _alike_disks(project_id: str, place: str, disk: Disk, labels: tuple[tuple[str, str], ...]) -> tuple[str, str, str]:
+    """Return the parts of a disk's JSON before its name, between that and its users, and after these."""
+    region = place if disk.regional else region_of(place)
+    after_name = (
+        f', "region": {text(region)}, "disk_type": {text(disk.disk_type)}, "size_gib": "{disk.size_gib:f}", '
         f'"provisioned_iops": {disk.iops}, "provisioned_throughput_mibps": {disk.throughput_mibps}, '
-        f'"regional": {json.dumps(disk.regional)}, "special": {text(disk.special or None)}'
+        f'"regional": {json.dumps(disk.regional)}, "special": {text(disk.special or None)}, "attached_to": ['
+    )
+    before_name = f'"project_id": {text(project_id)}, "place": {text(place)}, "disk_name": '
+    return before_name, after_name, f'], "labels": {labels_text(labels)}'
+
+
+def _spot_user(users: tuple[DiskUser, ...]) -> str:
+    """Return the Spot VM that a disk is recorded for: the first by its name."""
+    spot = min((each for each in users if each.provisioning_model is ProvisioningModel.SPOT), key=_name, default=None)
+    return (
+        f'"spot_instance_id": {text(spot and spot.instance_id)}, '
+        f'"spot_instance_name": {text(spot and spot.instance_name)}'
     )
 
 
@@ -124,31 +134,28 @@ def _name(user: DiskUser) -> str:
     return user.instance_name
 
 
-def _users(users: tuple[DiskUser, ...]) -> str:
-    return f"[{', '.join(map(_user, users))}]"
-
-
 def _user(user: DiskUser) -> str:
     return (
-        f'{{"instance_id": {text(user.instance_id)}, "instance_name": {text(user.instance_name)}, '
+        f'{{"instance_id": {encode_basestring_ascii(user.instance_id)}, '
+        f'"instance_name": {encode_basestring_ascii(user.instance_name)}, '
         f'"provisioning_model": "{user.provisioning_model}"}}'
     )
 
 
 @lru_cache(maxsize=4096)
-def _days(days: tuple[DayPrice, ...]) -> str:
-    return json.dumps(
-        [
-            {
-                "day_start": rfc3339(day.start),
-                "day_end": rfc3339(day.end),
-                "price": None if day.price.usd is None else format(day.price.usd, "f"),
-                "price_status": day.price.status,
-                "price_reason": day.price.reason or None,
-            }
-            for day in days
-        ]
-    )
+def _recorded(since: datetime, seen: datetime, days: tuple[DayPrice, ...]) -> str:
+    """Return the time that a disk is recorded for, and its price in each day of it."""
+    prices = [
+        {
+            "day_start": rfc3339(day.start),
+            "day_end": rfc3339(day.end),
+            "price": None if day.price.usd is None else format(day.price.usd, "f"),
+            "price_status": day.price.status,
+            "price_reason": day.price.reason or None,
+        }
+        for day in days
+    ]
+    return f'"since": "{rfc3339(since)}", "seen_at": "{rfc3339(seen)}", "days": {json.dumps(prices)}'
 
 
 @lru_cache(maxsize=4096)

@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text, labels_text, staged_disk, text
-from spotkeeper.instances import Attachments, Disk, Instance, InstanceKey, ProvisioningModel, Shape, region_of
+from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape, region_of
 from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.attached_prices import AttachedPrices
 from spotkeeper.pricing.families import ShapeComponent
@@ -132,46 +133,47 @@ def fingerprint(instance: Instance) -> str:
 
     That of an instance whose disks were not read is how those of the same one with any disks begin.
     """
-    known = instance.attachments.disks
-    rest = instance if known is None else replace(instance, attachments=_without_disks(instance.attachments))
-    digest = hashlib.blake2b(_instance(rest).encode(), digest_size=16).hexdigest()
-    return digest if known is None else f"{digest}-{_disks_digest(known)}"
+    without_disks, of_disks = _parted(instance.attachments)
+    return hashlib.blake2b(_written(instance, without_disks).encode(), digest_size=16).hexdigest() + of_disks
 
 
 @lru_cache(maxsize=4096)
-def _without_disks(attachments: Attachments) -> Attachments:
-    return replace(attachments, disks=None)
-
-
-@lru_cache(maxsize=4096)
-def _disks_digest(disks: tuple[Disk, ...]) -> str:
-    return hashlib.blake2b(disks_text(disks).encode(), digest_size=4).hexdigest()
+def _parted(attachments: Attachments) -> tuple[Attachments, str]:
+    """Return attachments without the disks, and what a fingerprint ends with for these: nothing when unknown."""
+    if attachments.disks is None:
+        return attachments, ""
+    digest = hashlib.blake2b(disks_text(attachments.disks).encode(), digest_size=4).hexdigest()
+    return replace(attachments, disks=None), f"-{digest}"
 
 
 def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
+    attached, known = row.attached, _number(row.known_cost)
     return (
-        f'{{"cost": {{"usage_start_time": "{rfc3339(row.start)}", "usage_end_time": "{rfc3339(row.end)}", '
-        f'"uptime_hours": {_number(row.uptime_hours)}, "billed_hours": {_number(row.billed_hours)}, '
-        f'"cost": {_number(row.cost)}, "ondemand_cost": {_number(row.ondemand_cost)}, "currency": "USD", '
-        f"{_instance_price(row.price)}, {_attached(row)}, {_at_run(run_id, recorded_at)}, "
-        f"{_instance(row.instance)[1:]}}}"
+        f'{{"cost": {{{_span(row.start, row.end)}, "uptime_hours": {_number(row.uptime_hours)}, '
+        f'"billed_hours": {_number(row.billed_hours)}, "cost": {_number(row.cost)}, '
+        f'"ondemand_cost": {_number(row.ondemand_cost)}, "license_cost": {_number(attached.license)}, '
+        f'"address_cost": {_number(attached.address)}, "disk_cost": {_number(attached.disk)}, '
+        f'"bandwidth_cost": {_number(attached.bandwidth)}, "known_cost": {known}, '
+        f'"total_cost": {known if row.complete else "null"}, {_prices(row.price, attached.prices)}, '
+        f"{_at_run(run_id, recorded_at)}, {_instance(row.instance)[1:]}}}"
     )
 
 
-def _attached(row: CostRow) -> str:
-    attached = row.attached
-    return (
-        f'"license_cost": {_number(attached.license)}, "address_cost": {_number(attached.address)}, '
-        f'"disk_cost": {_number(attached.disk)}, "bandwidth_cost": {_number(attached.bandwidth)}, '
-        f'"known_cost": {_number(row.known_cost)}, "total_cost": {_number(row.total_cost)}, '
-        f"{_attached_statuses(attached.prices)}"
-    )
+@lru_cache(maxsize=64)
+def _span(start: datetime, end: datetime) -> str:
+    return f'"usage_start_time": "{rfc3339(start)}", "usage_end_time": "{rfc3339(end)}"'
 
 
 @lru_cache(maxsize=4096)
-def _attached_statuses(prices: AttachedPrices) -> str:
-    statuses = ", ".join(f'"{kind}_status": "{price.status}"' for kind, price in prices.by_kind().items())
-    return f'{statuses}, "attached_reason": {text(prices.reason or None)}'
+def _prices(price: InstancePrice, attached: AttachedPrices) -> str:
+    """Return the prices that a row has, and what is said of them: the rows of a fleet share a few hundred."""
+    statuses = ", ".join(f'"{kind}_status": "{each.status}"' for kind, each in attached.by_kind().items())
+    return (
+        f'"spot_price": {_number(price.spot)}, "ondemand_price": {_number(price.ondemand)}, "currency": "USD", '
+        f'"price_status": "{price.status}", "price_reason": {text(price.reason or None)}, '
+        f'"price_as_of": {text(rfc3339(price.as_of) if price.as_of else None)}, '
+        f'{statuses}, "attached_reason": {text(attached.reason or None)}'
+    )
 
 
 @lru_cache(maxsize=1)
@@ -179,44 +181,46 @@ def _at_run(run_id: str, recorded_at: str) -> str:
     return f'"run_id": {text(run_id)}, "recorded_at": {text(recorded_at)}'
 
 
-@lru_cache(maxsize=4096)
-def _instance_price(price: InstancePrice) -> str:
-    return (
-        f'"spot_price": {_number(price.spot)}, "ondemand_price": {_number(price.ondemand)}, '
-        f'"price_status": "{price.status}", "price_reason": {text(price.reason or None)}, '
-        f'"price_as_of": {text(rfc3339(price.as_of) if price.as_of else None)}'
-    )
-
-
 def _observation(observation: Observation) -> str:
-    started, created = observation.started, observation.created
+    instance, first_seen, last_seen, started, created = observation
     return (
-        f'{{"observation": {{"first_seen": "{rfc3339(observation.first_seen)}", '
-        f'"last_seen": "{rfc3339(observation.last_seen)}", "fingerprint": "{fingerprint(observation.instance)}", '
-        f'"started_at": {text(rfc3339(started) if started else None)}, '
-        f'"created_at": {text(rfc3339(created) if created else None)}, {_instance(observation.instance)[1:]}}}'
+        f'{{"observation": {{"first_seen": "{_time(first_seen)}", "last_seen": "{_time(last_seen)}", '
+        f'"fingerprint": "{fingerprint(instance)}", "started_at": {_quoted(started)}, '
+        f'"created_at": {_quoted(created)}, {_instance(instance)[1:]}}}'
     )
+
+
+_time = lru_cache(maxsize=64)(rfc3339)
+"""The time of a run, which all that it lists has."""
+
+
+def _quoted(at: datetime | None) -> str:
+    return f'"{rfc3339(at)}"' if at else "null"
 
 
 @lru_cache(maxsize=4)
 def _instance(instance: Instance) -> str:
-    """Return an instance as JSON with its names in order, whose digest is its fingerprint.
+    """Return an instance as JSON; it is staged in an observation, and in the cost of each hour: the latest are kept."""
+    return _written(instance, instance.attachments)
 
-    Most of what a run stages is this text, three times for each instance: the latest are kept, and what many instances
-    have alike is shared.
+
+def _written(instance: Instance, attachments: Attachments) -> str:
+    """Return an instance with these attachments as JSON with its names in order, whose digest is its fingerprint.
+
+    Most of what a run stages is this text: what many instances have alike is shared.
     """
-    key = instance.key
+    (project_id, zone, instance_id) = instance.key
     before_id, before_name, after_name = _alike(
-        key.project_id,
-        key.zone,
+        project_id,
+        zone,
         instance.provisioning_model,
         instance.shape,
         instance.labels,
         instance.managed_by,
-        instance.attachments,
+        attachments,
     )
     return (
-        f"{before_id}{encode_basestring_ascii(key.instance_id)}{before_name}"
+        f"{before_id}{encode_basestring_ascii(instance_id)}{before_name}"
         f"{encode_basestring_ascii(instance.name)}{after_name}"
     )
 
@@ -254,6 +258,8 @@ def _number(value: Decimal | None) -> str:
     if value is None:
         return "null"
     written = str(value)
+    if written == "0E-9":  # What is not attached costs nothing: of most rows several parts.
+        return '"0.000000000"'
     return f'"{value:f}"' if "E" in written else f'"{written}"'
 
 

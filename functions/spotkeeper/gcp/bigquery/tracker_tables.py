@@ -343,8 +343,10 @@ def _compare(known: Mapping[str, str], hour: datetime, instance: Instance) -> Si
     # One whose disks this scan could not read has those of its observations.
     if digest != fingerprint(instance):
         return Since.CHANGED
+    if not first_seen:
+        return hour
     with translate_errors("BigQuery"):
-        return _EPOCH + timedelta(microseconds=int(first_seen)) if first_seen else hour
+        return _EPOCH + timedelta(microseconds=int(first_seen))
 
 
 def _thresholds(alert: Alert, message_id: str | None = None) -> Iterator[StructQueryParameter]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 from spotkeeper.gcp.compute.instances import labels_of, time_from
-from spotkeeper.gcp.compute.lists import DiskList, Json, compute_calls, last_part, translate_parse_errors
+from spotkeeper.gcp.compute.lists import PARSE_ERRORS, DiskList, Json, compute_calls, last_part, unexpected
 from spotkeeper.gcp.http_calls import parse_each
 from spotkeeper.instances import CONFIDENTIAL, IN_STORAGE_POOL, Disk
 from spotkeeper.ports import Report
@@ -40,8 +40,10 @@ class ComputeDisks:
 
 def to_disk(project_id: str, found: Json) -> ListedDisk:
     """Return what is kept of a disk as Compute Engine describes it, in JSON."""
-    with translate_parse_errors(f"disk {str(found.get('name'))[:80]!a}"):
+    try:
         return _disk(project_id, found)
+    except PARSE_ERRORS as error:
+        raise unexpected(error, f"disk {str(found.get('name'))[:80]!a}") from error
 
 
 def _disk(project_id: str, found: Json) -> ListedDisk:
