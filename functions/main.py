@@ -21,7 +21,9 @@ from spotkeeper.settings import Clock
 if TYPE_CHECKING:
     from spotkeeper.enforcement.ports import EnforcerPorts
     from spotkeeper.enforcement.settings import EnforcerSettings
+    from spotkeeper.tracking.capacity import CapacitySummary
     from spotkeeper.tracking.ports import Ports
+    from spotkeeper.tracking.run import TrackRequest
     from spotkeeper.tracking.settings import TrackerSettings
 
 write_json_lines()
@@ -52,7 +54,7 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
     except UnavailableError as error:
         log_event("nothing recorded", logging.ERROR, run_id=run_id, reason=str(error))
         return {"error": str(error)}, HTTPStatus.SERVICE_UNAVAILABLE
-    response = response_body(summary)
+    response = response_body(summary, _capacity_history(settings, run_id, wanted))
     log_event("run recorded", **response)
     return response, HTTPStatus.OK
 
@@ -87,6 +89,19 @@ def enforce_budget_limit(request: flask.Request) -> flask.typing.ResponseReturnV
         log_event("delivery failed; Pub/Sub will redeliver", logging.ERROR, message_id=message_id, reasons=reasons)
         raise
     return "OK", HTTPStatus.OK
+
+
+def _capacity_history(settings: "TrackerSettings", run_id: str, wanted: "TrackRequest") -> "CapacitySummary | None":
+    """Read Google's capacity history when it is due, after the hours are recorded; None when it is not."""
+    if not settings.capacity_history or wanted.hours:
+        return None
+    from spotkeeper.gcp.tracker import capacity_ports  # noqa: PLC0415 (off by default)
+    from spotkeeper.tracking.capacity import is_due, read_capacity_history  # noqa: PLC0415 (off by default)
+
+    if not is_due(wanted.now):
+        return None
+    most = settings.capacity_history_calls
+    return read_capacity_history(settings.project_id, most, capacity_ports(settings), run_id, wanted.now)
 
 
 def _method_not_allowed(request: flask.Request) -> flask.typing.ResponseReturnValue:

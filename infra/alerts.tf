@@ -72,6 +72,7 @@ locals {
   }
   measured_alerts = { for name, alert in local.alerts : name => alert if alert.wanted }
 
+  tracker_log  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"track-spot-costs\""
   enforcer_log = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"enforce-budget-limit\""
 
   logged_alerts = {
@@ -88,6 +89,13 @@ locals {
       filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^budget notification: (malformed|other_currency|period_mismatch|unknown_budget|unusable_amount)$\""
       extractors = { verdict = "EXTRACT(jsonPayload.message)", reason = "EXTRACT(jsonPayload.reason)" }
       advice     = "The reason names the mismatch: the budget's id, billing account, currency or period, or a message that is no budget notification. Correct enforcement_policy and apply; `spotkeeper doctor` compares each rule with its budget."
+    }
+    price_differs = {
+      title      = "a price differs from Google's own price history"
+      severity   = "WARNING"
+      filter     = "${local.tracker_log} AND jsonPayload.message=\"price differs from Google's price history\""
+      extractors = { machine_type = "EXTRACT(jsonPayload.machine_type)", region = "EXTRACT(jsonPayload.region)" }
+      advice     = "The costs of this machine type may be wrong. The table `price_checks` has both prices by day; `spotkeeper price` says which SKUs ours is made of. docs/capacity.md says what can make them differ."
     }
     nothing_stoppable = {
       title      = "a budget is exceeded, and its rule can stop nothing"

@@ -129,8 +129,12 @@ resource "google_project_iam_custom_role" "tracker_home" {
   role_id     = "spotkeeperTrackerHome${var.custom_role_suffix}"
   title       = "spotkeeper: run jobs and write metrics"
   description = "What track_spot_costs calls in its own project."
-  permissions = concat(local.tracker_home_permissions, var.custom_metrics ? local.metrics_permissions : [])
-  depends_on  = [google_project_service.used]
+  permissions = concat(
+    local.tracker_home_permissions,
+    var.custom_metrics ? local.metrics_permissions : [],
+    var.capacity_history ? local.capacity_history_permissions : [],
+  )
+  depends_on = [google_project_service.used]
 }
 
 resource "google_project_iam_member" "tracker_home" {

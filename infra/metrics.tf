@@ -54,3 +54,18 @@ resource "google_logging_metric" "records_unavailable" {
 
   depends_on = [google_project_service.used]
 }
+
+# How often the daily comparison with Google's own price history found a difference.
+resource "google_logging_metric" "prices_that_differ" {
+  name        = "spotkeeper/prices_that_differ"
+  description = "Machine types in use whose Spot price, from SKUs, differs from Google's own price history; one count each time it is compared."
+  filter      = "${local.tracker_log} AND jsonPayload.message=\"price differs from Google's price history\""
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+  }
+
+  depends_on = [google_project_service.used]
+}

@@ -35,6 +35,9 @@ locals {
   # A startup script is metadata too, so this permission allows running code on a VM: only with a grace period.
   warning_permissions = ["compute.instances.setMetadata"]
 
+  # Google's own history of Spot prices and preemptions, over all of Google Cloud.
+  capacity_history_permissions = ["compute.advice.capacityHistory"]
+
   tracker_home_permissions  = ["bigquery.jobs.create"]
   metrics_permissions       = ["monitoring.timeSeries.create"]
   enforcer_home_permissions = ["bigquery.jobs.create"]

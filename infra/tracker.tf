@@ -36,6 +36,8 @@ locals {
     BUDGET_DISPLAY_NAME           = var.budget_display_name
     BUDGET_ID                     = var.budget_id
     BUDGET_TOPIC                  = google_pubsub_topic.budget.id
+    CAPACITY_HISTORY              = tostring(var.capacity_history)
+    CAPACITY_HISTORY_CALLS        = tostring(var.capacity_history_calls)
     CATCH_UP_HOURS                = tostring(var.catch_up_hours)
     CUSTOM_METRICS                = tostring(var.custom_metrics)
     DAILY_BUDGET_HOUR_SHARE       = lookup(local.tracker_numbers, "DAILY_BUDGET_HOUR_SHARE", null)

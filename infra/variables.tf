@@ -141,6 +141,23 @@ variable "budget_publisher" {
   }
 }
 
+variable "capacity_history" {
+  description = "Whether the tracker reads Google's own history of Spot prices and preemptions once a day, and compares its prices with those of the catalog. The API is in preview; no hour is incomplete because of it."
+  type        = bool
+  default     = false
+}
+
+variable "capacity_history_calls" {
+  description = "How many calls the tracker makes for that history each day: what costs most first, the rest in rotation."
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.capacity_history_calls >= 1 && var.capacity_history_calls <= 1000 && floor(var.capacity_history_calls) == var.capacity_history_calls
+    error_message = "capacity_history_calls must be a whole number from 1 to 1000; capacity_history = false makes none."
+  }
+}
+
 variable "catch_up_hours" {
   description = "How many hours back the tracker records missed and incomplete hours; at least one, because every hour is read twice."
   type        = number

@@ -140,6 +140,16 @@ def hours_of_month(at: datetime) -> int:
     return (month.end - month.start) // HOUR
 
 
+def local_day(at: datetime) -> date:
+    """Return the calendar day in the time of budgets."""
+    return at.astimezone(_BUDGET_TIME).date()
+
+
+def local_hour(at: datetime) -> int:
+    """Return the hour of the day in the time of budgets, 0 to 23."""
+    return at.astimezone(_BUDGET_TIME).hour
+
+
 def end_of_day(day: date) -> datetime:
     """Return the end of a calendar day in the time of budgets, in UTC; the last day there is has no end."""
     if day == date.max:

@@ -254,7 +254,7 @@ run "the_least_that_can_be_set" {
       length(google_organization_iam_custom_role.tracker_instances) == 0,
       google_pubsub_topic_iam_member.cloud_billing[0].member == "serviceAccount:billing-budget-alert@system.gserviceaccount.com",
       toset(keys(google_monitoring_alert_policy.measured)) == toset(["no_budget_notifications", "dead_letters", "hours_incomplete", "prices_missing", "no_tracker_runs", "usage_unresolved"]),
-      toset(keys(google_monitoring_alert_policy.logged)) == toset(["enforcement_failed", "enforcement_happened", "enforcement_planned", "nothing_stoppable", "rule_mismatch", "waiting_for_bigquery"]),
+      toset(keys(google_monitoring_alert_policy.logged)) == toset(["enforcement_failed", "enforcement_happened", "enforcement_planned", "nothing_stoppable", "price_differs", "rule_mismatch", "waiting_for_bigquery"]),
     ])
     error_message = "What was not asked for is not made; the alerts that need nothing are."
   }
@@ -358,6 +358,7 @@ run "everything_at_once" {
     monthly_budget_usd    = 1500
     asset_history         = false
     audit_log_history     = true
+    capacity_history      = true
     billing_export_table  = "billing-project.export.gcp_billing_export_resource_v1_012345_6789AB_CDEF01"
     notification_emails   = ["oncall@example.com", "team@example.com"]
     slack_channel         = "#cloud-costs"

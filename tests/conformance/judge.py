@@ -65,6 +65,9 @@ ACCEPTED: Mapping[str, str] = {
         "gone from the description since revision 20260922: lists are always partial under the header "
         "X-Goog-Api-Version 2026-09-01, and without it, as here, the parameter still decides"
     ),
+    r"compute\.advice\.capacityHistory answer: \.priceHistory\[\]\.listPrice\.nanos is '\d+', .*": (
+        "the service has been seen to answer nanos as text, which the description has as a number"
+    ),
 }
 """Deviations that stay, as regular expressions, each with its reason."""
 

@@ -54,6 +54,8 @@ def test_the_settings_of_the_tracker_are_those_of_its_page() -> None:
         "CATCH_UP_HOURS": written(settings.catch_up_hours),
         "ASSET_HISTORY": written(settings.asset_history),
         "AUDIT_LOG_HISTORY": written(settings.audit_log_history),
+        "CAPACITY_HISTORY": written(settings.capacity_history),
+        "CAPACITY_HISTORY_CALLS": written(settings.capacity_history_calls),
         "CUSTOM_METRICS": written(settings.custom_metrics),
         "RETRY_TIMEOUT_SECONDS": written(settings.retry_timeout_seconds),
         "CLOCK": settings.clock,

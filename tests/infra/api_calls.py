@@ -23,6 +23,7 @@ from google.cloud import (  # type: ignore[attr-defined]
 
 from spotkeeper.gcp.audit_log import LogEntries
 from spotkeeper.gcp.bigquery.rest_query import RestQuery
+from spotkeeper.gcp.compute.capacity import CapacityAdvice
 from spotkeeper.gcp.compute.lists import DiskList, InstanceList, OperationList
 from spotkeeper.gcp.compute.shapes import MachineTypes
 
@@ -37,7 +38,10 @@ CLIENTS: Mapping[str, type] = {
     },
     "bigquery.Client": bigquery.Client,
     "AuthorizedSession": AuthorizedSession,
-    **{found.__name__: found for found in (DiskList, InstanceList, LogEntries, MachineTypes, OperationList, RestQuery)},
+    **{
+        found.__name__: found
+        for found in (CapacityAdvice, DiskList, InstanceList, LogEntries, MachineTypes, OperationList, RestQuery)
+    },
 }
 
 type Call = tuple[str, str]

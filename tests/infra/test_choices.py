@@ -40,7 +40,7 @@ CHOICES: Mapping[str, Mapping[str, AbstractSet[object]]] = {
         "service_config.ingress_settings": {"ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB"},
     },
     "google_logging_metric": {
-        "name": {"spotkeeper/records_unavailable"},
+        "name": {"spotkeeper/prices_that_differ", "spotkeeper/records_unavailable"},
         "metric_descriptor.metric_kind": {"DELTA"},
         "metric_descriptor.unit": {"1"},
         "metric_descriptor.value_type": {"INT64", "DISTRIBUTION"},
@@ -180,7 +180,7 @@ def test_alerts_and_charts_are_about_the_functions_by_their_names() -> None:
     text = "".join((INFRA / file).read_text().replace("\\", "") for file in ("alerts.tf", "dashboard.tf"))
     asked = re.findall(r'service_name=(?:monitoring\.regex\.full_match\()?"([a-z|-]+)"', text)
 
-    assert len(asked) == 4
+    assert len(asked) == 5
     assert {name for each in asked for name in each.split("|")} == names
 
 
@@ -195,7 +195,7 @@ def test_alerts_are_as_severe_as_can_be_said_and_are_evaluated_in_steps_of_half_
     ]
 
     assert set(severities) <= SEVERITIES
-    assert len(severities) == 13
+    assert len(severities) == 14
     assert [interval for interval in intervals if int(interval[:-1]) % 30] == []
 
 

@@ -22,6 +22,7 @@ NOTHING: frozenset[str] = frozenset()
 METHODS: Mapping[Call, str] = {
     ("AssetServiceClient", "batch_get_assets_history"): "cloudasset.batchGetAssetsHistory",
     ("AuthorizedSession", "post"): "cloudresourcemanager.projects.testIamPermissions",
+    ("CapacityAdvice", "history"): "compute.advice.capacityHistory",
     ("CloudCatalogClient", "list_skus"): "cloudbilling.services.skus.list",
     ("DiskList", "items"): "compute.disks.aggregatedList",
     ("InstanceList", "items"): "compute.instances.aggregatedList",
@@ -77,6 +78,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "asset_history_permissions",
         "audit_log_permissions",
         "tracker_home_permissions",
+        "capacity_history_permissions",
         "metrics_permissions",
         "records_permissions",
         "staging_permissions",
@@ -178,6 +180,7 @@ def test_plain_calls_are_made_by_the_clients_of_our_own_alone() -> None:
 
     assert users == {
         "audit_log",
+        "capacity",
         "deployment",
         "http_calls",
         "lists",

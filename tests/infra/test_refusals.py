@@ -91,6 +91,7 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "billing_export_table": ["billing-project.export.gcp_billing_export_v1_012345_6789AB_CDEF01", "export"],
     "budget_covers": ["disks", "Total", None],
     "budget_publisher": ["allUsers", "user:someone@example.com"],
+    "capacity_history_calls": [0, 1001, 1.5],
     "catch_up_hours": [0, 169, 1.5],
     "custom_role_suffix": ["-2", "x" * 31],
     "dataset": ["cost-tracking", "x" * 1025],

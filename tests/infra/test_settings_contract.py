@@ -15,6 +15,7 @@ from spotkeeper.enforcement.recording import RECORDS_UNAVAILABLE
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import SettingsError
+from spotkeeper.tracking.capacity import PRICE_DIFFERS
 from spotkeeper.tracking.settings import TrackerSettings
 from tests.infra.terraform_files import (
     INFRA,
@@ -114,6 +115,8 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
         "budget_display_name": tracker.budgets.display_name,
         "budget_id": tracker.budgets.budget_id,
         "retry_timeout_seconds": tracker.retry_timeout_seconds,
+        "capacity_history": tracker.capacity_history,
+        "capacity_history_calls": tracker.capacity_history_calls,
         "catch_up_hours": tracker.catch_up_hours,
         "custom_metrics": tracker.custom_metrics,
         "dataset": tracker.dataset,
@@ -210,9 +213,10 @@ def test_every_metric_that_the_tracker_writes_is_declared_and_no_other() -> None
     assert {name: metric["by_period"] for name, metric in _metrics().items()} == written
 
 
-def test_alerts_on_logs_ask_for_events_that_the_enforcer_logs() -> None:
+def test_alerts_on_logs_ask_for_events_that_the_functions_log() -> None:
     verdicts = {f"budget notification: {name}" for name in VerdictName}
-    events = {*(f"instance {event}" for event in ActionEvent), *verdicts, *map(str, Blocker), RECORDS_UNAVAILABLE}
+    events = {*(f"instance {event}" for event in ActionEvent), *verdicts, *map(str, Blocker)}
+    events |= {RECORDS_UNAVAILABLE, PRICE_DIFFERS}
     asked = re.findall(r'jsonPayload\.message(=~?)\\?"([^"\\]+)', (INFRA / "alerts.tf").read_text())
 
     patterns = [text if operator == "=~" else f"^{re.escape(text)}$" for operator, text in asked]
@@ -226,6 +230,7 @@ def test_alerts_on_logs_ask_for_events_that_the_enforcer_logs() -> None:
             "budget notification: unknown_budget",
             "budget notification: unusable_amount",
         ],
+        [PRICE_DIFFERS],
         sorted(Blocker),
         [RECORDS_UNAVAILABLE],
         ["instance restarted", "instance stopped"],

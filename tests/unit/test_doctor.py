@@ -339,6 +339,7 @@ PERMISSION_LISTS: Mapping[str, tuple[str, ...]] = {
     "alert_permissions": ROLES[deployment.ALERTS],
     "asset_history_permissions": deployment.ASSET_HISTORY_PERMISSIONS,
     "audit_log_permissions": deployment.AUDIT_LOG_PERMISSIONS,
+    "capacity_history_permissions": deployment.CAPACITY_HISTORY_PERMISSIONS,
     "metrics_permissions": deployment.METRICS_PERMISSIONS,
     "restart_permissions": RESTART_PERMISSIONS,
     "warning_permissions": WARNING_PERMISSIONS,

@@ -2,7 +2,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -13,6 +13,7 @@ from spotkeeper.periods import Period, PeriodKind
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.alerts import Alert
+from spotkeeper.tracking.capacity import CapacitySummary, PriceCheck, PriceDifference, ReadingStatus
 from spotkeeper.tracking.http_api import SCHEDULE_HEADER, SCHEDULED_LATER, decode, response_body
 from spotkeeper.tracking.run import TrackRequest
 from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
@@ -223,6 +224,32 @@ def test_the_response_has_every_count_and_names_what_is_missing() -> None:
         "gaps": [{"source": "compute", "project_id": "red", "detail": "503", "final": False}],
         "alerts": [{"kind": "threshold", "period": "day", "period_start": "2026-07-21T07:00:00Z", "threshold": "0.8"}],
         "metrics_error": "Cloud Monitoring: 403",
+        "capacity_history": None,
+    }
+
+
+def test_the_response_names_the_prices_that_differ_from_googles_own() -> None:
+    differs = PriceDifference("n2-a", "us-central1", date(2026, 7, 20), Decimal("0.100000001"), Decimal("0.2"))
+    calls = Counter({ReadingStatus.READ: 7, ReadingStatus.QUOTA_EXHAUSTED: 1})
+    capacity = CapacitySummary(calls, "not read further today: 429", PriceCheck(3, (differs,)))
+
+    body = response_body(Summary("run1"), capacity)
+
+    assert (body["status"], body["complete"]) == ("nothing_to_do", True)
+    assert json.loads(json.dumps(body))["capacity_history"] == {
+        "status": "quota_exhausted",
+        "calls": {"quota_exhausted": 1, "read": 7},
+        "stopped": "not read further today: 429",
+        "prices_compared": 3,
+        "prices_that_differ": [
+            {
+                "machine_type": "n2-a",
+                "region": "us-central1",
+                "day": "2026-07-20",
+                "our_price": "0.100000001",
+                "google_price": "0.2",
+            }
+        ],
     }
 
 

@@ -49,6 +49,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 
 ASSET_HISTORY_PERMISSIONS = ("cloudasset.assets.exportResource",)
 AUDIT_LOG_PERMISSIONS = ("logging.logEntries.list",)
+CAPACITY_HISTORY_PERMISSIONS = ("compute.advice.capacityHistory",)
 METRICS_PERMISSIONS = ("monitoring.timeSeries.create",)
 
 

@@ -7,6 +7,7 @@ from spotkeeper.doctor.deployment import (
     ASSET_HISTORY_PERMISSIONS,
     AUDIT_LOG_PERMISSIONS,
     BUILDER_ROLES,
+    CAPACITY_HISTORY_PERMISSIONS,
     ENFORCER_HOME,
     ENFORCER_INSTANCES,
     METRICS_PERMISSIONS,
@@ -38,8 +39,10 @@ def needed_roles(
             *(ASSET_HISTORY_PERMISSIONS if tracker.asset_history else ()),
             *(AUDIT_LOG_PERMISSIONS if tracker.audit_log_history else ()),
         )
-    if tracker and tracker.custom_metrics:
-        extra[TRACKER_HOME] = METRICS_PERMISSIONS
+        extra[TRACKER_HOME] = (
+            *(METRICS_PERMISSIONS if tracker.custom_metrics else ()),
+            *(CAPACITY_HISTORY_PERMISSIONS if tracker.capacity_history else ()),
+        )
     if enforcer:
         extra[ENFORCER_INSTANCES] = needed_permissions(enforcer.policy)[len(ROLES[ENFORCER_INSTANCES]) :]
     places = [(home, role) for role in (TRACKER_HOME, ENFORCER_HOME, RECORDS, STAGING, ALERTS)]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from spotkeeper.gcp.alert_channel import PubSubAlertChannel
 from spotkeeper.gcp.bigquery.jobs import Jobs
@@ -21,9 +21,15 @@ from spotkeeper.tracking.ports import Ports, PreemptionReader
 from spotkeeper.tracking.settings import TrackerSettings
 from spotkeeper.tracking.uptime import Uptime
 
+if TYPE_CHECKING:
+    from spotkeeper.tracking.capacity import CapacityPorts
+
 ASSET_RETENTION = timedelta(days=35) - HOUR
 """Cloud Asset Inventory keeps 35 days, and refuses a window that begins earlier; the hour is spare.
 https://cloud.google.com/asset-inventory/docs/reference/rest/v1/TopLevel/batchGetAssetsHistory"""
+
+_CAPACITY_RETRY_TIMEOUT = timedelta(seconds=10)
+"""A quota that is exhausted is not retried for long: it waits until the next day."""
 
 AUDIT_LOG_RETENTION = timedelta(days=400)
 """How long the _Required bucket keeps admin activity: https://cloud.google.com/logging/quotas#logs_retention_periods"""
@@ -61,6 +67,23 @@ def _preemption_log(settings: TrackerSettings, retry_timeout: timedelta) -> Pree
     from spotkeeper.gcp.system_events import SystemEventPreemptions  # noqa: PLC0415 (off by default)
 
     return SystemEventPreemptions(settings.endpoints.logging, retry_timeout)
+
+
+def capacity_ports(settings: TrackerSettings) -> "CapacityPorts":
+    """Connect to what the daily reading of Google's capacity history needs."""
+    from spotkeeper.gcp.bigquery.capacity_tables import CapacityTables  # noqa: PLC0415 (once a day, off by default)
+    from spotkeeper.gcp.compute.capacity import ComputeCapacity  # noqa: PLC0415 (as above)
+    from spotkeeper.tracking.capacity import CapacityPorts  # noqa: PLC0415 (as above)
+
+    endpoints = settings.endpoints
+    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+    return CapacityPorts(
+        ComputeCapacity(endpoints.compute, min(retry_timeout, _CAPACITY_RETRY_TIMEOUT)),
+        CapacityTables(
+            Jobs(settings.project_id, settings.dataset, endpoints.bigquery, retry_timeout, settings.dataset_location)
+        ),
+        lambda: timedelta(seconds=time.monotonic()),
+    )
 
 
 class _CatalogWhenDue:

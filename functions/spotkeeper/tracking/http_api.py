@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.logs import log_event
@@ -10,6 +11,9 @@ from spotkeeper.settings import Clock
 from spotkeeper.tracking.run import TrackRequest
 from spotkeeper.tracking.run_summary import Summary
 from spotkeeper.values import json_object, parsed, shown, string
+
+if TYPE_CHECKING:
+    from spotkeeper.tracking.capacity import CapacitySummary
 
 SCHEDULE_HEADER = "X-CloudScheduler-ScheduleTime"
 """Set by Cloud Scheduler to the time a call was due, also on a retry; with the offset of the job's time zone.
@@ -50,8 +54,11 @@ def decode(
     return TrackRequest(now, min(scheduled, now), requested_hours(fields["start"], fields["end"], now))
 
 
-def response_body(summary: Summary) -> dict[str, object]:
-    """Return the response: counts of everything, and the first twenty unresolved or unpriced items by name."""
+def response_body(summary: Summary, capacity: "CapacitySummary | None" = None) -> dict[str, object]:
+    """Return the response: counts of everything, and the first twenty unresolved or unpriced items by name.
+
+    `capacity` is the daily reading of Google's capacity history; it is none of what makes an hour complete.
+    """
     status = "nothing_to_do" if not summary.hours else "complete" if summary.complete else "incomplete"
     unresolved = {uptime.key: uptime.instance_name for uptime in summary.unresolved}
     return {
@@ -89,6 +96,26 @@ def response_body(summary: Summary) -> dict[str, object]:
             for alert in summary.alerts
         ],
         "metrics_error": summary.metrics_error,
+        "capacity_history": _capacity(capacity) if capacity else None,
+    }
+
+
+def _capacity(summary: "CapacitySummary") -> dict[str, object]:
+    return {
+        "status": summary.status,
+        "calls": {status.value: summary.calls[status] for status in sorted(summary.calls)},
+        "stopped": summary.stopped or None,
+        "prices_compared": summary.check.compared,
+        "prices_that_differ": [
+            {
+                "machine_type": each.machine_type,
+                "region": each.region,
+                "day": each.day.isoformat(),
+                "our_price": format(each.our_price, "f"),
+                "google_price": format(each.google_price, "f"),
+            }
+            for each in summary.check.differences[:_MOST_NAMED]
+        ],
     }
 
 

@@ -42,6 +42,8 @@ _BUDGET_VARIABLES = {
 
 _HIGHEST_SHARE = Decimal(10)
 
+_MOST_CAPACITY_CALLS = 1000
+
 _MOST_CATCH_UP_HOURS = LONGEST_RANGE.days * 24
 
 
@@ -89,6 +91,8 @@ class TrackerSettings:
     price_refresh_hours: int = 6
     asset_history: bool = True
     audit_log_history: bool = False
+    capacity_history: bool = False
+    capacity_history_calls: int = 50
     custom_metrics: bool = True
     retry_timeout_seconds: int = 60
     clock: Clock = Clock.SYSTEM
@@ -110,6 +114,10 @@ class TrackerSettings:
             price_refresh_hours=found.read("PRICE_REFRESH_HOURS", from_text(integer(1, 168)), 6),
             asset_history=found.read("ASSET_HISTORY", from_text(boolean), default=True),
             audit_log_history=found.read("AUDIT_LOG_HISTORY", from_text(boolean), default=False),
+            capacity_history=found.read("CAPACITY_HISTORY", from_text(boolean), default=False),
+            capacity_history_calls=found.read(
+                "CAPACITY_HISTORY_CALLS", from_text(integer(1, _MOST_CAPACITY_CALLS)), 50
+            ),
             custom_metrics=found.read("CUSTOM_METRICS", from_text(boolean), default=True),
             retry_timeout_seconds=read_retry_timeout_seconds(found),
             clock=read_clock(found, endpoints),

@@ -150,7 +150,7 @@ def _catalog(changes_made: int) -> tuple[Sku, ...]:
 
 
 def _components(at: datetime) -> Iterator[Sku]:
-    prices = _prices_at(at)
+    prices = prices_at(at)
     for row in read_csv(DATA / "components.csv"):
         component = row["component"]
         for usage_type, words in (("OnDemand", row["on_demand"]), ("Preemptible", row["spot"])):
@@ -164,7 +164,7 @@ def _components(at: datetime) -> Iterator[Sku]:
 
 def _commitments(at: datetime) -> Iterator[Sku]:
     """What a component costs that is committed to, at the discounts that Google gives for most families."""
-    prices = _prices_at(at)
+    prices = prices_at(at)
     for row in read_csv(DATA / "components.csv"):
         regions = [region for key, region, usage in prices if key == row["component"] and usage == "OnDemand"]
         for place, members in _sold_as(row["spread"], regions) if row["commitment"] else ():
@@ -176,7 +176,7 @@ def _commitments(at: datetime) -> Iterator[Sku]:
                 yield Sku(description, row["family"], group, usage_type, members, row["unit"], tiers)
 
 
-def _prices_at(at: datetime) -> dict[tuple[str, str, str], Decimal]:
+def prices_at(at: datetime) -> dict[tuple[str, str, str], Decimal]:
     """Prices per component, region and usage type; the file has later ones after earlier ones."""
     return {
         (row["component"], row["region"], row["usage_type"]): Decimal(row["usd_per_unit"])

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from infra.local.emulators.compute import filters, resources
 from infra.local.emulators.compute.access import INSTANCE, PROJECT, ZONE, Access, known_zone, not_found, unreachable
+from infra.local.emulators.compute.capacity_api import CapacityApi
 from infra.local.emulators.compute.groups_api import GroupsApi
 from infra.local.emulators.compute.instance_actions import InstanceActions
 from infra.local.emulators.compute.lists import (
@@ -62,7 +63,7 @@ type Json = dict[str, object]
 
 def routes(state: CloudState) -> list[Route]:
     """All of Compute Engine that this emulator knows."""
-    parts = (ComputeReads(state), InstanceActions(state), OperationsApi(state), GroupsApi(state))
+    parts = (ComputeReads(state), InstanceActions(state), OperationsApi(state), GroupsApi(state), CapacityApi(state))
     return [route for part in parts for route in part.routes()]
 
 
