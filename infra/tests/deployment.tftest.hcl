@@ -82,20 +82,22 @@ run "the_least_that_can_be_set" {
 
   assert {
     condition = google_cloudfunctions2_function.tracker.service_config[0].environment_variables == tomap({
-      ALERT_THRESHOLDS      = "0.5,0.8,1"
-      ASSET_HISTORY         = "true"
-      AUDIT_LOG_HISTORY     = "false"
-      BUDGET_DISPLAY_NAME   = "spotkeeper"
-      BUDGET_ID             = "spotkeeper"
-      BUDGET_TOPIC          = google_pubsub_topic.budget.id
-      CATCH_UP_HOURS        = "48"
-      CUSTOM_METRICS        = "true"
-      DATASET               = "cost_tracking"
-      DATASET_LOCATION      = "us-central1"
-      PRICE_REFRESH_HOURS   = "6"
-      PROJECTS              = "home-project-1"
-      PROJECT_ID            = "home-project-1"
-      RETRY_TIMEOUT_SECONDS = "60"
+      ALERT_THRESHOLDS       = "0.5,0.8,1"
+      ASSET_HISTORY          = "true"
+      AUDIT_LOG_HISTORY      = "false"
+      BUDGET_DISPLAY_NAME    = "spotkeeper"
+      BUDGET_ID              = "spotkeeper"
+      BUDGET_TOPIC           = google_pubsub_topic.budget.id
+      CAPACITY_HISTORY       = "false"
+      CAPACITY_HISTORY_CALLS = "50"
+      CATCH_UP_HOURS         = "48"
+      CUSTOM_METRICS         = "true"
+      DATASET                = "cost_tracking"
+      DATASET_LOCATION       = "us-central1"
+      PRICE_REFRESH_HOURS    = "6"
+      PROJECTS               = "home-project-1"
+      PROJECT_ID             = "home-project-1"
+      RETRY_TIMEOUT_SECONDS  = "60"
     })
     error_message = "The tracker must get its settings, and none that is not set."
   }
