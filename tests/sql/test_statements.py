@@ -9,6 +9,7 @@ from zetasql.api import TypeFactory
 from zetasql.core.exceptions import ZetaSQLError
 from zetasql.types import Type
 
+from spotkeeper.gcp.bigquery.capacity_tables import CAPACITY_RECORDS
 from spotkeeper.gcp.bigquery.daily_figures import KEYS, costs_statement
 from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.tracker_tables import RECORD_TABLES
@@ -28,6 +29,13 @@ def staging_fields() -> list[dict[str, object]]:
     columns.append({"name": "uncertain", "type": "RECORD", "fields": uncertain})
     columns.append(DISK.to_api_repr())
     return [*columns, {"name": "reading", "type": "RECORD", "fields": reading}]
+
+
+def capacity_fields() -> list[dict[str, object]]:
+    """The columns of the staging table of the daily capacity history."""
+    return [
+        {"name": column, "type": "RECORD", "fields": table_fields(name)} for column, name in CAPACITY_RECORDS.items()
+    ]
 
 
 def struct_array(**fields: str) -> Type:
@@ -64,6 +72,8 @@ def parameters() -> Mapping[str, Type]:
         **{name: simple("NUMERIC") for name in amounts},
         **{name: simple("INTEGER") for name in counts},
         **{name: simple("TIMESTAMP") for name in ("first_time", "end_time")},
+        **{name: simple("TIMESTAMP") for name in ("in_use_since", "checked_since")},
+        "day": simple("DATE"),
         "label": simple("STRING"),
         "most": simple("INTEGER"),
         "drill": simple("BOOLEAN"),
@@ -103,7 +113,8 @@ def test_every_statement_passes_google_s_analyzer(path: Path) -> None:
     statement = costs_statement("vm") if path.stem == "costs" else path.read_text()
     statement = statement.replace("{staging}", "`staging_1`")
 
-    fields = table_fields("enforcement_actions") if path.stem == "plan" else staging_fields()
+    of_others = {"plan": table_fields("enforcement_actions"), "commit_capacity": capacity_fields()}
+    fields = of_others.get(path.stem) or staging_fields()
 
     analyze(statement, parameters(), [table("staging_1", fields)])
 
@@ -146,5 +157,5 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 15
+    assert len(names) == 21
     assert silent == []

@@ -31,7 +31,8 @@ CHECKED = timedelta(days=3)
 """How far back prices are compared again: late hours and prices read later change what was found."""
 
 STAGING_LIFE = timedelta(days=1)
-_RECORDS = {"reading": "capacity_readings", "preemption": "capacity_preemptions", "span": "capacity_prices"}
+CAPACITY_RECORDS = {"reading": "capacity_readings", "preemption": "capacity_preemptions", "span": "capacity_prices"}
+"""The records of the staging table; each has the columns of its table, as they are deployed."""
 
 
 class CapacityTables:
@@ -61,7 +62,7 @@ class CapacityTables:
     def record(self, run_id: str, now: datetime, readings: Sequence[Reading]) -> PriceCheck:
         """Record what was read in one transaction, and return the comparison with our prices of the last days."""
         table = f"staging_{run_id}_capacity"
-        columns = [SchemaField(name, "RECORD", fields=self._jobs.fields(of)) for name, of in _RECORDS.items()]
+        columns = [SchemaField(name, "RECORD", fields=self._jobs.fields(of)) for name, of in CAPACITY_RECORDS.items()]
         try:
             with tempfile.TemporaryFile() as file:
                 with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as lines:

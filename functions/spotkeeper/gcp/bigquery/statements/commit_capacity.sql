@@ -101,7 +101,7 @@ WITH ours AS (
 ),
 
 -- In the hour of a change either price is right.
-hours AS (
+compared AS (
   SELECT
     ours.machine_type,
     ours.region,
@@ -126,32 +126,32 @@ hours AS (
 -- The hour that is shown: the latest that differs, else the latest one.
 shown AS (
   SELECT
-    hours.machine_type,
-    hours.region,
-    DATE(hours.hour) AS day,
-    hours.spot_price,
-    hours.price
-  FROM hours
+    compared.machine_type,
+    compared.region,
+    DATE(compared.hour) AS day,
+    compared.spot_price,
+    compared.price
+  FROM compared
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY hours.machine_type, hours.region, DATE(hours.hour)
-    ORDER BY IF(hours.differs, 0, 1), IF(hours.uncertain, 1, 0), hours.hour DESC, hours.spot_price
+    PARTITION BY compared.machine_type, compared.region, DATE(compared.hour)
+    ORDER BY IF(compared.differs, 0, 1), IF(compared.uncertain, 1, 0), compared.hour DESC, compared.spot_price
   ) = 1
 ),
 
 days AS (
   SELECT
-    hours.machine_type,
-    hours.region,
-    DATE(hours.hour) AS day,
-    COUNT(DISTINCT hours.hour) AS hours,
-    COUNT(DISTINCT IF(hours.differs, hours.hour, NULL)) AS differing_hours,
-    COUNT(DISTINCT IF(hours.differs AND NOT hours.uncertain, hours.hour, NULL)) AS unexplained_hours
-  FROM hours
+    compared.machine_type,
+    compared.region,
+    DATE(compared.hour) AS day,
+    COUNT(DISTINCT compared.hour) AS hours,
+    COUNT(DISTINCT IF(compared.differs, compared.hour, NULL)) AS differing_hours,
+    COUNT(DISTINCT IF(compared.differs AND NOT compared.uncertain, compared.hour, NULL)) AS unexplained_hours
+  FROM compared
   GROUP BY
-    hours.machine_type,
-    hours.region,
-    DATE(hours.hour)
+    compared.machine_type,
+    compared.region,
+    DATE(compared.hour)
 )
 
 SELECT
