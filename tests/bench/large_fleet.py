@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from tests.bench.load import Load, Requests, hour, load
 from tests.bench.reading import Reading
 from tests.bench.rows import Row
-from tests.bench.tracker import against_reading
+from tests.bench.tracker import work
 
 SMALL, LARGE = 10_000, 100_000
-_MOST_MIB, _MOST_GROWTH = 250, 11
+_FIRST_MIB, _MOST_MIB, _MOST_GROWTH = 250, 512, 11
 
 
 def rows() -> Sequence[Row]:
@@ -16,8 +16,8 @@ def rows() -> Sequence[Row]:
     with load(SMALL) as stack:
         small, _, small_asked = _runs(stack)
     with load(LARGE) as stack:
-        large, peak, asked = _runs(stack)
-        compared = against_reading(stack.settings, LARGE)
+        large, peaks, asked = _runs(stack)
+        found = work(stack.settings)
     return [
         Row(f"{SMALL:,} VMs: one hourly run", f"{small:.2f} s, {small_asked.jobs} jobs"),
         Row(
@@ -32,18 +32,30 @@ def rows() -> Sequence[Row]:
             f"{small_asked.jobs} jobs",
             passed=asked.jobs == small_asked.jobs,
         ),
-        Row(f"{LARGE:,} VMs: peak memory", f"{peak:.0f} MiB", f"{_MOST_MIB} MiB", passed=peak <= _MOST_MIB),
-        *compared,
+        _memory("the first run", peaks[0], _FIRST_MIB),
+        _memory("the two after it, which read all observations", max(peaks), _MOST_MIB),
+        Row(f"{LARGE:,} VMs: own work of a later run", f"{found.own:.1f} CPU s = {found.own / found.plain:.1f} t0"),
     ]
 
 
-def _runs(stack: Load) -> tuple[float, float, Requests]:
-    """The best time of a run that reads no prices, the peak of its fresh process, and what a run asks of BigQuery."""
+def _memory(run: str, peak: float, limit: float) -> Row:
+    return Row(f"{LARGE:,} VMs: peak memory of {run}", f"{peak:.0f} MiB", f"{limit} MiB", passed=peak <= limit)
+
+
+def _runs(stack: Load) -> tuple[float, Sequence[float], Requests]:
+    """The best time of a run that reads no prices, the peaks of each process, and what a run asks of BigQuery.
+
+    The first run has a process of its own, and so have the three after it: a peak is that of all runs of a process.
+    """
     reading = Reading(stack.settings)
     for number in range(4):
         reading.parsed(hour(number))
-    stack.track([0])
+    [first] = stack.track([0])
     before = stack.requests()
     _, second, third = stack.track([1, 2, 3])[-3:]
     asked = stack.requests().since(before)
-    return min(second.seconds, third.seconds), third.peak_mib, Requests(asked.calls // 3, asked.jobs // 3)
+    return (
+        min(second.seconds, third.seconds),
+        (first.peak_mib, third.peak_mib),
+        Requests(asked.calls // 3, asked.jobs // 3),
+    )
