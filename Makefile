@@ -5,7 +5,9 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON_IN_VENV := .venv/bin/python
-LONG_TESTS := tests/adapters/test_daily_commands.py tests/adapters/test_enforcer.py tests/end_to_end tests/faults tests/simulation tests/stack tests/trial \
+LONG_TESTS := tests/adapters/test_check_command.py tests/adapters/test_daily_commands.py tests/adapters/test_disk_costs.py \
+  tests/adapters/test_enforcer.py tests/adapters/test_tracker_tables.py tests/end_to_end tests/faults tests/report/test_browser.py \
+  tests/simulation tests/sql/test_deployed_views.py tests/stack tests/trial \
   tests/infra/test_accepted_values.py tests/infra/test_demo_packages.py tests/infra/test_refusals.py tests/infra/test_terraform.py tests/infra/test_wheel.py
 KEEP ?=
 DRY_RUN ?=
@@ -73,7 +75,7 @@ setup: ## Create .venv with everything for development; the other targets create
 test: setup ## Run the tests of the product (ARGS: options of pytest).
 	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators tests/focus) $(ARGS)
 
-test-stack: setup ## Run the long tests: the whole stack, Terraform's plans, injected faults, simulations.
+test-stack: setup ## Run the long tests: the whole stack, statements and views on the local BigQuery, a browser, Terraform's plans, injected faults, simulations.
 	@$(PYTHON_IN_VENV) -m pytest $(LONG_TESTS) $(ARGS)
 
 test-emulators: setup ## Run the tests of the emulators and of the local BigQuery.

@@ -23,7 +23,7 @@ settings.register_profile("quick", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("quick")
 settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck), max_examples=500)
 
-USE_THE_STACK = ("tests/adapters/", "tests/entry/", "tests/faults/", "tests/sql/test_views.py", "tests/stack/")
+USE_THE_STACK = ("tests/adapters/", "tests/entry/", "tests/faults/", "tests/sql/test_deployed_views.py", "tests/stack/")
 """Where the tests are that use the session's stack; one elsewhere would start a second one in another worker."""
 
 ROOT = Path(__file__).parents[1]

@@ -71,9 +71,13 @@ def analyzer_for(more: Iterable[SimpleTable] = (), *, prune_unused_columns: bool
 
 def columns_of(query: str, more: Iterable[SimpleTable] = ()) -> list[tuple[str, str]]:
     """Return the names and types, as BigQuery's REST API writes them, of the columns that a query yields."""
-    names = {str(simple(kind).type_kind): kind for kind in _KINDS}
-    columns = analyzer_for(more).analyze_statement(query).output_column_list
-    return [(column.name, names[str(column.column.type.type_kind)]) for column in columns]
+    names = {int(kind): name for name, kind in _KINDS.items()}
+    request = AnalyzeRequest(sql_statement=query, options=_options({}), simple_catalog=_catalog(more))
+    client = _service().wasm_client
+    # Of the resolved tree only the columns are read, as they came: making objects of all of it costs as much again.
+    response = client.call_grpc_func("ZetaSqlLocalService_Analyze", request.to_proto(), calls.AnalyzeResponse)
+    columns = response.resolved_statement.resolved_query_stmt_node.output_column_list
+    return [(column.name, names[column.column.type.type_kind]) for column in columns]
 
 
 def prepare(query: str, parameters: Mapping[str, Type]) -> PreparedQuery:

@@ -212,6 +212,7 @@ def _solve_all(published: list[dict[str, str]], column: str) -> dict[str, Rates]
     return solved
 
 
+@cache
 def _series(machine_type: str) -> str:
     """The longest name of a series that a machine type begins with."""
     return max((name for name in SERIES if machine_type.startswith(name + "-") or machine_type == name), key=len)
@@ -253,7 +254,10 @@ def _assumptions(equations: list[Equation], cpu: str, ram: str) -> list[Equation
 def _solve(equations: Iterable[Equation]) -> Rates:
     """Gauss and Jordan: an equation that follows from those before it is left for the comparison to check."""
     pivots: dict[str, Equation] = {}
+    solved: set[str] = set()
     for equation in equations:
+        if equation[0].keys() <= solved:
+            continue
         parts, total = _without(equation, pivots)
         pivot = next((key for key, quantity in parts.items() if quantity), None)
         if pivot is None:
@@ -261,6 +265,7 @@ def _solve(equations: Iterable[Equation]) -> Rates:
         parts, total = {key: quantity / parts[pivot] for key, quantity in parts.items()}, total / parts[pivot]
         pivots = {key: _without(other, {pivot: (parts, total)}) for key, other in pivots.items()}
         pivots[pivot] = parts, total
+        solved = {key for key, (others, _) in pivots.items() if sum(map(bool, others.values())) == 1}
     assert all(sum(map(bool, parts.values())) == 1 for parts, _ in pivots.values()), "not all rates are determined"
     return {key: total for key, (_, total) in pivots.items()}
 
@@ -270,7 +275,7 @@ def _without(equation: Equation, pivots: dict[str, Equation]) -> Equation:
     parts, total = dict(equation[0]), equation[1]
     for pivot, (others, value) in pivots.items():
         if quantity := parts.get(pivot):
-            for key, other in others.items():
+            for key, other in ((key, other) for key, other in others.items() if other):
                 parts[key] = parts.get(key, Fraction(0)) - quantity * other
             total -= quantity * value
     return parts, total
