@@ -5,8 +5,9 @@
 -- name, the budget period ended, or the latest recorded hour ended. avoided is the VM's price at the stop times that
 -- duration; NULL when the price was unknown.
 -- cost_after_stop is the cost of a VM of the same name, project and zone in the full hours of that time: somebody
--- started it, or its group recreated it. The disks of a stopped VM cost on: they are not included, stopped_but_costing has
--- them.
+-- started it, or its group recreated it. Disks of a stopped VM go on costing: disk_cost_while_stopped, no part of
+-- avoided; so do reserved addresses, which stopped_but_costing has. avoided_attached is the part of avoided that licenses
+-- and Tier_1 bandwidth cost.
 WITH present AS (
   SELECT TIMESTAMP_ADD(MAX(runs.hour), INTERVAL 1 HOUR) AS as_of
   FROM `${dataset}.tracker_runs` AS runs
@@ -25,6 +26,8 @@ stops AS (
     actions.instance_name,
     actions.machine_type,
     actions.hourly_savings,
+    actions.hourly_ending_attached,
+    actions.hourly_disk_cost,
     LEAD(actions.happened_at) OVER (
       PARTITION BY actions.project_id, actions.zone, actions.instance_name ORDER BY actions.happened_at
     ) AS next_stopped_at
@@ -74,7 +77,9 @@ stopped_times AS (
     stops.instance_id,
     stops.instance_name,
     stops.machine_type,
-    stops.hourly_savings
+    stops.hourly_savings,
+    stops.hourly_ending_attached,
+    stops.hourly_disk_cost
   FROM stops
   CROSS JOIN present
   LEFT JOIN restarts
@@ -91,7 +96,8 @@ costs_after_stops AS (
     stopped.zone,
     stopped.instance_id,
     SUM(costs.uptime_hours) AS vm_hours,
-    SUM(costs.cost) AS cost
+    -- With what a stop ends, as avoided is.
+    SUM(costs.cost + COALESCE(costs.license_cost, 0) + COALESCE(costs.bandwidth_cost, 0)) AS cost
   FROM stopped_times AS stopped
   INNER JOIN `${dataset}.spot_vm_costs` AS costs
     ON costs.project_id = stopped.project_id
@@ -118,17 +124,23 @@ SELECT
   stopped.instance_id,  -- STRING: The id of the VM, unique in its project and zone.
   stopped.instance_name,  -- STRING: The name of the VM.
   stopped.machine_type,  -- STRING: The machine type at the stop.
-  stopped.hourly_savings,  -- NUMERIC: The price of the VM at the stop, in USD per hour; NULL when it was not known.
+  stopped.hourly_savings,  -- NUMERIC: What the stop saved, in USD per hour: the price of the machine type, licenses and Tier_1 bandwidth; NULL when the price was not known.
   ROUND(TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 4) AS hours_stopped,  -- FLOAT: Hours from stopped_at to counted_until.
   ROUND(
     stopped.hourly_savings * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 6
   ) AS avoided,  -- NUMERIC: hourly_savings times hours_stopped, in USD; NULL when the price was not known.
   COALESCE(after.vm_hours, 0) AS vm_hours_after_stop,  -- NUMERIC: Uptime in VM-hours of a VM of the same name, project and zone in the full hours of that time.
-  IF(after.vm_hours > 0, after.cost, 0) AS cost_after_stop,  -- NUMERIC: The cost of that uptime at Spot list prices, in USD; NULL when no price is known.
+  IF(after.vm_hours > 0, after.cost, 0) AS cost_after_stop,  -- NUMERIC: The cost of that uptime at list prices, with licenses and Tier_1 bandwidth, in USD; NULL when no price is known.
   ROUND(
     stopped.hourly_savings * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600
     - IF(after.vm_hours > 0, after.cost, 0), 6
-  ) AS net_avoided  -- NUMERIC: avoided minus cost_after_stop, in USD.
+  ) AS net_avoided,  -- NUMERIC: avoided minus cost_after_stop, in USD.
+  ROUND(
+    stopped.hourly_ending_attached * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 6
+  ) AS avoided_attached,  -- NUMERIC: The part of avoided that licenses and Tier_1 bandwidth cost, in USD; NULL when it was not known.
+  ROUND(
+    stopped.hourly_disk_cost * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 6
+  ) AS disk_cost_while_stopped  -- NUMERIC: What the disks that the VM had when it was stopped cost in hours_stopped, in USD: the stop did not end it; NULL when it was not known.
 FROM stopped_times AS stopped
 LEFT JOIN costs_after_stops AS after
   ON after.message_id = stopped.message_id

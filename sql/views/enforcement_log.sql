@@ -24,7 +24,10 @@ WITH plans AS (
     actions.mode,
     actions.event,
     actions.reason,
-    actions.hourly_savings
+    actions.hourly_savings,
+    actions.hourly_ending_attached,
+    actions.hourly_disk_cost,
+    actions.hourly_address_cost
   FROM `${dataset}.enforcement_actions` AS actions
   WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
     -- The other events are outcomes of these.
@@ -119,7 +122,10 @@ SELECT
   outcomes.reason AS outcome_reason,  -- STRING: The reason of that event.
   outcomes.operation,  -- STRING: The operation of Compute Engine that carried out the decision.
   outcomes.error,  -- STRING: The error of that operation.
-  plans.hourly_savings,  -- NUMERIC: The price of the VM, which a stop saves, in USD per hour; NULL when it is not known.
+  plans.hourly_savings,  -- NUMERIC: What a stop saves, in USD per hour: the price of the machine type, and hourly_ending_attached as far as it is known; NULL when the price is not known.
+  plans.hourly_ending_attached,  -- NUMERIC: The licenses and Tier_1 bandwidth in hourly_savings, in USD per hour; NULL when they are not known.
+  plans.hourly_disk_cost,  -- NUMERIC: What the disks of the VM cost, in USD per hour, which a stop does not end; NULL when it is not known.
+  plans.hourly_address_cost,  -- NUMERIC: What its external addresses cost, in USD per hour, which a stop ends unless they are reserved; NULL when it is not known.
   IF(plans.event = 'planned', plans.period_end, NULL) AS until,  -- TIMESTAMP: The end of the budget period, after which a stopped VM may be started again; NULL for other decisions.
   notifications.estimated_spent,  -- NUMERIC: The estimated cost so far, with the hours that the bill lacks, in the currency of the budget; NULL without an estimate.
   notifications.estimated_end,  -- NUMERIC: The estimated cost at the end of the budget period with nothing more stopped; NULL without an estimate.
@@ -164,6 +170,9 @@ SELECT
   CAST(NULL AS STRING) AS operation,
   CAST(NULL AS STRING) AS error,
   CAST(NULL AS NUMERIC) AS hourly_savings,
+  CAST(NULL AS NUMERIC) AS hourly_ending_attached,
+  CAST(NULL AS NUMERIC) AS hourly_disk_cost,
+  CAST(NULL AS NUMERIC) AS hourly_address_cost,
   CAST(NULL AS TIMESTAMP) AS until,
   unplanned.estimated_spent,
   unplanned.estimated_end,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from infra.local.fleet.fleet import FLEET_START
 from infra.local.stack.stack import Stack
 from spotkeeper.budget_messages import SOURCE
 from spotkeeper.enforcement.enforce import STOP_DEADLINE_SECONDS
+from spotkeeper.enforcement.history import AttachedCost
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
 from tests.infra.terraform_files import local_values
@@ -468,6 +470,56 @@ def test_the_history_has_what_an_estimate_is_made_of(
     ]
     assert [each.stopped_at for each in found.group_stops] == [NOW.replace(minute=0)]
     assert found.uptime_shares == {"nightly": pytest.approx(1 / 24)}
+
+
+def test_the_history_has_what_each_vm_had_attached_in_its_latest_row_of_a_day_and_the_plan_keeps_it(
+    stack: Stack, make_enforcer: MakeEnforcer, enforcer_dataset: str
+) -> None:
+    enforcer = make_enforcer("web-frontend", SHOP, max_stops_per_alert=1)
+    said = notification("1200", budget_id=enforcer.budget_id, message_id="a1", published=NOW)
+    rule = enforcer.settings.policy.budgets[enforcer.budget_id]
+    costs = {"license_cost": "0.2", "bandwidth_cost": "0.1", "disk_cost": "0.01", "address_cost": "0.005"}
+    # Without labels, so that no budget covers the rows.
+    known = {
+        **costs,
+        "known_cost": "1",
+        "uptime_hours": "0.5",
+        "billed_hours": "0.6",
+        "labels": "[]",
+        "run_id": "'mine'",
+    }
+    for name, ago, changed in (
+        ("licensed", 3, {"license_cost": "9"}),
+        ("licensed", 2, {}),
+        ("unknown", 2, dict.fromkeys(("license_cost", "disk_cost", "address_cost"), "NULL")),
+        ("not-recorded", 2, {"known_cost": "NULL"}),
+        ("long-ago", 25, {}),
+    ):
+        row = cost_row(NOW - timedelta(hours=ago), "us-central1-a", name, "1")
+        insert(stack, f"{enforcer_dataset}.spot_vm_costs", row | known | changed)
+
+    found = enforcer.ports.records.history(said, rule, NOW).attached
+
+    assert found.keys() & {"licensed", "unknown", "not-recorded", "long-ago"} == {"licensed", "unknown"}
+    assert found["licensed"] == AttachedCost(Decimal("0.5"), Decimal("0.02"), Decimal("0.01"))
+    assert found["unknown"] == AttachedCost(None, None, None)
+
+    for vm in enforcer.ports.fleet.spot_vms("web-frontend", [].append):
+        if rule.covers(vm.instance):
+            key = vm.instance.key
+            row = cost_row(NOW - timedelta(hours=1), key.zone, vm.instance.name, "1")
+            own = {"license_cost": "30", "instance_id": f"'{key.instance_id}'"}
+            insert(stack, f"{enforcer_dataset}.spot_vm_costs", row | known | own)
+    enforcer.deliver("a2", NOW, cost=1002)
+    amounts = [
+        (row["hourly_ending_attached"], row["hourly_disk_cost"], row["hourly_address_cost"])
+        for row in enforcer.events()
+        if row["event"] in {"planned", "stopped"}
+    ]
+    stack.client().query_and_wait(
+        f"DELETE FROM {enforcer_dataset}.spot_vm_costs WHERE run_id = 'mine' AND usage_start_time >= '2026-07-01'"
+    )
+    assert amounts == [(Decimal("50.166666667"), Decimal("0.02"), Decimal("0.01"))] * 2
 
 
 def insert(stack: Stack, table: str, row: Mapping[str, str]) -> None:

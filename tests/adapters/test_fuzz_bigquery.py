@@ -56,6 +56,7 @@ HISTORY = {
     "billed": [{"published_at": NOON, "cost": Decimal(1)}],
     "hours": [{"start": NOON, "cost": Decimal(1), "stopped_cost": Decimal(0)}],
     "uptime_shares": [{"instance_id": "1", "uptime_share": Decimal("0.5")}],
+    "attached": [{"instance_id": "1", "ending": Decimal("0.5"), "disks": None, "addresses": Decimal(0)}],
     "group_stops": [{"stopped_hour": NOON, "hourly_savings": None}],
 }
 STOPPED = {

@@ -34,7 +34,17 @@ def test_a_plan_of_restarts_is_distinguished_from_a_plan_of_stops() -> None:
     each = key | state | known | {"message_id": "1", "planned_at": NOON}
     plan = [each | {"restart": True}, each | {"instance_id": "2", "restart": False}]
     counted = {"received_before": True, "stops_of_budget": [], "stops_in_total": 0, "plans": 1, "tracker_cost": None}
-    lists = ("newer", "pending_stops", "failed_stops", "unfinished", "billed", "hours", "uptime_shares", "group_stops")
+    lists = (
+        "newer",
+        "pending_stops",
+        "failed_stops",
+        "unfinished",
+        "billed",
+        "hours",
+        "uptime_shares",
+        "group_stops",
+        "attached",
+    )
     row = counted | dict.fromkeys(lists, ()) | {"plan": plan}
     notification = read_notification(envelope(written(BODY)))
     assert isinstance(notification, BudgetNotification)

@@ -56,7 +56,7 @@ def parameters() -> Mapping[str, Type]:
         "alerts_since",
         "reserved_until",
     ]
-    times += ["day_start", "waiting_since", "failures_since", "overdue_since", "settled_before"]
+    times += ["attached_since", "day_start", "waiting_since", "failures_since", "overdue_since", "settled_before"]
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
     texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]

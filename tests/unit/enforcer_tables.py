@@ -14,6 +14,7 @@ from spotkeeper.enforcement.history import (
     FAILURE_MEMORY,
     PENDING_STOP_TTL,
     WAITING_STOP_TTL,
+    AttachedCost,
     FailedStop,
     History,
     RecordedAction,
@@ -79,6 +80,7 @@ class Tables:
     lock: threading.Lock = field(default_factory=threading.Lock)
     tracker_cost: Decimal | None = None
     spending: Spending = field(default_factory=Spending)
+    attached: dict[str, AttachedCost] = field(default_factory=dict)
 
     def events(self, event: ActionEvent) -> list[str]:
         """Return the names of the instances with this event on record, in order."""
@@ -104,6 +106,7 @@ class Tables:
                 unfinished=self._unfinished(message_id, now),
                 tracker_cost=self.tracker_cost,
                 spending=self.spending,
+                attached=self.attached,
             )
 
     def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:

@@ -3,10 +3,11 @@ from decimal import Decimal
 
 import pytest
 
-from spotkeeper.cli.plan import as_object, plan_lines
+from spotkeeper.cli.plan import as_object, plan_lines, planned_vms
 from spotkeeper.enforcement.blockers import Blocker, blocker
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.estimate import NoEstimate
+from spotkeeper.enforcement.history import AttachedCost
 from spotkeeper.enforcement.plans import Decision, Plan
 from spotkeeper.enforcement.policies import Caps
 from spotkeeper.enforcement.settings import Mode
@@ -67,6 +68,27 @@ def test_a_plan_says_what_blocks_it_and_how_many_instances_have_no_priority() ->
     assert "nothing can be stopped: no Spot VM in scope" in lines
     assert "1 of 2 Spot VMs have no label importance and count as low." in lines
     assert not any("no label" in line for line in plan_lines(replace(delivery, plan=Plan(spared=spared[1:])), used))
+
+
+def test_a_plan_says_what_its_stops_do_not_end_in_text_and_for_a_program() -> None:
+    attached = AttachedCost(Decimal("0.4"), Decimal("0.02"), None)
+    stop = Decision(replace(vm("a", cost="1.5"), attached=attached), LOW, "x", 1)
+    made = Plan((stop,), going_on=Decimal("0.02"), addresses=Decimal("0.0025"), attached_unknown=1)
+    verdict = Verdict(VerdictName.OVER_BUDGET, "spent")
+    delivery = Delivery("", NOW, Mode.DRY_RUN, notification(), verdict, NOW, plan=made)
+
+    found = as_object(delivery)
+    [planned] = planned_vms(delivery)
+
+    assert (
+        "Not in what the stops save: disks at 0.0200 USD/h go on; addresses at 0.0025 USD/h end unless they are "
+        "reserved; of 1 of them, not all that is attached is known."
+    ) in list(plan_lines(delivery, policy()))
+    assert (found["hourly_disks_going_on_usd"], found["hourly_addresses_usd"]) == (Decimal("0.02"), Decimal("0.0025"))
+    assert found["attached_unknown"] == 1
+    assert planned.fields()["hourly_licenses_usd"] == Decimal("0.4")
+    assert planned.fields()["hourly_disks_going_on_usd"] == Decimal("0.02")
+    assert planned.fields()["hourly_addresses_usd"] is None
 
 
 def test_a_plan_says_what_the_estimate_is_made_of_or_why_there_is_none() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.enforce import STOP_DEADLINE_SECONDS
+from spotkeeper.enforcement.history import AttachedCost
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, Message
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Policy
@@ -46,6 +47,22 @@ def test_an_exceeded_budget_stops_what_one_alert_may_and_records_why() -> None:
     assert delivery.plan is not None
     assert (delivery.plan.hourly_cost_usd, delivery.plan.hourly_savings) == (Decimal(5), Decimal(3))
     assert delivery.plan.deferred == 2
+
+
+def test_a_stop_saves_the_licenses_on_record_and_neither_disks_nor_addresses() -> None:
+    cloud = five()
+    windows = AttachedCost(ending=Decimal("0.368"), disks=Decimal("0.007"), addresses=Decimal("0.0025"))
+    cloud.tables.attached[vm("e").instance.key.instance_id] = windows
+    cloud.deliver(notification())
+
+    [delivery] = cloud.tables.deliveries
+    [planned, *_] = [action for action in cloud.tables.actions if action.event is ActionEvent.PLANNED]
+    assert delivery.plan is not None
+    assert planned.instance.name == "e"
+    assert "saves 1.3680 USD/h (0.3680 of it licenses and Tier_1, disks go on at 0.0070," in planned.reason
+    assert (delivery.plan.hourly_cost_usd, delivery.plan.hourly_savings) == (Decimal("5.368"), Decimal("3.368"))
+    assert (delivery.plan.going_on, delivery.plan.addresses) == (Decimal("0.007"), Decimal("0.0025"))
+    assert delivery.plan.attached_unknown == 2
 
 
 def test_what_our_own_rows_say_was_spent_is_recorded_beside_it() -> None:

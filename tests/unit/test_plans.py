@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotkeeper.enforcement.actions import ActionEvent, stop_events
-from spotkeeper.enforcement.history import FailedStop, StopCounts
+from spotkeeper.enforcement.history import AttachedCost, FailedStop, StopCounts
 from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan, reason_to_spare
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
 from spotkeeper.enforcement.protection import importance
@@ -385,6 +385,27 @@ def test_a_stop_says_its_place_what_it_saves_and_since_when_it_runs() -> None:
         ("stop 2 of 2: medium priority (label priority=medium), savings unknown, running since 2026-07-19T14:15:00Z"),
     ]
     assert [each.priority for each in found.stops] == [LOW, MEDIUM]
+
+
+@pytest.mark.parametrize(
+    ("attached", "said"),
+    [
+        (None, "saves 1.0000 USD/h, running"),
+        (AttachedCost(Decimal(0), Decimal(0), Decimal(0)), "saves 1.0000 USD/h, running"),
+        (
+            AttachedCost(None, None, None),
+            "saves 1.0000 USD/h (licenses not known, what disks go on costing not known, addresses not known), running",
+        ),
+        (
+            AttachedCost(Decimal("0.4"), Decimal("0.02"), Decimal("0.0025")),
+            "0.4000 of it licenses and Tier_1, disks go on at 0.0200, addresses 0.0025, ended unless reserved), ",
+        ),
+    ],
+)
+def test_a_stop_says_what_it_ends_and_what_goes_on(attached: AttachedCost | None, said: str) -> None:
+    [stop] = made([replace(important("a", "low", "1"), attached=attached)]).stops
+
+    assert said in stop.reason
 
 
 def test_the_money_is_that_of_what_runs_and_of_what_is_stopped() -> None:

@@ -136,6 +136,9 @@ def recorded_vms(rows: Sequence[dict[str, Any]]) -> Sequence[PlannedVm]:
             row["machine_type"],
             row["priority"],
             row["hourly_savings"],
+            row["hourly_ending_attached"],
+            row["hourly_disk_cost"],
+            row["hourly_address_cost"],
             row["action_reason"],
         )
         for row in rows

@@ -3,6 +3,7 @@
 import argparse
 import base64
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.deployed_settings import enforcer_settings
@@ -13,7 +14,7 @@ from spotkeeper.cli.terminal import progress, width
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.estimate import Estimate, NoEstimate
 from spotkeeper.enforcement.notifications import Malformed, read_notification
-from spotkeeper.enforcement.plans import Decision
+from spotkeeper.enforcement.plans import Decision, Plan
 from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.protection import has_priority
 from spotkeeper.errors import RefusedRequestError
@@ -85,6 +86,7 @@ def plan_lines(delivery: Delivery, policy: Policy, *, every: bool = False, colum
         f"Running Spot VMs: {made.hourly_cost_usd:.4f} USD/h"
         f"{f' ({made.unpriced} without a price)' if made.unpriced else ''}."
     )
+    yield from _going_on_line(made)
     if delivery.blocker is not None:
         yield f"nothing can be stopped: {delivery.blocker}"
     yield from _unlabelled_line(delivery, policy)
@@ -115,6 +117,9 @@ def as_object(delivery: Delivery) -> dict[str, object]:
         "reason": delivery.verdict.reason,
         "hourly_cost_usd": made.hourly_cost_usd if made else None,
         "hourly_savings_usd": made.hourly_savings if made else None,
+        "hourly_disks_going_on_usd": made.going_on if made else None,
+        "hourly_addresses_usd": made.addresses if made else None,
+        "attached_unknown": made.attached_unknown if made else 0,
         "stops": len(made.stops) if made else 0,
         "deferred": made.deferred if made else 0,
         "unpriced": made.unpriced if made else 0,
@@ -144,6 +149,16 @@ def _estimate_lines(estimate: Estimate | NoEstimate | None) -> Iterator[str]:
         yield f"{estimate.basis}; below the budget, the forecast from list prices decides."
 
 
+def _going_on_line(made: Plan) -> Iterator[str]:
+    """Say what the stops do not end, or may not end."""
+    parts = [f"disks at {made.going_on:.4f} USD/h go on"] if made.going_on else []
+    parts += [f"addresses at {made.addresses:.4f} USD/h end unless they are reserved"] if made.addresses else []
+    if made.attached_unknown:
+        parts.append(f"of {made.attached_unknown} of them, not all that is attached is known")
+    if parts:
+        yield f"Not in what the stops save: {'; '.join(parts)}."
+
+
 def _unlabelled_line(delivery: Delivery, policy: Policy) -> Iterator[str]:
     made = delivery.plan
     decisions = (*made.stops, *made.spared) if made else ()
@@ -153,6 +168,11 @@ def _unlabelled_line(delivery: Delivery, policy: Policy) -> Iterator[str]:
             f"{count} of {len(decisions)} Spot VMs have no label {policy.priority_label} and count as "
             f"{policy.unlabelled_priority}."
         )
+
+
+def _attached(each: Decision, decision: Choice) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    attached = each.vm.attached if decision is Choice.STOP else None
+    return (attached.ending, attached.disks, attached.addresses) if attached is not None else (None, None, None)
 
 
 def _planned(decision: Choice, each: Decision) -> PlannedVm:
@@ -166,5 +186,6 @@ def _planned(decision: Choice, each: Decision) -> PlannedVm:
         instance.shape.machine_type,
         str(each.priority),
         each.vm.hourly_cost_usd if decision is Choice.STOP else None,
+        *_attached(each, decision),
         each.reason,
     )

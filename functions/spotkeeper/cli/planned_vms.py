@@ -12,7 +12,7 @@ from spotkeeper.cli.text_tables import aligned
 
 FIELDS = (
     *("decision", "rank", "name", "project_id", "zone", "machine_type", "priority"),
-    *("hourly_savings_usd", "reason"),
+    *("hourly_savings_usd", "hourly_licenses_usd", "hourly_disks_going_on_usd", "hourly_addresses_usd", "reason"),
 )
 """The fields of a VM in JSON and CSV."""
 
@@ -29,7 +29,11 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedVm:
-    """One VM of a plan, and the reason; `hourly_savings` is in USD, None if unknown or spared."""
+    """One VM of a plan, and the reason; amounts are in USD per hour, None if unknown or spared.
+
+    `hourly_licenses` are the licenses and Tier_1 bandwidth in `hourly_savings`. A stop does not end `hourly_disks`, and
+    `hourly_addresses` only where none is reserved.
+    """
 
     decision: Choice
     rank: int | None
@@ -39,12 +43,16 @@ class PlannedVm:
     machine_type: str | None
     priority: str | None
     hourly_savings: Decimal | None
+    hourly_licenses: Decimal | None
+    hourly_disks: Decimal | None
+    hourly_addresses: Decimal | None
     reason: str
 
     def fields(self) -> Row:
         """Return the values of FIELDS."""
         place = (self.decision, self.rank, self.name, self.project_id, self.zone)
-        more = (self.machine_type, self.priority, self.hourly_savings, self.reason)
+        attached = (self.hourly_licenses, self.hourly_disks, self.hourly_addresses)
+        more = (self.machine_type, self.priority, self.hourly_savings, *attached, self.reason)
         return dict(zip(FIELDS, (*place, *more), strict=True))
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from spotkeeper.enforcement.history import RecordedAction
+from spotkeeper.enforcement.history import AttachedCost, RecordedAction
 from spotkeeper.enforcement.plans import Plan
 from spotkeeper.enforcement.policies import Priority
 from spotkeeper.enforcement.restarts import Restart, Spared
@@ -54,6 +54,7 @@ class PlannedEvent:
     priority: Priority
     hourly_savings: Decimal | None = None
     rank: int | None = None
+    attached: AttachedCost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def stop_events(made: Plan | None) -> list[PlannedEvent]:
             decision.priority,
             decision.vm.hourly_cost_usd,
             decision.rank,
+            decision.vm.attached,
         )
         for decision in decisions
     ]

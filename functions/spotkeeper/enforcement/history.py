@@ -57,6 +57,19 @@ class RecordedAction:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedCost:
+    """What is attached to an instance cost per hour when it last ran, in USD; None where that is not known.
+
+    A stop ends `ending`, its licenses and Tier_1 bandwidth, and not `disks`. It ends `addresses`, those that the
+    instance has while it runs, unless they are reserved: which of the two a running one has is not recorded.
+    """
+
+    ending: Decimal | None
+    disks: Decimal | None
+    addresses: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """What another notification of the same budget, source and period reported; `tracker_cost` as in History."""
 
@@ -116,6 +129,7 @@ class History:
     message whose stop of them is pending; `failed_stops` has those that failed lately. `unfinished` are
     stops of other messages that wait for Compute Engine, or whose deliveries ended before their outcome was recorded.
     `tracker_cost` is the cost of the period by the tracker's rows, in USD; `spending` what an estimate is made of.
+    `attached` has what the instances with a cost row of the last day have attached.
     """
 
     received_before: bool = False
@@ -128,3 +142,4 @@ class History:
     unfinished: tuple[RecordedAction, ...] = ()
     tracker_cost: Decimal | None = None
     spending: Spending = field(default_factory=Spending)
+    attached: Mapping[str, AttachedCost] = field(default_factory=dict)

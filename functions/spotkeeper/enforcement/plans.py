@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 
 from spotkeeper.enforcement.estimates.estimate import Estimate
-from spotkeeper.enforcement.history import FailedStop, StopCounts
+from spotkeeper.enforcement.history import AttachedCost, FailedStop, StopCounts
 from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Policy, Priority
 from spotkeeper.enforcement.protection import Importance, importance, lapsed_protection, protection
 from spotkeeper.enforcement.steering import Candidate, needed_stops
@@ -31,8 +31,10 @@ https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications
 
 @dataclass(frozen=True, slots=True)
 class SpotVm:
-    """A Spot instance as it is now: its status, when it started, and its cost in USD per hour, None if unknown.
+    """A Spot instance as it is now: its status, when it started, and what a stop saves in USD per hour, if known.
 
+    `hourly_cost_usd` is the price of its machine type and `attached.ending`, as far as that is known: what goes on
+    costing while it is stopped is no reason to stop it. `attached` is None where no cost row of the last day has it.
     `pending_stop` is the id of another message whose stop of it is pending, `failed_stop` a stop of it that failed.
     `uptime_share` is the part of the last day that it ran, 1 unless it is known to run only a part of each day.
     `unreadable` says what of it could not be read: then the rest may be incomplete, and it is never stopped.
@@ -42,6 +44,7 @@ class SpotVm:
     status: str
     started: datetime
     hourly_cost_usd: Decimal | None = None
+    attached: AttachedCost | None = None
     pending_stop: str | None = None
     failed_stop: FailedStop | None = None
     uptime_share: float = 1.0
@@ -49,7 +52,7 @@ class SpotVm:
 
     @property
     def daily_rate(self) -> float:
-        """What it costs per hour over a day, in USD; 0 where its price is unknown."""
+        """What a stop of it saves per hour over a day, in USD; 0 where its price is unknown."""
         return float(self.hourly_cost_usd or 0) * self.uptime_share
 
     def is_held_back(self, now: datetime) -> bool:
@@ -93,6 +96,8 @@ class Plan:
     Money is in USD per hour, of instances whose price is known; `unpriced` counts the others. `runs_out` is when the
     budget is used up if nothing is stopped, `runs_out_with_plan` when it is if the plan is executed; None means not in
     this period, or unknown for a budget in another currency. `deferred` counts the stops that a limit deferred.
+    `going_on` is what the disks of the stopped instances go on costing, `addresses` what their external addresses cost,
+    which a stop ends unless they are reserved; `attached_unknown` counts the stops without all of that.
     """
 
     stops: tuple[Decision, ...] = ()
@@ -100,6 +105,9 @@ class Plan:
     hourly_cost_usd: Decimal = Decimal(0)
     hourly_savings: Decimal = Decimal(0)
     unpriced: int = 0
+    going_on: Decimal = Decimal(0)
+    addresses: Decimal = Decimal(0)
+    attached_unknown: int = 0
     runs_out: datetime | None = None
     runs_out_with_plan: datetime | None = None
     deferred: int = 0
@@ -146,6 +154,7 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
     spared += _deferred(eligible[count:needed], count, limit)
     savings = _hourly_cost(decision.vm for decision in stops)
     saved = sum(decision.vm.daily_rate for decision in stops)
+    attached = [decision.vm.attached for decision in stops if decision.vm.attached is not None]
     known = rule.currency == PRICED_CURRENCY
     return Plan(
         stops=stops,
@@ -153,10 +162,19 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
         hourly_cost_usd=hourly_cost,
         hourly_savings=savings,
         unpriced=sum(vm.hourly_cost_usd is None for vm in running),
+        going_on=_sum(each.disks for each in attached),
+        addresses=_sum(each.addresses for each in attached),
+        attached_unknown=sum(is_attached_unknown(decision.vm) for decision in stops),
         runs_out=_runs_out(situation, hourly_cost) if known else None,
         runs_out_with_plan=_runs_out(situation, hourly_cost - savings, saved) if known else None,
         deferred=needed - count,
     )
+
+
+def is_attached_unknown(vm: SpotVm) -> bool:
+    """Whether anything is not known of what is attached to an instance."""
+    attached = vm.attached
+    return attached is None or None in {attached.ending, attached.disks, attached.addresses}
 
 
 def reason_to_spare(vm: SpotVm, policy: Policy, now: datetime) -> str | None:
@@ -316,10 +334,29 @@ def _needed(
 
 def _stop(each: _Eligible, rank: int, count: int) -> Decision:
     cost = each.vm.hourly_cost_usd
-    saves = "savings unknown" if cost is None else f"saves {cost:.4f} USD/h"
+    saves = "savings unknown" if cost is None else f"saves {cost:.4f} USD/h{_split(each.vm.attached)}"
     priority = f"{each.priority} priority ({each.source})"
     reason = f"stop {rank} of {count}: {priority}, {saves}, running since {rfc3339(each.vm.started)}{each.notes}"
     return Decision(each.vm, each.priority, reason, rank)
+
+
+@lru_cache(maxsize=4096)
+def _split(attached: AttachedCost | None) -> str:
+    """Return what of the savings is not the machine type's, and what a stop does not end; nothing where all is."""
+    if attached is None:
+        return ""
+    disks, ending, addresses = attached.disks, attached.ending, attached.addresses
+    parts = [
+        "licenses not known" if ending is None else f"{ending:.4f} of it licenses and Tier_1" if ending else "",
+        "what disks go on costing not known" if disks is None else f"disks go on at {disks:.4f}" if disks else "",
+        "addresses not known"
+        if addresses is None
+        else f"addresses {addresses:.4f}, ended unless reserved"
+        if addresses
+        else "",
+    ]
+    said = ", ".join(part for part in parts if part)
+    return f" ({said})" if said else ""
 
 
 def _not_needed(eligible: Iterable[_Eligible], needed: Sequence[_Eligible], situation: Situation) -> Iterator[Decision]:
@@ -343,7 +380,11 @@ def _deferred(eligible: Iterable[_Eligible], count: int, limit: str) -> Iterator
 
 
 def _hourly_cost(vms: Iterable[SpotVm]) -> Decimal:
-    return sum((vm.hourly_cost_usd for vm in vms if vm.hourly_cost_usd is not None), Decimal(0))
+    return _sum(vm.hourly_cost_usd for vm in vms)
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
+    return sum((amount for amount in amounts if amount is not None), Decimal(0))
 
 
 def _is_used_up_within_the_hour(situation: Situation, hourly_cost: Decimal) -> bool:

@@ -216,12 +216,15 @@ def _with_warning(outcome: Outcome, unwarned: Mapping[VmRequest, str]) -> Outcom
 
 
 def _priced(vms: Iterable[SpotVm], book: PriceBook, history: History) -> Iterator[SpotVm]:
-    """Yield the instances with their price, and with what is on record of stops of them."""
+    """Yield the instances with what a stop saves, and with what is on record of them."""
     for vm in vms:
-        price, key = book.price(vm.instance.shape, vm.instance.region, Market.SPOT), vm.instance.key
+        price, key = book.price(vm.instance.shape, vm.instance.region, Market.SPOT).usd_per_hour, vm.instance.key
+        attached = history.attached.get(key.instance_id)
+        ending = attached.ending if attached is not None else None
         yield replace(
             vm,
-            hourly_cost_usd=price.usd_per_hour,
+            hourly_cost_usd=price + ending if price is not None and ending is not None else price,
+            attached=attached,
             pending_stop=history.pending_stops.get(key),
             failed_stop=history.failed_stops.get(key),
             uptime_share=history.spending.uptime_shares.get(key.instance_id, vm.status not in STOPPED_STATES),

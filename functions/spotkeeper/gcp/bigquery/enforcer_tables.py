@@ -28,6 +28,7 @@ from spotkeeper.enforcement.history import (
     FAILURE_MEMORY,
     PENDING_STOP_TTL,
     WAITING_STOP_TTL,
+    AttachedCost,
     FailedStop,
     History,
     RecordedAction,
@@ -96,6 +97,7 @@ class EnforcementRecords:
             _time("waiting_since", now - WAITING_STOP_TTL),
             _time("counted_since", now - CAP_WINDOW),
             _time("failures_since", now - FAILURE_MEMORY),
+            _time("attached_since", now - CAP_WINDOW),
             ScalarQueryParameter("project_count", "INT64", len(rule.projects)),
         ]
         with translate_errors("BigQuery"):
@@ -117,6 +119,7 @@ class EnforcementRecords:
                 unfinished=tuple(map(_recorded, row["unfinished"])),
                 tracker_cost=row["tracker_cost"],
                 spending=_spending(row),
+                attached={each["instance_id"]: _attached(each) for each in row["attached"]},
             )
 
     def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
@@ -257,7 +260,7 @@ def _estimated(estimate: Estimate | NoEstimate | None) -> list[Parameter]:
 
 
 def _planned(delivery: Delivery, each: PlannedEvent) -> dict[str, object]:
-    instance, saved = each.instance, each.hourly_savings
+    instance, attached = each.instance, each.attached
     return {
         "message_id": delivery.message_id,
         "delivery_id": delivery.delivery_id,
@@ -275,8 +278,15 @@ def _planned(delivery: Delivery, each: PlannedEvent) -> dict[str, object]:
         "priority": each.priority,
         "machine_type": instance.shape.machine_type,
         "managed_by": instance.managed_by,
-        "hourly_savings": None if saved is None else format(rounded(saved), "f"),
+        "hourly_savings": _written(each.hourly_savings),
+        "hourly_ending_attached": _written(attached.ending if attached else None),
+        "hourly_disk_cost": _written(attached.disks if attached else None),
+        "hourly_address_cost": _written(attached.addresses if attached else None),
     }
+
+
+def _written(amount_usd: Decimal | None) -> str | None:
+    return None if amount_usd is None else format(rounded(amount_usd), "f")
 
 
 def _budget_id(delivery: Delivery) -> str:
@@ -316,6 +326,10 @@ def _spending(row: Mapping[str, Any]) -> Spending:
         {each["instance_id"]: float(each["uptime_share"]) for each in row["uptime_shares"]},
         tuple(RecordedStops(each["stopped_hour"], float(each["hourly_savings"] or 0)) for each in row["group_stops"]),
     )
+
+
+def _attached(row: Mapping[str, Any]) -> AttachedCost:
+    return AttachedCost(row["ending"], row["disks"], row["addresses"])
 
 
 def _recorded(row: Mapping[str, Any]) -> RecordedAction:

@@ -55,7 +55,9 @@ covered AS (
     costs.instance_id,
     costs.instance_name,
     costs.uptime_hours,
-    costs.cost
+    costs.cost,
+    -- What a stop ends: with licenses and Tier_1, as far as they are known. Disks go on.
+    costs.cost + COALESCE(costs.license_cost, 0) + COALESCE(costs.bandwidth_cost, 0) AS ending_cost
   FROM spot_vm_costs AS costs
   WHERE costs.usage_start_time >= @cost_interval_start
     AND costs.project_id IN UNNEST(@projects)
@@ -123,10 +125,29 @@ marked AS (
 hourly AS (
   SELECT
     marked.hour,
-    SUM(marked.cost) AS cost,
-    SUM(IF(marked.is_stopped, marked.cost, 0)) AS stopped_cost
+    SUM(marked.ending_cost) AS cost,
+    SUM(IF(marked.is_stopped, marked.ending_cost, 0)) AS stopped_cost
   FROM marked
   GROUP BY marked.hour
+),
+
+attached AS (
+  SELECT
+    costs.instance_id,
+    -- Licenses and bandwidth are billed like the machine type, addresses and disks while it runs.
+    CAST(
+      SAFE_DIVIDE(costs.license_cost + costs.bandwidth_cost, COALESCE(costs.billed_hours, costs.uptime_hours)) AS NUMERIC
+    ) AS ending,
+    CAST(SAFE_DIVIDE(costs.disk_cost, costs.uptime_hours) AS NUMERIC) AS disks,
+    CAST(SAFE_DIVIDE(costs.address_cost, costs.uptime_hours) AS NUMERIC) AS addresses
+  FROM spot_vm_costs AS costs
+  WHERE costs.usage_start_time >= @attached_since
+    AND costs.project_id IN UNNEST(@projects)
+    -- Rows of before anything attached was recorded say nothing of it.
+    AND costs.known_cost IS NOT NULL
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY costs.project_id, costs.zone, costs.instance_id ORDER BY costs.usage_start_time DESC
+  ) = 1
 ),
 
 uptimes AS (
@@ -284,6 +305,13 @@ SELECT
     ORDER BY uptimes.instance_id
     LIMIT 20000
   ) AS uptime_shares,
+  -- The dearest licenses first: of the others a stop saves the machine type alone, and the plan says so.
+  ARRAY(
+    SELECT AS STRUCT attached.instance_id, attached.ending, attached.disks, attached.addresses
+    FROM attached
+    ORDER BY attached.ending DESC, attached.instance_id
+    LIMIT 20000
+  ) AS attached,
   ARRAY(
     SELECT AS STRUCT TIMESTAMP_TRUNC(stopped_at, HOUR) AS stopped_hour, SUM(hourly_savings) AS hourly_savings
     FROM judged

@@ -7,12 +7,14 @@ WHERE TRUE;
 
 INSERT INTO enforcement_actions (
   message_id, delivery_id, budget_id, period_end, happened_at, project_id, zone, instance_id, instance_name, event,
-  reason, mode, rank, priority, machine_type, managed_by, hourly_savings, operation, error
+  reason, mode, rank, priority, machine_type, managed_by, hourly_savings, operation, error,
+  hourly_ending_attached, hourly_disk_cost, hourly_address_cost
 )
 SELECT
   planned.message_id, @delivery_id, planned.budget_id, planned.period_end, outcome.happened_at, planned.project_id,
   planned.zone, planned.instance_id, planned.instance_name, outcome.event, outcome.reason, planned.mode, planned.rank,
-  planned.priority, planned.machine_type, planned.managed_by, planned.hourly_savings, outcome.operation, outcome.error
+  planned.priority, planned.machine_type, planned.managed_by, planned.hourly_savings, outcome.operation, outcome.error,
+  planned.hourly_ending_attached, planned.hourly_disk_cost, planned.hourly_address_cost
 FROM UNNEST(@outcomes) AS outcome
 INNER JOIN enforcement_actions AS planned
   ON planned.message_id = outcome.message_id

@@ -13,6 +13,9 @@ SELECT
   actions.priority,
   actions.rank,
   actions.hourly_savings,
+  actions.hourly_ending_attached,
+  actions.hourly_disk_cost,
+  actions.hourly_address_cost,
   actions.reason AS action_reason
 FROM budget_notifications AS notification
 LEFT JOIN enforcement_actions AS actions
