@@ -7,7 +7,8 @@
 -- does less work. Traffic between regions, data transfer and capacity of the zone are not considered. Preemptions per
 -- 1,000 VM-hours are our own of the last 30 days, of VMs with cost rows, NULL where nothing ran. VMs with attached GPUs or
 -- local SSD and custom types are left out: the price of a machine type does not include them. In use is what ran in the
--- last complete recorded hour, which ended at as_of; nothing is listed when no hour was recorded in two days. Reads 30
+-- last complete recorded hour, which ended at as_of; nothing is listed when no hour was recorded in two days. Google's
+-- preemption rates are of all its customers: they rank places, are no probability, and enter no other column. Reads 30
 -- days of costs.
 WITH present AS (
   SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
@@ -81,6 +82,22 @@ interruption_rates AS (
   LEFT JOIN own_preemptions AS taken
     ON taken.machine_type = own.machine_type
     AND taken.region = own.region
+),
+
+-- Regions, by days that were over when they were read.
+google_rates AS (
+  SELECT
+    known.machine_type,
+    known.region,
+    ROUND(AVG(known.preemption_rate), 4) AS preemption_rate,
+    COUNT(*) AS observed_days
+  FROM `${dataset}.capacity_preemptions` AS known
+  WHERE known.zone IS NULL
+    AND NOT known.provisional
+    AND known.day >= DATE_SUB(DATE(${now}, 'America/Los_Angeles'), INTERVAL 30 DAY)
+  GROUP BY
+    known.machine_type,
+    known.region
 ),
 
 prices AS (
@@ -181,6 +198,12 @@ SELECT
   ranked.slower_because,  -- STRING: Why a vCPU of the option does less work: shared vCPUs, older generation, cost-optimized or not compute-optimized; NULL when its family gives no reason.
   interruptions_there.preemptions_per_1000_hours AS option_preemptions_per_1000_hours,  -- NUMERIC: Our own preemptions of the option's type in its region for each 1,000 VM-hours of the last 30 days; NULL where nothing ran.
   interruptions_there.vm_hours AS option_vm_hours,  -- NUMERIC: The VM-hours that rate is of.
+  google_here.preemption_rate AS google_preemption_rate,  -- NUMERIC: Google's preemption rate of the type in use there, the mean of the observed days: preempted Spot VMs divided by all that stopped. NULL when it was not read or not observed, which does not mean safe.
+  google_there.preemption_rate AS option_google_preemption_rate,  -- NUMERIC: The same of the option; compare the two, and take neither for a probability.
+  COALESCE(google_there.observed_days, 0) AS option_google_observed_days,  -- INTEGER: The days of the last 30 that the option's rate is of.
+  ROUND(
+    ranked.option_spot_price * (1 + interruptions_there.preemptions_per_1000_hours / 1000 * NUMERIC '0.5'), 9
+  ) AS option_cost_per_useful_hour,  -- NUMERIC: What an hour of useful work costs as the option, in USD, when work is saved every hour, so that a preemption repeats half an hour: from our own preemptions only, NULL where nothing ran.
   ROUND((1 - SAFE_DIVIDE(ranked.option_spot_price, ranked.spot_price)) * 100, 2) AS savings_percent,  -- NUMERIC: What the option costs less, in percent of spot_price.
   ROUND((ranked.spot_price - ranked.option_spot_price) * ranked.vms * 730, 6) AS monthly_savings,  -- NUMERIC: What it saves for all VMs in 730 hours, in USD; options exclude one another, so do not add them up.
   ranked.prices_as_of,  -- TIMESTAMP: When the prices were read from the catalog.
@@ -194,5 +217,11 @@ LEFT JOIN interruption_rates AS interruptions_here
 LEFT JOIN interruption_rates AS interruptions_there
   ON interruptions_there.machine_type = ranked.option_machine_type
   AND interruptions_there.region = ranked.option_region
+LEFT JOIN google_rates AS google_here
+  ON google_here.machine_type = ranked.machine_type
+  AND google_here.region = ranked.region
+LEFT JOIN google_rates AS google_there
+  ON google_there.machine_type = ranked.option_machine_type
+  AND google_there.region = ranked.option_region
 -- A machine type has hundreds of cheaper options; three of each kind are enough to choose from.
 WHERE ranked.rank <= 3

@@ -40,6 +40,7 @@ _FIXED_DAYS = {
     "monthly_cost_by_team": 396,
     "placement_options": 30,
     "price_changes": 3,
+    "price_drift": 2,
     "spot_adoption_by_team": 2,
     "stopped_but_costing": 62,
     "team_forecast": 40,
