@@ -9,6 +9,7 @@ import inspect
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from google.auth.transport.requests import AuthorizedSession
@@ -56,6 +57,7 @@ class Calls:
     methods: set[Call] = field(default_factory=set)
 
 
+@cache
 def calls_of(entry: str) -> Calls:
     """Return the calls in a module of `spotkeeper` and in all modules of `spotkeeper.gcp` that it leads to."""
     found = Calls()
