@@ -63,6 +63,10 @@ hourly_costs AS (
     SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
     SUM(costs.cost) AS cost,
     SUM(COALESCE(costs.known_cost, costs.cost)) AS known_cost,
+    SUM(costs.license_cost) AS license_cost,
+    SUM(costs.address_cost) AS address_cost,
+    SUM(costs.disk_cost) AS disk_cost,
+    SUM(costs.bandwidth_cost) AS bandwidth_cost,
     SUM(IF(costs.total_cost IS NULL, costs.uptime_hours, 0)) AS partial_hours,
     SUM(costs.ondemand_cost) AS ondemand_cost
   FROM `${dataset}.spot_vm_costs` AS costs
@@ -97,6 +101,10 @@ SELECT
   ) AS estimated_burn_rate,  -- NUMERIC: An estimate in USD per hour: burn_rate, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 35 days.
   IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.ondemand_cost, 0) AS ondemand_burn_rate,  -- NUMERIC: The same usage at on-demand list prices, in USD per hour, as far as they are known.
   IF(recorded.usage_start_time IS NULL OR hourly.vm_hours > 0, hourly.known_cost, 0) AS total_burn_rate,  -- NUMERIC: Compute, licenses, addresses, disks and bandwidth of running Spot VMs, as far as they are known, in USD per hour.
+  hourly.license_cost AS license_burn_rate,  -- NUMERIC: The part of total_burn_rate that licenses of operating systems cost; NULL when nothing is known of them.
+  hourly.address_cost AS address_burn_rate,  -- NUMERIC: The part that external addresses cost.
+  hourly.disk_cost AS disk_burn_rate,  -- NUMERIC: The part that disks of VMs cost while these ran; disk_costs has all of their time.
+  hourly.bandwidth_cost AS bandwidth_burn_rate,  -- NUMERIC: The part that Tier_1 bandwidth costs.
   IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.partial_hours, 0)) AS partial_hours  -- NUMERIC: VM-hours of whose total cost a part is not known or was not recorded: total_burn_rate is at least this.
 FROM hours
 LEFT JOIN recorded_hours AS recorded

@@ -13,6 +13,7 @@ from spotkeeper.report.blocks import Tone
 from spotkeeper.report.page import page
 from spotkeeper.report.rows import UNRESOLVED, BudgetState, HourBurn, ReportRows
 from spotkeeper.report.sections.budgets import budgets
+from spotkeeper.report.sections.headlines import headlines
 from spotkeeper.report.sections.interruptions import interruptions
 from spotkeeper.report.sums import MOST_ROWS
 from spotkeeper.report.wording import component, covered
@@ -58,12 +59,29 @@ def only(rows: ReportRows, *names: str) -> ReportRows:
 def test_the_headlines_are_the_sums_of_the_rows(usual: Read) -> None:
     assert {name: Decimal(value) for name, value in usual.cards.items()} == {
         "spent": 540,
+        "total": len(HOURS) * Decimal("1.5"),
         "saved": 1080,
         "burn": 1,
         "budget": Decimal("71.3"),
         "interrupted": 9,
         "known": Decimal(2) / 3,
     }
+
+
+def test_the_headline_of_the_total_says_what_part_each_kind_of_cost_was_and_what_is_not_known() -> None:
+    parts = {"license_burn_rate": money(2), "address_burn_rate": money("0.5"), "disk_burn_rate": money("0.5")}
+    hour = HourBurn(AS_OF - timedelta(hours=1), "complete", 1, money(1), money(4), **parts)
+    in_part = replace(hour, partial_hours=Decimal(3))
+
+    [said] = [card for card in headlines(ReportRows(burn=[hour]), SCOPE) if card.key == "total"]
+    [lower] = [card for card in headlines(ReportRows(burn=[in_part]), SCOPE) if card.key == "total"]
+    [nothing] = [card for card in headlines(ReportRows(), SCOPE) if card.key == "total"]
+
+    assert said.detail.replace("\N{NO-BREAK SPACE}", " ") == (
+        "compute 25.0 %; licenses 50.0 %; addresses 12.5 %; disks 12.5 %"
+    )
+    assert lower.detail.endswith("at least: a part is not known of 3.0 VM-hours")
+    assert nothing.detail == "nothing was recorded of them"
 
 
 def test_every_table_has_the_rows_of_its_view_and_their_sum(usual: Read) -> None:

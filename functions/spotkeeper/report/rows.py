@@ -105,6 +105,11 @@ class HourBurn:
     instances: int | None
     burn_rate: Decimal | None
     total_burn_rate: Decimal | None
+    license_burn_rate: Decimal | None = None
+    address_burn_rate: Decimal | None = None
+    disk_burn_rate: Decimal | None = None
+    bandwidth_burn_rate: Decimal | None = None
+    partial_hours: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The headline figures."""
 
 from collections.abc import Sequence
+from datetime import UTC
 from decimal import Decimal
 
 from spotkeeper.report import wording
@@ -14,7 +15,15 @@ from spotkeeper.report.sums import sum_of
 
 def headlines(rows: ReportRows, scope: Scope) -> list[Card]:
     """Return the headline cards."""
-    return [_spent(rows, scope), _saved(rows), _burn(rows.burn), _budget(rows), _interrupted(rows), _known(rows)]
+    return [
+        _spent(rows, scope),
+        _whole(rows, scope),
+        _saved(rows),
+        _burn(rows.burn),
+        _budget(rows),
+        _interrupted(rows),
+        _known(rows),
+    ]
 
 
 def _spent(rows: ReportRows, scope: Scope) -> Card:
@@ -29,7 +38,29 @@ def _spent(rows: ReportRows, scope: Scope) -> Card:
         detail += (
             f"; at least this, about {about} if the unidentified VMs are Spot and cost like the others of their project"
         )
-    return Card("spent", "Spent on Spot VMs", wording.money(whole.cost), detail, plain(whole.cost))
+    return Card("spent", "Spot VMs at Spot prices", wording.money(whole.cost), detail, plain(whole.cost))
+
+
+def _whole(rows: ReportRows, scope: Scope) -> Card:
+    """The total cost of the same days, and what part of it each kind of cost was."""
+    hours = [
+        row for row in rows.burn if scope.first_day <= row.usage_start_time.astimezone(UTC).date() <= scope.last_day
+    ]
+    whole = total(row.total_burn_rate for row in hours)
+    if not whole:
+        return Card("total", "With licenses, addresses and disks", wording.UNKNOWN, "nothing was recorded of them")
+    parts = (
+        ("compute", total(row.burn_rate for row in hours)),
+        ("licenses", total(row.license_burn_rate for row in hours)),
+        ("addresses", total(row.address_burn_rate for row in hours)),
+        ("disks", total(row.disk_burn_rate for row in hours)),
+        ("Tier_1 bandwidth", total(row.bandwidth_burn_rate for row in hours)),
+    )
+    said = [f"{name} {wording.percent(amount / whole * 100)}" for name, amount in parts if amount]
+    partial = total(row.partial_hours for row in hours)
+    if partial:
+        said.append(f"at least: a part is not known of {wording.hours(partial)} VM-hours")
+    return Card("total", "With licenses, addresses and disks", wording.money(whole), "; ".join(said), plain(whole))
 
 
 def _saved(rows: ReportRows) -> Card:
