@@ -39,7 +39,7 @@ WITH built_in AS (
       (90, 'gke', 'goog-k8s-cluster-name', NULL, NULL, NULL, 'goog-k8s-cluster-name', NULL, NULL),
       (91, 'gke', 'goog-gke-node', NULL, NULL, NULL, NULL, NULL, NULL),
       -- Last: most of the systems above create their VMs in groups.
-      (1000, 'instance-group', NULL, NULL, NULL, '(.+)', NULL, NULL, NULL)
+      (1000, 'instance-group', NULL, NULL, NULL, r'.+', NULL, NULL, NULL)
     ]
   ) AS rule
 ),

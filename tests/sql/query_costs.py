@@ -29,12 +29,16 @@ _FIXED_DAYS = {
     "budget_status": 33,
     "chargeback": 396,
     "commitment_comparison": 30,
+    "cost_by_experiment": 92,
+    "cost_by_job_system": 92,
     "cost_by_label": 396,
+    "cost_by_work": 92,
     "data_quality": 45,
     "enforcement_effect": 62,
     "existing_vms": 2,
     "fleet_mix": 30,
     "hourly_burn_rate": 35,
+    "idle_cost": 92,
     "interruptions": 90,
     "lost_work_by_team": 30,
     "monthly_cost_by_team": 396,
@@ -49,6 +53,7 @@ _FIXED_DAYS = {
     "vm_costs": 92,
     "vm_owners": 92,
     "weekly_cost_by_project": 14,
+    "work_hours": 92,
 }
 """The days that a view reads whatever is asked of it: a filter on its day, if it has one, does not reach the table."""
 
@@ -135,6 +140,7 @@ def _rows(name: str, vms: int, days: int) -> float:
         "vm_inventory": vms * (1 + DAYS * _PREEMPTIONS_A_DAY),
         "enforcement_actions": vms * days * _PLANS_A_DAY,
         "budget_notifications": 48 * days,
+        "work": vms * days,
         "machine_type_prices": 600 * 45,
         "spot_prices": 30_000,
     }.get(name, 1_000)

@@ -13,6 +13,8 @@ from spotkeeper.gcp.bigquery.capacity_tables import CAPACITY_RECORDS
 from spotkeeper.gcp.bigquery.daily_figures import KEYS, costs_statement
 from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.tracker_tables import RECORD_TABLES
+from tests.sql.cases import queries
+from tests.sql.columns import described_columns
 from tests.sql.googlesql import analyze, simple, table, table_fields
 
 STATEMENTS = Path(__file__).parents[2] / "functions" / "spotkeeper" / "gcp" / "bigquery" / "statements"
@@ -56,7 +58,8 @@ def parameters() -> Mapping[str, Type]:
         "alerts_since",
         "reserved_until",
     ]
-    times += ["attached_since", "day_start", "waiting_since", "failures_since", "overdue_since", "settled_before"]
+    times += ["first_start", "last_start", "attached_since", "day_start", "waiting_since", "failures_since"]
+    times += ["overdue_since", "settled_before"]
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
     texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]
@@ -75,6 +78,8 @@ def parameters() -> Mapping[str, Type]:
         **{name: simple("TIMESTAMP") for name in ("in_use_since", "checked_since")},
         "day": simple("DATE"),
         "label": simple("STRING"),
+        "value": simple("STRING"),
+        "work": simple("STRING"),
         "most": simple("INTEGER"),
         "drill": simple("BOOLEAN"),
         "again": simple("BOOLEAN"),
@@ -108,15 +113,24 @@ def parameters() -> Mapping[str, Type]:
     }
 
 
+def view_fields(view: Path) -> list[dict[str, str]]:
+    return [{"name": column.name, "type": column.type} for column in described_columns(view)]
+
+
 @pytest.mark.parametrize("path", sorted(STATEMENTS.glob("*.sql")), ids=lambda path: path.stem)
 def test_every_statement_passes_google_s_analyzer(path: Path) -> None:
     statement = costs_statement("vm") if path.stem == "costs" else path.read_text()
     statement = statement.replace("{staging}", "`staging_1`")
 
-    of_others = {"plan": table_fields("enforcement_actions"), "commit_capacity": capacity_fields()}
+    of_others = {
+        "plan": table_fields("enforcement_actions"),
+        "commit_capacity": capacity_fields(),
+        "commit_work": table_fields("work"),
+    }
     fields = of_others.get(path.stem) or staging_fields()
 
-    analyze(statement, parameters(), [table("staging_1", fields)])
+    views = [table(view.stem, view_fields(view)) for view in queries("views") if f"FROM {view.stem}\n" in statement]
+    analyze(statement, parameters(), [table("staging_1", fields), *views])
 
 
 @pytest.mark.parametrize("by", KEYS)
@@ -129,7 +143,7 @@ def test_the_analyzer_refuses_a_column_that_is_not_there() -> None:
         analyze("SELECT price_today FROM spot_prices", {})
 
 
-@pytest.mark.parametrize("name", [*RECORD_TABLES.values(), "budgets", "budget_alerts", "disk_costs"])
+@pytest.mark.parametrize("name", [*RECORD_TABLES.values(), "budgets", "budget_alerts", "disk_costs", "work"])
 def test_every_column_of_a_table_is_written(name: str) -> None:
     """An INSERT without a list of columns takes all of them, from the record that is staged for the table."""
     statements = "".join(path.read_text() for path in STATEMENTS.glob("*.sql"))

@@ -6,14 +6,28 @@ import sys
 from collections.abc import Sequence
 from typing import override
 
-from spotkeeper.cli import catalog_check, catalog_save, check, costs, doctor, drill, plan, price, report, status, top
+from spotkeeper.cli import (
+    catalog_check,
+    catalog_save,
+    check,
+    cost,
+    costs,
+    doctor,
+    drill,
+    plan,
+    price,
+    report,
+    status,
+    top,
+    work,
+)
 from spotkeeper.cli.commands import Command
 from spotkeeper.cli.product_files import version
 from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableError
 
 COMMANDS: tuple[Command, ...] = (
-    *(status, costs, top, plan, drill, doctor, report, check),
-    *(price, catalog_check, catalog_save),
+    *(status, cost, costs, top, plan, drill, doctor, report, check),
+    *(work, price, catalog_check, catalog_save),
 )
 
 _CANNOT = 2

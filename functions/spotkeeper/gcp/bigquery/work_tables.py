@@ -1,0 +1,83 @@
+"""The table of work in BigQuery: one load into a staging table and one transaction, whatever the number of records."""
+
+import gzip
+import json
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+from google.cloud.bigquery import ScalarQueryParameter
+
+from spotkeeper.gcp.bigquery.jobs import Jobs
+from spotkeeper.periods import rfc3339
+from spotkeeper.work.records import WorkRecord
+
+STAGING_LIFE = timedelta(days=1)
+"""BigQuery deletes the staging table of a killed load after this time."""
+
+
+class WorkTables:
+    """The table work of one dataset; every verb raises UnavailableError."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def write(self, records: Sequence[WorkRecord], recorded_at: datetime) -> int:
+        """Write records, at least one; those of the same attempts are replaced. Returns how many were written."""
+        staging = f"staging_work_{uuid4().hex}"
+        starts = [record.start_time for record in records]
+        with tempfile.TemporaryFile() as lines:
+            with gzip.open(lines, "wt", compresslevel=1, encoding="utf-8") as text:
+                text.writelines(work_line(record, recorded_at) for record in records)
+            lines.seek(0)
+            self._jobs.load(staging, self._jobs.fields("work"), lines, STAGING_LIFE)
+        try:
+            [row] = self._jobs.transaction(
+                "commit_work", [_time("first_start", min(starts)), _time("last_start", max(starts))], staging
+            )
+        finally:
+            self._jobs.drop(staging)
+        return int(row["records"])
+
+
+def work_line(record: WorkRecord, recorded_at: datetime) -> str:
+    """Return a record as a line of JSON."""
+    return (
+        json.dumps(
+            {
+                "work_id": record.work_id,
+                "attempt": record.attempt,
+                "kind": record.kind,
+                "project_id": record.project_id,
+                "zone": record.zone,
+                "instance_id": record.instance_id,
+                "instance_name": record.instance_name,
+                "start_time": rfc3339(record.start_time),
+                "end_time": _text(record.end_time),
+                "weight": _text(record.weight),
+                "outcome": record.outcome,
+                "saved_at": _text(record.saved_at),
+                "checkpoint_interval_seconds": _text(record.checkpoint_interval_seconds),
+                "checkpoint_seconds": _text(record.checkpoint_seconds),
+                "keys": [{"key": key, "value": value} for key, value in record.keys],
+                "recorded_at": rfc3339(recorded_at),
+            }
+        )
+        + "\n"
+    )
+
+
+def _text(value: datetime | Decimal | None) -> str | None:
+    match value:
+        case datetime():
+            return rfc3339(value)
+        case Decimal():
+            return format(value, "f")
+        case None:
+            return None
+
+
+def _time(name: str, value: datetime) -> ScalarQueryParameter:
+    return ScalarQueryParameter(name, "TIMESTAMP", value)

@@ -1,0 +1,234 @@
+"""Records of work: one attempt of one piece of work on one VM, checked field by field."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+
+from spotkeeper.errors import RefusedRequestError
+from spotkeeper.periods import parse_time
+
+IDLE = "(idle)"
+"""What the views call the time in which no work ran: no work may be called so."""
+
+KEY_PREFIX = "keys."
+"""In CSV, the column `keys.experiment` has the value of the key experiment."""
+
+FIELDS = frozenset(
+    {
+        *("work_id", "attempt", "kind", "project_id", "zone", "instance_id", "instance_name", "start_time", "end_time"),
+        *("weight", "outcome", "saved_at", "checkpoint_interval_seconds", "checkpoint_seconds", "keys"),
+    }
+)
+
+_TEXTS = ("work_id", "kind", "project_id", "zone", "instance_name")
+_AMOUNTS = ("weight", "checkpoint_interval_seconds", "checkpoint_seconds")
+_MOST_DECIMALS = 9
+_MOST_ATTEMPTS = 1_000_000
+_MOST_WEIGHT = Decimal(10**9)
+
+type Fields = Mapping[str, object]
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PREEMPTED = "preempted"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRecord:
+    """One attempt of one piece of work on one VM; `weight` is its part of a VM that several share."""
+
+    work_id: str
+    attempt: int
+    kind: str | None
+    project_id: str
+    zone: str | None
+    instance_id: str | None
+    instance_name: str | None
+    start_time: datetime
+    end_time: datetime | None
+    weight: Decimal | None
+    outcome: Outcome | None
+    saved_at: datetime | None
+    checkpoint_interval_seconds: Decimal | None
+    checkpoint_seconds: Decimal | None
+    keys: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The fields of one record and the number of its line, or of its place in a list."""
+
+    number: int
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a field of a line."""
+
+    line: int
+    field: str
+    detail: str
+
+    def __str__(self) -> str:
+        """Name the line, the field, and what was expected."""
+        return f"line {self.line}: {self.field}: {self.detail}"
+
+
+def read_records(lines: Iterable[Line], defaults: Mapping[str, str]) -> tuple[list[WorkRecord], list[Problem]]:
+    """Return the records, and the problem of every field that is wrong.
+
+    `defaults` are fields that a line may leave out, such as the project of the VMs. The same record twice counts once;
+    two different ones of the same attempt and VM are a problem.
+    """
+    found: dict[tuple[str | int | None, ...], WorkRecord] = {}
+    problems: list[Problem] = []
+    for line in lines:
+        reader = _Reader(line, defaults)
+        record = reader.record()
+        problems += reader.problems
+        if record is None:
+            continue
+        if (earlier := found.setdefault(_key(record), record)) != record:
+            detail = f"{earlier.work_id}, attempt {earlier.attempt} has another record on the same VM; number attempts"
+            problems.append(Problem(line.number, "attempt", detail))
+    return list(found.values()), problems
+
+
+def _key(record: WorkRecord) -> tuple[str | int | None, ...]:
+    vm = (record.instance_id,) if record.instance_id else (record.zone, record.instance_name)
+    return (record.work_id, record.attempt, record.project_id, *vm)
+
+
+class _Reader:
+    """Reads the fields of one line and collects what is wrong with them."""
+
+    def __init__(self, line: Line, defaults: Mapping[str, str]) -> None:
+        self._number = line.number
+        given = {name: value for name, value in line.fields.items() if value is not None and value != ""}
+        self._fields: Fields = {**defaults, **given}
+        self.problems: list[Problem] = []
+
+    def record(self) -> WorkRecord | None:
+        """Return the record; None when a field is wrong."""
+        self._require()
+        start, end = self._time("start_time"), self._time("end_time")
+        attempt, instance_id, outcome, keys = self._attempt(), self._instance_id(), self._outcome(), self._keys()
+        saved_at = self._time("saved_at")
+        amounts = {name: self._amount(name) for name in _AMOUNTS}
+        texts = {name: self._text(name) for name in _TEXTS}
+        if start and end and end < start:
+            self._wrong("end_time", f"{self._fields['end_time']} is before start_time {self._fields['start_time']}")
+        if self.problems or start is None:
+            return None
+        return WorkRecord(
+            work_id=texts["work_id"] or "",
+            attempt=attempt,
+            kind=texts["kind"],
+            project_id=texts["project_id"] or "",
+            zone=texts["zone"],
+            instance_id=instance_id,
+            instance_name=texts["instance_name"],
+            start_time=start,
+            end_time=end,
+            weight=amounts["weight"],
+            outcome=outcome,
+            saved_at=saved_at,
+            checkpoint_interval_seconds=amounts["checkpoint_interval_seconds"],
+            checkpoint_seconds=amounts["checkpoint_seconds"],
+            keys=keys,
+        )
+
+    def _require(self) -> None:
+        fields = self._fields
+        for name in ("work_id", "project_id", "start_time"):
+            if name not in fields:
+                self._wrong(name, "is missing")
+        if fields.get("work_id") == IDLE:
+            self._wrong("work_id", f"{IDLE} stands for the time in which no work ran")
+        if "instance_id" not in fields and "instance_name" not in fields:
+            self._wrong("instance_id", "is missing, and so is instance_name: one of them names the VM")
+        elif "instance_id" not in fields and "zone" not in fields:
+            self._wrong("zone", "is missing: a VM without instance_id is named by its zone and instance_name")
+        for name in sorted(fields.keys() - FIELDS):
+            if not name.startswith(KEY_PREFIX):
+                self._wrong(name, f"is not a field; a key of your own is {KEY_PREFIX}{name}")
+
+    def _text(self, name: str) -> str | None:
+        value = self._fields.get(name)
+        if value is not None and not isinstance(value, str):
+            self._wrong(name, f"{value!r} must be a string")
+            return None
+        return value
+
+    def _attempt(self) -> int:
+        value = self._fields.get("attempt", 1)
+        text = str(value)
+        if isinstance(value, bool) or not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST_ATTEMPTS):
+            self._wrong("attempt", f"{value!r} must be a whole number from 1")
+            return 1
+        return int(text)
+
+    def _instance_id(self) -> str | None:
+        value = self._fields.get("instance_id")
+        text = str(value)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not (text.isascii() and text.isdecimal()):
+            self._wrong("instance_id", f"{value!r} must be the numeric id of a VM; its name is instance_name")
+            return None
+        return text
+
+    def _time(self, name: str) -> datetime | None:
+        if name not in self._fields:
+            return None
+        try:
+            return parse_time(name, self._fields[name])
+        except RefusedRequestError:
+            value = self._fields[name]
+            self._wrong(name, f"{value!r} must be a time with its offset, such as 2026-07-22T05:00:00Z")
+            return None
+
+    def _amount(self, name: str) -> Decimal | None:
+        if name not in self._fields:
+            return None
+        value = self._fields[name]
+        try:
+            amount = Decimal(str(value))
+        except InvalidOperation:
+            amount = Decimal("NaN")
+        if isinstance(value, bool) or not amount.is_finite() or not 0 < amount < _MOST_WEIGHT:
+            self._wrong(name, f"{value!r} must be a number above 0 and below {_MOST_WEIGHT:,}")
+            return None
+        return round(amount, _MOST_DECIMALS)
+
+    def _outcome(self) -> Outcome | None:
+        value = self._fields.get("outcome")
+        if value is None:
+            return None
+        if value not in [str(each) for each in Outcome]:
+            self._wrong("outcome", f"{value!r} must be one of {', '.join(Outcome)}")
+            return None
+        return Outcome(str(value))
+
+    def _keys(self) -> tuple[tuple[str, str], ...]:
+        value = self._fields.get("keys", {})
+        if not isinstance(value, Mapping):
+            self._wrong("keys", f"{value!r} must be an object of strings; in CSV, columns {KEY_PREFIX}NAME")
+            return ()
+        named = {f"{KEY_PREFIX}{key}": each for key, each in value.items()}
+        named |= {name: each for name, each in self._fields.items() if name.startswith(KEY_PREFIX)}
+        for name, each in named.items():
+            if not isinstance(each, str):
+                self._wrong(name, f"{each!r} must be a string")
+        return tuple(sorted((name.removeprefix(KEY_PREFIX), str(each)) for name, each in named.items()))
+
+    def _wrong(self, name: str, detail: str) -> None:
+        self.problems.append(Problem(self._number, name, detail))

@@ -1,0 +1,117 @@
+"""Records of work are checked field by field, and what is wrong is named with its line."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from spotkeeper.work.formats import csv_lines, json_lines
+from spotkeeper.work.records import Line, Outcome, WorkRecord, read_records
+
+FIELDS = {"work_id": "run-7", "instance_id": "42", "start_time": "2026-07-22T05:00:00Z"}
+DEFAULTS = {"project_id": "research"}
+RECORD = WorkRecord(
+    *("run-7", 1, None, "research", None, "42", None, datetime(2026, 7, 22, 5, tzinfo=UTC)),
+    *(None, None, None, None, None, None, ()),
+)
+
+
+def problems_of(**fields: object) -> list[str]:
+    given = {name: value for name, value in {**FIELDS, **fields}.items() if value is not ...}
+    return [str(problem) for problem in read_records([Line(3, given)], DEFAULTS)[1]]
+
+
+def test_a_record_has_its_fields_and_what_is_the_same_in_all_lines() -> None:
+    assert read_records([Line(1, FIELDS)], DEFAULTS) == ([RECORD], [])
+
+
+def test_every_field_of_a_csv_file_is_read() -> None:
+    text = (
+        "work_id,attempt,kind,project_id,zone,instance_name,start_time,end_time,weight,outcome,saved_at,"
+        "checkpoint_interval_seconds,checkpoint_seconds,keys.team,keys.experiment\n"
+        "a,2,training,p,us-central1-a,vm-1,2026-07-22T07:00:00+02:00,2026-07-22T06:00:00Z,0.5,preempted,"
+        "2026-07-22T05:50:00Z,600,12.5,ml,\n"
+    )
+    [record], problems = read_records(csv_lines(text), DEFAULTS)
+
+    assert problems == []
+    assert record == WorkRecord(
+        *("a", 2, "training", "p", "us-central1-a", None, "vm-1"),
+        datetime(2026, 7, 22, 7, tzinfo=timezone(timedelta(hours=2))),
+        datetime(2026, 7, 22, 6, tzinfo=UTC),
+        Decimal("0.5"),
+        Outcome.PREEMPTED,
+        datetime(2026, 7, 22, 5, 50, tzinfo=UTC),
+        *(Decimal(600), Decimal("12.5"), (("team", "ml"),)),
+    )
+
+
+def test_json_lines_hold_numbers_and_keys_as_they_are() -> None:
+    text = (
+        '{"work_id": "run-7", "attempt": 2, "instance_id": 42, "start_time": "2026-07-22T05:00:00Z", '
+        '"weight": 0.25, "keys": {"team": "ml"}}\n\n'
+    )
+    [record], problems = read_records(json_lines(text), DEFAULTS)
+
+    assert problems == []
+    assert (record.attempt, record.instance_id, record.weight) == (2, "42", Decimal("0.25"))
+    assert record.keys == (("team", "ml"),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"work_id": ""}, "work_id: is missing"),
+        ({"work_id": 7}, "work_id: 7 must be a string"),
+        ({"work_id": "(idle)"}, "work_id: (idle) stands for the time in which no work ran"),
+        ({"start_time": ...}, "start_time: is missing"),
+        (
+            {"start_time": "2026-07-22T05:00:00"},
+            "start_time: '2026-07-22T05:00:00' must be a time with its offset, such as 2026-07-22T05:00:00Z",
+        ),
+        (
+            {"end_time": "2026-07-22T04:59:59Z"},
+            "end_time: 2026-07-22T04:59:59Z is before start_time 2026-07-22T05:00:00Z",
+        ),
+        ({"instance_id": "vm-1"}, "instance_id: 'vm-1' must be the numeric id of a VM; its name is instance_name"),
+        ({"instance_id": ...}, "instance_id: is missing, and so is instance_name: one of them names the VM"),
+        (
+            {"instance_id": ..., "instance_name": "vm-1"},
+            "zone: is missing: a VM without instance_id is named by its zone and instance_name",
+        ),
+        ({"attempt": 0}, "attempt: 0 must be a whole number from 1"),
+        ({"attempt": "1.5"}, "attempt: '1.5' must be a whole number from 1"),
+        ({"weight": "0"}, "weight: '0' must be a number above 0 and below 1,000,000,000"),
+        ({"weight": "NaN"}, "weight: 'NaN' must be a number above 0 and below 1,000,000,000"),
+        ({"outcome": "ok"}, "outcome: 'ok' must be one of succeeded, failed, cancelled, preempted"),
+        ({"keys": "team=ml"}, "keys: 'team=ml' must be an object of strings; in CSV, columns keys.NAME"),
+        ({"keys": {"team": 1}}, "keys.team: 1 must be a string"),
+        ({"team": "ml"}, "team: is not a field; a key of your own is keys.team"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_line(fields: dict[str, object], expected: str) -> None:
+    assert problems_of(**fields) == [f"line 3: {expected}"]
+
+
+def test_every_wrong_field_of_every_line_is_named() -> None:
+    lines = [Line(2, {**FIELDS, "attempt": "x", "weight": "-1"}), Line(3, FIELDS), Line(4, {**FIELDS, "outcome": "?"})]
+    records, problems = read_records(lines, DEFAULTS)
+
+    assert records == [RECORD]
+    assert [(problem.line, problem.field) for problem in problems] == [(2, "attempt"), (2, "weight"), (4, "outcome")]
+
+
+def test_the_same_record_twice_counts_once_and_two_of_one_attempt_are_refused() -> None:
+    other = {**FIELDS, "end_time": "2026-07-22T05:30:00Z"}
+    records, problems = read_records([Line(1, FIELDS), Line(2, FIELDS), Line(3, other)], DEFAULTS)
+
+    assert records == [RECORD]
+    assert [str(problem) for problem in problems] == [
+        "line 3: attempt: run-7, attempt 1 has another record on the same VM; number attempts"
+    ]
+
+
+def test_one_attempt_may_run_on_several_vms() -> None:
+    records, problems = read_records([Line(1, FIELDS), Line(2, {**FIELDS, "instance_id": "43"})], DEFAULTS)
+
+    assert ([record.instance_id for record in records], problems) == (["42", "43"], [])
