@@ -13,15 +13,12 @@
 -- the start of the month, at most 33 days.
 WITH mean_prices AS (
   SELECT
-    costs.project_id,
-    SAFE_DIVIDE(SUM(costs.cost), SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours))) AS mean_compute_price,
-    SAFE_DIVIDE(
-      SUM(IF(costs.cost IS NULL, 0, COALESCE(costs.known_cost, costs.cost))),
-      SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours))
-    ) AS mean_price
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
-  GROUP BY costs.project_id
+    rolled.project_id,
+    SAFE_DIVIDE(SUM(rolled.cost), SUM(rolled.priced_hours)) AS mean_compute_price,
+    SAFE_DIVIDE(SUM(rolled.priced_known_cost), SUM(rolled.priced_hours)) AS mean_price
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
+  GROUP BY rolled.project_id
 ),
 
 project_states AS (
@@ -93,20 +90,18 @@ periods AS (
   CROSS JOIN present
 ),
 
-hourly_costs AS (
+hourly_sums AS (
   SELECT
-    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS usage_start_time,
-    SUM(costs.uptime_hours) AS vm_hours,
-    SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
-    SUM(costs.cost) AS compute_cost,
-    SUM(COALESCE(costs.known_cost, costs.cost)) AS known_cost,
-    SUM(
-      IF(costs.cost IS NOT NULL AND costs.known_cost IS NOT NULL AND costs.total_cost IS NULL, costs.uptime_hours, 0)
-    ) AS partial_hours,
-    SUM(IF(costs.known_cost IS NULL, costs.uptime_hours, 0)) AS compute_only_hours
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
-  GROUP BY TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
+    rolled.usage_hour AS usage_start_time,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.priced_hours) AS priced_hours,
+    SUM(rolled.cost) AS compute_cost,
+    SUM(rolled.known_cost) AS known_cost,
+    SUM(rolled.partly_priced_hours) AS partial_hours,
+    SUM(rolled.compute_only_hours) AS compute_only_hours
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
+  GROUP BY rolled.usage_hour
 ),
 
 recorded_hours AS (
@@ -123,7 +118,7 @@ recorded_hours AS (
     COALESCE(hourly.partial_hours, 0) AS partial_hours,
     COALESCE(hourly.compute_only_hours, 0) AS compute_only_hours
   FROM hours
-  LEFT JOIN hourly_costs AS hourly
+  LEFT JOIN hourly_sums AS hourly
     ON hourly.usage_start_time = hours.hour
   UNION ALL
   -- A budget has a row also before the first hour is recorded.

@@ -9,45 +9,23 @@
 -- row '(unlabelled)' has it with the opposite sign, so that charged_cost adds up to all cost. Where nobody has a label it
 -- stays there. Uptime that no source could identify is the row '(unresolved)', without a cost. Reads this month and the
 -- twelve before it, whatever the filter on a month.
-WITH labelled AS (
+WITH booked AS (
   SELECT
-    DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH) AS usage_month,
-    DATE_TRUNC(
-      DATE(TIMESTAMP_SUB(costs.recorded_at, INTERVAL 72 HOUR), 'America/Los_Angeles'), MONTH
-    ) AS open_month,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'cost_center' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS cost_center,
-    costs.uptime_hours,
-    costs.cost,
-    IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
-    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP(
-    DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
-  )
-),
-
-booked AS (
-  SELECT
-    GREATEST(usage_month, open_month) AS booked_month,
-    usage_month,
-    cost_center,
-    SUM(uptime_hours) AS vm_hours,
-    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
-    SUM(fully_priced_hours) AS fully_priced_hours,
-    SUM(cost) AS compute_cost,
-    SUM(known_cost) AS direct_cost
-  FROM labelled
+    rolled.booked_month,
+    rolled.month AS usage_month,
+    rolled.cost_center,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.priced_hours) AS priced_hours,
+    SUM(rolled.fully_priced_hours) AS fully_priced_hours,
+    SUM(rolled.cost) AS compute_cost,
+    SUM(rolled.known_cost) AS direct_cost
+  FROM `${dataset}.monthly_costs` AS rolled
+  WHERE rolled.month >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH)
+    AND rolled.cost_center != '(unresolved)'
   GROUP BY
-    booked_month,
+    rolled.booked_month,
     usage_month,
-    cost_center
+    rolled.cost_center
 ),
 
 totals AS (
@@ -106,20 +84,22 @@ all_usage AS (
   SELECT * FROM shared
   UNION ALL
   SELECT
-    unresolved.month AS booked_month,
-    unresolved.month AS usage_month,
-    '(unresolved)' AS cost_center,
-    SUM(unresolved.vm_hours) AS vm_hours,
+    rolled.booked_month,
+    rolled.month AS usage_month,
+    rolled.cost_center,
+    SUM(rolled.unresolved_hours) AS vm_hours,
     NUMERIC '0' AS priced_hours,
     NUMERIC '0' AS fully_priced_hours,
     CAST(NULL AS NUMERIC) AS compute_cost,
     CAST(NULL AS NUMERIC) AS direct_cost,
     CAST(NULL AS NUMERIC) AS shared_cost
-  FROM `${dataset}.unresolved_usage` AS unresolved
-  WHERE unresolved.usage_start_time >= TIMESTAMP(
-    DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
-  )
-  GROUP BY unresolved.month
+  FROM `${dataset}.monthly_costs` AS rolled
+  WHERE rolled.month >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH)
+    AND rolled.cost_center = '(unresolved)'
+  GROUP BY
+    rolled.booked_month,
+    usage_month,
+    rolled.cost_center
 )
 
 SELECT

@@ -7,75 +7,27 @@
 -- it is of Spot VMs at the mean price of their project that day. cost covers the priced hours only. Reads at most 400
 -- days, so that a day can be compared with the same day of last year; a filter on usage_date limits the partitions that
 -- are read.
-WITH labelled AS (
+WITH all_usage AS (
   SELECT
-    DATE(costs.usage_start_time) AS usage_date,
-    DATE(costs.usage_start_time, 'America/Los_Angeles') AS billing_date,
-    costs.project_id,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS team,
-    costs.instance_id,
-    costs.uptime_hours,
-    costs.cost,
-    costs.ondemand_cost,
-    IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
-    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
-),
-
-team_usage AS (
-  SELECT
-    usage_date,
-    billing_date,
-    project_id,
-    team,
-    COUNT(DISTINCT instance_id) AS instances,
-    SUM(uptime_hours) AS vm_hours,
-    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
-    SUM(cost) AS cost,
-    SUM(ondemand_cost) AS ondemand_cost,
-    SUM(known_cost) AS known_cost,
-    SUM(fully_priced_hours) AS fully_priced_hours
-  FROM labelled
+    rolled.usage_date,
+    rolled.billing_date,
+    rolled.project_id,
+    rolled.team,
+    -- Each VM counts in one of the rows of its team.
+    SUM(rolled.team_instances) AS instances,
+    SUM(rolled.vm_hours + rolled.unresolved_hours) AS vm_hours,
+    SUM(rolled.priced_hours) AS priced_hours,
+    SUM(rolled.cost) AS cost,
+    SUM(rolled.ondemand_cost) AS ondemand_cost,
+    SUM(rolled.known_cost) AS known_cost,
+    SUM(rolled.fully_priced_hours) AS fully_priced_hours
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 400 DAY)
   GROUP BY
-    usage_date,
-    billing_date,
-    project_id,
-    team
-),
-
-unresolved_rows AS (
-  SELECT
-    unresolved.usage_date,
-    unresolved.billing_date,
-    unresolved.project_id,
-    '(unresolved)' AS team,
-    CAST(NULL AS INT64) AS instances,
-    SUM(unresolved.vm_hours) AS vm_hours,
-    NUMERIC '0' AS priced_hours,
-    CAST(NULL AS NUMERIC) AS cost,
-    CAST(NULL AS NUMERIC) AS ondemand_cost,
-    CAST(NULL AS NUMERIC) AS known_cost,
-    NUMERIC '0' AS fully_priced_hours
-  FROM `${dataset}.unresolved_usage` AS unresolved
-  WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
-  GROUP BY
-    unresolved.usage_date,
-    unresolved.billing_date,
-    unresolved.project_id
-),
-
-all_usage AS (
-  SELECT * FROM team_usage
-  UNION ALL
-  SELECT * FROM unresolved_rows
+    rolled.usage_date,
+    rolled.billing_date,
+    rolled.project_id,
+    rolled.team
 )
 
 SELECT

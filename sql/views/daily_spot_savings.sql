@@ -9,102 +9,25 @@
 -- nothing is lost, so net savings are the on-demand cost of the other hours minus the cost of all hours, both of the same
 -- VMs: one that no source could identify is in neither. Reads at most 400 days, so that a day can be compared with the
 -- same day of last year; a filter on usage_date limits the partitions that are read.
-WITH last_preemptions AS (
+WITH project_days AS (
   SELECT
-    TIMESTAMP_TRUNC(preemptions.preempted_at, HOUR) AS hour,
-    preemptions.project_id,
-    preemptions.zone,
-    preemptions.instance_id,
-    MAX(preemptions.preempted_at) AS preempted_at
-  FROM `${dataset}.spot_preemptions` AS preemptions
-  WHERE preemptions.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+    rolled.usage_date,
+    rolled.billing_date,
+    rolled.project_id,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.unresolved_hours) AS unresolved_hours,
+    SUM(rolled.vm_hours + rolled.unresolved_hours) AS all_hours,
+    SUM(rolled.compared_hours) AS priced_hours,
+    SUM(rolled.compared_cost) AS cost,
+    SUM(rolled.compared_ondemand_cost) AS ondemand_cost,
+    SUM(rolled.lost_hours) AS lost_hours,
+    SUM(rolled.kept_ondemand_cost) AS kept_ondemand_cost
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 400 DAY)
   GROUP BY
-    hour,
-    preemptions.project_id,
-    preemptions.zone,
-    preemptions.instance_id
-),
-
-vm_hours AS (
-  SELECT
-    DATE(costs.usage_start_time) AS usage_date,
-    DATE(costs.usage_start_time, 'America/Los_Angeles') AS billing_date,
-    costs.project_id,
-    costs.uptime_hours,
-    IF(costs.ondemand_cost IS NULL, NULL, costs.cost) AS cost,
-    IF(costs.cost IS NULL, NULL, costs.ondemand_cost) AS ondemand_cost,
-    IF(
-      preempted.instance_id IS NULL,
-      0,
-      LEAST(
-        costs.uptime_hours,
-        CAST(GREATEST(TIMESTAMP_DIFF(preempted.preempted_at, costs.usage_start_time, SECOND), 0) AS NUMERIC) / 3600
-      )
-    ) AS lost_hours
-  FROM `${dataset}.spot_vm_costs` AS costs
-  LEFT JOIN last_preemptions AS preempted
-    ON preempted.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
-    AND preempted.project_id = costs.project_id
-    AND preempted.zone = costs.zone
-    AND preempted.instance_id = costs.instance_id
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
-),
-
-daily_usage AS (
-  SELECT
-    usage_date,
-    billing_date,
-    project_id,
-    SUM(uptime_hours) AS vm_hours,
-    NUMERIC '0' AS unresolved_hours,
-    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
-    SUM(cost) AS cost,
-    SUM(ondemand_cost) AS ondemand_cost,
-    SUM(lost_hours) AS lost_hours,
-    SUM(ondemand_cost * (1 - COALESCE(SAFE_DIVIDE(lost_hours, uptime_hours), 0))) AS kept_ondemand_cost
-  FROM vm_hours
-  GROUP BY
-    usage_date,
-    billing_date,
-    project_id
-  UNION ALL
-  SELECT
-    unresolved.usage_date,
-    unresolved.billing_date,
-    unresolved.project_id,
-    NUMERIC '0' AS vm_hours,
-    SUM(unresolved.vm_hours) AS unresolved_hours,
-    NUMERIC '0' AS priced_hours,
-    CAST(NULL AS NUMERIC) AS cost,
-    CAST(NULL AS NUMERIC) AS ondemand_cost,
-    NUMERIC '0' AS lost_hours,
-    CAST(NULL AS NUMERIC) AS kept_ondemand_cost
-  FROM `${dataset}.unresolved_usage` AS unresolved
-  WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
-  GROUP BY
-    unresolved.usage_date,
-    unresolved.billing_date,
-    unresolved.project_id
-),
-
-project_days AS (
-  SELECT
-    usage_date,
-    billing_date,
-    project_id,
-    SUM(vm_hours) AS vm_hours,
-    SUM(unresolved_hours) AS unresolved_hours,
-    SUM(vm_hours) + SUM(unresolved_hours) AS all_hours,
-    SUM(priced_hours) AS priced_hours,
-    SUM(cost) AS cost,
-    SUM(ondemand_cost) AS ondemand_cost,
-    SUM(lost_hours) AS lost_hours,
-    SUM(kept_ondemand_cost) AS kept_ondemand_cost
-  FROM daily_usage
-  GROUP BY
-    usage_date,
-    billing_date,
-    project_id
+    rolled.usage_date,
+    rolled.billing_date,
+    rolled.project_id
 )
 
 SELECT

@@ -31,11 +31,11 @@ gaps AS (
 
 mean_prices AS (
   SELECT
-    costs.project_id,
-    SAFE_DIVIDE(SUM(costs.cost), SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours))) AS mean_price
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
-  GROUP BY costs.project_id
+    rolled.project_id,
+    SAFE_DIVIDE(SUM(rolled.cost), SUM(rolled.priced_hours)) AS mean_price
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+  GROUP BY rolled.project_id
 ),
 
 project_states AS (
@@ -69,25 +69,33 @@ hours AS (
   ) AS hour_start
 ),
 
+unpriced_types AS (
+  SELECT
+    rolled.usage_hour,
+    STRING_AGG(DISTINCT machine_type, ', ' ORDER BY machine_type) AS machine_types
+  FROM `${dataset}.hourly_costs` AS rolled
+  CROSS JOIN UNNEST(SPLIT(rolled.unpriced_machine_types, ', ')) AS machine_type
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+  GROUP BY rolled.usage_hour
+),
+
 hourly_rows AS (
   SELECT
-    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS usage_start_time,
-    -- One that was started as another machine in the hour has two rows.
-    COUNT(DISTINCT costs.instance_id) AS instances,
-    SUM(costs.uptime_hours) AS vm_hours,
-    SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
-    COUNTIF(costs.price_status = 'unknown') AS unpriced,
-    COUNTIF(costs.price_status = 'stale') AS stale,
-    COUNTIF(costs.price_status = 'fallback') AS fallback,
-    COUNTIF(costs.price_status = 'uncertain') AS uncertain,
-    STRING_AGG(
-      DISTINCT IF(costs.price_status = 'unknown', costs.machine_type, NULL), ', '
-      ORDER BY IF(costs.price_status = 'unknown', costs.machine_type, NULL)
-    ) AS unpriced_machine_types,
-    MAX(TIMESTAMP_DIFF(costs.usage_end_time, costs.price_as_of, HOUR)) AS prices_age_hours
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
-  GROUP BY TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
+    rolled.usage_hour AS usage_start_time,
+    SUM(rolled.instances) AS instances,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.priced_hours) AS priced_hours,
+    SUM(rolled.unpriced) AS unpriced,
+    SUM(rolled.stale) AS stale,
+    SUM(rolled.fallback) AS fallback,
+    SUM(rolled.uncertain) AS uncertain,
+    MAX(unpriced_types.machine_types) AS unpriced_machine_types,
+    MAX(rolled.prices_age_hours) AS prices_age_hours
+  FROM `${dataset}.hourly_costs` AS rolled
+  LEFT JOIN unpriced_types
+    ON unpriced_types.usage_hour = rolled.usage_hour
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+  GROUP BY rolled.usage_hour
 )
 
 SELECT

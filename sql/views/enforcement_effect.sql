@@ -99,7 +99,7 @@ costs_after_stops AS (
     -- With what a stop ends, as avoided is.
     SUM(costs.cost + COALESCE(costs.license_cost, 0) + COALESCE(costs.bandwidth_cost, 0)) AS cost
   FROM stopped_times AS stopped
-  INNER JOIN `${dataset}.spot_vm_costs` AS costs
+  INNER JOIN `${dataset}.stopped_vm_costs` AS costs
     ON costs.project_id = stopped.project_id
     AND costs.zone = stopped.zone
     AND costs.instance_name = stopped.instance_name

@@ -17,11 +17,11 @@ WITH recorded_hours AS (
 
 mean_prices AS (
   SELECT
-    costs.project_id,
-    SAFE_DIVIDE(SUM(costs.cost), SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours))) AS mean_price
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
-  GROUP BY costs.project_id
+    rolled.project_id,
+    SAFE_DIVIDE(SUM(rolled.cost), SUM(rolled.priced_hours)) AS mean_price
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
+  GROUP BY rolled.project_id
 ),
 
 project_states AS (
@@ -54,24 +54,23 @@ hours AS (
   ) AS hour_start
 ),
 
-hourly_costs AS (
+hourly_sums AS (
   SELECT
-    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS usage_start_time,
-    -- One that was started as another machine in the hour has two rows.
-    COUNT(DISTINCT costs.instance_id) AS instances,
-    SUM(costs.uptime_hours) AS vm_hours,
-    SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
-    SUM(costs.cost) AS cost,
-    SUM(COALESCE(costs.known_cost, costs.cost)) AS known_cost,
-    SUM(costs.license_cost) AS license_cost,
-    SUM(costs.address_cost) AS address_cost,
-    SUM(costs.disk_cost) AS disk_cost,
-    SUM(costs.bandwidth_cost) AS bandwidth_cost,
-    SUM(IF(costs.total_cost IS NULL, costs.uptime_hours, 0)) AS partial_hours,
-    SUM(costs.ondemand_cost) AS ondemand_cost
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
-  GROUP BY TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
+    rolled.usage_hour AS usage_start_time,
+    SUM(rolled.instances) AS instances,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.priced_hours) AS priced_hours,
+    SUM(rolled.cost) AS cost,
+    SUM(rolled.known_cost) AS known_cost,
+    SUM(rolled.license_cost) AS license_cost,
+    SUM(rolled.address_cost) AS address_cost,
+    SUM(rolled.disk_cost) AS disk_cost,
+    SUM(rolled.bandwidth_cost) AS bandwidth_cost,
+    SUM(rolled.vm_hours - rolled.fully_priced_hours) AS partial_hours,
+    SUM(rolled.ondemand_cost) AS ondemand_cost
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 35 DAY)
+  GROUP BY rolled.usage_hour
 )
 
 SELECT
@@ -111,5 +110,5 @@ LEFT JOIN recorded_hours AS recorded
   ON recorded.usage_start_time = hours.usage_start_time
 LEFT JOIN project_states AS known
   ON known.hour = hours.usage_start_time
-LEFT JOIN hourly_costs AS hourly
+LEFT JOIN hourly_sums AS hourly
   ON hourly.usage_start_time = hours.usage_start_time

@@ -17,93 +17,95 @@ WITH present AS (
 
 preemptions AS (
   SELECT
-    taken.preempted_at,
-    taken.project_id,
-    taken.zone,
-    taken.instance_id,
-    taken.machine_type
-  FROM `${dataset}.spot_preemptions` AS taken
-  WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
-),
-
-last_preemptions AS (
-  SELECT
-    TIMESTAMP_TRUNC(preempted_at, HOUR) AS hour,
-    project_id,
-    zone,
-    instance_id,
-    MAX(preempted_at) AS preempted_at
-  FROM preemptions
+    rolled.machine_type,
+    rolled.zone,
+    EXTRACT(HOUR FROM rolled.usage_hour) AS hour_of_day,
+    SUM(rolled.preemptions) AS preemptions,
+    SUM(rolled.unseen_preemptions) AS unseen_preemptions
+  FROM `${dataset}.hourly_preemptions` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
   GROUP BY
-    hour,
-    project_id,
-    zone,
-    instance_id
+    rolled.machine_type,
+    rolled.zone,
+    hour_of_day
 ),
 
-seen_vms AS (
-  SELECT DISTINCT
-    costs.project_id,
-    costs.zone,
-    costs.instance_id
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
+places AS (
+  SELECT
+    rolled.machine_type,
+    rolled.zone,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.lost_hours) AS lost_hours
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 90 DAY)
+    -- Of VMs that no source could identify nothing is known.
+    AND rolled.zone != '(unresolved)'
+  GROUP BY
+    rolled.machine_type,
+    rolled.zone
+),
+
+hours AS (
+  SELECT
+    EXTRACT(HOUR FROM rolled.usage_hour) AS hour_of_day,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.lost_hours) AS lost_hours
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
+  GROUP BY hour_of_day
 ),
 
 events AS (
   SELECT
-    costs.machine_type,
-    costs.zone,
-    EXTRACT(HOUR FROM costs.usage_start_time) AS hour_of_day,
-    costs.uptime_hours,
-    IF(
-      preempted.instance_id IS NULL,
-      0,
-      LEAST(
-        costs.uptime_hours,
-        CAST(GREATEST(TIMESTAMP_DIFF(preempted.preempted_at, costs.usage_start_time, SECOND), 0) AS NUMERIC) / 3600
-      )
-    ) AS lost_hours,
+    grouped_by,
+    places.machine_type,
+    places.zone,
+    CAST(NULL AS INT64) AS hour_of_day,
+    places.vm_hours,
+    places.lost_hours,
     0 AS preemptions,
     0 AS unseen_preemptions
-  FROM `${dataset}.spot_vm_costs` AS costs
-  LEFT JOIN last_preemptions AS preempted
-    ON preempted.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
-    AND preempted.project_id = costs.project_id
-    AND preempted.zone = costs.zone
-    AND preempted.instance_id = costs.instance_id
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 90 DAY)
+  FROM places
+  CROSS JOIN UNNEST(['all', 'machine_type', 'zone', 'machine_type and zone']) AS grouped_by
   UNION ALL
   SELECT
+    'hour_of_day' AS grouped_by,
+    CAST(NULL AS STRING) AS machine_type,
+    CAST(NULL AS STRING) AS zone,
+    hours.hour_of_day,
+    hours.vm_hours,
+    hours.lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
+  FROM hours
+  UNION ALL
+  SELECT
+    grouped_by,
     preemptions.machine_type,
     preemptions.zone,
-    EXTRACT(HOUR FROM preemptions.preempted_at) AS hour_of_day,
-    NUMERIC '0' AS uptime_hours,
+    preemptions.hour_of_day,
+    NUMERIC '0' AS vm_hours,
     NUMERIC '0' AS lost_hours,
-    IF(seen_vms.instance_id IS NULL, 0, 1) AS preemptions,
-    IF(seen_vms.instance_id IS NULL, 1, 0) AS unseen_preemptions
+    preemptions.preemptions,
+    preemptions.unseen_preemptions
   FROM preemptions
-  LEFT JOIN seen_vms
-    ON seen_vms.project_id = preemptions.project_id
-    AND seen_vms.zone = preemptions.zone
-    AND seen_vms.instance_id = preemptions.instance_id
+  CROSS JOIN UNNEST(['all', 'machine_type', 'zone', 'machine_type and zone', 'hour_of_day']) AS grouped_by
 ),
 
 grouped AS (
   SELECT
-    grouped_by,
-    IF(grouped_by IN ('machine_type', 'machine_type and zone'), events.machine_type, NULL) AS grouped_machine_type,
-    IF(grouped_by IN ('zone', 'machine_type and zone'), events.zone, NULL) AS grouped_zone,
-    IF(grouped_by = 'hour_of_day', events.hour_of_day, NULL) AS grouped_hour_of_day,
-    SUM(events.uptime_hours) AS vm_hours,
+    events.grouped_by,
+    IF(events.grouped_by IN ('machine_type', 'machine_type and zone'), events.machine_type, NULL) AS grouped_machine_type,
+    IF(events.grouped_by IN ('zone', 'machine_type and zone'), events.zone, NULL) AS grouped_zone,
+    IF(events.grouped_by = 'hour_of_day', events.hour_of_day, NULL) AS grouped_hour_of_day,
+    SUM(events.vm_hours) AS vm_hours,
     SUM(events.preemptions) AS preemptions,
     SUM(events.unseen_preemptions) AS unseen_preemptions,
     SUM(events.lost_hours) AS lost_hours,
-    NULLIF(SAFE_DIVIDE(CAST(SUM(events.uptime_hours) AS FLOAT64) * 60, SUM(events.preemptions)), 0) AS mean_minutes
+    NULLIF(SAFE_DIVIDE(CAST(SUM(events.vm_hours) AS FLOAT64) * 60, SUM(events.preemptions)), 0) AS mean_minutes
   FROM events
-  CROSS JOIN UNNEST(['all', 'machine_type', 'zone', 'machine_type and zone', 'hour_of_day']) AS grouped_by
   GROUP BY
-    grouped_by,
+    events.grouped_by,
     grouped_machine_type,
     grouped_zone,
     grouped_hour_of_day

@@ -4,77 +4,24 @@
 -- Lost is the uptime of a preempted VM from the full hour to its last preemption in it: work that is repeated when it is
 -- saved every full hour; a team that saves less often loses more. Preemptions of VMs that no source could identify have
 -- no team: they are unseen_preemptions in interruptions. Reads 30 days.
-WITH last_preemptions AS (
+WITH teams AS (
   SELECT
-    TIMESTAMP_TRUNC(preempted.preempted_at, HOUR) AS hour,
-    preempted.project_id,
-    preempted.zone,
-    preempted.instance_id,
-    COUNT(*) AS preemptions,
-    MAX(preempted.preempted_at) AS preempted_at
-  FROM `${dataset}.spot_preemptions` AS preempted
-  WHERE preempted.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+    rolled.project_id,
+    rolled.team,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.priced_hours) AS priced_hours,
+    SUM(rolled.cost) AS cost,
+    SUM(rolled.preemptions) AS preemptions,
+    SUM(rolled.lost_hours) AS lost_hours,
+    SUM(rolled.priced_lost_hours) AS priced_lost_hours,
+    SUM(rolled.lost_cost) AS lost_cost
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 30 DAY)
+    -- Of VMs that no source could identify nothing is known.
+    AND rolled.team != '(unresolved)'
   GROUP BY
-    hour,
-    preempted.project_id,
-    preempted.zone,
-    preempted.instance_id
-),
-
-vm_hours AS (
-  SELECT
-    costs.project_id,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS team,
-    costs.uptime_hours,
-    costs.cost,
-    -- One that was started as another machine in the hour has two rows: its preemptions count once.
-    IF(
-      ROW_NUMBER() OVER (
-        PARTITION BY TIMESTAMP_TRUNC(costs.usage_start_time, HOUR), costs.project_id, costs.zone, costs.instance_id
-        ORDER BY costs.usage_start_time DESC
-      ) = 1,
-      COALESCE(preempted.preemptions, 0),
-      0
-    ) AS preemptions,
-    IF(
-      preempted.instance_id IS NULL,
-      0,
-      LEAST(
-        costs.uptime_hours,
-        CAST(GREATEST(TIMESTAMP_DIFF(preempted.preempted_at, costs.usage_start_time, SECOND), 0) AS NUMERIC) / 3600
-      )
-    ) AS lost_hours
-  FROM `${dataset}.spot_vm_costs` AS costs
-  LEFT JOIN last_preemptions AS preempted
-    ON preempted.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
-    AND preempted.project_id = costs.project_id
-    AND preempted.zone = costs.zone
-    AND preempted.instance_id = costs.instance_id
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
-),
-
-teams AS (
-  SELECT
-    project_id,
-    team,
-    SUM(uptime_hours) AS vm_hours,
-    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
-    SUM(cost) AS cost,
-    SUM(preemptions) AS preemptions,
-    SUM(lost_hours) AS lost_hours,
-    SUM(IF(cost IS NULL, 0, lost_hours)) AS priced_lost_hours,
-    SUM(cost * SAFE_DIVIDE(lost_hours, uptime_hours)) AS lost_cost
-  FROM vm_hours
-  GROUP BY
-    project_id,
-    team
+    rolled.project_id,
+    rolled.team
 ),
 
 known_teams AS (

@@ -6,77 +6,31 @@
 -- '(unresolved)': not priced, with an estimate if it is of Spot VMs at the mean price of their project that month.
 -- Months are those of Cloud Billing, in America/Los_Angeles, so that they can be compared with an invoice. Reads this
 -- month and the twelve before it, whatever the filter on month: a day of Cloud Billing is not a partition.
-WITH labelled AS (
+WITH label_usage AS (
   SELECT
-    DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
-    costs.project_id,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS team,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'project' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS project_label,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'experiment' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS experiment,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'cost_center' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS cost_center,
-    costs.instance_id,
-    costs.uptime_hours,
-    costs.cost,
-    costs.ondemand_cost,
-    IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
-    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP(
-    DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
-  )
-),
-
-label_usage AS (
-  SELECT
-    month,
-    project_id,
-    team,
-    project_label,
-    experiment,
-    cost_center,
-    COUNT(DISTINCT instance_id) AS instances,
-    SUM(uptime_hours) AS vm_hours,
-    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
-    SUM(cost) AS cost,
-    SUM(ondemand_cost) AS ondemand_cost,
-    SUM(known_cost) AS known_cost,
-    SUM(fully_priced_hours) AS fully_priced_hours
-  FROM labelled
+    rolled.month,
+    rolled.project_id,
+    rolled.team,
+    rolled.project_label,
+    rolled.experiment,
+    rolled.cost_center,
+    -- Each VM counts in one of the rows of its labels.
+    SUM(rolled.instances) AS instances,
+    SUM(rolled.vm_hours + rolled.unresolved_hours) AS vm_hours,
+    SUM(rolled.priced_hours) AS priced_hours,
+    SUM(rolled.cost) AS cost,
+    SUM(rolled.ondemand_cost) AS ondemand_cost,
+    SUM(rolled.known_cost) AS known_cost,
+    SUM(rolled.fully_priced_hours) AS fully_priced_hours
+  FROM `${dataset}.monthly_costs` AS rolled
+  WHERE rolled.month >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH)
   GROUP BY
-    month,
-    project_id,
-    team,
-    project_label,
-    experiment,
-    cost_center
+    rolled.month,
+    rolled.project_id,
+    rolled.team,
+    rolled.project_label,
+    rolled.experiment,
+    rolled.cost_center
 ),
 
 empty_buckets AS (
@@ -95,6 +49,8 @@ empty_buckets AS (
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS fully_priced_hours
   FROM label_usage AS used
+  -- A project of which nothing was identified has no other row.
+  WHERE used.team != '(unresolved)'
   GROUP BY
     used.month,
     used.project_id
@@ -107,36 +63,10 @@ empty_buckets AS (
   ) = 0
 ),
 
-unresolved_rows AS (
-  SELECT
-    unresolved.month,
-    unresolved.project_id,
-    '(unresolved)' AS team,
-    '(unresolved)' AS project_label,
-    '(unresolved)' AS experiment,
-    '(unresolved)' AS cost_center,
-    CAST(NULL AS INT64) AS instances,
-    SUM(unresolved.vm_hours) AS vm_hours,
-    NUMERIC '0' AS priced_hours,
-    CAST(NULL AS NUMERIC) AS cost,
-    CAST(NULL AS NUMERIC) AS ondemand_cost,
-    CAST(NULL AS NUMERIC) AS known_cost,
-    NUMERIC '0' AS fully_priced_hours
-  FROM `${dataset}.unresolved_usage` AS unresolved
-  WHERE unresolved.usage_start_time >= TIMESTAMP(
-    DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
-  )
-  GROUP BY
-    unresolved.month,
-    unresolved.project_id
-),
-
 all_usage AS (
   SELECT * FROM label_usage
   UNION ALL
   SELECT * FROM empty_buckets
-  UNION ALL
-  SELECT * FROM unresolved_rows
 )
 
 SELECT

@@ -18,58 +18,44 @@ WITH present AS (
 
 fleet AS (
   SELECT
-    costs.machine_type,
-    costs.region,
-    costs.gpu_count,
-    costs.local_ssd_gib,
-    SUM(costs.uptime_hours) AS vms
-  FROM `${dataset}.spot_vm_costs` AS costs
+    rolled.machine_type,
+    rolled.region,
+    rolled.gpu_count,
+    rolled.local_ssd_gib,
+    SUM(rolled.vm_hours) AS vms
+  FROM `${dataset}.hourly_fleet` AS rolled
   INNER JOIN present
-    ON present.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+    ON present.hour = rolled.usage_hour
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
   GROUP BY
-    costs.machine_type,
-    costs.region,
-    costs.gpu_count,
-    costs.local_ssd_gib
+    rolled.machine_type,
+    rolled.region,
+    rolled.gpu_count,
+    rolled.local_ssd_gib
 ),
 
 own_hours AS (
   SELECT
-    costs.machine_type,
-    costs.region,
-    SUM(costs.uptime_hours) AS vm_hours
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+    rolled.machine_type,
+    rolled.region,
+    SUM(rolled.vm_hours) AS vm_hours
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 30 DAY)
   GROUP BY
-    costs.machine_type,
-    costs.region
-),
-
-own_vms AS (
-  SELECT DISTINCT
-    costs.project_id,
-    costs.zone,
-    costs.instance_id
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+    rolled.machine_type,
+    rolled.region
 ),
 
 own_preemptions AS (
   SELECT
-    taken.machine_type,
-    taken.region,
-    COUNT(*) AS preemptions
-  FROM `${dataset}.spot_preemptions` AS taken
-  -- Of VMs whose hours are known.
-  INNER JOIN own_vms
-    ON own_vms.project_id = taken.project_id
-    AND own_vms.zone = taken.zone
-    AND own_vms.instance_id = taken.instance_id
-  WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
+    rolled.machine_type,
+    rolled.region,
+    SUM(rolled.preemptions) AS preemptions
+  FROM `${dataset}.hourly_preemptions` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
   GROUP BY
-    taken.machine_type,
-    taken.region
+    rolled.machine_type,
+    rolled.region
 ),
 
 interruption_rates AS (

@@ -14,20 +14,20 @@ WITH present AS (
 
 fleet AS (
   SELECT
-    costs.region,
+    rolled.region,
     components.component,
-    SUM(components.quantity * costs.uptime_hours) AS quantity
-  FROM `${dataset}.spot_vm_costs` AS costs
+    SUM(components.quantity * rolled.vm_hours) AS quantity
+  FROM `${dataset}.hourly_fleet` AS rolled
   INNER JOIN present
-    ON present.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
+    ON present.hour = rolled.usage_hour
   INNER JOIN `${dataset}.shape_components` AS components
-    ON components.machine_type = costs.machine_type
-    AND COALESCE(components.gpu_type, '') = COALESCE(costs.gpu_type, '')
-    AND components.gpu_count = costs.gpu_count
-    AND components.local_ssd_gib = costs.local_ssd_gib
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+    ON components.machine_type = rolled.machine_type
+    AND COALESCE(components.gpu_type, '') = COALESCE(rolled.gpu_type, '')
+    AND components.gpu_count = rolled.gpu_count
+    AND components.local_ssd_gib = rolled.local_ssd_gib
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
   GROUP BY
-    costs.region,
+    rolled.region,
     components.component
 ),
 

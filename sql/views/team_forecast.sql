@@ -52,24 +52,19 @@ recorded AS (
 
 all_usage AS (
   SELECT
-    costs.usage_start_time,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS team,
-    costs.uptime_hours AS vm_hours,
-    costs.cost
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 40 DAY)
+    rolled.usage_hour AS usage_start_time,
+    rolled.team,
+    rolled.vm_hours,
+    rolled.priced_hours,
+    rolled.cost
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 40 DAY)
   UNION ALL
   SELECT
     unresolved.usage_start_time,
     '(unresolved)' AS team,
     unresolved.vm_hours,
+    NUMERIC '0' AS priced_hours,
     CAST(NULL AS NUMERIC) AS cost
   FROM `${dataset}.unresolved_usage` AS unresolved
   WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 40 DAY)
@@ -79,9 +74,7 @@ teams AS (
   SELECT
     all_usage.team,
     SUM(IF(all_usage.usage_start_time >= present.month_start, all_usage.vm_hours, 0)) AS vm_hours,
-    SUM(
-      IF(all_usage.usage_start_time >= present.month_start AND all_usage.cost IS NOT NULL, all_usage.vm_hours, 0)
-    ) AS priced_hours,
+    SUM(IF(all_usage.usage_start_time >= present.month_start, all_usage.priced_hours, 0)) AS priced_hours,
     SUM(IF(all_usage.usage_start_time >= present.month_start, COALESCE(all_usage.cost, 0), 0)) AS known_cost,
     SUM(IF(all_usage.usage_start_time >= present.week_start, all_usage.vm_hours, 0)) AS week_vm_hours,
     SUM(IF(all_usage.usage_start_time >= present.week_start, all_usage.cost, NULL)) AS week_cost

@@ -7,69 +7,30 @@
 -- one row. Uptime that no source could identify is a row of its own with the pattern '(unresolved)': not priced, with an
 -- estimate if it is of Spot VMs at the mean price of their project that day. Reads 92 days: older cost can hardly be
 -- attributed afterwards. A filter on usage_date limits the partitions that are read.
-WITH vm_usage AS (
+WITH all_usage AS (
   SELECT
-    DATE(costs.usage_start_time) AS usage_date,
-    DATE(costs.usage_start_time, 'America/Los_Angeles') AS billing_date,
-    costs.project_id,
-    EXISTS (
-      SELECT 1
-      FROM UNNEST(costs.labels) AS label
-      WHERE label.key = 'team' AND label.value != ''
-    ) AS has_team,
-    REGEXP_EXTRACT(costs.managed_by, r'([^/]+)$') AS created_by_group,
-    REGEXP_REPLACE(
-      IF(
-        costs.managed_by IS NULL,
-        costs.instance_name,
-        REGEXP_REPLACE(costs.instance_name, r'-[a-z0-9]{4}$', '-*')
-      ),
-      r'[0-9]+',
-      '*'
-    ) AS name_pattern,
-    MIN(costs.instance_name) AS example,
-    COUNT(DISTINCT costs.instance_id) AS instances,
-    SUM(costs.uptime_hours) AS vm_hours,
-    SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
-    SUM(costs.cost) AS cost,
-    MAX(costs.usage_start_time) AS last_hour
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
+    rolled.usage_date,
+    rolled.billing_date,
+    rolled.project_id,
+    rolled.name_pattern IS NULL AS has_team,
+    rolled.created_by_group,
+    rolled.name_pattern,
+    MIN(rolled.example) AS example,
+    -- Each VM counts in one of the rows of its pattern.
+    IF(rolled.name_pattern = '(unresolved)', NULL, SUM(rolled.pattern_instances)) AS instances,
+    SUM(rolled.vm_hours + rolled.unresolved_hours) AS vm_hours,
+    SUM(rolled.priced_hours) AS priced_hours,
+    SUM(rolled.cost) AS cost,
+    MAX(rolled.last_hour) AS last_hour
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 92 DAY)
   GROUP BY
-    usage_date,
-    billing_date,
-    costs.project_id,
+    rolled.usage_date,
+    rolled.billing_date,
+    rolled.project_id,
     has_team,
-    created_by_group,
-    name_pattern
-),
-
-unresolved_rows AS (
-  SELECT
-    unresolved.usage_date,
-    unresolved.billing_date,
-    unresolved.project_id,
-    FALSE AS has_team,
-    CAST(NULL AS STRING) AS created_by_group,
-    '(unresolved)' AS name_pattern,
-    CAST(NULL AS STRING) AS example,
-    CAST(NULL AS INT64) AS instances,
-    SUM(unresolved.vm_hours) AS vm_hours,
-    NUMERIC '0' AS priced_hours,
-    CAST(NULL AS NUMERIC) AS cost,
-    MAX(unresolved.usage_start_time) AS last_hour
-  FROM `${dataset}.unresolved_usage` AS unresolved
-  WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
-  GROUP BY
-    unresolved.usage_date,
-    unresolved.billing_date,
-    unresolved.project_id
-),
-
-all_usage AS (
-  SELECT * FROM vm_usage
-  UNION ALL
-  SELECT * FROM unresolved_rows
+    rolled.created_by_group,
+    rolled.name_pattern
 )
 
 SELECT

@@ -6,63 +6,35 @@
 -- experiment is a value of the label experiment; cost_per_experiment counts all that is known of the cost of VMs with that
 -- label alone, and one that ran in two months counts in both. To relate cost to units of your own (requests, samples),
 -- join a table of them by month and team. Reads this month and the twelve before it, whatever the filter on month.
-WITH labelled AS (
+WITH sums AS (
   SELECT
-    DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
-    costs.project_id,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS team,
-    costs.gpu_type,
-    (
-      SELECT MIN(label.value)
-      FROM UNNEST(costs.labels) AS label
-      WHERE label.key = 'experiment' AND label.value != ''
-    ) AS experiment,
-    costs.uptime_hours,
-    costs.cost,
-    costs.ondemand_cost,
-    IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
-    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours,
-    IF(costs.cost IS NULL OR costs.gpu_type IS NOT NULL, NULL, costs.uptime_hours * costs.vcpus) AS vcpu_hours,
-    IF(costs.cost IS NULL OR costs.gpu_type IS NULL, NULL, costs.uptime_hours * costs.gpu_count) AS gpu_hours
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP(
-    DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
-  )
-),
-
-sums AS (
-  SELECT
-    month,
-    project_id,
-    team,
-    gpu_type,
-    SUM(uptime_hours) AS vm_hours,
-    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
-    SUM(cost) AS cost,
-    SUM(known_cost) AS known_cost,
-    SUM(fully_priced_hours) AS fully_priced_hours,
-    SUM(vcpu_hours) AS vcpu_hours,
-    SUM(gpu_hours) AS gpu_hours,
-    SUM(IF(vcpu_hours IS NULL, NULL, cost)) AS vcpu_cost,
-    SUM(IF(gpu_hours IS NULL, NULL, cost)) AS gpu_cost,
-    COUNT(DISTINCT experiment) AS experiments,
-    COUNT(DISTINCT IF(known_cost IS NULL, NULL, experiment)) AS priced_experiments,
-    SUM(IF(experiment IS NULL, NULL, known_cost)) AS experiment_cost,
-    SUM(IF(ondemand_cost IS NULL, NULL, cost)) AS compared_cost,
-    SUM(IF(cost IS NULL, NULL, ondemand_cost)) AS compared_ondemand_cost
-  FROM labelled
+    rolled.month,
+    rolled.project_id,
+    rolled.team,
+    rolled.gpu_type,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.priced_hours) AS priced_hours,
+    SUM(rolled.cost) AS cost,
+    SUM(rolled.known_cost) AS known_cost,
+    SUM(rolled.fully_priced_hours) AS fully_priced_hours,
+    SUM(rolled.vcpu_hours) AS vcpu_hours,
+    SUM(rolled.gpu_hours) AS gpu_hours,
+    SUM(rolled.vcpu_cost) AS vcpu_cost,
+    SUM(rolled.gpu_cost) AS gpu_cost,
+    COUNT(DISTINCT NULLIF(rolled.experiment, '(unlabelled)')) AS experiments,
+    COUNT(DISTINCT IF(rolled.known_cost IS NULL, NULL, NULLIF(rolled.experiment, '(unlabelled)'))) AS priced_experiments,
+    SUM(IF(rolled.experiment = '(unlabelled)', NULL, rolled.known_cost)) AS experiment_cost,
+    SUM(rolled.compared_cost) AS compared_cost,
+    SUM(rolled.compared_ondemand_cost) AS compared_ondemand_cost
+  FROM `${dataset}.monthly_costs` AS rolled
+  WHERE rolled.month >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH)
+    -- Of VMs that no source could identify nothing is known.
+    AND rolled.team != '(unresolved)'
   GROUP BY
-    month,
-    project_id,
-    team,
-    gpu_type
+    rolled.month,
+    rolled.project_id,
+    rolled.team,
+    rolled.gpu_type
 )
 
 SELECT

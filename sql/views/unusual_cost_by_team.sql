@@ -33,34 +33,20 @@ whole_days AS (
   HAVING COUNTIF(gaps.hour IS NULL) = 24
 ),
 
-labelled AS (
-  SELECT
-    DATE(costs.usage_start_time) AS usage_date,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS team,
-    costs.uptime_hours,
-    costs.cost
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 29 DAY)
-    AND costs.usage_start_time < TIMESTAMP_TRUNC(${now}, DAY)
-),
-
 daily AS (
   SELECT
-    usage_date,
-    team,
-    SUM(IF(cost IS NULL, uptime_hours, 0)) AS unpriced_hours,
-    SUM(cost) AS cost
-  FROM labelled
+    rolled.usage_date,
+    rolled.team,
+    SUM(rolled.vm_hours - rolled.priced_hours) AS unpriced_hours,
+    SUM(rolled.cost) AS cost
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 29 DAY)
+    AND rolled.usage_date < DATE(${now})
+    -- Of VMs that no source could identify nothing is known.
+    AND rolled.team != '(unresolved)'
   GROUP BY
-    usage_date,
-    team
+    rolled.usage_date,
+    rolled.team
 ),
 
 teams AS (

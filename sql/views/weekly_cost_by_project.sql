@@ -8,39 +8,18 @@
 -- cheap week. Reads 14 days.
 WITH weeks AS (
   SELECT
-    costs.project_id,
-    COALESCE(
-      (
-        SELECT MIN(label.value)
-        FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS team,
-    costs.machine_type,
-    costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 7 DAY) AS is_this_week,
-    costs.uptime_hours AS vm_hours,
-    IF(costs.cost IS NULL, 0, costs.uptime_hours) AS priced_hours,
-    COALESCE(costs.cost, 0) AS cost,
-    COALESCE(costs.known_cost, costs.cost, 0) AS known_cost,
-    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours
-  FROM `${dataset}.spot_vm_costs` AS costs
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 14 DAY)
-    AND costs.usage_start_time < TIMESTAMP_TRUNC(${now}, DAY)
-  UNION ALL
-  SELECT
-    unresolved.project_id,
-    '(unresolved)' AS team,
-    '(unresolved)' AS machine_type,
-    unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 7 DAY) AS is_this_week,
-    unresolved.vm_hours,
-    NUMERIC '0' AS priced_hours,
-    NUMERIC '0' AS cost,
-    NUMERIC '0' AS known_cost,
-    NUMERIC '0' AS fully_priced_hours
-  FROM `${dataset}.unresolved_usage` AS unresolved
-  WHERE unresolved.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 14 DAY)
-    AND unresolved.usage_start_time < TIMESTAMP_TRUNC(${now}, DAY)
+    rolled.project_id,
+    rolled.team,
+    rolled.machine_type,
+    rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 7 DAY) AS is_this_week,
+    rolled.vm_hours + rolled.unresolved_hours AS vm_hours,
+    rolled.priced_hours,
+    COALESCE(rolled.cost, 0) AS cost,
+    COALESCE(rolled.known_cost, 0) AS known_cost,
+    rolled.fully_priced_hours
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 14 DAY)
+    AND rolled.usage_date < DATE(${now})
 ),
 
 hours_with_gaps AS (

@@ -17,6 +17,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from spotkeeper.gcp.bigquery.rest_query import statement_text
+from spotkeeper.gcp.bigquery.rollups import ROLLUPS
 from tests.sql.usual_rows import Row, complete
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -82,9 +84,47 @@ def sources_in_order(query: Path) -> list[str]:
     return list(names)
 
 
+def recorded_tables(query: Path, given: Iterable[str] = ()) -> list[str]:
+    """Return the tables behind a query, rollups after what they are made from; a given rollup is taken as it is."""
+    names: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        if name in ROLLUPS and name not in given:
+            for source in rollup_sources(name):
+                add(source)
+        names[name] = None
+
+    for name in sources_in_order(query):
+        if name in table_names():
+            add(name)
+    return list(names)
+
+
 def views_read(query: Path) -> list[Path]:
     """Return the views that a query reads, those that others read first."""
     return [SQL / "views" / f"{name}.sql" for name in sources_in_order(query) if name not in table_names()]
+
+
+def rollup_query(name: str) -> str:
+    """Return the query that a rollup is written by, of all days and with the tables it reads by their names alone."""
+    statement = re.sub(r"(?m)^ *--.*\n", "", statement_text(f"rollup_{name}"))
+    query = statement.partition(f"INSERT INTO {name}\n")[2].rstrip().removesuffix(";")
+    all_days = {
+        "IN UNNEST(@rollup_days)": "IS NOT NULL",
+        "IN UNNEST(@rollup_months)": "IS NOT NULL",
+        "@rollup_since": "TIMESTAMP '2000-01-01 00:00:00+00'",
+        "@rollup_until": "TIMESTAMP '2100-01-01 00:00:00+00'",
+        "@months_since": "DATE '2000-01-01'",
+        "@months_until": "DATE '2100-01-01'",
+    }
+    for part, whole in all_days.items():
+        query = query.replace(part, whole)
+    return query
+
+
+def rollup_sources(name: str) -> list[str]:
+    """Return the tables that a rollup is made from."""
+    return [each for each in table_names() if re.search(rf"(FROM|JOIN) {each} AS", rollup_query(name))]
 
 
 def rendered(query: Path, now: str, dataset: str = "") -> str:

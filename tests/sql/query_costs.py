@@ -2,11 +2,12 @@
 
 Google's analyzer says which columns a view needs; BigQuery reads those and nothing else, and charges by their logical
 size (https://cloud.google.com/bigquery/pricing#data). Texts and labels are as long as those of the fleet that `make
-run` plays, names of VMs twice that. Every VM is taken to run all the time. Each scan of a table counts, with at least
-10 MB.
+run` plays, names of VMs twice that. Every VM is taken to run all the time. Each scan of a table counts, and each table
+with at least 10 MB.
 """
 
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ _FIXED_DAYS = {
 }
 """The days that a view reads whatever is asked of it: a filter on its day, if it has one, does not reach the table."""
 
-_SIZES = {"TIMESTAMP": 8, "NUMERIC": 16, "BIGNUMERIC": 32, "INTEGER": 8, "FLOAT": 8, "BOOLEAN": 1, "DATE": 4}
+_SIZES = {"TIMESTAMP": 8, "NUMERIC": 16, "BIGNUMERIC": 32, "INTEGER": 8, "FLOAT": 8, "BOOLEAN": 1, "DATE": 8}
 _TEXT = 16
 _TEXTS = {
     "budget_id": 36,
@@ -84,10 +85,19 @@ _TEXTS = {
     "zone": 13,
 }
 _REPEATS = {"keys": 2, "labels": 4.2, "gaps": 0.1, "credits": 1.0}
+VMS_OF_A_KIND = 10
+"""VMs with the same project, zone, machine type and labels, which share a row of `daily_costs`: an assumption."""
+
 _PREEMPTIONS_A_DAY = 0.1
 _SKUS_OF_A_VM = 3
 _PLANS_A_DAY = 0.1
+_STARTED_AGAIN = 0.1
+"""The share of stopped VMs that somebody starts again, for a day."""
+
 _PROJECTS = 10
+_TEAMS_OF_A_PROJECT = 5
+_MACHINES = 200
+"""Machine types and regions in use together."""
 
 
 class _Scans(ResolvedNodeVisitor):  # type: ignore[misc] # the package has no types
@@ -107,7 +117,10 @@ def bytes_read(view: Path, vms: int, days_asked: int = DAYS) -> float:
     scans = _Scans()
     scans.visit(analyzer.analyze_statement(with_views(view)))
     days = _FIXED_DAYS.get(view.stem, days_asked)
-    return sum(max(_rows(name, vms, days) * _row_size(name, columns), LEAST_BYTES) for name, columns in scans.found)
+    sizes: dict[str, float] = defaultdict(float)
+    for name, columns in scans.found:
+        sizes[name] += _rows(name, vms, days) * _row_size(name, columns)
+    return sum(max(size, LEAST_BYTES) for size in sizes.values())
 
 
 def usd(size: float) -> float:
@@ -134,6 +147,14 @@ def _rows(name: str, vms: int, days: int) -> float:
     return {
         "spot_vm_costs": vms * 24 * days,
         BILLING_EXPORT: vms * 24 * days * _SKUS_OF_A_VM,
+        # A UTC day is part of two days of Cloud Billing.
+        "daily_vm_costs": vms * 2 * days,
+        "daily_costs": vms / VMS_OF_A_KIND * 2 * days,
+        "monthly_costs": vms / VMS_OF_A_KIND * (days / 30),
+        "hourly_costs": 24 * days * _PROJECTS * _TEAMS_OF_A_PROJECT,
+        "hourly_fleet": 24 * days * min(vms, _MACHINES),
+        "hourly_preemptions": vms * days * _PREEMPTIONS_A_DAY,
+        "stopped_vm_costs": vms * 24 * days * _PLANS_A_DAY * _STARTED_AGAIN,
         "tracker_runs": 24 * days,
         "project_hours": 24 * days * _PROJECTS,
         "spot_preemptions": vms * days * _PREEMPTIONS_A_DAY,

@@ -3,14 +3,16 @@
 import io
 import json
 from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from google.cloud import bigquery
 
-from infra.local.bigquery.tables import create_dataset
+from infra.local.bigquery.tables import create_dataset, roll_up
 from infra.local.stack.stack import HOME_PROJECT, Stack
+from spotkeeper.gcp.bigquery.rollups import ROLLUPS
 from tests.sql.cases import (
     BILLING_EXPORT,
     BILLING_EXPORT_FIELDS,
@@ -58,8 +60,18 @@ def fullest(view: Path) -> Case:
     )
 
 
+def days_of(case: Case) -> set[date]:
+    """Return the UTC days of the rows that are rolled up."""
+    times = {"spot_vm_costs": "usage_start_time", "project_hours": "hour", "spot_preemptions": "preempted_at"}
+    return {
+        datetime.fromisoformat(row[column]).date()
+        for name, column in times.items()
+        for row in case.tables.get(name, ())
+    }
+
+
 @pytest.mark.parametrize("view", queries("views"), ids=lambda path: path.stem)
-def test_a_deployed_view_reads_the_tables_by_itself(client: bigquery.Client, view: Path) -> None:
+def test_a_deployed_view_reads_the_tables_by_itself(stack: Stack, client: bigquery.Client, view: Path) -> None:
     """Without a filter of the caller's: BigQuery refuses that of a table unless the view itself filters."""
     case = fullest(view)
     for name, rows in case.tables.items():
@@ -70,6 +82,8 @@ def test_a_deployed_view_reads_the_tables_by_itself(client: bigquery.Client, vie
         appended = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON")
         table = f"{DATASET}.{name}"
         client.load_table_from_file(io.BytesIO(lines.encode()), table, job_config=appended).result()
+    if days := days_of(case):
+        roll_up(stack.bigquery, HOME_PROJECT, DATASET, days)
     for path in (*views_read(view), view):
         query = rendered(path, case.now, f"{HOME_PROJECT}.{DATASET}")
         client.query_and_wait(f"CREATE OR REPLACE VIEW `{HOME_PROJECT}.{DATASET}.{path.stem}` AS\n{query}")
@@ -77,7 +91,7 @@ def test_a_deployed_view_reads_the_tables_by_itself(client: bigquery.Client, vie
         result = client.query_and_wait(f"SELECT * FROM `{HOME_PROJECT}.{DATASET}.{view.stem}`")
         found = [{name: canonical(value) for name, value in row.items()} for row in result]
     finally:
-        for name in case.tables:
+        for name in (*case.tables, *ROLLUPS):
             client.query_and_wait(f"TRUNCATE TABLE {DATASET}.{name}")
 
     assert answer(found) == answer(case.expected)

@@ -82,6 +82,9 @@ def parameters() -> Mapping[str, Type]:
         "work": simple("STRING"),
         "most": simple("INTEGER"),
         "drill": simple("BOOLEAN"),
+        **{name: simple("TIMESTAMP") for name in ("rollup_since", "rollup_until")},
+        **{name: TypeFactory.create_array_type(simple("DATE")) for name in ("rollup_days", "rollup_months")},
+        **{name: simple("DATE") for name in ("months_since", "months_until")},
         "again": simple("BOOLEAN"),
         "outcomes": struct_array(
             message_id="STRING",
@@ -171,5 +174,5 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 21
+    assert len(names) == 28
     assert silent == []

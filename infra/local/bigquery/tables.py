@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from google.auth.credentials import AnonymousCredentials
@@ -11,8 +11,11 @@ from google.cloud import bigquery
 
 from infra.local.bigquery.job_requests import LOCATION
 from infra.local.emulators.platform_resources import ACCOUNT
+from spotkeeper.gcp.bigquery.jobs import Jobs
+from spotkeeper.gcp.bigquery.rollups import Rollups
 
 SQL = Path(__file__).parents[3] / "sql"
+_RETRY_TIMEOUT = timedelta(seconds=10)
 
 
 def local_client(endpoint: str, project_id: str) -> bigquery.Client:
@@ -38,6 +41,13 @@ def create_dataset(client: bigquery.Client, dataset_id: str) -> None:
     client.create_dataset(dataset, exists_ok=True)
     for table in tables(dataset):
         client.create_table(table, exists_ok=True)
+
+
+def roll_up(endpoint: str, project_id: str, dataset_id: str, days: Iterable[date]) -> None:
+    """Write the rollups of some UTC days anew, for cost rows that the tracker did not write."""
+    rollups = Rollups(Jobs(project_id, dataset_id, endpoint, _RETRY_TIMEOUT, LOCATION))
+    for _ in rollups.rebuild(days, datetime.now(UTC)):
+        pass
 
 
 def views() -> list[Path]:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import groupby
@@ -30,6 +30,7 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
+from spotkeeper.gcp.bigquery.rollups import ROLLUP_STATEMENTS, days_between, rollup_parameters
 from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, observation_from, staged
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import Instance, InstanceKey
@@ -194,6 +195,7 @@ class StagingTable:
         self._hours: Sequence[datetime] = ()
         self._unwritten: list[str] = []
         self._kinds = set[type]()
+        self._repriced_days = set[date]()
         self._uncertain_since: datetime | None = None
         self._disks_since: datetime | None = None
 
@@ -202,6 +204,7 @@ class StagingTable:
         self._kinds.add(type(record))
         if isinstance(record, UncertainPrice):
             self._uncertain_since = min(record.start, self._uncertain_since or record.start)
+            self._repriced_days.update(days_between(record.start, record.end))
         if isinstance(record, DiskSighting):
             first = record.prices[0].start
             self._disks_since = min(first, self._disks_since or first)
@@ -237,7 +240,8 @@ class StagingTable:
             parameters.append(_time("disks_since", self._disks_since))
         if self._uncertain_since is not None:
             parameters.append(_time("uncertain_since", self._uncertain_since))
-        parts = [part for kind, part in _PARTS.items() if kind in self._kinds]
+        parameters += rollup_parameters(self._changed_days())
+        parts = [*(part for kind, part in _PARTS.items() if kind in self._kinds), *ROLLUP_STATEMENTS]
         with translate_errors("BigQuery"):
             [row] = self._jobs.transaction("commit", parameters, self._table, parts)
             spent = [
@@ -306,6 +310,14 @@ class StagingTable:
             ScalarQueryParameter("covers", "STRING", budgets.covers),
         ]
         self._jobs.transaction("close", parameters, self._table)
+
+    def _changed_days(self) -> set[date]:
+        """Return the UTC days whose rows the transaction may change."""
+        days = self._repriced_days | {hour.date() for hour in self._hours}
+        if Preemption in self._kinds:
+            # Each may have been at any time since; some get the machine type that is known by now.
+            days.update(days_between(min(self._hours), self._recorded_at))
+        return days
 
     def _run_parameters(self) -> list[Parameter]:
         return [

@@ -1,0 +1,74 @@
+"""The rollups: sums of the cost rows that views read in place of the rows.
+
+Each is written by a statement of its own that replaces its rows of some UTC days, or of the months of Cloud Billing
+that these days are part of, by what the cost rows give. So a run, a repeated run and a rebuild leave the same rows.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+
+from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
+
+from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
+
+ROLLUPS = (
+    "daily_vm_costs",
+    "daily_costs",
+    "monthly_costs",
+    "hourly_costs",
+    "hourly_fleet",
+    "hourly_preemptions",
+    "stopped_vm_costs",
+)
+"""The tables, in the order in which they are written: some are sums of the first one."""
+
+ROLLUP_STATEMENTS = tuple(f"rollup_{name}" for name in ROLLUPS)
+
+_DAY = timedelta(days=1)
+
+
+def days_between(first: datetime, last: datetime) -> Iterator[date]:
+    """Yield the UTC days from that of one time to that of another."""
+    day = first.astimezone(UTC).date()
+    while day <= last.astimezone(UTC).date():
+        yield day
+        day += _DAY
+
+
+def rollup_parameters(days: Iterable[date]) -> Sequence[Parameter]:
+    """Return the parameters of the statements for these UTC days, at least one."""
+    chosen = sorted(set(days))
+    # A UTC day begins on the day of Cloud Billing before it: https://cloud.google.com/billing/docs/reports
+    months = sorted({each.replace(day=1) for day in chosen for each in (day - _DAY, day)})
+    after_last = (months[-1] + timedelta(days=31)).replace(day=1)
+    return [
+        ArrayQueryParameter("rollup_days", "DATE", chosen),
+        ScalarQueryParameter("rollup_since", "TIMESTAMP", _midnight(chosen[0])),
+        ScalarQueryParameter("rollup_until", "TIMESTAMP", _midnight(chosen[-1] + _DAY)),
+        ArrayQueryParameter("rollup_months", "DATE", months),
+        ScalarQueryParameter("months_since", "DATE", months[0]),
+        ScalarQueryParameter("months_until", "DATE", after_last),
+    ]
+
+
+class Rollups:
+    """The rollups of a dataset, as a whole."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def rebuild(self, days: Iterable[date], now: datetime) -> Iterator[date]:
+        """Write these UTC days anew, a calendar month at once, and yield the last day of each that is written.
+
+        Raises UnavailableError.
+        """
+        for _, month in groupby(sorted(set(days)), key=lambda day: day.replace(day=1)):
+            chosen = list(month)
+            parameters = [*rollup_parameters(chosen), ScalarQueryParameter("recorded_at", "TIMESTAMP", now)]
+            self._jobs.transaction("rebuild", parameters, parts=ROLLUP_STATEMENTS)
+            yield chosen[-1]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
