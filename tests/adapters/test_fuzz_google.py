@@ -17,7 +17,7 @@ from infra.local.emulators.platform_api import Platform
 from spotkeeper.cli.doctor import as_object, lines
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.doctor.diagnosis import diagnose
-from spotkeeper.doctor.facts import Prices, Records
+from spotkeeper.doctor.facts import PriceChecks, Prices, Records
 from spotkeeper.gcp.assets import AssetHistory
 from spotkeeper.gcp.billing_catalog import skus_of
 from spotkeeper.gcp.deployment import HOSTS, PlatformReader
@@ -131,7 +131,7 @@ def test_any_version_of_an_asset_is_an_observation_or_an_unexpected_response(
 
 
 HERE = Installation("home-project", "cost_tracking", "us-central1")
-RECORDS = Records(frozenset(), None, [], Prices(0, 0, 0), None, {}, None, None)
+RECORDS = Records(frozenset(), None, [], Prices(0, 0, 0), None, {}, None, None, PriceChecks())
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from infra.local.bigquery.tables import create_views
 from infra.local.demo.two_days import run_hours, show
+from infra.local.emulators.compute.capacity_api import DISAGREES
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.fleet.scenario import living_fleet
 from infra.local.stack.stack import DATASET, HOME_PROJECT, Stack, running_stack
@@ -207,6 +208,16 @@ def test_the_price_list_is_what_the_latest_catalog_makes_it(demo: Stack) -> None
     }
     assert len(expected) > 50
     assert {row["architecture"] for row in rows if row["machine_type"].startswith("t2a")} == {"ARM64"}
+
+
+def test_one_machine_type_disagrees_with_google_s_own_price_history_and_is_found(demo: Stack) -> None:
+    rows = demo.client().query_and_wait(
+        f"SELECT DISTINCT machine_type, region, status FROM {DATASET}.price_checks WHERE status != 'late'"
+    )
+    found = {(row["machine_type"], row["region"]): row["status"] for row in rows}
+
+    assert [place for place, status in found.items() if status == "differs"] == [DISAGREES]
+    assert len(found) > 9
 
 
 def test_the_budgets_are_those_of_the_settings(demo: Stack) -> None:

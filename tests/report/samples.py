@@ -16,6 +16,7 @@ from spotkeeper.report.rows import (
     Interruptions,
     PlaceCost,
     PriceChange,
+    PriceDrift,
     ReportRows,
     Scope,
     Spared,
@@ -112,6 +113,23 @@ def price_change(component: str, monthly: str | None, **fields: object) -> Price
     return replace(usual, **fields)  # type: ignore[arg-type] # fields of a change
 
 
+def price_drift(machine_type: str, check: str | None, **fields: object) -> PriceDrift:
+    """Return a price that Google's history has, and which rose by a quarter in a year."""
+    usual = PriceDrift(
+        machine_type,
+        "us-central1",
+        money(4),
+        money("0.15"),
+        money(0),
+        datetime(2025, 7, 22, 10, 7, tzinfo=UTC),
+        money(25),
+        money("87.6"),
+        money("62.5"),
+        check,
+    )
+    return replace(usual, **fields)  # type: ignore[arg-type] # fields of a price
+
+
 def budget(period: str = "month", **fields: object) -> BudgetState:
     """Return a budget that lasts."""
     usual = BudgetState(
@@ -204,6 +222,11 @@ def usual_rows() -> ReportRows:
             price_change("n2:core", "12.5"),
             price_change("g2:core", "-4.25"),
             price_change("n9:core", None),
+        ],
+        price_drift=[
+            price_drift("n2-standard-8", "agrees"),
+            price_drift("n2d-standard-8", "differs"),
+            price_drift("n1-standard-4", None, price=None, since=None, change_percent=None),
         ],
         cheaper=[
             CheaperPlace(

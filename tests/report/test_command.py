@@ -21,6 +21,7 @@ from spotkeeper.report.rows import (
     Interruptions,
     PlaceCost,
     PriceChange,
+    PriceDrift,
     Spared,
     StopEffect,
     TeamCost,
@@ -40,6 +41,7 @@ KINDS: tuple[type[ViewRow], ...] = (
     Unattributed,
     Interruptions,
     PriceChange,
+    PriceDrift,
     CheaperPlace,
     EnforcedAction,
     Spared,
@@ -68,6 +70,7 @@ def test_a_view_of_days_is_queried_for_days_and_no_view_for_all_columns() -> Non
         "budget_status",
         "interruptions",
         "placement_options",
+        "price_drift",
         "weekly_cost_by_project",
         "vm_costs",
     }

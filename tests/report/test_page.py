@@ -320,6 +320,16 @@ def test_what_was_spent_is_drawn_from_the_start_of_the_record_up_to_what_the_bud
     )
 
 
+def test_the_report_says_which_prices_agree_with_google_s_own_history(usual: Read) -> None:
+    assert (
+        "1 of 2 machine types agree with Google's own price history; not n2d-standard-8 in us-central1." in usual.text
+    )
+    assert usual.amounts("price-history", "machine_type", "monthly_cost_change") == {
+        "n2-standard-8": Decimal("87.6"),
+        "n2d-standard-8": Decimal("87.6"),
+    }
+
+
 def test_more_than_fits_is_summed_up_and_said_to_be() -> None:
     number = MOST_ROWS + 10
     rows = replace(

@@ -21,6 +21,7 @@ from spotkeeper.doctor.facts import (
     Notification,
     Plan,
     Platform,
+    PriceChecks,
     Prices,
     Records,
     Run,
@@ -51,6 +52,7 @@ RECORDS = Records(
     verdicts={},
     unlabelled=None,
     plan=None,
+    price_checks=PriceChecks(),
 )
 POLICY = '{"budgets": {"b1": {"projects": ["home-project", "other-project"]}}}'
 DENIED = Unread("IAM: no", denied=True)
@@ -139,6 +141,28 @@ def test_up_to_a_twentieth_may_be_without_a_price(unpriced: int, state: str) -> 
 def test_a_single_stale_price_is_reported() -> None:
     assert of_records(prices=Prices(100, 0, 1))["stale prices"] == ["problem"]
     assert "stale prices" not in of_records()
+
+
+@pytest.mark.parametrize(
+    ("checks", "state", "said"),
+    [
+        (PriceChecks(9), "ok", "9 of 9 machine types agree with Google's own price history."),
+        (
+            PriceChecks(9, ("n2-standard-8 in us-central1",)),
+            "problem",
+            "8 of 9 machine types agree with Google's own price history; not n2-standard-8 in us-central1.",
+        ),
+    ],
+)
+def test_prices_are_compared_with_google_s_own_history(checks: PriceChecks, state: str, said: str) -> None:
+    found = [
+        each
+        for each in data(HERE, platform(), replace(RECORDS, price_checks=checks), NOW)
+        if each.about == "price history"
+    ]
+
+    assert [(each.state, each.sentence) for each in found] == [(state, said)]
+    assert "price history" not in of_records()
 
 
 def test_an_hour_without_rows_says_nothing_of_prices() -> None:

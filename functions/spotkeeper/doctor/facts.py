@@ -110,6 +110,14 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceChecks:
+    """The machine types in use, by region, compared with Google's own price history, and those that differ."""
+
+    compared: int = 0
+    differing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
     """The latest recorded budget notification that is not a drill."""
 
@@ -194,3 +202,4 @@ class Records:
 
     unlabelled: Found[Unlabelled]
     plan: Found[Plan]
+    price_checks: PriceChecks | Unread

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from spotkeeper.doctor.deployment import JOB, TRACKER, Installation
-from spotkeeper.doctor.facts import Function, Notification, Plan, Platform, Records, Run, Unread
+from spotkeeper.doctor.facts import Function, Notification, Plan, Platform, PriceChecks, Records, Run, Unread
 from spotkeeper.doctor.findings import Finding, ago, ok, problem, unknown
 
 LATEST_RUN = timedelta(hours=2)
@@ -85,6 +85,20 @@ def _prices(records: Records, now: datetime, read_log: str) -> Iterator[Finding]
             yield ok("prices", f"{1 - unpriced:.1%} of {prices.rows} cost rows of the last day have a price.")
         if prices.stale:
             yield problem("stale prices", f"{stale:.0%} of the last day's cost rows have stale prices.", read_log)
+    yield from _price_checks(records.price_checks)
+
+
+def _price_checks(checks: PriceChecks | Unread) -> Iterator[Finding]:
+    """Yield whether our prices are those of Google's own history, where that is read."""
+    if isinstance(checks, Unread):
+        yield unknown("price history", checks, _MAY_LOOK)
+    elif checks.compared:
+        agreeing = checks.compared - len(checks.differing)
+        said = f"{agreeing} of {checks.compared} machine types agree with Google's own price history"
+        if checks.differing:
+            yield problem("price history", f"{said}; not {', '.join(checks.differing)}.", "make catalog-check")
+        else:
+            yield ok("price history", f"{said}.")
 
 
 def _notification(installation: Installation, records: Records, now: datetime) -> Iterator[Finding]:

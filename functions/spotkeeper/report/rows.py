@@ -195,6 +195,24 @@ class PriceChange:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceDrift:
+    """How the price of a machine type in use moved, by Google's own history, and whether ours is the same."""
+
+    source: ClassVar = Source("price_drift", order="machine_type, region")
+
+    machine_type: str
+    region: str
+    vms: Decimal
+    price: Decimal | None
+    week_change_percent: Decimal | None
+    since: datetime | None
+    change_percent: Decimal | None
+    monthly_cost_change: Decimal | None
+    discount_percent: Decimal | None
+    price_check: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CheaperPlace:
     """A zone or machine type in which running VMs would be cheaper."""
 
@@ -373,6 +391,7 @@ class ReportRows:
     unattributed: Sequence[Unattributed] = ()
     interruptions: Sequence[Interruptions] = ()
     price_changes: Sequence[PriceChange] = ()
+    price_drift: Sequence[PriceDrift] = ()
     cheaper: Sequence[CheaperPlace] = ()
     actions: Sequence[EnforcedAction] = ()
     spared: Sequence[Spared] = ()

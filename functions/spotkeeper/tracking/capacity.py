@@ -18,7 +18,7 @@ from spotkeeper.logs import log_event
 from spotkeeper.periods import local_day, local_hour
 from spotkeeper.tracking.capacity_days import PreemptionSpan
 
-DUE_HOURS = range(3, 6)
+DUE_HOURS = range(3, 7)
 """The hours of the day in Los Angeles in which a run reads the history; the later ones repeat what failed before."""
 
 READ_DEADLINE_SECONDS = 120

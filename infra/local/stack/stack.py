@@ -208,6 +208,7 @@ def _settings(
         "DATASET": DATASET,
         "DATASET_LOCATION": LOCATION,
         "CLOCK": "schedule",
+        "CAPACITY_HISTORY": "true",
         "DAILY_BUDGET_USD": "250",
         "MONTHLY_BUDGET_USD": "500",
         "BUDGET_TOPIC": TOPIC,

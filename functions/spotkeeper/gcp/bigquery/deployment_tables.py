@@ -9,7 +9,18 @@ from google.cloud.bigquery import ScalarQueryParameter
 from google.cloud.bigquery.table import Row
 
 from spotkeeper.doctor.deployment import Installation
-from spotkeeper.doctor.facts import Found, LastVerdict, Notification, Plan, Prices, Records, Run, Unlabelled, Unread
+from spotkeeper.doctor.facts import (
+    Found,
+    LastVerdict,
+    Notification,
+    Plan,
+    PriceChecks,
+    Prices,
+    Records,
+    Run,
+    Unlabelled,
+    Unread,
+)
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 
@@ -47,6 +58,13 @@ SELECT
   COUNTIF(costs.price_status = 'stale') AS stale
 FROM spot_vm_costs AS costs
 WHERE costs.usage_start_time >= @since
+"""
+_PRICE_CHECKS = """
+SELECT checks.machine_type, checks.region, checks.status
+FROM price_checks AS checks
+WHERE checks.day >= DATE(@since)
+QUALIFY ROW_NUMBER() OVER (PARTITION BY checks.machine_type, checks.region ORDER BY checks.day DESC) = 1
+ORDER BY checks.machine_type, checks.region
 """
 _NOTIFICATION = """
 SELECT
@@ -114,6 +132,7 @@ class RecordsReader:
                 lambda: _unlabelled(self._rows(_UNLABELLED, now - _DAY, {"priority_label": priority_label}))
             ),
             plan=self._found(lambda: _plan(self._rows(_PLAN, since))),
+            price_checks=_there(self._found(lambda: _price_checks(self._rows(_PRICE_CHECKS, since))), PriceChecks()),
         )
 
     def _found[Fact](self, read: Callable[[], Fact | None]) -> Found[Fact]:
@@ -180,6 +199,11 @@ def _open(rows: list[Row]) -> list[datetime]:
 def _prices(rows: list[Row]) -> Prices:
     [row] = rows
     return Prices(row["row_count"], row["unpriced"], row["stale"])
+
+
+def _price_checks(rows: list[Row]) -> PriceChecks:
+    differing = (f"{row['machine_type']} in {row['region']}" for row in rows if row["status"] == "differs")
+    return PriceChecks(len(rows), tuple(differing))
 
 
 def _notification(rows: list[Row]) -> Notification | None:

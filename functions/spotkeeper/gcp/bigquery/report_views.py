@@ -22,6 +22,7 @@ from spotkeeper.report.rows import (
     Interruptions,
     PlaceCost,
     PriceChange,
+    PriceDrift,
     ReportRows,
     Scope,
     Source,
@@ -38,7 +39,7 @@ QUERY_SECONDS = 300.0
 
 _OF_HOURS: tuple[type[ViewRow], ...] = (
     *(PlaceCost, TeamCost, DaySavings, BudgetState, Unattributed),
-    *(Interruptions, PriceChange, CheaperPlace, WeekCost, CostlyVm),
+    *(Interruptions, PriceChange, PriceDrift, CheaperPlace, WeekCost, CostlyVm),
 )
 _UNTIL_NOW: tuple[type[ViewRow], ...] = (EnforcedAction, Spared, Enforced, StopEffect, HourQuality)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -83,6 +84,7 @@ class ReportViews:
             unattributed=rows(Unattributed),
             interruptions=rows(Interruptions),
             price_changes=rows(PriceChange),
+            price_drift=rows(PriceDrift),
             cheaper=rows(CheaperPlace),
             actions=rows(EnforcedAction),
             spared=rows(Spared),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from spotkeeper.report import wording
 from spotkeeper.report.blocks import Cell, Chart, Column, Section, Table, Tone, cell
 from spotkeeper.report.charts import gains_and_losses
-from spotkeeper.report.rows import PriceChange, ReportRows
+from spotkeeper.report.rows import PriceChange, PriceDrift, ReportRows
 from spotkeeper.report.sums import first_and_rest
 
 _MOST_BARS = 8
@@ -21,6 +21,16 @@ _COLUMNS = (
     Column("market", "Market"),
     Column("changed_at", "Since (UTC)"),
 )
+_HISTORY_COLUMNS = (
+    Column("machine_type", "Machine type"),
+    Column("region", "Region"),
+    Column("price", "Price now", is_number=True),
+    Column("week_change_percent", "This week", is_number=True),
+    Column("change_percent", "Since", is_number=True),
+    Column("monthly_cost_change", "USD per month", is_number=True),
+    Column("since", "From (UTC)"),
+    Column("price_check", "Our price"),
+)
 
 
 def price_changes(rows: ReportRows) -> Section:
@@ -31,9 +41,9 @@ def price_changes(rows: ReportRows) -> Section:
         key="prices",
         name="Prices",
         question="Which list prices changed?",
-        answer=_answer(changes, felt),
+        answer=[*_answer(changes, felt), *_second_opinion(rows.price_drift)],
         charts=(_chart(felt),) if felt else (),
-        tables=(_table(changes),) if changes else (),
+        tables=(*((_table(changes),) if changes else ()), *_history(rows.price_drift)),
         points=(
             (
                 "A month is 730 hours of what ran in the last complete hour. On-demand prices are listed because "
@@ -64,6 +74,38 @@ def _answer(changes: Sequence[PriceChange], felt: Sequence[PriceChange]) -> list
         what = "more" if whole > 0 else "less"
         said.append(f"Together they cost this fleet {wording.money(abs(whole))} a month {what}.")
     return said
+
+
+def _second_opinion(drift: Sequence[PriceDrift]) -> list[str]:
+    """Say how many prices are those of Google's own history; nothing where it is not read."""
+    compared = [row for row in drift if row.price_check]
+    differing = [row for row in compared if row.price_check == "differs"]
+    if not compared:
+        return []
+    agreeing = len(compared) - len(differing)
+    said = f"{agreeing:,} of {wording.things(len(compared), 'machine type')} agree with Google's own price history"
+    names = ", ".join(f"{row.machine_type} in {row.region}" for row in differing)
+    return [f"{said}; not {names}." if differing else f"{said}."]
+
+
+def _history(drift: Sequence[PriceDrift]) -> tuple[Table, ...]:
+    priced = [(row, row.price, row.since) for row in drift if row.price is not None and row.since is not None]
+    if not priced:
+        return ()
+    lines = [
+        [
+            cell(row.machine_type),
+            cell(row.region),
+            cell(price, wording.rate),
+            cell(row.week_change_percent, wording.percent_change),
+            cell(row.change_percent, wording.percent_change),
+            cell(row.monthly_cost_change, wording.change),
+            cell(since, wording.short_moment),
+            cell(row.price_check, tone=Tone.WARNING if row.price_check == "differs" else Tone.PLAIN),
+        ]
+        for row, price, since in sorted(priced, key=lambda each: -each[1] * each[0].vms)
+    ]
+    return (Table("price-history", "Prices in use, by Google's own history", _HISTORY_COLUMNS, lines),)
 
 
 def _chart(felt: Sequence[PriceChange]) -> Chart:
