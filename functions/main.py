@@ -6,6 +6,8 @@ Each function imports its own half when it is first called, so that a cold start
 import logging
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
@@ -63,6 +65,7 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
 def enforce_budget_limit(request: flask.Request) -> flask.typing.ResponseReturnValue:
     """Do what the policy says about a budget notification that Pub/Sub pushes: most often nothing, else stop Spot VMs.
 
+    What the subscription of the approvals delivers is a command of an operator, and nothing else is.
     200 acknowledges the message, also one that is no notification: it is recorded, and a redelivery would not help.
     Raising (500) has Pub/Sub redeliver it, which finishes what was begun. 405: not a POST.
     """
@@ -71,6 +74,7 @@ def enforce_budget_limit(request: flask.Request) -> flask.typing.ResponseReturnV
     from spotkeeper.enforcement.notifications import (  # noqa: PLC0415 (see above)
         BudgetNotification,
         read_notification,
+        subscription_of,
     )
 
     if request.method != "POST":
@@ -78,17 +82,40 @@ def enforce_budget_limit(request: flask.Request) -> flask.typing.ResponseReturnV
     settings = _enforcer_settings()
     received_at = datetime.now(UTC)
     data = event_data(dict(request.headers), request.get_data())
+    if subscription_of(data) == settings.approvals_subscription:
+        return _execute_command(data, received_at)
     notification = read_notification(data, replay=settings.clock is Clock.SCHEDULE)
     if settings.clock is Clock.SCHEDULE and isinstance(notification, BudgetNotification):
         received_at = notification.published_at
-    try:
+    with _redelivered_on_failure(notification.message.message_id):
         enforce(settings, _enforcer_ports(), uuid.uuid4().hex, notification, received_at)
+    return "OK", HTTPStatus.OK
+
+
+def _execute_command(data: object, received_at: datetime) -> flask.typing.ResponseReturnValue:
+    from spotkeeper.enforcement.commanding import execute_command  # noqa: PLC0415 (few messages are commands)
+    from spotkeeper.enforcement.notifications import Command, read_command  # noqa: PLC0415 (see above)
+    from spotkeeper.gcp.enforcer import command_records  # noqa: PLC0415 (see above)
+
+    settings = _enforcer_settings()
+    command = read_command(data, replay=settings.clock is Clock.SCHEDULE)
+    if settings.clock is Clock.SCHEDULE and isinstance(command, Command):
+        received_at = command.published_at
+    records = command_records(settings)
+    with _redelivered_on_failure(command.message.message_id):
+        execute_command(settings, _enforcer_ports(), records, uuid.uuid4().hex, command, received_at)
+    return "OK", HTTPStatus.OK
+
+
+@contextmanager
+def _redelivered_on_failure(message_id: str) -> Iterator[None]:
+    """Log what has Pub/Sub redeliver a message, and raise it."""
+    try:
+        yield
     except* UnavailableError as group:
-        message_id = notification.message.message_id
         reasons = [str(error) for error in group.exceptions]
         log_event("delivery failed; Pub/Sub will redeliver", logging.ERROR, message_id=message_id, reasons=reasons)
         raise
-    return "OK", HTTPStatus.OK
 
 
 def _capacity_history(settings: "TrackerSettings", run_id: str, wanted: "TrackRequest") -> "CapacitySummary | None":

@@ -1,5 +1,5 @@
--- Invariant: the enforcer stops or starts only what it planned, never a spared VM, nothing in a dry run, nothing twice
--- by one plan; every plan answers a recorded notification.
+-- Invariant: the enforcer stops or starts only what it planned, never a spared VM, nothing in a dry run or by a plan that
+-- waits for approval, nothing twice by one plan; every plan answers a recorded notification.
 -- Grain: one instance in a plan and the violation. Reads 45 days, more than a budget month.
 WITH instances AS (
   SELECT
@@ -16,9 +16,9 @@ WITH instances AS (
     COUNTIF(actions.event IN ('retried', 'stopped', 'waiting', 'failed', 'changed')) AS stop_outcomes,
     COUNTIF(actions.event IN ('restarted', 'restart_failed', 'not_restarted')) AS start_outcomes,
     COUNTIF(
-      actions.mode = 'dry_run'
+      actions.mode != 'enforce'
       AND actions.event NOT IN ('planned', 'spared', 'restart_planned')
-    ) AS dry_run_outcomes
+    ) AS unenforced_outcomes
   FROM `${dataset}.enforcement_actions` AS actions
   WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
   GROUP BY
@@ -45,7 +45,7 @@ judged AS (
       WHEN instances.spared > 0 AND instances.stop_plans > 0 THEN 'planned and spared'
       WHEN instances.stop_outcomes > 0 AND instances.stop_plans = 0 THEN 'stopped without a plan'
       WHEN instances.start_outcomes > 0 AND instances.start_plans = 0 THEN 'started without a plan'
-      WHEN instances.dry_run_outcomes > 0 THEN 'acted on in a dry run'
+      WHEN instances.unenforced_outcomes > 0 THEN 'acted on while not enforcing'
       WHEN instances.stop_plans > 1 OR instances.start_plans > 1 THEN 'planned twice'
       WHEN instances.stops > 1 OR instances.starts > 1 THEN 'done twice'
       WHEN notifications.message_id IS NULL THEN 'no notification'

@@ -1,7 +1,8 @@
 -- What did the enforcer plan and do about each VM, why, what does it save, and until when?
 -- Grain: one VM in a plan: stopped, spared or started; and one message that led to no plan or has gaps, with its verdict.
 --
--- outcome is the latest event: open when there is none, dry run in that mode. Not yet: spared with a reason that begins
+-- outcome is the latest event: open when there is none, dry run in that mode; of a plan that needs approval: awaiting
+-- approval, approved (what came of it is in the rows of the approval) or expired. Not yet: spared with a reason that begins
 -- "deferred" or "stop pending", waiting (accepted, but not finished), failed and retried (requested again); expired is
 -- a plan that was not finished in time. until is the end of the budget period,
 -- after which a stopped VM may be started again. Reads 400 days, which cover a yearly budget; a filter on planned_at
@@ -76,9 +77,21 @@ notifications AS (
     messages.drill,
     messages.estimated_spent,
     messages.estimated_end,
-    messages.estimate_basis
+    messages.estimate_basis,
+    messages.plan_hash,
+    messages.approval_expires_at
   FROM `${dataset}.budget_notifications` AS messages
   WHERE messages.received_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+),
+
+answers AS (
+  SELECT messages.target_message_id, MIN(messages.message_id) AS message_id
+  FROM `${dataset}.budget_notifications` AS messages
+  WHERE messages.received_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+    -- Any other verdict refuses the plan.
+    AND messages.verdict IN ('approved', 'over_budget', 'nearing_budget')
+    AND messages.target_message_id IS NOT NULL
+  GROUP BY messages.target_message_id
 ),
 
 message_rows AS (
@@ -98,7 +111,7 @@ SELECT
   notifications.cost AS spent,  -- NUMERIC: The cost that the notification states, in the currency of the budget.
   notifications.budget,  -- NUMERIC: The amount of the budget that the notification states.
   notifications.drill,  -- BOOLEAN: Whether the notification was a drill.
-  plans.mode,  -- STRING: The mode of the enforcer: dry_run or enforce.
+  plans.mode,  -- STRING: The mode of the enforcer: dry_run, approve or enforce.
   plans.project_id,  -- STRING: The Google Cloud project of the VM; NULL for a message without a plan, as all columns of VMs.
   plans.zone,  -- STRING: The zone.
   plans.instance_id,  -- STRING: The id of the VM, unique in its project and zone.
@@ -116,10 +129,18 @@ SELECT
   CASE
     WHEN plans.event = 'spared' THEN 'spared'
     WHEN plans.mode = 'dry_run' THEN 'dry run'
+    WHEN plans.mode = 'approve' AND answers.message_id IS NOT NULL THEN 'approved'
+    WHEN plans.mode = 'approve' AND notifications.approval_expires_at <= ${now} THEN 'expired'
+    WHEN plans.mode = 'approve' THEN 'awaiting approval'
     ELSE COALESCE(outcomes.event, 'open')
-  END AS outcome,  -- STRING: The latest event of the decision, open when there is none, dry run in that mode; the verdict of a message without a plan.
+  END AS outcome,  -- STRING: The latest event of the decision, open when there is none, dry run in that mode; awaiting approval, approved or expired of a plan that needs approval; the verdict of a message without a plan.
   outcomes.happened_at AS outcome_at,  -- TIMESTAMP: When that event happened.
-  outcomes.reason AS outcome_reason,  -- STRING: The reason of that event.
+  CASE
+    WHEN plans.mode != 'approve' OR plans.event = 'spared' THEN outcomes.reason
+    WHEN answers.message_id IS NOT NULL THEN CONCAT('executed by message ', answers.message_id)
+    WHEN notifications.approval_expires_at <= ${now} THEN 'nobody approved the plan in time'
+    ELSE CONCAT('approve it with: python -m spotkeeper approve ', plans.message_id, ':', notifications.plan_hash)
+  END AS outcome_reason,  -- STRING: The reason of that event; of a plan that needs approval, the command that approves it.
   outcomes.operation,  -- STRING: The operation of Compute Engine that carried out the decision.
   outcomes.error,  -- STRING: The error of that operation.
   plans.hourly_savings,  -- NUMERIC: What a stop saves, in USD per hour: the price of the machine type, and hourly_ending_attached as far as it is known; NULL when the price is not known.
@@ -138,6 +159,8 @@ LEFT JOIN outcomes
   AND outcomes.instance_id = plans.instance_id
 LEFT JOIN notifications
   ON notifications.delivery_id = plans.delivery_id
+LEFT JOIN answers
+  ON answers.target_message_id = plans.message_id
 
 UNION ALL
 

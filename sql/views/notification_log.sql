@@ -19,7 +19,7 @@ SELECT
   messages.published_at,  -- TIMESTAMP: When Pub/Sub got the message.
   messages.delivery_id,  -- STRING: The id of this delivery.
   messages.message_id,  -- STRING: The id of the message; empty for one that has none.
-  messages.source,  -- STRING: Who sent it: the tracker or Cloud Billing.
+  messages.source,  -- STRING: Who sent it: billing, tracker or operator.
   messages.billing_account_id,  -- STRING: The billing account that the message names.
   messages.budget_id,  -- STRING: The id of the budget.
   messages.budget_display_name,  -- STRING: The name of the budget.
@@ -30,7 +30,7 @@ SELECT
   messages.cost_interval_start,  -- TIMESTAMP: The start of the budget period that the message is about.
   messages.verdict,  -- STRING: What the message means, such as over_budget: the column verdict of budget_notifications.
   messages.reason,  -- STRING: Why, in a sentence.
-  messages.mode,  -- STRING: The mode of the enforcer: dry_run or enforce.
+  messages.mode,  -- STRING: The mode of the enforcer: dry_run, approve or enforce.
   messages.drill,  -- BOOLEAN: Whether the message was a marked test.
   messages.tracker_cost,  -- NUMERIC: The cost of the period on record, in USD, that the enforcer compared.
   COALESCE(outcomes.planned_stops, 0) AS planned_stops,  -- INTEGER: Stops that were planned for the message, in a dry run too.

@@ -17,12 +17,13 @@ from google.cloud import bigquery
 from infra.local.bigquery.tables import create_dataset
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.stack.stack import Stack
+from spotkeeper.enforcement.commanding import execute_command
 from spotkeeper.enforcement.enforce import enforce
-from spotkeeper.enforcement.notifications import read_notification
+from spotkeeper.enforcement.notifications import read_command, read_notification
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.enforcement.verdicts import Verdict
-from spotkeeper.gcp.enforcer import enforcer_ports
+from spotkeeper.gcp.enforcer import command_records, enforcer_ports
 from spotkeeper.gcp.tracker import tracker_ports
 from spotkeeper.tracking.ports import Ports
 from spotkeeper.tracking.run import TrackRequest, track
@@ -128,6 +129,17 @@ class Enforcer:
         notification = read_notification({"message": envelope})
         return enforce(self.settings, self.ports, uuid.uuid4().hex, notification, received_at or at)
 
+    def command(self, message_id: str, at: datetime, /, **body: str) -> Verdict:
+        """Deliver a command of an operator."""
+        envelope = {
+            "data": base64.b64encode(json.dumps(body).encode()).decode(),
+            "messageId": f"{self.budget_id}-{message_id}",
+            "publishTime": at.isoformat().replace("+00:00", "Z"),
+            "attributes": {"budgetId": self.budget_id},
+        }
+        command, records = read_command({"message": envelope}), command_records(self.settings)
+        return execute_command(self.settings, self.ports, records, uuid.uuid4().hex, command, at)
+
     def stop_calls(self) -> list[dict[str, Any]]:
         """Return the stops that Compute Engine was asked for, refused ones too."""
         return [call for call in look(self.stack, "calls") if call["method"] in STOPS]
@@ -219,4 +231,5 @@ def make_enforcer(stack: Stack, enforcer_dataset: str) -> Iterator[MakeEnforcer]
     yield make
     stack.control("POST", "reset")
     # What one budget stops or waits for, the others know: it must not outlive the fleet that it is about.
-    stack.client().query(f"DELETE FROM {enforcer_dataset}.enforcement_actions WHERE TRUE").result()
+    for table in ("enforcement_actions", "instance_snoozes"):
+        stack.client().query(f"DELETE FROM {enforcer_dataset}.{table} WHERE TRUE").result()

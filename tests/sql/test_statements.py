@@ -60,10 +60,12 @@ def parameters() -> Mapping[str, Type]:
     ]
     times += ["first_start", "last_start", "attached_since", "day_start", "waiting_since", "failures_since"]
     times += ["overdue_since", "settled_before"]
+    times += ["approval_expires_at", "snoozed_until"]
     lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
     texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]
     texts += ["currency", "verdict", "reason", "mode", "body", "estimate_basis", "covers"]
+    texts += ["plan_hash", "target_message_id"]
     amounts = ["cost", "budget", "tracker_cost", "min_share", "hourly_cost", "hourly_savings"]
     amounts += ["estimated_spent", "estimated_spent_sd", "estimated_end", "estimated_end_sd", "estimated_rate"]
     amounts += ["contract_factor", "contract_factor_sd", "other_rate", "other_rate_sd", "bill_delay_hours"]
@@ -96,6 +98,7 @@ def parameters() -> Mapping[str, Type]:
             operation="STRING",
             error="STRING",
         ),
+        "instances": struct_array(project_id="STRING", zone="STRING", instance_id="STRING"),
         "gaps": struct_array(source="STRING", project_id="STRING", detail="STRING", final="BOOLEAN"),
         "budgets": struct_array(period="STRING", budget="NUMERIC"),
         "alerts": struct_array(
@@ -174,5 +177,5 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 28
+    assert len(names) == 29
     assert silent == []

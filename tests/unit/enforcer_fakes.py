@@ -12,13 +12,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb, VmRequest
+from spotkeeper.enforcement.command_ports import StopsOfMessage
+from spotkeeper.enforcement.commanding import execute_command
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.enforce import enforce
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
-from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
+from spotkeeper.enforcement.notifications import BudgetNotification, Command, Malformed
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.ports import EnforcerPorts
+from spotkeeper.enforcement.proposals import Proposal
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import Verdict
@@ -118,6 +121,20 @@ class Cloud:
         """Deliver a message now."""
         number = f"delivery-{next(_NUMBERS)}"
         return enforce(settings(used or policy(), mode), self.ports(gate), number, said, self.now)
+
+    def command(
+        self,
+        said: Command | Malformed,
+        used: Policy | None = None,
+        *,
+        mode: Mode = Mode.APPROVE,
+        gate: Gate = _open,
+    ) -> Verdict:
+        """Deliver a command of an operator now."""
+        number = f"delivery-{next(_NUMBERS)}"
+        records = FakeCommandRecords(self, _Gates(self, gate))
+        used_settings = settings(used or policy(), mode)
+        return execute_command(used_settings, self.ports(gate), records, number, said, self.now)
 
     def stopped_names(self) -> list[str]:
         """Return the names of what was stopped, in order, once for each time."""
@@ -306,3 +323,26 @@ class FakeRecords:
         """Return what is stopped since a period that is over."""
         with self.gates("stopped"):
             return self.cloud.tables.stopped(rule, now)
+
+
+@dataclass
+class FakeCommandRecords:
+    """What the tables have for commands, behind the gate."""
+
+    cloud: Cloud
+    gates: _Gates
+
+    def proposal(self, message_id: str, now: datetime) -> Proposal | None:
+        """Return the plan of a message that was to be approved."""
+        with self.gates("proposal"):
+            return self.cloud.tables.proposal(message_id, now)
+
+    def stops_of(self, message_id: str, now: datetime) -> StopsOfMessage | None:
+        """Return what a message was to stop."""
+        with self.gates("stops_of"):
+            return self.cloud.tables.stops_of(message_id, now)
+
+    def snooze(self, delivery: Delivery, instances: Iterable[InstanceKey], until: datetime) -> None:
+        """Record that instances are not to be stopped until then."""
+        with self.gates("snooze"):
+            self.cloud.tables.snooze(delivery, instances, until)

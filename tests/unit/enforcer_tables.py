@@ -1,12 +1,13 @@
 """The enforcer's tables in memory, written and read as the statements in `gcp/statements` do."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
+from spotkeeper.enforcement.command_ports import StopsOfMessage
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.spending import Spending
 from spotkeeper.enforcement.history import (
@@ -17,6 +18,7 @@ from spotkeeper.enforcement.history import (
     AttachedCost,
     FailedStop,
     History,
+    ProposedPlan,
     RecordedAction,
     Reported,
     ReportedPeriod,
@@ -24,6 +26,7 @@ from spotkeeper.enforcement.history import (
 )
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Priority
+from spotkeeper.enforcement.proposals import Proposal
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import VerdictName
@@ -48,6 +51,7 @@ _CURRENT = (
     VerdictName.SUPERSEDED,
     VerdictName.TOO_OLD,
 )
+_EXECUTING = (VerdictName.APPROVED, VerdictName.OVER_BUDGET, VerdictName.NEARING_BUDGET)
 _UNFINISHED = (*_FAILURES, ActionEvent.WAITING)
 _PLANNED = (ActionEvent.PLANNED, ActionEvent.RESTART_PLANNED)
 
@@ -81,6 +85,7 @@ class Tables:
     tracker_cost: Decimal | None = None
     spending: Spending = field(default_factory=Spending)
     attached: dict[str, AttachedCost] = field(default_factory=dict)
+    snoozes: dict[tuple[str, InstanceKey], datetime] = field(default_factory=dict)
 
     def events(self, event: ActionEvent) -> list[str]:
         """Return the names of the instances with this event on record, in order."""
@@ -107,6 +112,8 @@ class Tables:
                 tracker_cost=self.tracker_cost,
                 spending=self.spending,
                 attached=self.attached,
+                proposed=self._proposed(rule),
+                snoozed=self._snoozed(now),
             )
 
     def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
@@ -150,7 +157,6 @@ class Tables:
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
         """Record a delivery with its plan, all or nothing, if nothing came meanwhile and the message is new."""
         said = delivery.notification
-        assert isinstance(said, BudgetNotification)
         rule = delivery.verdict.rule
         again = any(each.event is ActionEvent.RETRIED for each in events)
         with self.lock:
@@ -162,7 +168,7 @@ class Tables:
                 or (delivery.message_id in self._messages() and not again)
             ):
                 return False
-            if len(self._newer(said)) > len(history.newer):
+            if isinstance(said, BudgetNotification) and len(self._newer(said)) > len(history.newer):
                 return False
             self.deliveries.append(delivery)
             self.actions += [_planned(delivery, rule, each) for each in events]
@@ -183,24 +189,113 @@ class Tables:
     def stopped(self, rule: BudgetRule, now: datetime) -> tuple[list[StoppedVm], int]:
         """Return what is stopped since a period that is over, and how many starts were planned today."""
         with self.lock:
-            rows = [row for row in self.actions if row.budget_id == rule.budget_id and row.mode is Mode.ENFORCE]
-            ends = (ActionEvent.STOPPED, ActionEvent.RESTARTED, ActionEvent.NOT_RESTARTED)
-            latest = {
-                row.instance.key: row for row in sorted(rows, key=lambda row: row.happened_at) if row.event in ends
-            }
-            failed = {row.instance.key: row.happened_at for row in rows if row.event is ActionEvent.RESTART_FAILED}
-            found = [
+            found = [vm for vm, row in self._stopped(rule.budget_id) if row.period_end <= now]
+            return found, self._starts(rule.budget_id, now)
+
+    def _stopped(self, budget_id: str) -> list[tuple[StoppedVm, Action]]:
+        """What is stopped and not started since, with the row of its stop."""
+        rows = [row for row in self._enforced() if row.budget_id == budget_id]
+        ends = (ActionEvent.STOPPED, ActionEvent.RESTARTED, ActionEvent.NOT_RESTARTED)
+        latest = {row.instance.key: row for row in sorted(rows, key=lambda row: row.happened_at) if row.event in ends}
+        failed = {row.instance.key: row.happened_at for row in rows if row.event is ActionEvent.RESTART_FAILED}
+        return [
+            (
                 StoppedVm(
                     row.instance,
                     row.priority,
                     row.happened_at,
                     tried=failed.get(key, row.happened_at) > row.happened_at,
-                )
-                for key, row in latest.items()
-                if row.event is ActionEvent.STOPPED and row.period_end <= now
+                ),
+                row,
+            )
+            for key, row in latest.items()
+            if row.event is ActionEvent.STOPPED
+        ]
+
+    def _starts(self, budget_id: str, now: datetime) -> int:
+        """How many starts were planned today."""
+        return sum(
+            row.event is ActionEvent.RESTART_PLANNED and row.happened_at > now - CAP_WINDOW
+            for row in self._enforced()
+            if row.budget_id == budget_id
+        )
+
+    def proposal(self, message_id: str, now: datetime) -> Proposal | None:
+        """Return the plan of a message that was to be approved."""
+        del now
+        with self.lock:
+            found = [each for each in self.deliveries if each.message_id == message_id and each.proposed]
+            if not found:
+                return None
+            said = found[-1].notification
+            assert isinstance(said, BudgetNotification)
+            made = found[-1].received_at
+            later = [
+                row.message_id
+                for row in self.actions
+                if row.budget_id == said.budget_id and row.event is ActionEvent.PLANNED and row.happened_at > made
             ]
-            planned = [row for row in rows if row.event is ActionEvent.RESTART_PLANNED]
-            return found, sum(row.happened_at > now - CAP_WINDOW for row in planned)
+            return Proposal(self._plan_of(found[-1]), said, later[-1] if later else None)
+
+    def stops_of(self, message_id: str, now: datetime) -> StopsOfMessage | None:
+        """Return what a message was to stop, and what of it is stopped since."""
+        with self.lock:
+            rows = [
+                row for row in self._enforced() if row.message_id == message_id and row.event is ActionEvent.PLANNED
+            ]
+            if not rows:
+                return None
+            target = next(each.target for each in reversed(self.deliveries) if each.message_id == message_id)
+            said = next(
+                each.notification
+                for each in self.deliveries
+                if each.message_id in (message_id, target) and isinstance(each.notification, BudgetNotification)
+            )
+            keys = tuple(row.instance.key for row in rows)
+            stopped = [vm for vm, row in self._stopped(rows[0].budget_id) if row.message_id == message_id]
+            starts = self._starts(rows[0].budget_id, now)
+            return StopsOfMessage(said, rows[0].period_end, keys, tuple(stopped), starts)
+
+    def snooze(self, delivery: Delivery, instances: Iterable[InstanceKey], until: datetime) -> None:
+        """Record that instances are not to be stopped until then."""
+        with self.lock:
+            self.snoozes |= {(delivery.message_id, key): until for key in instances}
+
+    def _proposed(self, rule: BudgetRule) -> ProposedPlan | None:
+        """The latest plan of a budget that was to be approved."""
+        found = [
+            each
+            for each in self.deliveries
+            if each.proposed and each.verdict.rule and each.verdict.rule.budget_id == rule.budget_id
+        ]
+        return self._plan_of(found[-1]) if found else None
+
+    def _plan_of(self, delivery: Delivery) -> ProposedPlan:
+        """A proposed plan as it is on record now."""
+        assert delivery.proposed is not None
+        rows = [
+            row
+            for row in self.actions
+            if row.message_id == delivery.message_id and row.mode is Mode.APPROVE and row.event is ActionEvent.PLANNED
+        ]
+        answers = [
+            each.message_id
+            for each in self.deliveries
+            if each.target == delivery.message_id and each.verdict.name in _EXECUTING
+        ]
+        return replace(
+            delivery.proposed,
+            stops=tuple(self._recorded(row, [row]) for row in rows),
+            executed_by=answers[0] if answers else None,
+        )
+
+    def _snoozed(self, now: datetime) -> dict[InstanceKey, datetime]:
+        """Until when instances are snoozed."""
+        found: dict[InstanceKey, datetime] = {}
+        for (_, key), until in self.snoozes.items():
+            if until > now:
+                found[key] = max(until, found.get(key, until))
+        return found
 
     def _newer(self, notification: BudgetNotification) -> tuple[Reported, ...]:
         found = {
@@ -270,7 +365,8 @@ class Tables:
         )
 
     def _plans(self) -> int:
-        return len({row.delivery_id for row in self._enforced() if row.event in (*_PLANNED, ActionEvent.RETRIED)})
+        counted = (*_PLANNED, ActionEvent.RETRIED)
+        return len({row.delivery_id for row in self.actions if row.event in counted and row.mode is not Mode.DRY_RUN})
 
     def _stops(self) -> list[tuple[Action, list[Action]]]:
         """Every stop of every plan with all its rows."""

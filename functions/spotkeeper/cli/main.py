@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import override
 
 from spotkeeper.cli import (
+    approve,
     catalog_check,
     catalog_save,
     check,
@@ -19,6 +20,7 @@ from spotkeeper.cli import (
     report,
     status,
     top,
+    undo,
     work,
 )
 from spotkeeper.cli.commands import Command
@@ -26,7 +28,7 @@ from spotkeeper.cli.product_files import version
 from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableError
 
 COMMANDS: tuple[Command, ...] = (
-    *(status, cost, costs, top, plan, drill, doctor, report, check),
+    *(status, cost, costs, top, plan, drill, approve, undo, doctor, report, check),
     *(work, price, catalog_check, catalog_save),
 )
 

@@ -11,6 +11,7 @@ CALLERS = {TRACKER: "scheduler", ENFORCER: "delivery"}
 
 BUILDER_ROLES = ("roles/artifactregistry.writer", "roles/logging.logWriter", "roles/storage.objectViewer")
 
+APPROVALS_TOPIC = "spotkeeper-approvals"
 TOPIC, DEAD_LETTER, SUBSCRIPTION, JOB = (
     "spotkeeper-budget",
     "spotkeeper-dead-letter",
@@ -64,6 +65,11 @@ class Installation:
     dataset: str
     region: str | None = None
     role_suffix: str = ""
+
+    @property
+    def approvals_topic(self) -> str:
+        """The full name of the approvals topic."""
+        return f"projects/{self.project_id}/topics/{APPROVALS_TOPIC}"
 
     @property
     def topic(self) -> str:

@@ -20,6 +20,13 @@ DEPLOY = "make deploy"
 _INVOKER = "roles/run.invoker"
 
 
+_MODES = {
+    Mode.DRY_RUN: "nothing is stopped",
+    Mode.APPROVE: "VMs are stopped once a plan is approved",
+    Mode.ENFORCE: "VMs are stopped",
+}
+
+
 def tracker_settings(platform: Platform) -> TrackerSettings | None:
     """Return the settings of the tracker; None when they are invalid or were not read."""
     found = platform.functions[TRACKER]
@@ -91,11 +98,7 @@ def _settings(installation: Installation, name: str, found: Function) -> Iterato
 
 
 def _enforcer_settings(about: str, settings: EnforcerSettings) -> Finding:
-    mode = (
-        "ENFORCEMENT_MODE is dry_run: nothing is stopped"
-        if settings.mode is Mode.DRY_RUN
-        else "ENFORCEMENT_MODE is enforce: VMs are stopped"
-    )
+    mode = f"ENFORCEMENT_MODE is {settings.mode}: {_MODES[settings.mode]}"
     rules = (f"{key} in {', '.join(sorted(rule.projects))}" for key, rule in sorted(settings.policy.budgets.items()))
     return ok(about, f"{mode}. The policy names budget {'; '.join(rules) or 'none'}.")
 

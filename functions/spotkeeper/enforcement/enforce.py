@@ -42,19 +42,19 @@ def enforce(
     delivery = Delivery(delivery_id, now, mode, notification, verdict, _overdue_since(settings, now))
     if isinstance(notification, BudgetNotification) and verdict.rule is not None:
         if verdict.may_stop or is_near_step(verdict, notification, settings.policy, now):
-            executor = _executor(settings, ports, now)
+            executor = executor_of(settings, ports, now)
             stopping = Stopping(settings.policy, ports, notification, verdict.rule)
             stopped = stopping.run(delivery, executor)
             if stopped is not None:
                 return stopped
         if may_restart(settings.policy, delivery, notification):
-            executor = _executor(settings, ports, now)
+            executor = executor_of(settings, ports, now)
             return Restarting(settings.policy, ports.records, executor, notification, verdict.rule).run(delivery)
     are_unfinished = record_delivery(ports.records, delivery)
     if are_unfinished and isinstance(notification, BudgetNotification) and verdict.rule is not None:
         with waiting_for_records(delivery.message_id):
             history = ports.records.history(notification, verdict.rule, now)
-        follow_up(ports.records, delivery, history, settings.policy, _executor(settings, ports, now))
+        follow_up(ports.records, delivery, history, settings.policy, executor_of(settings, ports, now))
     return verdict
 
 
@@ -75,7 +75,8 @@ def preview(
     return stopping.planned(current, history) if current.verdict.may_stop else current
 
 
-def _executor(settings: EnforcerSettings, ports: EnforcerPorts, now: datetime) -> Executor:
+def executor_of(settings: EnforcerSettings, ports: EnforcerPorts, now: datetime) -> Executor:
+    """Return what sends the requests of a delivery that was received now, within the time of the function."""
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     limit = timedelta(seconds=STOP_DEADLINE_SECONDS) - retry_timeout
     deadline = Deadline(now, limit, ports.stopwatch, ports.wait, ports.stopwatch(), retry_timeout)

@@ -1,5 +1,7 @@
 """The history: what is on record when a budget notification arrives."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,6 +10,7 @@ from decimal import Decimal
 from spotkeeper.enforcement.estimates.spending import Spending
 from spotkeeper.enforcement.policies import Priority
 from spotkeeper.instances import InstanceKey
+from spotkeeper.periods import rfc3339
 
 PENDING_STOP_TTL = timedelta(minutes=10)
 """How long a planned stop without an outcome is pending, which excludes the instance from other plans: as long as
@@ -27,6 +30,9 @@ CAP_WINDOW = timedelta(hours=24)
 
 FAILURE_MEMORY = timedelta(hours=48)
 """How far back failed stops are counted: twice the longest time that one ranks behind those not tried."""
+
+_HASH_LENGTH = 32
+"""128 bits in hexadecimal digits."""
 
 _FIRST_PAUSE = timedelta(hours=1)
 _LONGEST_PAUSE = timedelta(hours=24)
@@ -54,6 +60,11 @@ class RecordedAction:
     machine_type: str = ""
     managed_by: str | None = None
     hourly_savings: Decimal | None = None
+
+
+def order_of_stop(action: RecordedAction) -> tuple[int, InstanceKey]:
+    """Return where a stop comes in the order of its plan."""
+    return action.rank or 0, action.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,42 @@ class StopCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedPlan:
+    """A plan that waits for approval, and what it is to stop; `executed_by` is the message that began to."""
+
+    message_id: str
+    plan_hash: str
+    expires_at: datetime
+    stops: tuple[RecordedAction, ...] = ()
+    executed_by: str | None = None
+
+    @property
+    def planned_at(self) -> datetime | None:
+        """When it was made."""
+        return min((each.planned_at for each in self.stops), default=None)
+
+    @property
+    def plan_id(self) -> str:
+        """What a person approves: the message of the plan, and the hash of what it stops."""
+        return f"{self.message_id}:{self.plan_hash}"
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether what is on record of it is what was proposed."""
+        return self.plan_hash == self.hash_of_record()
+
+    def hash_of_record(self) -> str:
+        """Return the hash of what it stops and until when: it changes when the record of the plan does."""
+        what = [[*each.key, each.name] for each in sorted(self.stops, key=order_of_stop)]
+        written = json.dumps([self.message_id, rfc3339(self.expires_at), what], ensure_ascii=False)
+        return hashlib.sha256(written.encode()).hexdigest()[:_HASH_LENGTH]
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it can still be approved."""
+        return self.executed_by is None and now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """What is on record when a notification arrives.
 
@@ -130,6 +177,8 @@ class History:
     stops of other messages that wait for Compute Engine, or whose deliveries ended before their outcome was recorded.
     `tracker_cost` is the cost of the period by the tracker's rows, in USD; `spending` what an estimate is made of.
     `attached` has what the instances with a cost row of the last day have attached.
+    `proposed` is the latest plan of the budget that was to be approved; `snoozed` says until when an instance is not
+    to be stopped, because a person undid its stop.
     """
 
     received_before: bool = False
@@ -143,3 +192,5 @@ class History:
     tracker_cost: Decimal | None = None
     spending: Spending = field(default_factory=Spending)
     attached: Mapping[str, AttachedCost] = field(default_factory=dict)
+    proposed: ProposedPlan | None = None
+    snoozed: Mapping[InstanceKey, datetime] = field(default_factory=dict)

@@ -7,16 +7,18 @@ https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications#
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
+from functools import partial
 
 from spotkeeper.budget_messages import SCHEMA_VERSION, SOURCE
 from spotkeeper.enforcement.policies import Source
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import YEARS, PeriodKind, parse_time
-from spotkeeper.values import field, json_object, number, replace_surrogates, string, time
+from spotkeeper.values import choice, field, json_object, number, replace_surrogates, string, time
 
 DRILL = "spotkeeper-drill"
 """The attribute of a test message, which is planned and recorded, but stops nothing."""
@@ -70,9 +72,27 @@ class BudgetNotification:
     drill: bool = False
 
 
+class CommandName(StrEnum):
+    """What an operator may have the function do."""
+
+    APPROVE = "approve"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of an operator about the message `target`; `plan_hash` is that of the plan to approve."""
+
+    message: Message
+    published_at: datetime
+    name: CommandName
+    target: str
+    plan_hash: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A message that is not a budget notification, and why."""
+    """A message that is not what its topic is for, and why."""
 
     message: Message
     reason: str
@@ -87,6 +107,22 @@ def read_notification(data: object, *, replay: bool = False) -> BudgetNotificati
     pushed = _object(data)
     if pushed.keys() >= _UNWRAPPED and "message" not in pushed:
         return Malformed(Message("", None, {}, json.dumps(pushed)[:_LONGEST_BODY]), _WITHOUT_WRAPPER)
+    return _read(pushed, partial(_notification, replay=replay))
+
+
+def read_command(data: object, *, replay: bool = False) -> Command | Malformed:
+    """Return the command in the body of a push: `{"command": "approve", "plan": …}`, as `read_notification` does."""
+    return _read(_object(data), partial(_command, replay=replay))
+
+
+def subscription_of(data: object) -> str:
+    """Return the subscription that delivered a push, as Pub/Sub names it; empty if it does not."""
+    return _text_or_empty(_object(data).get("subscription"))
+
+
+def _read[Read](
+    pushed: Mapping[str, object], reading: Callable[[Message, Mapping[str, object]], Read]
+) -> Read | Malformed:
     envelope = _object(pushed.get("message"))
     attributes = {
         name: _writable(value) for name, value in _object(envelope.get("attributes")).items() if isinstance(value, str)
@@ -97,9 +133,45 @@ def read_notification(data: object, *, replay: bool = False) -> BudgetNotificati
         return Malformed(_message(envelope, attributes, ""), str(problem))
     message = _message(envelope, attributes, body.decode(errors="replace")[:_LONGEST_BODY])
     try:
-        return _notification(message, json_object(body, "the body"), replay=replay)
+        return reading(message, json_object(body, "the body"))
     except ValueError as problem:
         return Malformed(message, str(problem))
+
+
+def _command(message: Message, body: Mapping[str, object], *, replay: bool) -> Command:
+    published_at = _published_at(message, replay=replay)
+    name = field(body, "command", choice(CommandName))
+    if name is CommandName.UNDO:
+        return Command(message, published_at, name, field(body, "message_id", _id))
+    target, _, plan_hash = field(body, "plan", _plan_id).rpartition(":")
+    return Command(message, published_at, name, target, plan_hash)
+
+
+def _published_at(message: Message, *, replay: bool) -> datetime:
+    """Return when a message was published; raises RefusedRequestError when it has no usable id or time."""
+    published_at = message.published_at
+    if replay and REPLAYED_AT in message.attributes:
+        published_at = parse_time(REPLAYED_AT, message.attributes[REPLAYED_AT])
+    if not message.message_id or published_at is None:
+        absent = "messageId" if not message.message_id else "publishTime"
+        refusal = f"the message has no usable {absent}"
+        raise RefusedRequestError(refusal)
+    return published_at
+
+
+def _id(value: object) -> str:
+    if len(string(value)) > _LONGEST_ID:
+        expected = "the id of a message"
+        raise ValueError(expected)
+    return replace_surrogates(string(value))
+
+
+def _plan_id(value: object) -> str:
+    target, _, plan_hash = _id(value).rpartition(":")
+    if not target or not plan_hash:
+        expected = "the id of a plan, MESSAGE:HASH"
+        raise ValueError(expected)
+    return _id(value)
 
 
 def _message(envelope: Mapping[str, object], attributes: Mapping[str, str], body: str) -> Message:
@@ -116,13 +188,7 @@ def _notification(message: Message, body: Mapping[str, object], *, replay: bool)
     if "budgetId" not in attributes and any(_ANOMALY in name.lower() for name in (*attributes, *body)):
         refusal = "a notification of a cost anomaly, not of a budget: give anomalies a topic of their own"
         raise RefusedRequestError(refusal)
-    published_at = message.published_at
-    if replay and REPLAYED_AT in attributes:
-        published_at = parse_time(REPLAYED_AT, attributes[REPLAYED_AT])
-    if not message.message_id or published_at is None:
-        absent = "messageId" if not message.message_id else "publishTime"
-        refusal = f"the message has no usable {absent}"
-        raise RefusedRequestError(refusal)
+    published_at = _published_at(message, replay=replay)
     field(attributes, "schemaVersion", _schema_version, "attribute ")
     source = Source.TRACKER if attributes.get("source") == SOURCE else Source.BILLING
     return BudgetNotification(

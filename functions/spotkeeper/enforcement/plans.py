@@ -37,6 +37,7 @@ class SpotVm:
     costing while it is stopped is no reason to stop it. `attached` is None where no cost row of the last day has it.
     `pending_stop` is the id of another message whose stop of it is pending, `failed_stop` a stop of it that failed.
     `uptime_share` is the part of the last day that it ran, 1 unless it is known to run only a part of each day.
+    `snoozed_until` is until when it is not to be stopped, because a person undid its stop.
     `unreadable` says what of it could not be read: then the rest may be incomplete, and it is never stopped.
     """
 
@@ -48,6 +49,7 @@ class SpotVm:
     pending_stop: str | None = None
     failed_stop: FailedStop | None = None
     uptime_share: float = 1.0
+    snoozed_until: datetime | None = None
     unreadable: str | None = None
 
     @property
@@ -194,6 +196,11 @@ def reason_to_spare(vm: SpotVm, policy: Policy, now: datetime) -> str | None:
     return None
 
 
+def snooze(until: datetime | None, now: datetime) -> str | None:
+    """Return that an instance is snoozed, if it is."""
+    return f"snoozed until {rfc3339(until)}: its stop was undone" if until is not None and now < until else None
+
+
 def allowed_stops(
     policy: Policy, rule: BudgetRule, running: set[InstanceKey], counts: StopCounts, *, burst: bool = False
 ) -> tuple[int, str]:
@@ -237,6 +244,7 @@ def _partition(
         labels = vm.instance.labels
         important = by_labels.get(labels) or by_labels.setdefault(labels, importance(labels, policy))
         reason = f"could not be read: {vm.unreadable}" if vm.unreadable else reason_to_spare(vm, policy, now)
+        reason = reason or snooze(vm.snoozed_until, now)
         if reason is None and vm.pending_stop is not None:
             reason = f"stop pending: planned by message {vm.pending_stop}"
         if reason is None and important.priority not in verdict.priorities:

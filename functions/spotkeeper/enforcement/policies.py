@@ -36,6 +36,7 @@ _MIN_FLEET_SHARE = Decimal("0.00001")
 
 _MAX_STOPS = 1000
 _MAX_AGE_MINUTES = 7 * 24 * 60
+_MAX_APPROVAL_MINUTES = 3 * 24 * 60
 _MAX_STOPS_OF_ALL_BUDGETS = 10_000
 
 RENAMED = {
@@ -147,6 +148,8 @@ class Policy:
     `min_share_of_tracker_cost` of what the tracker's rows say contradicts them: it starts, supersedes and cancels
     nothing. `max_stops_per_day_total` limits the stops of all budgets together in 24 hours.
     With `burst`, one alert may stop those of a day when the budget is used up within the hour.
+    In the mode `approve`, a plan waits for `approval_minutes`; with `execute_unapproved` the next message then executes
+    it, else nothing does.
     """
 
     budgets: Mapping[str, BudgetRule]
@@ -163,6 +166,8 @@ class Policy:
     min_share_of_tracker_cost: Decimal = Decimal("0.1")
     spare_local_ssd: bool = False
     burst: bool = False
+    approval_minutes: int = 240
+    execute_unapproved: bool = False
 
     @classmethod
     def from_json(cls, text: str) -> "Policy":
@@ -217,6 +222,8 @@ def _policy(fields: Fields) -> Policy:
         ),
         spare_local_ssd=fields.read("spare_local_ssd", boolean, without.spare_local_ssd),
         burst=fields.read("burst", boolean, without.burst),
+        approval_minutes=fields.read("approval_minutes", integer(10, _MAX_APPROVAL_MINUTES), without.approval_minutes),
+        execute_unapproved=fields.read("execute_unapproved", boolean, without.execute_unapproved),
     )
     if policy.priority_label == policy.protect_label:
         fields.add_problem("protect_label", policy.protect_label, "another label than priority_label")

@@ -1,7 +1,7 @@
 """Preconditions: whether an instance is still what was planned, checked right before it is stopped or started."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -10,13 +10,13 @@ from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.executor import Precondition, Skip
 from spotkeeper.enforcement.history import RecordedAction, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.plans import SpotVm, reason_to_spare
+from spotkeeper.enforcement.plans import SpotVm, reason_to_spare, snooze
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.protection import importance
 from spotkeeper.enforcement.recorded_stops import GONE, OperationOf, RecordedStop
 from spotkeeper.enforcement.restarts import StoppedVm, reason_not_to_restart
 from spotkeeper.enforcement.verdicts import Verdict, allowed_priorities, current_period, newest_credible
-from spotkeeper.instances import ProvisioningModel
+from spotkeeper.instances import InstanceKey, ProvisioningModel
 from spotkeeper.periods import rfc3339
 
 NEWER_TTL = timedelta(seconds=30)
@@ -56,12 +56,15 @@ class StopPreconditions:
     newer: Callable[[], tuple[Reported, ...]]
     operation_of: OperationOf
     estimate: Estimate | None = None
+    snoozed: Mapping[InstanceKey, datetime] = field(default_factory=dict)
+    proposed_at: datetime | None = None
 
     def planned(self, planned_at: datetime) -> Precondition:
-        """Return the precondition of a stop that was planned then."""
+        """Return the precondition of a stop that was planned then, or proposed earlier."""
+        decided_at = min(planned_at, self.proposed_at or planned_at)
 
         def precondition(vm: SpotVm | None) -> Skip | None:
-            reason = GONE if vm is None else self._changed(vm, planned_at) or self._overtaken(vm)
+            reason = GONE if vm is None else self._changed(vm, decided_at) or self._overtaken(vm)
             return Skip(ActionEvent.CHANGED, reason) if reason else None
 
         return precondition
@@ -89,7 +92,8 @@ class StopPreconditions:
             return f"no longer a Spot VM, but {vm.instance.provisioning_model}"
         if vm.started > planned_at:
             return f"started {rfc3339(vm.started)}, after the plan of {rfc3339(planned_at)}"
-        if reason := reason_to_spare(vm, self.policy, self.now()):
+        now = self.now()
+        if reason := reason_to_spare(vm, self.policy, now) or snooze(self.snoozed.get(vm.instance.key), now):
             return reason
         if not self.rule.covers(vm.instance):
             return f"budget {self.rule.budget_id} no longer covers it"

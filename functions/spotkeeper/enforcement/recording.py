@@ -19,10 +19,14 @@ from spotkeeper.enforcement.ports import Records
 from spotkeeper.enforcement.verdicts import VerdictName, first_verdict, verdict_with
 from spotkeeper.errors import UnavailableError
 from spotkeeper.logs import log_event
+from spotkeeper.periods import rfc3339
 
 RECORDS_UNAVAILABLE = "records unavailable: waiting for BigQuery"
 """The log event that the log-based metric `spotkeeper/records_unavailable` counts."""
 
+
+AWAITING_APPROVAL = "plan awaits approval"
+"""The log event of a plan that a person may approve; an alert policy in Terraform matches it."""
 
 MAX_PLANNING_ATTEMPTS = 5
 
@@ -98,6 +102,7 @@ def record_plan(records: Records, delivery: Delivery, events: Sequence[PlannedEv
         recorded = records.record_plan(delivery, events, history)
     if recorded:
         _log_verdict(delivery)
+        _log_proposal(delivery)
     return recorded
 
 
@@ -144,4 +149,21 @@ def _log_verdict(delivery: Delivery) -> None:
         gaps=delivery.gaps,
         stops=[decision.vm.instance.name for decision in made.stops] if made else [],
         hourly_savings=made.hourly_savings if made else None,
+    )
+
+
+def _log_proposal(delivery: Delivery) -> None:
+    plan = delivery.proposed
+    if plan is None:
+        return
+    log_event(
+        AWAITING_APPROVAL,
+        logging.WARNING,
+        message_id=delivery.message_id,
+        reason=delivery.verdict.reason,
+        plan=plan.plan_id,
+        expires_at=rfc3339(plan.expires_at),
+        stops=[each.name for each in plan.stops],
+        hourly_savings=delivery.plan.hourly_savings if delivery.plan else None,
+        command=f"python -m spotkeeper approve {plan.plan_id}",
     )

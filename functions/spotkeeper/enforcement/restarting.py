@@ -24,7 +24,14 @@ from spotkeeper.enforcement.recording import (
     waiting_for_records,
     with_history,
 )
-from spotkeeper.enforcement.restarts import Spared, StoppedVm, allowed_starts, restart_order, restarts
+from spotkeeper.enforcement.restarts import (
+    IN_EARLIER_PERIOD,
+    Spared,
+    StoppedVm,
+    allowed_starts,
+    restart_order,
+    restarts,
+)
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, allowed_priorities, contradicts, newest_credible
 from spotkeeper.errors import UnavailableError
@@ -53,6 +60,7 @@ class Restarting:
     executor: Executor
     notification: BudgetNotification
     rule: BudgetRule
+    occasion: str = IN_EARLIER_PERIOD
 
     def run(self, delivery: Delivery) -> Verdict:
         """Plan and start; or finish the starts that an earlier delivery of the message planned.
@@ -68,17 +76,15 @@ class Restarting:
                 return current.verdict
             with waiting_for_records(delivery.message_id):
                 stopped, starts = self.records.stopped(self.rule, delivery.received_at)
-                blocked = self._blocked(
-                    self.records.latest(delivery.received_at, self.policy.min_share_of_tracker_cost)
-                )
+                blocked = self.blocked(self.records.latest(delivery.received_at, self.policy.min_share_of_tracker_cost))
             planned = (
-                self._resume(current, history, stopped)
+                self.resume(current, history, stopped)
                 if resumed
-                else self._begin(current, history, stopped, starts, blocked)
+                else self.begin(current, history, stopped, starts, blocked)
             )
             if planned is not None:
                 follow_up(self.records, current, history, self.policy, self.executor)
-                self._start(current, planned, blocked, resumed=resumed)
+                self.start(current, planned, blocked, resumed=resumed)
                 return current.verdict
         raise planned_meanwhile()
 
@@ -88,15 +94,16 @@ class Restarting:
         superseded = newest is not None and newest.published_at > self.notification.published_at
         return not superseded and not contradicts(self.notification.cost, history.tracker_cost, self.rule, self.policy)
 
-    def _resume(
+    def resume(
         self, delivery: Delivery, history: History, stopped: Iterable[StoppedVm]
     ) -> Mapping[InstanceKey, StoppedVm]:
+        """Record a delivery, and return the starts of its message that are unfinished."""
         known = {vm.instance.key: vm for vm in stopped}
         unfinished = [each.key for each in history.plan if each.restart and not each.done]
         record_delivery(self.records, delivery)
         return {key: known[key] for key in unfinished if key in known}
 
-    def _begin(
+    def begin(
         self,
         delivery: Delivery,
         history: History,
@@ -107,7 +114,8 @@ class Restarting:
         """Record a new plan and return what it starts; None if another plan was recorded meanwhile."""
         ordered = restart_order(stopped)
         waiting = self._waiting(ordered, allowed_starts(self.rule.caps, starts)[0], blocked)
-        planned, deferred = restarts([vm for vm in ordered if vm.instance.key not in waiting], self.rule.caps, starts)
+        free = [vm for vm in ordered if vm.instance.key not in waiting]
+        planned, deferred = restarts(free, self.rule.caps, starts, self.occasion)
         spared = [Spared(vm, reason) for vm in ordered if (reason := waiting.get(vm.instance.key))]
         events = [*map(restart_event, planned), *map(not_started_event, (*spared, *deferred))]
         if not events:
@@ -131,7 +139,7 @@ class Restarting:
             waiting |= kept
         return waiting
 
-    def _blocked(self, latest: Iterable[ReportedPeriod]) -> Callable[[SpotVm], str | None]:
+    def blocked(self, latest: Iterable[ReportedPeriod]) -> Callable[[SpotVm], str | None]:
         """Return which budget or period still keeps an instance stopped."""
         reached = [
             (each, rule, allowed_priorities(each.reported.cost, each.reported.budget, rule))
@@ -149,7 +157,7 @@ class Restarting:
 
         return blocked
 
-    def _start(
+    def start(
         self,
         delivery: Delivery,
         starts: Mapping[InstanceKey, StoppedVm],
@@ -157,6 +165,7 @@ class Restarting:
         *,
         resumed: bool,
     ) -> None:
+        """Start them, and record the outcomes; raises an ExceptionGroup of what failed."""
         if delivery.mode is not Mode.ENFORCE or not starts:
             return
         requests = {

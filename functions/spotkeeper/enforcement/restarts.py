@@ -10,6 +10,9 @@ from spotkeeper.enforcement.policies import Caps, Priority
 from spotkeeper.instances import Instance
 from spotkeeper.periods import rfc3339
 
+IN_EARLIER_PERIOD = "stopped in an earlier period"
+"""Why an instance is started, unless a person undoes its stop."""
+
 _STOPPED_STATES = frozenset({"TERMINATED", "STOPPED"})
 
 
@@ -42,7 +45,7 @@ class Spared:
 
 
 def restarts(
-    stopped: Iterable[StoppedVm], caps: Caps, starts_today: int
+    stopped: Iterable[StoppedVm], caps: Caps, starts_today: int, occasion: str = IN_EARLIER_PERIOD
 ) -> tuple[tuple[Restart, ...], tuple[Spared, ...]]:
     """Return what to start, and what a limit defers.
 
@@ -50,7 +53,7 @@ def restarts(
     """
     ordered = restart_order(stopped)
     allowance, limit = allowed_starts(caps, starts_today)
-    planned = tuple(_restart(vm, rank, len(ordered)) for rank, vm in enumerate(ordered[:allowance], 1))
+    planned = tuple(_restart(vm, rank, len(ordered), occasion) for rank, vm in enumerate(ordered[:allowance], 1))
     return planned, tuple(_deferred(vm, rank, limit) for rank, vm in enumerate(ordered[allowance:], allowance + 1))
 
 
@@ -89,8 +92,8 @@ def _sort_key(vm: StoppedVm) -> tuple[object, ...]:
     return vm.tried, -vm.priority.rank, -cost, vm.instance.name, vm.instance.key
 
 
-def _restart(vm: StoppedVm, rank: int, count: int) -> Restart:
-    reason = f"start {rank} of {count}: {vm.priority} priority, stopped in an earlier period ({rfc3339(vm.stopped_at)})"
+def _restart(vm: StoppedVm, rank: int, count: int, occasion: str) -> Restart:
+    reason = f"start {rank} of {count}: {vm.priority} priority, {occasion} ({rfc3339(vm.stopped_at)})"
     return Restart(vm, reason, rank)
 
 

@@ -1,5 +1,6 @@
 """The settings of `enforce_budget_limit`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,19 +17,25 @@ from spotkeeper.settings import (
     read_retry_timeout_seconds,
     setting_fields,
 )
-from spotkeeper.values import choice, project_id
+from spotkeeper.values import choice, matching, project_id
+
+_subscription = matching(re.compile(r"projects/[^/]+/subscriptions/[^/]+"), "projects/PROJECT/subscriptions/NAME")
 
 
 class Mode(StrEnum):
-    """Whether the enforcer stops instances, or only records its plans."""
+    """Whether the enforcer stops instances by itself, once a person approved the plan, or only records its plans."""
 
     DRY_RUN = "dry_run"
+    APPROVE = "approve"
     ENFORCE = "enforce"
 
 
 @dataclass(frozen=True, slots=True)
 class EnforcerSettings:
-    """The environment variables of `enforce_budget_limit`."""
+    """The environment variables of `enforce_budget_limit`.
+
+    What the subscription `approvals_subscription` delivers are commands of operators; without one there are none.
+    """
 
     project_id: str
     mode: Mode
@@ -36,6 +43,7 @@ class EnforcerSettings:
     dataset: str = "cost_tracking"
     dataset_location: str | None = None
     retry_timeout_seconds: int = 60
+    approvals_subscription: str | None = None
     clock: Clock = Clock.SYSTEM
     endpoints: Endpoints = field(default_factory=Endpoints)
 
@@ -51,8 +59,11 @@ class EnforcerSettings:
             dataset=read_dataset(found),
             dataset_location=read_dataset_location(found),
             retry_timeout_seconds=read_retry_timeout_seconds(found),
+            approvals_subscription=found.read("APPROVALS_SUBSCRIPTION", _subscription, None),
             clock=read_clock(found, endpoints),
             endpoints=endpoints,
         )
+        if settings.mode is Mode.APPROVE and settings.approvals_subscription is None and not found.problems:
+            found.problems.append("APPROVALS_SUBSCRIPTION is missing: in the mode approve, it delivers the approvals")
         raise_problems(found)
         return settings

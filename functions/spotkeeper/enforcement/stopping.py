@@ -1,8 +1,8 @@
 """Stopping: from a verdict that may stop instances to the plan, the stops and their record."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, Verb, VmRequest, retry_event, stop_events, vm_request
 from spotkeeper.enforcement.blockers import blocker
@@ -17,6 +17,7 @@ from spotkeeper.enforcement.plans import RUNNING, STOPPED_STATES, Plan, Situatio
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.preconditions import NewerNotifications, StopPreconditions, limited
+from spotkeeper.enforcement.proposals import executed_plan, proposed, unapproved_plan, with_pending_plan
 from spotkeeper.enforcement.recording import (
     MAX_PLANNING_ATTEMPTS,
     planned_meanwhile,
@@ -35,12 +36,16 @@ from spotkeeper.pricing.skus import Market
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """The way of one notification from its verdict to the stops and their record."""
+    """The way of one notification from its verdict to the stops and their record.
+
+    `proposed_at` is when the plan was made that is executed once it is approved.
+    """
 
     policy: Policy
     ports: EnforcerPorts
     notification: BudgetNotification
     rule: BudgetRule
+    proposed_at: datetime | None = None
 
     def run(self, delivery: Delivery, executor: Executor) -> Verdict | None:
         """Plan and stop; or finish the plan that an earlier delivery of the message recorded.
@@ -52,18 +57,36 @@ class Stopping:
             stops = current.verdict.may_stop or any(not each.restart for each in history.plan)
             if not stops and not delivery.verdict.may_stop:
                 return None
-            if current.verdict.may_stop:
-                requests = self._begin(current, history, executor)
-            elif current.verdict.name is VerdictName.REDELIVERED:
-                requests = self._resume(current, history, executor)
-            else:
-                record_delivery(self.ports.records, current)
-                follow_up(self.ports.records, current, history, self.policy, executor)
-                return current.verdict
+            plan = unapproved_plan(current, history, self.policy)
+            if plan is not None:
+                current = replace(current, mode=Mode.ENFORCE, target=plan.message_id)
+            way = replace(self, proposed_at=plan.planned_at) if plan is not None else self
+            requests = way.requests(current, history, executor, plan.stops if plan is not None else None)
             if requests is not None:
-                self._stop(current, requests, history, executor)
+                way.stop(current, requests, history, executor)
                 return current.verdict
         raise planned_meanwhile()
+
+    def requests(
+        self,
+        delivery: Delivery,
+        history: History,
+        executor: Executor,
+        proposed_stops: Sequence[RecordedAction] | None = None,
+    ) -> dict[VmRequest, Precondition] | None:
+        """Record a delivery with what it plans, executes or resumes, and return its requests.
+
+        None if another plan was recorded meanwhile. `proposed_stops` are those of a plan that is executed, in place of
+        a new one.
+        """
+        if delivery.verdict.name is VerdictName.REDELIVERED:
+            return self._resume(delivery, history, executor)
+        if proposed_stops is not None:
+            return self._execute(delivery, proposed_stops, history, executor)
+        if delivery.verdict.may_stop:
+            return self._begin(delivery, history, executor)
+        record_delivery(self.ports.records, delivery)
+        return {}
 
     def judged(self, delivery: Delivery, *, hypothetical: bool = False) -> tuple[History, Delivery]:
         """Return the history, and the delivery with its estimate and the verdict by both; raises UnavailableError.
@@ -76,6 +99,7 @@ class Stopping:
         verdict = current.verdict
         if not hypothetical:
             verdict = verdict_with(history, verdict, self.notification, self.policy)
+            verdict = with_pending_plan(replace(current, verdict=verdict), history)
         return history, replace(current, verdict=verdict, tracker_cost=history.tracker_cost)
 
     def planned(self, delivery: Delivery, history: History) -> Delivery:
@@ -93,11 +117,29 @@ class Stopping:
     def _begin(self, delivery: Delivery, history: History, executor: Executor) -> dict[VmRequest, Precondition] | None:
         """Record a new plan and return its requests; None if another plan was recorded meanwhile."""
         planned = self.planned(delivery, history)
+        if delivery.mode is Mode.APPROVE:
+            planned = proposed(planned, self.policy)
         if not record_plan(self.ports.records, planned, stop_events(planned.plan), history):
             return None
-        check = self._preconditions(delivery, executor).planned(delivery.received_at)
+        check = self._preconditions(delivery, history, executor).planned(delivery.received_at)
         instances = [decision.vm.instance for decision in (planned.plan.stops if planned.plan else ())]
         return {vm_request(Verb.STOP, delivery.message_id, each.key, each.name): check for each in instances}
+
+    def _execute(
+        self, delivery: Delivery, stops: Sequence[RecordedAction], history: History, executor: Executor
+    ) -> dict[VmRequest, Precondition] | None:
+        """Record a proposed plan as that of this message, and return its requests; None if another came meanwhile."""
+        planned = replace(delivery, plan=executed_plan(stops))
+        if not record_plan(self.ports.records, planned, stop_events(planned.plan), history):
+            return None
+        allowed, limit = self._allowed(list(stops), [], list(stops), history)
+        check = self._preconditions(delivery, history, executor).planned(delivery.received_at)
+        return {
+            vm_request(Verb.STOP, delivery.message_id, each.key, each.name): (
+                check if number < allowed else limited(check, limit)
+            )
+            for number, each in enumerate(stops)
+        }
 
     def _resume(self, delivery: Delivery, history: History, executor: Executor) -> dict[VmRequest, Precondition] | None:
         """Record what is requested again, and return the requests; None if a plan was recorded meanwhile."""
@@ -111,7 +153,7 @@ class Stopping:
             record_delivery(self.ports.records, delivery)
         elif not record_plan(self.ports.records, delivery, retries, history):
             return None
-        checks = self._preconditions(delivery, executor)
+        checks = self._preconditions(delivery, history, executor)
         requests: dict[VmRequest, Precondition] = {}
         for number, each in enumerate((*pending, *again)):
             request = vm_request(Verb.STOP, delivery.message_id, each.key, each.name)
@@ -135,7 +177,7 @@ class Stopping:
             running = {vm.instance.key for vm in vms if vm.status == RUNNING and self.rule.covers(vm.instance)}
         return allowed_stops(self.policy, replace(self.rule, caps=caps), running, counts)
 
-    def _preconditions(self, delivery: Delivery, executor: Executor) -> StopPreconditions:
+    def _preconditions(self, delivery: Delivery, history: History, executor: Executor) -> StopPreconditions:
         now = executor.deadline.now
 
         def newer() -> tuple[Reported, ...]:
@@ -151,6 +193,8 @@ class Stopping:
             NewerNotifications(newer, now),
             executor.actuator.operation_of,
             estimate_of(delivery),
+            history.snoozed,
+            self.proposed_at,
         )
 
     def _price_book(self, delivery: Delivery) -> PriceBook:
@@ -181,9 +225,10 @@ class Stopping:
         situation = Situation(said.cost, said.budget, period, delivery.received_at, has_gaps, estimate_of(delivery))
         return plan(delivery.verdict, situation, vms, self.policy, history.counts)
 
-    def _stop(
+    def stop(
         self, delivery: Delivery, requests: Mapping[VmRequest, Precondition], history: History, executor: Executor
     ) -> None:
+        """Stop what is requested, and record the outcomes; raises an ExceptionGroup of what failed."""
         if delivery.mode is not Mode.ENFORCE or not requests:
             follow_up(self.ports.records, delivery, history, self.policy, executor)
             return
@@ -227,5 +272,6 @@ def _priced(vms: Iterable[SpotVm], book: PriceBook, history: History) -> Iterato
             attached=attached,
             pending_stop=history.pending_stops.get(key),
             failed_stop=history.failed_stops.get(key),
+            snoozed_until=history.snoozed.get(key),
             uptime_share=history.spending.uptime_shares.get(key.instance_id, vm.status not in STOPPED_STATES),
         )

@@ -55,6 +55,17 @@ class VerdictName(StrEnum):
     OTHER_CURRENCY = "other_currency"
     UNUSABLE_AMOUNT = "unusable_amount"
     MALFORMED = "malformed"
+    PLAN_PENDING = "plan_pending"
+    APPROVED = "approved"
+    UNKNOWN_PLAN = "unknown_plan"
+    WRONG_HASH = "wrong_hash"
+    PLAN_CHANGED = "plan_changed"
+    PLAN_EXECUTED = "plan_executed"
+    PLAN_EXPIRED = "plan_expired"
+    PLAN_SUPERSEDED = "plan_superseded"
+    UNDONE = "undone"
+    NOTHING_TO_UNDO = "nothing_to_undo"
+    COMMAND_REFUSED = "command_refused"
 
 
 PLANNING = frozenset({VerdictName.OVER_BUDGET, VerdictName.NEARING_BUDGET})

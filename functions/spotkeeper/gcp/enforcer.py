@@ -27,7 +27,9 @@ from spotkeeper.ports import Report
 from spotkeeper.pricing.price_book import DatedRate
 
 if TYPE_CHECKING:
+    from spotkeeper.gcp.bigquery.command_tables import CommandTables
     from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords
+    from spotkeeper.gcp.bigquery.jobs import Jobs
     from spotkeeper.gcp.compute.actuator import ComputeActuator
     from spotkeeper.gcp.compute.spot_fleet import SpotFleet
 
@@ -53,13 +55,23 @@ def enforcer_ports(settings: EnforcerSettings) -> EnforcerPorts:
 def enforcement_records(settings: EnforcerSettings) -> "EnforcementRecords":
     """Return the enforcer's dataset, by BigQuery's client library."""
     from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords  # noqa: PLC0415 (see above)
+
+    return EnforcementRecords(_jobs(settings))
+
+
+def command_records(settings: EnforcerSettings) -> "CommandTables":
+    """Return what the enforcer's dataset has for commands of operators."""
+    from spotkeeper.gcp.bigquery.command_tables import CommandTables  # noqa: PLC0415 (see above)
+
+    return CommandTables(_jobs(settings))
+
+
+def _jobs(settings: EnforcerSettings) -> "Jobs":
     from spotkeeper.gcp.bigquery.jobs import Jobs  # noqa: PLC0415 (see above)
 
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     bigquery = settings.endpoints.bigquery
-    return EnforcementRecords(
-        Jobs(settings.project_id, settings.dataset, bigquery, retry_timeout, settings.dataset_location)
-    )
+    return Jobs(settings.project_id, settings.dataset, bigquery, retry_timeout, settings.dataset_location)
 
 
 class _RecordsWhenNeeded:

@@ -5,11 +5,14 @@ from decimal import Decimal
 
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.history import PENDING_STOP_TTL
-from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.notifications import BudgetNotification, Command
 from spotkeeper.gcp.bigquery.rest_query import RestQuery, Scalar
 
 REDELIVERY = timedelta(days=8)
 """Pub/Sub keeps a message for seven days at most; one that old is not delivered again."""
+
+_OPERATOR = "operator"
+"""The source of a command."""
 
 _SMALLEST = Decimal("1e-9")
 
@@ -33,15 +36,18 @@ def delivery_parameters(delivery: Delivery) -> list[Scalar]:
     """Return what every record of a delivery says of it."""
     message, verdict = delivery.notification.message, delivery.verdict
     said = delivery.notification if isinstance(delivery.notification, BudgetNotification) else None
+    rule = verdict.rule if isinstance(delivery.notification, Command) else None
+    attributes = message.attributes
+    budget_id = said.budget_id if said else rule.budget_id if rule else attributes.get("budgetId")
     return [
         _string("delivery_id", delivery.delivery_id),
         _string("message_id", message.message_id),
         _time("received_at", delivery.received_at),
         _time("since", delivery.received_at - REDELIVERY),
         _time("published_at", said.published_at if said else message.published_at),
-        _string("source", said.source if said else None),
-        _string("billing_account_id", said.billing_account_id if said else message.attributes.get("billingAccountId")),
-        _string("budget_id", said.budget_id if said else message.attributes.get("budgetId")),
+        _string("source", _source(delivery)),
+        _string("billing_account_id", said.billing_account_id if said else attributes.get("billingAccountId")),
+        _string("budget_id", budget_id),
         _string("budget_display_name", said.display_name if said else None),
         amount("cost", said.cost if said else None),
         amount("budget", said.budget if said else None),
@@ -54,6 +60,7 @@ def delivery_parameters(delivery: Delivery) -> list[Scalar]:
         _time("period_end", verdict.period.end if verdict.period else None),
         amount("tracker_cost", delivery.tracker_cost),
         _string("body", message.body),
+        _string("target_message_id", delivery.target),
     ]
 
 
@@ -73,6 +80,16 @@ def amount(name: str, value: Decimal | None) -> Scalar:
 def rounded(value: Decimal) -> Decimal:
     """Return money with the nine decimals that NUMERIC keeps."""
     return value.quantize(_SMALLEST)
+
+
+def _source(delivery: Delivery) -> str | None:
+    match delivery.notification:
+        case BudgetNotification() as said:
+            return said.source
+        case Command():
+            return _OPERATOR
+        case _:
+            return None
 
 
 def _string(name: str, value: str | None) -> Scalar:

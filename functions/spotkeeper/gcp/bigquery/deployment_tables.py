@@ -89,7 +89,11 @@ LIMIT 1
 _VERDICTS = """
 SELECT messages.budget_id, messages.verdict, messages.reason, messages.cost
 FROM budget_notifications AS messages
-WHERE messages.received_at >= @since AND NOT messages.drill AND messages.budget_id IS NOT NULL
+WHERE messages.received_at >= @since
+  AND NOT messages.drill
+  AND messages.budget_id IS NOT NULL
+  -- A command says nothing of its budget.
+  AND messages.source != 'operator'
 QUALIFY ROW_NUMBER() OVER (PARTITION BY messages.budget_id ORDER BY messages.received_at DESC) = 1
 """
 _UNLABELLED = """

@@ -31,6 +31,7 @@ from spotkeeper.enforcement.history import (
     AttachedCost,
     FailedStop,
     History,
+    ProposedPlan,
     RecordedAction,
     Reported,
     ReportedPeriod,
@@ -99,6 +100,7 @@ class EnforcementRecords:
             _time("failures_since", now - FAILURE_MEMORY),
             _time("attached_since", now - CAP_WINDOW),
             ScalarQueryParameter("project_count", "INT64", len(rule.projects)),
+            _time("now", now),
         ]
         with translate_errors("BigQuery"):
             [row] = self._jobs.query("enforcement_history", parameters)
@@ -120,6 +122,8 @@ class EnforcementRecords:
                 tracker_cost=row["tracker_cost"],
                 spending=_spending(row),
                 attached={each["instance_id"]: _attached(each) for each in row["attached"]},
+                proposed=_proposed(row),
+                snoozed={_key(each): each["snoozed_until"] for each in row["snoozed"]},
             )
 
     def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
@@ -188,7 +192,7 @@ class EnforcementRecords:
         ]
         with translate_errors("BigQuery"):
             rows = list(self._jobs.query("stopped", parameters))
-            return [_stopped(row) for row in rows], max((row["starts_lately"] for row in rows), default=0)
+            return [stopped_vm(row) for row in rows], max((row["starts_lately"] for row in rows), default=0)
 
     def recorded(self, message_id: str, since: datetime) -> list[dict[str, Any]]:
         """Return what was recorded of a message and of every instance in its plan, for a person to read."""
@@ -236,7 +240,7 @@ def _delivery(delivery: Delivery) -> list[Parameter]:
 
 
 def _plan(delivery: Delivery) -> list[Parameter]:
-    made = delivery.plan
+    made, waits = delivery.plan, delivery.proposed
     return [
         ScalarQueryParameter("stops", "INT64", len(made.stops) if made else None),
         ScalarQueryParameter("deferred", "INT64", made.deferred if made else None),
@@ -248,6 +252,8 @@ def _plan(delivery: Delivery) -> list[Parameter]:
         *_estimated(delivery.estimate),
         ArrayQueryParameter("unread", "STRING", list(delivery.gaps)),
         ArrayQueryParameter("missing_permissions", "STRING", list(delivery.missing_permissions)),
+        _string("plan_hash", waits.plan_hash if waits else None),
+        _time("approval_expires_at", waits.expires_at if waits else None),
     ]
 
 
@@ -351,7 +357,41 @@ def _recorded(row: Mapping[str, Any]) -> RecordedAction:
     )
 
 
-def _stopped(row: Mapping[str, Any]) -> StoppedVm:
+def _proposed(row: Mapping[str, Any]) -> ProposedPlan | None:
+    if not row["proposed"]:
+        return None
+    [plan] = row["proposed"]
+    return proposed_plan(plan, row["proposed_stops"])
+
+
+def proposed_plan(plan: Mapping[str, Any], stops: Iterable[Mapping[str, Any]]) -> ProposedPlan:
+    """Return a plan that waits for approval from its row and those of its stops."""
+    return ProposedPlan(
+        plan["message_id"],
+        plan["plan_hash"],
+        plan["approval_expires_at"],
+        tuple(map(_proposed_stop, stops)),
+        plan["executed_by"],
+    )
+
+
+def _proposed_stop(row: Mapping[str, Any]) -> RecordedAction:
+    return RecordedAction(
+        message_id=row["message_id"],
+        key=_key(row),
+        name=row["instance_name"],
+        planned_at=row["planned_at"],
+        done=False,
+        priority=Priority(row["priority"]),
+        rank=row["rank"],
+        machine_type=row["machine_type"],
+        managed_by=row["managed_by"],
+        hourly_savings=row["hourly_savings"],
+    )
+
+
+def stopped_vm(row: Mapping[str, Any]) -> StoppedVm:
+    """Return an instance as it was when it was stopped."""
     instance = Instance(
         key=_key(row),
         name=row["instance_name"],

@@ -150,6 +150,20 @@ attached AS (
   ) = 1
 ),
 
+-- The latest plan of the budget that was to be approved: only that one can still be.
+proposals AS (
+  SELECT
+    notifications.message_id,
+    ANY_VALUE(notifications.plan_hash) AS plan_hash,
+    ANY_VALUE(notifications.approval_expires_at) AS approval_expires_at
+  FROM budget_notifications AS notifications
+  WHERE notifications.budget_id = @budget_id
+    AND notifications.plan_hash IS NOT NULL
+    AND notifications.received_at >= @since
+  GROUP BY notifications.message_id
+  QUALIFY ROW_NUMBER() OVER (ORDER BY MAX(notifications.received_at) DESC, notifications.message_id) = 1
+),
+
 uptimes AS (
   SELECT
     marked.instance_id,
@@ -202,7 +216,9 @@ SELECT
   (
     SELECT COUNT(DISTINCT delivery_id)
     FROM enforcement_actions
-    WHERE event IN ('planned', 'restart_planned', 'retried') AND mode = 'enforce' AND happened_at >= @since
+    WHERE event IN ('planned', 'restart_planned', 'retried')
+      AND mode IN ('approve', 'enforce')
+      AND happened_at >= @since
   ) AS plans,
   ARRAY(
     SELECT AS STRUCT
@@ -317,4 +333,45 @@ SELECT
     FROM judged
     WHERE stopped_at > @counted_since AND budget_id = @budget_id AND NOT restart AND managed_by IS NOT NULL
     GROUP BY TIMESTAMP_TRUNC(stopped_at, HOUR)
-  ) AS group_stops
+  ) AS group_stops,
+  ARRAY(
+    SELECT AS STRUCT
+      proposals.message_id,
+      proposals.plan_hash,
+      proposals.approval_expires_at,
+      (
+        SELECT MIN(answers.message_id)
+        FROM budget_notifications AS answers
+        WHERE answers.target_message_id IN (SELECT proposals.message_id FROM proposals)
+          -- Any other verdict refuses the plan.
+          AND answers.verdict IN ('approved', 'over_budget', 'nearing_budget')
+          AND answers.received_at >= @since
+      ) AS executed_by
+    FROM proposals
+  ) AS proposed,
+  ARRAY(
+    SELECT AS STRUCT
+      actions.message_id,
+      actions.project_id,
+      actions.zone,
+      actions.instance_id,
+      actions.instance_name,
+      actions.happened_at AS planned_at,
+      actions.priority,
+      actions.rank,
+      actions.machine_type,
+      actions.managed_by,
+      actions.hourly_savings
+    FROM enforcement_actions AS actions
+    WHERE actions.message_id IN (SELECT proposals.message_id FROM proposals)
+      AND actions.event = 'planned'
+      AND actions.mode = 'approve'
+      AND actions.happened_at >= @since
+    ORDER BY actions.rank, actions.instance_name, actions.instance_id
+  ) AS proposed_stops,
+  ARRAY(
+    SELECT AS STRUCT project_id, zone, instance_id, MAX(snoozed_until) AS snoozed_until
+    FROM instance_snoozes
+    WHERE snoozed_until > @now
+    GROUP BY project_id, zone, instance_id
+  ) AS snoozed

@@ -13,7 +13,8 @@ INSERT INTO budget_notifications (
   budget, currency, cost_interval_start, verdict, reason, mode, drill, period_end, tracker_cost, stops, deferred,
   hourly_cost, hourly_savings, unpriced, runs_out_at, runs_out_at_with_plan, gaps, missing_permissions, body,
   estimated_spent, estimated_spent_sd, estimated_end, estimated_end_sd, estimated_rate,
-  contract_factor, contract_factor_sd, other_rate, other_rate_sd, bill_delay_hours, estimate_basis
+  contract_factor, contract_factor_sd, other_rate, other_rate_sd, bill_delay_hours, estimate_basis, plan_hash,
+  approval_expires_at, target_message_id
 )
 SELECT
   @delivery_id, @message_id, @received_at, @published_at, @source, @billing_account_id, @budget_id, @budget_display_name,
@@ -21,7 +22,7 @@ SELECT
   @deferred, @hourly_cost, @hourly_savings, @unpriced, @runs_out_at, @runs_out_at_with_plan, COALESCE(@unread, []),
   COALESCE(@missing_permissions, []), @body, @estimated_spent, @estimated_spent_sd, @estimated_end, @estimated_end_sd,
   @estimated_rate, @contract_factor, @contract_factor_sd, @other_rate, @other_rate_sd, @bill_delay_hours,
-  @estimate_basis
+  @estimate_basis, @plan_hash, @approval_expires_at, @target_message_id
 FROM UNNEST([1])
 WHERE (
     @again
@@ -40,7 +41,7 @@ WHERE (
     SELECT COUNT(DISTINCT actions.delivery_id)
     FROM enforcement_actions AS actions
     WHERE actions.event IN ('planned', 'restart_planned', 'retried')
-      AND actions.mode = 'enforce'
+      AND actions.mode IN ('approve', 'enforce')
       AND actions.happened_at >= @since
   ) = @plans
   AND (

@@ -1,0 +1,61 @@
+"""Commands of operators, from the message to what it does: each is recorded with its verdict, also when refused."""
+
+from datetime import datetime, timedelta
+
+from spotkeeper.enforcement.approving import Approving
+from spotkeeper.enforcement.command_ports import CommandRecords
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.enforce import executor_of
+from spotkeeper.enforcement.notifications import Command, CommandName, Malformed
+from spotkeeper.enforcement.ports import EnforcerPorts
+from spotkeeper.enforcement.recording import record_delivery
+from spotkeeper.enforcement.settings import EnforcerSettings, Mode
+from spotkeeper.enforcement.undoing import Undoing
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName
+from spotkeeper.periods import rfc3339
+
+
+def execute_command(  # noqa: PLR0913, PLR0917 (as `enforce`, with the records of commands)
+    settings: EnforcerSettings,
+    ports: EnforcerPorts,
+    records: CommandRecords,
+    delivery_id: str,
+    command: Command | Malformed,
+    now: datetime,
+) -> Verdict:
+    """Do what an operator asks for, and return the verdict.
+
+    Raises UnavailableError when nothing could be decided or recorded, and an ExceptionGroup of what failed after the
+    plan was recorded: the message has to be redelivered, which finishes the plan.
+    """
+    policy = settings.policy
+    mode = Mode.DRY_RUN if settings.mode is Mode.DRY_RUN else Mode.ENFORCE
+    overdue_since = now - timedelta(minutes=policy.max_message_age_minutes)
+    target = command.target if isinstance(command, Command) else None
+    verdict = _refusal(settings, command, now)
+    delivery = Delivery(delivery_id, now, mode, command, verdict or _ACCEPTED, overdue_since, target=target)
+    if verdict is not None or isinstance(command, Malformed):
+        record_delivery(ports.records, delivery)
+        return delivery.verdict
+    way = Approving if command.name is CommandName.APPROVE else Undoing
+    return way(policy, ports, records, command).run(delivery, executor_of(settings, ports, now))
+
+
+_ACCEPTED = Verdict(VerdictName.APPROVED, "the command is being executed")
+
+
+def _refusal(settings: EnforcerSettings, command: Command | Malformed, now: datetime) -> Verdict | None:
+    """Return why a command is refused by itself; None if it is not."""
+    if isinstance(command, Malformed):
+        return Verdict(VerdictName.MALFORMED, command.reason)
+    policy = settings.policy
+    if settings.mode is Mode.DRY_RUN:
+        return Verdict(
+            VerdictName.COMMAND_REFUSED, f"ENFORCEMENT_MODE is {settings.mode}: nothing is stopped or started"
+        )
+    if not policy.is_news(command.published_at, now):
+        limit = f"a command older than {policy.max_message_age_minutes} minutes does nothing"
+        return Verdict(VerdictName.COMMAND_REFUSED, f"published {rfc3339(command.published_at)}: {limit}")
+    if policy.snooze_until is not None and policy.snoozed(now):
+        return Verdict(VerdictName.COMMAND_REFUSED, f"snoozed until {rfc3339(policy.snooze_until)}")
+    return None

@@ -1,0 +1,123 @@
+"""Plans that wait for approval: until when, and whether one may still be executed. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.estimates.estimate import Estimate
+from spotkeeper.enforcement.history import History, ProposedPlan, RecordedAction, order_of_stop
+from spotkeeper.enforcement.notifications import BudgetNotification
+from spotkeeper.enforcement.plans import RUNNING, Decision, Plan, SpotVm
+from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName, allowed_priorities, newest_credible
+from spotkeeper.instances import Instance, ProvisioningModel, Shape
+from spotkeeper.periods import rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A recorded plan with the notification that led to it; `newer_plan` is a message that has planned since."""
+
+    plan: ProposedPlan
+    notification: BudgetNotification
+    newer_plan: str | None = None
+
+
+def proposed(delivery: Delivery, policy: Policy) -> Delivery:
+    """Return a delivery whose plan waits for approval; one that stops nothing needs none."""
+    decisions = delivery.plan.stops if delivery.plan else ()
+    if not decisions:
+        return delivery
+    expires_at = (delivery.received_at + timedelta(minutes=policy.approval_minutes)).replace(microsecond=0)
+    stops = tuple(_action(delivery, each) for each in decisions)
+    made = ProposedPlan(delivery.message_id, "", expires_at, stops)
+    return replace(delivery, proposed=replace(made, plan_hash=made.hash_of_record()))
+
+
+def with_pending_plan(delivery: Delivery, history: History) -> Verdict:
+    """Return the verdict on a notification in the mode `approve`: while a plan waits, its budget gets no other."""
+    verdict, plan = delivery.verdict, history.proposed
+    if delivery.mode is not Mode.APPROVE or not verdict.may_stop or plan is None:
+        return verdict
+    if not plan.is_open(delivery.received_at):
+        return verdict
+    waits = f"plan {plan.plan_id} waits for approval until {rfc3339(plan.expires_at)}"
+    return replace(verdict, name=VerdictName.PLAN_PENDING, reason=f"{verdict.reason}, but {waits}")
+
+
+def unapproved_plan(delivery: Delivery, history: History, policy: Policy) -> ProposedPlan | None:
+    """Return the plan that this notification executes, or has begun to, because nobody answered in time."""
+    plan, now = history.proposed, delivery.received_at
+    if delivery.mode is not Mode.APPROVE or not policy.execute_unapproved or plan is None:
+        return None
+    if delivery.verdict.name is VerdictName.REDELIVERED:
+        return plan if plan.executed_by == delivery.message_id else None
+    is_due = plan.executed_by is None and plan.expires_at <= now and policy.is_news(plan.expires_at, now)
+    return plan if delivery.verdict.may_stop and is_due and plan.is_intact else None
+
+
+def approval_refusal(proposal: Proposal, given_hash: str | None, now: datetime) -> tuple[VerdictName, str] | None:
+    """Return why an approval is refused by what is on record of the plan; None if it is not."""
+    plan = proposal.plan
+    if plan.plan_hash != given_hash:
+        return VerdictName.WRONG_HASH, f"the plan of message {plan.message_id} has another hash"
+    if not plan.is_intact:
+        return VerdictName.PLAN_CHANGED, f"the record of plan {plan.plan_id} was changed after it was proposed"
+    if plan.executed_by is not None:
+        return VerdictName.PLAN_EXECUTED, f"plan {plan.plan_id} was executed by message {plan.executed_by}"
+    if now >= plan.expires_at:
+        return VerdictName.PLAN_EXPIRED, f"plan {plan.plan_id} expired {rfc3339(plan.expires_at)}"
+    if proposal.newer_plan is not None:
+        return VerdictName.PLAN_SUPERSEDED, f"message {proposal.newer_plan} planned for this budget since"
+    return None
+
+
+def overtaken(
+    proposal: Proposal, history: History, policy: Policy, estimate: Estimate | None
+) -> tuple[VerdictName, str] | None:
+    """Return why an approval is refused by what a newer notification says: it allows none of the plan's stops."""
+    rule = policy.budgets.get(proposal.notification.budget_id)
+    newest = newest_credible(history.newer, rule, policy)
+    if newest is None or rule is None:
+        return None
+    # A newer report that is lower contradicts the estimate that was made of this one.
+    holds = estimate if newest.cost >= proposal.notification.cost else None
+    allowed = allowed_priorities(newest.cost, newest.budget, rule, holds)
+    if any(each.priority in allowed for each in proposal.plan.stops):
+        return None
+    said = f"a newer notification ({rfc3339(newest.published_at)}) reports {newest.cost:,.2f} of {newest.budget:,.2f}"
+    return VerdictName.PLAN_SUPERSEDED, f"{said}: none of the plan's stops is allowed"
+
+
+def executed_plan(stops: Iterable[RecordedAction]) -> Plan:
+    """Return a proposed plan as one to record again: the same stops, in the same order."""
+    decisions = tuple(_decision(each) for each in sorted(stops, key=order_of_stop))
+    return Plan(
+        decisions, hourly_savings=sum((each.vm.hourly_cost_usd or Decimal(0) for each in decisions), Decimal(0))
+    )
+
+
+def _decision(action: RecordedAction) -> Decision:
+    shape = Shape(action.machine_type, None, None)
+    instance = Instance(action.key, action.name, ProvisioningModel.SPOT, shape, managed_by=action.managed_by)
+    vm = SpotVm(instance, RUNNING, action.planned_at, action.hourly_savings)
+    return Decision(vm, action.priority, f"planned by message {action.message_id}: stop {action.rank}", action.rank)
+
+
+def _action(delivery: Delivery, decision: Decision) -> RecordedAction:
+    instance = decision.vm.instance
+    return RecordedAction(
+        message_id=delivery.message_id,
+        key=instance.key,
+        name=instance.name,
+        planned_at=delivery.received_at,
+        done=False,
+        priority=decision.priority,
+        rank=decision.rank,
+        machine_type=instance.shape.machine_type,
+        managed_by=instance.managed_by,
+        hourly_savings=decision.vm.hourly_cost_usd,
+    )

@@ -1,0 +1,86 @@
+"""Undoing: instances that a message stopped are started again and are not stopped before the end of the period."""
+
+from dataclasses import dataclass, replace
+
+from spotkeeper.enforcement.command_ports import CommandRecords, StopsOfMessage
+from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.executor import Executor
+from spotkeeper.enforcement.following_up import follow_up
+from spotkeeper.enforcement.notifications import Command
+from spotkeeper.enforcement.policies import BudgetRule, Policy
+from spotkeeper.enforcement.ports import EnforcerPorts
+from spotkeeper.enforcement.recording import (
+    MAX_PLANNING_ATTEMPTS,
+    planned_meanwhile,
+    record_delivery,
+    waiting_for_records,
+)
+from spotkeeper.enforcement.restarting import Restarting
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName
+from spotkeeper.periods import Period, rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """The way of one undo from the stops of its message to the starts and their record."""
+
+    policy: Policy
+    ports: EnforcerPorts
+    records: CommandRecords
+    command: Command
+
+    def run(self, delivery: Delivery, executor: Executor) -> Verdict:
+        """Snooze and start, or finish what an earlier delivery of the undo began; or record why not.
+
+        Raises UnavailableError when nothing could be recorded, and an ExceptionGroup of what failed after that.
+        """
+        for _ in range(MAX_PLANNING_ATTEMPTS):
+            with waiting_for_records(delivery.message_id):
+                stops = self.records.stops_of(self.command.target, delivery.received_at)
+            rule = self.policy.budgets.get(stops.notification.budget_id) if stops else None
+            if stops is None or rule is None:
+                nothing = f"message {self.command.target} planned no stop for a budget of the policy"
+                verdict = Verdict(VerdictName.NOTHING_TO_UNDO, nothing)
+                record_delivery(self.ports.records, replace(delivery, verdict=verdict))
+                return verdict
+            found = self._begun(delivery, stops, rule, executor)
+            if found is not None:
+                return found
+        raise planned_meanwhile()
+
+    def _begun(self, delivery: Delivery, stops: StopsOfMessage, rule: BudgetRule, executor: Executor) -> Verdict | None:
+        """Record the snooze and the starts, and start; None if another plan was recorded meanwhile."""
+        said = replace(stops.notification, message=self.command.message)
+        with waiting_for_records(delivery.message_id):
+            history = self.ports.records.history(said, rule, delivery.received_at)
+            self.records.snooze(delivery, stops.planned, stops.until)
+            latest = self.ports.records.latest(delivery.received_at, self.policy.min_share_of_tracker_cost)
+        resumed = history.received_before
+        verdict = self._verdict(stops, rule, resumed=resumed)
+        current = replace(delivery, verdict=verdict, target=self.command.target)
+        # What one message stopped, one command starts; the limit of a day holds.
+        caps = replace(rule.caps, per_alert=max(rule.caps.per_alert, len(stops.stopped)))
+        occasion = f"undo of message {self.command.target}, stopped"
+        restarting = Restarting(
+            self.policy, self.ports.records, executor, said, replace(rule, caps=caps), occasion=occasion
+        )
+        blocked = restarting.blocked(each for each in latest if each.budget_id != rule.budget_id)
+        planned = (
+            restarting.resume(current, history, stops.stopped)
+            if resumed
+            else restarting.begin(current, history, stops.stopped, stops.starts, blocked)
+        )
+        if planned is None:
+            return None
+        follow_up(self.ports.records, current, history, self.policy, executor)
+        restarting.start(current, planned, blocked, resumed=resumed)
+        return verdict
+
+    def _verdict(self, stops: StopsOfMessage, rule: BudgetRule, *, resumed: bool) -> Verdict:
+        own = rule.period_at(stops.notification.interval_start)
+        period = Period(own.kind, own.start, stops.until)
+        if resumed:
+            return Verdict(VerdictName.REDELIVERED, "this message was received before", rule, period)
+        undone = f"{len(stops.stopped)} stops of message {self.command.target} are undone"
+        reason = f"{undone}; {len(stops.planned)} VMs are snoozed until {rfc3339(stops.until)}"
+        return Verdict(VerdictName.UNDONE, reason, rule, period)

@@ -1,0 +1,312 @@
+"""Plans that wait for approval: what is executed, when, and what is refused."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from spotkeeper.enforcement.actions import ActionEvent
+from spotkeeper.enforcement.notifications import Command, CommandName, Malformed, Message
+from spotkeeper.enforcement.policies import Caps, Policy
+from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.verdicts import VerdictName
+from spotkeeper.errors import UnavailableError
+from tests.unit.enforcer_fakes import Cloud, Killed, Killer
+from tests.unit.enforcer_samples import NOW, at, labelled, notification, policy, rule, steps, vm
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+NAMES = ["a", "b", "c"]
+WAITING = policy(approval_minutes=240)
+EXECUTING = policy(approval_minutes=240, execute_unapproved=True)
+
+
+def proposed(used: Policy = WAITING) -> Cloud:
+    """A fleet of five and the plan to stop three of them, which waits for approval."""
+    cloud = Cloud().has(*(vm(name) for name in "abcde"))
+    cloud.deliver(notification(), used, mode=Mode.APPROVE)
+    return cloud
+
+
+def plan_id(cloud: Cloud) -> str:
+    """The id of the plan that was proposed last."""
+    return [each.proposed.plan_id for each in cloud.tables.deliveries if each.proposed][-1]
+
+
+def approval(plan: str, *, message_id: str = "approval-1", published: datetime = NOW) -> Command:
+    target, _, plan_hash = plan.rpartition(":")
+    return Command(Message(message_id, published, {}, ""), published, CommandName.APPROVE, target, plan_hash)
+
+
+def approve(cloud: Cloud, used: Policy = WAITING, *, mode: Mode = Mode.APPROVE, **changes: str) -> VerdictName:
+    said = approval(changes.pop("plan", "") or plan_id(cloud), published=cloud.now, **changes)
+    return cloud.command(said, used, mode=mode).name
+
+
+def later(
+    cloud: Cloud, number: int, cost: str = "121", used: Policy = WAITING, mode: Mode = Mode.APPROVE
+) -> VerdictName:
+    """Deliver another notification, published now."""
+    return cloud.deliver(notification(cost, message_id=f"later-{number}", published=cloud.now), used, mode=mode).name
+
+
+def test_a_plan_that_waits_for_approval_is_recorded_and_stops_nothing() -> None:
+    cloud = proposed()
+
+    assert cloud.changes == []
+    assert cloud.tables.events(ActionEvent.PLANNED) == NAMES
+    [delivery] = cloud.tables.deliveries
+    assert delivery.proposed is not None
+    assert (delivery.mode, delivery.proposed.expires_at) == (Mode.APPROVE, NOW + 4 * HOUR)
+
+
+def test_an_approval_stops_exactly_what_was_planned() -> None:
+    cloud = proposed()
+    cloud.has(vm("cheaper-to-keep", cost="90", vcpus=96))
+    cloud.now += HOUR
+
+    assert approve(cloud) is VerdictName.APPROVED
+    assert cloud.stopped_names() == cloud.tables.events(ActionEvent.STOPPED) == NAMES
+    assert [row.message_id for row in cloud.tables.actions if row.event is ActionEvent.STOPPED] == ["approval-1"] * 3
+
+
+def test_while_a_plan_waits_its_budget_gets_no_other() -> None:
+    cloud = proposed()
+    cloud.now += HOUR
+
+    assert later(cloud, 1) is VerdictName.PLAN_PENDING
+    assert cloud.tables.events(ActionEvent.PLANNED) == NAMES
+
+
+def test_the_plan_of_one_budget_keeps_no_other_budget_waiting() -> None:
+    used = policy(rule(), replace(rule(), budget_id="budget-2"), approval_minutes=240)
+    cloud = proposed(used)
+
+    assert cloud.deliver(notification(budget_id="budget-2", message_id="m2"), used, mode=Mode.APPROVE).may_stop
+
+
+def test_a_plan_that_nobody_approves_expires_and_the_next_message_plans_anew() -> None:
+    cloud = proposed()
+    expired = plan_id(cloud)
+    cloud.now += 4 * HOUR
+
+    assert approve(cloud) is VerdictName.PLAN_EXPIRED
+    assert later(cloud, 1) is VerdictName.OVER_BUDGET
+    assert cloud.changes == []
+    assert plan_id(cloud) != expired
+    assert approve(cloud, message_id="approval-2") is VerdictName.APPROVED
+    assert cloud.stopped_names() == NAMES
+
+
+def test_the_policy_may_have_the_next_message_execute_a_plan_that_nobody_answered() -> None:
+    cloud = proposed(EXECUTING)
+    cloud.has(vm("cheaper-to-keep", cost="90", vcpus=96))
+    cloud.now += 4 * HOUR
+
+    assert later(cloud, 1, used=EXECUTING) is VerdictName.OVER_BUDGET
+    assert cloud.stopped_names() == NAMES
+    assert approve(cloud, EXECUTING) is VerdictName.PLAN_EXECUTED
+
+
+def test_a_message_under_the_budget_executes_no_unanswered_plan() -> None:
+    cloud = proposed(EXECUTING)
+    cloud.now += 4 * HOUR
+    later(cloud, 1, "10", EXECUTING)
+
+    assert cloud.changes == []
+
+
+def test_a_plan_that_nobody_answered_is_not_executed_long_after_it_expired() -> None:
+    cloud = proposed(EXECUTING)
+    cloud.now += 4 * HOUR + 121 * MINUTE
+    later(cloud, 1, used=EXECUTING)
+
+    assert cloud.changes == []
+
+
+def test_an_approval_with_another_hash_is_refused() -> None:
+    cloud = proposed()
+
+    assert approve(cloud, plan="message-1:0123") is VerdictName.WRONG_HASH
+    assert approve(cloud, plan="message-9:0123", message_id="approval-2") is VerdictName.UNKNOWN_PLAN
+    assert cloud.changes == []
+
+
+def test_an_approval_of_a_plan_whose_record_was_edited_is_refused() -> None:
+    cloud = proposed()
+    cloud.tables.actions[0].instance = vm("e").instance
+
+    assert approve(cloud) is VerdictName.PLAN_CHANGED
+    assert cloud.changes == []
+
+
+def test_a_second_approval_of_a_plan_is_refused() -> None:
+    cloud = proposed()
+    approve(cloud)
+    cloud.now += MINUTE
+
+    assert approve(cloud, message_id="approval-2") is VerdictName.PLAN_EXECUTED
+    assert cloud.stopped_names() == NAMES
+
+
+def test_a_plan_is_superseded_by_a_newer_message_that_allows_none_of_its_stops() -> None:
+    cloud = proposed()
+    cloud.now += HOUR
+    later(cloud, 1, "10")
+
+    assert approve(cloud) is VerdictName.PLAN_SUPERSEDED
+    assert cloud.changes == []
+
+
+def test_a_plan_is_superseded_by_one_that_was_made_since() -> None:
+    cloud = proposed()
+    first = plan_id(cloud)
+    cloud.now += HOUR
+    later(cloud, 1, mode=Mode.ENFORCE)
+    stopped = cloud.stopped_names()
+
+    assert approve(cloud, plan=first) is VerdictName.PLAN_SUPERSEDED
+    assert cloud.stopped_names() == stopped
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        policy(replace(rule(), budget_id="budget-2")),
+        policy(rule(steps=steps(("1.5", "low")))),
+        policy(snooze_until=at("2026-08-01T00:00:00")),
+    ],
+)
+def test_a_plan_that_the_present_policy_does_not_allow_is_refused(changed: Policy) -> None:
+    cloud = proposed()
+
+    assert approve(cloud, changed) in (VerdictName.PLAN_SUPERSEDED, VerdictName.COMMAND_REFUSED)
+    assert cloud.changes == []
+
+
+def test_a_dry_run_refuses_every_command() -> None:
+    cloud = proposed()
+
+    assert approve(cloud, mode=Mode.DRY_RUN) is VerdictName.COMMAND_REFUSED
+    assert cloud.changes == []
+
+
+def test_an_approval_that_is_itself_old_is_refused() -> None:
+    cloud = proposed()
+    said = approval(plan_id(cloud))
+    cloud.now += 3 * HOUR
+
+    assert cloud.command(said, WAITING).name is VerdictName.COMMAND_REFUSED
+
+
+def test_a_command_that_cannot_be_read_is_recorded_as_malformed() -> None:
+    cloud = proposed()
+
+    assert cloud.command(Malformed(Message("x", None, {}, "{"), "no command"), WAITING).name is VerdictName.MALFORMED
+    assert cloud.tables.verdicts()[-1] is VerdictName.MALFORMED
+
+
+def test_an_approved_stop_passes_the_checks_of_every_stop() -> None:
+    cloud = proposed()
+    cloud.now += HOUR
+    cloud.has(labelled(vm("a"), spotkeeper_protect="true"), vm("b", started=NOW + MINUTE))
+    approve(cloud)
+
+    assert cloud.stopped_names() == ["c"]
+    assert cloud.tables.events(ActionEvent.CHANGED) == ["a", "b"]
+
+
+def test_approved_stops_keep_to_the_limits_of_the_present_policy() -> None:
+    cloud = proposed()
+    narrower = policy(rule(caps=Caps(per_alert=1)), approval_minutes=240)
+    approve(cloud, narrower)
+
+    assert cloud.stopped_names() == ["a"]
+
+
+def test_plans_that_wait_count_against_no_limit_until_they_are_approved() -> None:
+    used = policy(rule(caps=Caps(per_alert=3, per_day=3)), approval_minutes=10)
+    cloud = proposed(used)
+    for number in range(3):
+        cloud.now += 10 * MINUTE
+        later(cloud, number, used=used)
+
+    assert approve(cloud, used) is VerdictName.APPROVED
+    assert cloud.stopped_names() == NAMES
+
+
+def test_the_same_approval_again_stops_nothing_more_and_retries_what_failed() -> None:
+    cloud = proposed()
+    cloud.refusing["id-b"] = UnavailableError("503")
+    said = approval(plan_id(cloud))
+    with pytest.raises(ExceptionGroup):
+        cloud.command(said, WAITING)
+    del cloud.refusing["id-b"]
+    cloud.now += MINUTE
+
+    assert cloud.command(said, WAITING).name is VerdictName.REDELIVERED
+    assert sorted(cloud.stopped_names()) == NAMES
+
+
+@pytest.mark.parametrize("used", [WAITING, EXECUTING])
+def test_whatever_ends_an_approval_it_stops_its_plan_once_and_nothing_else(used: Policy) -> None:
+    for boundary in range(200):
+        cloud = proposed(used)
+        said = approval(plan_id(cloud))
+        killer = Killer(boundary)
+        killed = False
+        try:
+            cloud.command(said, used, gate=killer)
+        except Killed:
+            killed = True
+        cloud.now += MINUTE
+        cloud.command(said, used)
+        assert sorted(cloud.stopped_names()) == NAMES, boundary
+        assert approve(cloud, used, message_id="approval-2") is VerdictName.PLAN_EXECUTED
+        if not killed:
+            return
+    pytest.fail("a delivery of so few calls ends")
+
+
+def test_whatever_ends_a_message_that_executes_an_unanswered_plan_it_is_executed_once() -> None:
+    for boundary in range(200):
+        cloud = proposed(EXECUTING)
+        cloud.now += 4 * HOUR
+        said = notification("121", message_id="later", published=cloud.now)
+        killed = False
+        try:
+            cloud.deliver(said, EXECUTING, mode=Mode.APPROVE, gate=Killer(boundary))
+        except Killed:
+            killed = True
+        cloud.now += MINUTE
+        cloud.deliver(said, EXECUTING, mode=Mode.APPROVE)
+        assert sorted(cloud.stopped_names()) == NAMES, boundary
+        if not killed:
+            return
+    pytest.fail("a delivery of so few calls ends")
+
+
+def test_an_instance_started_between_plan_and_approval_is_not_stopped_by_a_second_delivery() -> None:
+    cloud = proposed()
+    said = approval(plan_id(cloud))
+    cloud.now += HOUR
+    cloud.has(vm("a", started=NOW + MINUTE))
+    cloud.down.add("find")
+    with pytest.raises(ExceptionGroup):
+        cloud.command(replace(said, published_at=cloud.now), WAITING)
+    cloud.down.clear()
+    cloud.now += MINUTE
+    cloud.command(replace(said, published_at=cloud.now), WAITING)
+
+    assert sorted(cloud.stopped_names()) == ["b", "c"]
+
+
+def test_a_plan_made_while_enforcing_is_not_finished_in_the_mode_approve() -> None:
+    cloud = Cloud().has(*(vm(name) for name in "abcde"))
+    cloud.down.add("find")
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification())
+    cloud.down.clear()
+    cloud.deliver(notification(), mode=Mode.APPROVE)
+
+    assert cloud.changes == []
