@@ -118,6 +118,13 @@ locals {
       extractors = { instance = "EXTRACT(jsonPayload.instance)", project = "EXTRACT(jsonPayload.project_id)", zone = "EXTRACT(jsonPayload.zone)" }
       advice     = "Start it again with `gcloud compute instances start`. To prevent further stops, set enforcement_mode to dry_run, or snooze_until in the policy, and apply."
     }
+    plan_awaits_approval = {
+      title      = "a plan awaits approval"
+      severity   = "WARNING"
+      filter     = "${local.enforcer_log} AND jsonPayload.message=\"plan awaits approval\""
+      extractors = { plan = "EXTRACT(jsonPayload.plan)", expires_at = "EXTRACT(jsonPayload.expires_at)", command = "EXTRACT(jsonPayload.command)" }
+      advice     = "Nothing is stopped yet. Read the plan in enforcement_log and approve it with the command, or let it expire."
+    }
     enforcement_failed = {
       title      = "enforcement failed"
       severity   = "CRITICAL"
@@ -159,7 +166,10 @@ resource "google_monitoring_alert_policy" "measured" {
 }
 
 resource "google_monitoring_alert_policy" "logged" {
-  for_each = { for name, alert in local.logged_alerts : name => alert if local.has_enforcer }
+  for_each = {
+    for name, alert in local.logged_alerts : name => alert
+    if local.has_enforcer && (name != "plan_awaits_approval" || var.enforcement_mode == "approve")
+  }
 
   display_name          = "spotkeeper: ${each.value.title}"
   combiner              = "OR"

@@ -4,6 +4,9 @@ locals {
   # Mode off deploys the tracker alone: no function, identity or role that could stop anything.
   has_enforcer = var.enforcement_mode != "off"
 
+  # Where somebody may approve plans and undo stops, whatever the mode.
+  has_approvals = local.has_enforcer && length(var.approvers) > 0
+
   # Unset values are left out: the function has its own defaults, and refuses null.
   # A budget that is made here is named by its key in billing_budgets; it is replaced by its id.
   policy_budgets = {
@@ -33,6 +36,9 @@ locals {
   )
 
   enforcer_settings = {
+    # Its name, not the subscription itself, which needs the address of the function.
+    APPROVALS_SUBSCRIPTION = local.has_approvals ? "projects/${var.project_id}/subscriptions/spotkeeper-approvals" : null
+
     DATASET               = var.dataset
     DATASET_LOCATION      = google_bigquery_dataset.costs.location
     ENFORCEMENT_MODE      = var.enforcement_mode
@@ -40,6 +46,8 @@ locals {
     PROJECT_ID            = var.project_id
     RETRY_TIMEOUT_SECONDS = tostring(var.retry_timeout_seconds)
   }
+
+  enforcer_environment = { for name, value in local.enforcer_settings : name => value if value != null }
 }
 
 resource "google_cloudfunctions2_function" "enforcer" {
@@ -65,7 +73,7 @@ resource "google_cloudfunctions2_function" "enforcer" {
   service_config {
     service_account_email = google_service_account.enforcer[0].email
     ingress_settings      = "ALLOW_INTERNAL_ONLY" # Pub/Sub of the same project counts as internal.
-    environment_variables = local.enforcer_settings
+    environment_variables = local.enforcer_environment
     available_cpu         = "1"
     available_memory      = "512Mi"
     timeout_seconds       = 540 # below the ack deadline of 600 s, after which Pub/Sub redelivers

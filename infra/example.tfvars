@@ -4,7 +4,9 @@
 project_id = "my-project-1"
 region     = "us-central1"
 
-# The enforcer: off deploys none, dry_run plans and records, enforce stops VMs. It needs a policy.
+# The enforcer: off deploys none, dry_run plans and records, approve stops VMs once one of the approvers approves a plan,
+# enforce stops them. It needs a policy. Approvers may also undo stops.
+approvers        = ["group:oncall@example.com"]
 enforcement_mode = "dry_run"
 enforcement_policy = {
   # `compute` is the budget created below. The id of an existing budget works too.

@@ -17,7 +17,7 @@ locals {
   )
 
   guests_are_warned       = coalesce(var.enforcement_policy.grace_seconds, 0) > 0
-  instances_are_restarted = coalesce(var.enforcement_policy.restart, false)
+  instances_are_restarted = coalesce(var.enforcement_policy.restart, false) || local.has_approvals
 }
 
 data "google_projects" "in_folder" {

@@ -47,6 +47,8 @@ output "next_step" {
     ? "Costs are recorded, and nothing can be stopped. To plan stops, set enforcement_mode = \"dry_run\" and enforcement_policy, and apply."
     : var.enforcement_mode == "dry_run"
     ? "Nothing is stopped. Read the plans for a week (see_plans); then set enforcement_mode = \"enforce\" and apply."
+    : var.enforcement_mode == "approve"
+    ? "Plans wait for approval: see the log event \"plan awaits approval\". To stop without, set enforcement_mode = \"enforce\" and apply."
     : "VMs are stopped by the policy. To hold that, set enforcement_mode = \"dry_run\" and apply."
   )
 }

@@ -29,7 +29,7 @@ locals {
     "compute.zoneOperations.list",
   ]
 
-  # Only where the policy restarts what it stopped.
+  # Only where the policy restarts what it stopped, or somebody may undo stops.
   restart_permissions = ["compute.instances.start"]
 
   # A startup script is metadata too, so this permission allows running code on a VM: only with a grace period.

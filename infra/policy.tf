@@ -3,8 +3,10 @@
 variable "enforcement_policy" {
   description = "What the enforcer may stop, by budget: its id, or its name in billing_budgets; required unless enforcement_mode is off. Fields that are left out have the defaults in docs/policy.md."
   type = object({
+    approval_minutes          = optional(number)
     billing_account_id        = optional(string)
     burst                     = optional(bool)
+    execute_unapproved        = optional(bool)
     grace_seconds             = optional(number)
     max_fleet_share           = optional(number)
     max_message_age_minutes   = optional(number)
@@ -100,11 +102,12 @@ variable "enforcement_policy" {
   validation {
     condition = alltrue([
       for name, limits in {
+        approval_minutes        = [10, 4320, coalesce(var.enforcement_policy.approval_minutes, 240)]
         max_message_age_minutes = [10, 10080, coalesce(var.enforcement_policy.max_message_age_minutes, 120)]
         max_stops_per_day_total = [1, 10000, coalesce(var.enforcement_policy.max_stops_per_day_total, 50)]
       } : limits[2] >= limits[0] && limits[2] <= limits[1] && floor(limits[2]) == limits[2]
     ])
-    error_message = "max_message_age_minutes must be a whole number from 10 to 10080, max_stops_per_day_total one from 1 to 10000."
+    error_message = "max_message_age_minutes must be a whole number from 10 to 10080, max_stops_per_day_total one from 1 to 10000, approval_minutes one from 10 to 4320."
   }
 
   validation {

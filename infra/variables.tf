@@ -29,6 +29,22 @@ variable "analysts" {
   }
 }
 
+variable "approvers" {
+  description = "Who may approve plans and undo stops, as IAM members such as group:oncall@example.com; required in the mode approve. The enforcer may then start VMs."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.approvers : can(regex("^(user|group|serviceAccount|domain):.+", member))])
+    error_message = "Name each approver as an IAM member, such as group:oncall@example.com; allUsers and allAuthenticatedUsers are refused."
+  }
+
+  validation {
+    condition     = var.enforcement_mode != "approve" || length(var.approvers) > 0
+    error_message = "Name at least one approver: in the mode approve no plan is executed without one."
+  }
+}
+
 variable "asset_history" {
   description = "Whether the tracker asks Cloud Asset Inventory for VMs that started and ended between two scans. It needs a wide permission; without it most VMs that live less than an hour have no cost."
   type        = bool
@@ -243,14 +259,14 @@ variable "delete_data" {
 }
 
 variable "enforcement_mode" {
-  description = "Whether VMs are stopped: off deploys the tracker alone, without any right to stop; dry_run plans and records; enforce stops them."
+  description = "Whether VMs are stopped: off deploys the tracker alone, without any right to stop; dry_run plans and records; approve stops them once somebody approves a plan; enforce stops them."
   type        = string
   default     = "off"
   nullable    = false
 
   validation {
-    condition     = contains(["off", "dry_run", "enforce"], var.enforcement_mode)
-    error_message = "Set enforcement_mode to off for the tracker alone, to dry_run, or to enforce after a week of plans that you approve of."
+    condition     = contains(["off", "dry_run", "approve", "enforce"], var.enforcement_mode)
+    error_message = "Set enforcement_mode to off for the tracker alone, to dry_run, or to approve or enforce after a week of plans that you approve of."
   }
 }
 

@@ -290,6 +290,7 @@ run "the_tracker_alone" {
       length(google_service_account.delivery) == 0,
       length(google_pubsub_subscription.enforcer) == 0,
       length(google_pubsub_topic.dead_letter) == 0,
+      length(google_pubsub_topic.approvals) == 0,
       length(google_project_iam_custom_role.enforcer_home) == 0,
       length(google_project_iam_custom_role.enforcer_instances) == 0,
       length(google_project_iam_member.enforcer_instances) == 0,
@@ -323,6 +324,25 @@ run "the_tracker_alone" {
       output.enforcer_service_account == null,
     ])
     error_message = "No alert, no tile and no setting of an enforcer that is not there."
+  }
+}
+
+run "plans_that_people_approve" {
+  command = plan
+
+  variables {
+    enforcement_mode    = "approve"
+    approvers           = ["group:oncall@example.com"]
+    notification_emails = ["oncall@example.com"]
+  }
+
+  assert {
+    condition = alltrue([
+      keys(google_pubsub_topic_iam_member.approvers) == ["group:oncall@example.com"],
+      google_pubsub_subscription.approvals[0].name == reverse(split("/", google_cloudfunctions2_function.enforcer[0].service_config[0].environment_variables["APPROVALS_SUBSCRIPTION"]))[0],
+      contains(google_project_iam_custom_role.enforcer_instances["home-project-1"].permissions, "compute.instances.start"),
+    ])
+    error_message = "Approvers publish to a topic of their own, whose subscription the function knows; it may undo."
   }
 }
 

@@ -55,6 +55,7 @@ ODD: Mapping[str, Sequence[object]] = {
         policy({"labels": {"team": [""]}}),
         policy({"projects": ["example.com:project-1"]}),
         policy({"projects": ["home-project-1", "home-project-1"]}),
+        policy(approval_minutes=10, execute_unapproved=True),
         policy(snooze_until="2026-12-01T08:00:00+01:00"),
         policy({"period": "day"}, sources={"tracker": "stop"}),
         policy(
@@ -73,7 +74,7 @@ FROM_GOOGLE = {
 }
 OUTPUTS = """
 output "settings" {
-  value = { tracker = local.tracker_environment, enforcer = local.enforcer_settings }
+  value = { tracker = local.tracker_environment, enforcer = local.enforcer_environment }
 }
 """
 
@@ -139,6 +140,7 @@ def _settings(root: Path, accepted: Sequence[Values]) -> list[Mapping[str, Mappi
 
 def test_every_variable_that_becomes_a_setting_is_tried() -> None:
     text = "".join((INFRA / f"{name}.tf").read_text().partition("\nresource ")[0] for name in ("tracker", "enforcer"))
-    tried = {name for case in cases() for name in case} | {"asset_history", "custom_metrics", "enforcement_mode"}
+    tried = {name for case in cases() for name in case} | {"approvers", "asset_history", "custom_metrics"}
+    tried.add("enforcement_mode")
 
     assert set(re.findall(r"\bvar\.(\w+)", text)) <= tried

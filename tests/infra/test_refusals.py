@@ -78,6 +78,7 @@ REFUSED_POLICIES: Sequence[Values] = [
     policy({"labels": {"spotkeeper-protect": ["true", "demo"]}}),
     policy({"sources": {"billing": "warn"}}),
     policy({"max_fleet_share": 0.000001}),
+    policy(approval_minutes=9),
 ]
 """Policies that are invalid by themselves: the function refuses them too, but only when it starts."""
 
@@ -86,6 +87,7 @@ ONLY_TRACKER_IN_EUR = policy({"currency": "EUR"}, sources={"billing": "warn", "t
 
 REFUSED: Mapping[str, Sequence[object]] = {
     "alert_thresholds": [[80], [], [0]],
+    "approvers": [["allUsers"]],
     "analysts": [["allAuthenticatedUsers"], ["someone@example.com"]],
     "billing_account_id": ["my account", "012345-6789ab-cdef01"],
     "billing_export_table": ["billing-project.export.gcp_billing_export_v1_012345_6789AB_CDEF01", "export"],
@@ -128,6 +130,7 @@ REFUSED_FIRST: Mapping[str, Sequence[object]] = {
 REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
     ("billing_account_id", {"billing_account_id": None, "billing_budgets": {"compute": BUDGET}}),
     ("enforcement_policy", {"enforcement_policy": NO_BUDGET}),
+    ("approvers", {"enforcement_mode": "approve", "approvers": []}),
     ("folder_id", {"folder_id": "111111111111"}),
     ("slack_channel", {"slack_channel": "#cloud-costs"}),
     ("enforcement_policy", {"enforcement_policy": policy({"period": "2025-11-01/2025-11-30"})}),
@@ -146,6 +149,7 @@ ACCEPTED: Sequence[Values] = [
     {"retry_timeout_seconds": 300, "alert_thresholds": [10], "catch_up_hours": 1},
     {"retry_timeout_seconds": 0, "unpriced_share_limit": 0},
     {"enforcement_mode": "enforce", "projects": ["vm-project-1"], "budget_publisher": None, "catch_up_hours": 168},
+    {"enforcement_mode": "approve", "approvers": ["group:oncall@example.com"]},
     {"folder_id": "1", "organization_id": "2", "slack_channel": "#costs", "slack_token": "t", "daily_budget_usd": 0.01},
     {"enforcement_policy": policy(grace_seconds=300, max_stops_per_alert=1000, max_fleet_share=1)},
     {"enforcement_policy": policy({"period": "2126-11-01/2126-11-01"}, snooze_until="2026-12-01T08:00:00Z")},

@@ -11,7 +11,7 @@ import pytest
 from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.blockers import Blocker
 from spotkeeper.enforcement.policies import REMOVED, RENAMED, Policy
-from spotkeeper.enforcement.recording import RECORDS_UNAVAILABLE
+from spotkeeper.enforcement.recording import AWAITING_APPROVAL, RECORDS_UNAVAILABLE
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import SettingsError
@@ -47,6 +47,7 @@ LOCAL_ONLY = {
 MADE_HERE = {
     "BUDGET_TOPIC": "Terraform makes the topic",
     "STOP_THRESHOLDS": "Terraform takes the steps of the policy",
+    "APPROVALS_SUBSCRIPTION": "Terraform makes the subscription where there are approvers",
 }
 """Settings that are no variable, and why."""
 
@@ -216,7 +217,7 @@ def test_every_metric_that_the_tracker_writes_is_declared_and_no_other() -> None
 def test_alerts_on_logs_ask_for_events_that_the_functions_log() -> None:
     verdicts = {f"budget notification: {name}" for name in VerdictName}
     events = {*(f"instance {event}" for event in ActionEvent), *verdicts, *map(str, Blocker)}
-    events |= {RECORDS_UNAVAILABLE, PRICE_DIFFERS}
+    events |= {RECORDS_UNAVAILABLE, PRICE_DIFFERS, AWAITING_APPROVAL}
     asked = re.findall(r'jsonPayload\.message(=~?)\\?"([^"\\]+)', (INFRA / "alerts.tf").read_text())
 
     patterns = [text if operator == "=~" else f"^{re.escape(text)}$" for operator, text in asked]
@@ -234,6 +235,7 @@ def test_alerts_on_logs_ask_for_events_that_the_functions_log() -> None:
         sorted(Blocker),
         [RECORDS_UNAVAILABLE],
         ["instance restarted", "instance stopped"],
+        [AWAITING_APPROVAL],
     ]
 
 

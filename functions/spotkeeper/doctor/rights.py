@@ -44,7 +44,9 @@ def needed_roles(
             *(CAPACITY_HISTORY_PERMISSIONS if tracker.capacity_history else ()),
         )
     if enforcer:
-        extra[ENFORCER_INSTANCES] = needed_permissions(enforcer.policy)[len(ROLES[ENFORCER_INSTANCES]) :]
+        extra[ENFORCER_INSTANCES] = needed_permissions(
+            enforcer.policy, undo=enforcer.approvals_subscription is not None
+        )[len(ROLES[ENFORCER_INSTANCES]) :]
     places = [(home, role) for role in (TRACKER_HOME, ENFORCER_HOME, RECORDS, STAGING, ALERTS)]
     places += [(project, TRACKER_INSTANCES) for project in (tracker.projects if tracker else ())]
     places += [(project, ENFORCER_INSTANCES) for project in enforced_projects(enforcer)]

@@ -43,7 +43,8 @@ def enforce(
     if isinstance(notification, BudgetNotification) and verdict.rule is not None:
         if verdict.may_stop or is_near_step(verdict, notification, settings.policy, now):
             executor = executor_of(settings, ports, now)
-            stopping = Stopping(settings.policy, ports, notification, verdict.rule)
+            undo = settings.approvals_subscription is not None
+            stopping = Stopping(settings.policy, ports, notification, verdict.rule, undo=undo)
             stopped = stopping.run(delivery, executor)
             if stopped is not None:
                 return stopped

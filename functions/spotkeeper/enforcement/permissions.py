@@ -17,13 +17,13 @@ RESTART_PERMISSIONS = ("compute.instances.start",)
 WARNING_PERMISSIONS = ("compute.instances.setMetadata",)
 
 
-def needed_permissions(policy: Policy) -> tuple[str, ...]:
-    """Return the permissions that this policy needs, no more: starts and warnings have their own.
+def needed_permissions(policy: Policy, *, undo: bool = False) -> tuple[str, ...]:
+    """Return the permissions that this policy needs, no more: starts, also to undo stops, and warnings have their own.
 
     By the reference of each method: https://cloud.google.com/compute/docs/reference/rest/v1
     """
     return (
         *STOP_PERMISSIONS,
-        *(RESTART_PERMISSIONS if policy.restart else ()),
+        *(RESTART_PERMISSIONS if policy.restart or undo else ()),
         *(WARNING_PERMISSIONS if policy.grace_seconds else ()),
     )

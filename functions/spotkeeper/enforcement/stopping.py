@@ -38,7 +38,8 @@ from spotkeeper.pricing.skus import Market
 class Stopping:
     """The way of one notification from its verdict to the stops and their record.
 
-    `proposed_at` is when the plan was made that is executed once it is approved.
+    `proposed_at` is when the plan was made that is executed once it is approved; with `undo` stops may be undone, which
+    a drill needs to know.
     """
 
     policy: Policy
@@ -46,6 +47,7 @@ class Stopping:
     notification: BudgetNotification
     rule: BudgetRule
     proposed_at: datetime | None = None
+    undo: bool = False
 
     def run(self, delivery: Delivery, executor: Executor) -> Verdict | None:
         """Plan and stop; or finish the plan that an earlier delivery of the message recorded.
@@ -112,7 +114,7 @@ class Stopping:
         return replace(delivery, plan=made, gaps=gaps, missing_permissions=missing, blocker=blocked)
 
     def _missing_permissions(self) -> tuple[str, ...]:
-        return self.ports.permissions.missing(self.rule.projects, needed_permissions(self.policy))
+        return self.ports.permissions.missing(self.rule.projects, needed_permissions(self.policy, undo=self.undo))
 
     def _begin(self, delivery: Delivery, history: History, executor: Executor) -> dict[VmRequest, Precondition] | None:
         """Record a new plan and return its requests; None if another plan was recorded meanwhile."""
