@@ -73,10 +73,12 @@ def test_the_settings_of_the_enforcer_are_those_of_the_page_of_its_policy() -> N
         **dict.fromkeys(required, "required"),
         "DATASET": settings.dataset,
         "DATASET_LOCATION": written(settings.dataset_location),
+        "APPROVALS_SUBSCRIPTION": written(settings.approvals_subscription),
         "RETRY_TIMEOUT_SECONDS": written(settings.retry_timeout_seconds),
     }
     assert {name for name in read_by(EnforcerSettings) if name not in LOCAL_ONLY} == {
         *required,
+        "APPROVALS_SUBSCRIPTION",
         "DATASET",
         "DATASET_LOCATION",
         "RETRY_TIMEOUT_SECONDS",
@@ -108,6 +110,8 @@ def test_the_fields_of_the_policy_are_those_of_its_page() -> None:
         "min_share_of_tracker_cost": written(policy.min_share_of_tracker_cost),
         "spare_local_ssd": written(policy.spare_local_ssd),
         "burst": written(policy.burst),
+        "approval_minutes": written(policy.approval_minutes),
+        "execute_unapproved": written(policy.execute_unapproved),
         "billing_account_id": written(policy.billing_account_id),
     }
 

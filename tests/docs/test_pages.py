@@ -81,6 +81,7 @@ def test_the_example_repeats_the_defaults_of_what_an_operator_rarely_changes() -
     example = parsed(INFRA / "example.tfvars")
     usual = example.keys() - {
         "analysts",
+        "approvers",
         "billing_account_id",
         "billing_budgets",
         "daily_budget_hour_share",

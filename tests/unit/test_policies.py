@@ -220,7 +220,7 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("budgets", [], "budgets is [], but must be an object"),
         ("budgets", {}, "budgets is empty, but must name at least one budget"),
         ("budgets", {"b": []}, "budgets.b is [], but must be an object"),
-        ("mode", "enforce", "mode is not a field of the policy: here it takes billing_account_id, budgets,"),
+        ("mode", "enforce", "mode is not a field of the policy: here it takes approval_minutes, billing_account_id,"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_value_and_what_it_should_be(field: str, value: object, message: str) -> None:

@@ -144,8 +144,8 @@ def test_every_setting_of_the_enforcer_is_read() -> None:
     [
         ("PROJECT_ID", "", "PROJECT_ID is not set"),
         ("ENFORCEMENT_MODE", "", "ENFORCEMENT_MODE is not set"),
-        ("ENFORCEMENT_MODE", "on", 'ENFORCEMENT_MODE is "on", but must be dry_run or enforce'),
-        ("ENFORCEMENT_MODE", "ENFORCE", 'ENFORCEMENT_MODE is "ENFORCE", but must be dry_run or enforce'),
+        ("ENFORCEMENT_MODE", "on", 'ENFORCEMENT_MODE is "on", but must be dry_run or approve or enforce'),
+        ("ENFORCEMENT_MODE", "ENFORCE", 'ENFORCEMENT_MODE is "ENFORCE", but must be dry_run or approve or enforce'),
         ("ENFORCEMENT_POLICY", "", "ENFORCEMENT_POLICY is not set"),
         ("ENFORCEMENT_POLICY", "low", "ENFORCEMENT_POLICY: it is not JSON"),
         ("ENFORCEMENT_POLICY", "[]", "ENFORCEMENT_POLICY: it is [], but must be a JSON object"),
