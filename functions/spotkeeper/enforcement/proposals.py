@@ -11,7 +11,6 @@ from spotkeeper.enforcement.history import History, ProposedPlan, RecordedAction
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import RUNNING, Decision, Plan, SpotVm
 from spotkeeper.enforcement.policies import Policy
-from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, allowed_priorities, newest_credible
 from spotkeeper.instances import Instance, ProvisioningModel, Shape
 from spotkeeper.periods import rfc3339
@@ -40,7 +39,7 @@ def proposed(delivery: Delivery, policy: Policy) -> Delivery:
 def with_pending_plan(delivery: Delivery, history: History) -> Verdict:
     """Return the verdict on a notification in the mode `approve`: while a plan waits, its budget gets no other."""
     verdict, plan = delivery.verdict, history.proposed
-    if delivery.mode is not Mode.APPROVE or not verdict.may_stop or plan is None:
+    if not verdict.may_stop or plan is None:
         return verdict
     if not plan.is_open(delivery.received_at):
         return verdict
@@ -51,7 +50,7 @@ def with_pending_plan(delivery: Delivery, history: History) -> Verdict:
 def unapproved_plan(delivery: Delivery, history: History, policy: Policy) -> ProposedPlan | None:
     """Return the plan that this notification executes, or has begun to, because nobody answered in time."""
     plan, now = history.proposed, delivery.received_at
-    if delivery.mode is not Mode.APPROVE or not policy.execute_unapproved or plan is None:
+    if not policy.execute_unapproved or plan is None:
         return None
     if delivery.verdict.name is VerdictName.REDELIVERED:
         return plan if plan.executed_by == delivery.message_id else None

@@ -10,14 +10,13 @@ from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.executor import Executor, Precondition
 from spotkeeper.enforcement.following_up import follow_up, follow_ups
-from spotkeeper.enforcement.history import History, RecordedAction, Reported
+from spotkeeper.enforcement.history import History, ProposedPlan, RecordedAction, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.permissions import needed_permissions
 from spotkeeper.enforcement.plans import RUNNING, STOPPED_STATES, Plan, Situation, SpotVm, allowed_stops, plan
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.preconditions import NewerNotifications, StopPreconditions, limited
-from spotkeeper.enforcement.proposals import executed_plan, proposed, unapproved_plan, with_pending_plan
 from spotkeeper.enforcement.recording import (
     MAX_PLANNING_ATTEMPTS,
     planned_meanwhile,
@@ -59,7 +58,7 @@ class Stopping:
             stops = current.verdict.may_stop or any(not each.restart for each in history.plan)
             if not stops and not delivery.verdict.may_stop:
                 return None
-            plan = unapproved_plan(current, history, self.policy)
+            plan = self._unapproved_plan(current, history)
             if plan is not None:
                 current = replace(current, mode=Mode.ENFORCE, target=plan.message_id)
             way = replace(self, proposed_at=plan.planned_at) if plan is not None else self
@@ -101,7 +100,7 @@ class Stopping:
         verdict = current.verdict
         if not hypothetical:
             verdict = verdict_with(history, verdict, self.notification, self.policy)
-            verdict = with_pending_plan(replace(current, verdict=verdict), history)
+            verdict = _with_pending_plan(replace(current, verdict=verdict), history)
         return history, replace(current, verdict=verdict, tracker_cost=history.tracker_cost)
 
     def planned(self, delivery: Delivery, history: History) -> Delivery:
@@ -120,6 +119,8 @@ class Stopping:
         """Record a new plan and return its requests; None if another plan was recorded meanwhile."""
         planned = self.planned(delivery, history)
         if delivery.mode is Mode.APPROVE:
+            from spotkeeper.enforcement.proposals import proposed  # noqa: PLC0415 (of this mode alone)
+
             planned = proposed(planned, self.policy)
         if not record_plan(self.ports.records, planned, stop_events(planned.plan), history):
             return None
@@ -131,6 +132,8 @@ class Stopping:
         self, delivery: Delivery, stops: Sequence[RecordedAction], history: History, executor: Executor
     ) -> dict[VmRequest, Precondition] | None:
         """Record a proposed plan as that of this message, and return its requests; None if another came meanwhile."""
+        from spotkeeper.enforcement.proposals import executed_plan  # noqa: PLC0415 (of the mode approve alone)
+
         planned = replace(delivery, plan=executed_plan(stops))
         if not record_plan(self.ports.records, planned, stop_events(planned.plan), history):
             return None
@@ -178,6 +181,14 @@ class Stopping:
             vms, _ = self._fleet()
             running = {vm.instance.key for vm in vms if vm.status == RUNNING and self.rule.covers(vm.instance)}
         return allowed_stops(self.policy, replace(self.rule, caps=caps), running, counts)
+
+    def _unapproved_plan(self, delivery: Delivery, history: History) -> ProposedPlan | None:
+        """Return the plan that this message executes because nobody answered; only in the mode approve."""
+        if delivery.mode is not Mode.APPROVE:
+            return None
+        from spotkeeper.enforcement.proposals import unapproved_plan  # noqa: PLC0415 (of this mode alone)
+
+        return unapproved_plan(delivery, history, self.policy)
 
     def _preconditions(self, delivery: Delivery, history: History, executor: Executor) -> StopPreconditions:
         now = executor.deadline.now
@@ -241,6 +252,15 @@ class Stopping:
         others = follow_ups(self.policy, executor.actuator, executor.deadline.now, history)
         outcomes = [_with_warning(each, unwarned) for each in executor.execute(Verb.STOP, {**others, **requests})]
         record_outcomes(self.ports.records, delivery, outcomes, _unknown(history, requests))
+
+
+def _with_pending_plan(delivery: Delivery, history: History) -> Verdict:
+    """Return the verdict; in the mode approve, a budget whose plan waits gets no other."""
+    if delivery.mode is not Mode.APPROVE:
+        return delivery.verdict
+    from spotkeeper.enforcement.proposals import with_pending_plan  # noqa: PLC0415 (of this mode alone)
+
+    return with_pending_plan(delivery, history)
 
 
 def _unknown(history: History, requests: Iterable[VmRequest]) -> frozenset[VmRequest]:
