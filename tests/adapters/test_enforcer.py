@@ -215,7 +215,7 @@ def test_a_vm_that_shuts_down_gracefully_is_stopped_once_its_shutdown_is_pending
     stack: Stack, make_enforcer: MakeEnforcer
 ) -> None:
     enforcer = make_enforcer("research-ml", DISTILL)
-    quick = replace(enforcer, settings=replace(enforcer.settings, retry_timeout_seconds=STOP_DEADLINE_SECONDS - 4))
+    quick = replace(enforcer, settings=replace(enforcer.settings, retry_timeout_seconds=STOP_DEADLINE_SECONDS - 12))
     graceful = {"project": "research-ml", "name": "infer-l4", "graceful_shutdown_seconds": 3600}
     stack.control("POST", "instances", graceful)
 

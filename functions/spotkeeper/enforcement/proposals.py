@@ -1,13 +1,13 @@
 """Plans that wait for approval: until when, and whether one may still be executed. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.estimate import Estimate
-from spotkeeper.enforcement.history import History, ProposedPlan, RecordedAction, order_of_stop
+from spotkeeper.enforcement.history import AttachedCost, History, ProposedPlan, RecordedAction, order_of_stop
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import RUNNING, Decision, Plan, SpotVm
 from spotkeeper.enforcement.policies import Policy
@@ -91,18 +91,18 @@ def overtaken(
     return VerdictName.PLAN_SUPERSEDED, f"{said}: none of the plan's stops is allowed"
 
 
-def executed_plan(stops: Iterable[RecordedAction]) -> Plan:
+def executed_plan(stops: Iterable[RecordedAction], attached: Mapping[str, AttachedCost]) -> Plan:
     """Return a proposed plan as one to record again: the same stops, in the same order."""
-    decisions = tuple(_decision(each) for each in sorted(stops, key=order_of_stop))
+    decisions = tuple(_decision(each, attached.get(each.key.instance_id)) for each in sorted(stops, key=order_of_stop))
     return Plan(
         decisions, hourly_savings=sum((each.vm.hourly_cost_usd or Decimal(0) for each in decisions), Decimal(0))
     )
 
 
-def _decision(action: RecordedAction) -> Decision:
+def _decision(action: RecordedAction, attached: AttachedCost | None) -> Decision:
     shape = Shape(action.machine_type, None, None)
     instance = Instance(action.key, action.name, ProvisioningModel.SPOT, shape, managed_by=action.managed_by)
-    vm = SpotVm(instance, RUNNING, action.planned_at, action.hourly_savings)
+    vm = SpotVm(instance, RUNNING, action.planned_at, action.hourly_savings, attached=attached)
     return Decision(vm, action.priority, f"planned by message {action.message_id}: stop {action.rank}", action.rank)
 
 

@@ -134,7 +134,7 @@ class Stopping:
         """Record a proposed plan as that of this message, and return its requests; None if another came meanwhile."""
         from spotkeeper.enforcement.proposals import executed_plan  # noqa: PLC0415 (of the mode approve alone)
 
-        planned = replace(delivery, plan=executed_plan(stops))
+        planned = replace(delivery, plan=executed_plan(stops, history.attached))
         if not record_plan(self.ports.records, planned, stop_events(planned.plan), history):
             return None
         allowed, limit = self._allowed(list(stops), [], list(stops), history)
