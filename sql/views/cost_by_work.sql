@@ -92,10 +92,10 @@ works AS (
     SUM(
       IF(
         previous_end_time < start_time,
-        CAST(TIMESTAMP_DIFF(start_time, previous_end_time, MICROSECOND) AS NUMERIC) / 3600000000,
+        CAST(TIMESTAMP_DIFF(start_time, previous_end_time, MICROSECOND) AS NUMERIC),
         0
       )
-    ) AS waiting_hours,
+    ) / 3600000000 AS waiting_hours,
     SUM(unrecorded_hours) AS unrecorded_hours,
     SUM(IF(is_preempted, cost, NULL)) AS preempted_cost
   FROM attempts
@@ -236,7 +236,8 @@ SELECT
     WHEN priced_hours < vm_hours THEN LEAST(ROUND(SAFE_DIVIDE(priced_hours, vm_hours), 6), NUMERIC '0.999999')
     WHEN vm_hours > 0 THEN 1
   END AS priced_share,  -- NUMERIC: The share of vm_hours with a known Spot price; 1 only when every hour has one.
-  ROUND(unrecorded_hours, 9) AS unrecorded_hours,  -- NUMERIC: Hours of its ended attempts in which their VM has no cost row: not recorded yet, not identified, or not a Spot VM. Their cost is not known.
+  -- Each hour of an attempt is rounded to nine decimals.
+  ROUND(unrecorded_hours, 6) AS unrecorded_hours,  -- NUMERIC: Hours of its ended attempts in which their VM has no cost row: not recorded yet, not identified, or not a Spot VM. Their cost is not known.
   cost,  -- NUMERIC: Cost of the priced hours at Spot list prices, in USD; NULL when no price is known.
   license_cost,  -- NUMERIC: What is known of its part of the licenses, in USD; NULL when nothing is known.
   disk_cost,  -- NUMERIC: What is known of its part of the disks while the VMs ran, in USD; NULL when nothing is known.
