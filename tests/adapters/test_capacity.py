@@ -10,7 +10,6 @@ import pytest
 from infra.local.stack.stack import Stack
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute.capacity import ComputeCapacity, to_reading
-from spotkeeper.gcp.compute.obtainability import ComputeObtainability
 from spotkeeper.tracking.capacity import (
     PriceSpan,
     Reading,
@@ -126,18 +125,3 @@ def test_a_failed_call_is_a_reading_with_its_status(
 
     assert found.status is status
     assert str(code) in found.detail
-
-
-@pytest.mark.usefixtures("reader")
-def test_obtainability_is_read_for_a_number_of_vms(stack: Stack) -> None:
-    live = ComputeObtainability(stack.rest, timedelta(seconds=1))
-
-    few = live.obtainability("research-ml", "us-central1", "n2-standard-8", ["us-central1-a"], 1)
-    many = live.obtainability("research-ml", "us-central1", "n2-standard-8", [], 900)
-
-    assert few.score is not None
-    assert many.score is not None
-    assert 0 < many.score < few.score <= 1
-    assert few.estimated_uptime is not None
-    assert few.estimated_uptime > timedelta(0)
-    assert few.zones == ("us-central1-a",)

@@ -78,18 +78,6 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Obtainability:
-    """Google's estimate for a number of Spot VMs at once, no promise; None is what it did not say.
-
-    `score` is 0 to 1, higher is better; `zones` are those in which the VMs would be.
-    """
-
-    score: Decimal | None
-    estimated_uptime: timedelta | None
-    zones: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
     """A target that may be read: its cost of the last week in USD, 0 when it does not run, and its last reading."""
 

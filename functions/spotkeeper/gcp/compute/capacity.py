@@ -12,9 +12,6 @@ from spotkeeper.tracking.capacity import PriceSpan, Reading, ReadingStatus, Targ
 from spotkeeper.tracking.capacity_days import PreemptionSpan
 from spotkeeper.values import from_text, integer, number, string, time
 
-SPOT = {"scheduling": {"provisioningModel": "SPOT"}}
-"""What Google requires of a question about Spot VMs."""
-
 _BILLIONTH = Decimal("1e-9")
 _LARGEST = 10**9
 _units = from_text(integer(0, _LARGEST))
@@ -33,7 +30,7 @@ class CapacityAdvice:
         """Return the history of a machine type: of a zone its preemptions, of a region its prices as well."""
         body: dict[str, object] = {
             "types": ["PREEMPTION"] if target.zone else ["PREEMPTION", "PRICE"],
-            "instanceProperties": {"machineType": target.machine_type, **SPOT},
+            "instanceProperties": {"machineType": target.machine_type, "scheduling": {"provisioningModel": "SPOT"}},
         }
         if target.zone:
             body["locationPolicy"] = {"location": f"zones/{target.zone}"}
