@@ -17,6 +17,7 @@ from spotkeeper.cli import (
     drill,
     plan,
     price,
+    rebuild_rollups,
     report,
     status,
     top,
@@ -29,7 +30,7 @@ from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableErr
 
 COMMANDS: tuple[Command, ...] = (
     *(status, cost, costs, top, plan, drill, approve, undo, doctor, report, check),
-    *(work, price, catalog_check, catalog_save),
+    *(work, rebuild_rollups, price, catalog_check, catalog_save),
 )
 
 _CANNOT = 2

@@ -1,0 +1,192 @@
+-- Invariant: every rollup has the sums of the cost rows, to the last digit; rebuild-rollups writes one anew that differs.
+-- Grain: one rollup and UTC day or month whose sums differ from those of the rows.
+-- Reads the 30 days before today, and for monthly_costs this month and the last. A column of each kind stands for all:
+-- hours, billed hours, compute, known and total cost, lost hours and unresolved hours; NULL counts as 0.
+WITH costs AS (
+  SELECT
+    DATE(rows_read.usage_start_time) AS usage_date,
+    DATE_TRUNC(DATE(rows_read.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
+    rows_read.uptime_hours,
+    COALESCE(rows_read.billed_hours, rows_read.uptime_hours) AS billed_hours,
+    COALESCE(rows_read.cost, 0) AS cost,
+    COALESCE(rows_read.known_cost, rows_read.cost, 0) AS known_cost,
+    IF(rows_read.total_cost IS NULL, 0, rows_read.uptime_hours) AS fully_priced_hours,
+    COALESCE(rows_read.total_cost, 0) AS total_cost
+  FROM `${dataset}.spot_vm_costs` AS rows_read
+  WHERE rows_read.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+),
+
+unresolved AS (
+  SELECT
+    DATE(known.hour) AS usage_date,
+    DATE_TRUNC(DATE(known.hour, 'America/Los_Angeles'), MONTH) AS month,
+    known.unresolved_hours
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+),
+
+row_sums AS (
+  SELECT
+    rollup_name,
+    costs.usage_date AS period,
+    SUM(costs.uptime_hours) AS vm_hours,
+    SUM(IF(rollup_name IN ('daily_vm_costs', 'daily_costs'), costs.billed_hours, 0)) AS billed_hours,
+    SUM(IF(rollup_name = 'hourly_fleet', 0, costs.cost)) AS cost,
+    SUM(IF(rollup_name = 'hourly_fleet', 0, costs.known_cost)) AS known_cost,
+    SUM(IF(rollup_name = 'hourly_fleet', 0, costs.fully_priced_hours)) AS fully_priced_hours,
+    SUM(IF(rollup_name IN ('daily_vm_costs', 'daily_costs'), costs.total_cost, 0)) AS total_cost,
+    NUMERIC '0' AS unresolved_hours
+  FROM costs
+  CROSS JOIN UNNEST(['daily_vm_costs', 'daily_costs', 'hourly_costs', 'hourly_fleet']) AS rollup_name
+  GROUP BY
+    rollup_name,
+    period
+  UNION ALL
+  SELECT
+    'monthly_costs' AS rollup_name,
+    costs.month AS period,
+    SUM(costs.uptime_hours) AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    SUM(costs.cost) AS cost,
+    SUM(costs.known_cost) AS known_cost,
+    SUM(costs.fully_priced_hours) AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS unresolved_hours
+  FROM costs
+  GROUP BY period
+  UNION ALL
+  SELECT
+    rollup_name,
+    IF(rollup_name = 'monthly_costs', unresolved.month, unresolved.usage_date) AS period,
+    NUMERIC '0' AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    NUMERIC '0' AS cost,
+    NUMERIC '0' AS known_cost,
+    NUMERIC '0' AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    SUM(unresolved.unresolved_hours) AS unresolved_hours
+  FROM unresolved
+  CROSS JOIN UNNEST(['daily_costs', 'monthly_costs']) AS rollup_name
+  GROUP BY
+    rollup_name,
+    period
+),
+
+rollup_sums AS (
+  SELECT
+    'daily_vm_costs' AS rollup_name,
+    rolled.usage_date AS period,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.billed_hours) AS billed_hours,
+    SUM(COALESCE(rolled.cost, 0)) AS cost,
+    SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
+    SUM(rolled.fully_priced_hours) AS fully_priced_hours,
+    SUM(COALESCE(rolled.total_cost, 0)) AS total_cost,
+    NUMERIC '0' AS unresolved_hours
+  FROM `${dataset}.daily_vm_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 63 DAY)
+  GROUP BY period
+  UNION ALL
+  SELECT
+    'daily_costs' AS rollup_name,
+    rolled.usage_date AS period,
+    SUM(rolled.vm_hours) AS vm_hours,
+    SUM(rolled.billed_hours) AS billed_hours,
+    SUM(COALESCE(rolled.cost, 0)) AS cost,
+    SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
+    SUM(rolled.fully_priced_hours) AS fully_priced_hours,
+    SUM(COALESCE(rolled.total_cost, 0)) AS total_cost,
+    SUM(rolled.unresolved_hours) AS unresolved_hours
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 63 DAY)
+  GROUP BY period
+  UNION ALL
+  SELECT
+    'hourly_costs' AS rollup_name,
+    DATE(rolled.usage_hour) AS period,
+    SUM(rolled.vm_hours) AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    SUM(COALESCE(rolled.cost, 0)) AS cost,
+    SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
+    SUM(rolled.fully_priced_hours) AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS unresolved_hours
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+  GROUP BY period
+  UNION ALL
+  SELECT
+    'hourly_fleet' AS rollup_name,
+    DATE(rolled.usage_hour) AS period,
+    SUM(rolled.vm_hours) AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    NUMERIC '0' AS cost,
+    NUMERIC '0' AS known_cost,
+    NUMERIC '0' AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS unresolved_hours
+  FROM `${dataset}.hourly_fleet` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+  GROUP BY period
+  UNION ALL
+  SELECT
+    'monthly_costs' AS rollup_name,
+    rolled.month AS period,
+    SUM(rolled.vm_hours) AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    SUM(COALESCE(rolled.cost, 0)) AS cost,
+    SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
+    SUM(rolled.fully_priced_hours) AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    SUM(rolled.unresolved_hours) AS unresolved_hours
+  FROM `${dataset}.monthly_costs` AS rolled
+  WHERE rolled.month >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH)
+  GROUP BY period
+),
+
+differences AS (
+  SELECT
+    compared.rollup_name,
+    compared.period,
+    SUM(compared.sign * compared.vm_hours) AS vm_hours,
+    SUM(compared.sign * compared.billed_hours) AS billed_hours,
+    SUM(compared.sign * compared.cost) AS cost,
+    SUM(compared.sign * compared.known_cost) AS known_cost,
+    SUM(compared.sign * compared.fully_priced_hours) AS fully_priced_hours,
+    SUM(compared.sign * compared.total_cost) AS total_cost,
+    SUM(compared.sign * compared.unresolved_hours) AS unresolved_hours
+  FROM (
+    SELECT *, 1 AS sign FROM rollup_sums
+    UNION ALL
+    SELECT *, -1 AS sign FROM row_sums
+  ) AS compared
+  -- Of what was before, the rows are read in part only.
+  WHERE IF(
+    compared.rollup_name = 'monthly_costs',
+    compared.period >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH),
+    compared.period >= DATE_SUB(DATE(${now}), INTERVAL 30 DAY)
+  )
+  GROUP BY
+    compared.rollup_name,
+    compared.period
+)
+
+SELECT
+  rollup_name,
+  period,
+  vm_hours,
+  billed_hours,
+  cost,
+  known_cost,
+  fully_priced_hours,
+  total_cost,
+  unresolved_hours
+FROM differences
+-- Equal sums keep the invariant.
+WHERE vm_hours != 0
+  OR billed_hours != 0
+  OR cost != 0
+  OR known_cost != 0
+  OR fully_priced_hours != 0
+  OR total_cost != 0
+  OR unresolved_hours != 0
