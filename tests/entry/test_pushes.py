@@ -27,6 +27,7 @@ NOTIFICATION = {
     "currencyCode": "USD",
 }
 SUBSCRIPTION = "projects/data-platform/subscriptions/enforcer"
+APPROVALS = "projects/data-platform/subscriptions/spotkeeper-approvals"
 CE = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "//pubsub", "ce-type": "messagePublished"}
 JSON = {"Content-Type": "application/json"}
 UNDER, MALFORMED = "under_budget", "malformed"
@@ -104,6 +105,7 @@ def function(records: Kept) -> Iterator[Flask]:
     nowhere = {"PROJECT_ID": "data-platform", "COMPUTE_ENDPOINT": "http://127.0.0.1:9", "RETRY_TIMEOUT_SECONDS": "1"}
     address = {"BIGQUERY_ENDPOINT": f"http://127.0.0.1:{records.server_port}"}
     variables = {"ENFORCEMENT_MODE": "enforce", "ENFORCEMENT_POLICY": POLICY, "CLOCK": "schedule"}
+    variables["APPROVALS_SUBSCRIPTION"] = APPROVALS
     with served(TARGET, {**nowhere, **address, **variables}) as application:
         yield application
 
@@ -212,3 +214,18 @@ def test_any_method_but_post_is_refused_and_nothing_is_recorded(function: Flask,
     answer = function.test_client().open("/", method=method)
 
     assert (answer.status_code, records.taken()) == (405, [])
+
+
+def test_only_the_subscription_of_the_approvals_delivers_commands_and_it_delivers_nothing_else(
+    function: Flask, records: Kept
+) -> None:
+    command = encoded(b'{"command": "approve", "plan": "1:abc"}')
+    post(function, push(data=command))
+    post(function, push() | {"subscription": APPROVALS})
+    post(function, push(data=encoded(b'{"command": "explode"}')) | {"subscription": APPROVALS})
+
+    by_budget_topic, notification, unknown = records.taken()
+    assert [each["verdict"] for each in (by_budget_topic, notification, unknown)] == [MALFORMED] * 3
+    assert by_budget_topic["reason"].startswith("costAmount is missing")
+    assert notification["reason"].startswith("command is missing")
+    assert unknown["reason"] == 'command is "explode", but must be approve or undo'

@@ -3,7 +3,14 @@ from decimal import Decimal
 
 import pytest
 
-from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, read_notification
+from spotkeeper.enforcement.notifications import (
+    BudgetNotification,
+    Command,
+    CommandName,
+    Malformed,
+    read_command,
+    read_notification,
+)
 from spotkeeper.enforcement.policies import Source
 from spotkeeper.enforcement.verdicts import first_verdict
 from spotkeeper.periods import PeriodKind
@@ -318,3 +325,36 @@ def test_no_value_of_any_field_raises_or_stops_what_it_should_not(field: str, va
     usable = isinstance(found, BudgetNotification) and found.cost >= found.budget > 0 and found.currency == "USD"
     assert verdict.reason
     assert verdict.may_stop is usable
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "target", "plan_hash"),
+    [
+        ({"command": "approve", "plan": "8453:abcd"}, CommandName.APPROVE, "8453", "abcd"),
+        ({"command": "undo", "message_id": "8453"}, CommandName.UNDO, "8453", None),
+    ],
+)
+def test_a_command_names_its_message(
+    body: dict[str, object], name: CommandName, target: str, plan_hash: str | None
+) -> None:
+    found = read_command(envelope(body))
+
+    assert isinstance(found, Command)
+    assert (found.name, found.target, found.plan_hash, found.published_at) == (name, target, plan_hash, NOW)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "command is missing"),
+        ({"command": "stop"}, 'command is "stop", but must be approve or undo'),
+        ({"command": "approve"}, "plan is missing"),
+        ({"command": "approve", "plan": "8453"}, 'plan is "8453", but must be the id of a plan, MESSAGE:HASH'),
+        ({"command": "undo", "message_id": "1" * 201}, "must be the id of a message"),
+    ],
+)
+def test_what_is_no_command_says_what_is_wrong(body: dict[str, object], reason: str) -> None:
+    found = read_command(envelope(body))
+
+    assert isinstance(found, Malformed)
+    assert reason in found.reason
