@@ -27,6 +27,12 @@ GPUS = {"nvidia-tesla-t4": "t4.gpu", "nvidia-l4": "l4.gpu", "nvidia-tesla-a100":
 FLAT = {"f1-micro"}
 UNCOMMITTED = {"t2a", "f1"}
 SHARED_CORE = {"e2-micro", "e2-small", "e2-medium"}
+LICENSES = {
+    "windows-cloud/windows-server-2019-dc": Fraction("0.046"),
+    "rhel-cloud/rhel-9-server": Fraction("0.0144"),
+}
+DISKS = {"pd-balanced": Fraction("0.1"), "pd-ssd": Fraction("0.17")}
+SPOT_ADDRESS = Fraction("0.0025")
 CUSTOM = {"custom-4-8192": "n1-custom", "n2-custom-8-16384": "n2-custom"}
 
 type Preempted = tuple[datetime, str, str, str, str, str | None]
@@ -48,6 +54,15 @@ class Expected:
     ondemand_price: Decimal | None
     cost: Decimal | None
     ondemand_cost: Decimal | None
+    license_cost: Decimal | None
+    address_cost: Decimal | None
+    disk_cost: Decimal | None
+
+    @property
+    def known_cost(self) -> Decimal:
+        """What is known of all that it cost."""
+        parts = (self.cost, self.license_cost, self.address_cost, self.disk_cost)
+        return sum((part for part in parts if part is not None), Decimal(0))
 
     @property
     def hour(self) -> datetime:
@@ -65,7 +80,9 @@ def expected_rows(fleet: Fleet, hours: Sequence[datetime], scans: Sequence[datet
             found = _found_at(vm, hour, scans)
             for start, end, at in _machines(vm, hour, found):
                 if seconds := Fraction(vm.uptime_seconds(start, end)):
-                    yield _row(vm, start, seconds, found, at, rates)
+                    row = _row(vm, start, seconds, found, at, rates)
+                    # Asset history has licenses and addresses, but no types of disks.
+                    yield row if any(map(vm.exists, scans)) else replace(row, disk_cost=None)
 
 
 def _machines(vm: Vm, hour: datetime, found: datetime) -> list[tuple[datetime, datetime, datetime]]:
@@ -189,7 +206,23 @@ def _row(vm: Vm, start: datetime, seconds: Fraction, scan: datetime, at: datetim
         ondemand_price=ondemand,
         cost=None if spot is None else rounded(seconds / 3600 * Fraction(spot)),
         ondemand_cost=None if ondemand is None else rounded(seconds / 3600 * Fraction(ondemand)),
+        license_cost=rounded(seconds / 3600 * _license_price(vm, at)),
+        address_cost=rounded(seconds / 3600 * (SPOT_ADDRESS if vm.address else 0)),
+        disk_cost=_disk_cost(vm, seconds, rates.hours_of_month),
     )
+
+
+def _license_price(vm: Vm, at: datetime) -> Fraction:
+    """USD per hour: Windows and RHEL by the vCPU, all others of the fleet for nothing."""
+    of_vcpu = sum((LICENSES.get(name, Fraction(0)) for name in vm.licenses), Fraction(0))
+    return of_vcpu * Fraction(vm.shape(at).billed_vcpus) if of_vcpu else Fraction(0)
+
+
+def _disk_cost(vm: Vm, seconds: Fraction, hours_of_month: int) -> Decimal:
+    """The disks of a VM by the hours of its month; in the Netherlands they are a tenth dearer."""
+    of_region = Fraction("1.1") if vm.region == "europe-west4" else Fraction(1)
+    price = sum((Fraction(spec.size_gib) * DISKS[spec.disk_type] for spec in vm.disks), Fraction(0)) * of_region
+    return rounded(seconds / 3600 * Fraction(rounded(price / hours_of_month)))
 
 
 def _type_before(vm: Vm, moment: datetime, scans: Sequence[datetime]) -> str | None:

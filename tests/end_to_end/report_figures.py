@@ -66,7 +66,7 @@ def day_of(row: Expected) -> str:
 
 
 def budgets(rows: Sequence[Expected]) -> Mapping[str, Budget]:
-    """Return what the budgets of the month and the day should say at the end of the two days."""
+    """Return what the budgets, of the total cost, should say of the month and the day at the end of the two days."""
     last = max(row.hour for row in rows)
     end = last + HOUR
     of_last_hour = _cost(rows, last, end)
@@ -145,4 +145,4 @@ def estimated_cost(rows: Iterable[Expected], uptime: Mapping[tuple[datetime, str
 
 
 def _cost(rows: Iterable[Expected], start: datetime, end: datetime) -> Decimal:
-    return sum((row.cost for row in rows if row.cost is not None and start <= row.hour < end), Decimal(0))
+    return sum((row.known_cost for row in rows if start <= row.hour < end), Decimal(0))

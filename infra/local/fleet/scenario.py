@@ -58,6 +58,13 @@ TEAMS = {
     "data-platform": (("etl", "cc-300"), ("reporting", "cc-310")),
 }
 ORDINARY_VMS = 54
+LICENSES = {
+    "web-frontend": ("windows-cloud/windows-server-2019-dc",),
+    "data-platform": ("rhel-cloud/rhel-9-server",),
+}
+"""The operating systems that the important VMs of a project run, whose licenses cost; they have an address, too."""
+
+LICENSED_TYPES = frozenset({"n1-standard-8", "n2-standard-8", "n2-highmem-8", "n2d-standard-8", "n2-standard-2"})
 BEFORE = FLEET_START - timedelta(hours=20)
 
 
@@ -405,7 +412,11 @@ def _ordinary(chance: random.Random) -> list[Vm]:
         team, cost_center = chance.choice(TEAMS[project.project_id])
         labels = _labels(team, f"{team}-{number % 3}", cost_center, chance.choice(("", "low", "medium", "high")))
         name = f"{team}-{number:02}"
-        vms += _lives(project, zone, name, machine_type, labels, _drawn_lives(chance))
+        lives = _lives(project, zone, name, machine_type, labels, _drawn_lives(chance))
+        licenses = LICENSES.get(project.project_id)
+        if licenses and labels.get("priority") == "high" and machine_type in LICENSED_TYPES:
+            lives = [replace(vm, licenses=licenses, address="ephemeral") for vm in lives]
+        vms += lives
     return vms
 
 
