@@ -94,6 +94,8 @@ view_sums AS (
       priced.ConsumedQuantity,
       priced.EffectiveCost
     FROM `${dataset}.focus_costs` AS priced
+    -- The other parts are of the same hours.
+    WHERE priced.x_CostPart = 'compute'
     UNION ALL
     SELECT
       unpriced.ChargePeriodStart,

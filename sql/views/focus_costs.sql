@@ -1,16 +1,31 @@
 -- What did each Spot VM cost each hour, in the columns of FOCUS 1.2, the FinOps Open Cost and Usage Specification?
--- Grain: one Spot VM in one UTC hour in which it ran; two or more charge periods where it was started as another machine.
+-- Grain: one part of the cost of one Spot VM in one UTC hour in which it ran: compute, license, address, disk or bandwidth;
+-- two or more charge periods where it was started as another machine.
 --
 -- These are list prices, not an invoice: all costs are that of the hour at the Spot list price, as Google's own export has
 -- them for a Spot SKU, and x_OndemandCost is what the hour would have cost on demand. ConsumedQuantity is the uptime,
--- PricingQuantity what is billed of it. Hours without a known price are in focus_costs_unpriced: a cost of the
--- specification is never NULL. One VM has several SKUs, so SkuId is NULL. Tags are the labels of that hour as a JSON
--- object. A billing period is a month of Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are
+-- PricingQuantity what is billed of it. A part that is not known, or costs nothing, has no row, for a cost of the
+-- specification is never NULL: hours whose compute has no known price are in focus_costs_unpriced, and partial_hours of
+-- hourly_burn_rate says of how many VM-hours another part is missing. Compute is there also when it costs nothing. Only
+-- addresses have a SkuId: the other parts are billed by several SKUs, and which is not recorded by the hour. Disks are
+-- those of the time that the VM ran. Tags are the labels of that hour as a JSON object. A billing period is a month of Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are
 -- extensions; ServiceProviderName and HostProviderName are those of FOCUS 1.3. Reads at most 400 days; a filter on
 -- ChargePeriodStart limits the partitions that are read.
+WITH address_skus AS (
+  SELECT
+    prices.sku_id,
+    prices.valid_from,
+    prices.valid_to
+  FROM `${dataset}.spot_prices` AS prices
+  WHERE prices.component = 'address:spot'
+    AND prices.market = 'spot'
+    -- Google sells them at one price everywhere.
+    AND prices.region = 'global'
+)
+
 SELECT
   costs.zone AS AvailabilityZone,  -- STRING: The zone.
-  costs.cost AS BilledCost,  -- NUMERIC: Cost at the Spot list price, in USD; no invoice.
+  part.cost AS BilledCost,  -- NUMERIC: Cost at the list price, in USD; no invoice.
   NULLIF('${billing_account}', '') AS BillingAccountId,  -- STRING: The billing account that the deployment names; NULL without one.
   NULLIF('${billing_account}', '') AS BillingAccountName,  -- STRING: Its id: its name is not recorded.
   'Billing Account' AS BillingAccountType,  -- STRING: The kind of account that BillingAccountId would name.
@@ -26,7 +41,7 @@ SELECT
   CAST(NULL AS STRING) AS CapacityReservationStatus,  -- STRING: NULL: a Spot VM has no reservation.
   'Usage' AS ChargeCategory,  -- STRING: Usage, in every row.
   CAST(NULL AS STRING) AS ChargeClass,  -- STRING: NULL: no row corrects an earlier one.
-  CONCAT('Spot VM ', COALESCE(costs.machine_type, 'of unknown type'), ' in ', costs.zone) AS ChargeDescription,  -- STRING: The machine type and zone in words.
+  CONCAT(part.words, 'Spot VM ', COALESCE(costs.machine_type, 'of unknown type'), ' in ', costs.zone) AS ChargeDescription,  -- STRING: The part, the machine type and the zone in words.
   'Usage-Based' AS ChargeFrequency,  -- STRING: Usage-Based, in every row.
   costs.usage_end_time AS ChargePeriodEnd,  -- TIMESTAMP: The end of the time of usage, not part of it.
   costs.usage_start_time AS ChargePeriodStart,  -- TIMESTAMP: The start of the time of usage; a filter on it limits what is read.
@@ -39,20 +54,20 @@ SELECT
   CAST(NULL AS STRING) AS CommitmentDiscountUnit,  -- STRING: NULL: commitments do not apply to Spot VMs.
   costs.uptime_hours AS ConsumedQuantity,  -- NUMERIC: Uptime in hours.
   'Hours' AS ConsumedUnit,  -- STRING: Hours, in every row.
-  costs.cost AS ContractedCost,  -- NUMERIC: Cost at the Spot list price, in USD: negotiated prices are not known.
-  costs.spot_price AS ContractedUnitPrice,  -- NUMERIC: The Spot list price, in USD per hour.
-  costs.cost AS EffectiveCost,  -- NUMERIC: Cost at the Spot list price, in USD.
+  part.cost AS ContractedCost,  -- NUMERIC: Cost at the list price, in USD: negotiated prices are not known.
+  part.price AS ContractedUnitPrice,  -- NUMERIC: The list price of the part, in USD per hour.
+  part.cost AS EffectiveCost,  -- NUMERIC: Cost at the list price, in USD.
   CAST(NULL AS STRING) AS InvoiceId,  -- STRING: NULL: these rows are on no invoice.
   'Google Cloud' AS HostProviderName,  -- STRING: Google Cloud, in every row.
   'Google Cloud' AS InvoiceIssuerName,  -- STRING: Google Cloud, in every row.
-  costs.cost AS ListCost,  -- NUMERIC: Cost at the Spot list price, in USD.
-  costs.spot_price AS ListUnitPrice,  -- NUMERIC: The Spot list price, in USD per hour.
-  'Dynamic' AS PricingCategory,  -- STRING: Dynamic, in every row: Spot prices change.
+  part.cost AS ListCost,  -- NUMERIC: Cost at the list price, in USD.
+  part.price AS ListUnitPrice,  -- NUMERIC: The list price of the part, in USD per hour.
+  IF(part.name = 'compute', 'Dynamic', 'Standard') AS PricingCategory,  -- STRING: Dynamic for compute, whose Spot prices change, else Standard.
   costs.currency AS PricingCurrency,  -- STRING: The currency of the prices, USD.
-  costs.spot_price AS PricingCurrencyContractedUnitPrice,  -- NUMERIC: The Spot list price in PricingCurrency, per hour.
-  costs.cost AS PricingCurrencyEffectiveCost,  -- NUMERIC: EffectiveCost in PricingCurrency.
-  costs.spot_price AS PricingCurrencyListUnitPrice,  -- NUMERIC: The Spot list price in PricingCurrency, per hour.
-  COALESCE(costs.billed_hours, costs.uptime_hours) AS PricingQuantity,  -- NUMERIC: The hours that are billed.
+  part.price AS PricingCurrencyContractedUnitPrice,  -- NUMERIC: The list price in PricingCurrency, per hour.
+  part.cost AS PricingCurrencyEffectiveCost,  -- NUMERIC: EffectiveCost in PricingCurrency.
+  part.price AS PricingCurrencyListUnitPrice,  -- NUMERIC: The list price in PricingCurrency, per hour.
+  part.hours AS PricingQuantity,  -- NUMERIC: The hours that are billed.
   'Hours' AS PricingUnit,  -- STRING: Hours, in every row.
   'Google Cloud' AS ProviderName,  -- STRING: Google Cloud, in every row.
   'Google Cloud' AS PublisherName,  -- STRING: Google Cloud, in every row.
@@ -63,14 +78,14 @@ SELECT
   ) AS ResourceId,  -- STRING: The full resource name of the VM.
   costs.instance_name AS ResourceName,  -- STRING: The name of the VM.
   'Virtual Machine' AS ResourceType,  -- STRING: Virtual Machine, in every row.
-  'Compute' AS ServiceCategory,  -- STRING: Compute, in every row.
+  'Compute' AS ServiceCategory,  -- STRING: Compute, in every row: a service has one category.
   'Compute Engine' AS ServiceName,  -- STRING: Compute Engine, in every row.
   'Google Cloud' AS ServiceProviderName,  -- STRING: Google Cloud, in every row.
-  'Virtual Machines' AS ServiceSubcategory,  -- STRING: Virtual Machines, in every row.
-  CAST(NULL AS STRING) AS SkuId,  -- STRING: NULL: a VM is billed by several SKUs.
-  CAST(NULL AS STRING) AS SkuMeter,  -- STRING: NULL: a VM is billed by several SKUs.
+  'Virtual Machines' AS ServiceSubcategory,  -- STRING: Virtual Machines, in every row: a service has one subcategory.
+  skus.sku_id AS SkuId,  -- STRING: The SKU of an external address; NULL for parts that several SKUs bill.
+  IF(skus.sku_id IS NULL, NULL, 'External IPv4 address') AS SkuMeter,  -- STRING: What the SKU bills; NULL without SkuId.
   CAST(NULL AS STRING) AS SkuPriceDetails,  -- STRING: NULL: a VM is billed by several SKUs.
-  CAST(NULL AS STRING) AS SkuPriceId,  -- STRING: NULL: a VM is billed by several SKUs.
+  skus.sku_id AS SkuPriceId,  -- STRING: SkuId, which has one price in a region at a time.
   costs.project_id AS SubAccountId,  -- STRING: The id of the Google Cloud project.
   costs.project_id AS SubAccountName,  -- STRING: The id of the Google Cloud project; its name is not recorded.
   'Project' AS SubAccountType,  -- STRING: Project, in every row.
@@ -85,10 +100,11 @@ SELECT
     ),
     '}'
   ) AS Tags,  -- STRING: The labels of the VM in that hour, as a JSON object.
+  part.name AS x_CostPart,  -- STRING: compute, license, address, disk or bandwidth.
   costs.machine_type AS x_MachineType,  -- STRING: The machine type; NULL when it is not known.
-  costs.ondemand_cost AS x_OndemandCost,  -- NUMERIC: Cost at the on-demand list price, in USD; NULL when it is not known.
-  costs.ondemand_price AS x_OndemandUnitPrice,  -- NUMERIC: The on-demand list price, in USD per hour; NULL when it is not known.
-  costs.price_status AS x_PriceStatus,  -- STRING: How certain the Spot price is: the column price_status of spot_vm_costs.
+  IF(part.name = 'compute', costs.ondemand_cost, NULL) AS x_OndemandCost,  -- NUMERIC: Cost at the on-demand list price, in USD; NULL for other parts and when it is not known.
+  IF(part.name = 'compute', costs.ondemand_price, NULL) AS x_OndemandUnitPrice,  -- NUMERIC: The on-demand list price, in USD per hour; NULL for other parts and when it is not known.
+  part.status AS x_PriceStatus,  -- STRING: How certain the price is: the column price_status, license_status and so on of spot_vm_costs.
   costs.price_as_of AS x_PriceAsOf,  -- TIMESTAMP: When the price was read from the catalog.
   costs.vcpus AS x_VcpuCount,  -- NUMERIC: vCPUs of the machine type.
   costs.memory_gib AS x_MemoryGib,  -- NUMERIC: Memory of the machine type in GiB.
@@ -98,5 +114,35 @@ SELECT
   costs.managed_by AS x_ManagedBy,  -- STRING: The managed instance group that created the VM; NULL for a VM of no group.
   costs.run_id AS x_RunId  -- STRING: The run of the tracker that wrote the row.
 FROM `${dataset}.spot_vm_costs` AS costs
+CROSS JOIN UNNEST([
+  STRUCT(
+    'compute' AS name, '' AS words, costs.cost AS cost, costs.spot_price AS price, costs.price_status AS status,
+    COALESCE(costs.billed_hours, costs.uptime_hours) AS hours
+  ),
+  STRUCT(
+    'license', 'Licenses of ', costs.license_cost,
+    ROUND(SAFE_DIVIDE(costs.license_cost, COALESCE(costs.billed_hours, costs.uptime_hours)), 9), costs.license_status,
+    COALESCE(costs.billed_hours, costs.uptime_hours)
+  ),
+  STRUCT(
+    'address', 'External addresses of ', costs.address_cost,
+    ROUND(SAFE_DIVIDE(costs.address_cost, costs.uptime_hours), 9), costs.address_status, costs.uptime_hours
+  ),
+  STRUCT(
+    'disk', 'Disks of ', costs.disk_cost,
+    ROUND(SAFE_DIVIDE(costs.disk_cost, costs.uptime_hours), 9), costs.disk_status, costs.uptime_hours
+  ),
+  STRUCT(
+    'bandwidth', 'Tier_1 bandwidth of ', costs.bandwidth_cost,
+    ROUND(SAFE_DIVIDE(costs.bandwidth_cost, COALESCE(costs.billed_hours, costs.uptime_hours)), 9),
+    costs.bandwidth_status, COALESCE(costs.billed_hours, costs.uptime_hours)
+  )
+]) AS part
+LEFT JOIN address_skus AS skus
+  ON part.name = 'address'
+  AND skus.valid_from <= costs.usage_start_time
+  AND (skus.valid_to IS NULL OR skus.valid_to > costs.usage_start_time)
 WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
-  AND costs.cost IS NOT NULL
+  AND part.cost IS NOT NULL
+  -- Most VMs have no license and no Tier_1.
+  AND (part.name = 'compute' OR part.cost > 0)
