@@ -203,7 +203,7 @@ run "the_least_that_can_be_set" {
     condition = alltrue([
       length(google_bigquery_table.recorded) == length(fileset("../sql/tables", "*.json")),
       length(google_bigquery_table.view) + length(google_bigquery_table.shared_view) == length(fileset("../sql/views", "*.sql")) - 1,
-      join(", ", keys(google_bigquery_table.shared_view)) == "existing_vms, unresolved_usage",
+      join(", ", keys(google_bigquery_table.shared_view)) == "existing_vms, unresolved_usage, vm_owners, work_hours",
       !contains(keys(google_bigquery_table.view), "billing_reconciliation"),
       alltrue([for table in google_bigquery_table.recorded : table.deletion_protection]),
       !google_bigquery_dataset.costs.delete_contents_on_destroy,
