@@ -82,6 +82,8 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         ("DAILY_BUDGET_USD", "0", 'DAILY_BUDGET_USD is "0", but must be an amount above 0'),
         ("DAILY_BUDGET_USD", "NaN", 'DAILY_BUDGET_USD is "NaN"'),
         ("MONTHLY_BUDGET_USD", "$100", 'MONTHLY_BUDGET_USD is "$100"'),
+        ("BUDGET_COVERS", "all", 'BUDGET_COVERS is "all", but must be total or compute'),
+        ("BUDGET_COVERS", "TOTAL", 'BUDGET_COVERS is "TOTAL"'),
         ("ALERT_THRESHOLDS", "80", 'ALERT_THRESHOLDS is "80", but must be shares of the budget'),
         ("ALERT_THRESHOLDS", "0.5,", 'ALERT_THRESHOLDS is "0.5,"'),
         ("ALERT_THRESHOLDS", "0", 'ALERT_THRESHOLDS is "0"'),

@@ -1,6 +1,8 @@
 -- Sum the costs of some UTC days by project, place, machine type and labels, and the uptime that nobody identified.
 DELETE FROM daily_costs
-WHERE usage_date IN UNNEST(@rollup_days);
+WHERE usage_date >= DATE(@rollup_since)
+  AND usage_date < DATE(@rollup_until)
+  AND usage_date IN UNNEST(@rollup_days);
 
 INSERT INTO daily_costs
 WITH vms AS (
@@ -22,7 +24,9 @@ WITH vms AS (
       NULL
     ) AS name_pattern
   FROM daily_vm_costs AS rolled
-  WHERE rolled.usage_date IN UNNEST(@rollup_days)
+  WHERE rolled.usage_date >= DATE(@rollup_since)
+    AND rolled.usage_date < DATE(@rollup_until)
+    AND rolled.usage_date IN UNNEST(@rollup_days)
 ),
 
 counted AS (

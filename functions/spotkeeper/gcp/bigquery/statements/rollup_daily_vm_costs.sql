@@ -1,6 +1,8 @@
 -- Sum the cost rows of some UTC days by VM and day.
 DELETE FROM daily_vm_costs
-WHERE usage_date IN UNNEST(@rollup_days);
+WHERE usage_date >= DATE(@rollup_since)
+  AND usage_date < DATE(@rollup_until)
+  AND usage_date IN UNNEST(@rollup_days);
 
 INSERT INTO daily_vm_costs
 WITH last_preemptions AS (

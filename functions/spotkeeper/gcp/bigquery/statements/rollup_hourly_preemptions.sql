@@ -12,7 +12,9 @@ WITH seen_vms AS (
     rolled.zone,
     rolled.instance_id
   FROM daily_vm_costs AS rolled
-  WHERE rolled.usage_date IN UNNEST(@rollup_days)
+  WHERE rolled.usage_date >= DATE(@rollup_since)
+    AND rolled.usage_date < DATE(@rollup_until)
+    AND rolled.usage_date IN UNNEST(@rollup_days)
 )
 
 SELECT

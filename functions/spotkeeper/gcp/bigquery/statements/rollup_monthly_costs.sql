@@ -1,6 +1,8 @@
 -- Sum the costs of some months of Cloud Billing by project and labels, and the uptime that nobody identified.
 DELETE FROM monthly_costs
-WHERE month IN UNNEST(@rollup_months);
+WHERE month >= @months_since
+  AND month < @months_until
+  AND month IN UNNEST(@rollup_months);
 
 INSERT INTO monthly_costs
 WITH counted AS (
