@@ -85,6 +85,7 @@ run "the_least_that_can_be_set" {
       ALERT_THRESHOLDS       = "0.5,0.8,1"
       ASSET_HISTORY          = "true"
       AUDIT_LOG_HISTORY      = "false"
+      BUDGET_COVERS          = "total"
       BUDGET_DISPLAY_NAME    = "spotkeeper"
       BUDGET_ID              = "spotkeeper"
       BUDGET_TOPIC           = google_pubsub_topic.budget.id
