@@ -2,15 +2,17 @@
 -- Grain: one configured budget in the period that the latest recorded hour belongs to.
 --
 -- Days and months begin at midnight in America/Los_Angeles, as in Cloud Billing. as_of is the end of the latest
--- recorded hour, and all figures are as of then, not of the clock; age_hours says how long ago that is. After three hours
--- without a new one the state is unknown, unless the budget of the present period was spent before. Without any recorded
--- hour in 33 days the period is the present one and its figures are NULL. Where hours are missing, incomplete or before
--- the first recorded one, or usage has no price, spent is a lower bound, and a budget that seems to last has the state
--- at least. A budget of the total cost compares compute, licenses, addresses, disks and bandwidth of running Spot VMs; a
--- row with a part that is not known counts with the others (partial_hours), and one recorded before the other parts were
--- with its compute cost (total_from). Disks of VMs that do not run are in no budget: see stopped_but_costing. The burn rate is that of the last complete hour for an hourly or daily budget, the mean of the last 24 hours
--- for a monthly one, since load varies over the day; an hour is complete when every project of it was read. Reads from
--- the start of the month, at most 33 days.
+-- recorded hour, and all figures are as of then, not of the clock; age_hours says how long ago that is. After three
+-- hours without a new one the state is unknown, unless the budget of the present period was spent before. Without any
+-- recorded hour in 33 days the period is the present one and its figures are NULL. Where hours are missing, incomplete,
+-- not rolled up (until rebuild-rollups is run after an upgrade) or before the first recorded one, or usage has no
+-- price, spent is a lower bound, and a budget that seems to last has the state at least. A budget of the total cost
+-- compares compute, licenses, addresses, disks and bandwidth of running Spot VMs; a row with a part that is not known
+-- counts with the others (partial_hours), and one recorded before the other parts were with its compute cost
+-- (total_from). Disks of VMs that do not run are in no budget: see stopped_but_costing. The burn rate is that of the
+-- last complete hour for an hourly or daily budget, the mean of the last 24 hours for a monthly one, since load varies
+-- over the day; an hour is complete when every project of it was read. Reads from the start of the month, at most 33
+-- days.
 WITH mean_prices AS (
   SELECT
     rolled.project_id,
@@ -36,17 +38,29 @@ project_states AS (
   GROUP BY known.hour
 ),
 
+rolled_days AS (
+  -- A rollup is written for a whole UTC day.
+  SELECT DATE(rolled.usage_hour) AS usage_date
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
+  GROUP BY usage_date
+),
+
 hours AS (
   SELECT
     runs.hour,
-    COALESCE(MAX(known.incomplete), 0) = 0 AS complete,
-    COALESCE(MAX(known.incomplete + known.final), 0) > 0 AS has_gaps,
+    COALESCE(MAX(known.incomplete), 0) = 0 AND NOT (MAX(runs.row_count) > 0 AND MAX(rolled.usage_date) IS NULL) AS complete,
+    COALESCE(MAX(known.incomplete + known.final), 0) > 0
+    -- Cost rows of a day without a rollup are older than the rollups.
+    OR (MAX(runs.row_count) > 0 AND MAX(rolled.usage_date) IS NULL) AS has_gaps,
     COALESCE(MAX(known.unresolved_hours), 0) AS unresolved_hours,
     COALESCE(MAX(known.estimated_compute_cost), 0) AS estimated_compute_cost,
     COALESCE(MAX(known.estimated_cost), 0) AS estimated_cost
   FROM `${dataset}.tracker_runs` AS runs
   LEFT JOIN project_states AS known
     ON known.hour = runs.hour
+  LEFT JOIN rolled_days AS rolled
+    ON rolled.usage_date = DATE(runs.hour)
   WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
   GROUP BY runs.hour
 ),
@@ -231,7 +245,7 @@ SELECT
   unresolved_hours,  -- NUMERIC: VM-hours of the period of VMs that no source could identify, Spot or not.
   missing_hours,  -- INTEGER: Hours since the budget counts that no run recorded.
   partial_hours,  -- NUMERIC: VM-hours of the period with a Spot price, but without that of something attached, for a budget of the total cost.
-  incomplete_hours,  -- INTEGER: Recorded hours of the period of which part is missing, to be read by a later run or for good.
+  incomplete_hours,  -- INTEGER: Recorded hours of the period of which part is missing, to be read by a later run or for good, or whose UTC day is not rolled up.
   ROUND(burn_rate, 6) AS burn_rate,  -- NUMERIC: USD per hour: of the last complete hour, or the mean of the last 24 hours for a month.
   ROUND(spent + burn_rate * hours_left_in_period, 6) AS projected_cost,  -- NUMERIC: spent and the rest of the period at the burn rate, in USD.
   ROUND(SAFE_DIVIDE(spent + burn_rate * hours_left_in_period, budget) * 100, 2) AS projected_percent,  -- NUMERIC: projected_cost in percent of the budget.

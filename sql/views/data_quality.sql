@@ -9,12 +9,25 @@
 -- price of their project's VMs of these 45 days. gaps are the sources of an incomplete or final hour. Stale, fallback and
 -- uncertain prices are those of price_status; prices_age_hours is the age of the catalog at the end of the hour, for the
 -- oldest price used. 45 days cover the six weeks in which the tracker can repeat an hour; all of them are read whatever
--- the filter, since a missing hour has no row to filter on.
-WITH recorded_hours AS (
+-- the filter, since a missing hour has no row to filter on. A day whose cost rows are older than the rollups has no sums:
+-- its hours are incomplete, with NULL for figures, until rebuild-rollups is run.
+WITH rolled_days AS (
+  -- A rollup is written for a whole UTC day.
+  SELECT DATE(rolled.usage_hour) AS usage_date
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+  GROUP BY usage_date
+),
+
+recorded_hours AS (
   SELECT
     runs.hour AS usage_start_time,
-    COUNT(*) AS run_count
+    COUNT(*) AS run_count,
+    -- Cost rows of a day without a rollup are older than the rollups.
+    MAX(runs.row_count) > 0 AND MAX(rolled.usage_date) IS NULL AS lacks_rollups
   FROM `${dataset}.tracker_runs` AS runs
+  LEFT JOIN rolled_days AS rolled
+    ON rolled.usage_date = DATE(runs.hour)
   WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
   GROUP BY runs.hour
 ),
@@ -102,16 +115,21 @@ SELECT
   hours.usage_start_time,  -- TIMESTAMP: The start of the hour, UTC; a filter on it does not limit what is read.
   CASE
     WHEN recorded.usage_start_time IS NULL THEN 'missing'
-    WHEN known.incomplete > 0 THEN 'incomplete'
+    WHEN known.incomplete > 0 OR recorded.lacks_rollups THEN 'incomplete'
     WHEN known.provisional > 0 THEN 'provisional'
     WHEN known.final > 0 THEN 'final'
     ELSE 'complete'
-  END AS state,  -- STRING: missing (no run recorded it), incomplete (a later run reads the rest), provisional (its uptime is read once more), final (the missing part can no longer be read) or complete.
+  END AS state,  -- STRING: missing (no run recorded it), incomplete (a later run reads the rest, or its day is not rolled up), provisional (its uptime is read once more), final (the missing part can no longer be read) or complete.
   COALESCE(recorded.run_count, 0) AS run_count,  -- INTEGER: The runs of the tracker that recorded the hour.
-  IF(known.incomplete > 0 OR known.final > 0, gaps.sources, NULL) AS gaps,  -- STRING: The sources that did not return everything, of an incomplete or final hour.
-  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.instances, 0)) AS instances,  -- INTEGER: Distinct Spot VMs that ran; NULL for a missing hour.
-  IF(recorded.usage_start_time IS NULL, NULL, COALESCE(hourly.vm_hours, 0)) AS vm_hours,  -- NUMERIC: Uptime of Spot VMs in VM-hours, priced or not; NULL for a missing hour.
   CASE
+    WHEN recorded.lacks_rollups THEN
+      CONCAT('rollups', IF(known.incomplete > 0 OR known.final > 0, COALESCE(CONCAT(', ', gaps.sources), ''), ''))
+    WHEN known.incomplete > 0 OR known.final > 0 THEN gaps.sources
+  END AS gaps,  -- STRING: The sources that did not return everything, of an incomplete or final hour; rollups where the cost rows of its UTC day are not rolled up: run rebuild-rollups.
+  IF(recorded.lacks_rollups IS NOT FALSE, NULL, COALESCE(hourly.instances, 0)) AS instances,  -- INTEGER: Distinct Spot VMs that ran; NULL for a missing hour and one that is not rolled up.
+  IF(recorded.lacks_rollups IS NOT FALSE, NULL, COALESCE(hourly.vm_hours, 0)) AS vm_hours,  -- NUMERIC: Uptime of Spot VMs in VM-hours, priced or not; NULL for a missing hour and one that is not rolled up.
+  CASE
+    WHEN recorded.lacks_rollups THEN NULL
     WHEN hourly.priced_hours < hourly.vm_hours + COALESCE(known.unresolved_hours, 0) THEN
       LEAST(
         ROUND(SAFE_DIVIDE(hourly.priced_hours, hourly.vm_hours + COALESCE(known.unresolved_hours, 0)), 6),
