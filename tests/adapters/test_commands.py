@@ -91,6 +91,7 @@ def test_a_plan_superseded_by_a_newer_one_is_refused_and_an_unknown_one_as_well(
 
     assert (refused.name, unknown.name) == (VerdictName.PLAN_SUPERSEDED, VerdictName.UNKNOWN_PLAN)
     assert len(enforcer.stopped()) == 1
+    assert enforcer.deliver("3", NOW + 3 * MINUTE).name is VerdictName.OVER_BUDGET
 
 
 def test_a_plan_that_nobody_answers_is_executed_once_where_the_policy_says_so(make_enforcer: MakeEnforcer) -> None:

@@ -229,13 +229,7 @@ class Tables:
                 return None
             said = found[-1].notification
             assert isinstance(said, BudgetNotification)
-            made = found[-1].received_at
-            later = [
-                row.message_id
-                for row in self.actions
-                if row.budget_id == said.budget_id and row.event is ActionEvent.PLANNED and row.happened_at > made
-            ]
-            return Proposal(self._plan_of(found[-1]), said, later[-1] if later else None)
+            return Proposal(self._plan_of(found[-1]), said)
 
     def stops_of(self, message_id: str, now: datetime) -> StopsOfMessage | None:
         """Return what a message was to stop, and what of it is stopped since."""
@@ -283,8 +277,20 @@ class Tables:
             for each in self.deliveries
             if each.target == delivery.message_id and each.verdict.name in _EXECUTING
         ]
+        rule, period = delivery.verdict.rule, delivery.verdict.period
+        later = [
+            row.message_id
+            for row in self.actions
+            if row.event is ActionEvent.PLANNED
+            and row.mode is not Mode.DRY_RUN
+            and rule is not None
+            and row.budget_id == rule.budget_id
+            and row.happened_at > delivery.received_at
+        ]
         return replace(
             delivery.proposed,
+            newer_plan=max(later, default=None),
+            period_end=period.end if period else None,
             stops=tuple(self._recorded(row, [row]) for row in rows),
             executed_by=answers[0] if answers else None,
         )

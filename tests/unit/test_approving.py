@@ -7,12 +7,14 @@ import pytest
 
 from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.notifications import Command, CommandName, Malformed, Message
-from spotkeeper.enforcement.policies import Caps, Policy
+from spotkeeper.enforcement.policies import Caps, Policy, Response, Source
+from spotkeeper.enforcement.recording import AWAITING_APPROVAL
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
+from spotkeeper.periods import PeriodKind, budget_period, latest_closed_hour
 from tests.unit.enforcer_fakes import Cloud, Killed, Killer
-from tests.unit.enforcer_samples import NOW, at, labelled, notification, policy, rule, steps, vm
+from tests.unit.enforcer_samples import JULY, NOW, at, labelled, notification, policy, rule, steps, tracker_alert, vm
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -310,3 +312,89 @@ def test_a_plan_made_while_enforcing_is_not_finished_in_the_mode_approve() -> No
     cloud.deliver(notification(), mode=Mode.APPROVE)
 
     assert cloud.changes == []
+
+
+def test_a_plan_that_another_message_executed_a_moment_ago_is_not_executed_again() -> None:
+    cloud = proposed()
+    first, second = (approval(plan_id(cloud), message_id=name) for name in ("approval-1", "approval-2"))
+    cloud.before["history"] = lambda: cloud.command(first, WAITING)
+
+    assert cloud.command(second, WAITING).name is VerdictName.PLAN_EXECUTED
+    assert len(cloud.tables.events(ActionEvent.PLANNED)) == 2 * len(NAMES)
+
+
+def test_a_plan_that_is_superseded_keeps_no_message_waiting_and_is_not_executed() -> None:
+    cloud = proposed(EXECUTING)
+    cloud.now += HOUR
+    later(cloud, 1, used=EXECUTING, mode=Mode.ENFORCE)
+    cloud.now += 3 * HOUR
+    stopped = cloud.stopped_names()
+
+    assert later(cloud, 2, used=EXECUTING) is VerdictName.OVER_BUDGET
+    assert cloud.stopped_names() == stopped
+    assert [each.target for each in cloud.tables.deliveries] == [None] * 3
+
+
+def test_a_plan_expires_with_its_budget_period() -> None:
+    cloud = Cloud().has(*(vm(name) for name in "abcde"))
+    cloud.now = JULY.end - 30 * MINUTE
+    cloud.deliver(notification(published=cloud.now), EXECUTING, mode=Mode.APPROVE)
+    first = plan_id(cloud)
+    cloud.now = JULY.end + MINUTE
+
+    assert approve(cloud, EXECUTING, plan=first) is VerdictName.PLAN_EXPIRED
+    august = notification(message_id="august", published=cloud.now, start=JULY.end)
+    assert cloud.deliver(august, EXECUTING, mode=Mode.APPROVE).name is VerdictName.OVER_BUDGET
+    assert cloud.changes == []
+    assert plan_id(cloud) != first
+
+
+def test_the_plan_of_an_hour_waits_no_longer_than_messages_are_about_that_hour() -> None:
+    cloud = Cloud().has(*(vm(name) for name in "abcde"))
+    used = policy(rule(responses={Source.BILLING: Response.WARN, Source.TRACKER: Response.STOP}), approval_minutes=240)
+    hour = budget_period(PeriodKind.HOUR, latest_closed_hour(NOW))
+    said = tracker_alert(PeriodKind.HOUR, hour)
+    cloud.deliver(said, used, mode=Mode.APPROVE)
+    [waits] = [each.proposed for each in cloud.tables.deliveries if each.proposed]
+
+    assert latest_closed_hour(waits.expires_at - MINUTE) == hour.start
+    assert latest_closed_hour(waits.expires_at) > hour.start
+
+
+def test_an_approved_stop_that_another_message_waits_for_is_not_requested_again() -> None:
+    used = policy(rule(), replace(rule(), budget_id="budget-2"), approval_minutes=240)
+    cloud = proposed(used)
+    cloud.slow.add("id-a")
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification(budget_id="budget-2", message_id="m2"), used)
+    cloud.now += MINUTE
+    cloud.calls.clear()
+    approve(cloud, used)
+
+    assert "act stop id-a" not in cloud.calls
+    skipped = {row.instance.name: row.reason for row in cloud.tables.actions if row.event is ActionEvent.CHANGED}
+    assert skipped["a"] == "left for the next alert: message m2 stops it already"
+
+
+def test_an_approval_executes_the_whole_plan_of_a_burst() -> None:
+    used = policy(rule(caps=Caps(per_alert=1, per_day=5)), approval_minutes=240, burst=True)
+    cloud = Cloud().has(*(vm(name, vcpus=96) for name in "abc"))
+    cloud.deliver(notification("110"), used, mode=Mode.APPROVE)
+    assert cloud.tables.events(ActionEvent.PLANNED) == NAMES
+
+    assert approve(cloud, used) is VerdictName.APPROVED
+    assert cloud.stopped_names() == NAMES
+
+
+def test_a_plan_whose_record_is_confirmed_too_late_is_announced_by_the_redelivery(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cloud = Cloud().has(*(vm(name) for name in "abcde"))
+    cloud.answer_lost.add("record_plan")
+    with pytest.raises(UnavailableError):
+        cloud.deliver(notification(), WAITING, mode=Mode.APPROVE)
+    cloud.answer_lost.clear()
+    caplog.clear()
+    cloud.deliver(notification(), WAITING, mode=Mode.APPROVE)
+
+    assert AWAITING_APPROVAL in [record.message for record in caplog.records]

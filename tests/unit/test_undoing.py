@@ -156,3 +156,15 @@ def test_the_stops_of_an_approval_are_undone_by_the_approval() -> None:
 
     assert undo(cloud, mode=Mode.APPROVE, target="approval") is VerdictName.UNDONE
     assert sorted(cloud.started_names()) == NAMES
+
+
+def test_an_undo_counts_the_starts_that_another_one_planned_a_moment_ago() -> None:
+    used = policy(rule(caps=Caps(per_alert=3, per_day=4)))
+    cloud = stopped(policy())
+    cloud.deliver(notification("121", message_id="message-2", published=cloud.now), policy())
+    cloud.now += MINUTE
+    first, second = command(cloud), command(cloud, target="message-2", message_id="undo-2")
+    cloud.before["history"] = lambda: cloud.command(first, used)
+    cloud.command(second, used)
+
+    assert len(cloud.started_names()) == 4

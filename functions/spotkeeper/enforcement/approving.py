@@ -63,6 +63,7 @@ class Approving:
         """
         with waiting_for_records(delivery.message_id):
             history = self.ports.records.history(said, rule, delivery.received_at)
+        proposal = proposal.as_of(history)
         waited = replace(
             self.policy, max_message_age_minutes=self.policy.max_message_age_minutes + self.policy.approval_minutes
         )

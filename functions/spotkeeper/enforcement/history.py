@@ -133,13 +133,18 @@ class StopCounts:
 
 @dataclass(frozen=True, slots=True)
 class ProposedPlan:
-    """A plan that waits for approval, and what it is to stop; `executed_by` is the message that began to."""
+    """A plan that waits for approval, and what it is to stop, for a budget period that ends at `period_end`.
+
+    `executed_by` is the message that began to execute it, `newer_plan` one that has planned for its budget since.
+    """
 
     message_id: str
     plan_hash: str
     expires_at: datetime
     stops: tuple[RecordedAction, ...] = ()
     executed_by: str | None = None
+    newer_plan: str | None = None
+    period_end: datetime | None = None
 
     @property
     def planned_at(self) -> datetime | None:
@@ -164,7 +169,12 @@ class ProposedPlan:
 
     def is_open(self, now: datetime) -> bool:
         """Whether it can still be approved."""
-        return self.executed_by is None and now < self.expires_at
+        return self.is_unanswered and now < self.expires_at
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether no message has executed it, or planned anew since."""
+        return self.executed_by is None and self.newer_plan is None
 
 
 @dataclass(frozen=True, slots=True)

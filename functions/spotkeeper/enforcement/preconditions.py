@@ -123,7 +123,7 @@ class StopPreconditions:
 
 
 def limited(precondition: Precondition, limit: str) -> Precondition:
-    """Return a precondition that sends nothing, because a limit is reached; what it finds stopped it says."""
+    """Return a precondition that sends nothing, for this reason; what it finds stopped it says."""
 
     def with_limit(vm: SpotVm | None) -> Skip | None:
         return precondition(vm) or Skip(ActionEvent.CHANGED, f"left for the next alert: {limit}")

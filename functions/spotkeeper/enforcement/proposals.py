@@ -11,18 +11,24 @@ from spotkeeper.enforcement.history import AttachedCost, History, ProposedPlan, 
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import RUNNING, Decision, Plan, SpotVm
 from spotkeeper.enforcement.policies import Policy
-from spotkeeper.enforcement.verdicts import Verdict, VerdictName, allowed_priorities, newest_credible
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName, allowed_priorities, newest_credible, reported_until
 from spotkeeper.instances import Instance, ProvisioningModel, Shape
 from spotkeeper.periods import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A recorded plan with the notification that led to it; `newer_plan` is a message that has planned since."""
+    """A recorded plan with the notification that led to it."""
 
     plan: ProposedPlan
     notification: BudgetNotification
-    newer_plan: str | None = None
+
+    def as_of(self, history: History) -> "Proposal":
+        """Return it as the history has it: a plan that is recorded after the history was read refuses the approval."""
+        latest = history.proposed
+        if latest is None or latest.message_id == self.plan.message_id:
+            return replace(self, plan=latest or self.plan)
+        return replace(self, plan=replace(self.plan, newer_plan=latest.message_id))
 
 
 def proposed(delivery: Delivery, policy: Policy) -> Delivery:
@@ -30,7 +36,10 @@ def proposed(delivery: Delivery, policy: Policy) -> Delivery:
     decisions = delivery.plan.stops if delivery.plan else ()
     if not decisions:
         return delivery
-    expires_at = (delivery.received_at + timedelta(minutes=policy.approval_minutes)).replace(microsecond=0)
+    expires_at = delivery.received_at + timedelta(minutes=policy.approval_minutes)
+    if delivery.verdict.period is not None:
+        expires_at = min(expires_at, reported_until(delivery.verdict.period))
+    expires_at = expires_at.replace(microsecond=0)
     stops = tuple(_action(delivery, each) for each in decisions)
     made = ProposedPlan(delivery.message_id, "", expires_at, stops)
     return replace(delivery, proposed=replace(made, plan_hash=made.hash_of_record()))
@@ -54,8 +63,10 @@ def unapproved_plan(delivery: Delivery, history: History, policy: Policy) -> Pro
         return None
     if delivery.verdict.name is VerdictName.REDELIVERED:
         return plan if plan.executed_by == delivery.message_id else None
-    is_due = plan.executed_by is None and plan.expires_at <= now and policy.is_news(plan.expires_at, now)
-    return plan if delivery.verdict.may_stop and is_due and plan.is_intact else None
+    period = delivery.verdict.period
+    is_due = plan.is_unanswered and plan.expires_at <= now and policy.is_news(plan.expires_at, now)
+    of_same_period = period is not None and plan.period_end == period.end
+    return plan if delivery.verdict.may_stop and is_due and of_same_period and plan.is_intact else None
 
 
 def approval_refusal(proposal: Proposal, given_hash: str | None, now: datetime) -> tuple[VerdictName, str] | None:
@@ -69,8 +80,8 @@ def approval_refusal(proposal: Proposal, given_hash: str | None, now: datetime) 
         return VerdictName.PLAN_EXECUTED, f"plan {plan.plan_id} was executed by message {plan.executed_by}"
     if now >= plan.expires_at:
         return VerdictName.PLAN_EXPIRED, f"plan {plan.plan_id} expired {rfc3339(plan.expires_at)}"
-    if proposal.newer_plan is not None:
-        return VerdictName.PLAN_SUPERSEDED, f"message {proposal.newer_plan} planned for this budget since"
+    if plan.newer_plan is not None:
+        return VerdictName.PLAN_SUPERSEDED, f"message {plan.newer_plan} planned for this budget since"
     return None
 
 

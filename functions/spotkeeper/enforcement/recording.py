@@ -7,6 +7,7 @@ import logging
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent, VmRequest
 from spotkeeper.enforcement.deliveries import Delivery
@@ -90,6 +91,7 @@ def record_delivery(records: Records, delivery: Delivery) -> bool:
     with waiting_for_records(delivery.message_id):
         are_unfinished = records.record(delivery)
     _log_verdict(delivery)
+    _log_proposal(delivery)
     return are_unfinished
 
 
@@ -164,6 +166,6 @@ def _log_proposal(delivery: Delivery) -> None:
         plan=plan.plan_id,
         expires_at=rfc3339(plan.expires_at),
         stops=[each.name for each in plan.stops],
-        hourly_savings=delivery.plan.hourly_savings if delivery.plan else None,
+        hourly_savings=sum((each.hourly_savings or Decimal(0) for each in plan.stops), Decimal(0)),
         command=f"python -m spotkeeper approve {plan.plan_id}",
     )

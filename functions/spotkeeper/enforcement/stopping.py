@@ -139,12 +139,14 @@ class Stopping:
             return None
         allowed, limit = self._allowed(list(stops), [], list(stops), history)
         check = self._preconditions(delivery, history, executor).planned(delivery.received_at)
-        return {
-            vm_request(Verb.STOP, delivery.message_id, each.key, each.name): (
-                check if number < allowed else limited(check, limit)
-            )
-            for number, each in enumerate(stops)
-        }
+        requests: dict[VmRequest, Precondition] = {}
+        for number, each in enumerate(stops):
+            request = vm_request(Verb.STOP, delivery.message_id, each.key, each.name)
+            other = history.pending_stops.get(each.key)
+            pending = f"message {other} stops it already" if other is not None else None
+            reason = pending or (limit if number >= allowed else None)
+            requests[request] = check if reason is None else limited(check, reason)
+        return requests
 
     def _resume(self, delivery: Delivery, history: History, executor: Executor) -> dict[VmRequest, Precondition] | None:
         """Record what is requested again, and return the requests; None if a plan was recorded meanwhile."""
@@ -155,7 +157,7 @@ class Stopping:
         again = failed[: max(allowed - len(pending), 0)]
         retries = [retry_event(each) for each in again] if delivery.mode is Mode.ENFORCE else []
         if not retries:
-            record_delivery(self.ports.records, delivery)
+            record_delivery(self.ports.records, _waiting(delivery, history))
         elif not record_plan(self.ports.records, delivery, retries, history):
             return None
         checks = self._preconditions(delivery, history, executor)
@@ -169,7 +171,10 @@ class Stopping:
     def _allowed(
         self, stops: list[RecordedAction], pending: list[RecordedAction], failed: list[RecordedAction], history: History
     ) -> tuple[int, str]:
-        """Return how many unfinished stops of this message the limits still allow, and the limit that says so."""
+        """Return how many unfinished stops of this message the limits still allow, and the limit that says so.
+
+        More stops than one alert may make were planned in a burst.
+        """
         if not pending and not failed:
             return 0, ""
         known = history.counts
@@ -180,7 +185,8 @@ class Stopping:
         if caps.fleet_share < 1:
             vms, _ = self._fleet()
             running = {vm.instance.key for vm in vms if vm.status == RUNNING and self.rule.covers(vm.instance)}
-        return allowed_stops(self.policy, replace(self.rule, caps=caps), running, counts)
+        burst = self.policy.burst and len(stops) > self.rule.caps.per_alert
+        return allowed_stops(self.policy, replace(self.rule, caps=caps), running, counts, burst=burst)
 
     def _unapproved_plan(self, delivery: Delivery, history: History) -> ProposedPlan | None:
         """Return the plan that this message executes because nobody answered; only in the mode approve."""
@@ -252,6 +258,13 @@ class Stopping:
         others = follow_ups(self.policy, executor.actuator, executor.deadline.now, history)
         outcomes = [_with_warning(each, unwarned) for each in executor.execute(Verb.STOP, {**others, **requests})]
         record_outcomes(self.ports.records, delivery, outcomes, _unknown(history, requests))
+
+
+def _waiting(delivery: Delivery, history: History) -> Delivery:
+    """Return a redelivery with the plan of its message that waits: who is to approve it may not know of it yet."""
+    plan = history.proposed
+    is_own = plan is not None and plan.message_id == delivery.message_id and plan.is_open(delivery.received_at)
+    return replace(delivery, proposed=plan) if is_own and delivery.mode is Mode.APPROVE else delivery
 
 
 def _with_pending_plan(delivery: Delivery, history: History) -> Verdict:

@@ -53,6 +53,8 @@ class Undoing:
         said = replace(stops.notification, message=self.command.message)
         with waiting_for_records(delivery.message_id):
             history = self.ports.records.history(said, rule, delivery.received_at)
+            # Read after the history: of two undos at once, the second one counts the starts of the first.
+            stops = self.records.stops_of(self.command.target, delivery.received_at) or stops
             self.records.snooze(delivery, stops.planned, stops.until)
             latest = self.ports.records.latest(delivery.received_at, self.policy.min_share_of_tracker_cost)
         resumed = history.received_before

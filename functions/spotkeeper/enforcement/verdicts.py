@@ -19,7 +19,7 @@ from spotkeeper.enforcement.policies import (
     Source,
     Step,
 )
-from spotkeeper.periods import Period, PeriodKind, budget_period, latest_closed_hour, rfc3339
+from spotkeeper.periods import CLOSING_DELAY, HOUR, Period, PeriodKind, budget_period, latest_closed_hour, rfc3339
 
 _ONE_DAY = timedelta(days=1)
 _EARLIEST_START = timedelta(hours=8)
@@ -264,6 +264,11 @@ def current_period(kind: PeriodKind | None, rule: BudgetRule, now: datetime) -> 
     if kind is None:
         return rule.period_at(now)
     return budget_period(kind, latest_closed_hour(now) if kind is PeriodKind.HOUR else now)
+
+
+def reported_until(period: Period) -> datetime:
+    """Return until when notifications are about a period: for an hour, until the next one is over."""
+    return period.end if period.kind is not PeriodKind.HOUR else period.end + HOUR + CLOSING_DELAY
 
 
 def _spent(cost: Decimal, budget: Decimal, rule: BudgetRule) -> str:

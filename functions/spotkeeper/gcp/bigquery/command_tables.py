@@ -45,7 +45,7 @@ class CommandTables:
         if not rows:
             return None
         stops = [row for row in rows if row["instance_id"] is not None]
-        return Proposal(proposed_plan(rows[0], stops), _notification(rows[0], message_id), rows[0]["newer_plan"])
+        return Proposal(proposed_plan(rows[0], stops), _notification(rows[0], message_id))
 
     def stops_of(self, message_id: str, now: datetime) -> StopsOfMessage | None:
         """Return what a message was to stop; None if that is nothing."""

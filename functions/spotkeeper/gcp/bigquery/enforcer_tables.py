@@ -372,6 +372,8 @@ def proposed_plan(plan: Mapping[str, Any], stops: Iterable[Mapping[str, Any]]) -
         plan["approval_expires_at"],
         tuple(map(_proposed_stop, stops)),
         plan["executed_by"],
+        plan["newer_plan"],
+        plan["period_end"],
     )
 
 

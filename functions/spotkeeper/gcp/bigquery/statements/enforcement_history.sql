@@ -155,7 +155,9 @@ proposals AS (
   SELECT
     notifications.message_id,
     ANY_VALUE(notifications.plan_hash) AS plan_hash,
-    ANY_VALUE(notifications.approval_expires_at) AS approval_expires_at
+    ANY_VALUE(notifications.approval_expires_at) AS approval_expires_at,
+    MIN(notifications.received_at) AS received_at,
+    ANY_VALUE(notifications.period_end) AS period_end
   FROM budget_notifications AS notifications
   WHERE notifications.budget_id = @budget_id
     AND notifications.plan_hash IS NOT NULL
@@ -339,6 +341,7 @@ SELECT
       proposals.message_id,
       proposals.plan_hash,
       proposals.approval_expires_at,
+      proposals.period_end,
       (
         SELECT MIN(answers.message_id)
         FROM budget_notifications AS answers
@@ -346,7 +349,16 @@ SELECT
           -- Any other verdict refuses the plan.
           AND answers.verdict IN ('approved', 'over_budget', 'nearing_budget')
           AND answers.received_at >= @since
-      ) AS executed_by
+      ) AS executed_by,
+      (
+        SELECT MAX(later.message_id)
+        FROM enforcement_actions AS later
+        WHERE later.event = 'planned'
+          AND later.mode IN ('approve', 'enforce')
+          AND later.budget_id = @budget_id
+          AND later.happened_at > (SELECT proposals.received_at FROM proposals)
+          AND later.happened_at >= @since
+      ) AS newer_plan
     FROM proposals
   ) AS proposed,
   ARRAY(
