@@ -1,15 +1,15 @@
 -- What did each Spot VM cost each hour, in the columns of FOCUS 1.2, the FinOps Open Cost and Usage Specification?
--- Grain: one part of the cost of one Spot VM in one UTC hour in which it ran: compute, license, address, disk or bandwidth;
--- two or more charge periods where it was started as another machine.
+-- Grain: one part of the cost of one Spot VM in one UTC hour in which it ran: compute, license, address, disk or bandwidth.
 --
+-- An hour in which a VM was started as another machine has two or more charge periods.
 -- These are list prices, not an invoice: all costs are that of the hour at the Spot list price, as Google's own export has
 -- them for a Spot SKU, and x_OndemandCost is what the hour would have cost on demand. ConsumedQuantity is the uptime,
 -- PricingQuantity what is billed of it. A part that is not known, or costs nothing, has no row, for a cost of the
 -- specification is never NULL: hours whose compute has no known price are in focus_costs_unpriced, and partial_hours of
 -- hourly_burn_rate says of how many VM-hours another part is missing. Compute is there also when it costs nothing. Only
 -- addresses have a SkuId: the other parts are billed by several SKUs, and which is not recorded by the hour. Disks are
--- those of the time that the VM ran. Tags are the labels of that hour as a JSON object. A billing period is a month of Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are
--- extensions; ServiceProviderName and HostProviderName are those of FOCUS 1.3. Reads at most 400 days; a filter on
+-- those of the time that the VM ran. Tags are the labels of that hour as a JSON object. A billing period is a month of
+-- Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are extensions; ServiceProviderName and HostProviderName are those of FOCUS 1.3. Reads at most 400 days; a filter on
 -- ChargePeriodStart limits the partitions that are read.
 WITH address_skus AS (
   SELECT

@@ -58,6 +58,18 @@ HISTORY = {
     "uptime_shares": [{"instance_id": "1", "uptime_share": Decimal("0.5")}],
     "attached": [{"instance_id": "1", "ending": Decimal("0.5"), "disks": None, "addresses": Decimal(0)}],
     "group_stops": [{"stopped_hour": NOON, "hourly_savings": None}],
+    "proposed": [
+        {
+            "message_id": "1",
+            "plan_hash": "0f",
+            "approval_expires_at": NOON,
+            "executed_by": None,
+            "newer_plan": None,
+            "period_end": NOON,
+        }
+    ],
+    "proposed_stops": [PLANNED],
+    "snoozed": [{**KEY, "snoozed_until": NOON}],
 }
 STOPPED = {
     **KEY,

@@ -44,6 +44,8 @@ def test_a_plan_of_restarts_is_distinguished_from_a_plan_of_stops() -> None:
         "uptime_shares",
         "group_stops",
         "attached",
+        "proposed",
+        "snoozed",
     )
     row = counted | dict.fromkeys(lists, ()) | {"plan": plan}
     notification = read_notification(envelope(written(BODY)))
