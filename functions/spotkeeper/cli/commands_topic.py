@@ -19,6 +19,7 @@ from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 
 _LONGEST_WAIT = 3600
+_PLANNED = ("planned", "restart_planned", "spared")
 
 
 def add_command_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,16 +66,16 @@ def send_command(arguments: argparse.Namespace, command: Mapping[str, str], done
 
 
 def command_lines(message_id: str, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield the verdict of the function and what it planned for each VM."""
+    """Yield the verdict of the function and what it planned for each VM; the outcomes may not be recorded yet."""
     yield f"{rows[0]['verdict']}: {rows[0]['reason']}"
     for row in rows:
-        if row["event"]:
+        if row["event"] in _PLANNED:
             yield f"{row['event'].replace('_', ' ')}: {row['instance_name']} ({row['project_id']}, {row['zone']})"
     yield f"What came of it is in enforcement_log under message {message_id}."
 
 
 def _show(message_id: str, rows: Sequence[dict[str, Any]], output: Format) -> None:
-    vms = [vm.fields() for vm in recorded_vms(rows)]
+    vms = [vm.fields() for vm in recorded_vms([row for row in rows if row["event"] in _PLANNED])]
     match output:
         case Format.JSON:
             verdict = {name: rows[0][name] for name in ("verdict", "reason")}

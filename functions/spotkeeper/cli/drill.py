@@ -124,11 +124,14 @@ def as_object(message_id: str, rows: Sequence[dict[str, Any]]) -> dict[str, obje
     }
 
 
+_CHOICES = {"planned": Choice.STOP, "restart_planned": Choice.START}
+
+
 def recorded_vms(rows: Sequence[dict[str, Any]]) -> Sequence[PlannedVm]:
-    """Return every VM of a recorded plan, the stops first."""
+    """Return every VM of a recorded plan, the stops or starts first."""
     return [
         PlannedVm(
-            Choice.STOP if row["event"] == "planned" else Choice.SPARE,
+            _CHOICES.get(row["event"], Choice.SPARE),
             row["rank"],
             row["instance_name"],
             row["project_id"],

@@ -24,6 +24,7 @@ class Choice(StrEnum):
     """What a plan decides about a VM."""
 
     STOP = "stop"
+    START = "start"
     SPARE = "spare"
 
 

@@ -23,4 +23,4 @@ LEFT JOIN enforcement_actions AS actions
   AND actions.happened_at >= @since
 WHERE notification.message_id = @message_id
   AND notification.received_at >= @since
-ORDER BY actions.rank IS NULL, actions.rank, actions.instance_name
+ORDER BY actions.rank IS NULL, actions.rank, actions.instance_name, notification.received_at
