@@ -368,6 +368,7 @@ class Tables:
             rank=planned.rank,
             machine_type=planned.instance.shape.machine_type,
             managed_by=planned.instance.managed_by,
+            reason=planned.reason,
         )
 
     def _plans(self) -> int:

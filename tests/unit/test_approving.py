@@ -140,6 +140,7 @@ def test_an_approval_of_a_plan_whose_record_was_edited_is_refused() -> None:
 
     assert approve(cloud) is VerdictName.PLAN_CHANGED
     assert cloud.changes == []
+    assert later(cloud, 1) is VerdictName.OVER_BUDGET
 
 
 def test_a_second_approval_of_a_plan_is_refused() -> None:
@@ -398,3 +399,12 @@ def test_a_plan_whose_record_is_confirmed_too_late_is_announced_by_the_redeliver
     cloud.deliver(notification(), WAITING, mode=Mode.APPROVE)
 
     assert AWAITING_APPROVAL in [record.message for record in caplog.records]
+
+
+def test_an_approved_stop_keeps_the_reason_of_its_plan() -> None:
+    cloud = proposed()
+    reasons = {row.instance.name: row.reason for row in cloud.tables.actions if row.event is ActionEvent.PLANNED}
+    approve(cloud)
+    executed = [row for row in cloud.tables.actions if row.event is ActionEvent.PLANNED and row.mode is Mode.ENFORCE]
+
+    assert [row.reason for row in executed] == [f"planned by message message-1: {reasons[name]}" for name in NAMES]

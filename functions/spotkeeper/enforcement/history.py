@@ -43,7 +43,7 @@ class RecordedAction:
     """A stop or, if `restart`, a start that the recorded plan of a message contains; `done` if its outcome is final.
 
     `failed` if its latest request failed, `stopped` if it is on record as stopped; `operation` is that of an accepted
-    request that had not finished.
+    request that had not finished. `reason` is that of a stop that waits for approval.
     """
 
     message_id: str
@@ -60,6 +60,7 @@ class RecordedAction:
     machine_type: str = ""
     managed_by: str | None = None
     hourly_savings: Decimal | None = None
+    reason: str = ""
 
 
 def order_of_stop(action: RecordedAction) -> tuple[int, InstanceKey]:

@@ -50,7 +50,7 @@ def with_pending_plan(delivery: Delivery, history: History) -> Verdict:
     verdict, plan = delivery.verdict, history.proposed
     if not verdict.may_stop or plan is None:
         return verdict
-    if not plan.is_open(delivery.received_at):
+    if not plan.is_open(delivery.received_at) or not plan.is_intact:
         return verdict
     waits = f"plan {plan.plan_id} waits for approval until {rfc3339(plan.expires_at)}"
     return replace(verdict, name=VerdictName.PLAN_PENDING, reason=f"{verdict.reason}, but {waits}")
@@ -114,7 +114,7 @@ def _decision(action: RecordedAction, attached: AttachedCost | None) -> Decision
     shape = Shape(action.machine_type, None, None)
     instance = Instance(action.key, action.name, ProvisioningModel.SPOT, shape, managed_by=action.managed_by)
     vm = SpotVm(instance, RUNNING, action.planned_at, action.hourly_savings, attached=attached)
-    return Decision(vm, action.priority, f"planned by message {action.message_id}: stop {action.rank}", action.rank)
+    return Decision(vm, action.priority, f"planned by message {action.message_id}: {action.reason}", action.rank)
 
 
 def _action(delivery: Delivery, decision: Decision) -> RecordedAction:
@@ -130,4 +130,5 @@ def _action(delivery: Delivery, decision: Decision) -> RecordedAction:
         machine_type=instance.shape.machine_type,
         managed_by=instance.managed_by,
         hourly_savings=decision.vm.hourly_cost_usd,
+        reason=decision.reason,
     )

@@ -389,6 +389,7 @@ def _proposed_stop(row: Mapping[str, Any]) -> RecordedAction:
         machine_type=row["machine_type"],
         managed_by=row["managed_by"],
         hourly_savings=row["hourly_savings"],
+        reason=row["reason"],
     )
 
 

@@ -373,7 +373,8 @@ SELECT
       actions.rank,
       actions.machine_type,
       actions.managed_by,
-      actions.hourly_savings
+      actions.hourly_savings,
+      actions.reason
     FROM enforcement_actions AS actions
     WHERE actions.message_id IN (SELECT proposals.message_id FROM proposals)
       AND actions.event = 'planned'

@@ -25,6 +25,7 @@ SELECT
   actions.machine_type,
   actions.managed_by,
   actions.hourly_savings,
+  actions.reason,
   (
     SELECT MIN(answers.message_id)
     FROM budget_notifications AS answers
