@@ -1,8 +1,25 @@
 -- Invariant: every rollup has the sums of the cost rows, to the last digit; rebuild-rollups writes one anew that differs.
 -- Grain: one rollup and UTC day or month whose sums differ from those of the rows.
 -- Reads the 30 days before today, and for monthly_costs this month and the last. A column of each kind stands for all:
--- hours, billed hours, compute, known and total cost, lost hours and unresolved hours; NULL counts as 0.
-WITH costs AS (
+-- hours, billed hours, compute, known and total cost, lost and unresolved hours, and preemptions of VMs that have a cost
+-- row on the UTC day or have none; NULL counts as 0.
+WITH last_preemptions AS (
+  SELECT
+    TIMESTAMP_TRUNC(preempted.preempted_at, HOUR) AS hour,
+    preempted.project_id,
+    preempted.zone,
+    preempted.instance_id,
+    MAX(preempted.preempted_at) AS preempted_at
+  FROM `${dataset}.spot_preemptions` AS preempted
+  WHERE preempted.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+  GROUP BY
+    hour,
+    preempted.project_id,
+    preempted.zone,
+    preempted.instance_id
+),
+
+costs AS (
   SELECT
     DATE(rows_read.usage_start_time) AS usage_date,
     DATE_TRUNC(DATE(rows_read.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
@@ -11,7 +28,46 @@ WITH costs AS (
     COALESCE(rows_read.cost, 0) AS cost,
     COALESCE(rows_read.known_cost, rows_read.cost, 0) AS known_cost,
     IF(rows_read.total_cost IS NULL, 0, rows_read.uptime_hours) AS fully_priced_hours,
-    COALESCE(rows_read.total_cost, 0) AS total_cost
+    COALESCE(rows_read.total_cost, 0) AS total_cost,
+    IF(
+      preempted.instance_id IS NULL,
+      NUMERIC '0',
+      LEAST(
+        rows_read.uptime_hours,
+        ROUND(
+          CAST(GREATEST(TIMESTAMP_DIFF(preempted.preempted_at, rows_read.usage_start_time, SECOND), 0) AS NUMERIC) / 3600,
+          9
+        )
+      )
+    ) AS lost_hours,
+    EXISTS (
+      SELECT 1
+      FROM `${dataset}.enforcement_actions` AS actions
+      WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 126 DAY)
+        AND actions.happened_at >= TIMESTAMP_SUB(rows_read.usage_start_time, INTERVAL 63 DAY)
+        AND actions.event IN ('planned', 'stopped')
+        AND actions.mode = 'enforce'
+        AND actions.project_id = rows_read.project_id
+        AND actions.zone = rows_read.zone
+        AND actions.instance_name = rows_read.instance_name
+        AND actions.happened_at <= rows_read.usage_start_time
+        AND actions.period_end > rows_read.usage_start_time
+    ) AS was_stopped
+  FROM `${dataset}.spot_vm_costs` AS rows_read
+  LEFT JOIN last_preemptions AS preempted
+    ON preempted.hour = TIMESTAMP_TRUNC(rows_read.usage_start_time, HOUR)
+    AND preempted.project_id = rows_read.project_id
+    AND preempted.zone = rows_read.zone
+    AND preempted.instance_id = rows_read.instance_id
+  WHERE rows_read.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+),
+
+seen_vms AS (
+  SELECT DISTINCT
+    DATE(rows_read.usage_start_time) AS usage_date,
+    rows_read.project_id,
+    rows_read.zone,
+    rows_read.instance_id
   FROM `${dataset}.spot_vm_costs` AS rows_read
   WHERE rows_read.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
 ),
@@ -35,7 +91,10 @@ row_sums AS (
     SUM(IF(rollup_name = 'hourly_fleet', 0, costs.known_cost)) AS known_cost,
     SUM(IF(rollup_name = 'hourly_fleet', 0, costs.fully_priced_hours)) AS fully_priced_hours,
     SUM(IF(rollup_name IN ('daily_vm_costs', 'daily_costs'), costs.total_cost, 0)) AS total_cost,
-    NUMERIC '0' AS unresolved_hours
+    NUMERIC '0' AS unresolved_hours,
+    SUM(IF(rollup_name = 'hourly_fleet', 0, costs.lost_hours)) AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
   FROM costs
   CROSS JOIN UNNEST(['daily_vm_costs', 'daily_costs', 'hourly_costs', 'hourly_fleet']) AS rollup_name
   GROUP BY
@@ -51,8 +110,51 @@ row_sums AS (
     SUM(costs.known_cost) AS known_cost,
     SUM(costs.fully_priced_hours) AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
-    NUMERIC '0' AS unresolved_hours
+    NUMERIC '0' AS unresolved_hours,
+    NUMERIC '0' AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
   FROM costs
+  GROUP BY period
+  UNION ALL
+  SELECT
+    'stopped_vm_costs' AS rollup_name,
+    costs.usage_date AS period,
+    SUM(costs.uptime_hours) AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    SUM(costs.cost) AS cost,
+    NUMERIC '0' AS known_cost,
+    NUMERIC '0' AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS unresolved_hours,
+    NUMERIC '0' AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
+  FROM costs
+  -- The others were not stopped before.
+  WHERE costs.was_stopped
+  GROUP BY period
+  UNION ALL
+  SELECT
+    'hourly_preemptions' AS rollup_name,
+    DATE(preempted.preempted_at) AS period,
+    NUMERIC '0' AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    NUMERIC '0' AS cost,
+    NUMERIC '0' AS known_cost,
+    NUMERIC '0' AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS unresolved_hours,
+    NUMERIC '0' AS lost_hours,
+    COUNTIF(seen_vms.instance_id IS NOT NULL) AS preemptions,
+    COUNTIF(seen_vms.instance_id IS NULL) AS unseen_preemptions
+  FROM `${dataset}.spot_preemptions` AS preempted
+  LEFT JOIN seen_vms
+    ON seen_vms.usage_date = DATE(preempted.preempted_at)
+    AND seen_vms.project_id = preempted.project_id
+    AND seen_vms.zone = preempted.zone
+    AND seen_vms.instance_id = preempted.instance_id
+  WHERE preempted.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
   GROUP BY period
   UNION ALL
   SELECT
@@ -64,7 +166,10 @@ row_sums AS (
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
-    SUM(unresolved.unresolved_hours) AS unresolved_hours
+    SUM(unresolved.unresolved_hours) AS unresolved_hours,
+    NUMERIC '0' AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
   FROM unresolved
   CROSS JOIN UNNEST(['daily_costs', 'monthly_costs']) AS rollup_name
   GROUP BY
@@ -82,7 +187,10 @@ rollup_sums AS (
     SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
     SUM(rolled.fully_priced_hours) AS fully_priced_hours,
     SUM(COALESCE(rolled.total_cost, 0)) AS total_cost,
-    NUMERIC '0' AS unresolved_hours
+    NUMERIC '0' AS unresolved_hours,
+    SUM(rolled.lost_hours) AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
   FROM `${dataset}.daily_vm_costs` AS rolled
   WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 63 DAY)
   GROUP BY period
@@ -96,7 +204,10 @@ rollup_sums AS (
     SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
     SUM(rolled.fully_priced_hours) AS fully_priced_hours,
     SUM(COALESCE(rolled.total_cost, 0)) AS total_cost,
-    SUM(rolled.unresolved_hours) AS unresolved_hours
+    SUM(rolled.unresolved_hours) AS unresolved_hours,
+    SUM(rolled.lost_hours) AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
   FROM `${dataset}.daily_costs` AS rolled
   WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 63 DAY)
   GROUP BY period
@@ -110,7 +221,10 @@ rollup_sums AS (
     SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
     SUM(rolled.fully_priced_hours) AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
-    NUMERIC '0' AS unresolved_hours
+    NUMERIC '0' AS unresolved_hours,
+    SUM(rolled.lost_hours) AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
   FROM `${dataset}.hourly_costs` AS rolled
   WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
   GROUP BY period
@@ -124,7 +238,10 @@ rollup_sums AS (
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
-    NUMERIC '0' AS unresolved_hours
+    NUMERIC '0' AS unresolved_hours,
+    NUMERIC '0' AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
   FROM `${dataset}.hourly_fleet` AS rolled
   WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
   GROUP BY period
@@ -138,9 +255,46 @@ rollup_sums AS (
     SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
     SUM(rolled.fully_priced_hours) AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
-    SUM(rolled.unresolved_hours) AS unresolved_hours
+    SUM(rolled.unresolved_hours) AS unresolved_hours,
+    NUMERIC '0' AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
   FROM `${dataset}.monthly_costs` AS rolled
   WHERE rolled.month >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH)
+  GROUP BY period
+  UNION ALL
+  SELECT
+    'stopped_vm_costs' AS rollup_name,
+    DATE(rolled.usage_start_time) AS period,
+    SUM(rolled.uptime_hours) AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    SUM(COALESCE(rolled.cost, 0)) AS cost,
+    NUMERIC '0' AS known_cost,
+    NUMERIC '0' AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS unresolved_hours,
+    NUMERIC '0' AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions
+  FROM `${dataset}.stopped_vm_costs` AS rolled
+  WHERE rolled.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+  GROUP BY period
+  UNION ALL
+  SELECT
+    'hourly_preemptions' AS rollup_name,
+    DATE(rolled.usage_hour) AS period,
+    NUMERIC '0' AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    NUMERIC '0' AS cost,
+    NUMERIC '0' AS known_cost,
+    NUMERIC '0' AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS unresolved_hours,
+    NUMERIC '0' AS lost_hours,
+    SUM(rolled.preemptions) AS preemptions,
+    SUM(rolled.unseen_preemptions) AS unseen_preemptions
+  FROM `${dataset}.hourly_preemptions` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
   GROUP BY period
 ),
 
@@ -154,7 +308,10 @@ differences AS (
     SUM(compared.sign * compared.known_cost) AS known_cost,
     SUM(compared.sign * compared.fully_priced_hours) AS fully_priced_hours,
     SUM(compared.sign * compared.total_cost) AS total_cost,
-    SUM(compared.sign * compared.unresolved_hours) AS unresolved_hours
+    SUM(compared.sign * compared.unresolved_hours) AS unresolved_hours,
+    SUM(compared.sign * compared.lost_hours) AS lost_hours,
+    SUM(compared.sign * compared.preemptions) AS preemptions,
+    SUM(compared.sign * compared.unseen_preemptions) AS unseen_preemptions
   FROM (
     SELECT *, 1 AS sign FROM rollup_sums
     UNION ALL
@@ -180,7 +337,10 @@ SELECT
   known_cost,
   fully_priced_hours,
   total_cost,
-  unresolved_hours
+  unresolved_hours,
+  lost_hours,
+  preemptions,
+  unseen_preemptions
 FROM differences
 -- Equal sums keep the invariant.
 WHERE vm_hours != 0
@@ -190,3 +350,6 @@ WHERE vm_hours != 0
   OR fully_priced_hours != 0
   OR total_cost != 0
   OR unresolved_hours != 0
+  OR lost_hours != 0
+  OR preemptions != 0
+  OR unseen_preemptions != 0

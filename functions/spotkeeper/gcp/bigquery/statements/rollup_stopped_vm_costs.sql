@@ -23,6 +23,8 @@ WHERE costs.usage_start_time >= @rollup_since
     SELECT 1
     FROM enforcement_actions AS actions
     WHERE actions.happened_at >= TIMESTAMP_SUB(@rollup_since, INTERVAL 63 DAY)
+      -- Whichever days are written together, a row counts the plans of the same time before it.
+      AND actions.happened_at >= TIMESTAMP_SUB(costs.usage_start_time, INTERVAL 63 DAY)
       -- A plan is recorded before its stops, so that no outcome comes too late for the hours after it.
       AND actions.event IN ('planned', 'stopped')
       AND actions.mode = 'enforce'
