@@ -408,3 +408,16 @@ def test_an_approved_stop_keeps_the_reason_of_its_plan() -> None:
     executed = [row for row in cloud.tables.actions if row.event is ActionEvent.PLANNED and row.mode is Mode.ENFORCE]
 
     assert [row.reason for row in executed] == [f"planned by message message-1: {reasons[name]}" for name in NAMES]
+
+
+def test_in_a_new_period_what_was_stopped_is_started_again_without_an_approval() -> None:
+    used = policy(restart=True)
+    cloud = proposed(used)
+    approve(cloud, used)
+    cloud.now = JULY.end + HOUR
+    august = notification("10", message_id="august", published=cloud.now, start=JULY.end)
+    cloud.deliver(august, used, mode=Mode.APPROVE)
+    cloud.now += MINUTE
+    cloud.deliver(august, used, mode=Mode.APPROVE)
+
+    assert sorted(cloud.started_names()) == sorted(cloud.tables.events(ActionEvent.RESTARTED)) == NAMES

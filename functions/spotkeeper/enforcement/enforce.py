@@ -5,6 +5,7 @@ and a redelivered message finishes the plan it finds: whatever fails in between,
 and no other instance.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from spotkeeper.enforcement.deliveries import Delivery
@@ -50,7 +51,9 @@ def enforce(
                 return stopped
         if may_restart(settings.policy, delivery, notification):
             executor = executor_of(settings, ports, now)
-            return Restarting(settings.policy, ports.records, executor, notification, verdict.rule).run(delivery)
+            # What waits for an approval are stops; what the policy starts again waits for none.
+            starting = replace(delivery, mode=Mode.ENFORCE) if mode is Mode.APPROVE else delivery
+            return Restarting(settings.policy, ports.records, executor, notification, verdict.rule).run(starting)
     are_unfinished = record_delivery(ports.records, delivery)
     if are_unfinished and isinstance(notification, BudgetNotification) and verdict.rule is not None:
         with waiting_for_records(delivery.message_id):
