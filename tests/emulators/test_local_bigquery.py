@@ -1,5 +1,6 @@
 """The patched local BigQuery: its cache of translations gives no wrong result, and no other version is patched."""
 
+import json
 from collections.abc import Iterator
 from itertools import count
 
@@ -7,7 +8,7 @@ import pytest
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
-from infra.local.bigquery.patches import VersionError, check_version
+from infra.local.bigquery.patches import VIEWS, VersionError, check_version
 from infra.local.stack.stack import Stack
 
 STATEMENT = "SELECT amount / 2 AS half, (SELECT COUNT(*) FROM {staging}) AS staged FROM payments WHERE day = @day"
@@ -107,3 +108,71 @@ def test_another_version_of_the_package_is_refused_with_the_file_to_review() -> 
 
     with pytest.raises(VersionError, match=r"local-bigquery 0\.5\.0 is installed.*patches\.py was written for 0\.4\.0"):
         check_version("0.5.0")
+
+
+VIEW = """CREATE OR REPLACE VIEW `{dataset}.late_payments` AS
+SELECT payer, LENGTH(payer) AS size FROM `{dataset}.payments` WHERE paid_at > TIMESTAMP '{time}'"""
+
+
+def create_late_payments(dataset: Dataset, time: str) -> list[tuple[object, ...]]:
+    """Create the view and return its rows."""
+    dataset.client.query(VIEW.format(dataset=dataset.name, time=time)).result()
+    return dataset.run("SELECT * FROM late_payments ORDER BY payer")
+
+
+def pay(dataset: Dataset, kind: str, *payers: str) -> None:
+    """Make a table of payments, the first at midnight and each other one an hour later."""
+    dataset.run(f"CREATE OR REPLACE TABLE payments (payer {kind}, paid_at TIMESTAMP)")
+    for hour, payer in enumerate(payers):
+        dataset.run(f"INSERT INTO payments (payer, paid_at) VALUES ({payer}, TIMESTAMP '2026-07-01T0{hour}:00:00Z')")
+
+
+def test_a_view_that_was_created_before_reads_its_own_dataset_from_its_own_time(datasets: list[Dataset]) -> None:
+    one, other = datasets
+    pay(one, "STRING", "'ann'", "'bo'", "'cy'")
+    pay(other, "STRING", "'di'", "'edgar'")
+
+    rows = [
+        create_late_payments(each, f"2026-0{month}-01T00:00:00Z") for each, month in ((one, 7), (one, 6), (other, 7))
+    ]
+
+    assert rows == [[("bo", 2), ("cy", 2)], [("ann", 3), ("bo", 2), ("cy", 2)], [("edgar", 5)]]
+
+
+def test_a_view_of_a_table_with_other_columns_is_translated_anew(datasets: list[Dataset]) -> None:
+    [dataset, _] = datasets
+    before = "2026-06-01T00:00:00Z"
+    pay(dataset, "STRING", "'é'")
+    characters = create_late_payments(dataset, before)
+    pay(dataset, "BYTES", "FROM_HEX('c3a9')")
+
+    octets = create_late_payments(dataset, before)
+
+    assert (characters[0][1], octets[0][1]) == (1, 2)
+
+
+def test_a_known_view_is_described_as_it_was_the_first_time(datasets: list[Dataset]) -> None:
+    for dataset in datasets:
+        pay(dataset, "STRING", "'ann'")
+        create_late_payments(dataset, "2026-07-01T00:00:00Z")
+
+    [first, second] = [each.client.get_table(f"{each.name}.late_payments") for each in datasets]
+
+    assert (first.table_type, first.schema) == (second.table_type, second.schema)
+    assert [field.name for field in second.schema] == ["payer", "size"]
+    assert f"{datasets[1].name}.payments" in second.view_query.replace("`", "")
+    assert datasets[0].name not in second.view_query
+
+
+def test_a_stored_translation_that_cannot_be_read_is_made_again(datasets: list[Dataset]) -> None:
+    dataset = datasets[0]
+    pay(dataset, "STRING", "'ann'")
+    dataset.run(f"ALTER TABLE payments ADD COLUMN only_here_{dataset.name} STRING")
+    VIEWS.mkdir(parents=True, exist_ok=True)
+    stored = VIEWS / "late_payments.json"
+    stored.write_text("[", encoding="utf-8")
+
+    rows = create_late_payments(dataset, "2026-06-01T00:00:00Z")
+
+    assert rows == [("ann", 3)]
+    assert json.loads(stored.read_text(encoding="utf-8"))["key"]

@@ -51,7 +51,7 @@ def cached_parse(parse: Parse) -> Parse:
         if tree is None:
             trees = parse(text)
             if len(trees) != 1 or not isinstance(trees[0], _CACHED) or _tables(trees[0]) is None:
-                return parse(sql)
+                return trees if text == sql else parse(sql)
             tree = known[text] = trees[0]
             tree.meta[_SOURCE] = _Source(text, _tables(tree) or ())
         return [tree if staging == _ANY_STAGING else _renamed(tree, staging)]
