@@ -39,7 +39,7 @@ def test_the_summary_says_what_was_saved_when_the_budget_was_passed_and_what_the
     text = "\n".join(summary_lines(STORY))
 
     assert "Spot VMs cost 536.04 USD in 2 days; on demand 1,274.35 USD." in text
-    assert "98.54% of 3300.64 VM-hours have a price" in text
+    assert "98.54% of 3,300.64 VM-hours have a price" in text
     assert "100%  Thu 23 Jul 00:40 UTC, after 400.00 USD" in text
     assert "avoids 1.25 USD of 12.67 USD an hour: 30.00 USD by the end of the month" in text
 

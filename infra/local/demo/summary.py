@@ -80,7 +80,7 @@ def summary_lines(story: Story) -> Iterator[str]:
     yield f"Spot VMs cost {_usd(cost)} in {len(story.days)} days; on demand {_usd(story.ondemand_cost)}."
     yield f"Spot saved {1 - cost / story.ondemand_cost:.1%}. By day: {', '.join(_usd(usd) for _, usd in story.days)}."
     yield (
-        f"How sure: {story.priced_hours / story.vm_hours:.2%} of {story.vm_hours:.2f} VM-hours have a price; "
+        f"How sure: {story.priced_hours / story.vm_hours:.2%} of {story.vm_hours:,.2f} VM-hours have a price; "
         f"{story.unresolved_hours:.2f} not identified."
     )
     if story.alerts:
