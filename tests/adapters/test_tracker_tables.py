@@ -11,7 +11,9 @@ import pytest
 from google.cloud import bigquery
 
 from infra.local.stack.stack import HOME_PROJECT, Stack
+from spotkeeper.cli.main import main
 from spotkeeper.gcp.bigquery.jobs import Jobs
+from spotkeeper.gcp.bigquery.rollups import ROLLUPS
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import HOUR, PeriodKind, budget_periods
@@ -31,6 +33,7 @@ from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, Hour
 from spotkeeper.tracking.settings import Budgets, Covers
 from spotkeeper.tracking.uptime import Uptime
 from tests.adapters.conftest import new_dataset
+from tests.sql.cases import SQL, rendered
 from tests.unit.tracker_fakes import LARGE, RATES, SMALL, at
 from tests.unit.tracker_ledger import FakeLedger
 
@@ -262,6 +265,12 @@ def stored(stack: Stack, dataset: str) -> dict[str, Rows]:
     }
 
 
+def differing_rollups(stack: Stack, dataset: str) -> list[dict[str, object]]:
+    """Return what the check of the rollups finds the day after the story."""
+    check = rendered(SQL / "checks" / "rollups_equal_rows.sql", at(24).isoformat(), dataset)
+    return [dict(row) for row in stack.client().query_and_wait(check)]
+
+
 def _plain(value: object) -> object:
     """Return the records of a repeated column as tuples."""
     if isinstance(value, list):
@@ -389,6 +398,7 @@ def test_the_tables_in_bigquery_answer_and_hold_what_those_in_memory_do(
     assert story(tables) == story(memory)
     expected = remembered(memory)
     assert stored(stack, dataset) == expected
+    assert differing_rollups(stack, dataset) == []
     assert {name: len(rows) for name, rows in expected.items()} == {
         "costs": 5,
         "inventory": 4,
@@ -464,6 +474,7 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
         list(pool.map(record, range(4)))
 
     assert len(sent) == 1
+    assert differing_rollups(stack, dataset) == []
     found = stored(stack, dataset)
     assert {name: len(rows) for name, rows in found.items()} == {
         "costs": 2,
@@ -479,3 +490,51 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
     assert [
         table.table_id for table in stack.client().list_tables(dataset) if table.table_id.startswith("staging")
     ] == []
+
+
+def test_the_rollups_equal_the_rows_after_runs_in_any_order(
+    stack: Stack,
+    dataset: str,
+    tables: TrackerTables,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A later hour first, a backfill across midnight, rows that vanish or are corrected, and a late preemption."""
+
+    def record(number: int, hours: list[datetime], *records: Record) -> list[dict[str, object]]:
+        tables.hour_states(at(-99))
+        with tables.stage(f"order{number}", at(9, number)) as stage:
+            for record in (*records, *(HourReading(HOME_PROJECT, hour) for hour in hours)):
+                stage.add(record)
+            stage.commit(hours, PERIODS, Covers.TOTAL)
+        return differing_rollups(stack, dataset)
+
+    def rolled() -> dict[str, Rows]:
+        """Return the rows of all rollups."""
+        client = stack.client()
+        found = {name: client.query_and_wait(f"SELECT * FROM `{dataset}.{name}`") for name in ROLLUPS}
+        return {name: sorted((row.values() for row in rows), key=repr) for name, rows in found.items()}
+
+    differing = [
+        record(1, [at(2)], cost(WORKER, at(2)), cost(GIANT, at(2)), known(at(2), Completeness.COMPLETE, "0.5")),
+        # Billing days, and months of them, begin within a UTC day.
+        record(2, [at(-1), at(0)], cost(WORKER, at(-1)), cost(UNKNOWN, at(0), spot=None), cost(GIANT, at(0))),
+        record(3, [at(2)], cost(WORKER, at(2), 1800)),
+        record(4, [at(2)], cost(WORKER, at(2), 1800), preemption(WORKER, at(0, 30), "op-0")),
+        record(5, [at(-1)], preemption(WORKER, at(-1, 20), "op-1"), preemption(GIANT, at(1, 5), "op-2")),
+    ]
+    before = rolled()
+    client = stack.client()
+    # As after an upgrade: the rows are there, and no rollup.
+    for name in ROLLUPS:
+        client.query_and_wait(f"DELETE FROM `{dataset}.{name}` WHERE TRUE")
+    emptied = differing_rollups(stack, dataset)
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", stack.settings["BIGQUERY_ENDPOINT"])
+    days = ["--from", at(-1).date().isoformat(), "--to", at(0).date().isoformat()]
+    code = main(["rebuild-rollups", "--project", HOME_PROJECT, "--dataset", dataset, *days])
+
+    assert differing == [[]] * 5
+    assert {row["rollup_name"] for row in emptied} == set(ROLLUPS) - {"stopped_vm_costs"}
+    assert (code, capsys.readouterr().out) == (0, f"rollups written up to {at(0).date()}\n")
+    assert rolled() == before
+    assert differing_rollups(stack, dataset) == []

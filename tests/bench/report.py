@@ -2,13 +2,13 @@
 
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
 from google.cloud.bigquery import Client
 
-from infra.local.bigquery.tables import create_dataset, create_views, local_client
+from infra.local.bigquery.tables import create_dataset, create_views, local_client, roll_up
 from infra.local.stack.processes import Processes
 from infra.local.stack.stack import DATASET, HOME_PROJECT, serve_bigquery
 from spotkeeper.gcp.bigquery.report_views import ReportViews
@@ -82,6 +82,7 @@ def rows() -> Sequence[Row]:
         client = local_client(endpoint, HOME_PROJECT)
         create_dataset(client, DATASET)
         _fill(client)
+        roll_up(endpoint, HOME_PROJECT, DATASET, (_day(number) for number in range(DAYS)))
         create_views(client, DATASET, NOW)
         start = perf_counter()
         scope, found = ReportViews(HOME_PROJECT, DATASET, endpoint, timedelta(seconds=60)).read(DAYS, NOW)
@@ -110,10 +111,14 @@ def rows() -> Sequence[Row]:
 
 def _fill(client: Client) -> None:
     for number in range(DAYS):
-        day = (_FIRST + timedelta(days=number)).date()
+        day = _day(number)
         for statement in (COSTS, RUNS, PREEMPTIONS, PLANS):
             text = statement.format(vms=VMS, day=day, number=number)
             client.query(text.replace("INSERT INTO ", f"INSERT INTO {DATASET}.")).result()
+
+
+def _day(number: int) -> date:
+    return (_FIRST + timedelta(days=number)).date()
 
 
 def _opening(path: Path) -> float:

@@ -6,13 +6,13 @@ The local engine is DuckDB behind BigQuery's interface. Its seconds say which vi
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
 from google.cloud import bigquery
 
-from infra.local.bigquery.tables import create_dataset, create_views, local_client
+from infra.local.bigquery.tables import create_dataset, create_views, local_client, roll_up
 from infra.local.stack.processes import Processes
 from tests.bench.rows import Row
 from tests.sql.cases import queries
@@ -43,6 +43,7 @@ def rows() -> Sequence[Row]:
         for statement in _FILL.read_text().split(";\n"):
             if statement.strip():
                 _ask(client, statement)
+        roll_up(address, PROJECT, DATASET, ((NOW - timedelta(days=number)).date() for number in range(DAYS + 1)))
         create_views(client, DATASET, NOW)
         return list(_asked(client))
 

@@ -27,6 +27,7 @@ from tests.simulation.tracker.play import outcome_of
 from tests.simulation.tracker.records import CostRow, ProjectHour, Records
 from tests.simulation.tracker.services import Services, serving
 from tests.simulation.tracker.world import World
+from tests.sql.cases import SQL, rendered
 
 type Row = Mapping[str, Any]
 
@@ -74,10 +75,17 @@ def outcome_through_adapters(parameters: Parameters) -> tuple[Outcome, Mapping[s
         outcome = Outcome(world, tracker.records(world), calls, parameters.audit_log)
         tracker.create_views(calls[-1].at + timedelta(hours=1))
         findings = {
+            "rollups_equal_rows": list(_rollups_equal_rows(tracker, calls[-1].at)),
             "views_add_up": list(_views_add_up(tracker, outcome.records)),
             "rows_are_as_in_memory": list(_rows_are_as_in_memory(outcome.records, outcome_of(parameters).records)),
         }
         return outcome, findings
+
+
+def _rollups_equal_rows(tracker: ServedTracker, now: datetime) -> Iterator[Finding]:
+    """The rollups are the sums of the rows, as the product's check says."""
+    for row in tracker.query(rendered(SQL / "checks" / "rollups_equal_rows.sql", now.isoformat(), DATASET)):
+        yield Finding(f"{row}", usd=Fraction(row["cost"]))
 
 
 def _views_add_up(tracker: ServedTracker, records: Records) -> Iterator[Finding]:
