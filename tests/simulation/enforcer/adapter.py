@@ -10,9 +10,10 @@ from decimal import Decimal
 from typing import Any, Protocol, cast
 
 from spotkeeper.enforcement.actions import Verb, VmRequest
+from spotkeeper.enforcement.commanding import execute_command
 from spotkeeper.enforcement.enforce import enforce
 from spotkeeper.enforcement.estimates.spending import BilledCost, RecordedHour, Spending
-from spotkeeper.enforcement.notifications import read_notification
+from spotkeeper.enforcement.notifications import read_command, read_notification
 from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.settings import EnforcerSettings
@@ -22,7 +23,7 @@ from spotkeeper.ports import Report
 from tests.simulation.enforcer.calendar import as_rfc3339
 from tests.simulation.enforcer.journal import Delivery, Row
 from tests.simulation.enforcer.policies import AMOUNT, Policy, budget_id
-from tests.simulation.enforcer.stories import Side
+from tests.simulation.enforcer.stories import Command, Side
 from tests.simulation.enforcer.vms import Vm
 from tests.simulation.enforcer.world import RefusedError, World
 from tests.unit.enforcer_samples import RATES
@@ -101,15 +102,25 @@ class Function:
             stopwatch=lambda: self.host.world.now - _EPOCH,
             wait=call.wait,
         )
-        said = read_notification(_envelope(delivery))
+        number, now = f"delivery-{delivery.number}", self.host.world.now
         try:
-            return str(enforce(settings, ports, f"delivery-{delivery.number}", said, self.host.world.now).name)
+            if (command := delivery.message.command) is not None:
+                told = read_command(_command_envelope(delivery, self._hash(command)))
+                records = cast("Any", _Records(call))
+                return str(execute_command(settings, ports, records, number, told, now).name)
+            return str(enforce(settings, ports, number, read_notification(_envelope(delivery)), now).name)
         except UnavailableError as error:
             raise NotAcknowledgedError from error
         except ExceptionGroup as errors:
             if errors.split(UnavailableError)[1] is not None:
                 raise
             raise NotAcknowledgedError from errors
+
+    def _hash(self, command: Command) -> str:
+        """The hash of the plan that a command is about, as the log has it, or another one."""
+        found = [each.proposed for each in self.tables.deliveries if each.message_id == command.target]
+        known = [each.plan_hash for each in found if each is not None]
+        return known[-1] if known and not command.wrong else "0123"
 
     def _settings(self, policy: Policy) -> EnforcerSettings:
         """The settings of a policy, read once for each."""
@@ -267,7 +278,12 @@ class _Records:
 
 def _settings(mode: str, policy: str) -> EnforcerSettings:
     return EnforcerSettings.from_mapping(
-        {"PROJECT_ID": "operations-1", "ENFORCEMENT_MODE": mode, "ENFORCEMENT_POLICY": policy}
+        {
+            "PROJECT_ID": "operations-1",
+            "ENFORCEMENT_MODE": mode,
+            "ENFORCEMENT_POLICY": policy,
+            "APPROVALS_SUBSCRIPTION": "projects/operations-1/subscriptions/approvals",
+        }
     )
 
 
@@ -312,6 +328,22 @@ def _envelope(delivery: Delivery) -> dict[str, object]:
             "attributes": attributes,
             "messageId": message.name,
             "publishTime": as_rfc3339(delivery.published),
+        }
+    }
+
+
+def _command_envelope(delivery: Delivery, plan_hash: str) -> dict[str, object]:
+    command = delivery.message.command
+    assert command is not None
+    body = {"command": "approve", "plan": f"{command.target}:{plan_hash}"}
+    if command.undo:
+        body = {"command": "undo", "message_id": command.target}
+    return {
+        "message": {
+            "data": base64.b64encode(json.dumps(body).encode()).decode(),
+            "attributes": {},
+            "messageId": delivery.message.name,
+            "publishTime": as_rfc3339(command.sent),
         }
     }
 

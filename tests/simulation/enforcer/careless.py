@@ -28,6 +28,8 @@ class CarelessFunction:
         vms = [vm for vm in self.host.world.vms.values() if vm.status != "DELETED"]
         for project in sorted({vm.project for vm in vms}):
             self.host.lists(delivery, project)
+        if delivery.message.command is not None and delivery.message.command.undo:
+            delivery.verdicts.append("undone")
         if delivery.number % 5 == 0:
             delivery.verdicts.append("superseded")
             return "superseded"
@@ -47,7 +49,8 @@ class CarelessFunction:
         self.host.records(delivery, [self._row(delivery, vm, event, reason)])
 
     def _row(self, delivery: Delivery, vm: Vm, event: str, reason: str) -> Row:
-        return Row(delivery.message.name, vm.number, event, reason, "enforce", self.host.world.now)
+        mode = "enforce" if delivery.message.command is not None else delivery.policy.mode
+        return Row(delivery.message.name, vm.number, event, reason, mode, self.host.world.now)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from decimal import Decimal
 from tests.simulation.enforcer.calendar import period_start
 from tests.simulation.enforcer.policies import Policy, Rule
 from tests.simulation.enforcer.stories import (
+    Approver,
     Deed,
     Happening,
     Message,
@@ -86,6 +87,7 @@ class Kind:
     changes: int = 0
     month_end: bool = False
     simple: bool = False
+    commands: int = 0
 
 
 KINDS = (
@@ -100,6 +102,7 @@ KINDS = (
     Kind("gaps", outages=4, traps=0),
     Kind("taken up again", vms=(3, 6), budgets=(1, 1), hours=(2, 4), deeds=0, traps=0, aftermaths=5),
     Kind("operators", changes=5, traps=4, aftermaths=3, broken=0.3),
+    Kind("approvals", changes=2, deeds=4, traps=3, broken=0.2, duplicated=0.3, commands=12),
 )
 
 
@@ -124,7 +127,7 @@ class _Drawing:
         begins = chance.choice(_MONTH_ENDS if kind.month_end else _BEGINNINGS)
         begins += timedelta(minutes=chance.randrange(0, 120))
         length = timedelta(hours=chance.randint(*kind.hours))
-        policy = self._policy()
+        policy = self._approving(self._policy())
         fleet = tuple(self._vm(number) for number in range(1, chance.randint(*kind.vms) + 1))
         names = [vm.name for vm in fleet]
         happenings: list[Happening] = list(self._messages(policy, begins, length))
@@ -134,6 +137,7 @@ class _Drawing:
             happenings += self._aftermath(names, length, policy)
         happenings += [self._outage(length) for _ in range(chance.randint(0, kind.outages))]
         happenings += [self._change(policy, length) for _ in range(chance.randint(0, kind.changes))]
+        happenings += [self._approver(number, length) for number in range(chance.randint(0, kind.commands))]
         happenings.sort(key=lambda each: each.at)
         return Story(begins, policy, fleet, tuple(happenings), attempts=chance.choice((3, 3, 6)))
 
@@ -152,6 +156,25 @@ class _Drawing:
             max_age_minutes=chance.choice((120, 120, 120, 30)),
             per_day_total=50 if kind.simple else chance.choice((50, 50, 50, 4)),
             spare_local_ssd=chance.random() < 0.2,
+        )
+
+    def _approving(self, policy: Policy) -> Policy:
+        chance = self.chance
+        if not self.kind.commands:
+            return policy
+        minutes, unapproved = chance.choice((10, 30, 60, 240)), chance.random() < 0.4
+        mode = "approve" if chance.random() < 0.85 else policy.mode
+        return replace(policy, mode=mode, approval_minutes=minutes, execute_unapproved=unapproved)
+
+    def _approver(self, number: int, length: timedelta) -> Approver:
+        chance = self.chance
+        return Approver(
+            at=timedelta(seconds=chance.randrange(int(length.total_seconds()))),
+            name=f"command-{number}",
+            undo=chance.random() < 0.3,
+            wrong=chance.random() < 0.15,
+            earlier=chance.random() < 0.2,
+            delays=tuple(self._delays()),
         )
 
     def _rule(self, budget: str) -> Rule:
@@ -310,7 +333,7 @@ class _Drawing:
                 ("per_alert", 1, True),
                 ("per_day", 2, True),
                 ("mode", "dry_run", False),
-                ("mode", "enforce", False),
+                ("mode", "approve" if self.kind.commands and chance.random() < 0.7 else "enforce", False),
                 ("snoozed_until", at + timedelta(hours=chance.choice((1, 5))), False),
                 ("minimum_age_minutes", 60, False),
                 ("restart", True, False),

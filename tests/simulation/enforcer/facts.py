@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from tests.simulation.enforcer.calendar import period_start
 from tests.simulation.enforcer.journal import OPEN, PLANNED, Delivery, Journal, Row, Seen
 from tests.simulation.enforcer.policies import Policy
 from tests.simulation.enforcer.vms import RUNNING
@@ -46,6 +47,20 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A plan that waits for approval."""
+
+    delivery: Delivery
+    stops: frozenset[str]
+    made_at: datetime
+
+    @property
+    def expires_at(self) -> datetime:
+        """Until when it can be approved, unless its period ends before."""
+        return self.made_at + timedelta(minutes=self.delivery.policy.approval_minutes)
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The end of a life."""
 
@@ -61,6 +76,9 @@ class Facts:
     troubled_at: datetime | None = None
     fleet_at_plan: dict[str, int] = field(default_factory=dict)
     chances: dict[str, tuple[int, frozenset[str]]] = field(default_factory=dict)
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    executed: dict[str, tuple[str, Delivery]] = field(default_factory=dict)
+    """By the message of a plan that waited: which message executed it, in which delivery."""
 
     def last_spent(self, budget: str) -> Decimal:
         """Return the share spent by the newest genuine message of a budget."""
@@ -87,6 +105,18 @@ class Facts:
         planned = {row.message for row in rows if row.event in PLANNED and row.mode == "enforce"}
         return bool(planned - {row.message for row in rows if row.event not in OPEN})
 
+    def undo_of(self, number: str) -> Delivery | None:
+        """Return the undo that still keeps a VM from being stopped: to the end of the period of its stop."""
+        for each in reversed(self.journal.deliveries):
+            command = each.message.command
+            if command is None or not command.undo or "undone" not in each.verdicts:
+                continue
+            rows = [row for row in self.journal.rows if row.message == command.target and row.number == number]
+            is_planned = any(row.event == "planned" and row.mode == "enforce" for row in rows)
+            if is_planned and period_start(each.message.kind, self.world.now) == each.interval_start:
+                return each
+        return None
+
     def could_be_stopped(self, seen: Seen, delivery: Delivery) -> bool:
         """Whether a VM, as it was listed, could be tried for a message and has not failed lately."""
         failed = seen.vm.failed_at
@@ -99,6 +129,7 @@ class Facts:
             and (delivery.message.spent >= 1 or seen.vm.saving > 0)
             and (failed is None or self.world.now - failed > HELD_BACK)
             and not self.pending(seen.vm.number, delivery.message.name)
+            and self.undo_of(seen.vm.number) is None
         )
 
     def lately_troubled(self) -> bool:
@@ -115,7 +146,7 @@ class Facts:
 def may_act(policy: Policy, delivery: Delivery, now: datetime) -> str | None:
     """Return why a message may not lead to any act under its policy; None when it may."""
     rule = delivery.rule
-    if policy.mode != "enforce":
+    if policy.mode == "dry_run":
         return f"the mode is {policy.mode}"
     if delivery.message.currency != "USD":
         return "the message is in another currency"

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from tests.simulation.enforcer import plans, progress, records, restarts, stops
-from tests.simulation.enforcer.facts import End, Facts, Plan, Violation
+from tests.simulation.enforcer import approvals, plans, progress, records, restarts, stops
+from tests.simulation.enforcer.facts import End, Facts, Plan, Violation, Waiting
 from tests.simulation.enforcer.journal import Delivery, Request, Row
 
 type Event = Request | Plan | Row | Delivery | End
@@ -25,6 +25,9 @@ STOPS: tuple[Callable[[Facts, Request], str | None], ...] = (
     stops.fleet_share_holds,
     stops.total_cap_holds,
     stops.guests_are_warned_first,
+    approvals.only_approved_plans_stop,
+    approvals.plans_are_executed_once,
+    approvals.undone_vms_keep_running,
 )
 STARTS: tuple[Callable[[Facts, Request], str | None], ...] = (
     restarts.only_our_stops_are_restarted,
@@ -34,6 +37,7 @@ STARTS: tuple[Callable[[Facts, Request], str | None], ...] = (
     restarts.contradicted_messages_start_nothing,
     restarts.superseded_messages_start_nothing,
     restarts.alert_cap_of_starts_holds,
+    approvals.an_undo_starts_only_what_its_message_stopped,
 )
 PLANS: tuple[Callable[[Facts, Plan], str | None], ...] = (
     plans.superseded_messages_plan_nothing,
@@ -77,6 +81,8 @@ def violations_of(facts: Facts, event: Event, *, stop: bool = True) -> list[Viol
             return _found(STOPS if stop else STARTS, facts, event, about)
         case Plan():
             facts.fleet_at_plan[event.delivery.message.name] = facts.fleet_base(event.delivery)
+            if _waits_or_is_executed(facts, event):
+                return []
             return _found(PLANS, facts, event)
         case Row():
             return _found(ROWS, facts, event)
@@ -84,6 +90,20 @@ def violations_of(facts: Facts, event: Event, *, stop: bool = True) -> list[Viol
             return _found(DELIVERIES, facts, event)
         case End():
             return _found(ENDS, facts, event)
+
+
+def _waits_or_is_executed(facts: Facts, plan: Plan) -> bool:
+    """Take note of a plan that waits, or is executed: the latter was judged when it was made."""
+    delivery, modes = plan.delivery, {row.mode for row in plan.rows if row.event == "planned"}
+    if modes == {"approve"}:
+        facts.waiting[delivery.message.name] = Waiting(delivery, frozenset(plan.stops), facts.world.now)
+        return False
+    if delivery.message.command is None and delivery.policy.mode != "approve":
+        return False
+    target = approvals.executes(facts, delivery, plan.stops) if modes == {"enforce"} else None
+    if target is not None:
+        facts.executed.setdefault(target, (delivery.message.name, delivery))
+    return True
 
 
 def _found[T](

@@ -82,7 +82,8 @@ class Delivery:
     @property
     def is_fresh(self) -> bool:
         """Whether the message was delivered soon enough after its publication to stop or start anything."""
-        return self.began - self.published <= timedelta(minutes=self.policy.max_age_minutes)
+        published = self.message.command.sent if self.message.command else self.published
+        return self.began - published <= timedelta(minutes=self.policy.max_age_minutes)
 
     @property
     def is_contradicted(self) -> bool:
@@ -141,6 +142,7 @@ class Journal:
                 and each.subject == delivery.subject
                 and each.published > delivery.published
                 and not each.message.drill
+                and each.message.command is None
             ):
                 yield each
 
@@ -154,6 +156,8 @@ class Journal:
             rule = policy.rules.get(each.message.budget)
             current = each.interval_start == period_start(each.message.kind, now) and now - each.began < MEMORY
             if not each.acknowledged or not current or rule is None or each.message.drill or each.is_contradicted:
+                continue
+            if each.message.command is not None:
                 continue
             known = found.get(each.subject)
             if rule.may_stop(each.message.source) and (known is None or known.published < each.published):

@@ -13,6 +13,8 @@ from tests.simulation.enforcer.invariants import UNEXPECTED_ERROR, Event, violat
 from tests.simulation.enforcer.journal import PLANNED, Delivery, Journal, Request, Row, Seen, interval_start
 from tests.simulation.enforcer.policies import Policy
 from tests.simulation.enforcer.stories import (
+    Approver,
+    Command,
     Happening,
     Message,
     Outage,
@@ -186,8 +188,10 @@ class Life:
         else:
             self.world.plan(at, _WORLD, "", lambda: self._happen(happening))
 
-    def _happen(self, happening: Person | Trap | Outage | PolicyChange) -> None:
-        if isinstance(happening, Person):
+    def _happen(self, happening: Person | Trap | Outage | PolicyChange | Approver) -> None:
+        if isinstance(happening, Approver):
+            self._command(happening)
+        elif isinstance(happening, Person):
             self.world.do(happening.deed, happening.vm)
         elif isinstance(happening, Trap):
             self.traps.append(happening)
@@ -196,6 +200,18 @@ class Life:
             self._facts.troubled_at = self.world.now + happening.lasting
         else:
             self.policy = changed(self.policy, happening, self.story.begins)
+
+    def _command(self, approver: Approver) -> None:
+        """Publish a command about the latest plan or stops that are known, if there are any."""
+        stopped = [each.delivery.message for each in self.journal.stops if each.effective]
+        planned = [each.delivery.message for each in self._facts.waiting.values()]
+        known = stopped if approver.undo else planned
+        if not known:
+            return
+        about, now = known[-2 if approver.earlier and len(known) > 1 else -1], self.world.now
+        command = Command(about.name, now, approver.undo, approver.wrong)
+        for delay in approver.delays:
+            self._send(now + delay, replace(about, name=approver.name, command=command), 1)
 
     def _send(self, at: datetime, message: Message, attempt: int) -> None:
         entry = (at, lambda: self.deliver(message, attempt))

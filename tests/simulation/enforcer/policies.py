@@ -15,6 +15,8 @@ _UNSET_FIELDS = {
     "per_day_total": "max_stops_per_day_total",
     "max_age_minutes": "max_message_age_minutes",
     "spare_local_ssd": "spare_local_ssd",
+    "approval_minutes": "approval_minutes",
+    "execute_unapproved": "execute_unapproved",
 }
 
 type Threshold = tuple[str, tuple[str, ...]]
@@ -84,6 +86,8 @@ class Policy:
     per_day_total: int = 50
     max_age_minutes: int = 120
     spare_local_ssd: bool = False
+    approval_minutes: int = 240
+    execute_unapproved: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return the policy as the function reads it."""

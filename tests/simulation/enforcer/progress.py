@@ -71,6 +71,7 @@ def _asks_for_restarts(facts: Facts, delivery: Delivery) -> bool:
     reached = facts.journal.latest(policy, now).values()
     return (
         policy.restart
+        and delivery.message.command is None
         and may_act(policy, delivery, now) is None
         and _is_current(facts, delivery)
         and not delivery.is_contradicted
@@ -126,6 +127,8 @@ def _counts(facts: Facts, delivery: Delivery, rule: Rule) -> bool:
     now = facts.world.now
     return (
         may_act(delivery.policy, delivery, now) is None
+        and delivery.policy.mode == "enforce"
+        and delivery.message.command is None
         and delivery.message.spent >= 1
         and _is_current(facts, delivery)
         and not facts.lately_troubled()

@@ -20,7 +20,7 @@ def only_our_stops_are_restarted(facts: Facts, start: Request) -> str | None:
 
 def only_enforcing_messages_start(facts: Facts, start: Request) -> str | None:
     """Nothing is started unless the policy restarts, in enforce mode, by a source that may stop."""
-    if not start.delivery.policy.restart:
+    if start.delivery.message.command is None and not start.delivery.policy.restart:
         return "the policy does not restart"
     return may_act(start.delivery.policy, start.delivery, facts.world.now)
 
@@ -31,8 +31,10 @@ def nothing_restarts_above_a_threshold(facts: Facts, start: Request) -> str | No
     for subject, latest in facts.journal.latest(policy, facts.world.now).items():
         budget, source, kind, _ = subject
         rule = policy.rules[budget]
+        own = budget == start.delivery.message.budget and start.delivery.message.command is not None
         if (
             subject != start.delivery.subject
+            and not own
             and rule.covers(start.vm)
             and policy.priority(start.vm) in rule.allowed(latest.message.spent)
         ):
@@ -49,12 +51,14 @@ def old_messages_start_nothing(_: Facts, start: Request) -> str | None:
 def contradicted_messages_start_nothing(_: Facts, start: Request) -> str | None:
     """A message that says less than a tenth of what the tracker's rows say starts nothing."""
     message = start.delivery.message
+    if message.command is not None:
+        return None
     return f"it says {message.spent:.0%}, our rows {message.own:.0%}" if start.delivery.is_contradicted else None
 
 
 def superseded_messages_start_nothing(facts: Facts, start: Request) -> str | None:
     """A message older than one already handled on the same subject starts nothing."""
-    for newest in facts.newest_contrary(start.delivery):
+    for newest in facts.newest_contrary(start.delivery) if start.delivery.message.command is None else ():
         if newest.ended is not None and newest.ended <= start.delivery.began:
             return f"it is older than {newest.message.name}"
     return None
@@ -65,4 +69,6 @@ def alert_cap_of_starts_holds(facts: Facts, start: Request) -> str | None:
     name = start.delivery.message.name
     started = {each.vm.number for each in facts.journal.starts if each.delivery.message.name == name}
     count, cap = len(started | {start.vm.number}), start.delivery.rule.per_alert if start.delivery.rule else 0
+    if (command := start.delivery.message.command) is not None:
+        cap = max(cap, len(facts.journal.stopped_by_message(command.target)))
     return f"start {count} of at most {cap} per alert" if count > cap else None

@@ -25,7 +25,11 @@ def why_given_up(facts: Facts, delivery: Delivery, vm: Vm) -> str | None:
         overtaken_plans_stop_nothing,
         _limits_leave_room,
     )
-    found = (condition(facts, stop) for condition in conditions)
+    found = (
+        *(condition(facts, stop) for condition in conditions),
+        "its stop was undone" if facts.undo_of(vm.number) else None,
+        "another message stops it" if facts.pending(vm.number, delivery.message.name) else None,
+    )
     return policy.spares(vm, now) or next((each for each in found if each is not None), None)
 
 
@@ -61,7 +65,9 @@ def only_vms_of_the_minimum_age_stop(facts: Facts, stop: Request) -> str | None:
 
 def vms_started_after_their_plan_keep_running(facts: Facts, stop: Request) -> str | None:
     """A VM that was started after its stop was planned is not stopped by that plan."""
-    planned_at = facts.journal.planned_at(stop.delivery.message.name, stop.vm.number)
+    command = stop.delivery.message.command
+    name = command.target if command is not None else stop.delivery.message.name
+    planned_at = facts.journal.planned_at(name, stop.vm.number)
     if planned_at is None:
         return "no plan of this message names it"
     return f"planned {planned_at:%H:%M:%S}, started after that" if stop.vm.started > planned_at else None

@@ -46,11 +46,44 @@ class Trouble(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """What an approver published at `sent`: to approve the plan of the message `target`, or to undo its stops."""
+
+    target: str
+    sent: datetime
+    undo: bool = False
+    wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """Somebody approves the latest plan or an earlier one, or undoes the latest stops; `wrong` has another hash.
+
+    `delays` are the deliveries of the command, counted from then.
+    """
+
+    at: timedelta
+    name: str
+    undo: bool = False
+    wrong: bool = False
+    earlier: bool = False
+    delays: tuple[timedelta, ...] = (timedelta(seconds=1),)
+
+    def __str__(self) -> str:
+        which = "an earlier" if self.earlier else "the latest"
+        what = f"the stops of {which} message" if self.undo else f"{which} plan"
+        late = ", ".join(str(delay) for delay in self.delays)
+        verb = "undoes" if self.undo else "approves"
+        return f"an approver {verb} {what}{' by another hash' * self.wrong} ({self.name}); delivered after {late}"
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A budget message: `spent` is a share of the budget; `own` is what the tracker's rows say, None for no rows.
 
     `early` is by how much its costIntervalStart comes before midnight in Los Angeles.
-    `delays` are its deliveries, counted from its publication: the first, and duplicates.
+    `delays` are its deliveries, counted from its publication: the first, and duplicates. With a `command` it is that
+    command, and what it says is what the message says that the command is about.
     """
 
     at: timedelta
@@ -66,6 +99,7 @@ class Message:
     forged: bool = False
     drill: bool = False
     delays: tuple[timedelta, ...] = (timedelta(seconds=1),)
+    command: Command | None = None
 
     def __str__(self) -> str:
         period = f"last {self.kind}'s" if self.last_period else f"the {self.kind}'s"
@@ -135,7 +169,7 @@ class Trap:
         return f"at the next {self.call}{about}, {self.side} it: {self.effect}"
 
 
-type Happening = Message | Person | Trap | Outage | PolicyChange
+type Happening = Message | Person | Trap | Outage | PolicyChange | Approver
 
 
 @dataclass(frozen=True, slots=True)

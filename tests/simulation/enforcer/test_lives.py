@@ -43,7 +43,10 @@ def test_a_function_that_does_everything_wrong_violates_every_invariant() -> Non
     """So no invariant holds only because nothing could break it."""
     month_ends = [seed for seed in range(400) if kind_of(seed) == "month end"]
     seeds: dict[Callable[[Life], Deliverable], Iterable[int]] = {
-        CarelessFunction: [seed for seed in range(40) if seed < 10 or kind_of(seed) != "large"],
+        CarelessFunction: [
+            *(seed for seed in range(40) if seed < 10 or kind_of(seed) != "large"),
+            *(seed for seed in range(40, 200) if kind_of(seed) == "approvals"),
+        ],
         IdleFunction: range(10),
         TiringFunction: month_ends,
     }
