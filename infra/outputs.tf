@@ -42,15 +42,12 @@ output "budget_ids" {
 
 output "next_step" {
   description = "The next steps after this apply."
-  value = (
-    !local.has_enforcer
-    ? "Costs are recorded, and nothing can be stopped. To plan stops, set enforcement_mode = \"dry_run\" and enforcement_policy, and apply."
-    : var.enforcement_mode == "dry_run"
-    ? "Nothing is stopped. Read the plans for a week (see_plans); then set enforcement_mode = \"enforce\" and apply."
-    : var.enforcement_mode == "approve"
-    ? "Plans wait for approval: see the log event \"plan awaits approval\". To stop without, set enforcement_mode = \"enforce\" and apply."
-    : "VMs are stopped by the policy. To hold that, set enforcement_mode = \"dry_run\" and apply."
-  )
+  value = {
+    off     = "Costs are recorded, and nothing can be stopped. To plan stops, set enforcement_mode = \"dry_run\" and enforcement_policy, and apply."
+    dry_run = "Nothing is stopped. Read the plans for a week (see_plans); then set enforcement_mode = \"approve\" or \"enforce\" and apply."
+    approve = "A plan is executed when somebody approves it: the alert has the command. To hold that, set enforcement_mode = \"dry_run\" and apply."
+    enforce = "VMs are stopped by the policy. To hold that, set enforcement_mode = \"dry_run\" and apply."
+  }[var.enforcement_mode]
 }
 
 output "tracker_service_account" {

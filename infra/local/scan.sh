@@ -27,6 +27,10 @@ said=$(cd infra && "../$home/bin/checkov" --config-file .checkov.yaml --director
 }
 # Without a count it has read nothing.
 printf '%s\n' "$said" | grep "Passed checks: [1-9]"
+if printf '%s\n' "$said" | grep -q "Parsing errors: [1-9]"; then
+  echo "A file could not be parsed, so it was not checked." >&2
+  exit 1
+fi
 
 "$home/bin/cyclonedx-py" requirements "$packages" --outfile "$bill"
 echo "Bill of materials of the functions: $bill"
