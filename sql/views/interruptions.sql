@@ -2,13 +2,14 @@
 -- Grain: one value of one grouping (grouped_by): all, machine_type, zone, machine_type and zone, hour_of_day.
 --
 -- Covers the last 90 days, since rare events need a long window. hour_of_day is in UTC. mean_hours_between is VM-hours
--- per preemption, NULL without a preemption; both are of VMs with cost rows. unseen_preemptions are those of VMs without
--- one, which no source could identify: their hours are not known. mean_is_of says of how many preemptions the mean is: that
--- of n random events is uncertain by a share of about 1 / sqrt(n), and that of one says hardly anything. lost_share is the
--- share of VM-hours that preempted VMs ran from the full hour to their last preemption in it: work that is lost when it is
--- saved every full hour. The checkpoint intervals in minutes, for checkpoints that take C = 1, 5 or 15 minutes, are those
--- of Young (1974), sqrt(2 C M), and of Daly (2006), which is better when C is not small compared with the mean time
--- between preemptions M; NULL without a preemption. as_of is the end of the latest recorded hour.
+-- per preemption, NULL without a preemption; both are of VMs with a cost row on the UTC day of the preemption.
+-- unseen_preemptions are those of VMs without one on that day, most of which no source could identify: their hours are
+-- not known. mean_is_of says of how many preemptions the mean is: that of n random events is uncertain by a share of
+-- about 1 / sqrt(n), and that of one says hardly anything. lost_share is the share of VM-hours that preempted VMs ran
+-- from the full hour to their last preemption in it: work that is lost when it is saved every full hour. The checkpoint
+-- intervals in minutes, for checkpoints that take C = 1, 5 or 15 minutes, are those of Young (1974), sqrt(2 C M), and
+-- of Daly (2006), which is better when C is not small compared with the mean time between preemptions M; NULL without a
+-- preemption. as_of is the end of the latest recorded hour.
 WITH present AS (
   SELECT TIMESTAMP_ADD(MAX(runs.hour), INTERVAL 1 HOUR) AS as_of
   FROM `${dataset}.tracker_runs` AS runs

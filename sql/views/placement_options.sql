@@ -1,15 +1,15 @@
 -- Where, and as which other machine type, would the running VMs be cheaper on Spot?
 -- Grain: one machine type in use in a region, one kind of change, and one of the three cheapest options of that kind.
 --
--- There are three kinds of change: the same type in another region of the continent, another type in the same region, and
--- another type in another region of the continent. An option has at least as many vCPUs, as much memory and local SSD, the
--- same bundled GPUs and the same CPU architecture, at a lower current list price. slower_because says when a vCPU of it
--- does less work. Traffic between regions, data transfer and capacity of the zone are not considered. Preemptions per
--- 1,000 VM-hours are our own of the last 30 days, of VMs with cost rows, NULL where nothing ran. VMs with attached GPUs or
--- local SSD and custom types are left out: the price of a machine type does not include them. In use is what ran in the
--- last complete recorded hour, which ended at as_of; nothing is listed when no hour was recorded in two days. Google's
--- preemption rates are of all its customers: they rank places, are no probability, and enter no other column. Reads 30
--- days of costs.
+-- There are three kinds of change: the same type in another region of the continent, another type in the same region,
+-- and another type in another region of the continent. An option has at least as many vCPUs, as much memory and local
+-- SSD, the same bundled GPUs and the same CPU architecture, at a lower current list price. slower_because says when a
+-- vCPU of it does less work. Traffic between regions, data transfer and capacity of the zone are not considered.
+-- Preemptions per 1,000 VM-hours are our own of the last 30 days, of VMs with a cost row on the UTC day of the
+-- preemption, NULL where nothing ran. VMs with attached GPUs or local SSD and custom types are left out: the price of a
+-- machine type does not include them. In use is what ran in the last complete recorded hour, which ended at as_of;
+-- nothing is listed when no hour was recorded in two days. Google's preemption rates are of all its customers: they
+-- rank places, are no probability, and enter no other column. Reads 30 days of costs.
 WITH present AS (
   SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
   FROM `${dataset}.tracker_runs` AS runs
