@@ -65,9 +65,9 @@ def only_vms_of_the_minimum_age_stop(facts: Facts, stop: Request) -> str | None:
 
 def vms_started_after_their_plan_keep_running(facts: Facts, stop: Request) -> str | None:
     """A VM that was started after its stop was planned is not stopped by that plan."""
-    command = stop.delivery.message.command
-    name = command.target if command is not None else stop.delivery.message.name
-    planned_at = facts.journal.planned_at(name, stop.vm.number)
+    name = stop.delivery.message.name
+    executed = next((target for target, found in facts.executed.items() if found[0] == name), name)
+    planned_at = facts.journal.planned_at(executed, stop.vm.number)
     if planned_at is None:
         return "no plan of this message names it"
     return f"planned {planned_at:%H:%M:%S}, started after that" if stop.vm.started > planned_at else None
