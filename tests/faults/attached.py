@@ -10,8 +10,12 @@ PARTS = ("license", "address", "disk", "bandwidth")
 COLUMNS = frozenset(
     {"disks", "licenses", "addresses", "reserved_addresses", "tier_1", "known_cost", "total_cost", "attached_reason"}
     | {f"{part}_{kind}" for part in PARTS for kind in ("cost", "status")}
+    | {"fully_priced_hours", "partly_priced_hours", "priced_known_cost"}
 )
-"""What only a scan sees: of a VM that no scan saw, recorded histories have no disks, and the audit log no licenses."""
+"""What only a scan sees, and what rollups count of it.
+
+Of a VM that no scan saw, recorded histories have no disks, and the audit log no licenses.
+"""
 
 _NANO = Decimal("1e-9")
 
@@ -29,7 +33,7 @@ def comparable(found: Snapshot) -> Snapshot:
 
 
 def wrong_figures(found: Snapshot, reference: Snapshot) -> Iterator[str]:
-    """Yield what is neither unknown nor as in the undisturbed run, and disks that cost more than there."""
+    """Yield what is neither unknown nor as in the undisturbed run, dearer disks, and rollups unlike their rows."""
     wanted = {_key(row): row for row in reference["spot_vm_costs"]}
     for row in found["spot_vm_costs"]:
         other = wanted.get(_key(row))
@@ -44,6 +48,11 @@ def wrong_figures(found: Snapshot, reference: Snapshot) -> Iterator[str]:
     for disk_id, cost in costs.items():
         if cost > most.get(disk_id, Decimal(0)) + _NANO:
             yield f"disk {disk_id} costs {cost}, and not {most.get(disk_id)} at most"
+    priced = {"spot_vm_costs": [row for row in found["spot_vm_costs"] if row["total_cost"] is not None]}
+    rows = _by_hour(priced, "spot_vm_costs", "usage_start_time", "uptime_hours")
+    rolled_up = _by_hour(found, "hourly_costs", "usage_hour", "fully_priced_hours")
+    if rows != rolled_up:
+        yield f"{rolled_up} hours of rollups are fully priced, and {rows} of their rows"
 
 
 def _unknown(found: Snapshot) -> tuple[int, int, int]:
@@ -58,6 +67,13 @@ def _costs_of_disks(found: Snapshot) -> dict[str, Decimal]:
     for row in found["disk_costs"]:
         costs[row["disk_id"]] += Decimal(str(row["cost"] or 0))
     return costs
+
+
+def _by_hour(found: Snapshot, table: str, column: str, hours: str) -> dict[str, Decimal]:
+    summed: dict[str, Decimal] = defaultdict(Decimal)
+    for row in found[table]:
+        summed[row[column]] += Decimal(str(row[hours]))
+    return {hour: number for hour, number in summed.items() if number}
 
 
 def _key(row: Row) -> tuple[object, ...]:

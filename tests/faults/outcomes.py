@@ -94,7 +94,7 @@ def _named(outcome: Outcome, kind: Kind, service: str, causes: Sequence[str]) ->
     return Result(Outcome.WRONG, f"{outcome}, but the cause is not named: {causes}")
 
 
-_OF_THE_SPEND = {"cost", "unseen_share", "counts_from"}
+_OF_THE_SPEND = {"cost", "unseen_share", "partial_share", "counts_from"}
 
 
 def _unrepaired(found: Snapshot, wanted: Snapshot) -> list[str]:
