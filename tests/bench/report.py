@@ -42,8 +42,9 @@ CROSS JOIN UNNEST(
 """
 RUNS = """
 INSERT INTO tracker_runs
-  (run_id, hour, recorded_at, complete, row_count, cost, ondemand_cost, unpriced, unresolved, duration_seconds)
-SELECT 'run', hour, hour, MOD(EXTRACT(DAY FROM hour), 9) > 0, {vms}, 0, 0, 0, 0, 60
+  (run_id, hour, recorded_at, provisional, complete, row_count, cost, ondemand_cost, unpriced, unresolved,
+   duration_seconds)
+SELECT 'run', hour, hour, FALSE, MOD(EXTRACT(DAY FROM hour), 9) > 0, {vms}, 0, 0, 0, 0, 60
 FROM UNNEST(GENERATE_TIMESTAMP_ARRAY(TIMESTAMP '{day} 00:00:00+00', TIMESTAMP '{day} 23:00:00+00', INTERVAL 1 HOUR))
   AS hour
 """

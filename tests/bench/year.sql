@@ -19,11 +19,11 @@ FROM UNNEST(GENERATE_TIMESTAMP_ARRAY('2025-07-21 00:00:00+00', '2026-07-20 23:00
 CROSS JOIN UNNEST(GENERATE_ARRAY(0, 199)) AS vm;
 
 INSERT INTO tracker_runs (
-  run_id, hour, recorded_at, complete, projects, prices_as_of, row_count, cost, ondemand_cost, unpriced, unresolved,
-  duration_seconds
+  run_id, hour, recorded_at, provisional, complete, projects, prices_as_of, row_count, cost, ondemand_cost, unpriced,
+  unresolved, duration_seconds
 )
 SELECT
-  'bench', hour, TIMESTAMP_ADD(hour, INTERVAL 67 MINUTE), TRUE, ['project-0', 'project-1'], hour, 200, 15, 62, 0, 0, 3
+  'bench', hour, TIMESTAMP_ADD(hour, INTERVAL 67 MINUTE), FALSE, TRUE, ['project-0', 'project-1'], hour, 200, 15, 62, 0, 0, 3
 FROM UNNEST(GENERATE_TIMESTAMP_ARRAY('2025-07-21 00:00:00+00', '2026-07-20 23:00:00+00', INTERVAL 1 HOUR)) AS hour;
 
 INSERT INTO spot_preemptions (
