@@ -105,9 +105,9 @@ class Function:
         number, now = f"delivery-{delivery.number}", self.host.world.now
         try:
             if (command := delivery.message.command) is not None:
-                told = read_command(_command_envelope(delivery, self._hash(command)))
+                said = read_command(_command_envelope(delivery, self._hash(command)))
                 records = cast("Any", _Records(call))
-                return str(execute_command(settings, ports, records, number, told, now).name)
+                return str(execute_command(settings, ports, records, number, said, now).name)
             return str(enforce(settings, ports, number, read_notification(_envelope(delivery)), now).name)
         except UnavailableError as error:
             raise NotAcknowledgedError from error
