@@ -68,7 +68,7 @@ HISTORY = {
             "period_end": NOON,
         }
     ],
-    "proposed_stops": [PLANNED],
+    "proposed_stops": [{**PLANNED, "reason": "low priority"}],
     "snoozed": [{**KEY, "snoozed_until": NOON}],
 }
 STOPPED = {
