@@ -96,7 +96,17 @@ class Facts:
             return 0
         existing = self.world.existing(rule.projects)
         running = {vm.number for vm in existing if vm.status == RUNNING and vm.spot and rule.covers(vm)}
-        return len(running | self.journal.stopped_since(self.world.now - timedelta(hours=24), rule.budget))
+        return len(running | self._stopped_in_a_day(rule.budget))
+
+    def fleet_as_listed(self, delivery: Delivery) -> int:
+        """Return the same of the fleet as the function listed it: what changed since then it cannot know."""
+        if delivery.rule is None:
+            return 0
+        running = {number for number, seen in delivery.seen.items() if seen.in_scope and seen.status == RUNNING}
+        return len(running | self._stopped_in_a_day(delivery.rule.budget))
+
+    def _stopped_in_a_day(self, budget: str) -> set[str]:
+        return self.journal.stopped_since(self.world.now - timedelta(hours=24), budget)
 
     def pending(self, number: str, message: str) -> bool:
         """Whether another message has planned the stop of a VM a while ago, and nothing has come of it yet."""

@@ -80,7 +80,8 @@ def violations_of(facts: Facts, event: Event, *, stop: bool = True) -> list[Viol
             about = f"{event.delivery.message.name} {'stops' if stop else 'starts'} {event.vm.name}: "
             return _found(STOPS if stop else STARTS, facts, event, about)
         case Plan():
-            facts.fleet_at_plan[event.delivery.message.name] = facts.fleet_base(event.delivery)
+            base = max(facts.fleet_base(event.delivery), facts.fleet_as_listed(event.delivery))
+            facts.fleet_at_plan[event.delivery.message.name] = base
             if _waits_or_is_executed(facts, event):
                 return []
             return _found(PLANS, facts, event)
