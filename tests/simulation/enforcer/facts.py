@@ -148,7 +148,8 @@ class Facts:
 
     def newest_contrary(self, delivery: Delivery) -> Iterator[Delivery]:
         """Yield the newest message on the same subject, if it is newer than this one and credible."""
-        newer = [each for each in self.journal.newer(delivery) if not each.is_contradicted]
+        present = delivery.message.own
+        newer = [each for each in self.journal.newer(delivery) if not each.is_contradicted_by(present)]
         if newer:
             yield max(newer, key=lambda each: each.published)
 

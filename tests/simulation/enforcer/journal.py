@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from tests.simulation.enforcer.calendar import period_start, previous_period_start
 from tests.simulation.enforcer.policies import Policy, Rule
@@ -88,7 +89,11 @@ class Delivery:
     @property
     def is_contradicted(self) -> bool:
         """Whether the message says less than a tenth of what the tracker's own rows say."""
-        own = self.message.own
+        return self.is_contradicted_by(self.message.own)
+
+    def is_contradicted_by(self, present: Decimal | None) -> bool:
+        """Whether it says less than a tenth of what the rows said then, or say at `present` if there were none."""
+        own = present if self.message.own is None else self.message.own
         return own is not None and self.message.spent * 10 < own
 
 

@@ -63,7 +63,7 @@ def contradicted_messages_supersede_nothing(facts: Facts, delivery: Delivery) ->
     if "superseded" not in delivery.verdicts:
         return None
     newer = list(facts.journal.newer(delivery))
-    if any(not each.is_contradicted for each in newer):
+    if any(not each.is_contradicted_by(delivery.message.own) for each in newer):
         return None
     return f"{delivery.message.name} is superseded by {', '.join(each.message.name for each in newer) or 'nothing'}"
 
