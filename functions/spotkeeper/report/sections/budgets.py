@@ -1,14 +1,14 @@
 """How much of each budget is spent, and the projection."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotkeeper.report import wording
 from spotkeeper.report.blocks import Cell, Chart, Column, Gauge, Section, Table, Tone, cell
-from spotkeeper.report.charts import burn_down, hourly_costs
+from spotkeeper.report.charts import burn_down
 from spotkeeper.report.rows import BudgetState, HourBurn, ReportRows
+from spotkeeper.report.sections.hours import hours_chart, hours_table
 from spotkeeper.report.sums import first_and_rest
 
 TONES = {
@@ -36,20 +36,10 @@ _COLUMNS = (
 )
 
 
-_HOUR_COLUMNS = (
-    Column("usage_start_time", "Hour (UTC)"),
-    Column("burn_rate", "USD", is_number=True),
-    Column("instances", "VMs", is_number=True),
-    Column("state", "State"),
-    Column("stopped", "VMs stopped", is_number=True),
-)
-_MOST_HOURS = 72
-
-
 def budgets(rows: ReportRows) -> Section:
     """Return the section."""
     listed, rest = first_and_rest(rows.budgets, _MOST_BUDGETS)
-    charts = [chart for chart in (_chart(listed, rows.burn), _hourly(rows, listed)) if chart]
+    charts = [chart for chart in (_chart(listed, rows.burn), hours_chart(rows, listed)) if chart]
     note = f"{len(rest)} more budgets are not shown." if rest else ""
     return Section(
         key="budgets",
@@ -61,7 +51,7 @@ def budgets(rows: ReportRows) -> Section:
         charts=tuple(charts),
         tables=[
             *([Table("budgets", "Budgets", _COLUMNS, [_line(each) for each in listed], note=note)] if listed else []),
-            *([_hours(rows, listed)] if rows.burn else []),
+            *([hours_table(rows, listed)] if rows.burn else []),
         ],
         folds_all=not listed,
         points=_points(listed),
@@ -182,60 +172,6 @@ def _chart(listed: Sequence[BudgetState], burn: Sequence[HourBurn]) -> Chart | N
         (chosen.period_end, chosen.projected_cost),
         chosen.budget,
         (chosen.period_start, chosen.period_end),
-    )
-
-
-def _latest(burn: Sequence[HourBurn]) -> Sequence[HourBurn]:
-    return burn[-_MOST_HOURS:]
-
-
-def _stopped(rows: ReportRows) -> Counter[datetime]:
-    """Count the VMs that were stopped, by the hour in which they were."""
-    return Counter(row.stopped_at.replace(minute=0, second=0, microsecond=0) for row in rows.effects)
-
-
-def _amount(row: HourBurn, listed: Sequence[BudgetState]) -> Decimal | None:
-    """Return the cost of an hour that the budgets compare: compute where all of them cover compute alone."""
-    covers_compute = bool(listed) and all(each.covers == "compute" for each in listed)
-    return row.burn_rate if covers_compute else row.total_burn_rate
-
-
-def _hourly(rows: ReportRows, listed: Sequence[BudgetState]) -> Chart | None:
-    latest = _latest(rows.burn)
-    known = [(row.usage_start_time, _amount(row, listed)) for row in latest]
-    costs = [(amount, at) for at, amount in known if amount is not None]
-    if not costs:
-        return None
-    highest, at = max(costs)
-    stopped = [each for each in sorted(_stopped(rows).items()) if each[0] >= known[0][0]]
-    events = [(hour, f"{wording.things(number, 'VM')} stopped") for hour, number in stopped if hour <= known[-1][0]]
-    said = "; ".join(f"{what} at {wording.moment(hour)}" for hour, what in events)
-    return hourly_costs(
-        "hours-chart",
-        f"Cost of each of the last {len(latest)} hours, USD",
-        f"The highest cost was {wording.money(highest)}, in the hour of {wording.moment(at)}."
-        + (f" {said}." if said else ""),
-        known,
-        events,
-    )
-
-
-def _hours(rows: ReportRows, listed: Sequence[BudgetState]) -> Table:
-    stopped = _stopped(rows)
-    return Table(
-        "hours",
-        "Cost by hour",
-        _HOUR_COLUMNS,
-        [
-            [
-                cell(row.usage_start_time, wording.short_moment),
-                cell(_amount(row, listed), wording.money),
-                cell(row.instances, wording.count),
-                cell(row.state),
-                cell(stopped.get(row.usage_start_time), wording.count),
-            ]
-            for row in reversed(_latest(rows.burn))
-        ],
     )
 
 
