@@ -82,6 +82,12 @@ def test_json_lines_hold_numbers_and_keys_as_they_are() -> None:
         ({"attempt": 0}, "attempt: 0 must be a whole number from 1"),
         ({"attempt": "1.5"}, "attempt: '1.5' must be a whole number from 1"),
         ({"weight": "0"}, "weight: '0' must be a number above 0 and below 1,000,000,000"),
+        ({"weight": "4e-10"}, "weight: '4e-10' must be a number above 0 and below 1,000,000,000"),
+        (
+            {"weight": "999999999.9999999999"},
+            "weight: '999999999.9999999999' must be a number above 0 and below 1,000,000,000",
+        ),
+        ({"weight": "1e400"}, "weight: '1e400' must be a number above 0 and below 1,000,000,000"),
         ({"weight": "NaN"}, "weight: 'NaN' must be a number above 0 and below 1,000,000,000"),
         ({"outcome": "ok"}, "outcome: 'ok' must be one of succeeded, failed, cancelled, preempted"),
         ({"keys": "team=ml"}, "keys: 'team=ml' must be an object of strings; in CSV, columns keys.NAME"),

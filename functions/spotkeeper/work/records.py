@@ -201,13 +201,13 @@ class _Reader:
             return None
         value = self._fields[name]
         try:
-            amount = Decimal(str(value))
+            amount = round(Decimal(str(value)), _MOST_DECIMALS)
         except InvalidOperation:
             amount = Decimal("NaN")
         if isinstance(value, bool) or not amount.is_finite() or not 0 < amount < _MOST_WEIGHT:
             self._wrong(name, f"{value!r} must be a number above 0 and below {_MOST_WEIGHT:,}")
             return None
-        return round(amount, _MOST_DECIMALS)
+        return amount
 
     def _outcome(self) -> Outcome | None:
         value = self._fields.get("outcome")
