@@ -106,9 +106,11 @@ vm_rows AS (
     IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
     preemptions.preempted_at,
     MIN(costs.instance_id) OVER name_in_hour != MAX(costs.instance_id) OVER name_in_hour AS shares_name,
-    LAG(preemptions.preempted_at) OVER (
+    -- Of a VM with two rows in the hour, neither is before the other.
+    MAX(preemptions.preempted_at) OVER (
       PARTITION BY costs.project_id, costs.zone, costs.instance_name, TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
-      ORDER BY preemptions.preempted_at IS NULL, preemptions.preempted_at, costs.usage_start_time
+      ORDER BY UNIX_MICROS(COALESCE(preemptions.preempted_at, costs.usage_end_time))
+      RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS predecessor_preempted_at
   FROM `${dataset}.spot_vm_costs` AS costs
   LEFT JOIN preemptions
