@@ -15,6 +15,7 @@ from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.tracking.settings import TrackerSettings
 from tests.infra.terraform_files import INFRA, ROOT, leaves, local_values, outputs, resource
 from tests.infra.test_settings_contract import LOCAL_ONLY, read_by
+from tests.sql.cases import queries, views_read
 
 DOCS = ROOT / "docs"
 BY_HAND = DOCS / "without-terraform.md"
@@ -186,6 +187,20 @@ def test_what_is_made_by_hand_is_what_terraform_makes() -> None:
                 differing[f"{command} --{flag}"] = (by_hand, by_terraform)
 
     assert differing == {}
+
+
+def test_a_view_is_made_by_hand_after_those_that_it_reads() -> None:
+    [named] = re.findall(r"for file in sql/views/\{(\S+),\*}\.sql", BY_HAND.read_text())
+    made = [*named.split(","), *(view.stem for view in queries("views"))]
+
+    too_late = {
+        (view, read.stem)
+        for place, view in enumerate(made)
+        for read in views_read(ROOT / "sql" / "views" / f"{view}.sql")
+        if read.stem not in made[:place]
+    }
+
+    assert too_late == set()
 
 
 def test_the_outputs_that_the_documentation_names_are_there() -> None:
