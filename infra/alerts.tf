@@ -116,7 +116,7 @@ locals {
       severity   = "WARNING"
       filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^instance (stopped|restarted)$\""
       extractors = { instance = "EXTRACT(jsonPayload.instance)", project = "EXTRACT(jsonPayload.project_id)", zone = "EXTRACT(jsonPayload.zone)" }
-      advice     = "Start it again with `gcloud compute instances start`. To prevent further stops, set enforcement_mode to dry_run, or snooze_until in the policy, and apply."
+      advice     = "Start it again with `gcloud compute instances start`. To prevent further stops, set snooze_until in the policy, or enforcement_mode to dry_run, and apply."
     }
     plan_awaits_approval = {
       title      = "a plan awaits approval"

@@ -20,6 +20,7 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 NAMES = ["a", "b", "c"]
 WAITING = policy(approval_minutes=240)
+SNOOZED = policy(snooze_until=at("2026-08-01T00:00:00"), approval_minutes=240)
 EXECUTING = policy(approval_minutes=240, execute_unapproved=True)
 
 
@@ -177,14 +178,36 @@ def test_a_plan_is_superseded_by_one_that_was_made_since() -> None:
     [
         policy(replace(rule(), budget_id="budget-2")),
         policy(rule(steps=steps(("1.5", "low")))),
-        policy(snooze_until=at("2026-08-01T00:00:00")),
+        SNOOZED,
     ],
 )
 def test_a_plan_that_the_present_policy_does_not_allow_is_refused(changed: Policy) -> None:
     cloud = proposed()
 
-    assert approve(cloud, changed) in (VerdictName.PLAN_SUPERSEDED, VerdictName.COMMAND_REFUSED)
+    assert approve(cloud, changed) is VerdictName.PLAN_SUPERSEDED
     assert cloud.changes == []
+
+
+def test_an_approval_that_a_snooze_refused_is_given_again_once_it_is_lifted() -> None:
+    cloud = proposed()
+
+    assert "snoozed until 2026-08-01T00:00:00Z" in cloud.command(approval(plan_id(cloud)), SNOOZED).reason
+    assert approve(cloud, message_id="approval-2") is VerdictName.APPROVED
+    assert cloud.stopped_names() == NAMES
+
+
+def test_a_snooze_ends_the_stops_of_an_approval_that_is_redelivered() -> None:
+    cloud = proposed()
+    said = approval(plan_id(cloud))
+    cloud.down.add("find")
+    with pytest.raises(ExceptionGroup):
+        cloud.command(said, WAITING)
+    cloud.down.clear()
+    cloud.now += MINUTE
+    cloud.command(said, SNOOZED)
+
+    assert cloud.changes == []
+    assert cloud.tables.events(ActionEvent.CHANGED) == NAMES
 
 
 def test_a_dry_run_refuses_every_command() -> None:

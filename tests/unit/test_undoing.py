@@ -122,11 +122,11 @@ def test_an_undo_that_may_start_nothing_says_so(mode: Mode, target: str, name: V
     assert cloud.tables.verdicts()[-1] is name
 
 
-def test_nothing_is_undone_while_the_policy_is_snoozed() -> None:
+def test_stops_are_undone_while_the_policy_is_snoozed() -> None:
     cloud = stopped()
 
-    assert undo(cloud, replace(USED, snooze_until=at("2026-08-01T00:00:00"))) is VerdictName.COMMAND_REFUSED
-    assert cloud.started_names() == []
+    assert undo(cloud, replace(USED, snooze_until=at("2026-08-01T00:00:00"))) is VerdictName.UNDONE
+    assert sorted(cloud.started_names()) == NAMES
 
 
 def test_whatever_ends_an_undo_each_instance_is_started_once() -> None:

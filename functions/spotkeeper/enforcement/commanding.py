@@ -45,7 +45,11 @@ _ACCEPTED = Verdict(VerdictName.APPROVED, "the command is being executed")
 
 
 def _refusal(settings: EnforcerSettings, command: Command | Malformed, now: datetime) -> Verdict | None:
-    """Return why a command is refused by itself; None if it is not."""
+    """Return why a command is refused by itself; None if it is not.
+
+    A snooze refuses none: it ends stops, and an undo starts what they hit. An approval is judged by the policy as a
+    whole, so that a snooze refuses it as it does every stop.
+    """
     if isinstance(command, Malformed):
         return Verdict(VerdictName.MALFORMED, command.reason)
     policy = settings.policy
@@ -56,6 +60,4 @@ def _refusal(settings: EnforcerSettings, command: Command | Malformed, now: date
     if not policy.is_news(command.published_at, now):
         limit = f"a command older than {policy.max_message_age_minutes} minutes does nothing"
         return Verdict(VerdictName.COMMAND_REFUSED, f"published {rfc3339(command.published_at)}: {limit}")
-    if policy.snooze_until is not None and policy.snoozed(now):
-        return Verdict(VerdictName.COMMAND_REFUSED, f"snoozed until {rfc3339(policy.snooze_until)}")
     return None

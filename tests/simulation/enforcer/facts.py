@@ -156,14 +156,14 @@ class Facts:
 
 def may_act(policy: Policy, delivery: Delivery, now: datetime) -> str | None:
     """Return why a message may not lead to any act under its policy; None when it may."""
-    rule = delivery.rule
+    rule, command = delivery.rule, delivery.message.command
     if policy.mode == "dry_run":
         return f"the mode is {policy.mode}"
     if delivery.message.currency != "USD":
         return "the message is in another currency"
     if delivery.message.drill:
         return "the message is a drill"
-    if policy.snoozed(now):
+    if policy.snoozed(now) and not (command is not None and command.undo):
         return "the policy is snoozed"
     if rule is None or not rule.may_stop(delivery.message.source):
         return f"{delivery.message.source} may only warn"
