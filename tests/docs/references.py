@@ -1,7 +1,10 @@
 """What the documents refer to, and which of these references lead nowhere."""
 
 import argparse
+import contextlib
+import io
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -98,14 +101,26 @@ def _make_targets(code: str) -> Iterator[str]:
 
 
 def _commands(code: str) -> Iterator[str]:
-    for name, rest in re.findall(r"(?:^|\$ |-m |bin/)spotkeeper ([a-z][a-z-]*)([^\n|>#]*)", code, re.MULTILINE):
+    lines = code.replace("\\\n", " ")
+    for name, rest in re.findall(r"(?:^|\$ |-m |bin/)spotkeeper ([a-z][a-z-]*)([^\n|>#]*)", lines, re.MULTILINE):
         if name not in command_parsers():
             yield f"spotkeeper {name}: no such command"
             continue
         known = command_parsers()[name].format_help()
-        for option in re.findall(r"(?<= )--[a-z-]+", rest):
-            if not re.search(rf"{option}\b", known):
-                yield f"spotkeeper {name} {option}: no such option"
+        unknown = [option for option in re.findall(r"(?<= )--[a-z-]+", rest) if not re.search(rf"{option}\b", known)]
+        yield from (f"spotkeeper {name} {option}: no such option" for option in unknown)
+        # A command that is named alone is no command line; values may be placeholders, such as PLAN.
+        if rest.strip() and not unknown and (refusal := _refusal(name, rest)):
+            yield f"spotkeeper {name}: {refusal}"
+
+
+def _refusal(name: str, rest: str) -> str | None:
+    """Return what a command line lacks, or has too much; None if its arguments are complete."""
+    printed = io.StringIO()
+    with contextlib.redirect_stderr(printed), contextlib.suppress(SystemExit):
+        command_parsers()[name].parse_args(shlex.split(rest))
+    found = re.search(r"(?:the following arguments are required|unrecognized arguments): .*", printed.getvalue())
+    return found[0] if found else None
 
 
 @cache

@@ -11,12 +11,15 @@ make run NONE=1
 make bench ONLY=none
 .venv/bin/python -m spotkeeper none
 .venv/bin/python -m spotkeeper doctor --none
+spotkeeper drill --project PROJECT
+spotkeeper undo MESSAGE MESSAGE
 ```
 """
 RIGHT = """
 [a page](docs/faults.md#the-matrix), `functions/spotkeeper/errors.py`, `gcp/enforcer.py`, `sql/views/`, `.ci/run`,
 `sql/tables/TABLE.json`, `infra/*.tf`, `us-central1/n2-standard-8`, `.local/report.html`, `make run DRY_RUN=1 KEEP=1`,
-`.venv/bin/python -m tests.bench`, `.venv/bin/python -m spotkeeper price n2-standard-8 --region us-central1`
+`.venv/bin/python -m tests.bench`, `.venv/bin/python -m spotkeeper price n2-standard-8 --region us-central1`,
+`spotkeeper approve PLAN`, `spotkeeper drill`
 """
 
 
@@ -43,6 +46,8 @@ def test_a_broken_reference_of_each_kind_is_listed() -> None:
         "make bench ONLY=none: no such benchmark",
         "spotkeeper none: no such command",
         "spotkeeper doctor --none: no such option",
+        "spotkeeper drill: the following arguments are required: --cost, --budget",
+        "spotkeeper undo: unrecognized arguments: MESSAGE",
         "python -m tests.none: no such module",
     ]
 
