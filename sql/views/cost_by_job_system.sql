@@ -8,10 +8,7 @@ WITH owned_hours AS (
     hours.*,
     COALESCE(owners.system, '(none)') AS system,
     owners.cluster,
-    owners.job,
-    COUNTIF(hours.attempt IS NOT NULL) OVER (
-      PARTITION BY hours.project_id, hours.zone, hours.instance_id
-    ) > 0 AS has_work
+    owners.job
   FROM `${dataset}.work_hours` AS hours
   LEFT JOIN `${dataset}.vm_owners` AS owners
     ON owners.project_id = hours.project_id

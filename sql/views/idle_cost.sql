@@ -9,7 +9,6 @@ WITH owned_hours AS (
     hours.*,
     COALESCE(owners.system, '(none)') AS system,
     owners.cluster,
-    owners.job,
     COUNTIF(hours.attempt IS NOT NULL) OVER (
       PARTITION BY hours.project_id, hours.zone, hours.instance_id
     ) > 0 AS has_work
