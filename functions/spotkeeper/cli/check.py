@@ -1,7 +1,6 @@
 """`check`: test the recorded tables against the invariants in sql/checks."""
 
 import argparse
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import (
     add_dataset_arguments,
     add_time_argument,
-    chosen_project,
+    chosen_variables,
     dataset_settings,
 )
 from spotkeeper.cli.output import Format, Row, add_format_argument, as_csv, as_json
@@ -57,7 +56,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each check and a summary; 1 when one found rows."""
-    variables = {**os.environ, "PROJECT_ID": chosen_project(arguments), "DATASET": arguments.dataset}
+    variables = chosen_variables(arguments)
     with progress("Running the checks"):
         checks = run_checks(variables, arguments.at or datetime.now(UTC))
     match Format(arguments.format):

@@ -1,7 +1,6 @@
 """`cost`: what one run cost so far: an experiment, a job, a CI build."""
 
 import argparse
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from spotkeeper.cli.amounts import cents
 from spotkeeper.cli.commands import Subparsers, add_command
-from spotkeeper.cli.dataset_arguments import add_dataset_arguments, add_time_argument, chosen_project, dataset_settings
+from spotkeeper.cli.dataset_arguments import add_dataset_arguments, add_time_argument, chosen_settings
 from spotkeeper.cli.output import Format, Row, as_csv, as_json
 from spotkeeper.cli.spans import Since, add_since_argument, first_time
 from spotkeeper.cli.terminal import progress
@@ -123,8 +122,7 @@ def _read(arguments: argparse.Namespace) -> "tuple[str, RunCost]":
     if arguments.work and arguments.at:
         message = "--at is only for --label: the views of work are as of now"
         raise RefusedRequestError(message)
-    variables = {**os.environ, "PROJECT_ID": chosen_project(arguments), "DATASET": arguments.dataset}
-    settings = dataset_settings(variables)
+    settings = chosen_settings(arguments)
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     costs = RunCosts(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
     end = arguments.at or datetime.now(UTC)

@@ -1,7 +1,6 @@
 """`costs`: what Spot VMs cost by day, team, label, machine type, zone or project, against on demand."""
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,8 +12,7 @@ from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import (
     add_dataset_arguments,
     add_time_argument,
-    chosen_project,
-    dataset_settings,
+    chosen_settings,
 )
 from spotkeeper.cli.output import Format, Row, add_format_argument, as_csv, as_json
 from spotkeeper.cli.spans import Since, add_since_argument, first_time
@@ -120,8 +118,7 @@ def read_costs(arguments: argparse.Namespace, most: int) -> "tuple[Span, Costs]"
     since: Since = arguments.since
     end = arguments.at or datetime.now(UTC)
     span = Span(first_time(since, end), end)
-    variables = {**os.environ, "PROJECT_ID": chosen_project(arguments), "DATASET": arguments.dataset}
-    settings = dataset_settings(variables)
+    settings = chosen_settings(arguments)
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     figures = DailyFigures(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
     with progress("Reading the cost from BigQuery"):

@@ -40,6 +40,16 @@ def chosen_project(arguments: argparse.Namespace) -> str:
     return str(arguments.project)
 
 
+def chosen_variables(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the environment with the project and dataset of the arguments; raises RefusedRequestError without one."""
+    return {**os.environ, "PROJECT_ID": chosen_project(arguments), "DATASET": arguments.dataset}
+
+
+def chosen_settings(arguments: argparse.Namespace) -> TrackerSettings:
+    """Return the settings for reading the dataset of the arguments; raises RefusedRequestError and SettingsError."""
+    return dataset_settings(chosen_variables(arguments))
+
+
 def dataset_settings(variables: Mapping[str, str], more: Mapping[str, str] | None = None) -> TrackerSettings:
     """Return the settings as far as reading a dataset needs them, and more of them; raises SettingsError."""
     needed = {name: variables[name] for name in _READ if variables.get(name)}

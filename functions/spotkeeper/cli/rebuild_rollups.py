@@ -1,11 +1,10 @@
 """`rebuild-rollups`: write the rollups of some days anew from the cost rows."""
 
 import argparse
-import os
 from datetime import UTC, date, datetime, timedelta
 
 from spotkeeper.cli.commands import Subparsers, add_command
-from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_project, dataset_settings
+from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_settings
 from spotkeeper.errors import RefusedRequestError
 
 _MOST_DAYS = 3660
@@ -38,8 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     now = datetime.now(UTC)
     days = chosen_days(arguments.first, arguments.last or now.date())
-    variables = {**os.environ, "PROJECT_ID": chosen_project(arguments), "DATASET": arguments.dataset}
-    settings = dataset_settings(variables)
+    settings = chosen_settings(arguments)
     jobs = Jobs(
         settings.project_id,
         settings.dataset,

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from spotkeeper.cli.commands import Subparsers, add_command
-from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_project, dataset_settings
+from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_variables, dataset_settings
 from spotkeeper.cli.terminal import progress
 from spotkeeper.errors import RefusedRequestError
 
@@ -42,9 +42,8 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Write the page and print its address."""
     check_packages()
-    project = chosen_project(arguments)
+    variables = chosen_variables(arguments)
     _check_output(arguments.output, arguments.csv)
-    variables = {**os.environ, "PROJECT_ID": project, "DATASET": arguments.dataset}
     with progress("Reading the views and drawing the report"):
         write_report(variables, arguments.days, datetime.now(UTC), arguments.output, arguments.csv)
     print(f"{arguments.output.resolve().as_uri()}")

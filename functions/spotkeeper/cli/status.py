@@ -1,7 +1,6 @@
 """`status`: one screen with the latest hour, the burn rate, the budgets, the last plan, and what is not known."""
 
 import argparse
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -13,8 +12,7 @@ from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import (
     add_dataset_arguments,
     add_time_argument,
-    chosen_project,
-    dataset_settings,
+    chosen_settings,
 )
 from spotkeeper.cli.output import Format, add_format_argument, as_csv, as_json
 from spotkeeper.cli.terminal import Color, painted, progress, width
@@ -56,8 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     from spotkeeper.gcp.bigquery.daily_figures import DailyFigures
 
     now = arguments.at or datetime.now(UTC)
-    variables = {**os.environ, "PROJECT_ID": chosen_project(arguments), "DATASET": arguments.dataset}
-    settings = dataset_settings(variables)
+    settings = chosen_settings(arguments)
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     figures = DailyFigures(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
     with progress("Reading the state from BigQuery"):

@@ -1,13 +1,12 @@
 """`work`: load which job, task or build ran on which VM, from a file of a scheduler or CI system."""
 
 import argparse
-import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from spotkeeper.cli.commands import Subparsers, add_command
-from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_project, dataset_settings
+from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_settings
 from spotkeeper.cli.terminal import progress
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.work.formats import FORMATS
@@ -94,8 +93,7 @@ def _load(arguments: argparse.Namespace, records: list[WorkRecord]) -> None:
     from spotkeeper.gcp.bigquery.jobs import Jobs
     from spotkeeper.gcp.bigquery.work_tables import WorkTables
 
-    variables = {**os.environ, "PROJECT_ID": chosen_project(arguments), "DATASET": arguments.dataset}
-    settings = dataset_settings(variables)
+    settings = chosen_settings(arguments)
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     jobs = Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
     with progress("Loading the records into BigQuery"):
