@@ -77,6 +77,7 @@ locals {
 
   logged_alerts = {
     enforcement_planned = {
+      wanted     = local.has_enforcer
       title      = "a budget is exceeded: stops are planned"
       severity   = "WARNING"
       filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^budget notification: (over|nearing)_budget$\""
@@ -84,6 +85,7 @@ locals {
       advice     = "In mode dry_run nothing is stopped. The view enforcement_log has the plan, with a reason for every VM stopped and spared."
     }
     rule_mismatch = {
+      wanted     = local.has_enforcer
       title      = "a message matches no rule of the policy: nothing is stopped"
       severity   = "ERROR"
       filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^budget notification: (malformed|other_currency|period_mismatch|unknown_budget|unusable_amount)$\""
@@ -91,6 +93,7 @@ locals {
       advice     = "The reason names the mismatch: the budget's id, billing account, currency or period, or a message that is no budget notification. Correct enforcement_policy and apply; `spotkeeper doctor` compares each rule with its budget."
     }
     price_differs = {
+      wanted     = var.capacity_history
       title      = "a price differs from Google's own price history"
       severity   = "WARNING"
       filter     = "${local.tracker_log} AND jsonPayload.message=\"price differs from Google's price history\""
@@ -98,6 +101,7 @@ locals {
       advice     = "The costs of this machine type may be wrong. The table `price_checks` has both prices by day; `spotkeeper price` says which SKUs ours is made of. docs/capacity.md says what can make them differ."
     }
     nothing_stoppable = {
+      wanted     = local.has_enforcer
       title      = "a budget is exceeded, and its rule can stop nothing"
       severity   = "ERROR"
       filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^(no Spot VM in scope|max_fleet_share allows no stop)$\""
@@ -105,6 +109,7 @@ locals {
       advice     = "Either no Spot VM has the projects and labels of the rule, or max_fleet_share of them is less than one VM. Correct enforcement_policy and apply; `spotkeeper plan` shows what would be stopped."
     }
     waiting_for_bigquery = {
+      wanted     = local.has_enforcer
       title      = "the enforcer waits for BigQuery"
       severity   = "ERROR"
       filter     = "${local.enforcer_log} AND jsonPayload.message=\"records unavailable: waiting for BigQuery\""
@@ -112,6 +117,7 @@ locals {
       advice     = "Nothing is stopped without its record. Pub/Sub redelivers for about eight hours; a message that is outdated by then stops nothing, and the next one gets a new plan. Check that BigQuery is available and that the enforcer may still write to the dataset."
     }
     enforcement_happened = {
+      wanted     = local.has_enforcer
       title      = "a VM was stopped or started"
       severity   = "WARNING"
       filter     = "${local.enforcer_log} AND jsonPayload.message=~\"^instance (stopped|restarted)$\""
@@ -119,6 +125,7 @@ locals {
       advice     = "Start it again with `gcloud compute instances start`. To prevent further stops, set snooze_until in the policy, or enforcement_mode to dry_run, and apply."
     }
     plan_awaits_approval = {
+      wanted     = var.enforcement_mode == "approve"
       title      = "a plan awaits approval"
       severity   = "WARNING"
       filter     = "${local.enforcer_log} AND jsonPayload.message=\"plan awaits approval\""
@@ -126,6 +133,7 @@ locals {
       advice     = "Nothing is stopped yet. Read the plan in enforcement_log and approve it with the command, or let it expire."
     }
     enforcement_failed = {
+      wanted     = local.has_enforcer
       title      = "enforcement failed"
       severity   = "CRITICAL"
       filter     = "${local.enforcer_log} AND severity>=ERROR AND NOT httpRequest.status=429" # 429: busy with another message
@@ -166,10 +174,7 @@ resource "google_monitoring_alert_policy" "measured" {
 }
 
 resource "google_monitoring_alert_policy" "logged" {
-  for_each = {
-    for name, alert in local.logged_alerts : name => alert
-    if local.has_enforcer && (name != "plan_awaits_approval" || var.enforcement_mode == "approve")
-  }
+  for_each = { for name, alert in local.logged_alerts : name => alert if alert.wanted }
 
   display_name          = "spotkeeper: ${each.value.title}"
   combiner              = "OR"

@@ -257,7 +257,7 @@ run "the_least_that_can_be_set" {
       length(google_organization_iam_custom_role.tracker_instances) == 0,
       google_pubsub_topic_iam_member.cloud_billing[0].member == "serviceAccount:billing-budget-alert@system.gserviceaccount.com",
       toset(keys(google_monitoring_alert_policy.measured)) == toset(["no_budget_notifications", "dead_letters", "hours_incomplete", "prices_missing", "no_tracker_runs", "usage_unresolved"]),
-      toset(keys(google_monitoring_alert_policy.logged)) == toset(["enforcement_failed", "enforcement_happened", "enforcement_planned", "nothing_stoppable", "price_differs", "rule_mismatch", "waiting_for_bigquery"]),
+      toset(keys(google_monitoring_alert_policy.logged)) == toset(["enforcement_failed", "enforcement_happened", "enforcement_planned", "nothing_stoppable", "rule_mismatch", "waiting_for_bigquery"]),
     ])
     error_message = "What was not asked for is not made; the alerts that need nothing are."
   }
@@ -278,6 +278,7 @@ run "the_tracker_alone" {
   command = plan
 
   variables {
+    capacity_history    = true
     enforcement_mode    = "off"
     enforcement_policy  = { budgets = {} }
     monthly_budget_usd  = 100
@@ -296,7 +297,7 @@ run "the_tracker_alone" {
       length(google_project_iam_custom_role.enforcer_instances) == 0,
       length(google_project_iam_member.enforcer_instances) == 0,
       length(google_logging_metric.records_unavailable) == 0,
-      length(google_monitoring_alert_policy.logged) == 0,
+      keys(google_monitoring_alert_policy.logged) == ["price_differs"],
       keys(google_bigquery_dataset_iam_member.records) == ["tracker"],
       keys(google_project_iam_member.staging) == ["tracker"],
     ])
@@ -344,6 +345,19 @@ run "plans_that_people_approve" {
       contains(google_project_iam_custom_role.enforcer_instances["home-project-1"].permissions, "compute.instances.start"),
     ])
     error_message = "Approvers publish to a topic of their own, whose subscription the function knows; it may undo."
+  }
+
+  assert {
+    condition = alltrue([
+      google_pubsub_subscription.approvals[0].ack_deadline_seconds == google_pubsub_subscription.enforcer[0].ack_deadline_seconds,
+      google_pubsub_subscription.approvals[0].message_retention_duration == google_pubsub_subscription.enforcer[0].message_retention_duration,
+      google_pubsub_subscription.approvals[0].retry_policy == google_pubsub_subscription.enforcer[0].retry_policy,
+      google_pubsub_subscription.approvals[0].dead_letter_policy[0].max_delivery_attempts == google_pubsub_subscription.enforcer[0].dead_letter_policy[0].max_delivery_attempts,
+      google_pubsub_subscription.approvals[0].expiration_policy == google_pubsub_subscription.enforcer[0].expiration_policy,
+      contains(keys(google_monitoring_alert_policy.logged), "plan_awaits_approval"),
+      !contains(keys(google_monitoring_alert_policy.logged), "price_differs"),
+    ])
+    error_message = "A command is delivered, retried and dead-lettered as a notification is, and a plan that waits is notified."
   }
 }
 
