@@ -105,6 +105,8 @@ def test_one_undo_starts_no_more_than_a_day_may() -> None:
     undo(cloud, used)
 
     assert len(cloud.started_names()) == 2
+    said = cloud.tables.deliveries[-1].verdict.reason
+    assert said == "stops of message message-1 to undo: 3; VMs snoozed until 2026-08-01T07:00:00Z: 3"
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,6 @@ class Undoing:
         period = Period(own.kind, own.start, stops.until)
         if resumed:
             return Verdict(VerdictName.REDELIVERED, "this message was received before", rule, period)
-        undone = f"{len(stops.stopped)} stops of message {self.command.target} are undone"
-        reason = f"{undone}; {len(stops.planned)} VMs are snoozed until {rfc3339(stops.until)}"
+        to_undo = f"stops of message {self.command.target} to undo: {len(stops.stopped)}"
+        reason = f"{to_undo}; VMs snoozed until {rfc3339(stops.until)}: {len(stops.planned)}"
         return Verdict(VerdictName.UNDONE, reason, rule, period)
