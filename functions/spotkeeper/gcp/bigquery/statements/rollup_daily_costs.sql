@@ -37,12 +37,12 @@ counted AS (
       ORDER BY team, project_label, experiment, cost_center, instance_name, booked_month
     ) = 1 AS is_first_of_type,
     ROW_NUMBER() OVER (
-      PARTITION BY usage_date, billing_date, project_id, team, instance_id
-      ORDER BY zone, machine_type, project_label, experiment, cost_center, instance_name, booked_month
+      PARTITION BY usage_date, billing_date, project_id, team, zone, instance_id
+      ORDER BY machine_type, project_label, experiment, cost_center, instance_name, booked_month
     ) = 1 AS is_first_of_team,
     ROW_NUMBER() OVER (
-      PARTITION BY usage_date, billing_date, project_id, created_by_group, name_pattern, instance_id
-      ORDER BY zone, machine_type, project_label, experiment, cost_center, instance_name, booked_month
+      PARTITION BY usage_date, billing_date, project_id, created_by_group, name_pattern, zone, instance_id
+      ORDER BY machine_type, project_label, experiment, cost_center, instance_name, booked_month
     ) = 1 AS is_first_of_pattern
   FROM vms
 )

@@ -45,8 +45,8 @@ vm_hours AS (
     labelled.*,
     -- One that was started as another machine in the hour has two rows.
     ROW_NUMBER() OVER (
-      PARTITION BY labelled.usage_hour, labelled.instance_id
-      ORDER BY labelled.project_id, labelled.zone, labelled.usage_start_time
+      PARTITION BY labelled.usage_hour, labelled.project_id, labelled.zone, labelled.instance_id
+      ORDER BY labelled.usage_start_time
     ) = 1 AS is_first,
     IF(
       preempted.instance_id IS NULL,

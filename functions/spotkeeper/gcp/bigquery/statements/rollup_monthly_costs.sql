@@ -17,6 +17,7 @@ WITH counted AS (
         rolled.project_label,
         rolled.experiment,
         rolled.cost_center,
+        rolled.zone,
         rolled.instance_id
       ORDER BY rolled.booked_month, rolled.gpu_type
     ) = 1 AS is_first
