@@ -18,7 +18,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         summary="write the rollups of some days anew from the cost rows",
         description="Write the rollups, which the views read, anew from the cost rows of the UTC days from --from to "
         "--to: after an upgrade that adds rollups, and where the check rollups_equal_rows finds a difference. A "
-        "calendar month is one transaction; running it again changes nothing, and the tracker may run meanwhile.",
+        "week is one transaction; running it again changes nothing, and the tracker may run meanwhile.",
         examples=(
             "--project my-project-1 --from 2026-01-01",
             "--project my-project-1 --from 2026-07-01 --to 2026-07-31",
@@ -31,7 +31,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Rebuild, and print the last day of each month that is written."""
+    """Rebuild, and print the last day of each week that is written."""
     from spotkeeper.gcp.bigquery.jobs import Jobs
     from spotkeeper.gcp.bigquery.rollups import Rollups
 

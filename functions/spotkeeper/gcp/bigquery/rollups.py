@@ -6,7 +6,7 @@ that these days are part of, by what the cost rows give. So a run, a repeated ru
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby
+from itertools import batched
 
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
 
@@ -26,6 +26,8 @@ ROLLUPS = (
 ROLLUP_STATEMENTS = tuple(f"rollup_{name}" for name in ROLLUPS)
 
 _DAY = timedelta(days=1)
+_DAYS_AT_ONCE = 7
+"""A week of a large fleet is written well within the time of one job; a month is not."""
 
 
 def days_between(first: datetime, last: datetime) -> Iterator[date]:
@@ -59,12 +61,11 @@ class Rollups:
         self._jobs = jobs
 
     def rebuild(self, days: Iterable[date], now: datetime) -> Iterator[date]:
-        """Write these UTC days anew, a calendar month at once, and yield the last day of each that is written.
+        """Write these UTC days anew, seven in one transaction, and yield the last day of each that is written.
 
         Raises UnavailableError.
         """
-        for _, month in groupby(sorted(set(days)), key=lambda day: day.replace(day=1)):
-            chosen = list(month)
+        for chosen in batched(sorted(set(days)), _DAYS_AT_ONCE, strict=False):
             parameters = [*rollup_parameters(chosen), ScalarQueryParameter("recorded_at", "TIMESTAMP", now)]
             self._jobs.transaction("rebuild", parameters, parts=ROLLUP_STATEMENTS)
             yield chosen[-1]
