@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute.instances import ComputeInstances, attachments_of, to_instance
 from spotkeeper.gcp.compute.lists import InstanceList, compute_calls

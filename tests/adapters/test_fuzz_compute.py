@@ -10,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spotkeeper.enforcement.history import StopCounts
-from spotkeeper.enforcement.plans import Situation, plan, reason_to_spare
+from spotkeeper.enforcement.plans import Situation, plan
 from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.spot_vms import reason_to_spare
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from spotkeeper.gcp.bigquery.tracker_rows import staged
 from spotkeeper.gcp.compute.groups import group_of

@@ -14,8 +14,9 @@ from infra.local.stack.processes import Processes
 from spotkeeper.enforcement.actions import ActionEvent, Verb, vm_request
 from spotkeeper.enforcement.executor import Deadline, Executor, Skip
 from spotkeeper.enforcement.history import StopCounts
-from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan
+from spotkeeper.enforcement.plans import Plan, Situation, plan
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from spotkeeper.gcp.compute.actuator import ComputeActuator
 from spotkeeper.gcp.compute.spot_fleet import SpotFleet

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Response, Source
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import PeriodKind, budget_period

@@ -18,12 +18,12 @@ from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.enforce import enforce
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification, Command, Malformed
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.proposals import Proposal
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.enforcement.verdicts import Verdict
 from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.instances import InstanceKey, ProvisioningModel

@@ -10,10 +10,10 @@ from decimal import Decimal
 from spotkeeper.budget_messages import SOURCE
 from spotkeeper.enforcement.history import Reported
 from spotkeeper.enforcement.notifications import BudgetNotification, Message
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority, Source, Step
 from spotkeeper.enforcement.preconditions import StopPreconditions
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.enforcement.verdicts import first_verdict
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339

@@ -9,10 +9,10 @@ from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.enforce import STOP_DEADLINE_SECONDS
 from spotkeeper.enforcement.history import AttachedCost
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, Message
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Policy
 from spotkeeper.enforcement.recording import RECORDS_UNAVAILABLE
 from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
 from tests.unit.enforcer_fakes import Cloud

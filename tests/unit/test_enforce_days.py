@@ -6,9 +6,9 @@ from functools import cache
 
 from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.plans import RUNNING, SpotVm, reason_to_spare
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Response
 from spotkeeper.enforcement.protection import importance
+from spotkeeper.enforcement.spot_vms import RUNNING, SpotVm, reason_to_spare
 from tests.unit.enforcer_days import (
     BOTH_STOP,
     DAY,

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from spotkeeper.enforcement.actions import ActionEvent, stop_events
 from spotkeeper.enforcement.history import AttachedCost, FailedStop, StopCounts
-from spotkeeper.enforcement.plans import Plan, Situation, SpotVm, plan, reason_to_spare
+from spotkeeper.enforcement.plans import Plan, Situation, plan
 from spotkeeper.enforcement.policies import BudgetRule, Caps, Policy, Priority
 from spotkeeper.enforcement.protection import importance
+from spotkeeper.enforcement.spot_vms import SpotVm, reason_to_spare
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from tests.unit.enforcer_samples import EVERYTHING, HIGH, JULY, LOW, MEDIUM, NOW, labelled, policy, rule, vm
 

@@ -7,10 +7,10 @@ import pytest
 from spotkeeper.enforcement.actions import ActionEvent, Verb, vm_request
 from spotkeeper.enforcement.executor import Skip
 from spotkeeper.enforcement.history import RecordedAction, Reported
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.preconditions import NewerNotifications, limited, start_precondition
 from spotkeeper.enforcement.restarts import StoppedVm
+from spotkeeper.enforcement.spot_vms import SpotVm
 from tests.unit.enforcer_samples import JULY, LOW, NOW, labelled, policy, preconditions, rule, standard, steps, vm
 
 MINUTE = timedelta(minutes=1)

@@ -6,8 +6,8 @@ import pytest
 from spotkeeper.enforcement.actions import ActionEvent, Verb, VmRequest, vm_request
 from spotkeeper.enforcement.executor import Skip
 from spotkeeper.enforcement.history import WAITING_STOP_TTL, RecordedAction
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.recorded_stops import OPERATION_TTL, RecordedStop
+from spotkeeper.enforcement.spot_vms import SpotVm
 from tests.unit.enforcer_samples import NOW, policy, vm
 
 SECOND = timedelta(seconds=1)

@@ -10,9 +10,9 @@ import pytest
 
 from spotkeeper.enforcement.actions import ActionEvent, Verb, vm_request
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Policy, Response, Source
 from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import UnavailableError
 from spotkeeper.periods import PeriodKind, budget_period

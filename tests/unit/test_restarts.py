@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotkeeper.enforcement.actions import ActionEvent, PlannedEvent, not_started_event, restart_event
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Priority
 from spotkeeper.enforcement.restarts import StoppedVm, reason_not_to_restart, restarts
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.instances import ProvisioningModel
 from tests.unit.enforcer_samples import HIGH, LOW, MEDIUM, NOW, standard, vm
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
-from spotkeeper.enforcement.plans import Plan, SpotVm
+from spotkeeper.enforcement.plans import Plan
 from spotkeeper.enforcement.policies import BudgetRule
+from spotkeeper.enforcement.spot_vms import SpotVm
 
 
 class Blocker(StrEnum):

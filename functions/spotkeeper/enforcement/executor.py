@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, Verb, VmRequest
-from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.instances import InstanceKey
 from spotkeeper.logs import log_event

@@ -7,19 +7,14 @@ from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 
 from spotkeeper.enforcement.estimates.estimate import Estimate
-from spotkeeper.enforcement.history import AttachedCost, FailedStop, StopCounts
+from spotkeeper.enforcement.history import AttachedCost, StopCounts
 from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Policy, Priority
-from spotkeeper.enforcement.protection import Importance, importance, lapsed_protection, protection
+from spotkeeper.enforcement.protection import Importance, importance, lapsed_protection
+from spotkeeper.enforcement.spot_vms import RUNNING, STOPPED_STATES, SpotVm, reason_to_spare, snooze
 from spotkeeper.enforcement.steering import Candidate, needed_stops
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
-from spotkeeper.instances import Instance, InstanceKey
+from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import HOUR, Period, rfc3339
-
-RUNNING = "RUNNING"
-STOPPED_STATES = frozenset({"TERMINATED", "STOPPED", "SUSPENDED"})
-_GKE_LABELS = ("goog-gke-node", "goog-k8s-cluster-name")
-_GKE_GROUPS = ("gke-", "gk3-")
-"""Nodes of Standard clusters and of Autopilot."""
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -27,43 +22,6 @@ _NEXT_NOTIFICATION_HOURS = 1
 """Notifications come several times a day, usually every 20 to 40 minutes; an hour leaves room.
 https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications
 """
-
-
-@dataclass(frozen=True, slots=True)
-class SpotVm:
-    """A Spot instance as it is now: its status, when it started, and what a stop saves in USD per hour, if known.
-
-    `hourly_cost_usd` is the price of its machine type and `attached.ending`, as far as that is known: what goes on
-    costing while it is stopped is no reason to stop it. `attached` is None where no cost row of the last day has it.
-    `pending_stop` is the id of another message whose stop of it is pending, `failed_stop` a stop of it that failed.
-    `uptime_share` is the part of the last day that it ran, 1 unless it is known to run only a part of each day.
-    `snoozed_until` is until when it is not to be stopped, because a person undid its stop.
-    `unreadable` says what of it could not be read: then the rest may be incomplete, and it is never stopped.
-    """
-
-    instance: Instance
-    status: str
-    started: datetime
-    hourly_cost_usd: Decimal | None = None
-    attached: AttachedCost | None = None
-    pending_stop: str | None = None
-    failed_stop: FailedStop | None = None
-    uptime_share: float = 1.0
-    snoozed_until: datetime | None = None
-    unreadable: str | None = None
-
-    @property
-    def daily_rate(self) -> float:
-        """What a stop of it saves per hour over a day, in USD; 0 where its price is unknown."""
-        return float(self.hourly_cost_usd or 0) * self.uptime_share
-
-    def is_held_back(self, now: datetime) -> bool:
-        """Whether a stop of it failed so lately that it ranks behind those not tried."""
-        return self.failed_stop is not None and now < self.failed_stop.retry_at
-
-    def failed_lately(self, now: datetime) -> bool:
-        """Whether a stop of it failed within a day: it ranks behind those of its priority that were not tried."""
-        return self.failed_stop is not None and now < self.failed_stop.forgotten_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,39 +124,17 @@ def plan(verdict: Verdict, situation: Situation, vms: Iterable[SpotVm], policy: 
         unpriced=sum(vm.hourly_cost_usd is None for vm in running),
         going_on=_sum(each.disks for each in attached),
         addresses=_sum(each.addresses for each in attached),
-        attached_unknown=sum(is_attached_unknown(decision.vm) for decision in stops),
+        attached_unknown=sum(_is_attached_unknown(decision.vm) for decision in stops),
         runs_out=_runs_out(situation, hourly_cost) if known else None,
         runs_out_with_plan=_runs_out(situation, hourly_cost - savings, saved) if known else None,
         deferred=needed - count,
     )
 
 
-def is_attached_unknown(vm: SpotVm) -> bool:
+def _is_attached_unknown(vm: SpotVm) -> bool:
     """Whether anything is not known of what is attached to an instance."""
     attached = vm.attached
     return attached is None or None in {attached.ending, attached.disks, attached.addresses}
-
-
-def reason_to_spare(vm: SpotVm, policy: Policy, now: datetime) -> str | None:
-    """Return why this instance is spared whatever the budget; None if it may be stopped."""
-    labels = vm.instance.labels
-    if vm.status != RUNNING:
-        return f"status {vm.status}: only {RUNNING} instances are stopped"
-    if _is_gke_node(vm.instance):
-        return "GKE node, which the cluster would replace: resize its node pool instead"
-    if protected := protection(labels, policy, now):
-        return protected
-    if now - vm.started < timedelta(minutes=policy.minimum_age_minutes):
-        minimum = policy.minimum_age_minutes
-        return f"younger than the minimum age of {minimum} minutes (started {rfc3339(vm.started)})"
-    if policy.spare_local_ssd and vm.instance.shape.local_ssd_gib:
-        return f"a stop discards its {vm.instance.shape.local_ssd_gib} GiB of local SSD, which the policy spares"
-    return None
-
-
-def snooze(until: datetime | None, now: datetime) -> str | None:
-    """Return that an instance is snoozed, if it is."""
-    return f"snoozed until {rfc3339(until)}: its stop was undone" if until is not None and now < until else None
 
 
 def allowed_stops(
@@ -418,13 +354,3 @@ def _runs_out(situation: Situation, hourly_cost: Decimal, saved: float = 0.0) ->
 
 def _hours(time: timedelta) -> Decimal:
     return Decimal(time // timedelta(microseconds=1)) / (HOUR // timedelta(microseconds=1))
-
-
-def _is_gke_node(instance: Instance) -> bool:
-    group = (instance.managed_by or "").rpartition("/instanceGroupManagers/")[2]
-    return group.startswith(_GKE_GROUPS) or _has_gke_label(instance.labels)
-
-
-@lru_cache(maxsize=4096)
-def _has_gke_label(labels: tuple[tuple[str, str], ...]) -> bool:
-    return any(key.startswith(_GKE_LABELS) for key, _ in labels)

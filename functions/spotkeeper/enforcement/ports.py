@@ -11,9 +11,9 @@ from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Actuator
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule
 from spotkeeper.enforcement.restarts import StoppedVm
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.ports import Report
 from spotkeeper.pricing.price_book import DatedRate
 

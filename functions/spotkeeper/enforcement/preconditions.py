@@ -10,11 +10,11 @@ from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.executor import Precondition, Skip
 from spotkeeper.enforcement.history import RecordedAction, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.plans import SpotVm, reason_to_spare, snooze
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.protection import importance
 from spotkeeper.enforcement.recorded_stops import GONE, OperationOf, RecordedStop
 from spotkeeper.enforcement.restarts import StoppedVm, reason_not_to_restart
+from spotkeeper.enforcement.spot_vms import SpotVm, reason_to_spare, snooze
 from spotkeeper.enforcement.verdicts import Verdict, allowed_priorities, current_period, newest_credible
 from spotkeeper.instances import InstanceKey, ProvisioningModel
 from spotkeeper.periods import rfc3339

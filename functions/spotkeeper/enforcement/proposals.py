@@ -9,8 +9,9 @@ from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.history import AttachedCost, History, ProposedPlan, RecordedAction, order_of_stop
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.plans import RUNNING, Decision, Plan, SpotVm
+from spotkeeper.enforcement.plans import Decision, Plan
 from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.spot_vms import RUNNING, SpotVm
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, allowed_priorities, newest_credible, reported_until
 from spotkeeper.instances import Instance, ProvisioningModel, Shape
 from spotkeeper.periods import rfc3339

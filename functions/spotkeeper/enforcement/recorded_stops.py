@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from spotkeeper.enforcement.actions import ActionEvent, VmRequest
 from spotkeeper.enforcement.executor import Skip
 from spotkeeper.enforcement.history import WAITING_STOP_TTL, RecordedAction
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Policy
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.periods import rfc3339
 
 OPERATION_TTL = timedelta(hours=1)

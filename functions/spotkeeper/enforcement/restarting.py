@@ -10,7 +10,6 @@ from spotkeeper.enforcement.executor import Executor
 from spotkeeper.enforcement.following_up import follow_up
 from spotkeeper.enforcement.history import History, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule, Policy, Response, Source
 from spotkeeper.enforcement.ports import Records
 from spotkeeper.enforcement.preconditions import start_precondition
@@ -33,6 +32,7 @@ from spotkeeper.enforcement.restarts import (
     restarts,
 )
 from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, allowed_priorities, contradicts, newest_credible
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import Caps, Priority
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.instances import Instance
 from spotkeeper.periods import rfc3339
 

@@ -13,7 +13,7 @@ from spotkeeper.enforcement.following_up import follow_up, follow_ups
 from spotkeeper.enforcement.history import History, ProposedPlan, RecordedAction, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.permissions import needed_permissions
-from spotkeeper.enforcement.plans import RUNNING, STOPPED_STATES, Plan, Situation, SpotVm, allowed_stops, plan
+from spotkeeper.enforcement.plans import Plan, Situation, allowed_stops, plan
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.preconditions import NewerNotifications, StopPreconditions, limited
@@ -27,6 +27,7 @@ from spotkeeper.enforcement.recording import (
     with_estimate,
 )
 from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.spot_vms import RUNNING, STOPPED_STATES, SpotVm
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, verdict_with
 from spotkeeper.errors import UnavailableError
 from spotkeeper.pricing.price_book import PriceBook

@@ -15,11 +15,11 @@ from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb, VmReques
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.policies import BudgetRule
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.gcp.bigquery.delivery_records import DeliveryRecords
 from spotkeeper.gcp.bigquery.rest_query import RestQuery
 from spotkeeper.instances import InstanceKey

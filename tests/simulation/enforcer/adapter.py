@@ -14,9 +14,9 @@ from spotkeeper.enforcement.commanding import execute_command
 from spotkeeper.enforcement.enforce import enforce
 from spotkeeper.enforcement.estimates.spending import BilledCost, RecordedHour, Spending
 from spotkeeper.enforcement.notifications import read_command, read_notification
-from spotkeeper.enforcement.plans import SpotVm
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.settings import EnforcerSettings
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.ports import Report

@@ -9,10 +9,11 @@ from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.spending import BilledCost, RecordedHour, RecordedStops, Spending
 from spotkeeper.enforcement.history import History, Reported, StopCounts
 from spotkeeper.enforcement.notifications import BudgetNotification, Message
-from spotkeeper.enforcement.plans import Situation, SpotVm, plan
+from spotkeeper.enforcement.plans import Situation, plan
 from spotkeeper.enforcement.policies import Policy, Source
 from spotkeeper.enforcement.recording import with_estimate
 from spotkeeper.enforcement.settings import Mode
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.enforcement.stopping import estimate_of
 from spotkeeper.enforcement.verdicts import VerdictName, first_verdict, is_near_step, verdict_with
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape

@@ -9,7 +9,7 @@ from google.cloud import compute_v1
 from google.protobuf.json_format import MessageToDict
 
 from spotkeeper.enforcement.actions import Verb, VmRequest
-from spotkeeper.enforcement.plans import RUNNING, SpotVm
+from spotkeeper.enforcement.spot_vms import RUNNING, SpotVm
 from spotkeeper.errors import UnavailableError, UnfinishedError
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 from spotkeeper.gcp.compute.groups import Group, Groups, group_of, is_stranger

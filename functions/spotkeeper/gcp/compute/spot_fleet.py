@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from spotkeeper.enforcement.plans import SpotVm
+from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute.instances import ComputeInstances, time_from, to_instance, unreadable_instance
 from spotkeeper.gcp.compute.lists import Json, translate_parse_errors
