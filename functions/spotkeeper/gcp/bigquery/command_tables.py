@@ -19,7 +19,8 @@ from spotkeeper.enforcement.notifications import BudgetNotification, Message
 from spotkeeper.enforcement.policies import Source
 from spotkeeper.enforcement.proposals import Proposal
 from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY
-from spotkeeper.gcp.bigquery.enforcer_tables import LONGEST_STOP, proposed_plan, stopped_vm
+from spotkeeper.gcp.bigquery.enforcer_rows import proposed_plan, stopped_vm
+from spotkeeper.gcp.bigquery.enforcer_tables import LONGEST_STOP
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import InstanceKey

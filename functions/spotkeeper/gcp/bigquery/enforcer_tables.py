@@ -22,31 +22,25 @@ from google.cloud.bigquery import (
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.estimate import Estimate, NoEstimate
-from spotkeeper.enforcement.estimates.spending import BilledCost, RecordedHour, RecordedStops, Spending
 from spotkeeper.enforcement.history import (
     CAP_WINDOW,
     FAILURE_MEMORY,
     PENDING_STOP_TTL,
     WAITING_STOP_TTL,
-    AttachedCost,
-    FailedStop,
     History,
-    ProposedPlan,
-    RecordedAction,
     Reported,
     ReportedPeriod,
-    StopCounts,
 )
 from spotkeeper.enforcement.notifications import BudgetNotification
-from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule, Priority
+from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.verdicts import current_period
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY, amount, delivery_parameters, rounded
+from spotkeeper.gcp.bigquery.enforcer_rows import history_from, reported_by, stopped_vm
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.client_calls import translate_errors
-from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
 from spotkeeper.periods import PeriodKind, budget_period, rfc3339
 from spotkeeper.pricing.price_book import DatedRate
@@ -104,33 +98,13 @@ class EnforcementRecords:
         ]
         with translate_errors("BigQuery"):
             [row] = self._jobs.query("enforcement_history", parameters)
-            return History(
-                received_before=row["received_before"],
-                newer=tuple(map(_reported, row["newer"])),
-                counts=StopCounts(
-                    len(row["stops_of_budget"]),
-                    row["stops_in_total"],
-                    frozenset(map(_key, row["stops_of_budget"])),
-                ),
-                plans=row["plans"],
-                plan=tuple(map(_recorded, row["plan"])),
-                pending_stops={_key(each): each["message_id"] for each in row["pending_stops"]},
-                failed_stops={
-                    _key(each): FailedStop(each["failed_at"], each["messages"]) for each in row["failed_stops"]
-                },
-                unfinished=tuple(map(_recorded, row["unfinished"])),
-                tracker_cost=row["tracker_cost"],
-                spending=_spending(row),
-                attached={each["instance_id"]: _attached(each) for each in row["attached"]},
-                proposed=_proposed(row),
-                snoozed={_key(each): each["snoozed_until"] for each in row["snoozed"]},
-            )
+            return history_from(row)
 
     def newer(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> tuple[Reported, ...]:
         """Return what newer notifications of the same budget, source and period reported, the newest first."""
         with translate_errors("BigQuery"):
             [row] = self._jobs.query("newer", _subject(notification, rule, now))
-            return tuple(map(_reported, row["newer"]))
+            return tuple(map(reported_by, row["newer"]))
 
     def latest(self, now: datetime, min_share: Decimal) -> tuple[ReportedPeriod, ...]:
         """Return the newest credible notification on every budget, source and current period."""
@@ -144,7 +118,7 @@ class EnforcementRecords:
         with translate_errors("BigQuery"):
             rows = self._jobs.query("latest", parameters)
             return tuple(
-                ReportedPeriod(row["budget_id"], row["source"], row["period_end"], _reported(row)) for row in rows
+                ReportedPeriod(row["budget_id"], row["source"], row["period_end"], reported_by(row)) for row in rows
             )
 
     def rates(self, since: datetime) -> list[DatedRate]:
@@ -319,95 +293,6 @@ def _outcome(outcome: Outcome) -> StructQueryParameter:
         _string("operation", outcome.operation),
         _string("error", outcome.error),
     )
-
-
-def _reported(row: Mapping[str, Any]) -> Reported:
-    return Reported(row["published_at"], row["cost"], row["budget"], row["tracker_cost"])
-
-
-def _spending(row: Mapping[str, Any]) -> Spending:
-    return Spending(
-        tuple(BilledCost(each["published_at"], float(each["cost"])) for each in row["billed"]),
-        tuple(RecordedHour(each["start"], float(each["cost"]), float(each["stopped_cost"])) for each in row["hours"]),
-        {each["instance_id"]: float(each["uptime_share"]) for each in row["uptime_shares"]},
-        tuple(RecordedStops(each["stopped_hour"], float(each["hourly_savings"] or 0)) for each in row["group_stops"]),
-    )
-
-
-def _attached(row: Mapping[str, Any]) -> AttachedCost:
-    return AttachedCost(row["ending"], row["disks"], row["addresses"])
-
-
-def _recorded(row: Mapping[str, Any]) -> RecordedAction:
-    return RecordedAction(
-        message_id=row["message_id"],
-        key=_key(row),
-        name=row["instance_name"],
-        planned_at=row["planned_at"],
-        done=row["done"],
-        restart=row["restart"],
-        failed=row["has_failed"],
-        stopped=row["stopped"],
-        operation=row["operation"],
-        priority=Priority(row["priority"]),
-        rank=row["rank"],
-        machine_type=row["machine_type"],
-        managed_by=row["managed_by"],
-        hourly_savings=row["hourly_savings"],
-    )
-
-
-def _proposed(row: Mapping[str, Any]) -> ProposedPlan | None:
-    if not row["proposed"]:
-        return None
-    [plan] = row["proposed"]
-    return proposed_plan(plan, row["proposed_stops"])
-
-
-def proposed_plan(plan: Mapping[str, Any], stops: Iterable[Mapping[str, Any]]) -> ProposedPlan:
-    """Return a plan that waits for approval from its row and those of its stops."""
-    return ProposedPlan(
-        plan["message_id"],
-        plan["plan_hash"],
-        plan["approval_expires_at"],
-        tuple(map(_proposed_stop, stops)),
-        plan["executed_by"],
-        plan["newer_plan"],
-        plan["period_end"],
-    )
-
-
-def _proposed_stop(row: Mapping[str, Any]) -> RecordedAction:
-    return RecordedAction(
-        message_id=row["message_id"],
-        key=_key(row),
-        name=row["instance_name"],
-        planned_at=row["planned_at"],
-        done=False,
-        priority=Priority(row["priority"]),
-        rank=row["rank"],
-        machine_type=row["machine_type"],
-        managed_by=row["managed_by"],
-        hourly_savings=row["hourly_savings"],
-        reason=row["reason"],
-    )
-
-
-def stopped_vm(row: Mapping[str, Any]) -> StoppedVm:
-    """Return an instance as it was when it was stopped."""
-    instance = Instance(
-        key=_key(row),
-        name=row["instance_name"],
-        provisioning_model=ProvisioningModel.SPOT,
-        shape=Shape(row["machine_type"], None, None),
-        managed_by=row["managed_by"],
-    )
-    priority, tried = Priority(row["priority"]), bool(row["tried"])
-    return StoppedVm(instance, priority, row["stopped_at"], row["hourly_savings"], tried)
-
-
-def _key(row: Mapping[str, Any]) -> InstanceKey:
-    return InstanceKey(row["project_id"], row["zone"], row["instance_id"])
 
 
 def _string(name: str, value: str | None) -> ScalarQueryParameter:
