@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import logging
+import socket
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,7 +29,7 @@ def test_a_load_that_is_repeated_under_its_id_is_the_load_that_was_made(stack: S
     with new_dataset(stack, "jobs") as dataset:
         jobs = Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(seconds=5))
         for name in ("first", "again"):
-            jobs.load("staging", SCHEMA, io.BytesIO(gzip.compress(f'{{"name": "{name}"}}'.encode())), timedelta(days=1))
+            jobs.load("staging", SCHEMA, io.BytesIO(gzip.compress(f'{{"name": "{name}"}}'.encode())))
 
         [row] = stack.client().query(f"SELECT name FROM `{HOME_PROJECT}.{dataset}.staging`").result()
 
@@ -37,7 +39,7 @@ def test_a_load_that_is_repeated_under_its_id_is_the_load_that_was_made(stack: S
 def test_a_load_fills_a_table_that_expires_and_replaces_none(stack: Stack) -> None:
     with new_dataset(stack, "expiring") as dataset:
         jobs = Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(seconds=5))
-        jobs.load("staging_once", SCHEMA, io.BytesIO(gzip.compress(b'{"name": "first"}')), timedelta(days=1))
+        jobs.load("staging_once", SCHEMA, io.BytesIO(gzip.compress(b'{"name": "first"}')))
 
         expires = stack.client().get_table(f"{HOME_PROJECT}.{dataset}.staging_once").expires
         job: Any = stack.client().get_job("load_staging_once", location=LOCATION)
@@ -45,6 +47,16 @@ def test_a_load_fills_a_table_that_expires_and_replaces_none(stack: Stack) -> No
     assert expires is not None
     assert timedelta(hours=23) < expires - datetime.now(UTC) < timedelta(hours=25)
     assert job.write_disposition == bigquery.WriteDisposition.WRITE_EMPTY
+
+
+def test_a_staging_table_that_cannot_be_deleted_is_left_to_expire(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as unserved, caplog.at_level(logging.INFO, "spotkeeper"):
+        unserved.bind(("127.0.0.1", 0))
+        jobs = Jobs(HOME_PROJECT, "jobs", f"http://127.0.0.1:{unserved.getsockname()[1]}", timedelta(0))
+        jobs.drop("staging_left")
+
+    [record] = [each for each in caplog.records if each.getMessage() == "staging table left to expire"]
+    assert record.__dict__["spotkeeper_fields"]["table"] == "staging_left"
 
 
 def test_a_job_runs_where_the_dataset_lies_and_a_wrong_location_is_named(stack: Stack) -> None:

@@ -9,10 +9,8 @@ from typing import Any
 
 from google.cloud.bigquery import ScalarQueryParameter, SchemaField
 
-from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.client_calls import translate_errors
-from spotkeeper.logs import log_event
 from spotkeeper.periods import local_day, rfc3339
 from spotkeeper.tracking.capacity import (
     Candidate,
@@ -30,7 +28,6 @@ IN_USE = timedelta(days=7)
 CHECKED = timedelta(days=3)
 """How far back prices are compared again: late hours and prices read later change what was found."""
 
-STAGING_LIFE = timedelta(days=1)
 CAPACITY_RECORDS = {"reading": "capacity_readings", "preemption": "capacity_preemptions", "span": "capacity_prices"}
 """The records of the staging table; each has the columns of its table, as they are deployed."""
 
@@ -68,7 +65,7 @@ class CapacityTables:
                 with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as lines:
                     for row in _rows(run_id, now, readings):
                         lines.write(f"{json.dumps(row)}\n".encode())
-                self._jobs.load(table, columns, file, STAGING_LIFE)
+                self._jobs.load(table, columns, file)
             midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
             parameters = [
                 ScalarQueryParameter("run_id", "STRING", run_id),
@@ -81,14 +78,7 @@ class CapacityTables:
                     len(rows), tuple(map(_difference, (row for row in rows if row["status"] == "differs")))
                 )
         finally:
-            self._drop(table)
-
-    def _drop(self, table: str) -> None:
-        """Delete the staging table; when that fails it expires."""
-        try:
             self._jobs.drop(table)
-        except UnavailableError as error:
-            log_event("staging table left to expire", table=table, detail=str(error))
 
 
 def _difference(row: Mapping[str, Any]) -> PriceDifference:

@@ -35,13 +35,11 @@ from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.verdicts import current_period
-from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY, amount, delivery_parameters, rounded
 from spotkeeper.gcp.bigquery.enforcer_rows import history_from, reported_by, stopped_vm
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.client_calls import translate_errors
-from spotkeeper.logs import log_event
 from spotkeeper.periods import PeriodKind, budget_period, rfc3339
 from spotkeeper.pricing.price_book import DatedRate
 
@@ -65,7 +63,6 @@ _TERMS = (
 )
 """The columns of an estimate."""
 
-_STAGING_LIFE = timedelta(days=1)
 _OUTCOME = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="message_id"),
     ScalarQueryParameterType("STRING", name="project_id"),
@@ -143,7 +140,7 @@ class EnforcementRecords:
             with translate_errors("BigQuery"):
                 [row] = self._jobs.transaction("plan", parameters, staging)
         finally:
-            self._sweep(staging)
+            self._jobs.drop(staging)
         return bool(row["recorded"])
 
     def record_outcomes(self, delivery: Delivery, outcomes: Sequence[Outcome]) -> None:
@@ -178,13 +175,7 @@ class EnforcementRecords:
         with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as lines:
             for row in rows:
                 lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-        self._jobs.load(table, schema, file, _STAGING_LIFE)
-
-    def _sweep(self, table: str) -> None:
-        try:
-            self._jobs.drop(table)
-        except UnavailableError as error:
-            log_event("staging table left to expire", table=table, detail=str(error))
+        self._jobs.load(table, schema, file)
 
 
 def _subject(notification: BudgetNotification, rule: BudgetRule, now: datetime) -> list[Parameter]:

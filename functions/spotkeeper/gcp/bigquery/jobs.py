@@ -16,9 +16,13 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.rest_query import WRONG_LOCATION, statement_text
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 from spotkeeper.gcp.http_calls import PageTokens
+from spotkeeper.logs import log_event
 
 JOB_SECONDS = 300.0
 """Seconds that one job may take."""
+
+STAGING_LIFE = timedelta(days=1)
+"""BigQuery deletes the staging table of a killed run after this time."""
 
 UPLOAD_RETRIES = 3
 _ROWS_PER_PAGE = 2000
@@ -31,7 +35,7 @@ type Parameter = ScalarQueryParameter | ArrayQueryParameter
 
 
 class Jobs:
-    """Runs jobs in one dataset, at its location; every verb raises UnavailableError.
+    """Runs jobs in one dataset, at its location; every verb but `drop` raises UnavailableError.
 
     Without a location BigQuery chooses one, and is asked for that of the dataset when it chose wrong.
     """
@@ -90,13 +94,13 @@ class Jobs:
             self._fields[table] = tuple(_optional(field) for field in found.schema)
         return self._fields[table]
 
-    def load(self, table: str, schema: Sequence[SchemaField], lines: IO[bytes], life: timedelta) -> None:
-        """Load gzipped JSON lines into a new table that BigQuery deletes after `life`.
+    def load(self, table: str, schema: Sequence[SchemaField], lines: IO[bytes]) -> None:
+        """Load gzipped JSON lines into a new staging table.
 
         The load fills the empty table: whether one that replaces a table keeps its expiration is not documented.
         """
         new = bigquery.Table(self._dataset.table(table), schema=schema)
-        new.expires = datetime.now(UTC) + life
+        new.expires = datetime.now(UTC) + STAGING_LIFE
         configuration = bigquery.LoadJobConfig(
             schema=schema,
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
@@ -122,9 +126,14 @@ class Jobs:
             job.result(retry=self._retry, timeout=JOB_SECONDS)
 
     def drop(self, table: str) -> None:
-        """Delete a table, if it is there."""
-        with translate_errors("BigQuery"):
-            self._client.delete_table(self._dataset.table(table), not_found_ok=True, retry=self._retry, timeout=TIMEOUT)
+        """Delete a staging table, if it is there; when that fails it expires."""
+        try:
+            with translate_errors("BigQuery"):
+                self._client.delete_table(
+                    self._dataset.table(table), not_found_ok=True, retry=self._retry, timeout=TIMEOUT
+                )
+        except UnavailableError as error:
+            log_event("staging table left to expire", table=table, detail=str(error))
 
     def _run(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
         asked = self._location  # Another thread may find the location meanwhile.

@@ -26,7 +26,6 @@ from google.cloud.bigquery import (
     StructQueryParameterType,
 )
 
-from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
@@ -34,7 +33,6 @@ from spotkeeper.gcp.bigquery.rollups import ROLLUP_STATEMENTS, days_between, rol
 from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, observation_from, staged
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import Instance, InstanceKey
-from spotkeeper.logs import log_event
 from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate
@@ -48,9 +46,6 @@ from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap
 from spotkeeper.tracking.settings import Budgets, Covers
-
-STAGING_LIFE = timedelta(days=1)
-"""BigQuery deletes the staging table of a killed run after this time."""
 
 _LINES_PER_WRITE = 200
 
@@ -227,7 +222,7 @@ class StagingTable:
         columns = [
             SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in RECORD_TABLES.items()
         ]
-        self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK], self._file, STAGING_LIFE)
+        self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK], self._file)
         self._hours = hours
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
         parameters += [
@@ -330,12 +325,9 @@ class StagingTable:
         return _time("alerts_since", self._recorded_at - _OLDEST_ALERTS)
 
     def sweep(self) -> None:
-        """Delete the staging table; when that fails it expires."""
+        """Delete the staging table."""
         self._lines.close()
-        try:
-            self._jobs.drop(self._table)
-        except UnavailableError as error:
-            log_event("staging table left to expire", table=self._table, detail=str(error))
+        self._jobs.drop(self._table)
 
 
 def _fingerprints(rows: Iterator[Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:

@@ -4,7 +4,7 @@ import gzip
 import json
 import tempfile
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from uuid import uuid4
 
@@ -13,9 +13,6 @@ from google.cloud.bigquery import ScalarQueryParameter
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.periods import rfc3339
 from spotkeeper.work.records import WorkRecord
-
-STAGING_LIFE = timedelta(days=1)
-"""BigQuery deletes the staging table of a killed load after this time."""
 
 
 class WorkTables:
@@ -28,12 +25,12 @@ class WorkTables:
         """Write records, at least one; those of the same attempts are replaced. Returns how many were written."""
         staging = f"staging_work_{uuid4().hex}"
         starts = [record.start_time for record in records]
-        with tempfile.TemporaryFile() as lines:
-            with gzip.open(lines, "wt", compresslevel=1, encoding="utf-8") as text:
-                text.writelines(work_line(record, recorded_at) for record in records)
-            lines.seek(0)
-            self._jobs.load(staging, self._jobs.fields("work"), lines, STAGING_LIFE)
         try:
+            with tempfile.TemporaryFile() as lines:
+                with gzip.open(lines, "wt", compresslevel=1, encoding="utf-8") as text:
+                    text.writelines(work_line(record, recorded_at) for record in records)
+                lines.seek(0)
+                self._jobs.load(staging, self._jobs.fields("work"), lines)
             [row] = self._jobs.transaction(
                 "commit_work", [_time("first_start", min(starts)), _time("last_start", max(starts))], staging
             )
