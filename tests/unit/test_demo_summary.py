@@ -19,6 +19,8 @@ STOPS = Stops(
 STORY = Story(
     days=[("2026-07-21", Decimal("240.64")), ("2026-07-22", Decimal("295.40"))],
     ondemand_cost=Decimal("1274.35"),
+    known_cost=Decimal("604.66"),
+    is_lower_bound=True,
     vm_hours=Decimal("3300.64"),
     priced_hours=Decimal("3252.30"),
     unresolved_hours=Decimal("0.33"),
@@ -39,6 +41,7 @@ def test_the_summary_says_what_was_saved_when_the_budget_was_passed_and_what_the
     text = "\n".join(summary_lines(STORY))
 
     assert "Spot VMs cost 536.04 USD in 2 days; on demand 1,274.35 USD." in text
+    assert "With licenses, addresses and disks: at least 604.66 USD; budgets count this." in text
     assert "98.54% of 3,300.64 VM-hours have a price" in text
     assert "100%  Thu 23 Jul 00:40 UTC, after 400.00 USD" in text
     assert "avoids 1.25 USD of 12.67 USD an hour: 30.00 USD by the end of the month" in text
@@ -52,4 +55,4 @@ def test_in_a_dry_run_the_summary_says_that_nothing_was_stopped() -> None:
 
 
 def test_without_alerts_and_stops_the_summary_has_the_cost_alone() -> None:
-    assert len(list(summary_lines(replace(STORY, alerts=[], stops=None)))) == 3
+    assert len(list(summary_lines(replace(STORY, alerts=[], stops=None)))) == 4

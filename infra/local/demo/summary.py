@@ -43,10 +43,15 @@ class Stops:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happened in the two days; `days` are the name and the cost of each."""
+    """What happened in the two days; `days` are the name and the cost of each at Spot prices.
+
+    `known_cost` is with licenses, addresses and disks; a lower bound if a part of some hour is not known.
+    """
 
     days: Sequence[tuple[str, Decimal]]
     ondemand_cost: Decimal
+    known_cost: Decimal
+    is_lower_bound: bool
     vm_hours: Decimal
     priced_hours: Decimal
     unresolved_hours: Decimal
@@ -65,6 +70,8 @@ def read_story(stack: Stack) -> Story:
     return Story(
         days=[(row["day"], row["cost"]) for row in days],
         ondemand_cost=sum((row["ondemand_cost"] for row in days), Decimal(0)),
+        known_cost=coverage["known_cost"],
+        is_lower_bound=coverage["partly_known"] > 0,
         vm_hours=coverage["hours"] + record["unresolved_hours"],
         priced_hours=coverage["priced_hours"],
         unresolved_hours=record["unresolved_hours"],
@@ -79,6 +86,8 @@ def summary_lines(story: Story) -> Iterator[str]:
     cost = sum((amount for _, amount in story.days), Decimal(0))
     yield f"Spot VMs cost {_usd(cost)} in {len(story.days)} days; on demand {_usd(story.ondemand_cost)}."
     yield f"Spot saved {1 - cost / story.ondemand_cost:.1%}. By day: {', '.join(_usd(usd) for _, usd in story.days)}."
+    least = "at least " * story.is_lower_bound
+    yield f"With licenses, addresses and disks: {least}{_usd(story.known_cost)}; budgets count this."
     yield (
         f"How sure: {story.priced_hours / story.vm_hours:.2%} of {story.vm_hours:,.2f} VM-hours have a price; "
         f"{story.unresolved_hours:.2f} not identified."

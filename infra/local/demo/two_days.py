@@ -47,7 +47,9 @@ SELECT
   COUNT(*) AS instance_hours,
   COUNTIF(cost IS NOT NULL) AS priced,
   SUM(uptime_hours) AS hours,
-  SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours
+  SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
+  SUM(known_cost) AS known_cost,
+  COUNTIF(total_cost IS NULL) AS partly_known
 FROM spot_vm_costs
 WHERE usage_start_time >= @start AND usage_start_time < @end
 """
