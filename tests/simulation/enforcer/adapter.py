@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, Protocol, cast
 
 from spotkeeper.enforcement.actions import Verb, VmRequest
@@ -90,7 +91,6 @@ class Function:
         Raises NotAcknowledgedError and Killed; anything else is a defect.
         """
         self.tables.tracker_cost = None if own is None else own * AMOUNT
-        self.tables.spending = _spending(delivery)
         settings = self._settings(delivery.policy)
         call = _Call(self.host, self.tables, delivery)
         ports = EnforcerPorts(
@@ -258,6 +258,8 @@ class _Records:
 
     def _in_tables(self, verb: str, *arguments: object, **named: object) -> object:
         tables, since = self.call.tables, self.call.delivery.began - _MESSAGE_MEMORY
+        if verb == "history":
+            tables.spending = _spending(self.call.delivery)
         if any(each.received_at < since for each in tables.deliveries[:1]):
             tables.deliveries = [each for each in tables.deliveries if each.received_at >= since]
         forgotten = []
@@ -297,10 +299,17 @@ def _spending(delivery: Delivery) -> Spending:
     if delivery.number % 2 or hours <= 0:
         return Spending()
     rate = _LAGGING_SHARE * cost / hours
+    times = _hours_from(start)
     return Spending(
-        tuple(BilledCost(start + hour * _HOUR, rate * hour) for hour in range(1, hours, 3)),
-        tuple(RecordedHour(start + hour * _HOUR, rate) for hour in range(hours)),
+        tuple(BilledCost(times[hour], rate * hour) for hour in range(1, hours, 3)),
+        tuple(RecordedHour(time, rate) for time in times[:hours]),
     )
+
+
+@cache
+def _hours_from(start: datetime) -> tuple[datetime, ...]:
+    """The hours of the longest period that starts then."""
+    return tuple(start + hour * _HOUR for hour in range(367 * 24))
 
 
 def _envelope(delivery: Delivery) -> dict[str, object]:
