@@ -131,6 +131,11 @@ def imported(code: str, settings: Mapping[str, str], message: object = None) -> 
     return modules
 
 
+def of_others(modules: Iterable[str]) -> list[str]:
+    """The modules of Python and of other packages: dividing a module of our own in two costs a start next to nothing."""
+    return [name for name in modules if name.partition(".")[0] != "spotkeeper"]
+
+
 def packages(modules: Iterable[str], *wanted: str) -> list[str]:
     return [name for name in wanted if name in set(modules)]
 
@@ -173,14 +178,14 @@ def test_the_tracker_starts_without_the_clients_that_few_runs_need(stack: Stack)
     modules = imported(_CONNECT, {**stack.settings, "FUNCTION_TARGET": "track_spot_costs"})
 
     assert packages(modules, COMPUTE, *OTHERS, "spotkeeper.enforcement.enforce", "spotkeeper.enforcement.plans") == []
-    assert len(modules) <= 660
+    assert len(of_others(modules)) <= 600
 
 
 def test_a_message_under_budget_is_recorded_without_any_client_library(enforcer_settings: dict[str, str]) -> None:
     modules = imported(_DELIVER, enforcer_settings, push(1, "counted-under"))
 
     assert packages(modules, COMPUTE, BIGQUERY, GRPC, "requests", "google.api_core", "spotkeeper.tracking.run") == []
-    assert len(modules) <= 234
+    assert len(of_others(modules)) <= 186
 
 
 def test_a_plan_is_recorded_without_the_clients_that_stop(enforcer_settings: dict[str, str]) -> None:
@@ -188,7 +193,7 @@ def test_a_plan_is_recorded_without_the_clients_that_stop(enforcer_settings: dic
 
     assert packages(modules, BIGQUERY) == [BIGQUERY]
     assert packages(modules, COMPUTE, *OTHERS) == []
-    assert len(modules) <= 520
+    assert len(of_others(modules)) <= 456
 
 
 def kept_of(written: str, shapes: Shapes) -> Instance:
