@@ -132,7 +132,7 @@ def imported(code: str, settings: Mapping[str, str], message: object = None) -> 
 
 
 def of_others(modules: Iterable[str]) -> list[str]:
-    """The modules of Python and of other packages: dividing a module of our own in two costs a start next to nothing."""
+    """The modules of Python and of other packages: a module of our own divided in two costs a start next to nothing."""
     return [name for name in modules if name.partition(".")[0] != "spotkeeper"]
 
 
