@@ -11,7 +11,8 @@ WITH recorded AS (
     ROW_NUMBER() OVER (
       PARTITION BY
         work.work_id, work.attempt, work.project_id, work.instance_id,
-        IF(work.instance_id IS NULL, work.zone, NULL), IF(work.instance_id IS NULL, work.instance_name, NULL)
+        IF(work.instance_id IS NULL, work.zone, NULL), IF(work.instance_id IS NULL, work.instance_name, NULL),
+        IF(work.instance_id IS NULL AND work.instance_name IS NULL, work.vm_label, NULL)
       ORDER BY work.recorded_at DESC, work.end_time DESC
     ) AS age
   FROM `${dataset}.work` AS work

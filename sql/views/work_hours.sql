@@ -2,18 +2,20 @@
 -- Grain: one attempt of work, or none ((idle)), in one cost row of a Spot VM of the last 92 days.
 --
 -- A second in which several attempts ran on the VM is shared by their weights; one in which none ran is idle. The
--- tracker records how long a VM ran in an hour, not when: attempts that claim more than it ran share what it ran.
--- Where a VM was preempted and another of its name ran in the same hour, work that is known by the name belongs to
--- the one before the preemption or the one after. Every amount is rounded as a running total, so that the rows of a
--- VM and hour add up to its cost row to the last digit. Lost is what a preempted attempt did after its last
--- checkpoint, or all it did. Work that began more than 123 days ago is not read. Reads 92 days, whatever the filter.
+-- tracker records how long a VM ran in an hour, not when: attempts that claim more than it ran share what it ran. Where
+-- a VM was preempted and another of its name ran in the same hour, work that is known by the name belongs to the one
+-- before the preemption or the one after. Work that is known by a label of its VMs ran on all that have it. Every
+-- amount is rounded as a running total, so that the rows of a VM and hour add up to its cost row to the last digit.
+-- Lost is what a preempted attempt did after its last checkpoint, or all it did. Work that began more than 123 days ago
+-- is not read. Reads 92 days, whatever the filter.
 WITH recorded AS (
   SELECT
     work.*,
     ROW_NUMBER() OVER (
       PARTITION BY
         work.work_id, work.attempt, work.project_id, work.instance_id,
-        IF(work.instance_id IS NULL, work.zone, NULL), IF(work.instance_id IS NULL, work.instance_name, NULL)
+        IF(work.instance_id IS NULL, work.zone, NULL), IF(work.instance_id IS NULL, work.instance_name, NULL),
+        IF(work.instance_id IS NULL AND work.instance_name IS NULL, work.vm_label, NULL)
       ORDER BY work.recorded_at DESC, work.end_time DESC
     ) AS age
   FROM `${dataset}.work` AS work
@@ -29,6 +31,7 @@ attempts AS (
     zone,
     instance_id,
     instance_name,
+    vm_label,
     start_time,
     end_time,
     COALESCE(weight, 1) AS weight,
@@ -85,6 +88,7 @@ vm_rows AS (
     costs.zone,
     costs.instance_id,
     costs.instance_name,
+    costs.labels,
     COALESCE(
       (
         SELECT MIN(label.value)
@@ -122,6 +126,20 @@ vm_rows AS (
   WINDOW name_in_hour AS (
     PARTITION BY costs.project_id, costs.zone, costs.instance_name, TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
   )
+),
+
+labelled_rows AS (
+  SELECT
+    vm_rows.hour,
+    vm_rows.usage_start_time,
+    vm_rows.usage_end_time,
+    vm_rows.project_id,
+    vm_rows.zone,
+    vm_rows.instance_id,
+    vm_rows.preempted_at,
+    CONCAT(label.key, '=', label.value) AS vm_label
+  FROM vm_rows
+  CROSS JOIN UNNEST(vm_rows.labels) AS label
 ),
 
 candidates AS (
@@ -167,6 +185,25 @@ candidates AS (
     AND vm_rows.instance_name = attempt_hours.instance_name
   -- Where the id is known it counts.
   WHERE attempt_hours.instance_id IS NULL
+  UNION ALL
+  SELECT
+    labelled_rows.usage_start_time,
+    labelled_rows.usage_start_time AS first_time,
+    labelled_rows.usage_end_time AS last_time,
+    labelled_rows.project_id AS vm_project_id,
+    labelled_rows.zone AS vm_zone,
+    labelled_rows.instance_id AS vm_instance_id,
+    labelled_rows.preempted_at,
+    attempt_hours.*
+  FROM attempt_hours
+  INNER JOIN labelled_rows
+    ON labelled_rows.hour = attempt_hours.hour
+    AND labelled_rows.project_id = attempt_hours.project_id
+    AND labelled_rows.vm_label = attempt_hours.vm_label
+  -- Where the VM itself is known it counts.
+  WHERE attempt_hours.instance_id IS NULL
+    AND attempt_hours.instance_name IS NULL
+    AND COALESCE(attempt_hours.zone, labelled_rows.zone) = labelled_rows.zone
 ),
 
 ended AS (
@@ -359,7 +396,7 @@ used AS (
 
 measured AS (
   SELECT
-    vm_rows.*,
+    vm_rows.* EXCEPT (labels),
     COALESCE(busy_rows.busy, 0) AS busy,
     CAST(vm_rows.uptime_hours * 3600000000 AS NUMERIC) AS up
   FROM vm_rows

@@ -29,6 +29,8 @@ COSTS: list[Row] = [
     ),
     {"usage_start_time": "2026-07-22T04:00:00Z", "instance_id": "3", "uptime_hours": "0.1", "spot_price": "0.12"},
     {"usage_start_time": "2026-07-22T04:00:00Z", "instance_id": "4", "uptime_hours": "1"},
+    {"usage_start_time": "2026-07-22T04:00:00Z", "instance_id": "5", "uptime_hours": "0.5", "spot_price": "0.2"}
+    | {"ondemand_price": "0.6", "labels": [{"key": "batch-job-id", "value": "nf-a1-17531"}]},
 ]
 WORK = """\
 work_id,attempt,instance_id,zone,instance_name,start_time,end_time,saved_at,keys.team
@@ -145,6 +147,24 @@ def test_the_parts_of_a_run_are_summed_and_what_has_no_price_is_named(command: C
     assert line == "build: 0.01 USD on 2 Spot VMs, 0 preemptions; 0.50 VM-hours have no price\n"
     assert (answer["works"], answer["attempts"], answer["cost_usd"]) == (2, 2, "0.012")
     assert answer["unpriced_hours"] == "0.5"
+
+
+def test_a_task_of_a_trace_costs_what_the_vm_of_its_batch_job_did(command: Command, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.txt"
+    trace.write_text(
+        "task_id\tname\tnative_id\tstatus\texit\tstart\tcomplete\tattempt\n"
+        "1\tALIGN (s1)\tnf-a1-17531/0/nf-a1-17531-9f0c\tCOMPLETED\t0\t"
+        "2026-07-22 06:05:00.000\t2026-07-22 06:29:00.000\t1\n"
+    )
+    arguments = ("work", "load", str(trace), "--from", "nextflow", "--vm-project", "research")
+    refused = command(*arguments)
+    loaded = command(*arguments, "--run", "rnaseq", "--time-zone", "Europe/Berlin")
+    _, line, _ = command("cost", "--work", "rnaseq", "--format", "line")
+
+    missing = "spotkeeper: --run is missing: nextflow does not name the run, and others have the same ids\n"
+    assert refused == (2, "", missing)
+    assert loaded == (0, "1 records of 1 attempts at 1 works: loaded\n", "")
+    assert line == "rnaseq: 0.08 USD on 1 Spot VM, 0 preemptions; on demand 0.24 USD\n"
 
 
 def test_a_label_needs_no_records_of_work(command: Command) -> None:

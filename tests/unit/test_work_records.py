@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -11,7 +12,7 @@ from spotkeeper.work.records import Line, Outcome, WorkRecord, read_records
 FIELDS = {"work_id": "run-7", "instance_id": "42", "start_time": "2026-07-22T05:00:00Z"}
 DEFAULTS = {"project_id": "research"}
 RECORD = WorkRecord(
-    *("run-7", 1, None, "research", None, "42", None, datetime(2026, 7, 22, 5, tzinfo=UTC)),
+    *("run-7", 1, None, "research", None, "42", None, None, datetime(2026, 7, 22, 5, tzinfo=UTC)),
     *(None, None, None, None, None, None, ()),
 )
 
@@ -36,7 +37,7 @@ def test_every_field_of_a_csv_file_is_read() -> None:
 
     assert problems == []
     assert record == WorkRecord(
-        *("a", 2, "training", "p", "us-central1-a", None, "vm-1"),
+        *("a", 2, "training", "p", "us-central1-a", None, "vm-1", None),
         datetime(2026, 7, 22, 7, tzinfo=timezone(timedelta(hours=2))),
         datetime(2026, 7, 22, 6, tzinfo=UTC),
         Decimal("0.5"),
@@ -74,10 +75,21 @@ def test_json_lines_hold_numbers_and_keys_as_they_are() -> None:
             "end_time: 2026-07-22T04:59:59Z is before start_time 2026-07-22T05:00:00Z",
         ),
         ({"instance_id": "vm-1"}, "instance_id: 'vm-1' must be the numeric id of a VM; its name is instance_name"),
-        ({"instance_id": ...}, "instance_id: is missing, and so is instance_name: one of them names the VM"),
+        (
+            {"instance_id": ...},
+            "instance_id: is missing, and so are instance_name and vm_label: one of them names the VM",
+        ),
         (
             {"instance_id": ..., "instance_name": "vm-1"},
             "zone: is missing: a VM without instance_id is named by its zone and instance_name",
+        ),
+        (
+            {"instance_id": ..., "instance_name": "vm-1", "vm_label": "job=7"},
+            "zone: is missing: a VM without instance_id is named by its zone and instance_name",
+        ),
+        (
+            {"instance_id": ..., "vm_label": "sweep"},
+            "vm_label: 'sweep' must be KEY=VALUE, such as ray-cluster-name=sweep",
         ),
         ({"attempt": 0}, "attempt: 0 must be a whole number from 1"),
         ({"attempt": "1.5"}, "attempt: '1.5' must be a whole number from 1"),
@@ -97,6 +109,33 @@ def test_json_lines_hold_numbers_and_keys_as_they_are() -> None:
 )
 def test_a_wrong_field_is_named_with_its_line(fields: dict[str, object], expected: str) -> None:
     assert problems_of(**fields) == [f"line 3: {expected}"]
+
+
+def test_a_label_names_the_vms_where_neither_id_nor_name_does() -> None:
+    by_label = {name: value for name, value in FIELDS.items() if name != "instance_id"}
+    records, problems = read_records([Line(1, by_label), Line(2, FIELDS)], {**DEFAULTS, "vm_label": "job=7"})
+
+    assert problems == []
+    assert [(record.instance_id, record.vm_label) for record in records] == [(None, "job=7"), ("42", None)]
+
+
+def test_times_without_their_zone_are_read_in_the_one_that_is_stated() -> None:
+    times = ["2026-07-22 07:00:00.250", "2026-07-22T07:00:00", "2026-07-22T05:00:00Z", "2026-07-22T01:00:00-04:00"]
+    lines = [Line(n, {**FIELDS, "attempt": n, "start_time": time}) for n, time in enumerate(times, start=1)]
+    records, problems = read_records(lines, DEFAULTS, ZoneInfo("Europe/Berlin"))
+
+    assert problems == []
+    assert [record.start_time.replace(microsecond=0) for record in records] == [RECORD.start_time] * 4
+    assert records[0].start_time.microsecond == 250_000
+
+
+@pytest.mark.parametrize("time", ["2026-10-25T02:30:00", "2026-03-29T02:30:00"])
+def test_a_local_time_that_a_change_of_the_clocks_repeats_or_skips_is_refused(time: str) -> None:
+    _, problems = read_records([Line(1, {**FIELDS, "start_time": time})], DEFAULTS, ZoneInfo("Europe/Berlin"))
+
+    assert [str(problem) for problem in problems] == [
+        f"line 1: start_time: '{time}' is not one moment in Europe/Berlin: the clocks were changed"
+    ]
 
 
 def test_every_wrong_field_of_every_line_is_named() -> None:

@@ -2,15 +2,18 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_settings
 from spotkeeper.cli.terminal import progress
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.work.formats import FORMATS
-from spotkeeper.work.records import Problem, WorkRecord, read_records
+from spotkeeper.work.formats import FORMATS, WITHOUT_RUN
+from spotkeeper.work.records import Line, Problem, WorkRecord, read_records
 
 _STANDARD_INPUT = "-"
 _MOST_SHOWN = 20
@@ -44,6 +47,23 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         "--vm-project", metavar="ID", help="project of the VMs that name none (default: the project of the dataset)"
     )
     parser.add_argument("--zone", metavar="ZONE", help="zone of the VMs that name none")
+    parser.add_argument(
+        "--vm-label",
+        metavar="KEY=VALUE",
+        help="label of the VMs, where neither their ids nor their names are known: work ran on all that have it",
+    )
+    parser.add_argument(
+        "--run",
+        dest="run_id",
+        metavar="ID",
+        help="the run of the file: its works are ID/… (required for nextflow and skypilot)",
+    )
+    parser.add_argument(
+        "--time-zone",
+        metavar="NAME",
+        type=_time_zone,
+        help="zone of times that do not say theirs, such as Europe/Berlin or UTC; without it they are refused",
+    )
     parser.add_argument("--check", action="store_true", help="only check the file: needs no project")
     return parser
 
@@ -69,8 +89,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _read(arguments: argparse.Namespace) -> tuple[list[WorkRecord], list[Problem]]:
     project = arguments.vm_project or arguments.project
-    defaults = {name: value for name, value in (("project_id", project), ("zone", arguments.zone)) if value is not None}
-    return read_records(FORMATS[_format(arguments)](_text(arguments.file)), defaults)
+    given = {"project_id": project, "zone": arguments.zone, "vm_label": arguments.vm_label}
+    defaults = {name: value for name, value in given.items() if value is not None}
+    return read_records(_lines(arguments), defaults, arguments.time_zone)
+
+
+def _lines(arguments: argparse.Namespace) -> Iterator[Line]:
+    name, run = _format(arguments), arguments.run_id
+    if run is None and name in WITHOUT_RUN:
+        message = f"--run is missing: {name} does not name the run, and others have the same ids"
+        raise RefusedRequestError(message)
+    for line in FORMATS[name](_text(arguments.file)):
+        work_id = line.fields.get("work_id")
+        yield replace(line, fields={**line.fields, "work_id": f"{run}/{work_id}"}) if run and work_id else line
+
+
+def _time_zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError) as error:
+        message = f"{name!r} is not a time zone, such as Europe/Berlin"
+        raise argparse.ArgumentTypeError(message) from error
 
 
 def _format(arguments: argparse.Namespace) -> str:

@@ -12,7 +12,9 @@ from itertools import product
 from typing import Any
 
 from spotkeeper.errors import RefusedRequestError
+from spotkeeper.work.json_files import objects, parsed_json
 from spotkeeper.work.records import Line
+from spotkeeper.work.run_formats import nextflow_lines, ray_lines, skypilot_lines
 
 _SLURM_OUTCOMES = {
     "COMPLETED": "succeeded",
@@ -43,7 +45,7 @@ def json_lines(text: str) -> Iterator[Line]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        found = _json(line, f"line {number}")
+        found = parsed_json(line, f"line {number}")
         if not isinstance(found, Mapping):
             message = f"line {number}: {line[:80]!r} must be a JSON object"
             raise RefusedRequestError(message)
@@ -120,7 +122,7 @@ def batch_lines(text: str) -> Iterator[Line]:
     `zones/ZONE/instances/ID`; exit code 50001 is a preemption
     (https://cloud.google.com/batch/docs/troubleshooting#reserved-exit-codes).
     """
-    for number, task in enumerate(_objects(_json(text, "the file"), "a list of tasks"), start=1):
+    for number, task in enumerate(objects(parsed_json(text, "the file"), "a list of tasks"), start=1):
         named = _BATCH_TASK.search(str(task.get("name")))
         if named is None:
             message = f"task {number}: name: {task.get('name')!r} is not the name of a task of a Batch job"
@@ -146,8 +148,14 @@ FORMATS: Mapping[str, Callable[[str], Iterator[Line]]] = {
     "github-actions": github_actions_lines,
     "slurm": slurm_lines,
     "batch": batch_lines,
+    "nextflow": nextflow_lines,
+    "ray": ray_lines,
+    "skypilot": skypilot_lines,
 }
 """The formats by name; the name of a file says which of the first two it is."""
+
+WITHOUT_RUN = frozenset({"nextflow", "skypilot"})
+"""Formats whose ids of work are unique in one run or cluster only."""
 
 
 def node_names(text: str) -> Iterator[str]:
@@ -201,20 +209,5 @@ def _github_jobs(text: str) -> Iterator[Mapping[str, Any]]:
             message = f"the file is not JSON: {error}"
             raise RefusedRequestError(message) from error
         jobs = page.get("jobs") if isinstance(page, Mapping) else page
-        yield from _objects(jobs, 'an object with "jobs"')
+        yield from objects(jobs, 'an object with "jobs"')
         rest = rest[end:].lstrip()
-
-
-def _objects(found: object, expected: str) -> list[Mapping[str, Any]]:
-    if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
-        message = f"the file must be {expected}"
-        raise RefusedRequestError(message)
-    return found
-
-
-def _json(text: str, where: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        message = f"{where} is not JSON: {error}"
-        raise RefusedRequestError(message) from error

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import parse_time
@@ -17,8 +18,9 @@ KEY_PREFIX = "keys."
 
 FIELDS = frozenset(
     {
-        *("work_id", "attempt", "kind", "project_id", "zone", "instance_id", "instance_name", "start_time", "end_time"),
-        *("weight", "outcome", "saved_at", "checkpoint_interval_seconds", "checkpoint_seconds", "keys"),
+        *("work_id", "attempt", "kind", "project_id", "zone", "instance_id", "instance_name", "vm_label"),
+        *("start_time", "end_time", "weight", "outcome", "saved_at", "checkpoint_interval_seconds"),
+        *("checkpoint_seconds", "keys"),
     }
 )
 
@@ -42,7 +44,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkRecord:
-    """One attempt of one piece of work on one VM; `weight` is its part of a VM that several share."""
+    """One attempt of one piece of work on one VM, or on all VMs that have a label.
+
+    `weight` is its part of a VM that several share.
+    """
 
     work_id: str
     attempt: int
@@ -51,6 +56,7 @@ class WorkRecord:
     zone: str | None
     instance_id: str | None
     instance_name: str | None
+    vm_label: str | None
     start_time: datetime
     end_time: datetime | None
     weight: Decimal | None
@@ -82,16 +88,19 @@ class Problem:
         return f"line {self.line}: {self.field}: {self.detail}"
 
 
-def read_records(lines: Iterable[Line], defaults: Mapping[str, str]) -> tuple[list[WorkRecord], list[Problem]]:
+def read_records(
+    lines: Iterable[Line], defaults: Mapping[str, str], time_zone: ZoneInfo | None = None
+) -> tuple[list[WorkRecord], list[Problem]]:
     """Return the records, and the problem of every field that is wrong.
 
-    `defaults` are fields that a line may leave out, such as the project of the VMs. The same record twice counts once;
-    two different ones of the same attempt and VM are a problem.
+    `defaults` are fields that a line may leave out, such as the project of the VMs; `time_zone` is that of times that
+    do not say theirs, which are wrong without it. The same record twice counts once; two different ones of the same
+    attempt and VM are a problem.
     """
     found: dict[tuple[str | int | None, ...], WorkRecord] = {}
     problems: list[Problem] = []
     for line in lines:
-        reader = _Reader(line, defaults)
+        reader = _Reader(line, defaults, time_zone)
         record = reader.record()
         problems += reader.problems
         if record is None:
@@ -103,15 +112,35 @@ def read_records(lines: Iterable[Line], defaults: Mapping[str, str]) -> tuple[li
 
 
 def _key(record: WorkRecord) -> tuple[str | int | None, ...]:
-    vm = (record.instance_id,) if record.instance_id else (record.zone, record.instance_name)
+    vm = (record.instance_id,) if record.instance_id else (record.zone, record.instance_name, record.vm_label)
     return (record.work_id, record.attempt, record.project_id, *vm)
+
+
+class _AmbiguousTimeError(ValueError):
+    """A local time that a change of the clocks skips or repeats."""
+
+
+def _local_time(value: object, zone: ZoneInfo | None) -> datetime | None:
+    """The time in UTC when it does not say its zone and there is one to read it in."""
+    if zone is None or not isinstance(value, str):
+        return None
+    try:
+        local = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if local.tzinfo is not None:
+        return None
+    if local.replace(tzinfo=zone).utcoffset() != local.replace(tzinfo=zone, fold=1).utcoffset():
+        raise _AmbiguousTimeError
+    return local.replace(tzinfo=zone).astimezone(UTC)
 
 
 class _Reader:
     """Reads the fields of one line and collects what is wrong with them."""
 
-    def __init__(self, line: Line, defaults: Mapping[str, str]) -> None:
+    def __init__(self, line: Line, defaults: Mapping[str, str], time_zone: ZoneInfo | None) -> None:
         self._number = line.number
+        self._time_zone = time_zone
         given = {name: value for name, value in line.fields.items() if value is not None and value != ""}
         self._fields: Fields = {**defaults, **given}
         self.problems: list[Problem] = []
@@ -121,6 +150,7 @@ class _Reader:
         self._require()
         start, end = self._time("start_time"), self._time("end_time")
         attempt, instance_id, outcome, keys = self._attempt(), self._instance_id(), self._outcome(), self._keys()
+        vm_label = self._vm_label()
         saved_at = self._time("saved_at")
         amounts = {name: self._amount(name) for name in _AMOUNTS}
         texts = {name: self._text(name) for name in _TEXTS}
@@ -136,6 +166,7 @@ class _Reader:
             zone=texts["zone"],
             instance_id=instance_id,
             instance_name=texts["instance_name"],
+            vm_label=vm_label,
             start_time=start,
             end_time=end,
             weight=amounts["weight"],
@@ -153,9 +184,9 @@ class _Reader:
                 self._wrong(name, "is missing")
         if fields.get("work_id") == IDLE:
             self._wrong("work_id", f"{IDLE} stands for the time in which no work ran")
-        if "instance_id" not in fields and "instance_name" not in fields:
-            self._wrong("instance_id", "is missing, and so is instance_name: one of them names the VM")
-        elif "instance_id" not in fields and "zone" not in fields:
+        if not fields.keys() & {"instance_id", "instance_name", "vm_label"}:
+            self._wrong("instance_id", "is missing, and so are instance_name and vm_label: one of them names the VM")
+        elif "instance_name" in fields and not fields.keys() & {"instance_id", "zone"}:
             self._wrong("zone", "is missing: a VM without instance_id is named by its zone and instance_name")
         for name in sorted(fields.keys() - FIELDS):
             if not name.startswith(KEY_PREFIX):
@@ -186,15 +217,27 @@ class _Reader:
             return None
         return text
 
+    def _vm_label(self) -> str | None:
+        """The label that names the VMs; None where the VM itself is known, which counts."""
+        value = self._text("vm_label")
+        if value is None or self._fields.keys() & {"instance_id", "instance_name"}:
+            return None
+        key, equals, label = value.partition("=")
+        if not key or not equals or not label:
+            self._wrong("vm_label", f"{value!r} must be KEY=VALUE, such as ray-cluster-name=sweep")
+        return value
+
     def _time(self, name: str) -> datetime | None:
         if name not in self._fields:
             return None
+        value = self._fields[name]
         try:
-            return parse_time(name, self._fields[name])
+            return _local_time(value, self._time_zone) or parse_time(name, value)
         except RefusedRequestError:
-            value = self._fields[name]
             self._wrong(name, f"{value!r} must be a time with its offset, such as 2026-07-22T05:00:00Z")
-            return None
+        except _AmbiguousTimeError:
+            self._wrong(name, f"{value!r} is not one moment in {self._time_zone}: the clocks were changed")
+        return None
 
     def _amount(self, name: str) -> Decimal | None:
         if name not in self._fields:

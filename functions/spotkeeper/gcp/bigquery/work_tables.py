@@ -51,6 +51,7 @@ def work_line(record: WorkRecord, recorded_at: datetime) -> str:
                 "zone": record.zone,
                 "instance_id": record.instance_id,
                 "instance_name": record.instance_name,
+                "vm_label": record.vm_label,
                 "start_time": rfc3339(record.start_time),
                 "end_time": _text(record.end_time),
                 "weight": _text(record.weight),

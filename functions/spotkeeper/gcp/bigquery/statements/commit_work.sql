@@ -13,12 +13,12 @@ WHERE recorded.start_time >= TIMESTAMP_SUB(@first_start, INTERVAL 31 DAY)
   );
 
 INSERT INTO work (
-  work_id, attempt, kind, project_id, zone, instance_id, instance_name, start_time, end_time, weight, outcome, saved_at,
-  checkpoint_interval_seconds, checkpoint_seconds, keys, recorded_at
+  work_id, attempt, kind, project_id, zone, instance_id, instance_name, vm_label, start_time, end_time, weight,
+  outcome, saved_at, checkpoint_interval_seconds, checkpoint_seconds, keys, recorded_at
 )
 SELECT
   staged.work_id, staged.attempt, staged.kind, staged.project_id, staged.zone, staged.instance_id,
-  staged.instance_name, staged.start_time, staged.end_time, staged.weight, staged.outcome, staged.saved_at,
+  staged.instance_name, staged.vm_label, staged.start_time, staged.end_time, staged.weight, staged.outcome, staged.saved_at,
   staged.checkpoint_interval_seconds, staged.checkpoint_seconds, staged.keys, staged.recorded_at
 FROM {staging} AS staged;
 
