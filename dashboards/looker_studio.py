@@ -6,6 +6,7 @@ from dashboards.panels import ChartKind, Group, Panel
 
 _CHARTS = {
     ChartKind.NUMBER: "Scorecard",
+    ChartKind.GAUGE: "Bar chart",
     ChartKind.TABLE: "Table",
     ChartKind.LINE: "Time series chart",
     ChartKind.COLUMNS: "Column chart",
@@ -57,7 +58,7 @@ def _lines(panel: Panel) -> Iterator[str]:
         unit = f", {metric.unit}" if metric.unit else ""
         yield f"| metric | `{metric.column}`, {metric.how}{unit} |"
     if panel.only:
-        yield f"| filter: include | `{panel.only}` |"
+        yield f"| filter: include | `{panel.only.sql}` |"
 
 
 def _code(names: Sequence[str]) -> str:

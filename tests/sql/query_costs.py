@@ -9,6 +9,7 @@ with at least 10 MB.
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,14 +114,23 @@ class _Scans(ResolvedNodeVisitor):  # type: ignore[misc] # the package has no ty
 
 def bytes_read(view: Path, vms: int, days_asked: int = DAYS) -> float:
     """Return how many bytes a query of a view over 30 days, or as many as are asked for, reads with so many VMs."""
-    analyzer: Analyzer = analyzer_for([table(BILLING_EXPORT, table_fields(BILLING_EXPORT))], prune_unused_columns=True)
+    return bytes_of(with_views(view), view.stem, vms, days_asked)
+
+
+def bytes_of(sql: str, view: str, vms: int, days_asked: int = DAYS) -> float:
+    """Return how many bytes a query of one view, which is inside it, reads."""
     scans = _Scans()
-    scans.visit(analyzer.analyze_statement(with_views(view)))
-    days = _FIXED_DAYS.get(view.stem, days_asked)
+    scans.visit(_analyzer().analyze_statement(sql))
+    days = _FIXED_DAYS.get(view, days_asked)
     sizes: dict[str, float] = defaultdict(float)
     for name, columns in scans.found:
         sizes[name] += _rows(name, vms, days) * _row_size(name, columns)
     return sum(max(size, LEAST_BYTES) for size in sizes.values())
+
+
+@cache
+def _analyzer() -> Analyzer:
+    return analyzer_for([table(BILLING_EXPORT, table_fields(BILLING_EXPORT))], prune_unused_columns=True)
 
 
 def usd(size: float) -> float:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dashboards.view_columns import described_columns
 from tests.sql.cases import queries
-from tests.sql.columns import described_columns
 from tests.sql.googlesql import analyze, table
 
 ROOT = Path(__file__).parents[2]

@@ -9,12 +9,12 @@ from zetasql.api import TypeFactory
 from zetasql.core.exceptions import ZetaSQLError
 from zetasql.types import Type
 
+from dashboards.view_columns import described_columns
 from spotkeeper.gcp.bigquery.capacity_tables import CAPACITY_RECORDS
 from spotkeeper.gcp.bigquery.daily_figures import KEYS, costs_statement
 from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.tracker_tables import RECORD_TABLES
 from tests.sql.cases import queries
-from tests.sql.columns import described_columns
 from tests.sql.googlesql import analyze, simple, table, table_fields
 
 STATEMENTS = Path(__file__).parents[2] / "functions" / "spotkeeper" / "gcp" / "bigquery" / "statements"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from dashboards.view_columns import described_columns
 from tests.sql.cases import BILLING_EXPORT, BILLING_EXPORT_FIELDS, cases, queries, table_names, with_views
-from tests.sql.columns import described_columns
 from tests.sql.googlesql import columns_of, table
 from tests.sql.views_page import HEADING, PAGE, columns_section
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from dashboards.view_columns import described_columns
 from tests.sql.cases import queries
-from tests.sql.columns import described_columns
 from tests.sql.query_costs import cost_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "views.md"
