@@ -61,7 +61,7 @@ def parameters() -> Mapping[str, Type]:
     times += ["first_start", "last_start", "attached_since", "day_start", "waiting_since", "failures_since"]
     times += ["overdue_since", "settled_before"]
     times += ["approval_expires_at", "snoozed_until"]
-    lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions")
+    lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions", "machine_types", "zones")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
     texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]
     texts += ["currency", "verdict", "reason", "mode", "body", "estimate_basis", "covers"]
@@ -82,7 +82,7 @@ def parameters() -> Mapping[str, Type]:
         "label": simple("STRING"),
         "value": simple("STRING"),
         "work": simple("STRING"),
-        "most": simple("INTEGER"),
+        **{name: simple("INTEGER") for name in ("most", "most_types", "most_places")},
         "drill": simple("BOOLEAN"),
         **{name: simple("TIMESTAMP") for name in ("rollup_since", "rollup_until")},
         **{name: TypeFactory.create_array_type(simple("DATE")) for name in ("rollup_days", "rollup_months")},

@@ -22,12 +22,13 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "pricing": frozenset({"shared"}),
     "tracking": frozenset({"pricing", "shared"}),
     "enforcement": frozenset({"pricing", "shared"}),
+    "advice": frozenset(),
     "work": frozenset({"shared"}),
     "report": frozenset(),
     "doctor": frozenset({"enforcement", "tracking", "shared"}),
-    "gcp": frozenset({"doctor", "enforcement", "pricing", "report", "tracking", "work", "shared"}),
+    "gcp": frozenset({"advice", "doctor", "enforcement", "pricing", "report", "tracking", "work", "shared"}),
     "main": frozenset({"enforcement", "gcp", "tracking", "shared"}),
-    "cli": frozenset({"doctor", "enforcement", "gcp", "pricing", "report", "tracking", "work", "shared"}),
+    "cli": frozenset({"advice", "doctor", "enforcement", "gcp", "pricing", "report", "tracking", "work", "shared"}),
     "__main__": frozenset({"cli"}),
 }
 """The packages of `spotkeeper` and the packages that each may import; a module beside them belongs to `shared`."""

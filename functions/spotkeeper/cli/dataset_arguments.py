@@ -11,7 +11,15 @@ from spotkeeper.settings import RENAMED
 from spotkeeper.tracking.settings import TrackerSettings
 
 _DATASET = "cost_tracking"
-_READ = ("PROJECT_ID", "DATASET", "DATASET_LOCATION", "BIGQUERY_ENDPOINT", "RETRY_TIMEOUT_SECONDS", *RENAMED)
+_READ = (
+    "PROJECT_ID",
+    "DATASET",
+    "DATASET_LOCATION",
+    "BIGQUERY_ENDPOINT",
+    "COMPUTE_ENDPOINT",
+    "RETRY_TIMEOUT_SECONDS",
+    *RENAMED,
+)
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import override
 
 from spotkeeper.cli import (
+    advise,
     approve,
     catalog_check,
     catalog_save,
@@ -29,7 +30,7 @@ from spotkeeper.cli.product_files import version
 from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableError
 
 COMMANDS: tuple[Command, ...] = (
-    *(status, cost, costs, top, plan, drill, approve, undo, doctor, report, check),
+    *(status, cost, costs, top, advise, plan, drill, approve, undo, doctor, report, check),
     *(work, rebuild_rollups, price, catalog_check, catalog_save),
 )
 

@@ -36,6 +36,7 @@ _GPUS = {"a2": "a100.gpu", "g2": "l4.gpu"}
 _GIB_PER_GB = Decimal("1.073741824")
 _NOT_OBSERVED = 6
 _LARGEST_SIZE = 1000
+_SHAPES = {"ANY", "ANY_SINGLE_ZONE", "BALANCED"}
 
 type Json = dict[str, Any]
 
@@ -99,12 +100,19 @@ class CapacityApi:
         if len(names) != 1:
             _refuse("instanceFlexibilityPolicy", names)
         _supported(call, names[0])
-        asked = [_zone({"location": each.get("zone", "")}, region) for each in body["distributionPolicy"]["zones"]]
+        policy = body.get("distributionPolicy", {})
+        if policy.get("targetShape") not in _SHAPES:
+            _refuse("distributionPolicy.targetShape", policy.get("targetShape"))
+        asked = [_zone({"location": each.get("zone", "")}, region) for each in policy.get("zones", [])]
         zones = asked or [zone for zone in VISIBLE_ZONES if zone.rpartition("-")[0] == region]
         zone = min(zones, key=lambda each: _draw(names[0], each, "now"))
         score = max(0.1, round(0.95 - size / _LARGEST_SIZE - _draw(names[0], zone, "now") % 20 / 100, 2))
         shard = {"zone": zone, "machineType": names[0], "instanceCount": size, "provisioningModel": "SPOT"}
-        scores = {"obtainability": score, "estimatedUptime": f"{3600 * (2 + _draw(names[0], zone, 'up') % 40)}s"}
+        # Google estimates an hour or ten minutes: https://cloud.google.com/compute/docs/instances/view-vm-availability
+        scores = {
+            "obtainability": score,
+            "estimatedUptime": "600s" if _draw(names[0], zone, "up") % 3 == 0 else "3600s",
+        }
         return json.dumps({"recommendations": [{"scores": scores, "shards": [shard]}]}).encode()
 
 
