@@ -1,6 +1,6 @@
 """Run spotkeeper on this machine.
 
-`run` is a demo of two days of a Spot fleet, `serve` serves its tables, `report` writes their report.
+`run` is a demo of a month of a Spot fleet, `serve` serves its tables, `report` writes their report.
 """
 
 import argparse
@@ -11,10 +11,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from infra.local.demo.budget_exceeded import AFTERNOON, exceed_budget, show_afternoon
-from infra.local.demo.report import NOW, report
+from infra.local.demo.afternoon import END, run_afternoon, show_afternoon
+from infra.local.demo.costs import check, show_costs
+from infra.local.demo.month import SETTINGS, month_calls, track
+from infra.local.demo.report import report
 from infra.local.demo.summary import read_story, summary_lines
-from infra.local.demo.two_days import check, run_hours, show
+from infra.local.demo.work_records import load_work
+from infra.local.fleet.company import MONTH_START
 from infra.local.stack.browser import open_page
 from infra.local.stack.lock import exclusive
 from infra.local.stack.processes import Processes, StartError, interrupt_once
@@ -22,7 +25,7 @@ from infra.local.stack.stack import HOME_PROJECT, STATE, Stack, running_stack, s
 
 QUERY = (
     "SELECT machine_type, ROUND(SUM(uptime_hours), 2) AS hours, ROUND(SUM(cost), 4) AS cost_usd "
-    "FROM cost_tracking.spot_vm_costs WHERE usage_start_time >= '2026-07-21' GROUP BY machine_type "
+    "FROM cost_tracking.spot_vm_costs WHERE usage_start_time >= '2026-07-01' GROUP BY machine_type "
     "ORDER BY cost_usd DESC"
 )
 
@@ -58,18 +61,19 @@ def main() -> int:
 
 def _run(console: Console, arguments: argparse.Namespace) -> None:
     state: Path = arguments.state
-    extra = {"ENFORCEMENT_MODE": "dry_run"} if arguments.dry_run else None
-    with running_stack(state, extra=extra, kept=True) as stack:
-        run_hours(stack, console)
-        with console.status("Sending budget notifications to the enforcer"):
-            titles = exceed_budget(stack)
+    extra = SETTINGS | ({"ENFORCEMENT_MODE": "dry_run"} if arguments.dry_run else {})
+    with running_stack(state, extra=extra, kept=True, company=True) as stack:
+        track(stack, console, list(month_calls()))
+        with console.status("A sweep is left running: alerts, plans and stops of the afternoon"):
+            titles = run_afternoon(stack)
+            load_work(stack, END)
         if arguments.verbose:
-            show(stack, console)
+            show_costs(stack, MONTH_START, END, console)
             show_afternoon(stack, titles, console)
         with console.status("Creating the views and drawing the report"):
             page = report(stack.bigquery, state)
         with console.status("Checking the recorded figures"):
-            passed = check(stack.bigquery, NOW)
+            passed = check(stack.bigquery, END)
         if arguments.verbose:
             console.print(
                 f"\nThe data is in {state / 'data'}, the functions' logs in {state / 'logs'}.", soft_wrap=True
@@ -93,7 +97,7 @@ def _run(console: Console, arguments: argparse.Namespace) -> None:
 def _print_next_steps(stack: Stack, state: Path, console: Console) -> None:
     settings = state / "settings.env"
     settings.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in stack.settings.items()))
-    amounts = f"--cost 600 --budget 500 --at {AFTERNOON[-1].at:%Y-%m-%dT%H:%M:%SZ}"
+    amounts = f"--cost 3600 --budget 3000 --at {END:%Y-%m-%dT%H:%M:%SZ}"
     spotkeeper = f"  {sys.executable} -m spotkeeper"
     for line in (
         "Everything keeps running. Query the tables:",
@@ -101,7 +105,7 @@ def _print_next_steps(stack: Stack, state: Path, console: Console) -> None:
         "Record an hour again:",
         (
             f"  curl -X POST {stack.functions['track_spot_costs']} "
-            "-H 'X-CloudScheduler-ScheduleTime: 2026-07-23T00:07:00Z' "
+            "-H 'X-CloudScheduler-ScheduleTime: 2026-07-22T16:20:00Z' "
             """-d '{"start": "2026-07-21T05:00:00Z", "end": "2026-07-21T06:00:00Z"}'"""
         ),
         "Show the enforcer's plan, and test the path of a budget notification:",

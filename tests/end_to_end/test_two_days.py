@@ -1,4 +1,4 @@
-"""Two days of the fleet, run as `make run` does, against an independent calculation."""
+"""Two days of the small fleet, tracked as `make run` tracks its month, against an independent calculation."""
 
 import csv
 import io
@@ -18,7 +18,8 @@ from google.cloud import bigquery
 from rich.console import Console
 
 from infra.local.bigquery.tables import create_views
-from infra.local.demo.two_days import run_hours, show
+from infra.local.demo.costs import show_costs
+from infra.local.demo.month import MINUTE_OF_CALL, Call, track
 from infra.local.emulators.compute.capacity_api import DISAGREES
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.fleet.scenario import living_fleet
@@ -66,7 +67,11 @@ STOP = {
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_stack(tmp_path_factory.mktemp("demo")) as stack:
-        run_hours(stack, Console(file=io.StringIO()), CALLS)
+        track(
+            stack,
+            Console(file=io.StringIO()),
+            [Call(FLEET_START + timedelta(hours=at) + MINUTE_OF_CALL) for at in CALLS],
+        )
         yield stack
 
 
@@ -248,7 +253,7 @@ def test_no_staging_table_is_left(demo: Stack) -> None:
 def test_the_summary_shows_the_same_sums(demo: Stack, expected: Rows) -> None:
     screen = io.StringIO()
 
-    show(demo, Console(file=screen, width=200))
+    show_costs(demo, HOURS[0], HOURS[-1] + timedelta(hours=1), Console(file=screen, width=200))
 
     text = screen.getvalue()
     total = sum((row.cost for row in expected.values() if row.cost is not None), Decimal(0))

@@ -1,143 +1,170 @@
-"""The demo in a dozen lines: what the fleet cost, when the budget was passed, and what the stops avoid."""
+"""The demo in at most 15 lines: what the month cost, what was stopped and when, and what that avoids."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from infra.local.demo.budget_exceeded import NOTIFICATIONS, STOPS, afternoon_rows
-from infra.local.demo.two_days import ALERTS, COVERAGE, PER_DAY, RECORD, fleet_rows
+from infra.local.demo.afternoon import BILL_DELAY, END, NOTIFICATIONS, STOPS, afternoon_rows
+from infra.local.demo.costs import COVERAGE, PER_DAY, RECORD, rows_between
+from infra.local.demo.month import MONTHLY_BUDGET
+from infra.local.fleet.company import MONTH_START, SWEEP_START, SWEEP_VMS
 from infra.local.stack.stack import Stack
+from spotkeeper.periods import HOUR, PeriodKind, budget_period
 
 WIDTH = 80
 _HOUR_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
-    """An alert of the tracker about the budget of the month, with the last recorded hour behind it."""
-
-    share: Decimal
-    cost: Decimal
-    sent_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Stops:
-    """What the enforcer did about the notification over budget; money is in USD per hour."""
+class Stop:
+    """What the enforcer did about one message over budget; `hourly_savings` is what it stopped, in USD per hour."""
 
     at: datetime
-    period_end: datetime
+    verdict: str
+    cost: Decimal
+    budget: Decimal
     names: tuple[str, ...]
     planned: int
-    deferred: int
     hourly_cost: Decimal
     hourly_savings: Decimal
-
-    @property
-    def avoided(self) -> Decimal:
-        """What the stopped VMs would have cost until the end of the budget's period."""
-        hours = Decimal((self.period_end - self.at).total_seconds()) / _HOUR_SECONDS
-        return self.hourly_savings * hours
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happened in the two days; `days` are the name and the cost of each at Spot prices.
+    """What happened; `known_cost` is with licenses, addresses and disks, a lower bound if a part is not known.
 
-    `known_cost` is with licenses, addresses and disks; a lower bound if a part of some hour is not known.
+    `month_cost` is that of the calendar month up to the sweep, which its budget is compared with.
     """
 
-    days: Sequence[tuple[str, Decimal]]
+    days: int
+    cost: Decimal
     ondemand_cost: Decimal
     known_cost: Decimal
     is_lower_bound: bool
     vm_hours: Decimal
     priced_hours: Decimal
     unresolved_hours: Decimal
-    budget: Decimal
-    alerts: Sequence[Alert]
-    stops: Stops | None
+    month_cost: Decimal
+    stops: Sequence[Stop]
+    last_hour_cost: Decimal
+
+    @property
+    def avoided(self) -> Decimal:
+        """What the stopped VMs would have cost until the end of the month."""
+        return sum((each.hourly_savings * _hours(_month_end() - each.at) for each in self.stops), Decimal(0))
+
+    @property
+    def exceeded_at(self) -> datetime | None:
+        """When the bill of the month would have passed its budget, if nothing had been stopped."""
+        if not self.stops:
+            return None
+        left = MONTHLY_BUDGET - self.month_cost
+        return SWEEP_START + timedelta(hours=float(left / self.stops[0].hourly_cost))
+
+    @property
+    def cost_until_bill(self) -> Decimal:
+        """What the stopped VMs would have cost until the bill said so."""
+        if self.exceeded_at is None:
+            return Decimal(0)
+        told = self.exceeded_at + BILL_DELAY
+        return sum((each.hourly_savings * _hours(told - each.at) for each in self.stops), Decimal(0))
 
 
 def read_story(stack: Stack) -> Story:
     """Return what happened, by the tables."""
-    days = fleet_rows(stack, PER_DAY)
-    [coverage], [record] = fleet_rows(stack, COVERAGE), fleet_rows(stack, RECORD)
-    monthly = [row for row in fleet_rows(stack, ALERTS) if row["period"] == "month"]
-    over = next((row for row in afternoon_rows(stack, NOTIFICATIONS) if row["verdict"] == "over_budget"), None)
-    names = tuple(row["instance_name"] for row in afternoon_rows(stack, STOPS) if row["event"] == "stopped")
+    client = stack.client()
+    days = rows_between(client, PER_DAY, MONTH_START, END)
+    [coverage], [record] = (rows_between(client, query, MONTH_START, END) for query in (COVERAGE, RECORD))
+    month = rows_between(client, COVERAGE, budget_period(PeriodKind.MONTH, END).start, SWEEP_START.replace(minute=0))
+    [last] = rows_between(client, COVERAGE, END.replace(minute=0) - HOUR, END.replace(minute=0))
+    stopped = afternoon_rows(stack, STOPS)
+    over = [row for row in afternoon_rows(stack, NOTIFICATIONS) if row["verdict"] in {"over_budget", "approved"}]
     return Story(
-        days=[(row["day"], row["cost"]) for row in days],
+        days=len(days),
+        cost=sum((row["cost"] for row in days), Decimal(0)),
         ondemand_cost=sum((row["ondemand_cost"] for row in days), Decimal(0)),
         known_cost=coverage["known_cost"],
         is_lower_bound=coverage["partly_known"] > 0,
         vm_hours=coverage["hours"] + record["unresolved_hours"],
         priced_hours=coverage["priced_hours"],
         unresolved_hours=record["unresolved_hours"],
-        budget=monthly[0]["budget"] if monthly else Decimal(0),
-        alerts=[Alert(row["threshold"], row["cost"], row["sent_at"]) for row in monthly],
-        stops=None if over is None else _stops(over, names),
+        month_cost=month[0]["known_cost"],
+        stops=[_stop(row, stopped) for row in over],
+        last_hour_cost=last["known_cost"],
     )
 
 
 def summary_lines(story: Story) -> Iterator[str]:
-    """Yield at most a dozen lines of at most 80 columns."""
-    cost = sum((amount for _, amount in story.days), Decimal(0))
-    yield f"Spot VMs cost {_usd(cost)} in {len(story.days)} days; on demand {_usd(story.ondemand_cost)}."
-    yield f"Spot saved {1 - cost / story.ondemand_cost:.1%}. By day: {', '.join(_usd(usd) for _, usd in story.days)}."
+    """Yield at most 15 lines of at most 80 columns."""
+    yield f"{story.days} days of Spot VMs: {_usd(story.cost)}; on demand {_usd(story.ondemand_cost)}."
     least = "at least " * story.is_lower_bound
-    yield f"With licenses, addresses and disks: {least}{_usd(story.known_cost)}; budgets count this."
+    yield (
+        f"Spot saved {1 - story.cost / story.ondemand_cost:.1%}. With licenses, addresses and disks "
+        f"{least}{_usd(story.known_cost)}."
+    )
     yield (
         f"How sure: {story.priced_hours / story.vm_hours:.2%} of {story.vm_hours:,.2f} VM-hours have a price; "
         f"{story.unresolved_hours:.2f} not identified."
     )
-    if story.alerts:
-        yield ""
-        yield f"Budget of the month: {_usd(story.budget)}. The tracker sent an alert at"
-        yield from (
-            f"  {each.share:>4.0%}  {each.sent_at:%a %d %b %H:%M} UTC, after {_usd(each.cost)}" for each in story.alerts
-        )
     if story.stops:
         yield ""
-        yield from _stop_lines(story.stops)
+        yield from _afternoon_lines(story)
+        yield ""
+        yield from _difference_lines(story)
 
 
-def _stop_lines(stops: Stops) -> Iterator[str]:
-    when = f"{stops.at:%a %d %b %H:%M} UTC"
-    if not stops.names:
-        yield f"Over budget, {when}: {stops.planned} VMs would be stopped (dry run: nothing is)."
-    else:
-        yield f"Over budget, {when}: {len(stops.names)} VMs stopped, {stops.deferred} left for the next alert."
-        yield f"  {_shortened(', '.join(stops.names))}"
-    verb = "avoids" if stops.names else "would avoid"
-    yield (
-        f"  {verb} {_usd(stops.hourly_savings)} of {_usd(stops.hourly_cost)} an hour: "
-        f"{_usd(stops.avoided)} by the end of the month"
+def _afternoon_lines(story: Story) -> Iterator[str]:
+    yield f"{SWEEP_START:%a %d %b %H:%M} UTC  a sweep of {SWEEP_VMS} GPU VMs starts and is left running"
+    for stop in story.stops:
+        yield f"{stop.at:%H:%M}".rjust(16) + f"      {_shortened(_said(stop))}"
+    yield f"{END:%H:%M}".rjust(16) + f"      the last hour cost {_usd(story.last_hour_cost)}"
+
+
+def _said(stop: Stop) -> str:
+    if stop.verdict == "approved":
+        return f"approved by a person: {len(stop.names)} VMs stopped"
+    over = f"alert: {_usd(stop.cost)} of {stop.budget:.2f} in an hour"
+    if stop.names:
+        return f"{over}; {len(stop.names)} VMs stopped"
+    return f"{over}; a plan of {stop.planned} stops"
+
+
+def _difference_lines(story: Story) -> Iterator[str]:
+    verb = "avoids" if any(stop.names for stop in story.stops) else "would avoid"
+    saved = sum((stop.hourly_savings for stop in story.stops), Decimal(0))
+    yield f"Stopping {verb} {_usd(saved)} an hour: {_usd(story.avoided)} by the end of the month."
+    if story.exceeded_at is not None and story.exceeded_at < _month_end():
+        budget = _usd(Decimal(MONTHLY_BUDGET))
+        yield f"By the bill alone: the month's {budget} are spent {story.exceeded_at:%a %d %b %H:%M}, known"
+        yield f"up to a day later, after {_usd(story.cost_until_bill)} more for these VMs."
+
+
+def _stop(row: dict[str, Any], stopped: Sequence[dict[str, Any]]) -> Stop:
+    mine = [each for each in stopped if each["message_id"] == row["message_id"] and each["event"] == "stopped"]
+    return Stop(
+        at=row["received_at"],
+        verdict=row["verdict"],
+        cost=row["cost"] or Decimal(0),
+        budget=row["budget"] or Decimal(0),
+        names=tuple(each["instance_name"] for each in mine),
+        planned=row["stops"] or 0,
+        hourly_cost=row["hourly_cost"] or Decimal(0),
+        hourly_savings=sum((each["hourly_savings"] or Decimal(0) for each in mine), Decimal(0)),
     )
 
 
-def _stops(row: dict[str, object], names: tuple[str, ...]) -> Stops:
-    return Stops(
-        at=_of(datetime, row["received_at"]),
-        period_end=_of(datetime, row["period_end"]),
-        names=names,
-        planned=_of(int, row["stops"]),
-        deferred=_of(int, row["deferred"]),
-        hourly_cost=_of(Decimal, row["hourly_cost"]),
-        hourly_savings=_of(Decimal, row["hourly_savings"]),
-    )
+def _month_end() -> datetime:
+    return budget_period(PeriodKind.MONTH, END).end
 
 
-def _of[Value](kind: type[Value], value: object) -> Value:
-    if not isinstance(value, kind):
-        message = f"{value!r} is not a {kind.__name__}"
-        raise TypeError(message)
-    return value
+def _hours(length: timedelta) -> Decimal:
+    return Decimal(length.total_seconds()) / _HOUR_SECONDS
 
 
 def _shortened(text: str) -> str:
-    room = WIDTH - len("  ")
+    room = WIDTH - 22
     return text if len(text) <= room else f"{text[: room - 1]}…"
 
 

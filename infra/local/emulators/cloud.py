@@ -26,6 +26,7 @@ from infra.local.emulators.rest_server import RestServer, stop_signal
 from infra.local.emulators.sockets import HOST
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import Clock, parse, rfc3339
+from infra.local.fleet.company import company_fleet
 from infra.local.fleet.fleet import FLEET_START, Fleet
 from infra.local.fleet.scenario import living_fleet, synthetic_fleet
 
@@ -101,12 +102,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--grpc-port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1, help="what the ordinary VMs of the living fleet are drawn from")
     parser.add_argument("--now", default=rfc3339(FIRST_SCAN), help="where the clock stands at first")
+    parser.add_argument("--company", action="store_true", help="serve the fleet of the demo")
     parser.add_argument("--synthetic-vms", type=int, default=0, help="serve this many alike VMs, for load tests")
     parser.add_argument("--synthetic-projects", type=int, default=1)
     options = parser.parse_args(arguments)
     fleet = (
         synthetic_fleet(options.synthetic_vms, options.synthetic_projects)
         if options.synthetic_vms
+        else company_fleet()
+        if options.company
         else living_fleet(options.seed)
     )
     stopping = stop_signal()

@@ -108,7 +108,7 @@ def moment(text: str) -> datetime:
     return datetime.strptime(f"2026-07-{text}", "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
 
 
-def _vm(  # noqa: PLR0913 (each says one thing about the VM)
+def one_vm(  # noqa: PLR0913 (each says one thing about the VM)
     project: Project,
     zone: str,
     name: str,
@@ -151,12 +151,12 @@ def _vm(  # noqa: PLR0913 (each says one thing about the VM)
     )
 
 
-def _labels(team: str, project: str, cost_center: str, priority: str = "", experiment: str = "") -> dict[str, str]:
+def team_labels(team: str, project: str, cost_center: str, priority: str = "", experiment: str = "") -> dict[str, str]:
     labels = {"team": team, "project": project, "cost_center": cost_center}
     return labels | ({"priority": priority} if priority else {}) | ({"experiment": experiment} if experiment else {})
 
 
-def _lives(  # noqa: PLR0913, PLR0917 (as above)
+def successive_vms(  # noqa: PLR0913, PLR0917 (as above)
     project: Project,
     zone: str,
     name: str,
@@ -167,7 +167,7 @@ def _lives(  # noqa: PLR0913, PLR0917 (as above)
 ) -> list[Vm]:
     """One name and several VMs: each but the last is preempted and gone, and the next has another id."""
     return [
-        _vm(
+        one_vm(
             project,
             zone,
             name,
@@ -184,16 +184,16 @@ def _lives(  # noqa: PLR0913, PLR0917 (as above)
 
 
 def _research() -> list[Vm]:
-    vision = _labels("vision", "resnet", "cc-100", "high", "exp-042")
-    language = _labels("language", "llm-distill", "cc-110", "medium", "exp-107")
-    sweep = _labels("vision", "resnet", "cc-100", "low", "exp-043")
-    relabelled = _vm(
-        RESEARCH, "us-east1-c", "notebook-relabelled", "n2d-standard-8", _labels("vision", "eda", "cc-100")
+    vision = team_labels("vision", "resnet", "cc-100", "high", "exp-042")
+    language = team_labels("language", "llm-distill", "cc-110", "medium", "exp-107")
+    sweep = team_labels("vision", "resnet", "cc-100", "low", "exp-043")
+    relabelled = one_vm(
+        RESEARCH, "us-east1-c", "notebook-relabelled", "n2d-standard-8", team_labels("vision", "eda", "cc-100")
     )
     return [
-        _vm(RESEARCH, "us-central1-a", "trainer-t4", "n1-standard-8", vision, gpu=Gpu("nvidia-tesla-t4", 1)),
-        _vm(RESEARCH, "europe-west4-b", "trainer-t4x2", "n1-highmem-8", sweep, gpu=Gpu("nvidia-tesla-t4", 2)),
-        *_lives(
+        one_vm(RESEARCH, "us-central1-a", "trainer-t4", "n1-standard-8", vision, gpu=Gpu("nvidia-tesla-t4", 1)),
+        one_vm(RESEARCH, "europe-west4-b", "trainer-t4x2", "n1-highmem-8", sweep, gpu=Gpu("nvidia-tesla-t4", 2)),
+        *successive_vms(
             RESEARCH,
             "us-central1-c",
             "trainer-a100",
@@ -201,8 +201,8 @@ def _research() -> list[Vm]:
             vision,
             ((BEFORE, moment("21 14:23:17")), (moment("21 14:31:05"), None)),
         ),
-        _vm(RESEARCH, "europe-west4-a", "infer-l4", "g2-standard-8", language),
-        *_lives(
+        one_vm(RESEARCH, "europe-west4-a", "infer-l4", "g2-standard-8", language),
+        *successive_vms(
             RESEARCH,
             "us-central1-a",
             "sweep-worker-1",
@@ -215,7 +215,7 @@ def _research() -> list[Vm]:
                 (moment("22 07:15:00"), None),
             ),
         ),
-        _vm(
+        one_vm(
             RESEARCH,
             "us-central1-b",
             "probe-20min",
@@ -225,7 +225,7 @@ def _research() -> list[Vm]:
             end=moment("21 10:32:30"),
             deleted=True,
         ),
-        _vm(
+        one_vm(
             RESEARCH,
             "us-central1-b",
             "probe-untraced",
@@ -240,10 +240,10 @@ def _research() -> list[Vm]:
             relabelled,
             labels=(
                 *relabelled.labels,
-                (moment("21 10:40:00"), _labels("language", "eda", "cc-110", "medium")),
+                (moment("21 10:40:00"), team_labels("language", "eda", "cc-110", "medium")),
             ),
         ),
-        _vm(
+        one_vm(
             RESEARCH,
             "us-central1-f",
             "gappy",
@@ -254,10 +254,10 @@ def _research() -> list[Vm]:
                 Gap(moment("21 17:55:00"), moment("21 18:05:00")),
             ),
         ),
-        _vm(RESEARCH, "us-east1-b", "early-bird", "n9-standard-4", language),
-        _vm(RESEARCH, "us-central1-a", "protected-run", "c2-standard-16", vision | {"spotkeeper-protect": "true"}),
-        _vm(RESEARCH, "asia-east1-b", "unlabelled", "n2-standard-8", {}),
-        _vm(
+        one_vm(RESEARCH, "us-east1-b", "early-bird", "n9-standard-4", language),
+        one_vm(RESEARCH, "us-central1-a", "protected-run", "c2-standard-16", vision | {"spotkeeper-protect": "true"}),
+        one_vm(RESEARCH, "asia-east1-b", "unlabelled", "n2-standard-8", {}),
+        one_vm(
             RESEARCH,
             "us-central1-a",
             "midnight-starter",
@@ -270,14 +270,14 @@ def _research() -> list[Vm]:
 
 
 def _web() -> list[Vm]:
-    storefront = _labels("storefront", "shop", "cc-200", "high")
-    search = _labels("search", "index", "cc-210", "low")
+    storefront = team_labels("storefront", "shop", "cc-200", "high")
+    search = team_labels("search", "index", "cc-210", "low")
     zonal = f"projects/{WEB.number}/zones/us-east1-b/instanceGroupManagers/api-mig"
     regional = f"projects/{WEB.project_id}/regions/europe-west1/instanceGroupManagers/web-rmig"
     members = [("b", "k3xw"), ("c", "p90d"), ("d", "zz1q")]
     return [
-        _vm(WEB, "us-east1-b", "api-mig-4r7t", "e2-standard-4", storefront, created_by=zonal),
-        *_lives(
+        one_vm(WEB, "us-east1-b", "api-mig-4r7t", "e2-standard-4", storefront, created_by=zonal),
+        *successive_vms(
             WEB,
             "us-east1-b",
             "api-mig-9bcd",
@@ -287,17 +287,19 @@ def _web() -> list[Vm]:
             created_by=zonal,
         ),
         *(
-            _vm(WEB, f"europe-west1-{letter}", f"web-rmig-{suffix}", "n2-standard-2", storefront, created_by=regional)
+            one_vm(
+                WEB, f"europe-west1-{letter}", f"web-rmig-{suffix}", "n2-standard-2", storefront, created_by=regional
+            )
             for letter, suffix in members
         ),
-        _vm(WEB, "europe-west1-c", "tiny-e2", "e2-micro", search),
-        _vm(WEB, "us-east1-d", "tiny-f1", "f1-micro", search),
-        _vm(WEB, "europe-west1-d", "protected-cache", "n2-highmem-8", storefront | {"spotkeeper-protect": "true"}),
-        _vm(WEB, "us-east1-c", "no-team", "t2d-standard-4", {"project": "shop", "cost_center": "cc-200"}),
-        _vm(WEB, "us-central1-f", "arm-build", "t2a-standard-4", search),
-        _vm(WEB, "europe-west4-c", "steady-eu", "n2-standard-8", search),
-        _vm(WEB, "us-central1-b", "steady-us", "n2-standard-8", search),
-        _vm(
+        one_vm(WEB, "europe-west1-c", "tiny-e2", "e2-micro", search),
+        one_vm(WEB, "us-east1-d", "tiny-f1", "f1-micro", search),
+        one_vm(WEB, "europe-west1-d", "protected-cache", "n2-highmem-8", storefront | {"spotkeeper-protect": "true"}),
+        one_vm(WEB, "us-east1-c", "no-team", "t2d-standard-4", {"project": "shop", "cost_center": "cc-200"}),
+        one_vm(WEB, "us-central1-f", "arm-build", "t2a-standard-4", search),
+        one_vm(WEB, "europe-west4-c", "steady-eu", "n2-standard-8", search),
+        one_vm(WEB, "us-central1-b", "steady-us", "n2-standard-8", search),
+        one_vm(
             WEB,
             "us-east1-b",
             "stopped-at-noon",
@@ -305,7 +307,7 @@ def _web() -> list[Vm]:
             search,
             runs=(Run(BEFORE, moment("21 12:00:00")), Run(moment("22 09:30:00"))),
         ),
-        _vm(
+        one_vm(
             WEB,
             "europe-west1-b",
             "asleep-at-night",
@@ -313,16 +315,16 @@ def _web() -> list[Vm]:
             search,
             runs=(Run(BEFORE, moment("21 20:00:00"), suspended=True), Run(moment("22 06:00:00"))),
         ),
-        _vm(WEB, "us-central1-b", "parked", "n2-standard-8", search, end=FLEET_START - timedelta(hours=3)),
+        one_vm(WEB, "us-central1-b", "parked", "n2-standard-8", search, end=FLEET_START - timedelta(hours=3)),
     ]
 
 
 def _data() -> list[Vm]:
-    etl = _labels("etl", "warehouse", "cc-300", "medium")
-    reporting = _labels("reporting", "dashboards", "cc-310", "low")
+    etl = team_labels("etl", "warehouse", "cc-300", "medium")
+    reporting = team_labels("reporting", "dashboards", "cc-310", "low")
     node = etl | {"goog-gke-node": "", "goog-k8s-cluster-name": "etl", "goog-k8s-node-pool-name": "spot-pool"}
     pool = f"projects/{DATA.number}/zones/us-central1-b/instanceGroupManagers/gke-etl-spot-pool-6f1c2a9e-grp"
-    resized = _vm(
+    resized = one_vm(
         DATA,
         "us-central1-c",
         "etl-resized",
@@ -332,10 +334,10 @@ def _data() -> list[Vm]:
     )
     return [
         *(
-            _vm(DATA, "us-central1-b", f"gke-etl-spot-pool-6f1c2a9e-{suffix}", "n2d-standard-8", node, created_by=pool)
-            for suffix in ("1xq8", "7jjm")
+            one_vm(DATA, "us-central1-b", f"gke-etl-spot-pool-6f1c2a9e-{end}", "n2d-standard-8", node, created_by=pool)
+            for end in ("1xq8", "7jjm")
         ),
-        *_lives(
+        *successive_vms(
             DATA,
             "us-central1-b",
             "gke-etl-spot-pool-6f1c2a9e-v2w4",
@@ -348,14 +350,14 @@ def _data() -> list[Vm]:
             resized,
             machine_types=(*resized.machine_types, (moment("21 13:20:00"), "n2-highmem-8")),
         ),
-        _vm(DATA, "us-central1-a", "twin", "c2d-standard-8", reporting),
-        _vm(DATA, "europe-west1-b", "twin", "c2d-standard-8", etl),
-        _vm(DATA, "us-central1-f", "custom-n2", "n2-custom-8-16384", etl),
-        _vm(DATA, "asia-east1-c", "custom-n1", "custom-4-8192", reporting),
-        _vm(DATA, "us-central1-a", "shuffle-lssd", "c3-standard-8-lssd", etl),
-        _vm(DATA, "europe-west4-b", "shuffle-ssd", "n2-standard-8", etl, attached_local_ssds=2),
-        _vm(DATA, "asia-east1-a", "protected-backfill", "c3-standard-8", etl | {"spotkeeper-protect": "true"}),
-        _vm(
+        one_vm(DATA, "us-central1-a", "twin", "c2d-standard-8", reporting),
+        one_vm(DATA, "europe-west1-b", "twin", "c2d-standard-8", etl),
+        one_vm(DATA, "us-central1-f", "custom-n2", "n2-custom-8-16384", etl),
+        one_vm(DATA, "asia-east1-c", "custom-n1", "custom-4-8192", reporting),
+        one_vm(DATA, "us-central1-a", "shuffle-lssd", "c3-standard-8-lssd", etl),
+        one_vm(DATA, "europe-west4-b", "shuffle-ssd", "n2-standard-8", etl, attached_local_ssds=2),
+        one_vm(DATA, "asia-east1-a", "protected-backfill", "c3-standard-8", etl | {"spotkeeper-protect": "true"}),
+        one_vm(
             DATA,
             "asia-east1-a",
             "legacy-preemptible",
@@ -367,7 +369,7 @@ def _data() -> list[Vm]:
             provisioning_model="",
             legacy_preemptible=True,
         ),
-        _vm(
+        one_vm(
             DATA,
             "asia-east1-b",
             "legacy-preemptible-standard",
@@ -379,7 +381,7 @@ def _data() -> list[Vm]:
             provisioning_model="STANDARD",
             legacy_preemptible=True,
         ),
-        _vm(
+        one_vm(
             DATA,
             "europe-west4-a",
             "twenty-minutes",
@@ -395,10 +397,10 @@ def _data() -> list[Vm]:
 def _not_spot() -> list[Vm]:
     on_demand = {"team": "storefront", "project": "shop", "cost_center": "cc-200"}
     return [
-        _vm(WEB, "us-east1-b", "bastion", "e2-micro", on_demand, provisioning_model="STANDARD"),
-        _vm(WEB, "europe-west1-b", "db-primary", "n2-highmem-8", on_demand, provisioning_model="STANDARD"),
-        _vm(DATA, "us-central1-a", "scheduler", "e2-medium", {}, provisioning_model="STANDARD"),
-        _vm(RESEARCH, "us-central1-c", "flex-start", "g2-standard-8", {}, provisioning_model="FLEX_START"),
+        one_vm(WEB, "us-east1-b", "bastion", "e2-micro", on_demand, provisioning_model="STANDARD"),
+        one_vm(WEB, "europe-west1-b", "db-primary", "n2-highmem-8", on_demand, provisioning_model="STANDARD"),
+        one_vm(DATA, "us-central1-a", "scheduler", "e2-medium", {}, provisioning_model="STANDARD"),
+        one_vm(RESEARCH, "us-central1-c", "flex-start", "g2-standard-8", {}, provisioning_model="FLEX_START"),
     ]
 
 
@@ -410,9 +412,9 @@ def _ordinary(chance: random.Random) -> list[Vm]:
         machine_type = chance.choice(ORDINARY_TYPES)
         zone = chance.choice([z for z in ZONES if z[:-2] not in NOT_SOLD.get(machine_type, ())])
         team, cost_center = chance.choice(TEAMS[project.project_id])
-        labels = _labels(team, f"{team}-{number % 3}", cost_center, chance.choice(("", "low", "medium", "high")))
+        labels = team_labels(team, f"{team}-{number % 3}", cost_center, chance.choice(("", "low", "medium", "high")))
         name = f"{team}-{number:02}"
-        lives = _lives(project, zone, name, machine_type, labels, _drawn_lives(chance))
+        lives = successive_vms(project, zone, name, machine_type, labels, _drawn_lives(chance))
         licenses = LICENSES.get(project.project_id)
         if licenses and labels.get("priority") == "high" and machine_type in LICENSED_TYPES:
             lives = [replace(vm, licenses=licenses, address="ephemeral") for vm in lives]

@@ -86,8 +86,8 @@ class Stack:
         self.processes.listening(target, [*command, "--host", "127.0.0.1", "--port", str(port)], environment, port)
         self.functions[target] = f"http://127.0.0.1:{port}/"
 
-    def subscribe(self, target: str) -> None:
-        """Let Pub/Sub push the messages of the budget topic to a function, and again until it takes them."""
+    def subscribe(self, endpoint: str) -> None:
+        """Let Pub/Sub push the messages of the budget topic to an address, and again until it takes them."""
         os.environ["PUBSUB_EMULATOR_HOST"] = self.pubsub
         from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # noqa: PLC0415 (reads the variable when a client is made)
 
@@ -95,7 +95,7 @@ class Stack:
             subscriber.create_subscription(
                 name=SUBSCRIPTION,
                 topic=TOPIC,
-                push_config={"push_endpoint": self.functions[target]},
+                push_config={"push_endpoint": endpoint},
                 ack_deadline_seconds=600,
             )
 
@@ -109,7 +109,15 @@ class Stack:
         publisher.stop()
         return message_id
 
-    def deliver(self, target: str, message_id: str, body: bytes, attributes: Mapping[str, str], at: datetime) -> Answer:
+    def deliver(  # noqa: PLR0913, PLR0917 (what Pub/Sub pushes)
+        self,
+        target: str,
+        message_id: str,
+        body: bytes,
+        attributes: Mapping[str, str],
+        at: datetime,
+        subscription: str = SUBSCRIPTION,
+    ) -> Answer:
         """Deliver a message as Pub/Sub does, the same one as often as one likes."""
         message = {
             "data": base64.b64encode(body).decode(),
@@ -117,7 +125,7 @@ class Stack:
             "messageId": message_id,
             "publishTime": at.isoformat().replace("+00:00", "Z"),
         }
-        return _call("POST", self.functions[target], {"message": message, "subscription": SUBSCRIPTION})
+        return _call("POST", self.functions[target], {"message": message, "subscription": subscription})
 
     def deliver_empty_arrays(self, form: str) -> None:
         """Let BigQuery get an empty array parameter as `empty`, as it was sent, or as `null`."""
@@ -130,13 +138,22 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    state: Path = STATE, *, extra: Mapping[str, str] | None = None, fresh: bool = True, kept: bool = False
+    state: Path = STATE,
+    *,
+    extra: Mapping[str, str] | None = None,
+    fresh: bool = True,
+    kept: bool = False,
+    company: bool = False,
 ) -> Iterator[Stack]:
-    """Start everything, by default with empty tables, and stop everything at the end; tables may be kept."""
+    """Start everything, by default with empty tables, and stop everything at the end; tables may be kept.
+
+    The VMs are those of the small fleet in which everything happens, or those of the demo's company.
+    """
     if fresh:
         shutil.rmtree(state / "data", ignore_errors=True)
     with Processes(state / "logs") as processes:
-        cloud = processes.announced("cloud", [sys.executable, "-m", "infra.local.emulators.cloud"])
+        fleet = ["--company"] if company else []
+        cloud = processes.announced("cloud", [sys.executable, "-m", "infra.local.emulators.cloud", *fleet])
         warehouse = serve_bigquery(processes, state, kept=kept)
         pubsub = _serve_pubsub(processes, cloud["grpc"])
         stack = Stack(

@@ -11,7 +11,7 @@ from typing import Any
 from google.cloud.bigquery import Client
 from rich.console import Console
 
-from infra.local.demo.two_days import COVERAGE, PER_MACHINE_TYPE, RECORD, UNPRICED, cost_table, costs_by, rows_between
+from infra.local.demo.costs import COVERAGE, PER_MACHINE_TYPE, RECORD, UNPRICED, cost_table, costs_by, rows_between
 from infra.local.trial.access import LeftOut
 from spotkeeper.budget_messages import SCHEMA_VERSION
 from spotkeeper.cli.amounts import HOURS_PER_MONTH

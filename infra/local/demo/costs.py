@@ -1,22 +1,16 @@
-"""Two days of the fleet, hour by hour as Cloud Scheduler would call, and what came out of them."""
+"""What the recorded hours of a fleet cost, and what of them is not known."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from google.cloud import bigquery
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from infra.local.fleet.fleet import FLEET_START
 from infra.local.stack.processes import StartError
-from infra.local.stack.stack import DATASET, HOME_PROJECT, Answer, Stack
+from infra.local.stack.stack import DATASET, HOME_PROJECT, Stack
 from spotkeeper.cli.check import check_lines, run_checks, summary
-
-HOURS = 48
-MINUTE_OF_CALL = timedelta(minutes=7)
 
 _COSTS = """
 SELECT
@@ -92,36 +86,23 @@ SELECT
 FROM hours
 """
 ALERTS = """
-SELECT period, period_start, threshold, cost, budget, sent_at
+SELECT kind, period, period_start, threshold, cost, budget, sent_at
 FROM budget_alerts
 WHERE period_start >= TIMESTAMP_SUB(@start, INTERVAL 31 DAY)
-  -- Alerts on the pace and the projection of a day are in the table as well.
-  AND kind = 'threshold'
-ORDER BY sent_at, period
+ORDER BY sent_at, kind, period, threshold
 """
 
 
-def run_hours(stack: Stack, console: Console, calls: Sequence[int] = range(1, HOURS + 1)) -> None:
-    """Call the tracker in minute 7 of these hours of the fleet, each of them by default; it catches up by itself."""
-    columns = (TextColumn("Tracking {task.fields[at]}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("hours", total=len(calls), at=FLEET_START.strftime("%a %d %b %H:%M UTC"))
-        for number in calls:
-            at = FLEET_START + timedelta(hours=number) + MINUTE_OF_CALL
-            stack.set_time(at)
-            _checked(stack.schedule(at))
-            progress.update(task, advance=1, at=at.strftime("%a %d %b %H:%M UTC"))
-
-
-def show(stack: Stack, console: Console) -> None:
-    """Print what the fleet cost, and what could not be found out."""
+def show_costs(stack: Stack, start: datetime, end: datetime, console: Console) -> None:
+    """Print what the fleet cost in a time, and what could not be found out."""
+    client = stack.client()
     for title, first, query in (
         ("Cost per day", "day", PER_DAY),
         ("Cost per machine type", "machine_type", PER_MACHINE_TYPE),
         ("Cost per team", "team", PER_TEAM),
     ):
-        console.print(cost_table(title, first, fleet_rows(stack, query)))
-    [coverage], [record] = fleet_rows(stack, COVERAGE), fleet_rows(stack, RECORD)
+        console.print(cost_table(title, first, rows_between(client, query, start, end)))
+    [coverage], [record] = rows_between(client, COVERAGE, start, end), rows_between(client, RECORD, start, end)
     hours = coverage["hours"] + record["unresolved_hours"]
     console.print(
         f"\nPriced: {coverage['priced_hours']:.2f} of {hours:.2f} VM-hours ({coverage['priced_hours'] / hours:.2%}); "
@@ -129,7 +110,7 @@ def show(stack: Stack, console: Console) -> None:
         f"Complete hours: {record['complete_hours']} of {record['hours']}; "
         f"provisional, to be read once more: {record['provisional_hours']}."
     )
-    unpriced, unresolved = fleet_rows(stack, UNPRICED), fleet_rows(stack, UNRESOLVED)
+    unpriced, unresolved = rows_between(client, UNPRICED, start, end), rows_between(client, UNRESOLVED, start, end)
     console.print(f"\nSpot VMs without a price (cost unknown, not 0): {len(unpriced)}")
     for row in unpriced:
         console.print(f"  {row['instance_name']} in {row['zone']}, {row['hours']:.2f} h: {row['price_reason']}")
@@ -137,10 +118,11 @@ def show(stack: Stack, console: Console) -> None:
     for row in unresolved:
         console.print(f"  {row['instance_name']} in {row['project_id']}/{row['zone']}, {row['hours']:.2f} h")
     console.print("\nAlerts sent:")
-    for row in fleet_rows(stack, ALERTS):
+    for row in rows_between(client, ALERTS, start, end):
         console.print(
-            f"  {row['threshold']:.0%} of the {row['period']}'s budget of ${row['budget']:.2f}: ${row['cost']:.2f} "
-            f"since {row['period_start']:%Y-%m-%d %H:%M} UTC"
+            f"  {row['sent_at']:%a %d %b %H:%M} UTC: {row['cost']:.2f} USD since {row['period_start']:%H:%M} of "
+            f"{row['period_start']:%a %d %b}, {row['threshold']:.0%} of the {row['period']}'s budget of "
+            f"{row['budget']:.2f} USD ({row['kind']})"
         )
 
 
@@ -187,15 +169,3 @@ def _money(cost: Decimal | None, ondemand: Decimal | None) -> tuple[str, str, st
     if cost is None or ondemand is None:
         return "unknown", "unknown", ""
     return f"{cost:.4f}", f"{ondemand:.4f}", f"{1 - cost / ondemand:.1%}" if ondemand else ""
-
-
-def fleet_rows(stack: Stack, query: str) -> list[dict[str, Any]]:
-    """Return the rows of one of these queries about the two days."""
-    return rows_between(stack.client(), query, FLEET_START, FLEET_START + timedelta(hours=HOURS))
-
-
-def _checked(answer: Answer) -> Answer:
-    if answer.status != 200:  # noqa: PLR2004
-        message = f"the tracker answered {answer.status}: {answer.body}"
-        raise StartError(message)
-    return answer

@@ -1,0 +1,80 @@
+"""The last two days of the demo on the whole stack: what is left running is stopped, a part of it after an approval."""
+
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from infra.local.demo.afternoon import NOTIFICATIONS, STOPS, afternoon_rows, run_afternoon
+from infra.local.demo.month import MINUTE_OF_CALL, SETTINGS, Call, track
+from infra.local.demo.summary import read_story
+from infra.local.demo.work_records import load_work
+from infra.local.fleet.company import AFTERNOON, EXPERIMENT, SWEEP
+from infra.local.stack.stack import HOME_PROJECT, Stack, running_stack
+from spotkeeper.cli.main import main
+from spotkeeper.periods import HOUR
+
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The demo without its first weeks."""
+    noon = AFTERNOON + HOUR
+    with running_stack(tmp_path_factory.mktemp("demo"), extra=SETTINGS, company=True) as stack:
+        track(stack, Console(file=io.StringIO()), [Call(noon + MINUTE_OF_CALL, AFTERNOON - 60 * HOUR, noon)])
+        run_afternoon(stack)
+        load_work(stack, AFTERNOON + 4 * HOUR)
+        yield stack
+
+
+def test_the_sweep_is_stopped_within_two_hours_three_vms_at_once_and_three_after_an_approval(demo: Stack) -> None:
+    found = [
+        (f"{row['received_at']:%H:%M}", row["verdict"], row["mode"]) for row in afternoon_rows(demo, NOTIFICATIONS)
+    ]
+    stops = [
+        (row["instance_name"].rpartition("-")[0], row["event"], row["message_id"])
+        for row in afternoon_rows(demo, STOPS)
+    ]
+
+    assert [each for each in found if each[1] != "under_budget"] == [
+        ("14:07", "over_budget", "enforce"),
+        ("14:20", "redelivered", "enforce"),
+        ("15:07", "over_budget", "approve"),
+        ("15:12", "approved", "enforce"),
+    ]
+    assert found[-1] == ("16:07", "under_budget", "approve")
+    assert [each[:2] for each in stops] == [(SWEEP, "stopped")] * 6
+    assert [each[2] == "approval" for each in stops] == [False] * 3 + [True] * 3
+
+
+def test_the_story_of_the_summary_is_that_of_the_tables(demo: Stack) -> None:
+    story = read_story(demo)
+
+    assert [(stop.verdict, len(stop.names)) for stop in story.stops] == [
+        ("over_budget", 3),
+        ("over_budget", 0),
+        ("approved", 3),
+    ]
+    assert story.last_hour_cost < story.stops[0].budget < story.stops[0].cost
+    assert story.avoided > story.cost_until_bill > 0
+
+
+def test_the_cost_of_the_preempted_training_run_is_found_by_its_work(
+    demo: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", demo.bigquery)
+    now = AFTERNOON + timedelta(hours=4)
+
+    assert main(["cost", "--project", HOME_PROJECT, "--work", EXPERIMENT, "--format", "line"]) == 0
+    by_work = capsys.readouterr().out
+    label = ["--label", f"experiment={EXPERIMENT}", "--at", f"{now:%Y-%m-%dT%H:%M:%SZ}"]
+    assert main(["cost", "--project", HOME_PROJECT, *label, "--format", "line"]) == 0
+    by_label = capsys.readouterr().out
+
+    assert by_work.startswith(f"{EXPERIMENT}: ")
+    assert "on 3 Spot VMs, 2 preemptions" in by_work
+    assert "on 3 Spot VMs, 2 preemptions" in by_label
