@@ -2,20 +2,19 @@
 
 import io
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 from rich.console import Console
 
-from infra.local.demo.afternoon import NOTIFICATIONS, STOPS, afternoon_rows, run_afternoon
+from infra.local.bigquery.tables import create_views
+from infra.local.demo.afternoon import END, NOTIFICATIONS, STOPS, afternoon_rows, run_afternoon
 from infra.local.demo.month import MINUTE_OF_CALL, SETTINGS, Call, track
 from infra.local.demo.summary import read_story
 from infra.local.demo.work_records import load_work
 from infra.local.fleet.company import AFTERNOON, EXPERIMENT, SWEEP
-from infra.local.stack.stack import HOME_PROJECT, Stack, running_stack
+from infra.local.stack.stack import DATASET, HOME_PROJECT, Stack, running_stack
 from spotkeeper.cli.main import main
 from spotkeeper.periods import HOUR
-
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -27,7 +26,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_stack(tmp_path_factory.mktemp("demo"), extra=SETTINGS, company=True) as stack:
         track(stack, Console(file=io.StringIO()), [Call(noon + MINUTE_OF_CALL, AFTERNOON - 60 * HOUR, noon)])
         run_afternoon(stack)
-        load_work(stack, AFTERNOON + 4 * HOUR)
+        load_work(stack, END)
+        create_views(stack.client(), DATASET, END)
         yield stack
 
 
@@ -67,11 +67,9 @@ def test_the_cost_of_the_preempted_training_run_is_found_by_its_work(
     demo: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BIGQUERY_ENDPOINT", demo.bigquery)
-    now = AFTERNOON + timedelta(hours=4)
-
     assert main(["cost", "--project", HOME_PROJECT, "--work", EXPERIMENT, "--format", "line"]) == 0
     by_work = capsys.readouterr().out
-    label = ["--label", f"experiment={EXPERIMENT}", "--at", f"{now:%Y-%m-%dT%H:%M:%SZ}"]
+    label = ["--label", f"experiment={EXPERIMENT}", "--at", f"{END:%Y-%m-%dT%H:%M:%SZ}"]
     assert main(["cost", "--project", HOME_PROJECT, *label, "--format", "line"]) == 0
     by_label = capsys.readouterr().out
 
