@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-stack test-emulators fuzz simulate-enforcer simulate-steering simulate-tracker focus faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-stack test-emulators fuzz simulate-enforcer simulate-steering simulate-tracker focus grafana faults bench scan catalog-check lint types format lock clean
 
 # Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
@@ -73,7 +73,7 @@ setup: ## Create .venv with everything for development; the other targets create
 	@infra/local/setup.sh development
 
 test: setup ## Run the tests of the product (ARGS: options of pytest).
-	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators tests/focus) $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators tests/focus tests/grafana) $(ARGS)
 
 test-stack: setup ## Run the long tests: the whole stack, statements and views on the local BigQuery, a browser, Terraform's plans, injected faults, simulations.
 	@$(PYTHON_IN_VENV) -m pytest $(LONG_TESTS) $(ARGS)
@@ -101,6 +101,9 @@ endif
 focus: setup ## Check the view focus_costs with the validator of the FinOps Foundation (needs Python 3.12).
 	@infra/local/focus.sh
 	@$(PYTHON_IN_VENV) -m pytest tests/focus $(ARGS)
+
+grafana: setup ## Check the Grafana dashboard with the types and the code that Grafana publishes (needs npm, else says so).
+	@infra/local/grafana.sh; case $$? in 0) $(PYTHON_IN_VENV) -m pytest tests/grafana $(ARGS);; 3) ;; *) exit 1;; esac
 
 faults: setup ## Inject every fault into every call of both functions and print the results (ARGS=--help: more ways).
 	@$(PYTHON_IN_VENV) -m tests.faults $(ARGS)

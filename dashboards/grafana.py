@@ -313,7 +313,6 @@ def _choice(name: str) -> dict[str, object]:
         "label": name.capitalize(),
         "datasource": _DATASOURCE,
         "query": _target(sql, number=name),
-        "definition": sql,
         "multi": True,
         "includeAll": True,
         "allowCustomValue": False,
