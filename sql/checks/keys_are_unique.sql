@@ -12,6 +12,7 @@ WITH table_keys AS (
       seen.project_id, ' ', seen.zone, ' ', seen.instance_id, ' ', FORMAT_TIMESTAMP('%FT%TZ', seen.first_seen)
     ) AS row_key
   FROM `${dataset}.vm_inventory` AS seen
+  WHERE seen.last_seen >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
   UNION ALL
   SELECT
     'tracker_runs' AS table_name,

@@ -2,8 +2,8 @@
 -- Grain: one VM that the latest whole scan of its project, or a later one, found.
 --
 -- Stopped VMs exist too: the inventory does not say whether a VM runs. A project without a whole scan in two days has the
--- VMs of its last scan, and scanned_at is NULL. fleet_mix and spot_adoption_by_team read this view. The inventory is read
--- whole.
+-- VMs of its last scan, and scanned_at is NULL; one without a scan in 30 days has none. fleet_mix and
+-- spot_adoption_by_team read this view. Reads 30 days of the inventory.
 WITH scans AS (
   SELECT
     known.project_id,
@@ -37,7 +37,7 @@ SELECT
 FROM `${dataset}.vm_inventory` AS seen
 LEFT JOIN scans
   ON scans.project_id = seen.project_id
-WHERE TRUE
+WHERE seen.last_seen >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)
 -- A VM that the latest whole scan of its project did not find no longer exists.
 QUALIFY seen.last_seen >= COALESCE(scans.scanned_at, MAX(seen.last_seen) OVER (PARTITION BY seen.project_id))
   AND ROW_NUMBER() OVER (

@@ -3,8 +3,8 @@
 --
 -- Every existing VM counts, stopped ones too. Savings are at current list prices of the machine type, as if the VM ran, and
 -- do not include attached GPUs and local SSD; without_price counts the VMs that are not in them. Not every workload can be
--- Spot: a VM that must not be preempted is not a saving. scanned_at says how old the knowledge is. Reads the inventory
--- whole.
+-- Spot: a VM that must not be preempted is not a saving. scanned_at says how old the knowledge is. Reads 30 days of
+-- the inventory.
 SELECT
   vms.project_id,  -- STRING: The Google Cloud project.
   vms.team,  -- STRING: The value of the label team; (unlabelled) without one.

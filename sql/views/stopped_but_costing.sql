@@ -4,7 +4,8 @@
 -- A VM counts as running when it has a cost row in, or started after the beginning of, the last three hours up to the end
 -- of the latest hour whose uptime was read; its disks are left out when no hour of its project was read in two days. A disk
 -- that a Standard VM has is left out: whether that runs is not recorded. command is named, never run: a snapshot of the
--- disk first is the reader's decision. Reads two days of disk_costs and 62 of spot_vm_costs; the inventory is read whole.
+-- disk first is the reader's decision. Reads two days of disk_costs, 62 of spot_vm_costs and seven
+-- of the inventory.
 -- Reserved addresses of stopped VMs are counted in vm_inventory.reserved_addresses.
 WITH found AS (
   SELECT disks.*
@@ -44,7 +45,8 @@ owners AS (
     COALESCE(seen.started_at, seen.created_at) AS started_at,
     seen.labels
   FROM `${dataset}.vm_inventory` AS seen
-  WHERE TRUE
+  -- The scan that found the disk found the VM, unless its zone did not answer.
+  WHERE seen.last_seen >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 7 DAY)
   QUALIFY ROW_NUMBER() OVER (PARTITION BY seen.project_id, seen.instance_id ORDER BY seen.last_seen DESC) = 1
 ),
 

@@ -149,7 +149,7 @@ READERS: list[tuple[dict[str, Any], Callable[[Any], object]]] = [
     (RATE, lambda row: EnforcementRecords(Rows(row)).rates(NOON)),
     (RATE, lambda row: TrackerTables(Rows(row)).rates(NOON)),
     (FINGERPRINTS, lambda row: list(TrackerTables(Rows(row)).comparisons(["p"], NOON))),
-    (OBSERVATION, lambda row: list(TrackerTables(Rows(row)).observations_of([]))),
+    (OBSERVATION, lambda row: list(TrackerTables(Rows(row)).observations_of([], NOON))),
     (HOUR, lambda row: TrackerTables(Rows(row)).hour_states(NOON)),
 ]
 

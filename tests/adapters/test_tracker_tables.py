@@ -200,7 +200,7 @@ def story(ledger: Both) -> Answers:
         for project_id, compare in ledger.comparisons([HOME_PROJECT, "other"], at(hour)):
             compared = {each.name: compare(each) for each in (WORKER, GIANT, relabelled, UNKNOWN)}
             answers[f"{project_id} since {hour}"] = compared
-    answers["of"] = _in_order(ledger.observations_of([GIANT.key, UNKNOWN.key]))
+    answers["of"] = _in_order(ledger.observations_of([GIANT.key, UNKNOWN.key], at(0)))
     return answers
 
 
@@ -234,7 +234,7 @@ STORED = {
     "inventory": """
         SELECT instance_id, first_seen, last_seen, machine_type, vcpus, memory_gib, gpu_type, gpu_count,
           local_ssd_gib, labels, started_at, created_at
-        FROM vm_inventory ORDER BY instance_id, first_seen""",
+        FROM vm_inventory WHERE last_seen >= '2026-07-01' ORDER BY instance_id, first_seen""",
     "components": "SELECT machine_type, component, quantity FROM shape_components ORDER BY component",
     "price list": "SELECT machine_type, region, architecture, spot_price, as_of FROM machine_type_prices",
     "preemptions": """
@@ -386,7 +386,7 @@ def test_a_run_without_alerts_gaps_and_budgets_is_recorded_as_complete(
         (f"quiet_{empty_arrays}", True, []),
     ]
     assert list(tables.comparisons([], at(0))) == []
-    assert list(tables.observations_of([])) == []
+    assert list(tables.observations_of([], at(0))) == []
 
 
 @pytest.mark.usefixtures("null_arrays")
@@ -410,6 +410,73 @@ def test_the_tables_in_bigquery_answer_and_hold_what_those_in_memory_do(
         "alerts": 5,
         "budgets": 1,
     }
+
+
+def test_an_instance_that_was_not_observed_for_a_week_starts_a_row_and_is_not_read(tables: TrackerTables) -> None:
+    ledgers: dict[str, Both] = {"tables": tables, "memory": FakeLedger()}
+    for ledger in ledgers.values():
+        for run_id, hour, times in (("old", at(-171), (at(-170), at(-168))), ("new", at(0), (at(1, 7), at(1, 7)))):
+            with ledger.stage(run_id, at(1, 7)) as stage:
+                for observed, seen in zip((WORKER, GIANT), times, strict=True):
+                    stage.add(Observation(observed, seen, seen))
+                stage.add(hour_run(run_id, hour))
+                stage.commit([hour], PERIODS, Covers.TOTAL)
+
+    first_seen = {
+        (name, hour): [
+            (each.instance.name, each.first_seen)
+            for each in _in_order(ledger.observations_of([WORKER.key, GIANT.key], at(hour)))
+        ]
+        for name, ledger in ledgers.items()
+        for hour in (0, -3)
+    }
+    worker, giant = ("worker", at(1, 7)), ("giant", at(-168))
+
+    assert first_seen["tables", 0] == first_seen["memory", 0] == [worker, giant]
+    assert first_seen["tables", -3] == first_seen["memory", -3] == [("worker", at(-170)), worker, giant]
+
+
+def test_a_table_without_its_partitions_is_replaced_by_one_with_all_of_its_rows(
+    stack: Stack,
+    dataset: str,
+    tables: TrackerTables,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, table = stack.client(), f"{HOME_PROJECT}.{dataset}.vm_inventory"
+    with tables.stage("before", at(1, 7)) as stage:
+        stage.add(Observation(WORKER, at(1, 7), at(1, 7)))
+        stage.add(Observation(GIANT, at(-900), at(-900)))
+        stage.commit([at(0)], PERIODS, Covers.TOTAL)
+    rows = inventory_rows(client, table)
+    # As an earlier deployment left it, without a column that was added since.
+    client.query_and_wait(
+        f"CREATE TABLE `{table}_old` AS SELECT * EXCEPT (tier_1) FROM `{table}` WHERE last_seen IS NOT NULL"
+    )
+    client.delete_table(table)
+    client.query_and_wait(f"ALTER TABLE `{table}_old` RENAME TO vm_inventory")
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", stack.settings["BIGQUERY_ENDPOINT"])
+    command = ["partition-tables", "--project", HOME_PROJECT, "--dataset", dataset]
+
+    codes = [main(command)]
+    replaced = client.get_table(table)
+    codes.append(main(command))
+    # Interrupted after the first step: the next one continues.
+    client.delete_table(table)
+    codes.append(main(command))
+
+    assert codes == [0, 0, 0]
+    assert inventory_rows(client, table) == inventory_rows(client, f"{table}_unpartitioned") == rows
+    assert (replaced.time_partitioning.field, replaced.require_partition_filter) == ("last_seen", True)
+    done = "vm_inventory: 2 rows, partitioned by last_seen; vm_inventory_unpartitioned keeps them as they were"
+    assert capsys.readouterr().out.splitlines() == [done, "every table has its partitions", done]
+
+
+def inventory_rows(client: bigquery.Client, table: str) -> list[tuple[object, ...]]:
+    """Return the key, times and fingerprint of every observation."""
+    columns = "project_id, zone, instance_id, first_seen, last_seen, fingerprint, labels"
+    rows = client.query_and_wait(f"SELECT {columns} FROM `{table}` WHERE last_seen IS NOT NULL ORDER BY instance_id")
+    return [row.values() for row in rows]
 
 
 def test_the_spend_is_that_of_the_cost_that_budgets_cover(stack: Stack, dataset: str, tables: TrackerTables) -> None:

@@ -20,6 +20,17 @@ from tests.sql.googlesql import analyze, simple, table, table_fields
 STATEMENTS = Path(__file__).parents[2] / "functions" / "spotkeeper" / "gcp" / "bigquery" / "statements"
 
 
+EXAMPLES = {
+    "{dataset}.": "",
+    "{filled}": "vm_inventory",
+    "{copied}": "vm_inventory",
+    "{columns}": "project_id, zone, region, instance_id, first_seen, last_seen, instance_name, fingerprint",
+    "{table}": "vm_inventory",
+    "{name}": "vm_inventory_unpartitioned",
+}
+"""Tables and columns for the statements that are filled in with them."""
+
+
 def staging_fields() -> list[dict[str, object]]:
     """The columns of the staging table: a record for each table."""
     reading = [{"name": "project_id", "type": "STRING"}, {"name": "hour", "type": "TIMESTAMP"}]
@@ -56,6 +67,7 @@ def parameters() -> Mapping[str, Type]:
         "uncertain_since",
         "disks_since",
         "alerts_since",
+        "observed_since",
         "reserved_until",
     ]
     times += ["first_start", "last_start", "attached_since", "day_start", "waiting_since", "failures_since"]
@@ -127,6 +139,8 @@ def view_fields(view: Path) -> list[dict[str, str]]:
 def test_every_statement_passes_google_s_analyzer(path: Path) -> None:
     statement = costs_statement("vm") if path.stem == "costs" else path.read_text()
     statement = statement.replace("{staging}", "`staging_1`")
+    for placeholder, name in EXAMPLES.items():
+        statement = statement.replace(placeholder, name)
 
     of_others = {
         "plan": table_fields("enforcement_actions"),

@@ -108,7 +108,7 @@ def test_ids_above_every_signed_number_join_and_are_written_with_all_their_digit
     joined = played.tracker.rows(
         "SELECT known.instance_id, COUNT(*) AS times FROM spot_vm_costs AS costs "
         "INNER JOIN vm_inventory AS known USING (project_id, zone, instance_id) "
-        "WHERE costs.usage_start_time >= '2026-07-01' GROUP BY 1"
+        "WHERE costs.usage_start_time >= '2026-07-01' AND known.last_seen >= '2026-07-01' GROUP BY 1"
     )
     written = played.tracker.rows(
         "SELECT TO_JSON_STRING(focus) AS row FROM focus_costs AS focus WHERE focus.x_CostPart = 'compute'"

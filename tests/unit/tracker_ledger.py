@@ -22,7 +22,7 @@ from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend,
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.disks import DiskSighting
-from spotkeeper.tracking.inventory import Comparison, Observation, Since, is_unchanged
+from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since, is_unchanged
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
@@ -118,10 +118,11 @@ class FakeLedger:
         for project_id in sorted({each.instance.key.project_id for each in since} & set(projects)):
             yield project_id, partial(_compare, since, hour)
 
-    def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
-        """Yield all observations of these instances, in order of the instance."""
+    def observations_of(self, keys: Sequence[InstanceKey], hour: datetime) -> Iterator[Observation]:
+        """Yield the observations of these instances that matter from the hour on, in order of the instance."""
         self._fail("observations_of")
-        found = (each for each in self.tables.inventory if each.instance.key in keys)
+        since = hour - OBSERVATION_REACH
+        found = (each for each in self.tables.inventory if each.instance.key in keys and each.last_seen >= since)
         yield from sorted(found, key=lambda each: each.instance.key)
 
     @contextmanager
@@ -165,8 +166,11 @@ class FakeStage:
                 tables.written_by[place] = self.run_id
         for known in self._of(ProjectHour):
             _complete(tables, known, self.run_id)
-        latest = {each.instance.key: each for each in sorted(tables.inventory, key=lambda each: each.last_seen)}
-        for observation in self._of(Observation):
+        observations = self._of(Observation)
+        since = min(*hours, self.recorded_at, *(each.last_seen for each in observations)) - OBSERVATION_REACH
+        recent = sorted((each for each in tables.inventory if each.last_seen >= since), key=lambda each: each.last_seen)
+        latest = {each.instance.key: each for each in recent}
+        for observation in observations:
             _observe(tables, latest.get(observation.instance.key), observation)
         for dated in self._of(DatedRate):
             tables.rates[dated.rate.sku_id, dated.rate.region, dated.valid_from] = dated
@@ -181,7 +185,7 @@ class FakeStage:
         for preemption in self._of(Preemption):
             tables.preemptions.setdefault((preemption.key, preemption.operation_name), (preemption, None))
         if self._of(Preemption):
-            _name_machine_types(tables, min(hours))
+            _name_machine_types(tables, min(hours), since)
         self.ledger.tables = tables
         unsent = any(each.message_id is None and each.until <= self.recorded_at for each in tables.alerts.values())
         return [_spend(tables, period, covers) for period in periods], unsent
@@ -320,15 +324,15 @@ def _start_row(tables: Tables, new: Observation) -> None:
     tables.inventory.append(new)
 
 
-def _name_machine_types(tables: Tables, since: datetime) -> None:
+def _name_machine_types(tables: Tables, since: datetime, observed_since: datetime) -> None:
     for place, (preemption, machine_type) in tables.preemptions.items():
         if machine_type is None and preemption.preempted_at >= since:
-            found = _seen_before(tables, preemption)
+            found = _seen_before(tables, preemption, observed_since)
             tables.preemptions[place] = (preemption, found.shape.machine_type if found else None)
 
 
-def _seen_before(tables: Tables, preemption: Preemption) -> Instance | None:
-    seen = [each for each in tables.inventory if each.instance.key == preemption.key]
+def _seen_before(tables: Tables, preemption: Preemption, since: datetime) -> Instance | None:
+    seen = [each for each in tables.inventory if each.instance.key == preemption.key and each.last_seen >= since]
     seen.sort(key=lambda each: (each.first_seen <= preemption.preempted_at, each.last_seen))
     return seen[-1].instance if seen else None
 

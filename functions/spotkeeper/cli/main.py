@@ -16,6 +16,7 @@ from spotkeeper.cli import (
     costs,
     doctor,
     drill,
+    partition_tables,
     plan,
     price,
     rebuild_rollups,
@@ -31,7 +32,7 @@ from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableErr
 
 COMMANDS: tuple[Command, ...] = (
     *(status, cost, costs, top, advise, plan, drill, approve, undo, doctor, report, check),
-    *(work, rebuild_rollups, price, catalog_check, catalog_save),
+    *(work, rebuild_rollups, partition_tables, price, catalog_check, catalog_save),
 )
 
 _CANNOT = 2

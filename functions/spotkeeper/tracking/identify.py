@@ -56,7 +56,7 @@ class Identification:
         unobserved: dict[str, list[Uptime]] = defaultdict(list)
         fallback = dict(doubtful)
         kept: dict[InstanceKey, Sequence[Observation]] = {}
-        for key, versions in self._observed(list(waiting)):
+        for key, versions in self._observed(waiting):
             observed = Inventory(self.changed, versions)
             for uptime in waiting[key]:
                 place = key, uptime.hour
@@ -72,10 +72,14 @@ class Identification:
         for project_id, uptimes in unobserved.items():
             yield from self._from_histories(project_id, uptimes, observed, fallback)
 
-    def _observed(self, keys: Sequence[InstanceKey]) -> Iterator[tuple[InstanceKey, Sequence[Observation]]]:
+    def _observed(
+        self, waiting: Mapping[InstanceKey, Sequence[Uptime]]
+    ) -> Iterator[tuple[InstanceKey, Sequence[Observation]]]:
         """Yield each instance with its observations, one at a time: after a deployment that is every instance."""
-        missing = dict.fromkeys(keys)
-        for key, versions in groupby(self.inventory.observations_of(keys), key=lambda each: each.instance.key):
+        missing = dict.fromkeys(waiting)
+        first = min(uptime.hour for uptimes in waiting.values() for uptime in uptimes)
+        observations = self.inventory.observations_of(list(waiting), first)
+        for key, versions in groupby(observations, key=lambda each: each.instance.key):
             del missing[key]
             yield key, list(versions)
         yield from ((key, ()) for key in missing)

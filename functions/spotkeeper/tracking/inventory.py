@@ -17,6 +17,12 @@ _FIRST_START_WITHIN = timedelta(minutes=1)
 _LONGEST_BETWEEN_SCANS = timedelta(minutes=100)
 """Runs are an hour apart, and may be late; in a longer time without a scan several starts may be missed."""
 
+OBSERVATION_REACH = timedelta(days=7)
+"""An instance that was last observed so long before an hour counts as not observed: scans of its project are missing.
+
+The table of observations is read by the days on which they were last made, so that a run reads a week of it, not years.
+"""
+
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 

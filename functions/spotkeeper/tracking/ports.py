@@ -163,8 +163,11 @@ class InventoryReader(Protocol):
         """
         ...
 
-    def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
-        """Yield all observations of these instances, one instance after the other."""
+    def observations_of(self, keys: Sequence[InstanceKey], hour: datetime) -> Iterator[Observation]:
+        """Yield the observations of these instances that matter from that hour on, one instance after the other.
+
+        They are those that were last made `OBSERVATION_REACH` before the hour, or later.
+        """
         ...
 
 

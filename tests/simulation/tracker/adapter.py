@@ -29,7 +29,7 @@ from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend,
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow as TrackedRow
 from spotkeeper.tracking.disks import ListedDisk
-from spotkeeper.tracking.inventory import Comparison, Observation, Since, is_unchanged
+from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since, is_unchanged
 from spotkeeper.tracking.ports import Ports, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run import TrackRequest, track
@@ -253,9 +253,10 @@ class Tables:
         same = len(since) == 1 and since[0].instance == instance
         return max(since[0].first_seen, hour) if same else Since.CHANGED
 
-    def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
-        """Yield all observations of these instances."""
-        return (observation for key in keys for observation in self.inventory.get(key, ()))
+    def observations_of(self, keys: Sequence[InstanceKey], hour: datetime) -> Iterator[Observation]:
+        """Yield the observations of these instances that matter from the hour on."""
+        known = (observation for key in keys for observation in self.inventory.get(key, ()))
+        return (each for each in known if each.last_seen >= hour - OBSERVATION_REACH)
 
     @contextmanager
     def stage(self, run_id: str, recorded_at: datetime) -> Iterator["_Stage"]:

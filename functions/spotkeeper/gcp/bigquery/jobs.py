@@ -2,13 +2,13 @@
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from google.cloud import bigquery
-from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, SchemaField
+from google.cloud.bigquery import ArrayQueryParameter, QueryJobConfig, ScalarQueryParameter, SchemaField
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from google.cloud.bigquery.table import RowIterator
 
@@ -94,6 +94,37 @@ class Jobs:
             self._fields[table] = tuple(_optional(field) for field in found.schema)
         return self._fields[table]
 
+    def change(self, statement: str, **names: str) -> None:
+        """Run a statement that changes tables whole, with the names of the dataset, of tables and columns filled in."""
+        names["dataset"] = f"{self._dataset.project}.{self._dataset.dataset_id}"
+        script = statement_text(statement)
+        for placeholder, name in names.items():
+            script = script.replace(f"{{{placeholder}}}", name)
+        with translate_errors("BigQuery"):
+            self._run(script, (), names_dataset=True)
+
+    def exists(self, table: str) -> bool:
+        """Return whether a table is there."""
+        return self._table(table) is not None
+
+    def partition_column(self, table: str) -> str | None:
+        """Return the column by whose time a table is partitioned; None without one, and without the table."""
+        found = self._table(table)
+        partitioning = found.time_partitioning if found else None
+        return partitioning.field if partitioning else None
+
+    def row_count(self, table: str) -> int:
+        """Return how many rows a table has; 0 when it is not there."""
+        found = self._table(table)
+        return (found.num_rows or 0) if found else 0
+
+    def create(self, table: str, definition: Mapping[str, Any]) -> None:
+        """Create a table as a definition of the REST API describes it."""
+        reference = self._dataset.table(table).to_api_repr()
+        new = bigquery.Table.from_api_repr({**definition, "tableReference": reference})
+        with translate_errors("BigQuery"):
+            self._client.create_table(new, retry=self._retry, timeout=TIMEOUT)
+
     def load(self, table: str, schema: Sequence[SchemaField], lines: IO[bytes]) -> None:
         """Load gzipped JSON lines into a new staging table.
 
@@ -135,18 +166,27 @@ class Jobs:
         except UnavailableError as error:
             log_event("staging table left to expire", table=table, detail=str(error))
 
-    def _run(self, statement: str, parameters: Sequence[Parameter]) -> RowIterator:
+    def _table(self, table: str) -> bigquery.Table | None:
+        with translate_errors("BigQuery"):
+            try:
+                return self._client.get_table(self._dataset.table(table), retry=self._retry, timeout=TIMEOUT)
+            except NotFound:
+                return None
+
+    def _run(self, statement: str, parameters: Sequence[Parameter], *, names_dataset: bool = False) -> RowIterator:
+        configuration = QueryJobConfig(query_parameters=list(parameters))
+        if not names_dataset:
+            configuration.default_dataset = self._dataset
         asked = self._location  # Another thread may find the location meanwhile.
         try:
-            return self._run_there(statement, parameters, asked)
+            return self._run_there(statement, configuration, asked)
         except NotFound as error:
             if asked or WRONG_LOCATION not in str(error):
                 raise
         self._location = self._location or self._find_location()
-        return self._run_there(statement, parameters, self._location)
+        return self._run_there(statement, configuration, self._location)
 
-    def _run_there(self, statement: str, parameters: Sequence[Parameter], location: str | None) -> RowIterator:
-        configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=list(parameters))
+    def _run_there(self, statement: str, configuration: QueryJobConfig, location: str | None) -> RowIterator:
         # With a job_retry, query() would try for ten minutes to reach BigQuery, whatever it and retry say.
         job = self._client.query(
             statement,

@@ -41,7 +41,7 @@ from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.disks import DiskSighting
-from spotkeeper.tracking.inventory import Comparison, Observation, Since
+from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap
@@ -153,13 +153,14 @@ class TrackerTables:
         for project_id, of_project in groupby(parts, key=itemgetter(0)):
             yield project_id, partial(_compare, {name: value for _, part in of_project for name, value in part}, hour)
 
-    def observations_of(self, keys: Sequence[InstanceKey]) -> Iterator[Observation]:
-        """Yield all observations of these instances, in order of the instance."""
+    def observations_of(self, keys: Sequence[InstanceKey], hour: datetime) -> Iterator[Observation]:
+        """Yield the observations of these instances that matter from that hour on, in order of the instance."""
         projects = sorted({key.project_id for key in keys})
         instance_ids = sorted({key.instance_id for key in keys})
-        parameters = [
+        parameters: list[Parameter] = [
             ArrayQueryParameter("projects", "STRING", projects),
             ArrayQueryParameter("instance_ids", "STRING", instance_ids),
+            _time("since", hour - OBSERVATION_REACH),
         ]
         wanted = frozenset(keys)
         observations = _observations(self._jobs.query("observations_of", parameters))
@@ -193,6 +194,7 @@ class StagingTable:
         self._repriced_days = set[date]()
         self._uncertain_since: datetime | None = None
         self._disks_since: datetime | None = None
+        self._oldest_observation = recorded_at
 
     def add(self, record: Record) -> None:
         """Stage a record."""
@@ -200,6 +202,8 @@ class StagingTable:
         if isinstance(record, UncertainPrice):
             self._uncertain_since = min(record.start, self._uncertain_since or record.start)
             self._repriced_days.update(days_between(record.start, record.end))
+        if isinstance(record, Observation) and record.last_seen < self._oldest_observation:
+            self._oldest_observation = record.last_seen
         if isinstance(record, DiskSighting):
             first = record.prices[0].start
             self._disks_since = min(first, self._disks_since or first)
@@ -230,6 +234,7 @@ class StagingTable:
             _time("periods_start", min(period.start for period in periods)),
             _time("periods_end", max(period.end for period in periods)),
             self._alerts_since(),
+            _time("observed_since", min(*hours, self._oldest_observation) - OBSERVATION_REACH),
         ]
         if self._disks_since is not None:
             parameters.append(_time("disks_since", self._disks_since))

@@ -147,7 +147,8 @@ WHERE staged.project_hour.project_id IS NOT NULL
   );
 
 -- An instance that is unchanged since the latest observation extends it. The fingerprint of one whose disks were not read
--- begins those of the same one with any disks.
+-- begins those of the same one with any disks. Only the partitions since @observed_since are read; the row moves to that of
+-- the day on which it was last seen.
 UPDATE vm_inventory AS known
 SET last_seen = seen.last_seen
 FROM (
@@ -156,7 +157,7 @@ FROM (
   INNER JOIN (
     SELECT project_id, zone, instance_id, first_seen, last_seen, fingerprint
     FROM vm_inventory
-    WHERE TRUE
+    WHERE last_seen >= @observed_since
     QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, zone, instance_id ORDER BY last_seen DESC) = 1
   ) AS latest
     ON latest.project_id = staged.observation.project_id
@@ -166,7 +167,8 @@ FROM (
     AND latest.last_seen < staged.observation.last_seen
   GROUP BY latest.project_id, latest.zone, latest.instance_id, latest.first_seen
 ) AS seen
-WHERE known.project_id = seen.project_id
+WHERE known.last_seen >= @observed_since
+  AND known.project_id = seen.project_id
   AND known.zone = seen.zone
   AND known.instance_id = seen.instance_id
   AND known.first_seen = seen.first_seen;
@@ -178,7 +180,7 @@ FROM {staging}
 LEFT JOIN (
   SELECT project_id, zone, instance_id, last_seen, fingerprint
   FROM vm_inventory
-  WHERE TRUE
+  WHERE last_seen >= @observed_since
   QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, zone, instance_id ORDER BY last_seen DESC) = 1
 ) AS latest
   ON latest.project_id = observation.project_id

@@ -3,7 +3,11 @@
 INSERT INTO spot_preemptions
 SELECT preemption.* REPLACE (seen.machine_type AS machine_type)
 FROM {staging}
-LEFT JOIN vm_inventory AS seen
+LEFT JOIN (
+  SELECT project_id, zone, instance_id, machine_type, first_seen, last_seen
+  FROM vm_inventory
+  WHERE last_seen >= @observed_since
+) AS seen
   ON seen.project_id = preemption.project_id
   AND seen.zone = preemption.zone
   AND seen.instance_id = preemption.instance_id
@@ -27,7 +31,7 @@ SET machine_type = seen.machine_type
 FROM (
   SELECT project_id, zone, instance_id, machine_type
   FROM vm_inventory
-  WHERE TRUE
+  WHERE last_seen >= @observed_since
   QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, zone, instance_id ORDER BY last_seen DESC) = 1
 ) AS seen
 WHERE recorded.preempted_at >= @first_hour
