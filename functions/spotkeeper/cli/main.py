@@ -12,6 +12,7 @@ from spotkeeper.cli import (
     catalog_check,
     catalog_save,
     check,
+    completion,
     cost,
     costs,
     doctor,
@@ -32,7 +33,7 @@ from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableErr
 
 COMMANDS: tuple[Command, ...] = (
     *(status, cost, costs, top, advise, plan, drill, approve, undo, doctor, report, check),
-    *(work, rebuild_rollups, partition_tables, price, catalog_check, catalog_save),
+    *(work, rebuild_rollups, partition_tables, price, catalog_check, catalog_save, completion),
 )
 
 _CANNOT = 2
@@ -50,23 +51,24 @@ class _Version(argparse.Action):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; without arguments print the help."""
-    parser = _parser()
+    described = parser()
     given = sys.argv[1:] if arguments is None else arguments
     if not given:
-        parser.print_help()
+        described.print_help()
         return 0
-    return _run(parser.parse_args(given))
+    return _run(described.parse_args(given))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    described = argparse.ArgumentParser(
         prog="spotkeeper", description="The cost of Spot VMs, and the stops that keep it within a budget."
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    described.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    subparsers = described.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_to(subparsers).set_defaults(run=command.run)
-    return parser
+    return described
 
 
 def _run(parsed: argparse.Namespace) -> int:
