@@ -109,8 +109,9 @@ class Broken(Response):
             )
             transport.close()
         else:
-            linger = struct.pack("ii", 1, 0)
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            if not transport.is_closing():  # The client may have gone in the meantime.
+                linger = struct.pack("ii", 1, 0)
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             transport.abort()
         await asyncio.sleep(PAUSE_SECONDS)
 
