@@ -13,6 +13,7 @@ import pytest
 from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.advice.placements import GoogleRate, LiveStatus, OwnRecord, Place, Scope
 from spotkeeper.cli.advise import FIELDS
+from spotkeeper.cli.advise_mix import MIX_FIELDS
 from spotkeeper.cli.main import main
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.advice_tables import AdviceTables
@@ -97,6 +98,24 @@ def tracker(stack: Stack) -> Iterator[Tracker]:
             {**day, "zone": f"{HERE}-a", "vm_hours": 30},
             {**day, "zone": f"{HERE}-b", "vm_hours": 10},
         )
+        costs: list[Row] = [
+            {
+                **here,
+                "zone": f"{HERE}-{letter}",
+                "usage_start_time": f"2026-07-23 {number:02}:00:00",
+                "usage_end_time": f"2026-07-23 {number + 1:02}:00:00",
+                "uptime_hours": 5,
+            }
+            for letter in "ab"
+            for number in (9, 10)
+        ]
+        insert(found, "spot_vm_costs", *costs)
+        prices_of_a_year: list[Row] = [
+            {**here, "valid_from": "2025-07-23", "valid_to": "2026-07-22", "price": "0.10"},
+            {**here, "valid_from": "2026-07-22", "price": "0.20", "read_at": "2026-07-23"},
+            {**here, "valid_from": "2025-07-23", "price": "0.05", "read_at": "2026-07-23", "region": "us-east4"},
+        ]
+        insert(found, "capacity_prices", *prices_of_a_year)
         preempted: Row = {**here, "zone": f"{HERE}-b", "usage_hour": "2026-07-23 10:00:00", "preemptions": 4}
         insert(found, "hourly_preemptions", preempted)
         insert(
@@ -278,6 +297,60 @@ def test_what_will_fail_again_is_not_asked_again(
     assert stack.control("GET", "state")["requests"]["compute"] == {"advice.capacity": calls}
     assert len({answer.status for answer in found.values()} - {LiveStatus.KNOWN}) == 1
     assert len(found) == len(places)
+
+
+MIX = ("--machine-type", "n2-standard-8", "--mix")
+
+
+def test_a_mix_is_of_the_zones_in_which_the_type_ran_with_their_own_preemptions(command: Command) -> None:
+    code, output, error = command(*MIX, "2", "--size", "4", "--availability", "90", "--format", "json")
+
+    found = json.loads(output)
+    assert (code, error) == (0, "")
+    parts = [(part["kind"], part["zone"], part["vms"], part["own_preemptions"]) for part in found["parts"]]
+    assert parts == [("on demand", None, 0, None), ("Spot", f"{HERE}-a", 2, 0), ("Spot", f"{HERE}-b", 2, 4)]
+    assert found["parts"][1]["outage_percent"] == "2.439"  # (0 + 0.5) / 10 VM-hours, half an hour each
+    assert found["floor_backtest"] == {"hours": 2, "held": 2}
+    assert found["cost_backtest"]["mix_hourly_cost_usd"] == "0.40109589"  # 364 days at 0.10, one at 0.20
+    assert Decimal(found["cost_backtest"]["cheapest_region_saved_percent"]) == Decimal("87.5")
+
+
+def test_a_floor_that_one_zone_does_not_hold_is_spread_or_on_demand(command: Command) -> None:
+    _, spread, _ = command(*MIX, "2", "--size", "4", "--availability", "97.6")
+    _, bought, _ = command(*MIX, "2", "--size", "4", "--availability", "99.99")
+    _, one_zone, _ = command(
+        *MIX, "2", "--size", "4", "--availability", "99.99", "--zones", f"{HERE}-a", "--format", "csv"
+    )
+
+    assert spread.splitlines()[0] == "n2-standard-8: 4 VMs, of which 2 are to run 97.60% of the time"
+    assert [line.split()[1:3] for line in bought.splitlines() if line.startswith("on demand")] == [["demand", HERE]]
+    rows = list(csv.DictReader(io.StringIO(one_zone)))
+    assert tuple(rows[0]) == MIX_FIELDS
+    assert [(row["kind"], row["zone"], row["vms"]) for row in rows] == [
+        ("on demand", "", "2"),
+        ("Spot", f"{HERE}-a", "2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--mix", "3"), "--mix is of one machine type: name it with --machine-type"),
+        ((*MIX, "5", "--size", "4"), "--mix 5 is not a number from 1 to the size of 4"),
+        ((*MIX, "1001"), "--mix is of 1000 VMs at most"),
+        ((*MIX, "3", "--availability", "101"), "--availability 101.0 is not a percentage"),
+        ((*MIX, "3", "--recovery-minutes", "0"), "--recovery-minutes 0 is not 1 or more"),
+        ((*MIX, "3", "--correlation", "2"), "--correlation 2.0 is not a number from 0 to 1"),
+        (("--machine-type", "c3-standard-4", "--mix", "3"), "c3-standard-4 did not run as Spot in the last 30 days"),
+    ],
+)
+def test_a_mix_that_cannot_be_planned_is_refused_in_one_sentence(
+    command: Command, arguments: tuple[str, ...], message: str
+) -> None:
+    code, output, error = command(*arguments)
+
+    assert (code, output, error.count("\n")) == (2, "", 1)
+    assert error.startswith(f"spotkeeper: {message}")
 
 
 def test_no_more_places_are_asked_about_than_the_limit(stack: Stack) -> None:

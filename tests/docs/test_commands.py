@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from spotkeeper.cli import advise, catalog_check, check, costs, doctor, planned_vms, quotes, status
+from spotkeeper.cli import advise, advise_mix, catalog_check, check, costs, doctor, planned_vms, quotes, status
 from spotkeeper.cli.main import COMMANDS
 from spotkeeper.cli.product_files import sql_files
 from tests.docs.references import ROOT
@@ -87,6 +87,7 @@ def test_the_example_of_check_has_the_number_of_checks() -> None:
         ("status", status.RECORD_FIELDS),
         ("costs", costs.FIELDS),
         ("advise", advise.FIELDS),
+        ("advise", advise_mix.MIX_FIELDS),
         ("plan", planned_vms.FIELDS),
         ("doctor", doctor.FIELDS),
         ("check", check.FIELDS),

@@ -91,7 +91,7 @@ def parameters() -> Mapping[str, Type]:
         **{name: simple("TIMESTAMP") for name in ("first_time", "end_time")},
         **{name: simple("TIMESTAMP") for name in ("in_use_since", "checked_since")},
         "day": simple("DATE"),
-        "label": simple("STRING"),
+        **{name: simple("STRING") for name in ("label", "machine_type")},
         "value": simple("STRING"),
         "work": simple("STRING"),
         **{name: simple("INTEGER") for name in ("most", "most_types", "most_places")},

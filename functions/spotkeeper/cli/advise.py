@@ -5,8 +5,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from spotkeeper.advice.placements import Advice, Live, LiveStatus, OwnRecord, Place, RankedPlace, Scope, advise
+from spotkeeper.cli.advise_mix import add_mix_arguments, mix_question, print_mix, read_mix
 from spotkeeper.cli.amounts import HOURS_PER_MONTH, cents
 from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import add_dataset_arguments, add_time_argument, chosen_settings
@@ -15,6 +17,9 @@ from spotkeeper.cli.terminal import progress, width
 from spotkeeper.cli.text_tables import aligned
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.tracking.settings import TrackerSettings
+
+if TYPE_CHECKING:
+    from spotkeeper.gcp.bigquery.advice_tables import AdviceTables
 
 FIELDS = (
     *("used_machine_type", "used_region", "weekly_vm_hours", "scope", "machine_type", "region", "zone", "vcpus"),
@@ -52,6 +57,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         examples=(
             "--project my-project-1",
             "--project my-project-1 --machine-type n2-standard-8 --size 20",
+            "--project my-project-1 --machine-type n2-standard-8 --mix 10 --size 14 --availability 99.5",
             "--project my-project-1 --machine-type c3-standard-4 --zones us-east4-a us-east4-b --format json",
         ),
     )
@@ -90,6 +96,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         default=60,
         help="how often work is saved: a preemption repeats half of it (default: %(default)s)",
     )
+    add_mix_arguments(parser)
     add_time_argument(parser, "the end of the week in use and of the month of preemptions")
     add_format_argument(parser)
     return parser
@@ -98,6 +105,8 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Print the places."""
     settings = chosen_settings(arguments)
+    if arguments.mix is not None:
+        return _run_mix(arguments, settings)
     found = _read(arguments, settings)
     live = _ask(arguments, settings, found) if arguments.size else {}
     match Format(arguments.format):
@@ -111,19 +120,27 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read(arguments: argparse.Namespace, settings: TrackerSettings) -> list[Advice]:
+def _run_mix(arguments: argparse.Namespace, settings: TrackerSettings) -> int:
+    question = mix_question(arguments)
+    with progress("Reading prices and preemptions from BigQuery"):
+        now = arguments.at or datetime.now(UTC)
+        found = read_mix(_tables(settings), question, now)
+    print_mix(found, Format(arguments.format))
+    return 0
+
+
+def _tables(settings: TrackerSettings) -> "AdviceTables":
     from spotkeeper.gcp.bigquery.advice_tables import AdviceTables
 
+    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+    return AdviceTables(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
+
+
+def _read(arguments: argparse.Namespace, settings: TrackerSettings) -> list[Advice]:
     named: list[str] = list(dict.fromkeys(arguments.machine_type or ()))
     zones: list[str] = list(dict.fromkeys(arguments.zones or ()))
-    tables = AdviceTables(
-        settings.project_id,
-        settings.dataset,
-        settings.endpoints.bigquery,
-        timedelta(seconds=settings.retry_timeout_seconds),
-    )
     with progress("Reading prices and preemptions from BigQuery"):
-        found = tables.places(
+        found = _tables(settings).places(
             named,
             zones,
             _MOST_NAMED if named else MOST_TYPES,

@@ -1,13 +1,17 @@
 """What `advise` reads: machine types in use, and the places where they could run."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 from google.cloud import bigquery
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
 
+from spotkeeper.advice.backtests import PoolHour, PriceSpan
+from spotkeeper.advice.mixes import Pool
 from spotkeeper.advice.placements import GoogleRate, InUse, OwnRecord, Place, Scope
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.jobs import Parameter
@@ -16,6 +20,15 @@ from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, re
 
 QUERY_SECONDS = 300.0
 """Seconds that one query may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRecords:
+    """The pools of a machine type, the hours in which they had VMs, and the on-demand price of each region."""
+
+    pools: list[Pool]
+    hours: list[PoolHour]
+    ondemand_prices: dict[str, Decimal]
 
 
 class AdviceTables:
@@ -40,13 +53,28 @@ class AdviceTables:
             "advice",
             [
                 ArrayQueryParameter("machine_types", "STRING", machine_types),
-                ArrayQueryParameter("zones", "STRING", zones),
+                _zones(zones),
                 ScalarQueryParameter("most_types", "INT64", most_types),
                 ScalarQueryParameter("most_places", "INT64", most_places),
-                ScalarQueryParameter("now", "TIMESTAMP", now),
+                _time(now),
             ],
         )
         return [(in_use, [_place(row) for row in group]) for in_use, group in groupby(rows, key=_in_use)]
+
+    def pools(self, machine_type: str, zones: Sequence[str], now: datetime) -> PoolRecords:
+        """Return the zones in which a machine type ran in the last 30 days, hour by hour; with zones, only these."""
+        rows = self._answer("mix_hours", [_string("machine_type", machine_type), _zones(zones), _time(now)])
+        pools = [_pool(list(group)) for _, group in groupby(rows, key=lambda row: (row["region"], row["zone"]))]
+        hours = [PoolHour(row["zone"], row["hour"], row["preemptions"]) for row in rows]
+        return PoolRecords(pools, hours, {row["region"]: row["ondemand_price"] for row in rows})
+
+    def price_history(self, machine_type: str, now: datetime) -> dict[str, list[PriceSpan]]:
+        """Return Google's Spot prices of a machine type by region, the earliest first."""
+        rows = self._answer("mix_prices", [_string("machine_type", machine_type), _time(now)])
+        return {
+            region: [PriceSpan(row["valid_from"], row["valid_to"], row["price"]) for row in group]
+            for region, group in groupby(rows, key=lambda row: row["region"])
+        }
 
     def _answer(self, statement: str, parameters: Sequence[Parameter]) -> list[Mapping[str, Any]]:
         configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=list(parameters))
@@ -80,3 +108,21 @@ def _place(row: Mapping[str, Any]) -> Place:
         google=None if row["observed_days"] is None else GoogleRate(row["preemption_rate"], row["observed_days"]),
         own=OwnRecord(row["own_preemptions"], row["own_vm_hours"]) if row["own_vm_hours"] else None,
     )
+
+
+def _pool(rows: Sequence[Mapping[str, Any]]) -> Pool:
+    first = rows[0]
+    preemptions = sum(row["preemptions"] for row in rows)
+    return Pool(first["region"], first["zone"], first["spot_price"], preemptions, sum(row["vm_hours"] for row in rows))
+
+
+def _zones(zones: Sequence[str]) -> ArrayQueryParameter:
+    return ArrayQueryParameter("zones", "STRING", zones)
+
+
+def _string(name: str, value: str) -> ScalarQueryParameter:
+    return ScalarQueryParameter(name, "STRING", value)
+
+
+def _time(now: datetime) -> ScalarQueryParameter:
+    return ScalarQueryParameter("now", "TIMESTAMP", now)
