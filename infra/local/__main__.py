@@ -13,11 +13,11 @@ from rich.console import Console
 
 from infra.local.demo.afternoon import END, run_afternoon, show_afternoon
 from infra.local.demo.costs import check, show_costs
-from infra.local.demo.month import SETTINGS, month_calls, track
+from infra.local.demo.month import MONTHLY_BUDGET, SETTINGS, month_calls, track
 from infra.local.demo.report import report
 from infra.local.demo.summary import read_story, summary_lines
 from infra.local.demo.work_records import load_work
-from infra.local.fleet.company import MONTH_START
+from infra.local.fleet.company import EXPERIMENT, MONTH_START, SWEEP
 from infra.local.stack.browser import open_page
 from infra.local.stack.lock import exclusive
 from infra.local.stack.processes import Processes, StartError, interrupt_once
@@ -97,10 +97,23 @@ def _run(console: Console, arguments: argparse.Namespace) -> None:
 def _print_next_steps(stack: Stack, state: Path, console: Console) -> None:
     settings = state / "settings.env"
     settings.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in stack.settings.items()))
-    amounts = f"--cost 3600 --budget 3000 --at {END:%Y-%m-%dT%H:%M:%SZ}"
+    amounts = f"--cost {MONTHLY_BUDGET * 6 // 5} --budget {MONTHLY_BUDGET}"
+    at = f"--at {END:%Y-%m-%dT%H:%M:%SZ}"
+    questions = {
+        "Is it healthy?": f"status {at}",
+        "Cost by day": f"costs --by day --since 30d {at}",
+        "The ten dearest VMs of a day": f"top {at}",
+        "Cost of a training run with two preemptions, and of the sweep": f"cost --work {EXPERIMENT}",
+        "": f"cost --label experiment={SWEEP} {at}",
+        "What would be stopped at 120 % of the budget?": f"plan {amounts} {at}",
+        "Does the path of a budget notification work?": f"drill {amounts} {at}",
+    }
     spotkeeper = f"  {sys.executable} -m spotkeeper"
     for line in (
-        "Everything keeps running. Query the tables:",
+        "Everything keeps running. In another terminal:",
+        f"  set -a; . {settings}; set +a",
+        *(line for title, command in questions.items() for line in (title, f"{spotkeeper} {command}") if line),
+        "Query the tables:",
         _bq(stack.bigquery),
         "Record an hour again:",
         (
@@ -108,10 +121,6 @@ def _print_next_steps(stack: Stack, state: Path, console: Console) -> None:
             "-H 'X-CloudScheduler-ScheduleTime: 2026-07-22T16:20:00Z' "
             """-d '{"start": "2026-07-21T05:00:00Z", "end": "2026-07-21T06:00:00Z"}'"""
         ),
-        "Show the enforcer's plan, and test the path of a budget notification:",
-        f"  set -a; . {settings}; set +a",
-        f"{spotkeeper} plan {amounts}",
-        f"{spotkeeper} drill {amounts}",
     ):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 

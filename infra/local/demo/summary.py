@@ -68,8 +68,8 @@ class Story:
         """What the stopped VMs would have cost until the bill said so."""
         if self.exceeded_at is None:
             return Decimal(0)
-        told = self.exceeded_at + BILL_DELAY
-        return sum((each.hourly_savings * _hours(told - each.at) for each in self.stops), Decimal(0))
+        billed_at = self.exceeded_at + BILL_DELAY
+        return sum((each.hourly_savings * _hours(billed_at - each.at) for each in self.stops), Decimal(0))
 
 
 def read_story(stack: Stack) -> Story:
