@@ -27,7 +27,7 @@ attempt_records AS (
     work_id,
     attempt,
     MIN(start_time) AS start_time,
-    MAX(COALESCE(end_time, ${now})) AS end_time,
+    IF(COUNTIF(end_time IS NULL) > 0, NULL, MAX(end_time)) AS end_time,
     LOGICAL_OR(COALESCE(outcome, '') = 'preempted') AS is_preempted,
     AVG(checkpoint_seconds) AS checkpoint_seconds,
     AVG(checkpoint_interval_seconds) AS checkpoint_interval_seconds
@@ -45,7 +45,8 @@ attempt_sums AS (
     hours.attempt,
     MIN(hours.experiment) AS experiment,
     MIN(hours.team) AS team,
-    LOGICAL_OR(hours.is_preempted) AS is_preempted
+    LOGICAL_OR(hours.is_preempted) AS is_preempted,
+    IF(COUNTIF(hours.attempt_end_time IS NULL) > 0, NULL, MAX(hours.attempt_end_time)) AS end_time
   FROM `${dataset}.work_hours` AS hours
   -- Idle time is of no attempt.
   WHERE hours.attempt IS NOT NULL
@@ -60,7 +61,12 @@ attempt_figures AS (
     sums.team,
     COUNT(*) AS attempts,
     COUNTIF(sums.is_preempted OR records.is_preempted) AS preempted_attempts,
-    SUM(CAST(TIMESTAMP_DIFF(records.end_time, records.start_time, SECOND) AS NUMERIC)) AS attempt_seconds,
+    -- The end that was never recorded is that of its VMs.
+    SUM(
+      CAST(
+        TIMESTAMP_DIFF(COALESCE(records.end_time, sums.end_time, ${now}), records.start_time, SECOND) AS NUMERIC
+      )
+    ) AS attempt_seconds,
     AVG(records.checkpoint_seconds) AS checkpoint_seconds,
     AVG(records.checkpoint_interval_seconds) AS checkpoint_interval_seconds
   FROM attempt_sums AS sums

@@ -50,6 +50,7 @@ attempt_sums AS (
     hours.work_id,
     hours.attempt,
     LOGICAL_OR(hours.is_preempted) AS is_preempted,
+    IF(COUNTIF(hours.attempt_end_time IS NULL) > 0, NULL, MAX(hours.attempt_end_time)) AS end_time,
     SUM(hours.claimed_hours) AS claimed_hours,
     SUM(hours.cost) AS cost
   FROM `${dataset}.work_hours` AS hours
@@ -66,7 +67,8 @@ attempts AS (
     records.attempt,
     records.kind,
     records.start_time,
-    records.end_time,
+    -- The end that was never recorded is that of its VMs.
+    COALESCE(records.end_time, sums.end_time) AS end_time,
     records.is_running AND NOT COALESCE(sums.is_preempted, FALSE) AS is_running,
     records.is_preempted OR COALESCE(sums.is_preempted, FALSE) AS is_preempted,
     IF(
@@ -75,7 +77,7 @@ attempts AS (
       GREATEST(records.stated_hours - COALESCE(sums.claimed_hours, 0), 0)
     ) AS unrecorded_hours,
     sums.cost,
-    LAG(records.end_time) OVER (PARTITION BY records.work_id ORDER BY records.attempt) AS previous_end_time
+    LAG(COALESCE(records.end_time, sums.end_time)) OVER (PARTITION BY records.work_id ORDER BY records.attempt) AS previous_end_time
   FROM attempt_records AS records
   LEFT JOIN attempt_sums AS sums
     ON sums.work_id = records.work_id

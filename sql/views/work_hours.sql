@@ -206,7 +206,7 @@ candidates AS (
     AND COALESCE(attempt_hours.zone, labelled_rows.zone) = labelled_rows.zone
 ),
 
-ended AS (
+known_ends AS (
   SELECT
     *,
     -- Work whose VM was preempted may never have recorded its end.
@@ -214,14 +214,20 @@ ended AS (
       end_time,
       MIN(IF(preempted_at > start_time, preempted_at, NULL)) OVER (
         PARTITION BY work_id, attempt, vm_project_id, vm_zone, vm_instance_id
-      ),
-      ${now}
-    ) AS known_end_time,
+      )
+    ) AS attempt_end_time,
     ROW_NUMBER() OVER (
       PARTITION BY work_id, attempt, vm_project_id, vm_zone, vm_instance_id, usage_start_time
       ORDER BY recorded_at DESC, instance_id DESC
     ) AS age
   FROM candidates
+),
+
+ended AS (
+  SELECT
+    *,
+    COALESCE(attempt_end_time, ${now}) AS known_end_time
+  FROM known_ends
 ),
 
 preempted_attempts AS (
@@ -255,6 +261,7 @@ claims AS (
     ended.team,
     ended.experiment,
     ended.weight,
+    ended.attempt_end_time,
     preempted_attempts.is_preempted,
     GREATEST(ended.start_time, ended.first_time) AS claim_start,
     LEAST(ended.known_end_time, ended.last_time) AS claim_end,
@@ -366,6 +373,7 @@ used AS (
     claims.team,
     claims.experiment,
     claims.is_preempted,
+    claims.attempt_end_time,
     claims.claim_start,
     CAST(
       ROUND(CAST(TIMESTAMP_DIFF(claims.claim_end, claims.claim_start, MICROSECOND) AS NUMERIC) / 3600000000, 9)
@@ -416,6 +424,7 @@ shares AS (
     used.team AS work_team,
     used.experiment AS work_experiment,
     used.is_preempted,
+    used.attempt_end_time,
     used.claim_start,
     used.claimed_hours,
     used.used,
@@ -435,6 +444,7 @@ shares AS (
     CAST(NULL AS STRING) AS work_team,
     CAST(NULL AS STRING) AS work_experiment,
     FALSE AS is_preempted,
+    CAST(NULL AS TIMESTAMP) AS attempt_end_time,
     CAST(NULL AS TIMESTAMP) AS claim_start,
     CAST(0 AS NUMERIC) AS claimed_hours,
     GREATEST(up - busy, 0) AS used,
@@ -526,6 +536,7 @@ SELECT
   COALESCE(work_team, team) AS team,  -- STRING: The value of the work's key team, or of the VM's label team in that hour; (unlabelled) without either.
   COALESCE(work_experiment, experiment) AS experiment,  -- STRING: The value of the work's key experiment, or of the VM's label; NULL without either.
   is_preempted,  -- BOOLEAN: Whether the attempt ended by a preemption.
+  attempt_end_time,  -- TIMESTAMP: When the attempt ended on the VM, as recorded or by the preemption of the VM; NULL while it runs, and for idle time.
   claimed_hours,  -- NUMERIC: How long the attempt says that it used the VM in the hour, in hours, also what it shared; 0 for idle time.
   part_hours AS vm_hours,  -- NUMERIC: Its part of the uptime, in VM-hours, priced or not.
   IF(cost IS NULL, 0, part_hours) AS priced_hours,  -- NUMERIC: Its part of the uptime that has a known Spot price, in VM-hours.
