@@ -1,10 +1,10 @@
-"""`python -m dashboards` writes the dashboard of Grafana and the recipe for Looker Studio from panels.json."""
+"""`python -m dashboards` writes the dashboard of Grafana and what Looker Studio takes from panels.json."""
 
 import sys
 from pathlib import Path
 
 from dashboards.grafana import dashboard
-from dashboards.looker_studio import recipe
+from dashboards.looker_studio import link, recipe
 from dashboards.panels import groups
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +16,7 @@ def made() -> dict[Path, str]:
     return {
         ROOT / "dashboards" / "grafana.json": dashboard(defined),
         ROOT / "docs" / "looker-studio.md": recipe(defined),
+        ROOT / "dashboards" / "looker-studio.tftpl": link(defined),
     }
 
 

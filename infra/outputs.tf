@@ -10,6 +10,11 @@ output "dashboard" {
   value       = "https://console.cloud.google.com/monitoring/dashboards/builder/${reverse(split("/", google_monitoring_dashboard.overview.id))[0]}?project=${var.project_id}"
 }
 
+output "looker_studio" {
+  description = "The URL that makes a report of Looker Studio with a data source for each view of docs/looker-studio.md."
+  value       = trimspace(templatefile("${path.module}/../dashboards/looker-studio.tftpl", { project_id = var.project_id, dataset = var.dataset }))
+}
+
 output "run_now" {
   description = "Runs the tracker now; otherwise it runs at minute 7 of each hour."
   value       = "gcloud scheduler jobs run ${google_cloud_scheduler_job.hourly.name} --project ${var.project_id} --location ${var.region}"

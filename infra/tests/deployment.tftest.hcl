@@ -81,6 +81,15 @@ run "the_least_that_can_be_set" {
   expect_failures = [check.alerts_have_recipients]
 
   assert {
+    condition = alltrue([
+      startswith(output.looker_studio, "https://lookerstudio.google.com/reporting/create?c.mode=edit&"),
+      strcontains(output.looker_studio, "&ds.ds0.projectId=${var.project_id}&ds.ds0.datasetId=cost_tracking&ds.ds0.billingProjectId=${var.project_id}&"),
+      length(regexall("[$}\\s]", output.looker_studio)) == 0,
+    ])
+    error_message = "The URL of Looker Studio is of the project and the dataset."
+  }
+
+  assert {
     condition = google_cloudfunctions2_function.tracker.service_config[0].environment_variables == tomap({
       ALERT_THRESHOLDS       = "0.5,0.8,1"
       ASSET_HISTORY          = "true"
