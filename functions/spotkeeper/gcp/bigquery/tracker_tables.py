@@ -229,10 +229,13 @@ class StagingTable:
         self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK], self._file)
         self._hours = hours
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
-        parameters += [
+        spending: list[Parameter] = [
             ScalarQueryParameter("covers", "STRING", covers),
             _time("periods_start", min(period.start for period in periods)),
             _time("periods_end", max(period.end for period in periods)),
+        ]
+        parameters += [
+            *spending,
             self._alerts_since(),
             _time("observed_since", min(*hours, self._oldest_observation) - OBSERVATION_REACH),
         ]
@@ -254,7 +257,7 @@ class StagingTable:
                     each["partial_hours"],
                     each["compute_only_hours"],
                 )
-                for each in row["hours"]
+                for each in (row["hours"] if row["rolled_up"] else self._jobs.query("spent_hours", spending))
             ]
             notified = [
                 (

@@ -203,19 +203,15 @@ COMMIT TRANSACTION;
 
 WITH costs AS (
   SELECT
-    TIMESTAMP_TRUNC(usage_start_time, HOUR) AS hour,
+    rolled.usage_hour AS hour,
     -- A total that is not known counts with what is known of it.
-    COALESCE(SUM(IF(@covers = 'total', COALESCE(known_cost, cost), cost)), 0) AS cost,
-    SUM(uptime_hours) AS uptime_hours,
-    SUM(IF(cost IS NULL, uptime_hours, 0)) AS unpriced_hours,
-    SUM(
-      IF(
-        @covers = 'total' AND cost IS NOT NULL AND known_cost IS NOT NULL AND total_cost IS NULL, uptime_hours, 0
-      )
-    ) AS partial_hours,
-    SUM(IF(@covers = 'total' AND known_cost IS NULL, uptime_hours, 0)) AS compute_only_hours
-  FROM spot_vm_costs
-  WHERE usage_start_time >= @periods_start AND usage_start_time < @periods_end
+    COALESCE(SUM(IF(@covers = 'total', rolled.known_cost, rolled.cost)), 0) AS cost,
+    SUM(rolled.vm_hours) AS uptime_hours,
+    SUM(rolled.vm_hours - rolled.priced_hours) AS unpriced_hours,
+    SUM(IF(@covers = 'total', rolled.partly_priced_hours, 0)) AS partial_hours,
+    SUM(IF(@covers = 'total', rolled.compute_only_hours, 0)) AS compute_only_hours
+  FROM hourly_costs AS rolled
+  WHERE rolled.usage_hour >= @periods_start AND rolled.usage_hour < @periods_end
   GROUP BY hour
 ),
 
@@ -245,6 +241,15 @@ SELECT
     FROM budget_alerts
     WHERE period_start >= @periods_start AND period_start < @periods_end AND message_id IS NOT NULL
   ) AS notified,
+  -- A rollup is written for a whole UTC day. Without one the cost rows of a day are older than the rollups.
+  NOT EXISTS (
+    SELECT 1
+    FROM tracker_runs AS runs
+    WHERE runs.hour >= @periods_start
+      AND runs.hour < @periods_end
+      AND runs.row_count > 0
+      AND DATE(runs.hour) NOT IN (SELECT DATE(costs.hour) FROM costs)
+  ) AS rolled_up,
   EXISTS (
     SELECT 1
     FROM budget_alerts AS unsent
