@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 from spotkeeper.cli.text_tables import aligned
-from tests.bench import cold_starts, enforcer, large_fleet, million, prices, report, short_lives, tracker, views
+from tests.bench import (
+    cold_starts,
+    enforcer,
+    large_fleet,
+    million,
+    prices,
+    report,
+    run_bytes,
+    short_lives,
+    tracker,
+    views,
+)
 from tests.bench.rows import Bench, Row
 
 BENCHES: dict[str, Bench] = {
@@ -17,6 +28,7 @@ BENCHES: dict[str, Bench] = {
     "million": million,
     "prices": prices,
     "report": report,
+    "run_bytes": run_bytes,
     "short_lives": short_lives,
     "tracker": tracker,
     "views": views,

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import wasmtime
@@ -62,9 +63,14 @@ def analyze(statement: str, parameters: Mapping[str, Type], more: Iterable[Simpl
         service.wasm_client.call_grpc_func("ZetaSqlLocalService_Analyze", request.to_proto(), Empty)
 
 
-def analyzer_for(more: Iterable[SimpleTable] = (), *, prune_unused_columns: bool = False) -> Analyzer:
+def analyzer_for(
+    more: Iterable[SimpleTable] = (),
+    *,
+    prune_unused_columns: bool = False,
+    parameters: Mapping[str, Type] = MappingProxyType({}),
+) -> Analyzer:
     """Return an analyzer that knows the product's tables."""
-    options = _options({})
+    options = _options(parameters)
     options.prune_unused_columns = prune_unused_columns
     return Analyzer(options, _catalog(more), _service())
 

@@ -8,16 +8,16 @@ with at least 10 MB.
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from zetasql.api import Analyzer, ResolvedNodeVisitor
-from zetasql.types import ResolvedTableScan
+from zetasql.types import ResolvedTableScan, SimpleTable, Type
 
 from tests.sql.cases import BILLING_EXPORT, queries, table_fields, with_views
-from tests.sql.googlesql import analyzer_for, table
+from tests.sql.googlesql import analyzer_for, statements, table
 
 USD_PER_TIB = 6.25
 """On demand in the US since 5 July 2023, the first TiB of a month free: https://cloud.google.com/bigquery/pricing."""
@@ -131,6 +131,21 @@ def bytes_of(sql: str, view: str, vms: int, days_asked: int = DAYS) -> float:
 @cache
 def _analyzer() -> Analyzer:
     return analyzer_for([table(BILLING_EXPORT, table_fields(BILLING_EXPORT))], prune_unused_columns=True)
+
+
+def row_bytes(statement: str, name: str, parameters: Mapping[str, Type], more: Sequence[SimpleTable]) -> float:
+    """Return how many bytes each row of a table adds to what a script reads, all of its scans together."""
+    analyzer: Analyzer = analyzer_for(more, prune_unused_columns=True, parameters=parameters)
+    scans = _Scans()
+    for each in statements(statement):
+        if name in each:
+            scans.visit(analyzer.analyze_statement(each))
+    return sum(_row_size(name, columns) for scanned, columns in scans.found if scanned == name)
+
+
+def whole_row_bytes(name: str) -> float:
+    """Return the size of a row with all of its columns."""
+    return _row_size(name, [field["name"] for field in table_fields(name)])
 
 
 def usd(size: float) -> float:
