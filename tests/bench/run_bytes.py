@@ -1,7 +1,7 @@
 """Bytes that a run of the tracker reads of the tables that grow, by the columns that Google's analyzer says it needs.
 
-A run of an hour with VMs to identify, of a deployment that is a year old: what BigQuery would bill with the partitions
-that the statements ask for, and what it would read of the same tables as a whole. An UPDATE is billed all columns of the
+A run with VMs to identify, of a deployment that is a year old: what BigQuery would bill with the partitions that the
+statements ask for, and what it would read of the same tables as a whole. An UPDATE is billed all columns of the
 partitions that it changes: https://cloud.google.com/bigquery/docs/data-manipulation-language
 """
 
