@@ -2,6 +2,7 @@
 
 locals {
   tracker_instance_permissions = [
+    "compute.addresses.list",
     "compute.disks.list",
     "compute.globalOperations.list",
     "compute.instances.list",

@@ -150,7 +150,8 @@ class Sighting(NamedTuple):
     """An instance as it is now, and since when it has run; None when it does not run, or was suspended since.
 
     `started` is its last start, whether or not it runs, and `created` its creation; None where Compute Engine has none.
-    `disk_count` is how many disks are attached, local SSD apart: which ones another list says.
+    `disk_count` is how many disks are attached, local SSD apart: which ones another list says. `is_stopped` is whether
+    it is stopped or suspended, since `stopped` if Compute Engine has it.
     """
 
     instance: Instance
@@ -158,3 +159,5 @@ class Sighting(NamedTuple):
     started: datetime | None = None
     created: datetime | None = None
     disk_count: int = 0
+    is_stopped: bool = False
+    stopped: datetime | None = None

@@ -1,6 +1,6 @@
 """Closed UTC hours, and the days and months of a budget."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -127,6 +127,14 @@ def budget_period(kind: PeriodKind, at: datetime) -> Period:
     length = _MONTHS[kind]
     start = day.replace(day=1, month=(day.month - 1) // length * length + 1)
     return Period(kind, start.astimezone(UTC), _months_later(start, length).astimezone(UTC))
+
+
+def days_of(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the start and the end of each day of Cloud Billing from one time to another, whole."""
+    day = budget_period(PeriodKind.DAY, since)
+    while day.start < until:
+        yield day.start, day.end
+        day = budget_period(PeriodKind.DAY, day.end)
 
 
 def is_monday(at: datetime) -> bool:

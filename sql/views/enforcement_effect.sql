@@ -6,7 +6,7 @@
 -- duration; NULL when the price was unknown.
 -- cost_after_stop is the cost of a VM of the same name, project and zone in the full hours of that time: somebody
 -- started it, or its group recreated it. Disks of a stopped VM go on costing: disk_cost_while_stopped, no part of
--- avoided; so do reserved addresses, which stopped_but_costing has. avoided_attached is the part of avoided that licenses
+-- avoided; so do reserved addresses: address_cost_while_stopped. avoided_attached is the part of avoided that licenses
 -- and Tier_1 bandwidth cost.
 WITH present AS (
   SELECT TIMESTAMP_ADD(MAX(runs.hour), INTERVAL 1 HOUR) AS as_of
@@ -111,6 +111,38 @@ costs_after_stops AS (
     stopped.project_id,
     stopped.zone,
     stopped.instance_id
+),
+
+addresses_while_stopped AS (
+  SELECT
+    stopped.message_id,
+    stopped.project_id,
+    stopped.zone,
+    stopped.instance_id,
+    SUM(
+      addresses.price * GREATEST(
+        TIMESTAMP_DIFF(
+          LEAST(addresses.usage_end_time, stopped.counted_until),
+          GREATEST(addresses.usage_start_time, stopped.stopped_at),
+          SECOND
+        ), 0
+      ) / 3600
+    ) AS cost,
+    LOGICAL_OR(addresses.price IS NULL) AS unknown
+  FROM stopped_times AS stopped
+  INNER JOIN `${dataset}.address_costs` AS addresses
+    ON addresses.project_id = stopped.project_id
+    AND addresses.instance_id = stopped.instance_id
+    AND addresses.usage_start_time < stopped.counted_until
+    AND addresses.usage_end_time > stopped.stopped_at
+  WHERE addresses.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
+    -- While the VM runs, its address is part of its own cost.
+    AND addresses.held_by = 'stopped_vm'
+  GROUP BY
+    stopped.message_id,
+    stopped.project_id,
+    stopped.zone,
+    stopped.instance_id
 )
 
 SELECT
@@ -140,10 +172,16 @@ SELECT
   ) AS avoided_attached,  -- NUMERIC: The part of avoided that licenses and Tier_1 bandwidth cost, in USD; NULL when it was not known.
   ROUND(
     stopped.hourly_disk_cost * TIMESTAMP_DIFF(stopped.counted_until, stopped.stopped_at, SECOND) / 3600, 6
-  ) AS disk_cost_while_stopped  -- NUMERIC: What the disks that the VM had when it was stopped cost in hours_stopped, in USD: the stop did not end it; NULL when it was not known.
+  ) AS disk_cost_while_stopped,  -- NUMERIC: What the disks that the VM had when it was stopped cost in hours_stopped, in USD: the stop did not end it; NULL when it was not known.
+  IF(addresses.unknown, NULL, ROUND(COALESCE(addresses.cost, 0), 6)) AS address_cost_while_stopped  -- NUMERIC: What the reserved addresses of the stopped VM cost in hours_stopped, in USD; 0 without any, NULL when a price is not known.
 FROM stopped_times AS stopped
 LEFT JOIN costs_after_stops AS after
   ON after.message_id = stopped.message_id
   AND after.project_id = stopped.project_id
   AND after.zone = stopped.zone
   AND after.instance_id = stopped.instance_id
+LEFT JOIN addresses_while_stopped AS addresses
+  ON addresses.message_id = stopped.message_id
+  AND addresses.project_id = stopped.project_id
+  AND addresses.zone = stopped.zone
+  AND addresses.instance_id = stopped.instance_id

@@ -11,6 +11,7 @@ from google.cloud import compute_v1, monitoring_v3
 from requests.adapters import HTTPAdapter
 
 from spotkeeper.gcp.client_calls import insecure_channel
+from spotkeeper.gcp.compute.addresses import ComputeAddresses
 from spotkeeper.gcp.compute.disks import ComputeDisks
 from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.monitoring import metric_client, uptime_request
@@ -33,13 +34,14 @@ class _Query(HTTPAdapter):
 
 
 class Reading:
-    """What a run reads of a fleet: the uptime of an hour and the one before, instances and disks, of all projects."""
+    """What a run reads of a fleet: the uptime of two hours, instances, addresses and disks, of all projects."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         """Prepare to read what the tracker reads under these settings."""
         self._projects = settings["PROJECTS"].split(",")
         address = settings["COMPUTE_ENDPOINT"]
         self._query = dict(ComputeInstances(address, RETRY_TIMEOUT, attachments=True).query)
+        self._addresses_query = dict(ComputeAddresses(address, RETRY_TIMEOUT).query)
         self._disks_query = dict(ComputeDisks(address, RETRY_TIMEOUT).query)
         self._compute = compute_v1.InstancesClient(
             credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
@@ -66,6 +68,7 @@ class Reading:
         """Read the same bytes by HTTP and gRPC alone, parse them, and return how many they are."""
         return sum(
             self._compute_bytes(project_id, "instances", self._query)
+            + self._compute_bytes(project_id, "addresses", self._addresses_query)
             + self._compute_bytes(project_id, "disks", self._disks_query)
             + self._metric_bytes(project_id, hour)
             for project_id in self._projects

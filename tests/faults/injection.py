@@ -18,6 +18,7 @@ METHODS = {
     "figures": ("monitoring", "CreateTimeSeries"),
     "publish": ("pubsub", "Publish"),
     "instances": ("compute", "instances.aggregatedList"),
+    "addresses": ("compute", "addresses.aggregatedList"),
     "disks": ("compute", "disks.aggregatedList"),
     "preemptions": ("compute", "globalOperations.aggregatedList"),
     "machine types": ("compute", "machineTypes.get"),

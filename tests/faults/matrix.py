@@ -45,8 +45,8 @@ class Cell:
 PASSING = frozenset({Kind.SLOW, Kind.RESET, Kind.LOST, Kind.TOO_MANY, Kind.INTERNAL, Kind.UNAVAILABLE, Kind.TRUNCATED})
 """What may pass by itself, so that a call is tried again; for what may not, once is as bad as from then on."""
 
-LISTS = frozenset({"uptime", "instances", "disks", "preemptions", "audit log", "skus", "rows"})
-PARTIAL = frozenset({"uptime", "instances", "disks", "preemptions"})
+LISTS = frozenset({"uptime", "instances", "addresses", "disks", "preemptions", "audit log", "skus", "rows"})
+PARTIAL = frozenset({"uptime", "instances", "addresses", "disks", "preemptions"})
 GRPC = frozenset({"uptime", "figures", "publish"})
 ON_AT_FIRST = frozenset({Kind.RESET, Kind.UNAVAILABLE})
 ONE_CALL, TWO_CALLS = 1, 2

@@ -23,6 +23,7 @@ OPERATIONS = {
     "uptime": "Cloud Monitoring",
     "figures": "Cloud Monitoring",
     "instances": "Compute Engine",
+    "addresses": "Compute Engine",
     "disks": "Compute Engine",
     "preemptions": "Compute Engine",
     "machine types": "Compute Engine",

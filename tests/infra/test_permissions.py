@@ -20,6 +20,7 @@ TRACKER, ENFORCER = "spotkeeper.gcp.tracker", "spotkeeper.gcp.enforcer"
 NOTHING: frozenset[str] = frozenset()
 
 METHODS: Mapping[Call, str] = {
+    ("AddressList", "items"): "compute.addresses.aggregatedList",
     ("AssetServiceClient", "batch_get_assets_history"): "cloudasset.batchGetAssetsHistory",
     ("AuthorizedSession", "post"): "cloudresourcemanager.projects.testIamPermissions",
     ("CapacityAdvice", "history"): "compute.advice.capacityHistory",

@@ -10,6 +10,7 @@ from zetasql.core.exceptions import ZetaSQLError
 from zetasql.types import Type
 
 from dashboards.view_columns import described_columns
+from spotkeeper.gcp.bigquery.address_rows import ADDRESS
 from spotkeeper.gcp.bigquery.capacity_tables import CAPACITY_RECORDS
 from spotkeeper.gcp.bigquery.daily_figures import KEYS, costs_statement
 from spotkeeper.gcp.bigquery.disk_rows import DISK
@@ -40,7 +41,7 @@ def staging_fields() -> list[dict[str, object]]:
     times = [{"name": name, "type": "TIMESTAMP"} for name in ("first_hour", "end_hour")]
     uncertain = [{"name": "component", "type": "STRING"}, {"name": "region", "type": "STRING"}, *times]
     columns.append({"name": "uncertain", "type": "RECORD", "fields": uncertain})
-    columns.append(DISK.to_api_repr())
+    columns += [DISK.to_api_repr(), ADDRESS.to_api_repr()]
     return [*columns, {"name": "reading", "type": "RECORD", "fields": reading}]
 
 
@@ -66,6 +67,7 @@ def parameters() -> Mapping[str, Type]:
         "counted_since",
         "uncertain_since",
         "disks_since",
+        "addresses_since",
         "alerts_since",
         "observed_since",
         "reserved_until",
@@ -163,7 +165,9 @@ def test_the_analyzer_refuses_a_column_that_is_not_there() -> None:
         analyze("SELECT price_today FROM spot_prices", {})
 
 
-@pytest.mark.parametrize("name", [*RECORD_TABLES.values(), "budgets", "budget_alerts", "disk_costs", "work"])
+@pytest.mark.parametrize(
+    "name", [*RECORD_TABLES.values(), "budgets", "budget_alerts", "disk_costs", "address_costs", "work"]
+)
 def test_every_column_of_a_table_is_written(name: str) -> None:
     """An INSERT without a list of columns takes all of them, from the record that is staged for the table."""
     statements = "".join(path.read_text() for path in STATEMENTS.glob("*.sql"))
@@ -191,5 +195,5 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 29
+    assert len(names) == 30
     assert silent == []

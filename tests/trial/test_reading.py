@@ -40,6 +40,7 @@ def signs(service: str, method: str) -> bool:
     [
         ("GET", f"{COMPUTE}/aggregated/instances?maxResults=500&pageToken=x"),
         ("GET", f"{COMPUTE}/aggregated/operations"),
+        ("GET", f"{COMPUTE}/aggregated/addresses?maxResults=500"),
         ("GET", f"{COMPUTE}/aggregated/disks?maxResults=500"),
         ("GET", f"{COMPUTE}/zones/us-central1-a/machineTypes/n2-standard-8"),
         ("GET", "https://cloudresourcemanager.googleapis.com/v3/projects?parent=folders/1"),

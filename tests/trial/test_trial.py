@@ -147,6 +147,7 @@ def test_a_trial_called_nothing_that_changes_something_and_leaves_nothing_behind
         "/google.cloud.billing.v1.CloudCatalog/ListSkus",
         "/google.monitoring.v3.MetricService/ListTimeSeries",
         "GET /compute/v1/*/*",
+        "GET /compute/v1/*/aggregated/addresses",
         "GET /compute/v1/*/aggregated/disks",
         "GET /compute/v1/*/aggregated/instances",
         "GET /compute/v1/*/aggregated/operations",

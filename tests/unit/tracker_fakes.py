@@ -14,6 +14,7 @@ from spotkeeper.periods import HOUR, PeriodKind, hours_between
 from spotkeeper.ports import Report
 from spotkeeper.pricing.attachments import attached_components
 from spotkeeper.pricing.skus import AttachmentReading, CatalogReading, Market, Rate, RateUnit
+from spotkeeper.tracking.addresses import ListedAddress
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.disks import ListedDisk, Place
 from spotkeeper.tracking.inventory import Observation
@@ -114,6 +115,12 @@ class Vm:
         """Return since when it has run, None when it does not run."""
         return next((start for start, end in self.runs if start <= moment and (end is None or moment < end)), None)
 
+    def stopped(self, moment: datetime) -> datetime | None:
+        """Return since when it has not run; None when it runs, and when it never ran."""
+        if self.running_since(moment) is not None:
+            return None
+        return max((end for _, end in self.runs if end is not None and end <= moment), default=None)
+
     def seconds(self, hour: datetime) -> float:
         """Return how long it ran in an hour."""
         return self.seconds_between(hour, hour + HOUR)
@@ -159,6 +166,42 @@ class StoredDisk:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class StoredAddress:
+    """A reserved address with a past; the zones and names of its `users` hold from their times on."""
+
+    name: str
+    users: tuple[tuple[datetime, tuple[Place, ...]], ...] = ()
+    created: datetime = LONG_AGO
+    released: datetime | None = None
+    project_id: str = HOME
+    region: str = "us-central1"
+    labels: tuple[tuple[str, str], ...] = ()
+    special: str = ""
+    other_users: bool = False
+    address_id: str = field(default_factory=lambda: str(next(_IDS)))
+
+    def users_at(self, moment: datetime) -> tuple[Place, ...]:
+        """Return the VMs that it is assigned to."""
+        return next((users for since, users in reversed(self.users) if since <= moment), ())
+
+    def listed(self, moment: datetime) -> ListedAddress | None:
+        """Return it as it is at a time; None when it is not reserved."""
+        if moment < self.created or (self.released is not None and self.released <= moment):
+            return None
+        return ListedAddress(
+            self.project_id,
+            self.region,
+            self.address_id,
+            self.name,
+            self.created,
+            self.users_at(moment),
+            self.labels,
+            self.special,
+            self.other_users,
+        )
+
+
 @dataclass
 class Cloud:
     """The services, and the tables; `denied` and `partial` are sources of projects that fail, at once or in part."""
@@ -184,6 +227,7 @@ class Cloud:
     on_call: Callable[[str, str], None] | None = None
     """Called before and after each call that records or sends: with its name, and `before` or `after`."""
     disks: list[StoredDisk] = field(default_factory=list)
+    addresses: list[StoredAddress] = field(default_factory=list)
 
     def run(self, hour: int, *requested: int, due: int | None = None) -> Summary:
         """Run in minute 7 after an hour, for all that is due or for the requested hours."""
@@ -205,6 +249,7 @@ class Cloud:
             uptime=FakeUptime(self),
             instances=FakeInstances(self),
             disks=FakeDisks(self),
+            addresses=FakeAddresses(self),
             preemptions=FakePreemptions(self),
             preemption_log=FakePreemptions(self, OF_LOG) if self.settings.audit_log_history else None,
             catalog=FakeCatalog(self),
@@ -295,7 +340,8 @@ class FakeInstances:
                 attached = (disk.users_at(now) for disk in self.cloud.disks if disk.listed(now))
                 count = sum(place in users for users in attached)
                 started, created = vm.started(now), vm.created or vm.runs[0][0]
-                yield Sighting(vm.instance(now), vm.running_since(now), started, created, count)
+                since, stopped = vm.running_since(now), vm.stopped(now)
+                yield Sighting(vm.instance(now), since, started, created, count, stopped is not None, stopped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +359,24 @@ class FakeDisks:
         for disk in self.cloud.disks:
             listed = disk.listed(self.cloud.now)
             if listed and disk.project_id == project_id and not (lacking and disk.place == FAR_ZONE):
+                yield listed
+
+
+@dataclass(frozen=True, slots=True)
+class FakeAddresses:
+    """Compute Engine: the addresses that are reserved."""
+
+    cloud: Cloud
+
+    def addresses(self, project_id: str, report: Report) -> Iterator[ListedAddress]:
+        """Yield all reserved addresses of a project; a partial list lacks them all."""
+        self.cloud.fail("addresses", project_id)
+        if ("addresses", project_id) in self.cloud.partial:
+            report("Compute Engine: us-central1 does not answer")
+            return
+        for address in self.cloud.addresses:
+            listed = address.listed(self.cloud.now)
+            if listed and address.project_id == project_id:
                 yield listed
 
 

@@ -18,6 +18,7 @@ from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate, PriceStatus
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
+from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
@@ -27,6 +28,7 @@ from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.settings import Budgets, Covers
+from tests.unit.address_ledger import AddressRow, record_addresses
 from tests.unit.disk_ledger import DiskRow, record_disks
 
 type Place = tuple[datetime, InstanceKey]
@@ -57,6 +59,7 @@ class Tables:
     components: dict[tuple[str, str, int, int, str], Decimal] = field(default_factory=dict)
     price_list: list[MachineTypePrice] = field(default_factory=list)
     disks: list[DiskRow] = field(default_factory=list)
+    addresses: list[AddressRow] = field(default_factory=list)
     preemptions: dict[tuple[InstanceKey, str], tuple[Preemption, str | None]] = field(default_factory=dict)
     project_hours: dict[tuple[datetime, str], tuple[ProjectHour, str]] = field(default_factory=dict)
     runs: dict[tuple[str, datetime], HourRun] = field(default_factory=dict)
@@ -182,6 +185,7 @@ class FakeStage:
             _doubt(tables, uncertain)
         tables.price_list = self._of(MachineTypePrice) or tables.price_list
         tables.disks = record_disks(tables.disks, self._of(DiskSighting))
+        tables.addresses = record_addresses(tables.addresses, self._of(AddressSighting))
         for preemption in self._of(Preemption):
             tables.preemptions.setdefault((preemption.key, preemption.operation_name), (preemption, None))
         if self._of(Preemption):

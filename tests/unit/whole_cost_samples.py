@@ -14,6 +14,7 @@ JULY_HOURS = 744
 ATTACHED_RATES = (
     rate("pd-balanced:capacity", Market.ON_DEMAND, RateUnit.GIB_HOUR, "0"),
     rate("address:spot", Market.ON_DEMAND, RateUnit.ADDRESS_HOUR, "0.0025"),
+    rate("address:reserved", Market.ON_DEMAND, RateUnit.ADDRESS_HOUR, "0.01"),
     rate("windows-server:cores", Market.ON_DEMAND, RateUnit.VCPU_HOUR, "0.046"),
 )
 BY_MONTH = replace(ATTACHED_RATES[0], usd=GIB_MONTH / 730, by_month=True)

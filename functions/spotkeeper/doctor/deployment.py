@@ -26,6 +26,7 @@ RECORDS, STAGING, ALERTS = "spotkeeperRecords", "spotkeeperStaging", "spotkeeper
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     TRACKER_INSTANCES: (
+        "compute.addresses.list",
         "compute.disks.list",
         "compute.globalOperations.list",
         "compute.instances.list",

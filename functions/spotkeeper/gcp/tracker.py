@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from spotkeeper.gcp.alert_channel import PubSubAlertChannel
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
+from spotkeeper.gcp.compute.addresses import ComputeAddresses
 from spotkeeper.gcp.compute.disks import ComputeDisks
 from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.compute.preemptions import ComputePreemptions
@@ -48,6 +49,7 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
         uptime=MonitoringUptime(metrics, retry_timeout),
         instances=instances,
         disks=ComputeDisks(endpoints.compute, retry_timeout),
+        addresses=ComputeAddresses(endpoints.compute, retry_timeout),
         preemptions=ComputePreemptions(endpoints.compute, retry_timeout),
         preemption_log=_preemption_log(settings, retry_timeout),
         catalog=_CatalogWhenDue(endpoints.billing, retry_timeout),

@@ -51,6 +51,10 @@ class AttachmentBook:
         }
         return {kind: self._sum(wanted, region, market) for kind, wanted in parts.items() if wanted}
 
+    def reserved_address(self, region: str) -> Price:
+        """Return the price of a reserved address that no running VM uses, in USD per hour."""
+        return self._sum([_Part("address:reserved", Decimal(1))], region, Market.ON_DEMAND)
+
     def _sum(self, parts: list["_Part"], region: str, market: Market) -> Price:
         unknown = [part.unknown for part in parts if part.unknown]
         if unknown:

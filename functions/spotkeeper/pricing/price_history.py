@@ -147,6 +147,11 @@ class PriceHistory:
         found = self._attached(Attachments((disk,)), _NO_SHAPE, region, hour)
         return found.get(AttachmentKind.DISK, NOTHING_ATTACHED)
 
+    def reserved_address_price(self, region: str, hour: datetime) -> AttachedPrice:
+        """Return the price in this hour of a reserved address that no running VM uses."""
+        hour_book = self._book(hour)
+        return self._attached_price(hour_book.attachments.reserved_address(region), hour_book, hour)
+
     def _attached(
         self, attachments: Attachments, shape: Shape, region: str, hour: datetime
     ) -> dict[AttachmentKind, AttachedPrice]:

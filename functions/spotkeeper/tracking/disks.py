@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from spotkeeper.instances import Attachments, Disk, Instance, ProvisioningModel, Sighting, region_of
-from spotkeeper.periods import PeriodKind, budget_period
+from spotkeeper.periods import days_of
 from spotkeeper.pricing.attached_prices import AttachedPrice
 
 type Place = tuple[str, str]
@@ -52,7 +52,7 @@ class DiskUser(NamedTuple):
 
 
 class DayPrice(NamedTuple):
-    """The price of a disk in one day of Cloud Billing, or in the part of it that a run records."""
+    """The price of a disk or an address in one day of Cloud Billing, or in the part of it that a run records."""
 
     start: datetime
     end: datetime
@@ -132,7 +132,7 @@ class DayPrices:
 
     def __init__(self, pricing: DiskPricing, since: datetime, until: datetime) -> None:
         self._pricing = pricing
-        self._days = tuple(_days(since, until))
+        self._days = tuple(days_of(since, until))
         self._known: dict[tuple[Disk, str], tuple[DayPrice, ...]] = {}
 
     def of(self, disk: Disk, region: str) -> tuple[DayPrice, ...]:
@@ -143,13 +143,6 @@ class DayPrices:
             known = tuple(DayPrice(start, end, self._pricing(whole, region, start)) for start, end in self._days)
             self._known[whole, region] = known
         return known
-
-
-def _days(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    day = budget_period(PeriodKind.DAY, since)
-    while day.start < until:
-        yield day.start, day.end
-        day = budget_period(PeriodKind.DAY, day.end)
 
 
 def _order(disk: Disk) -> tuple[object, ...]:

@@ -14,6 +14,7 @@ from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import CatalogReading
+from spotkeeper.tracking.addresses import AddressSighting, ListedAddress
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
@@ -36,6 +37,7 @@ type Record = (
     | MachineTypePrice
     | Preemption
     | DiskSighting
+    | AddressSighting
 )
 
 
@@ -64,6 +66,14 @@ class DiskReader(Protocol):
 
     def disks(self, project_id: str, report: Report) -> Iterator[ListedDisk]:
         """Yield all disks of a project, attached or not; raises UnavailableError."""
+        ...
+
+
+class AddressReader(Protocol):
+    """Compute Engine."""
+
+    def addresses(self, project_id: str, report: Report) -> Iterator[ListedAddress]:
+        """Yield all reserved external addresses of a project, used or not; raises UnavailableError."""
         ...
 
 
@@ -193,6 +203,7 @@ class Ports:
     uptime: UptimeReader
     instances: InstanceReader
     disks: DiskReader
+    addresses: AddressReader
     preemptions: PreemptionReader
     preemption_log: PreemptionReader | None
     catalog: CatalogReader

@@ -151,7 +151,7 @@ class _Run:
             hours = hours_of(self.backlog, project_id)
             if self._is_late(project_id, hours):
                 continue
-            listed = self.sources.list_instances(project_id, hours, compare, changed, history.disk_price)
+            listed = self.sources.list_instances(project_id, hours, compare, changed, history)
             inventory = Inventory(listed)
             del compare  # What it knows of each instance is not needed while uptime is read.
             self.sources.record_preemptions(project_id, hours)

@@ -14,6 +14,8 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey, Sighting
 from spotkeeper.logs import log_event
 from spotkeeper.periods import HOUR, rfc3339, spans
+from spotkeeper.pricing.price_history import PriceHistory
+from spotkeeper.tracking.addresses import AddressPricing, AddressScan, holder_of
 from spotkeeper.tracking.backlog import Backlog, projects_of
 from spotkeeper.tracking.disks import DayPrices, DiskPricing, DiskScan, DiskSighting, Place, is_recorded
 from spotkeeper.tracking.inventory import Comparison, Observation, Since
@@ -69,9 +71,9 @@ class Sources:
         hours: Sequence[datetime],
         compare: Comparison,
         changed: dict[InstanceKey, Observation],
-        disk_pricing: DiskPricing,
+        prices: PriceHistory,
     ) -> Mapping[InstanceKey, Observation]:
-        """List the instances and disks of a project, and stage each once, though a list may name it twice.
+        """List the instances, addresses and disks of a project, and stage each once, though a list may name it twice.
 
         Return the instances that an hour can be worked out for from the list alone, and add the others to `changed`.
         """
@@ -87,12 +89,13 @@ class Sources:
                     sightings[place] = sighting
         except UnavailableError as error:
             report(str(error))
-        scan = self._list_disks(project_id, hours, sightings, disk_pricing)
+        self._list_addresses(project_id, hours, sightings, prices.reserved_address_price)
+        scan = self._list_disks(project_id, hours, sightings, prices.disk_price)
         listed: dict[InstanceKey, Observation] = {}
         # In a time without scans an instance may have been another one, and be the same again.
         catching_up = bool(self.ports.histories) and len(hours) > _HOURS_OF_A_PUNCTUAL_RUN
         unchanged_since = min(self.backlog)
-        for instance, (_, since, started, created, _) in scan.instances(replaced):
+        for instance, (_, since, started, created, *_) in scan.instances(replaced):
             observation = Observation(instance, self.now, self.now, started, created)
             match compare(instance):
                 case Since.NEW:
@@ -107,6 +110,26 @@ class Sources:
             if since is not None and since < self.running_since.get(project_id, _NEVER):
                 self.running_since[project_id] = since
         return listed
+
+    def _list_addresses(
+        self, project_id: str, hours: Sequence[datetime], sightings: Mapping[Place, Sighting], pricing: AddressPricing
+    ) -> None:
+        """List the reserved addresses of a project, and stage those that are recorded.
+
+        A list that fails is no gap of the hours: the next run records the time of an address that this one leaves out.
+        """
+        scan = AddressScan(pricing, min(hours), self.now.replace(microsecond=0))
+
+        def report(detail: str) -> None:
+            log_event("addresses not read in full", logging.WARNING, project_id=project_id, detail=detail)
+
+        try:
+            for listed in self.ports.addresses.addresses(project_id, report):
+                holder = holder_of(listed, sightings)
+                if holder is not None:
+                    self.stage.add(scan.sighting(listed, holder))
+        except UnavailableError as error:
+            report(str(error))
 
     def _list_disks(
         self, project_id: str, hours: Sequence[datetime], sightings: dict[Place, Sighting], pricing: DiskPricing

@@ -8,6 +8,7 @@ _COMPUTE = {
     "startWithEncryptionKey stop suspend update use",
     "instanceGroupManagers": "create delete get list update use",
     "instanceGroups": "create delete get list update use",
+    "addresses": "create delete get list use",
     "advice": "capacity capacityHistory",
     "autoscalers": "create delete get list update",
     "disks": "create delete get list setLabels update use",

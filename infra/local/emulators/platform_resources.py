@@ -17,6 +17,7 @@ type Resources = dict[str, dict[str, Any]]
 ROLES: Mapping[str, Sequence[str]] = {
     "spotkeeperTrackerInstances": [
         "cloudasset.assets.exportResource",
+        "compute.addresses.list",
         "compute.disks.list",
         "compute.globalOperations.list",
         "compute.instances.list",

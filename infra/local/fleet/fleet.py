@@ -134,6 +134,45 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """A reserved external address with a life of its own; `region` is empty for a global one.
+
+    `users` are the zones and names of the VMs that had it, from when on; `other_user` is the path of another resource
+    that has it, such as a forwarding rule.
+    """
+
+    project_id: str
+    region: str
+    name: str
+    created: datetime
+    users: tuple[tuple[datetime, tuple[tuple[str, str], ...]], ...] = ()
+    released: datetime | None = None
+    labels: Labels = field(default_factory=dict)
+    other_user: str = ""
+    address_type: str = "EXTERNAL"
+    ip_version: str = ""
+    ip_collection: str = ""
+
+    @property
+    def address_id(self) -> int:
+        """Its id, that of one address for ever."""
+        return instance_id("address", self.project_id, self.region, self.name, self.created)
+
+    @property
+    def scope(self) -> str:
+        """Where the API lists it."""
+        return f"regions/{self.region}" if self.region else "global"
+
+    def exists(self, at: datetime) -> bool:
+        """Whether Compute Engine lists it."""
+        return self.created <= at and (self.released is None or at < self.released)
+
+    def users_at(self, at: datetime) -> tuple[tuple[str, str], ...]:
+        """The zones and names of the VMs that have it at a moment."""
+        return next((users for since, users in reversed(self.users) if since <= at), ())
+
+
+@dataclass(frozen=True, slots=True)
 class Vm:
     """One VM for all its life.
 
@@ -279,6 +318,7 @@ class Fleet:
     projects: tuple[Project, ...]
     vms: tuple[Vm, ...]
     disks: tuple[Disk, ...] = ()
+    addresses: tuple[Address, ...] = ()
     _by_project: dict[str, tuple[Vm, ...]] = field(init=False, repr=False, compare=False)
     _positions: dict[int, int] = field(init=False, repr=False, compare=False)
 
@@ -335,7 +375,7 @@ class Fleet:
         held = {vm.instance_id: vm for vm in map(self.by_id, new) if vm is not None}
         if left_out or any(number not in held or held[number].place != vm.place for number, vm in new.items()):
             kept = {vm.instance_id: vm for vm in self.vms if vm.instance_id not in left_out}
-            return Fleet(self.projects, tuple({**kept, **new}.values()), self.disks)
+            return Fleet(self.projects, tuple({**kept, **new}.values()), self.disks, self.addresses)
         return self._with(new)
 
     def _with(self, new: Mapping[int, Vm]) -> "Fleet":

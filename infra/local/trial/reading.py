@@ -9,7 +9,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport import Request
 
 READING_REST = (
-    ("GET", r"/compute/v1/projects/[^/]+/aggregated/(?:disks|instances|operations)"),
+    ("GET", r"/compute/v1/projects/[^/]+/aggregated/(?:addresses|disks|instances|operations)"),
     ("GET", r"/compute/v1/projects/[^/]+/zones/[^/]+/machineTypes/[^/]+"),
     ("GET", r"/v3/(?:projects|folders)"),
     ("POST", r"/v2/entries:list"),

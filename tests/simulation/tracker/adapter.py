@@ -25,6 +25,7 @@ from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import DatedRate, PriceStatus
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.skus import CatalogReading, sku_from_json
+from spotkeeper.tracking.addresses import ListedAddress
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow as TrackedRow
@@ -109,6 +110,12 @@ class _Services:
         for vm in self.world.listed(project_id, self.now):
             if vm.zone not in zones:
                 yield to_disk(project_id, boot_disk(vm))
+
+    def addresses(self, project_id: str, report: Report) -> Iterator[ListedAddress]:  # noqa: ARG002 (the port's)
+        """Yield nothing: no world has reserved addresses."""
+        if self.world.projects[project_id] is not Access.API_OFF:
+            self._open(project_id, Service.COMPUTE)
+        return iter(())
 
     def preemptions(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Preemption]:  # noqa: ARG002 (the port's)
         """Yield the preemptions of a period."""
@@ -461,6 +468,7 @@ class Tracker:
             uptime=services,
             instances=services,
             disks=services,
+            addresses=services,
             preemptions=services,
             preemption_log=None,
             catalog=services,

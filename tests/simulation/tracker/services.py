@@ -28,7 +28,7 @@ NO_END = "2262-04-11T23:47:16.854775807Z"
 
 SAMPLE_SECONDS = 60
 
-_LISTS = re.compile(r"/compute/v1/projects/(?P<project>[^/]+)/aggregated/(?P<kind>disks|instances|operations)")
+_LISTS = re.compile(r"/compute/v1/projects/(?P<project>[^/]+)/aggregated/(?P<kind>[a-z]+)")
 _HISTORY = re.compile(r"/v1/projects/(?P<project>[^/]+):batchGetAssetsHistory")
 _ASSET = re.compile(r"//compute\.googleapis\.com/projects/[^/]+/zones/(?P<zone>[^/]+)/instances/(?P<name>[^/]+)")
 _IDS = re.compile(r'"(\d{10,})"')
@@ -62,6 +62,8 @@ class Services:
         """Answer a call of the REST services; raises RefusedError."""
         if found := _LISTS.fullmatch(path):
             self._allow(Service.COMPUTE, found["project"])
+            if found["kind"] == "addresses":
+                return {"kind": "compute#addressAggregatedList"}
             answers = {"disks": self._disks, "instances": self._instances, "operations": self._operations}
             return answers[found["kind"]](found["project"])
         if found := _HISTORY.fullmatch(path):

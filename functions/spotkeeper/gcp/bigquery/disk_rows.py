@@ -13,7 +13,21 @@ from spotkeeper.instances import Disk, ProvisioningModel, region_of
 from spotkeeper.periods import rfc3339
 from spotkeeper.tracking.disks import DayPrice, DiskSighting, DiskUser
 
-_LABEL = (SchemaField("key", "STRING"), SchemaField("value", "STRING"))
+LABELS = SchemaField(
+    "labels", "RECORD", "REPEATED", fields=(SchemaField("key", "STRING"), SchemaField("value", "STRING"))
+)
+DAYS = SchemaField(
+    "days",
+    "RECORD",
+    "REPEATED",
+    fields=(
+        SchemaField("day_start", "TIMESTAMP"),
+        SchemaField("day_end", "TIMESTAMP"),
+        SchemaField("price", "NUMERIC"),
+        SchemaField("price_status", "STRING"),
+        SchemaField("price_reason", "STRING"),
+    ),
+)
 DISK = SchemaField(
     "disk",
     "RECORD",
@@ -36,21 +50,10 @@ DISK = SchemaField(
             ),
         ),
         *(SchemaField(name, "STRING") for name in ("spot_instance_id", "spot_instance_name")),
-        SchemaField("labels", "RECORD", "REPEATED", fields=_LABEL),
+        LABELS,
         SchemaField("fingerprint", "STRING"),
         *(SchemaField(name, "TIMESTAMP") for name in ("created_at", "last_detached_at", "since", "seen_at")),
-        SchemaField(
-            "days",
-            "RECORD",
-            "REPEATED",
-            fields=(
-                SchemaField("day_start", "TIMESTAMP"),
-                SchemaField("day_end", "TIMESTAMP"),
-                SchemaField("price", "NUMERIC"),
-                SchemaField("price_status", "STRING"),
-                SchemaField("price_reason", "STRING"),
-            ),
-        ),
+        DAYS,
     ),
 )
 """A disk as a scan found it, and its price in each day since."""
@@ -145,6 +148,12 @@ def _user(user: DiskUser) -> str:
 @lru_cache(maxsize=4096)
 def _recorded(since: datetime, seen: datetime, days: tuple[DayPrice, ...]) -> str:
     """Return the time that a disk is recorded for, and its price in each day of it."""
+    return f'"since": "{rfc3339(since)}", "seen_at": "{rfc3339(seen)}", "days": {days_json(days)}'
+
+
+@lru_cache(maxsize=4096)
+def days_json(days: tuple[DayPrice, ...]) -> str:
+    """Return the prices of the days that a run records as JSON."""
     prices = [
         {
             "day_start": rfc3339(day.start),
@@ -155,7 +164,7 @@ def _recorded(since: datetime, seen: datetime, days: tuple[DayPrice, ...]) -> st
         }
         for day in days
     ]
-    return f'"since": "{rfc3339(since)}", "seen_at": "{rfc3339(seen)}", "days": {json.dumps(prices)}'
+    return json.dumps(prices)
 
 
 @lru_cache(maxsize=4096)

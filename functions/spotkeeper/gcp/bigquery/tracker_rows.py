@@ -10,6 +10,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
+from spotkeeper.gcp.bigquery.address_rows import staged_address
 from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text, labels_text, staged_disk, text
 from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape, region_of
 from spotkeeper.periods import rfc3339
@@ -19,6 +20,7 @@ from spotkeeper.pricing.price_book import DatedRate, InstancePrice
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
+from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import Observation
@@ -47,6 +49,8 @@ def staged(record: Record, run_id: str, recorded_at: str) -> str:
             return _observation(record)
         case DiskSighting():
             return staged_disk(record)
+        case AddressSighting():
+            return staged_address(record)
         case _:
             return _staged_by_name(record, run_id, recorded_at)
 

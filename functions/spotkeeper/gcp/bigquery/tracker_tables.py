@@ -26,6 +26,7 @@ from google.cloud.bigquery import (
     StructQueryParameterType,
 )
 
+from spotkeeper.gcp.bigquery.address_rows import ADDRESS
 from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
@@ -38,6 +39,7 @@ from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
+from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.disks import DiskSighting
@@ -68,6 +70,7 @@ _PARTS: Mapping[type, str] = {
     Preemption: "commit_preemptions",
     UncertainPrice: "commit_uncertain",
     DiskSighting: "commit_disks",
+    AddressSighting: "commit_addresses",
 }
 """Statements that the transaction needs for some records only: each takes BigQuery about a second."""
 
@@ -195,6 +198,7 @@ class StagingTable:
         self._uncertain_since: datetime | None = None
         self._disks_since: datetime | None = None
         self._oldest_observation = recorded_at
+        self._addresses_since: datetime | None = None
 
     def add(self, record: Record) -> None:
         """Stage a record."""
@@ -207,6 +211,9 @@ class StagingTable:
         if isinstance(record, DiskSighting):
             first = record.prices[0].start
             self._disks_since = min(first, self._disks_since or first)
+        if isinstance(record, AddressSighting):
+            first = record.prices[0].start
+            self._addresses_since = min(first, self._addresses_since or first)
         self._unwritten.append(staged(record, self._run_id, self._staged_at))
         if len(self._unwritten) >= _LINES_PER_WRITE:
             self._write()
@@ -226,7 +233,7 @@ class StagingTable:
         columns = [
             SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in RECORD_TABLES.items()
         ]
-        self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK], self._file)
+        self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK, ADDRESS], self._file)
         self._hours = hours
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
         spending: list[Parameter] = [
@@ -241,6 +248,8 @@ class StagingTable:
         ]
         if self._disks_since is not None:
             parameters.append(_time("disks_since", self._disks_since))
+        if self._addresses_since is not None:
+            parameters.append(_time("addresses_since", self._addresses_since))
         if self._uncertain_since is not None:
             parameters.append(_time("uncertain_since", self._uncertain_since))
         parameters += rollup_parameters(self._changed_days())

@@ -35,6 +35,13 @@ _LONGEST_VALUE = 300
 
 _MODELS = {model.value: model for model in ProvisioningModel}
 
+_LAST_STOP = {
+    "TERMINATED": "lastStopTimestamp",
+    "STOPPED": "lastStopTimestamp",
+    "SUSPENDED": "lastSuspendedTimestamp",
+}
+"""The field that says since when an instance has not run, by its status."""
+
 _NAT, _TIER_1 = "ONE_TO_ONE_NAT", "TIER_1"
 
 _INSTANCE_FIELDS = (
@@ -44,7 +51,7 @@ _INSTANCE_FIELDS = (
 _ALONE = _INSTANCE_FIELDS.format(disk="type,diskSizeGb", more="")
 _WITH_ATTACHMENTS = _INSTANCE_FIELDS.format(
     disk="type,diskSizeGb,licenses",
-    more=",networkInterfaces/accessConfigs(type,natIP),networkPerformanceConfig/totalEgressBandwidthTier",
+    more=",lastStopTimestamp,networkInterfaces/accessConfigs(type,natIP),networkPerformanceConfig/totalEgressBandwidthTier",
 )
 """Only what is needed: a full instance is eight times as large."""
 
@@ -68,9 +75,11 @@ class ComputeInstances:
                 attached = attachments_of(found)
                 instance = _instance(project_id, found, self.shapes, report, attached)
                 started, created = _start_and_creation(found)
+                is_stopped, stopped = _stop(found)
             except PARSE_ERRORS as error:
                 raise unexpected(error, _called(found)) from error
-            return Sighting(instance, _running_since(found, started), started, created, _disk_count(found))
+            since, disk_count = _running_since(found, started), _disk_count(found)
+            return Sighting(instance, since, started, created, disk_count, is_stopped, stopped)
 
         for sighting in parse_each(self.found(project_id, report), read, report):
             if sighting.instance.shape.machine_type not in self.shapes.unread:
@@ -160,6 +169,12 @@ def _called(found: Json) -> str:
 def _running_since(found: Json, started: datetime | None) -> datetime | None:
     """Since when an instance has run; a resumed one does not say."""
     return started if found.get("status") == "RUNNING" and not found.get("lastSuspendedTimestamp") else None
+
+
+def _stop(found: Json) -> tuple[bool, datetime | None]:
+    """Whether an instance is stopped or suspended, and since when if Compute Engine has it."""
+    name = _LAST_STOP.get(found.get("status", ""))
+    return (False, None) if name is None else (True, time_from(found.get(name)))
 
 
 def _attached_gpus(found: Json) -> tuple[str, int] | None:

@@ -97,6 +97,16 @@ class DiskList(AggregatedList):
     kind = "compute#diskAggregatedList"
 
 
+class AddressList(AggregatedList):
+    """The reserved addresses of a project, regional and global.
+
+    https://cloud.google.com/compute/docs/reference/rest/v1/addresses/aggregatedList
+    """
+
+    collection = "addresses"
+    kind = "compute#addressAggregatedList"
+
+
 class OperationList(AggregatedList):
     """The operations of a project, zonal, regional and global.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import cast
+from typing import NamedTuple, cast
 
 from starlette.routing import Route
 
@@ -56,9 +56,24 @@ DISK_FIELDS = frozenset({
     "resourceStatus", "satisfiesPzi", "satisfiesPzs", "selfLink", "sizeGb", "sourceDisk", "sourceImage",
     "sourceSnapshot", "status", "storagePool", "type", "users", "zone",
 })
+ADDRESS_FIELDS = frozenset({
+    "address", "addressType", "creationTimestamp", "description", "id", "ipCollection", "ipVersion",
+    "ipv6EndpointType", "kind", "labelFingerprint", "labels", "name", "network", "networkTier", "prefixLength",
+    "purpose", "region", "selfLink", "status", "subnetwork", "users",
+})
 # fmt: on
 
 type Json = dict[str, object]
+type _Found = tuple[str, str, Callable[[], Json]]
+
+
+class _Kind(NamedTuple):
+    """A collection of resources that has an aggregated list: the kind of the list, and the fields of an item."""
+
+    collection: str
+    kind: str
+    fields: frozenset[str]
+    scopes: tuple[str, ...] = (*ZONAL_SCOPES, *REGIONAL_SCOPES)
 
 
 def routes(state: CloudState) -> list[Route]:
@@ -73,13 +88,14 @@ class ComputeReads:
 
     state: CloudState
     _written: dict[tuple[int, str], tuple[Vm, datetime, bytes]] = field(default_factory=dict)
-    _disks: tuple[tuple[int, str, datetime], list[tuple[str, str, Callable[[], Json]]]] | None = None
+    _disks: tuple[tuple[int, str, datetime], list[_Found]] | None = None
 
     def routes(self) -> list[Route]:
         """The paths it answers."""
         route = Access(self.state).route
         return [
             route(f"{PROJECT}/aggregated/instances", "instances.aggregatedList", self.aggregated_list),
+            route(f"{PROJECT}/aggregated/addresses", "addresses.aggregatedList", self.list_addresses),
             route(f"{PROJECT}/aggregated/disks", "disks.aggregatedList", self.list_disks),
             route(INSTANCE, "instances.get", self.get_instance),
             route(f"{ZONE}/machineTypes/{{machine_type}}", "machineTypes.get", self.get_machine_type),
@@ -117,40 +133,58 @@ class ComputeReads:
 
     def list_disks(self, call: Call) -> bytes:
         """`disks.aggregatedList`: a page of the disks of all zones and regions; each scope is named on every page."""
-        call.only("maxResults", "pageToken", "filter", "fields", "returnPartialSuccess", "orderBy", "includeAllScopes")
         project = Access(self.state).project(call, "compute.disks.list")
+        return self._listed(call, project, _Kind("disks", "compute#diskAggregatedList", DISK_FIELDS), self._disks_of)
+
+    def list_addresses(self, call: Call) -> bytes:
+        """`addresses.aggregatedList`: a page of the reserved addresses of all regions, and of the global ones."""
+        project = Access(self.state).project(call, "compute.addresses.list")
+        kind = _Kind("addresses", "compute#addressAggregatedList", ADDRESS_FIELDS, ("global", *REGIONAL_SCOPES))
+        return self._listed(call, project, kind, self._addresses_of)
+
+    def _listed(self, call: Call, project: Project, kind: "_Kind", found_in: Callable[[str], list[_Found]]) -> bytes:
+        """A page of resources by scope and name; every scope is named on every page."""
+        call.only("maxResults", "pageToken", "filter", "fields", "returnPartialSuccess", "orderBy", "includeAllScopes")
         size = page_size(call.query.get("maxResults", str(LARGEST_PAGE)))
         missing = unreachable(call)
-        wanted = aggregated_mask(call.query.get("fields", ""), "disks", DISK_FIELDS)
-        test = filters.read(call.query["filter"], DISK_FIELDS) if call.query.get("filter") else None
+        wanted = aggregated_mask(call.query.get("fields", ""), kind.collection, kind.fields)
+        test = filters.read(call.query["filter"], kind.fields) if call.query.get("filter") else None
         after = place(call.query.get("pageToken", ""))
-        reachable = [each for each in self._disks_of(project.project_id) if each[0].rpartition("/")[2] not in missing]
+        reachable = [each for each in found_in(project.project_id) if each[0].rpartition("/")[2] not in missing]
         remaining = islice(reachable, bisect_right(reachable, after, key=lambda each: each[:2]), None)
         described = ((scope, name, write()) for scope, name, write in remaining)
         page = list(islice((each for each in described if test is None or test(each[2])), size + 1))
         shown, more = page[:size], len(page) > size
-        inner = wanted.get("items", {}).get("*", {}).get("disks", {}) if wanted else {}
+        inner = wanted.get("items", {}).get("*", {}).get(kind.collection, {}) if wanted else {}
         written: dict[str, list[bytes]] = {}
         for scope, _, resource in shown:
             text = json.dumps(select(resource, inner), separators=(",", ":")).encode()
             written.setdefault(scope, []).append(text)
         frame = envelope(
-            "compute#diskAggregatedList",
-            "disks",
+            kind.kind,
+            kind.collection,
             project,
             filled=written.keys(),
             unreachable=missing,
             next_token=token(shown[-1][:2]) if more else "",
-            scopes=(*ZONAL_SCOPES, *REGIONAL_SCOPES),
+            scopes=kind.scopes,
         )
-        return _assembled(frame, written, wanted, "disks")
+        return _assembled(frame, written, wanted, kind.collection)
 
-    def _disks_of(self, project_id: str) -> list[tuple[str, str, Callable[[], Json]]]:
+    def _addresses_of(self, project_id: str) -> list[_Found]:
+        """The reserved addresses of a project by scope and name, each with what describes it."""
+        now, fleet = self.state.clock.now, self.state.fleet
+        own = (resources.own_address(vm) for vm in fleet.listed(project_id, now) if vm.address == "reserved")
+        others = (each for each in fleet.addresses if each.project_id == project_id and each.exists(now))
+        found = [(each.scope, each.name, partial(resources.address, each, now)) for each in (*own, *others)]
+        return sorted(found, key=lambda each: each[:2])
+
+    def _disks_of(self, project_id: str) -> list[_Found]:
         """The disks of a project by scope and name, each with what describes it; kept for the pages of one list."""
         now, fleet = self.state.clock.now, self.state.fleet
         key = id(fleet), project_id, now
         if self._disks is None or self._disks[0] != key:
-            found: list[tuple[str, str, Callable[[], Json]]] = [
+            found: list[_Found] = [
                 (f"zones/{vm.zone}", name, partial(resources.own_disk, vm, name, spec))
                 for vm in fleet.listed(project_id, now)
                 for name, spec in resources.own_disks(vm)

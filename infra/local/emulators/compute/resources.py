@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from infra.local.fleet.fleet import Disk, DiskSpec, Labels, Vm, instance_id
+from infra.local.fleet.fleet import Address, Disk, DiskSpec, Labels, Vm, instance_id
 from infra.local.fleet.lifecycle import termination_action
 from infra.local.fleet.machine_types import LOCAL_SSD_GIB, MachineType
 
@@ -165,6 +165,42 @@ def disk(found: Disk, at: datetime) -> Json:
         if moment := found.last_change(at, attached=attached):
             resource[name] = pacific(moment)
     return resource
+
+
+def own_address(vm: Vm) -> Address:
+    """The address that was reserved for a VM, and is released with it."""
+    users = ((vm.created, ((vm.zone, vm.name),)),)
+    return Address(vm.project_id, vm.region, f"{vm.name}-ip", vm.created, users)
+
+
+def address(found: Address, at: datetime) -> Json:
+    """A reserved address, as `addresses.aggregatedList` shows it."""
+    root = f"{ROOT}/projects/{found.project_id}"
+    users = [f"{root}/zones/{zone}/instances/{name}" for zone, name in found.users_at(at)]
+    if found.other_user:
+        users.append(f"{root}/{found.other_user}")
+    number = found.address_id
+    resource: Json = {
+        "kind": "compute#address",
+        "id": str(number),
+        "creationTimestamp": pacific(found.created),
+        "name": found.name,
+        "description": "",
+        "address": f"34.{number // 256 % 250}.{number // 65536 % 250}.{number % 250}",
+        "status": "IN_USE" if users else "RESERVED",
+        "selfLink": f"{root}/{found.scope}/addresses/{found.name}",
+        "networkTier": "PREMIUM",
+        "labelFingerprint": fingerprint("labels", *sorted(found.labels)),
+        "addressType": found.address_type,
+    }
+    optional: Json = {
+        "region": f"{root}/{found.scope}" if found.region else None,
+        "users": users,
+        "labels": dict(found.labels),
+        "ipVersion": found.ip_version,
+        "ipCollection": found.ip_collection,
+    }
+    return resource | {name: value for name, value in optional.items() if value}
 
 
 def _disk(project_id: str, scope: str, name: str, spec: DiskSpec, number: int) -> Json:
