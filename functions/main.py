@@ -123,12 +123,12 @@ def _capacity_history(settings: "TrackerSettings", run_id: str, wanted: "TrackRe
     if not settings.capacity_history or wanted.hours:
         return None
     from spotkeeper.gcp.tracker import capacity_ports  # noqa: PLC0415 (off by default)
-    from spotkeeper.tracking.capacity import is_due, read_capacity_history  # noqa: PLC0415 (off by default)
+    from spotkeeper.tracking.capacity import CapacityLimits, is_due, read_capacity_history  # noqa: PLC0415 (off by default)
 
     if not is_due(wanted.now):
         return None
-    most = settings.capacity_history_calls
-    return read_capacity_history(settings.project_id, most, capacity_ports(settings), run_id, wanted.now)
+    limits = CapacityLimits(settings.capacity_history_calls, settings.price_rise_alert_percent)
+    return read_capacity_history(settings.project_id, limits, capacity_ports(settings), run_id, wanted.now)
 
 
 def _method_not_allowed(request: flask.Request) -> flask.typing.ResponseReturnValue:

@@ -100,6 +100,14 @@ locals {
       extractors = { machine_type = "EXTRACT(jsonPayload.machine_type)", region = "EXTRACT(jsonPayload.region)" }
       advice     = "The costs of this machine type may be wrong. The table `price_checks` has both prices by day; `spotkeeper price` says which SKUs ours is made of. docs/capacity.md says what can make them differ."
     }
+    price_rose = {
+      wanted     = var.capacity_history
+      title      = "the Spot price of a machine type in use rose"
+      severity   = "WARNING"
+      filter     = "${local.tracker_log} AND jsonPayload.message=\"Spot price rose\""
+      extractors = { machine_type = "EXTRACT(jsonPayload.machine_type)", region = "EXTRACT(jsonPayload.region)", percent = "EXTRACT(jsonPayload.percent)" }
+      advice     = "By more than price_rise_alert_percent in 30 days, by Google's own price history. `spotkeeper advise --machine-type TYPE` says where it is cheaper; the view price_drift what the rise costs in a month."
+    }
     nothing_stoppable = {
       wanted     = local.has_enforcer
       title      = "a budget is exceeded, and its rule can stop nothing"

@@ -83,12 +83,13 @@ adopt_data           = false
 labels               = { app = "spotkeeper" }
 
 # How both functions work.
-catch_up_hours         = 48
-price_refresh_hours    = 6
-asset_history          = true
-audit_log_history      = false
-capacity_history       = false
-capacity_history_calls = 50
-custom_metrics         = true
-custom_role_suffix     = ""
-retry_timeout_seconds  = 60
+catch_up_hours           = 48
+price_refresh_hours      = 6
+price_rise_alert_percent = 10
+asset_history            = true
+audit_log_history        = false
+capacity_history         = false
+capacity_history_calls   = 50
+custom_metrics           = true
+custom_role_suffix       = ""
+retry_timeout_seconds    = 60

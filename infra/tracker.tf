@@ -48,6 +48,7 @@ locals {
     HOURLY_BUDGET_USD             = lookup(local.tracker_numbers, "HOURLY_BUDGET_USD", null)
     MONTHLY_BUDGET_USD            = lookup(local.tracker_numbers, "MONTHLY_BUDGET_USD", null)
     PRICE_REFRESH_HOURS           = tostring(var.price_refresh_hours)
+    PRICE_RISE_ALERT_PERCENT      = tostring(var.price_rise_alert_percent)
     PROJECTS                      = join(",", sort(local.projects))
     PROJECT_ID                    = var.project_id
     RETRY_TIMEOUT_SECONDS         = tostring(var.retry_timeout_seconds)

@@ -360,6 +360,17 @@ variable "price_refresh_hours" {
   }
 }
 
+variable "price_rise_alert_percent" {
+  description = "By how many percent the Spot price of a machine type in use may rise in 30 days before it is notified; it takes capacity_history."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.price_rise_alert_percent >= 1 && var.price_rise_alert_percent <= 1000 && floor(var.price_rise_alert_percent) == var.price_rise_alert_percent
+    error_message = "price_rise_alert_percent must be a whole number of percent from 1 to 1000."
+  }
+}
+
 variable "project_id" {
   description = "The project that spotkeeper is deployed to: functions, dataset, topic, alerts."
   type        = string

@@ -91,23 +91,24 @@ run "the_least_that_can_be_set" {
 
   assert {
     condition = google_cloudfunctions2_function.tracker.service_config[0].environment_variables == tomap({
-      ALERT_THRESHOLDS       = "0.5,0.8,1"
-      ASSET_HISTORY          = "true"
-      AUDIT_LOG_HISTORY      = "false"
-      BUDGET_COVERS          = "total"
-      BUDGET_DISPLAY_NAME    = "spotkeeper"
-      BUDGET_ID              = "spotkeeper"
-      BUDGET_TOPIC           = google_pubsub_topic.budget.id
-      CAPACITY_HISTORY       = "false"
-      CAPACITY_HISTORY_CALLS = "50"
-      CATCH_UP_HOURS         = "48"
-      CUSTOM_METRICS         = "true"
-      DATASET                = "cost_tracking"
-      DATASET_LOCATION       = "us-central1"
-      PRICE_REFRESH_HOURS    = "6"
-      PROJECTS               = "home-project-1"
-      PROJECT_ID             = "home-project-1"
-      RETRY_TIMEOUT_SECONDS  = "60"
+      ALERT_THRESHOLDS         = "0.5,0.8,1"
+      ASSET_HISTORY            = "true"
+      AUDIT_LOG_HISTORY        = "false"
+      BUDGET_COVERS            = "total"
+      BUDGET_DISPLAY_NAME      = "spotkeeper"
+      BUDGET_ID                = "spotkeeper"
+      BUDGET_TOPIC             = google_pubsub_topic.budget.id
+      CAPACITY_HISTORY         = "false"
+      CAPACITY_HISTORY_CALLS   = "50"
+      CATCH_UP_HOURS           = "48"
+      CUSTOM_METRICS           = "true"
+      DATASET                  = "cost_tracking"
+      DATASET_LOCATION         = "us-central1"
+      PRICE_REFRESH_HOURS      = "6"
+      PRICE_RISE_ALERT_PERCENT = "10"
+      PROJECTS                 = "home-project-1"
+      PROJECT_ID               = "home-project-1"
+      RETRY_TIMEOUT_SECONDS    = "60"
     })
     error_message = "The tracker must get its settings, and none that is not set."
   }
@@ -306,7 +307,7 @@ run "the_tracker_alone" {
       length(google_project_iam_custom_role.enforcer_instances) == 0,
       length(google_project_iam_member.enforcer_instances) == 0,
       length(google_logging_metric.records_unavailable) == 0,
-      keys(google_monitoring_alert_policy.logged) == ["price_differs"],
+      keys(google_monitoring_alert_policy.logged) == ["price_differs", "price_rose"],
       keys(google_bigquery_dataset_iam_member.records) == ["tracker"],
       keys(google_project_iam_member.staging) == ["tracker"],
     ])
@@ -365,6 +366,7 @@ run "plans_that_people_approve" {
       google_pubsub_subscription.approvals[0].expiration_policy == google_pubsub_subscription.enforcer[0].expiration_policy,
       contains(keys(google_monitoring_alert_policy.logged), "plan_awaits_approval"),
       !contains(keys(google_monitoring_alert_policy.logged), "price_differs"),
+      !contains(keys(google_monitoring_alert_policy.logged), "price_rose"),
     ])
     error_message = "A command is delivered, retried and dead-lettered as a notification is, and a plan that waits is notified."
   }

@@ -10,6 +10,7 @@ from infra.local.emulators.compute.capacity_api import DISAGREES
 from infra.local.stack.stack import Stack
 from spotkeeper.gcp.tracker import capacity_ports
 from spotkeeper.tracking.capacity import (
+    CapacityLimits,
     CapacityPorts,
     PriceSpan,
     Reading,
@@ -71,8 +72,8 @@ def test_a_day_is_read_once_and_a_price_that_disagrees_is_found(tracker: Tracker
     )
     ports = capacity_ports(tracker.settings)
 
-    first = read_capacity_history("research-ml", 50, ports, "run1", NOW)
-    again = read_capacity_history("research-ml", 50, ports, "run2", NOW + timedelta(hours=1))
+    first = read_capacity_history("research-ml", CapacityLimits(50), ports, "run1", NOW)
+    again = read_capacity_history("research-ml", CapacityLimits(50), ports, "run2", NOW + timedelta(hours=1))
 
     assert (first.stopped, first.status, again.status) == ("", "read", "nothing_to_do")
     assert first.check.compared == 2

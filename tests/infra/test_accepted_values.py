@@ -35,6 +35,7 @@ ODD: Mapping[str, Sequence[object]] = {
     "budget_id": ["a", "0-_", UUID],
     "capacity_history": [True],
     "capacity_history_calls": [1, 1000],
+    "price_rise_alert_percent": [1, 1000],
     "catch_up_hours": [1, 168],
     "daily_budget_hour_share": ["${1 / 24}", 10, 0.0000001],
     "daily_budget_projection_share": ["${1 / 3}", 10],

@@ -195,7 +195,7 @@ def test_alerts_are_as_severe_as_can_be_said_and_are_evaluated_in_steps_of_half_
     ]
 
     assert set(severities) <= SEVERITIES
-    assert len(severities) == 15
+    assert len(severities) == 16
     assert [interval for interval in intervals if int(interval[:-1]) % 30] == []
 
 

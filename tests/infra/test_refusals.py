@@ -94,6 +94,7 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "budget_covers": ["disks", "Total", None],
     "budget_publisher": ["allUsers", "user:someone@example.com"],
     "capacity_history_calls": [0, 1001, 1.5],
+    "price_rise_alert_percent": [0, 1001, 1.5],
     "catch_up_hours": [0, 169, 1.5],
     "custom_role_suffix": ["-2", "x" * 31],
     "dataset": ["cost-tracking", "x" * 1025],

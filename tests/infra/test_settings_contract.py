@@ -15,7 +15,7 @@ from spotkeeper.enforcement.recording import AWAITING_APPROVAL, RECORDS_UNAVAILA
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import SettingsError
-from spotkeeper.tracking.capacity import PRICE_DIFFERS
+from spotkeeper.tracking.capacity import PRICE_DIFFERS, PRICE_ROSE
 from spotkeeper.tracking.settings import TrackerSettings
 from tests.infra.terraform_files import (
     INFRA,
@@ -122,6 +122,7 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
         "custom_metrics": tracker.custom_metrics,
         "dataset": tracker.dataset,
         "price_refresh_hours": tracker.price_refresh_hours,
+        "price_rise_alert_percent": tracker.price_rise_alert_percent,
     }
 
     assert {name: _plain(variables()[name]["default"]) for name in expected} == expected
@@ -217,7 +218,7 @@ def test_every_metric_that_the_tracker_writes_is_declared_and_no_other() -> None
 def test_alerts_on_logs_ask_for_events_that_the_functions_log() -> None:
     verdicts = {f"budget notification: {name}" for name in VerdictName}
     events = {*(f"instance {event}" for event in ActionEvent), *verdicts, *map(str, Blocker)}
-    events |= {RECORDS_UNAVAILABLE, PRICE_DIFFERS, AWAITING_APPROVAL}
+    events |= {RECORDS_UNAVAILABLE, PRICE_DIFFERS, PRICE_ROSE, AWAITING_APPROVAL}
     asked = re.findall(r'jsonPayload\.message(=~?)\\?"([^"\\]+)', (INFRA / "alerts.tf").read_text())
 
     patterns = [text if operator == "=~" else f"^{re.escape(text)}$" for operator, text in asked]
@@ -232,6 +233,7 @@ def test_alerts_on_logs_ask_for_events_that_the_functions_log() -> None:
             "budget notification: unusable_amount",
         ],
         [PRICE_DIFFERS],
+        [PRICE_ROSE],
         sorted(Blocker),
         [RECORDS_UNAVAILABLE],
         ["instance restarted", "instance stopped"],

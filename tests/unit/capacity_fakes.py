@@ -11,6 +11,7 @@ from spotkeeper.tracking.capacity import (
     Candidate,
     CapacityPorts,
     PriceCheck,
+    PriceSpan,
     Reading,
     ReadingStatus,
     Target,
@@ -22,6 +23,7 @@ class History:
     """Google's history: each target is answered with a status; a call takes some seconds."""
 
     answers: Mapping[Target, ReadingStatus] = field(default_factory=dict)
+    prices: Mapping[Target, tuple[PriceSpan, ...]] = field(default_factory=dict)
     seconds_per_call: float = 0.5
     asked: list[Target] = field(default_factory=list)
     seconds: float = 0
@@ -31,7 +33,8 @@ class History:
         self.asked.append(target)
         self.seconds += self.seconds_per_call
         status = self.answers.get(target, ReadingStatus.READ)
-        return Reading(target, status, "" if status is ReadingStatus.READ else f"{status} on demand")
+        detail = "" if status is ReadingStatus.READ else f"{status} on demand"
+        return Reading(target, status, detail, prices=self.prices.get(target, ()))
 
 
 @dataclass

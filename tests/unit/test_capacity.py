@@ -12,14 +12,20 @@ from hypothesis import strategies as st
 from spotkeeper.tracking.capacity import (
     MOST_FAILURES,
     PRICE_DIFFERS,
+    PRICE_ROSE,
     READ_DEADLINE_SECONDS,
     Candidate,
+    CapacityLimits,
     CapacitySummary,
     PriceCheck,
     PriceDifference,
+    PriceRise,
+    PriceSpan,
+    Reading,
     ReadingStatus,
     Target,
     is_due,
+    price_rises,
     read_capacity_history,
     targets_of_day,
 )
@@ -32,7 +38,7 @@ COSTS = {CHEAP: Decimal(1), IDLE: Decimal(0), DEAR: Decimal(90), OTHER: Decimal(
 
 
 def run(reader: History, ledger: Ledger, most: int = 50, at: datetime = NOW) -> CapacitySummary:
-    return read_capacity_history("home", most, ports(reader, ledger), "run1", at)
+    return read_capacity_history("home", CapacityLimits(most), ports(reader, ledger), "run1", at)
 
 
 @pytest.mark.parametrize(
@@ -202,3 +208,84 @@ def test_with_calls_enough_everything_is_asked_that_has_no_answer_of_the_day(fou
     answered = {each.target for each in today if each.status in {ReadingStatus.READ, ReadingStatus.UNSUPPORTED}}
     exhausted = any(each.status is ReadingStatus.QUOTA_EXHAUSTED for each in today)
     assert set(asked) == (set() if exhausted else {each.target for each in found} - answered)
+
+
+JULY = datetime(2026, 7, 20, 12, tzinfo=UTC)
+
+
+def rise(
+    *prices: tuple[int, str], read: int | None = 1, status: ReadingStatus = ReadingStatus.READ, cost: str = "7"
+) -> list[PriceRise]:
+    """Return the rises of a type whose prices began so many days ago, last read so many days ago."""
+    target = Target("n2-standard-8", "us-central1")
+    starts = [JULY - timedelta(days=days) for days, _ in prices]
+    spans = tuple(
+        PriceSpan(start, end, Decimal(usd))
+        for start, end, (_, usd) in zip(starts, [*starts[1:], None][: len(starts)], prices, strict=True)
+    )
+    read_at = None if read is None else JULY - timedelta(days=read)
+    candidate = Candidate(target, Decimal(cost), read_at, status if read_at else None)
+    return price_rises([candidate], [Reading(target, ReadingStatus.READ, prices=spans)], 10, JULY)
+
+
+@pytest.mark.parametrize(
+    ("prices", "percents"),
+    [
+        ([(300, "0.10"), (0, "0.12")], ["20.0"]),
+        ([(300, "0.10"), (0, "0.11")], []),
+        # Small rises add up; what held more than 30 days ago counts no more.
+        ([(300, "0.10"), (20, "0.104"), (10, "0.108"), (0, "0.112")], ["12.0"]),
+        ([(300, "0.05"), (40, "0.10"), (0, "0.105")], []),
+        # The history begins within the 30 days.
+        ([(20, "0.10"), (0, "0.12")], ["20.0"]),
+        ([(300, "0.10"), (10, "0.20"), (0, "0.15")], []),
+        ([(300, "0.10")], []),
+        ([(300, "0"), (0, "0.1")], []),
+        ([], []),
+    ],
+)
+def test_a_price_that_rose_by_more_than_the_limit_in_thirty_days_is_named(
+    prices: list[tuple[int, str]], percents: list[str]
+) -> None:
+    assert [str(each.percent) for each in rise(*prices)] == percents
+
+
+@pytest.mark.parametrize(
+    ("changed", "read", "status", "count"),
+    [
+        (2, 3, ReadingStatus.READ, 1),
+        (2, 1, ReadingStatus.READ, 0),
+        (2, 1, ReadingStatus.UNAVAILABLE, 1),
+        (2, None, ReadingStatus.READ, 1),
+        (8, None, ReadingStatus.READ, 0),
+    ],
+)
+def test_a_rise_is_named_by_the_first_reading_after_it(
+    changed: int, read: int | None, status: ReadingStatus, count: int
+) -> None:
+    assert len(rise((300, "0.1"), (changed, "0.2"), read=read, status=status)) == count
+
+
+def test_a_rise_of_a_type_that_does_not_run_is_not_named() -> None:
+    assert rise((300, "0.1"), (0, "0.2"), cost="0") == []
+
+
+def test_a_recorded_rise_is_logged_with_both_prices(caplog: pytest.LogCaptureFixture) -> None:
+    target = Target("n2-standard-8", "us-central1")
+    start, change = NOW - timedelta(days=90), NOW - timedelta(hours=2)
+    spans = (PriceSpan(start, change, Decimal("0.1")), PriceSpan(change, None, Decimal("0.2")))
+    reader, ledger = History(prices={target: spans}), Ledger({target: Decimal(7)})
+
+    with caplog.at_level(logging.WARNING, "spotkeeper"):
+        run(reader, ledger)
+
+    [record] = [each for each in caplog.records if each.getMessage() == PRICE_ROSE]
+    assert record.__dict__["spotkeeper_fields"] == {
+        "machine_type": "n2-standard-8",
+        "region": "us-central1",
+        "percent": Decimal("100.0"),
+        "price_before": Decimal("0.1"),
+        "price": Decimal("0.2"),
+        "changed_at": "2026-07-21T08:07:00Z",
+        "weekly_cost": Decimal(7),
+    }

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.logs import log_event
-from spotkeeper.periods import local_day, local_hour
+from spotkeeper.periods import local_day, local_hour, rfc3339
 from spotkeeper.tracking.capacity_days import PreemptionSpan
 
 DUE_HOURS = range(3, 7)
@@ -32,6 +32,12 @@ MOST_FAILURES = 3
 
 PRICE_DIFFERS = "price differs from Google's price history"
 """The log event of a machine type whose price differs; an alert counts it."""
+
+PRICE_ROSE = "Spot price rose"
+"""The log event of a machine type in use whose Spot price rose by more than the setting; an alert reads it."""
+
+RISE_WINDOW = timedelta(days=30)
+"""A price is compared with the one of so long ago, so that small rises every week add up."""
 
 _MOST_NAMED = 20
 
@@ -100,6 +106,31 @@ class PriceDifference:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceRise:
+    """A machine type in use whose Spot price rose, by Google's history; its cost of the last week is in USD."""
+
+    machine_type: str
+    region: str
+    changed_at: datetime
+    price_before: Decimal
+    price: Decimal
+    weekly_cost: Decimal
+
+    @property
+    def percent(self) -> Decimal:
+        """The rise in percent, with one decimal."""
+        return ((self.price / self.price_before - 1) * 100).quantize(Decimal("0.1"))
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityLimits:
+    """The most calls of a day, and the rise in percent beyond which a price is notified."""
+
+    calls: int
+    price_rise_percent: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class PriceCheck:
     """The comparison of the prices of machine types in use: how many were compared, and those that differ."""
 
@@ -163,16 +194,16 @@ def is_due(now: datetime) -> bool:
 
 
 def read_capacity_history(
-    project_id: str, most_calls: int, ports: CapacityPorts, run_id: str, now: datetime
+    project_id: str, limits: CapacityLimits, ports: CapacityPorts, run_id: str, now: datetime
 ) -> CapacitySummary:
     """Read the histories that this day still has calls for, record them, and compare prices.
 
-    A source that cannot be read is a status of the summary and raises nothing. At most `most_calls` calls are made a
-    day. When a quota is exhausted, nothing is asked before the next day.
+    A source that cannot be read is a status of the summary and raises nothing. The calls of a day are limited. When a
+    quota is exhausted, nothing is asked before the next day.
     """
     try:
         candidates = ports.ledger.candidates(now)
-        readings, stopped = _read(project_id, targets_of_day(candidates, most_calls, local_day(now)), ports)
+        readings, stopped = _read(project_id, targets_of_day(candidates, limits.calls, local_day(now)), ports)
         if not readings:
             return CapacitySummary(Counter(), stopped)
         check = ports.ledger.record(run_id, now, readings)
@@ -189,7 +220,53 @@ def read_capacity_history(
             our_price=each.our_price,
             google_price=each.google_price,
         )
+    for rise in price_rises(candidates, readings, limits.price_rise_percent, now)[:_MOST_NAMED]:
+        log_event(
+            PRICE_ROSE,
+            logging.WARNING,
+            machine_type=rise.machine_type,
+            region=rise.region,
+            percent=rise.percent,
+            price_before=rise.price_before,
+            price=rise.price,
+            changed_at=rfc3339(rise.changed_at),
+            weekly_cost=rise.weekly_cost,
+        )
     return CapacitySummary(Counter(each.status for each in readings), stopped, check)
+
+
+def price_rises(
+    candidates: Sequence[Candidate], readings: Sequence[Reading], percent: int, now: datetime
+) -> list[PriceRise]:
+    """Return the machine types in use whose price rose since their last reading, what costs most first.
+
+    A rise counts when the price is by more than `percent` above the one of 30 days before. Each is returned once, by
+    the first reading after it; when the reading before had failed or there was none, again within a week of the rise.
+    """
+    in_use = {each.target: each for each in candidates if each.weekly_cost and not each.target.zone}
+    rises = (
+        rise
+        for reading in readings
+        if reading.target in in_use and (rise := _rise(in_use[reading.target], reading.prices, now)) is not None
+    )
+    found = [rise for rise in rises if rise.price > rise.price_before * (1 + Decimal(percent) / 100)]
+    return sorted(found, key=lambda each: (-each.weekly_cost, each.machine_type, each.region))
+
+
+def _rise(candidate: Candidate, prices: Sequence[PriceSpan], now: datetime) -> PriceRise | None:
+    """Return the latest change, if it is a rise that came after the last reading; None otherwise."""
+    was_read = candidate.status is ReadingStatus.READ and candidate.read_at is not None
+    since = candidate.read_at if was_read and candidate.read_at else now - timedelta(days=7)
+    if len(prices) < 2 or prices[-1].start <= since or prices[-1].usd <= prices[-2].usd:  # noqa: PLR2004 (a pair)
+        return None
+    begun = [each for each in prices if each.start <= now - RISE_WINDOW]
+    before = (begun or prices)[-1 if begun else 0].usd
+    target = candidate.target
+    if not before:
+        return None
+    return PriceRise(
+        target.machine_type, target.region, prices[-1].start, before, prices[-1].usd, candidate.weekly_cost
+    )
 
 
 def targets_of_day(candidates: Sequence[Candidate], most_calls: int, day: date) -> list[Target]:

@@ -43,6 +43,7 @@ _BUDGET_VARIABLES = {
 _HIGHEST_SHARE = Decimal(10)
 
 _MOST_CAPACITY_CALLS = 1000
+_MOST_PRICE_RISE = 1000
 
 _MOST_CATCH_UP_HOURS = LONGEST_RANGE.days * 24
 
@@ -93,6 +94,7 @@ class TrackerSettings:
     audit_log_history: bool = False
     capacity_history: bool = False
     capacity_history_calls: int = 50
+    price_rise_alert_percent: int = 10
     custom_metrics: bool = True
     retry_timeout_seconds: int = 60
     clock: Clock = Clock.SYSTEM
@@ -117,6 +119,9 @@ class TrackerSettings:
             capacity_history=found.read("CAPACITY_HISTORY", from_text(boolean), default=False),
             capacity_history_calls=found.read(
                 "CAPACITY_HISTORY_CALLS", from_text(integer(1, _MOST_CAPACITY_CALLS)), 50
+            ),
+            price_rise_alert_percent=found.read(
+                "PRICE_RISE_ALERT_PERCENT", from_text(integer(1, _MOST_PRICE_RISE)), 10
             ),
             custom_metrics=found.read("CUSTOM_METRICS", from_text(boolean), default=True),
             retry_timeout_seconds=read_retry_timeout_seconds(found),
