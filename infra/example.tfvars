@@ -75,12 +75,13 @@ unresolved_share_limit = 0.05
 analysts               = ["group:analysts@example.com"]
 
 # Data.
-dataset              = "cost_tracking"
-dataset_location     = "US"
-billing_export_table = null
-delete_data          = false
-adopt_data           = false
-labels               = { app = "spotkeeper" }
+dataset                   = "cost_tracking"
+dataset_location          = "US"
+billing_export_table      = null
+partition_expiration_days = null
+delete_data               = false
+adopt_data                = false
+labels                    = { app = "spotkeeper" }
 
 # How both functions work.
 catch_up_hours           = 48

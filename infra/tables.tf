@@ -8,6 +8,22 @@ locals {
     for file in fileset("${path.module}/../sql/tables", "*.json") :
     trimsuffix(file, ".json") => jsondecode(file("${path.module}/../sql/tables/${file}"))
   }
+
+  # Rows that grow with the fleet, and their sums. What was decided, notified and read stays: it is small, and a record.
+  expiring_tables = [
+    "daily_costs",
+    "daily_vm_costs",
+    "disk_costs",
+    "hourly_costs",
+    "hourly_fleet",
+    "hourly_preemptions",
+    "monthly_costs",
+    "spot_preemptions",
+    "spot_vm_costs",
+    "stopped_vm_costs",
+    "vm_inventory",
+    "work",
+  ]
 }
 
 resource "google_bigquery_dataset" "costs" {
@@ -39,6 +55,9 @@ resource "google_bigquery_table" "recorded" {
     content {
       type  = time_partitioning.value.type
       field = time_partitioning.value.field
+
+      # Counted from the beginning of a partition, which may be a month.
+      expiration_ms = contains(local.expiring_tables, each.key) && var.partition_expiration_days != null ? var.partition_expiration_days * 24 * 60 * 60 * 1000 : null
     }
   }
 }

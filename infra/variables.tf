@@ -349,6 +349,17 @@ variable "pagerduty_service_key" {
   sensitive   = true
 }
 
+variable "partition_expiration_days" {
+  description = "After how many days BigQuery deletes cost rows, what they are computed from, and rollups; null keeps them. Records of runs, budgets, notifications and actions always stay."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.partition_expiration_days == null ? true : var.partition_expiration_days >= 401 && floor(var.partition_expiration_days) == var.partition_expiration_days
+    error_message = "Set partition_expiration_days to a whole number of at least 401, or null: views read 400 days, and this month with the 12 before it."
+  }
+}
+
 variable "price_refresh_hours" {
   description = "Maximum age of the price catalog, in hours."
   type        = number

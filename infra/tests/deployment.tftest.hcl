@@ -230,6 +230,7 @@ run "the_least_that_can_be_set" {
       google_bigquery_table.recorded["spot_vm_costs"].clustering == tolist(["project_id", "machine_type"]),
       strcontains(google_bigquery_table.recorded["spot_vm_costs"].schema, "usage_start_time"),
       length(google_bigquery_table.recorded["tracker_lock"].time_partitioning) == 0,
+      alltrue([for table in google_bigquery_table.recorded : alltrue([for partitioning in table.time_partitioning : partitioning.expiration_ms == null])]),
     ])
     error_message = "Tables must be partitioned and clustered as their files say."
   }
@@ -398,6 +399,8 @@ run "everything_at_once" {
     }
     projects           = ["vm-project-1", "vm-project-2"]
     billing_account_id = "012345-6789AB-CDEF01"
+
+    partition_expiration_days = 401
     billing_budgets = {
       compute = { amount = 1500.25, calendar_period = "QUARTER", projects = ["vm-project-1", "vm-project-2"], thresholds = [0.8, 1.0] }
     }
@@ -489,6 +492,14 @@ run "everything_at_once" {
       !contains(google_project_iam_custom_role.tracker_instances["vm-project-1"].permissions, "cloudasset.assets.exportResource"),
     ])
     error_message = "Rights are given where the VMs are: reading where they are tracked, stopping where the policy says so."
+  }
+
+  assert {
+    condition = alltrue([
+      alltrue([for name in local.expiring_tables : google_bigquery_table.recorded[name].time_partitioning[0].expiration_ms == 401 * 86400000]),
+      alltrue([for name in ["tracker_runs", "budget_alerts", "enforcement_actions"] : google_bigquery_table.recorded[name].time_partitioning[0].expiration_ms == null]),
+    ])
+    error_message = "Cost rows and rollups expire after the days that are set, and records of runs and actions never."
   }
 
   assert {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from google.cloud import bigquery
 from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.cli.main import main
 from spotkeeper.gcp.bigquery.jobs import Jobs
-from spotkeeper.gcp.bigquery.rollups import ROLLUPS
+from spotkeeper.gcp.bigquery.rollups import ROLLUPS, Rollups
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import HOUR, PeriodKind, budget_periods
@@ -434,6 +434,26 @@ def test_an_instance_that_was_not_observed_for_a_week_starts_a_row_and_is_not_re
 
     assert first_seen["tables", 0] == first_seen["memory", 0] == [worker, giant]
     assert first_seen["tables", -3] == first_seen["memory", -3] == [("worker", at(-170)), worker, giant]
+
+
+def test_the_rollups_of_a_month_whose_cost_rows_have_expired_are_not_written_anew(
+    stack: Stack, dataset: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = stack.client()
+    rollups = Rollups(Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], RETRY_TIMEOUT))
+    unlimited = rollups.first_day(at(0))
+    table = client.get_table(f"{HOME_PROJECT}.{dataset}.spot_vm_costs")
+    table.time_partitioning.expiration_ms = 400 * 86_400_000
+    client.update_table(table, ["time_partitioning"])
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", stack.settings["BIGQUERY_ENDPOINT"])
+    days = ["--from", "2020-01-01", "--to", "2020-01-31"]
+
+    code = main(["rebuild-rollups", "--project", HOME_PROJECT, "--dataset", dataset, *days])
+
+    # 400 days before are in June, which is not whole any more; the first day of July begins in it.
+    assert (unlimited, rollups.first_day(at(0))) == (None, date(2025, 7, 2))
+    assert code == 2
+    assert "cost rows of an earlier month have expired" in capsys.readouterr().err
 
 
 def test_a_table_without_its_partitions_is_replaced_by_one_with_all_of_its_rows(

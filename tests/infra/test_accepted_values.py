@@ -37,6 +37,7 @@ ODD: Mapping[str, Sequence[object]] = {
     "capacity_history_calls": [1, 1000],
     "price_rise_alert_percent": [1, 1000],
     "catch_up_hours": [1, 168],
+    "partition_expiration_days": [401, None],
     "daily_budget_hour_share": ["${1 / 24}", 10, 0.0000001],
     "daily_budget_projection_share": ["${1 / 3}", 10],
     "daily_budget_usd": [FRACTION, 0.000000001, 1e12, 1e-12],

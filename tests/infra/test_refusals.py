@@ -96,6 +96,7 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "capacity_history_calls": [0, 1001, 1.5],
     "price_rise_alert_percent": [0, 1001, 1.5],
     "catch_up_hours": [0, 169, 1.5],
+    "partition_expiration_days": [400, 400.5, 0],
     "custom_role_suffix": ["-2", "x" * 31],
     "dataset": ["cost-tracking", "x" * 1025],
     "enforcement_policy": REFUSED_POLICIES,

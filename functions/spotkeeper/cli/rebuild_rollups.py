@@ -44,7 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
         settings.endpoints.bigquery,
         timedelta(seconds=settings.retry_timeout_seconds),
     )
-    for written in Rollups(jobs).rebuild(days, now):
+    rollups = Rollups(jobs)
+    first = rollups.first_day(now)
+    if first is not None and days[0] < first:
+        message = (
+            f"--from must be {first} or later: cost rows of an earlier month have expired, and its sums would be lost"
+        )
+        raise RefusedRequestError(message)
+    for written in rollups.rebuild(days, now):
         print(f"rollups written up to {written.isoformat()}", flush=True)
     return 0
 

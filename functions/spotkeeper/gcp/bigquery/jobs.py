@@ -113,6 +113,13 @@ class Jobs:
         partitioning = found.time_partitioning if found else None
         return partitioning.field if partitioning else None
 
+    def partition_expiration(self, table: str) -> timedelta | None:
+        """Return after how long BigQuery deletes a partition of a table; None when it never does."""
+        found = self._table(table)
+        partitioning = found.time_partitioning if found else None
+        milliseconds = partitioning.expiration_ms if partitioning else None
+        return None if milliseconds is None else timedelta(milliseconds=int(milliseconds))
+
     def row_count(self, table: str) -> int:
         """Return how many rows a table has; 0 when it is not there."""
         found = self._table(table)

@@ -41,8 +41,7 @@ def days_between(first: datetime, last: datetime) -> Iterator[date]:
 def rollup_parameters(days: Iterable[date]) -> Sequence[Parameter]:
     """Return the parameters of the statements for these UTC days, at least one."""
     chosen = sorted(set(days))
-    # A UTC day begins on the day of Cloud Billing before it: https://cloud.google.com/billing/docs/reports
-    months = sorted({each.replace(day=1) for day in chosen for each in (day - _DAY, day)})
+    months = _months(chosen)
     after_last = (months[-1] + timedelta(days=31)).replace(day=1)
     return [
         ArrayQueryParameter("rollup_days", "DATE", chosen),
@@ -60,6 +59,17 @@ class Rollups:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
+    def first_day(self, now: datetime) -> date | None:
+        """Return the first UTC day whose rollups can be written anew; None when cost rows never expire.
+
+        The month of Cloud Billing that a day is part of is summed from all of its days. Raises UnavailableError.
+        """
+        expiration = self._jobs.partition_expiration("spot_vm_costs")
+        if expiration is None:
+            return None
+        kept_since = (now - expiration).astimezone(UTC).date() + _DAY
+        return next(day for day in days_between(now - expiration, now) if _months([day])[0] >= kept_since)
+
     def rebuild(self, days: Iterable[date], now: datetime) -> Iterator[date]:
         """Write these UTC days anew, seven in one transaction, and yield the last day of each that is written.
 
@@ -69,6 +79,12 @@ class Rollups:
             parameters = [*rollup_parameters(chosen), ScalarQueryParameter("recorded_at", "TIMESTAMP", now)]
             self._jobs.transaction("rebuild", parameters, parts=ROLLUP_STATEMENTS)
             yield chosen[-1]
+
+
+def _months(days: Iterable[date]) -> list[date]:
+    """Return the first days of the months of Cloud Billing that UTC days are part of, in order."""
+    # A UTC day begins on the day of Cloud Billing before it: https://cloud.google.com/billing/docs/reports
+    return sorted({each.replace(day=1) for day in days for each in (day - _DAY, day)})
 
 
 def _midnight(day: date) -> datetime:
