@@ -84,14 +84,17 @@ def _rows(before: AddressRow | None, sighting: AddressSighting) -> Iterator[Addr
     stopped = holder.stopped if holder.use is AddressUse.STOPPED_VM else None
     begins: datetime
     idle_since: datetime | None
-    if stopped is not None:
+    kept = before is not None and holder.instance_id == before.instance_id and before.end >= sighting.since
+    if stopped is not None and ((kept and holder.instance_id) or (before is None and sighting.begun)):
         begins, idle_since = min(stopped, seen), stopped
     elif same and before is not None:
         begins, idle_since = before.end, before.idle_since
     elif before is None:
-        begins, idle_since = sighting.begun or seen, sighting.begun
+        begins = seen if holder.use is AddressUse.STOPPED_VM else sighting.begun or seen
+        idle_since = sighting.begun
     else:
         begins, idle_since = seen, before.end
+    idle_since = stopped or idle_since
     for day in sighting.prices:
         start = max(day.start, sighting.since, listed.created, begins, before.end if before else sighting.since)
         end = min(day.end, seen)

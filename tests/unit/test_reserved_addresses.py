@@ -97,7 +97,7 @@ def test_a_vm_that_ran_again_between_two_scans_leaves_its_hours_out() -> None:
         found.run(hour)
 
     assert idle(found) == [
-        (at(0, 30), at(2, 7), AddressUse.STOPPED_VM),
+        (at(1, 7), at(2, 7), AddressUse.STOPPED_VM),
         (at(2, 40), at(4, 7), AddressUse.STOPPED_VM),
     ]
 

@@ -58,8 +58,7 @@ class AddressHolder(NamedTuple):
 class AddressSighting(NamedTuple):
     """An address as a scan found it at `seen`; `since` is the beginning of the hours that the run records.
 
-    `begun` is from when on its use is known, without an earlier scan to tell: the stop of its VM, or its own creation
-    within those hours. With neither it is as found from the scan on.
+    `begun` is when it was reserved, if that was within those hours: no earlier scan can tell of its use.
     """
 
     listed: ListedAddress
@@ -101,9 +100,8 @@ class AddressScan:
     def sighting(self, listed: ListedAddress, holder: AddressHolder) -> AddressSighting:
         """Return an address as it is recorded."""
         created = listed.created if listed.created >= self.since else None
-        begun = holder.stopped if holder.use is AddressUse.STOPPED_VM else created
         prices = self._prices(listed, holder.use is AddressUse.RUNNING_VM)
-        return AddressSighting(listed, holder, begun, self.since, self.now, prices)
+        return AddressSighting(listed, holder, created, self.since, self.now, prices)
 
     def _prices(self, listed: ListedAddress, runs: bool) -> tuple[DayPrice, ...]:  # noqa: FBT001 (part of the key)
         """Return the price in each day; while its VM runs, an address costs nothing beside the VM's row."""

@@ -1,7 +1,7 @@
 -- Record the reserved addresses that a scan found, day by day, up to the scan: a row goes on while its address is unchanged
--- and its day lasts. A new use of an address begins with the stop of its VM, if that is known, else with the scan that
--- found it, so that no time is in a VM's address cost and here. An address that no scan finds any more ends with the last
--- that did.
+-- and its day lasts. A new use of an address begins with the stop of the VM that had it before too, else with the scan that
+-- found it, or with the address itself, so that no time is in a VM's address cost and here. An address that no scan finds any
+-- more ends with the last that did.
 UPDATE address_costs AS recorded
 SET
   usage_end_time = seen.usage_end_time,
@@ -76,9 +76,9 @@ FROM (
       known.address.created_at,
       COALESCE(known.latest_end, known.address.since),
       COALESCE(
-        LEAST(known.address.stopped_at, known.address.seen_at),
+        IF(known.is_kept OR known.is_new, LEAST(known.address.stopped_at, known.address.seen_at), NULL),
         IF(known.goes_on, known.latest_end, NULL),
-        IF(known.latest_end IS NULL, known.address.begun_at, NULL),
+        IF(known.is_new AND known.address.held_by != 'stopped_vm', known.address.begun_at, NULL),
         known.address.seen_at
       )
     ) AS usage_start_time,
@@ -109,6 +109,10 @@ FROM (
       latest.last_instance_id,
       latest.last_instance_name,
       latest.idle_since AS latest_idle_since,
+      COALESCE(
+        latest.instance_id = staged.address.instance_id AND latest.usage_end_time >= staged.address.since, FALSE
+      ) AS is_kept,
+      latest.usage_end_time IS NULL AND staged.address.begun_at IS NOT NULL AS is_new,
       COALESCE(
         latest.held_by = staged.address.held_by
         AND COALESCE(latest.instance_id, '') = COALESCE(staged.address.instance_id, '')
