@@ -181,6 +181,17 @@ def test_a_label_needs_no_records_of_work(command: Command) -> None:
     assert (Decimal(row["cost_usd"]), row["vm_hours"], row["works"]) == (Decimal("1.77"), "2.95", "")
 
 
+@pytest.mark.usefixtures("loaded")
+def test_the_digest_has_the_most_expensive_runs_of_each_team(command: Command) -> None:
+    code, output, error = command("report", "--digest", "--days", "400")
+    lines = [line for line in output.splitlines() if line.startswith(("## ", "| run", "| build"))]
+
+    assert (code, error) == (0, "")
+    assert r"| run\-7 | $1.70 | $0.10 | 2.8 | 2 | 1 |" in lines
+    assert "## web: $0.01" in lines
+    assert "| build | $0.01 | $0.00 | 0.6 | 2 | 0 |" in lines
+
+
 def test_a_run_without_a_cost_row_says_so(command: Command) -> None:
     code, output, _ = command("cost", "--work", "unknown", "--format", "line")
 

@@ -18,10 +18,12 @@ from spotkeeper.report.rows import (
     PriceChange,
     PriceDrift,
     ReportRows,
+    RunCost,
     Scope,
     Spared,
     StopEffect,
     TeamCost,
+    TeamWork,
     Unattributed,
     WeekCost,
 )
@@ -269,6 +271,16 @@ def usual_rows() -> ReportRows:
             week("web", "etl", None, None, None),
         ],
         costly_vms=[CostlyVm("research", "us-central1-a", "trainer-1", "n2-standard-8", money(720), money(72), 3)],
+        runs=[
+            RunCost("vision", "ablation-7", "training", 4, 4, 3, money(700), money(70), money(6)),
+            RunCost("vision", "ablation-6", "training", 1, 1, 0, money(20), money(2), money(0)),
+            RunCost("search", "29679449526", "github-actions", 12, 13, 1, money(3), money("0.43"), money("0.06")),
+            RunCost("search", "unpriced", None, 1, 1, 0, money(1), None, None),
+        ],
+        team_work=[
+            TeamWork("vision", 2, money(800), money(800), money(80), money(80), money(8), money(6)),
+            TeamWork("search", 21, money(10), money(9), money("0.9"), money(5), money("0.47"), money("0.06")),
+        ],
     )
 
 
@@ -308,6 +320,8 @@ def hostile_rows() -> ReportRows:
         quality=[quality(HOURS[0], "incomplete", gaps=name, unpriced_machine_types=name) for name in HOSTILE],
         weeks=[replace(usual.weeks[0], project_id=name, team=name, machine_type=name) for name in HOSTILE],
         costly_vms=[replace(usual.costly_vms[0], instance_name=name, project_id=name) for name in HOSTILE],
+        runs=[replace(usual.runs[0], run=name, team=name, kind=name) for name in HOSTILE],
+        team_work=[replace(usual.team_work[0], team=name) for name in HOSTILE],
     )
 
 

@@ -22,9 +22,11 @@ from spotkeeper.report.rows import (
     PlaceCost,
     PriceChange,
     PriceDrift,
+    RunCost,
     Spared,
     StopEffect,
     TeamCost,
+    TeamWork,
     Unattributed,
     ViewRow,
     WeekCost,
@@ -50,6 +52,8 @@ KINDS: tuple[type[ViewRow], ...] = (
     HourQuality,
     WeekCost,
     CostlyVm,
+    RunCost,
+    TeamWork,
 )
 PARAMETERS = {
     **{name: simple("DATE") for name in ("first_day", "end_day")},

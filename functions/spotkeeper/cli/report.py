@@ -5,11 +5,15 @@ import os
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_variables, dataset_settings
 from spotkeeper.cli.terminal import progress
 from spotkeeper.errors import RefusedRequestError
+
+if TYPE_CHECKING:
+    from spotkeeper.gcp.bigquery.report_views import ReportViews
 
 _PACKAGES = {"altair": "altair", "vl_convert": "vl-convert-python", "jinja2": "jinja2"}
 _LONGEST = 400
@@ -21,8 +25,13 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         subparsers,
         "report",
         summary="write one HTML page with the cost of Spot VMs, for people without SQL",
-        description="Write one HTML file from the views of the dataset. It is self-contained and opens offline.",
-        examples=("--project my-project-1", "--project my-project-1 --days 7 --output week.html --csv week"),
+        description="Write one HTML file from the views of the dataset. It is self-contained and opens offline. "
+        "--digest prints a summary of the work for a mail instead.",
+        examples=(
+            "--project my-project-1",
+            "--project my-project-1 --days 7 --output week.html --csv week",
+            "--project my-project-1 --days 7 --digest",
+        ),
     )
     add_dataset_arguments(parser)
     parser.add_argument(
@@ -36,11 +45,19 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         "--output", metavar="FILE", type=Path, default=Path("report.html"), help="file to write (default: %(default)s)"
     )
     parser.add_argument("--csv", metavar="FOLDER", type=Path, help="also write the rows of each view as CSV")
+    parser.add_argument(
+        "--digest",
+        action="store_true",
+        help="print Markdown instead of the page: the most expensive runs of each team, idle time and lost work",
+    )
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the page and print its address."""
+    if arguments.digest:
+        _print_digest(chosen_variables(arguments), arguments.days)
+        return 0
     check_packages()
     variables = chosen_variables(arguments)
     _check_output(arguments.output, arguments.csv)
@@ -48,6 +65,14 @@ def run(arguments: argparse.Namespace) -> int:
         write_report(variables, arguments.days, datetime.now(UTC), arguments.output, arguments.csv)
     print(f"{arguments.output.resolve().as_uri()}")
     return 0
+
+
+def _print_digest(variables: dict[str, str], days: int) -> None:
+    from spotkeeper.report.digest import digest
+
+    with progress("Reading the cost of work from BigQuery"):
+        scope, rows = _views(variables).read_work(days, datetime.now(UTC))
+    print(digest(rows, scope), end="")
 
 
 def _check_output(output: Path, csv: Path | None) -> None:
@@ -74,14 +99,10 @@ def check_packages() -> None:
 
 def write_report(variables: dict[str, str], days: int, now: datetime, output: Path, csv: Path | None = None) -> None:
     """Read the views and write the page, and optionally the rows as CSV."""
-    from spotkeeper.gcp.bigquery.report_views import ReportViews
     from spotkeeper.report.csv_files import write_csv
     from spotkeeper.report.page import page
 
-    settings = dataset_settings(variables)
-    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
-    views = ReportViews(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
-    scope, rows = views.read(days, now)
+    scope, rows = _views(variables).read(days, now)
     unfinished = output.with_name(f".{output.name}.unfinished")
     try:
         unfinished.write_text(page(rows, scope), encoding="utf-8")
@@ -90,6 +111,14 @@ def write_report(variables: dict[str, str], days: int, now: datetime, output: Pa
         unfinished.unlink(missing_ok=True)
     if csv:
         write_csv(rows, csv)
+
+
+def _views(variables: dict[str, str]) -> "ReportViews":
+    from spotkeeper.gcp.bigquery.report_views import ReportViews
+
+    settings = dataset_settings(variables)
+    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+    return ReportViews(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
 
 
 def _days(value: str) -> int:

@@ -23,6 +23,7 @@ from spotkeeper.report.sections.projects import projects
 from spotkeeper.report.sections.quality import is_stale, quality
 from spotkeeper.report.sections.savings import savings
 from spotkeeper.report.sections.spend import spend
+from spotkeeper.report.sections.work import work
 
 
 def page(rows: ReportRows, scope: Scope) -> str:
@@ -74,6 +75,7 @@ def sections(rows: ReportRows, scope: Scope) -> list[Section]:
     return [
         spend(rows, scope),
         projects(rows),
+        work(rows),
         savings(rows, scope),
         budgets(rows),
         places(rows),

@@ -9,6 +9,9 @@ from typing import ClassVar, Protocol
 MOST_ACTIONS = 200
 """The most stops and starts listed, newest first."""
 
+MOST_RUNS = 5
+"""The most runs listed of each team, the most expensive first."""
+
 MOST_SPARED = 200
 """The most reasons for sparing listed, newest plans first."""
 
@@ -22,6 +25,9 @@ class Source:
     is_date: bool = True
     where: str = ""
     order: str = ""
+    first_of_each: str = ""
+    """The column of which each value has rows up to the limit, by the order; all rows together without it."""
+
     limit: int | None = None
     computed: Mapping[str, str] = field(default_factory=dict)
     """Computed columns with their expression over one row of the view."""
@@ -38,6 +44,8 @@ class ViewRow(Protocol):
 
 UNRESOLVED = "(unresolved)"
 """What the views name a machine type, zone or team of VMs that no source could identify."""
+
+_ATTEMPT = "CONCAT(work_id, '#', CAST(attempt AS STRING))"
 
 _ADDED_UP = {name: f"SUM({name})" for name in ("vm_hours", "priced_hours", "cost", "ondemand_cost")}
 """Figures of all projects and of both days of Cloud Billing that a UTC day is part of."""
@@ -380,6 +388,66 @@ class CostlyVm:
 
 
 @dataclass(frozen=True, slots=True)
+class RunCost:
+    """One of the most expensive runs of a team: work with all its parts."""
+
+    source: ClassVar = Source(
+        "work_hours",
+        day="hour",
+        is_date=False,
+        where="attempt IS NOT NULL",
+        order="SUM(work_hours.cost) DESC, run",
+        first_of_each="team",
+        limit=MOST_RUNS,
+        computed={"run": "REGEXP_EXTRACT(work_id, r'^[^/]+')"},
+        summed={
+            "kind": "MAX(kind)",
+            "vms": "COUNT(DISTINCT CONCAT(project_id, '/', zone, '/', instance_id))",
+            "attempts": f"COUNT(DISTINCT {_ATTEMPT})",
+            "preempted": f"COUNT(DISTINCT IF(is_preempted, {_ATTEMPT}, NULL))",
+            **{name: f"SUM({name})" for name in ("vm_hours", "cost", "lost_cost")},
+        },
+    )
+
+    team: str
+    run: str
+    kind: str | None
+    vms: int
+    attempts: int
+    preempted: int
+    vm_hours: Decimal
+    cost: Decimal | None
+    lost_cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class TeamWork:
+    """What the VMs of a team cost at work, idle, and for what was lost."""
+
+    source: ClassVar = Source(
+        "work_hours",
+        day="hour",
+        is_date=False,
+        order="SUM(work_hours.cost) DESC, team",
+        summed={
+            "works": "COUNT(DISTINCT IF(attempt IS NULL, NULL, work_id))",
+            "idle_hours": "SUM(IF(attempt IS NULL, vm_hours, 0))",
+            "idle_cost": "SUM(IF(attempt IS NULL, cost, NULL))",
+            **{name: f"SUM({name})" for name in ("vm_hours", "priced_hours", "cost", "lost_cost")},
+        },
+    )
+
+    team: str
+    works: int
+    vm_hours: Decimal
+    priced_hours: Decimal
+    cost: Decimal | None
+    idle_hours: Decimal
+    idle_cost: Decimal | None
+    lost_cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportRows:
     """All rows of the report."""
 
@@ -400,6 +468,8 @@ class ReportRows:
     quality: Sequence[HourQuality] = ()
     weeks: Sequence[WeekCost] = ()
     costly_vms: Sequence[CostlyVm] = ()
+    runs: Sequence[RunCost] = ()
+    team_work: Sequence[TeamWork] = ()
 
 
 @dataclass(frozen=True, slots=True)

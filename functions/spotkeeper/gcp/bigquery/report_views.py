@@ -24,11 +24,13 @@ from spotkeeper.report.rows import (
     PriceChange,
     PriceDrift,
     ReportRows,
+    RunCost,
     Scope,
     Source,
     Spared,
     StopEffect,
     TeamCost,
+    TeamWork,
     Unattributed,
     ViewRow,
     WeekCost,
@@ -39,7 +41,7 @@ QUERY_SECONDS = 300.0
 
 _OF_HOURS: tuple[type[ViewRow], ...] = (
     *(PlaceCost, TeamCost, DaySavings, BudgetState, Unattributed),
-    *(Interruptions, PriceChange, PriceDrift, CheaperPlace, WeekCost, CostlyVm),
+    *(Interruptions, PriceChange, PriceDrift, CheaperPlace, WeekCost, CostlyVm, RunCost, TeamWork),
 )
 _UNTIL_NOW: tuple[type[ViewRow], ...] = (EnforcedAction, Spared, Enforced, StopEffect, HourQuality)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -61,10 +63,8 @@ class ReportViews:
         The last day is that of the latest hour on record, not of the clock: a tracker that stands still hides nothing.
         The hours that it missed since then are listed as missing.
         """
-        burn = self._answer(HourBurn, self._ask(HourBurn, now.date(), now.date()))
-        as_of = max((row.usage_start_time + _HOUR for row in burn if row.state != "missing"), default=None)
-        last_day = (as_of - _HOUR if as_of else now).astimezone(UTC).date()
-        first_day = last_day - (days - 1) * _DAY
+        burn, scope = self._latest(days, now)
+        first_day, last_day = scope.first_day, scope.last_day
         # What is done about a budget comes after its hours; missed hours come after the latest on record.
         today = max(last_day, now.astimezone(UTC).date())
 
@@ -93,9 +93,23 @@ class ReportViews:
             quality=rows(HourQuality),
             weeks=rows(WeekCost),
             costly_vms=rows(CostlyVm),
+            runs=rows(RunCost),
+            team_work=rows(TeamWork),
         )
-        scope = Scope(self._dataset.project, self._dataset.dataset_id, first_day, last_day, now, as_of)
         return scope, found
+
+    def read_work(self, days: int, now: datetime) -> tuple[Scope, ReportRows]:
+        """Return only what the digest shows of the last days on record: runs and the work of teams."""
+        _, scope = self._latest(days, now)
+        runs, teams = (self._ask(kind, scope.first_day, scope.last_day) for kind in (RunCost, TeamWork))
+        return scope, ReportRows(runs=self._answer(RunCost, runs), team_work=self._answer(TeamWork, teams))
+
+    def _latest(self, days: int, now: datetime) -> tuple[list[HourBurn], Scope]:
+        burn = self._answer(HourBurn, self._ask(HourBurn, now.date(), now.date()))
+        as_of = max((row.usage_start_time + _HOUR for row in burn if row.state != "missing"), default=None)
+        last_day = (as_of - _HOUR if as_of else now).astimezone(UTC).date()
+        first_day = last_day - (days - 1) * _DAY
+        return burn, Scope(self._dataset.project, self._dataset.dataset_id, first_day, last_day, now, as_of)
 
     def _ask(self, kind: type[ViewRow], first_day: date, last_day: date) -> QueryJob:
         end_day = last_day + _DAY
@@ -128,9 +142,12 @@ def statement(kind: type[ViewRow]) -> str:
         parts.append(f"WHERE {' AND '.join(conditions)}")
     if source.summed:
         parts.append(f"GROUP BY {', '.join(name for name in columns if name not in source.summed)}")
+    if source.first_of_each and source.limit:
+        ranked = f"ROW_NUMBER() OVER (PARTITION BY {source.first_of_each} ORDER BY {source.order})"
+        parts.append(f"QUALIFY {ranked} <= {source.limit}")
     if source.order:
         parts.append(f"ORDER BY {source.order}")
-    if source.limit:
+    if source.limit and not source.first_of_each:
         parts.append(f"LIMIT {source.limit}")
     return " ".join(parts)
 
