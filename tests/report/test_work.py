@@ -55,7 +55,7 @@ def test_a_page_without_records_of_work_says_how_to_load_them() -> None:
 
 def test_the_digest_has_the_runs_of_each_team_in_markdown() -> None:
     assert digest(usual_rows(), SCOPE).replace("\N{NO-BREAK SPACE}", " ").splitlines() == [
-        "# Spot VMs at work, 1 Jul – 30 Jul 2026",
+        "# Spot VMs at work, 1 Jul \N{EN DASH} 30 Jul 2026",
         "",
         r"Project data\-platform, at Spot prices, up to 31 Jul 2026, 00:00 UTC.",
         "",
