@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-stack test-emulators fuzz simulate-enforcer simulate-steering simulate-tracker focus grafana faults bench scan catalog-check lint types format lock clean
+.PHONY: help setup setup-demo run try serve report plan deploy destroy test test-stack test-emulators fuzz simulate-enforcer simulate-steering simulate-tracker focus grafana dbt faults bench scan catalog-check lint types format lock clean
 
 # Dozens of processes import the same files: without bytecode files a quarter of the tests' time is spent compiling.
 unexport PYTHONDONTWRITEBYTECODE
@@ -65,7 +65,7 @@ catalog-check: setup-demo ## Fail when the price catalog sells what cannot be pr
 	@$(PYTHON_IN_VENV) -m spotkeeper catalog-check $(if $(CATALOG),--catalog '$(CATALOG)')
 
 clean: ## Delete generated files: .venv, .local and caches.
-	rm -rf .venv .venv-focus .venv-scanners .venv-uv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-dbt .venv-focus .venv-scanners .venv-uv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ##@ Develop
@@ -74,7 +74,7 @@ setup: ## Create .venv with everything for development; the other targets create
 	@infra/local/setup.sh development
 
 test: setup ## Run the tests of the product (ARGS: options of pytest).
-	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators tests/focus tests/grafana) $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators tests/focus tests/grafana tests/dbt) $(ARGS)
 
 test-stack: setup ## Run the long tests: the whole stack, statements and views on the local BigQuery, a browser, Terraform's plans, injected faults, simulations.
 	@$(PYTHON_IN_VENV) -m pytest $(LONG_TESTS) $(ARGS)
@@ -106,6 +106,10 @@ focus: setup ## Check the view focus_costs with the validator of the FinOps Foun
 grafana: setup ## Check the Grafana dashboard with the types and the code that Grafana publishes (needs npm, else says so).
 	@infra/local/grafana.sh; case $$? in 0) $(PYTHON_IN_VENV) -m pytest tests/grafana $(ARGS);; 3) ;; *) exit 1;; esac
 
+dbt: setup ## Check the package for dbt with dbt itself: parse it, compile its tests.
+	@infra/local/dbt.sh
+	@$(PYTHON_IN_VENV) -m pytest tests/dbt $(ARGS)
+
 faults: setup ## Inject every fault into every call of both functions and print the results (ARGS=--help: more ways).
 	@$(PYTHON_IN_VENV) -m tests.faults $(ARGS)
 
@@ -132,4 +136,5 @@ lock: ## Pin the newest allowed versions of all packages (needs uv).
 	$(COMPILE) --constraint requirements/development.txt $(NOT_IN_DEMO:%=--no-emit-package %) requirements/demo.in --output-file requirements/demo.txt
 	$(COMPILE) requirements/scanners.in --output-file requirements/scanners.txt
 	$(subst --universal --python-version 3.13,--python-version 3.12,$(COMPILE)) requirements/focus.in --output-file requirements/focus.txt
+	$(COMPILE) requirements/dbt.in --output-file requirements/dbt.txt
 	$(COMPILE) requirements/bootstrap.in --output-file requirements/bootstrap.txt

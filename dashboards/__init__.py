@@ -1,1 +1,1 @@
-"""Dashboards over the views, for Grafana and Looker Studio, from one definition: panels.json."""
+"""What BI tools take: dashboards of the views for Grafana and Looker Studio, and the sources of dbt."""

@@ -1,8 +1,9 @@
-"""`python -m dashboards` writes the dashboard of Grafana and what Looker Studio takes from panels.json."""
+"""`python -m dashboards` writes files for BI tools: Grafana and Looker Studio from panels.json, dbt from sql/."""
 
 import sys
 from pathlib import Path
 
+from dashboards.dbt import sources
 from dashboards.grafana import dashboard
 from dashboards.looker_studio import link, recipe
 from dashboards.panels import groups
@@ -17,6 +18,7 @@ def made() -> dict[Path, str]:
         ROOT / "dashboards" / "grafana.json": dashboard(defined),
         ROOT / "docs" / "looker-studio.md": recipe(defined),
         ROOT / "dashboards" / "looker-studio.tftpl": link(defined),
+        ROOT / "dbt" / "models" / "sources.yml": sources(),
     }
 
 

@@ -23,7 +23,8 @@ CREATED = {
 """Paths that are no part of a checkout, and what they are; what a command or test writes is below .local and .venv."""
 
 _FILE = re.compile(r"(?:[\w.*-]+/)*[\w*-][\w.*-]*\.(?:csv|hcl|html|in|json|md|png|py|sh|sql|tf|toml|tfvars|txt)")
-_SKIPPED = {"__pycache__", ".git", ".hypothesis", ".local", ".terraform", ".venv", ".venv-focus", ".venv-scanners"}
+_SKIPPED = {"__pycache__", ".git", ".hypothesis", ".local", ".terraform"}
+_SKIPPED |= {".venv", ".venv-dbt", ".venv-focus", ".venv-scanners"}
 _IN_CODE = re.compile(r"```[^\n]*\n.*?```|`[^`\n]+`", re.DOTALL)
 
 
