@@ -146,7 +146,7 @@ locals {
       severity   = "CRITICAL"
       filter     = "${local.enforcer_log} AND severity>=ERROR AND NOT httpRequest.status=429" # 429: busy with another message
       extractors = { event = "EXTRACT(jsonPayload.message)" }
-      advice     = "A VM could not be stopped, or nothing could be recorded. Pub/Sub redelivers the notification, and the plan is resumed; see the log when this persists."
+      advice     = "A VM could not be stopped, a group not frozen or thawed, or nothing could be recorded. Pub/Sub redelivers the notification, and the plan is resumed; see the log when this persists."
     }
   }
 }

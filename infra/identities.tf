@@ -16,6 +16,7 @@ locals {
     var.audit_log_history ? local.audit_log_permissions : [],
   )
 
+  groups_are_frozen       = var.enforcement_policy.freeze_groups != null
   guests_are_warned       = coalesce(var.enforcement_policy.grace_seconds, 0) > 0
   instances_are_restarted = coalesce(var.enforcement_policy.restart, false) || local.has_approvals
 }
@@ -111,6 +112,7 @@ resource "google_project_iam_custom_role" "enforcer_instances" {
     local.enforcer_instance_permissions,
     local.instances_are_restarted ? local.restart_permissions : [],
     local.guests_are_warned ? local.warning_permissions : [],
+    local.groups_are_frozen ? local.freeze_permissions : [],
   )
   depends_on = [google_project_service.used]
 }

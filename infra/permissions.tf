@@ -36,6 +36,13 @@ locals {
   # A startup script is metadata too, so this permission allows running code on a VM: only with a grace period.
   warning_permissions = ["compute.instances.setMetadata"]
 
+  # Only with freeze_groups: an autoscaler is switched off and back to the mode that it had.
+  freeze_permissions = [
+    "compute.autoscalers.get",
+    "compute.autoscalers.list",
+    "compute.autoscalers.update",
+  ]
+
   # Google's own history of Spot prices and preemptions, over all of Google Cloud.
   capacity_history_permissions = ["compute.advice.capacityHistory"]
 

@@ -7,6 +7,7 @@ variable "enforcement_policy" {
     billing_account_id        = optional(string)
     burst                     = optional(bool)
     execute_unapproved        = optional(bool)
+    freeze_groups             = optional(number)
     grace_seconds             = optional(number)
     max_fleet_share           = optional(number)
     max_message_age_minutes   = optional(number)
@@ -126,6 +127,11 @@ variable "enforcement_policy" {
   validation {
     condition     = can(timeadd(coalesce(var.enforcement_policy.snooze_until, "2026-12-01T08:00:00Z"), "0s"))
     error_message = "Write snooze_until as a time such as 2026-12-01T08:00:00Z."
+  }
+
+  validation {
+    condition     = coalesce(var.enforcement_policy.freeze_groups, 1) > 0 && coalesce(var.enforcement_policy.freeze_groups, 1) <= 2
+    error_message = "freeze_groups must be a share of the budget, above 0 and at most 2: for 90 % write 0.9."
   }
 
   validation {

@@ -30,7 +30,7 @@ variable "analysts" {
 }
 
 variable "approvers" {
-  description = "Who may approve plans and undo stops, as IAM members such as group:oncall@example.com; required in the mode approve. The enforcer may then start VMs."
+  description = "Who may approve plans, undo stops and thaw groups, as IAM members such as group:oncall@example.com; required in the mode approve. The enforcer may then start VMs."
   type        = list(string)
   default     = []
 

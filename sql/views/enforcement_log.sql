@@ -1,5 +1,5 @@
--- What did the enforcer plan and do about each VM, why, what does it save, and until when?
--- Grain: one VM in a plan: stopped, spared or started; and one message that led to no plan or has gaps, with its verdict.
+-- What did the enforcer plan and do about each VM and each frozen group, why, what does it save, and until when?
+-- Grain: one VM in a plan: stopped, spared or started; one managed instance group with an autoscaler: frozen or not; and one message that led to no plan or has gaps, with its verdict.
 --
 -- outcome is the latest event: open when there is none, dry run in that mode; of a plan that needs approval: awaiting
 -- approval, approved (what came of it is in the rows of the approval) or expired. Not yet: spared with a reason that begins
@@ -28,11 +28,12 @@ WITH plans AS (
     actions.hourly_savings,
     actions.hourly_ending_attached,
     actions.hourly_disk_cost,
-    actions.hourly_address_cost
+    actions.hourly_address_cost,
+    actions.autoscaling_mode
   FROM `${dataset}.enforcement_actions` AS actions
   WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
     -- The other events are outcomes of these.
-    AND actions.event IN ('planned', 'spared', 'restart_planned')
+    AND actions.event IN ('planned', 'spared', 'restart_planned', 'freeze_planned', 'freeze_spared')
 ),
 
 outcomes AS (
@@ -48,14 +49,14 @@ outcomes AS (
     actions.error
   FROM `${dataset}.enforcement_actions` AS actions
   WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
-    AND actions.event NOT IN ('planned', 'spared', 'restart_planned')
+    AND actions.event NOT IN ('planned', 'spared', 'restart_planned', 'freeze_planned', 'freeze_spared')
   -- A failed stop is retried when Pub/Sub redelivers the message: the latest event counts. What took effect is never
   -- undone by what another delivery found later.
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY actions.message_id, actions.project_id, actions.zone, actions.instance_id
     -- Of two events of the same microsecond the one that ends the attempt counts, and then the first by name.
     ORDER BY
-      actions.event IN ('stopped', 'restarted') DESC,
+      actions.event IN ('stopped', 'restarted', 'thawed') DESC,
       actions.happened_at DESC,
       actions.event IN ('retried', 'waiting'), actions.event
   ) = 1
@@ -113,9 +114,9 @@ SELECT
   notifications.drill,  -- BOOLEAN: Whether the notification was a drill.
   plans.mode,  -- STRING: The mode of the enforcer: dry_run, approve or enforce.
   plans.project_id,  -- STRING: The Google Cloud project of the VM; NULL for a message without a plan, as all columns of VMs.
-  plans.zone,  -- STRING: The zone.
-  plans.instance_id,  -- STRING: The id of the VM, unique in its project and zone.
-  plans.instance_name,  -- STRING: The name of the VM.
+  plans.zone,  -- STRING: The zone; of a regional group, the region.
+  plans.instance_id,  -- STRING: The id of the VM, unique in its project and zone; of a group, that of its autoscaler.
+  plans.instance_name,  -- STRING: The name of the VM, or of the group.
   plans.machine_type,  -- STRING: The machine type.
   REGEXP_EXTRACT(plans.managed_by, r'([^/]+)$') AS created_by_group,  -- STRING: The managed instance group that created the VM; NULL for a VM of no group.
   plans.priority,  -- STRING: The priority of the VM in the policy.
@@ -124,10 +125,12 @@ SELECT
     WHEN 'planned' THEN 'stop'
     WHEN 'spared' THEN 'spare'
     WHEN 'restart_planned' THEN 'start'
-  END AS decision,  -- STRING: stop, spare or start; NULL for a message without a plan.
+    WHEN 'freeze_planned' THEN 'freeze'
+    WHEN 'freeze_spared' THEN 'do not freeze'
+  END AS decision,  -- STRING: stop, spare or start; of a group, freeze or do not freeze; NULL for a message without a plan.
   plans.reason,  -- STRING: The reason for the decision, or for the verdict of a message without a plan.
   CASE
-    WHEN plans.event = 'spared' THEN 'spared'
+    WHEN plans.event IN ('spared', 'freeze_spared') THEN 'spared'
     WHEN plans.mode = 'dry_run' THEN 'dry run'
     WHEN plans.mode = 'approve' AND answers.message_id IS NOT NULL THEN 'approved'
     WHEN plans.mode = 'approve' AND notifications.approval_expires_at <= ${now} THEN 'expired'
@@ -136,7 +139,7 @@ SELECT
   END AS outcome,  -- STRING: The latest event of the decision, open when there is none, dry run in that mode; awaiting approval, approved or expired of a plan that needs approval; the verdict of a message without a plan.
   outcomes.happened_at AS outcome_at,  -- TIMESTAMP: When that event happened.
   CASE
-    WHEN plans.mode != 'approve' OR plans.event = 'spared' THEN outcomes.reason
+    WHEN plans.mode != 'approve' OR plans.event IN ('spared', 'freeze_spared') THEN outcomes.reason
     WHEN answers.message_id IS NOT NULL THEN CONCAT('executed by message ', answers.message_id)
     WHEN notifications.approval_expires_at <= ${now} THEN 'nobody approved the plan in time'
     ELSE CONCAT('approve it with: python -m spotkeeper approve ', plans.message_id, ':', notifications.plan_hash)
@@ -147,10 +150,11 @@ SELECT
   plans.hourly_ending_attached,  -- NUMERIC: The licenses and Tier_1 bandwidth in hourly_savings, in USD per hour; NULL when they are not known.
   plans.hourly_disk_cost,  -- NUMERIC: What the disks of the VM cost, in USD per hour, which a stop does not end; NULL when it is not known.
   plans.hourly_address_cost,  -- NUMERIC: What its external addresses cost, in USD per hour, which a stop ends unless they are reserved; NULL when it is not known.
-  IF(plans.event = 'planned', plans.period_end, NULL) AS until,  -- TIMESTAMP: The end of the budget period, after which a stopped VM may be started again; NULL for other decisions.
+  IF(plans.event IN ('planned', 'freeze_planned'), plans.period_end, NULL) AS until,  -- TIMESTAMP: The end of the budget period, after which a stopped VM may be started again and a frozen group is thawed; NULL for other decisions.
   notifications.estimated_spent,  -- NUMERIC: The estimated cost so far, with the hours that the bill lacks, in the currency of the budget; NULL without an estimate.
   notifications.estimated_end,  -- NUMERIC: The estimated cost at the end of the budget period with nothing more stopped; NULL without an estimate.
-  notifications.estimate_basis  -- STRING: Where the terms of the estimate come from, or the reason that there is none; NULL where none was asked for.
+  notifications.estimate_basis,  -- STRING: Where the terms of the estimate come from, or the reason that there is none; NULL where none was asked for.
+  plans.autoscaling_mode  -- STRING: Of a group, the mode that its autoscaler had, to which a thaw sets it back; NULL for a VM.
 FROM plans
 LEFT JOIN outcomes
   ON outcomes.message_id = plans.message_id
@@ -199,5 +203,6 @@ SELECT
   CAST(NULL AS TIMESTAMP) AS until,
   unplanned.estimated_spent,
   unplanned.estimated_end,
-  unplanned.estimate_basis
+  unplanned.estimate_basis,
+  CAST(NULL AS STRING) AS autoscaling_mode
 FROM message_rows AS unplanned

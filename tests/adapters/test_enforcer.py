@@ -108,8 +108,8 @@ def test_a_drill_records_the_permissions_that_are_missing_and_stops_nothing(
     [
         ({}, ["enforcer_instance_permissions"]),
         (
-            {"restart": True, "grace_seconds": 60},
-            ["enforcer_instance_permissions", "restart_permissions", "warning_permissions"],
+            {"restart": True, "grace_seconds": 60, "freeze_groups": 1.0},
+            ["enforcer_instance_permissions", "restart_permissions", "warning_permissions", "freeze_permissions"],
         ),
     ],
 )

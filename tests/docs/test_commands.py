@@ -69,7 +69,11 @@ def test_exit_code_1_is_described_where_the_help_describes_it(parsers: dict[str,
         if re.search(r"Exit code (?:0: [^;]+; )?1: ", " ".join((parser.description or "").split()))
     }
 
-    assert page == helped == {"status", "price", "catalog-check", "drill", "approve", "undo", "check", "doctor", "work"}
+    assert (
+        page
+        == helped
+        == {"status", "price", "catalog-check", "drill", "approve", "undo", "thaw", "check", "doctor", "work"}
+    )
 
 
 def test_every_section_has_the_rights_and_an_example() -> None:

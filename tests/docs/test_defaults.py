@@ -111,6 +111,7 @@ def test_the_fields_of_the_policy_are_those_of_its_page() -> None:
         "min_share_of_tracker_cost": written(policy.min_share_of_tracker_cost),
         "spare_local_ssd": written(policy.spare_local_ssd),
         "burst": written(policy.burst),
+        "freeze_groups": written(policy.freeze_groups),
         "approval_minutes": written(policy.approval_minutes),
         "execute_unapproved": written(policy.execute_unapproved),
         "billing_account_id": written(policy.billing_account_id),

@@ -25,7 +25,7 @@ from google.cloud import (  # type: ignore[attr-defined]
 from spotkeeper.gcp.audit_log import LogEntries
 from spotkeeper.gcp.bigquery.rest_query import RestQuery
 from spotkeeper.gcp.compute.capacity import CapacityAdvice
-from spotkeeper.gcp.compute.lists import AddressList, DiskList, InstanceList, OperationList
+from spotkeeper.gcp.compute.lists import AddressList, AutoscalerList, DiskList, InstanceList, OperationList
 from spotkeeper.gcp.compute.shapes import MachineTypes
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -41,7 +41,16 @@ CLIENTS: Mapping[str, type] = {
     "AuthorizedSession": AuthorizedSession,
     **{
         found.__name__: found
-        for found in (CapacityAdvice, DiskList, InstanceList, LogEntries, MachineTypes, OperationList, RestQuery)
+        for found in (
+            AutoscalerList,
+            CapacityAdvice,
+            DiskList,
+            InstanceList,
+            LogEntries,
+            MachineTypes,
+            OperationList,
+            RestQuery,
+        )
     },
     "AddressList": AddressList,
 }

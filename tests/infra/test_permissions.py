@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from spotkeeper.enforcement.permissions import (
+    FREEZE_PERMISSIONS,
     RESTART_PERMISSIONS,
     STOP_PERMISSIONS,
     WARNING_PERMISSIONS,
@@ -23,6 +24,9 @@ METHODS: Mapping[Call, str] = {
     ("AddressList", "items"): "compute.addresses.aggregatedList",
     ("AssetServiceClient", "batch_get_assets_history"): "cloudasset.batchGetAssetsHistory",
     ("AuthorizedSession", "post"): "cloudresourcemanager.projects.testIamPermissions",
+    ("AutoscalerList", "items"): "compute.autoscalers.aggregatedList",
+    ("AutoscalersClient", "get"): "compute.autoscalers.get",
+    ("AutoscalersClient", "patch_unary"): "compute.autoscalers.patch",
     ("CapacityAdvice", "history"): "compute.advice.capacityHistory",
     ("CloudCatalogClient", "list_skus"): "cloudbilling.services.skus.list",
     ("DiskList", "items"): "compute.disks.aggregatedList",
@@ -39,6 +43,8 @@ METHODS: Mapping[Call, str] = {
     ("MetricServiceClient", "list_time_series"): "monitoring.projects.timeSeries.list",
     ("OperationList", "items"): "compute.globalOperations.aggregatedList",
     ("PublisherClient", "publish"): "pubsub.projects.topics.publish",
+    ("RegionAutoscalersClient", "get"): "compute.regionAutoscalers.get",
+    ("RegionAutoscalersClient", "patch_unary"): "compute.regionAutoscalers.patch",
     (
         "RegionInstanceGroupManagersClient",
         "start_instances_unary",
@@ -65,11 +71,21 @@ LOCAL: frozenset[Call] = frozenset({("PublisherClient", "stop")})
 PUBLISHED = json.loads((ROOT / "tests" / "infra" / "method_permissions.json").read_text())
 """What others say that each method needs: one permission more is a role that holds too much."""
 
+FREEZING = frozenset(
+    {
+        "compute.autoscalers.aggregatedList",
+        "compute.autoscalers.get",
+        "compute.autoscalers.patch",
+        "compute.regionAutoscalers.get",
+        "compute.regionAutoscalers.patch",
+    }
+)
 POLICIES = {
-    "": frozenset({"compute.instances.start", "compute.instances.setMetadata"}),
-    '"restart": true': frozenset({"compute.instances.setMetadata"}),
-    '"grace_seconds": 60': frozenset({"compute.instances.start"}),
-    '"restart": true, "grace_seconds": 60': NOTHING,
+    "": frozenset({"compute.instances.start", "compute.instances.setMetadata"}) | FREEZING,
+    '"restart": true': frozenset({"compute.instances.setMetadata"}) | FREEZING,
+    '"grace_seconds": 60': frozenset({"compute.instances.start"}) | FREEZING,
+    '"restart": true, "grace_seconds": 60': FREEZING,
+    '"restart": true, "grace_seconds": 60, "freeze_groups": 1.0': NOTHING,
 }
 """Settings of a policy, and the methods that the enforcer does not call under it."""
 
@@ -89,6 +105,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "enforcer_instance_permissions",
         "restart_permissions",
         "warning_permissions",
+        "freeze_permissions",
         "enforcer_home_permissions",
         "records_permissions",
         "staging_permissions",
@@ -226,6 +243,7 @@ def test_what_a_drill_asks_for_is_what_terraform_gives() -> None:
     assert tuple(local_values()["enforcer_instance_permissions"]) == STOP_PERMISSIONS
     assert tuple(local_values()["restart_permissions"]) == RESTART_PERMISSIONS
     assert tuple(local_values()["warning_permissions"]) == WARNING_PERMISSIONS
+    assert tuple(local_values()["freeze_permissions"]) == FREEZE_PERMISSIONS
 
 
 def test_every_permission_is_named_once_and_in_order() -> None:

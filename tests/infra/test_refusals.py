@@ -54,6 +54,7 @@ REFUSED_POLICIES: Sequence[Values] = [
     policy(max_fleet_share=50),
     policy({"max_fleet_share": 0}),
     policy(grace_seconds=301),
+    policy(freeze_groups=2.5),
     policy(minimum_age_minutes=-1),
     policy(max_message_age_minutes=9),
     policy(max_stops_per_day_total=0),

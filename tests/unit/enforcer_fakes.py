@@ -16,6 +16,8 @@ from spotkeeper.enforcement.command_ports import StopsOfMessage
 from spotkeeper.enforcement.commanding import execute_command
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.enforce import enforce
+from spotkeeper.enforcement.freeze_ports import FreezeOutcome
+from spotkeeper.enforcement.freezes import Autoscaler, RecordedFreeze
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification, Command, Malformed
 from spotkeeper.enforcement.policies import BudgetRule, Policy
@@ -70,6 +72,8 @@ class Cloud:
     """All that lasts: the fleet, Compute Engine's operations, and the tables."""
 
     vms: dict[InstanceKey, SpotVm] = field(default_factory=dict)
+    autoscalers: dict[InstanceKey, Autoscaler] = field(default_factory=dict)
+    modes: list[tuple[str, str]] = field(default_factory=list)
     now: datetime = NOW
     operations: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     stop_notices: dict[InstanceKey, datetime] = field(default_factory=dict)
@@ -97,12 +101,24 @@ class Cloud:
             self.vms[vm.instance.key] = vm
         return self
 
+    def scales(self, *autoscalers: Autoscaler) -> "Cloud":
+        """Give groups these autoscalers, in place of those with their ids."""
+        for each in autoscalers:
+            self.autoscalers[each.key] = each
+        return self
+
+    def mode_of(self, group: str) -> str:
+        """Return the mode of the autoscaler of the group with this name."""
+        [found] = [each.mode for each in self.autoscalers.values() if each.group.name == group]
+        return found
+
     def ports(self, gate: Gate = _open) -> EnforcerPorts:
         """Return the ports of one delivery; waiting lets the time go on."""
         gates = _Gates(self, gate)
         return EnforcerPorts(
             fleet=FakeFleet(self, gates),
             actuator=FakeActuator(self, gates),
+            autoscalers=FakeAutoscalers(self, gates),
             permissions=FakePermissions(self, gates),
             records=FakeRecords(self, gates),
             parallel_requests=self.parallel_requests,
@@ -264,6 +280,44 @@ class FakeActuator:
 
 
 @dataclass
+class FakeAutoscalers:
+    """Autoscalers of groups; a request with an id that is known changes nothing, as with Compute Engine."""
+
+    cloud: Cloud
+    gates: _Gates
+
+    def autoscalers(self, project_id: str, report: Report) -> list[Autoscaler]:
+        """Return those of a project."""
+        with self.gates("autoscalers", project_id):
+            for zone in sorted(self.cloud.silent_zones):
+                report(f"{project_id}: {zone} does not answer")
+            found = [each for each in self.cloud.autoscalers.values() if each.group.project_id == project_id]
+            return [each for each in found if each.group.place not in self.cloud.silent_zones]
+
+    def find(self, freeze: RecordedFreeze) -> Autoscaler | None:
+        """Return the one with this id."""
+        with self.gates("find_autoscaler", freeze.group.name):
+            return self.cloud.autoscalers.get(freeze.key)
+
+    def set_mode(self, autoscaler: Autoscaler, mode: str, request_id: str, timeout: timedelta) -> str:
+        """Set its mode once for each request."""
+        with self.gates("set_mode", autoscaler.group.name):
+            assert timeout > timedelta(0)
+            if request_id not in self.cloud.operations:
+                self.cloud.operations[request_id] = (f"operation-{len(self.cloud.operations)}", self.cloud.now)
+                found = self.cloud.autoscalers[autoscaler.key]
+                self.cloud.autoscalers[autoscaler.key] = replace(found, mode=mode)
+                self.cloud.modes.append((autoscaler.group.name, mode))
+            return self.cloud.operations[request_id][0]
+
+    def operation_of(self, freeze: RecordedFreeze, request_id: str) -> str | None:
+        """Return the operation of a request that was accepted."""
+        with self.gates("operation_of_autoscaler", freeze.group.name):
+            found = self.cloud.operations.get(request_id)
+            return found[0] if found else None
+
+
+@dataclass
 class FakePermissions:
     """What the function may not do."""
 
@@ -323,6 +377,16 @@ class FakeRecords:
         """Return what is stopped since a period that is over."""
         with self.gates("stopped"):
             return self.cloud.tables.stopped(rule, now)
+
+    def freezes(self, now: datetime) -> list[RecordedFreeze]:
+        """Return the latest freeze of every autoscaler."""
+        with self.gates("freezes"):
+            return self.cloud.tables.freezes(now)
+
+    def record_freezes(self, delivery: Delivery, outcomes: Sequence[FreezeOutcome]) -> None:
+        """Record what came of freezes."""
+        with self.gates("record_freezes"):
+            self.cloud.tables.record_freezes(delivery, outcomes)
 
 
 @dataclass

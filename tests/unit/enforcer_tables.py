@@ -10,6 +10,9 @@ from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
 from spotkeeper.enforcement.command_ports import StopsOfMessage
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.spending import Spending
+from spotkeeper.enforcement.freeze_ports import FreezeOutcome
+from spotkeeper.enforcement.freezes import RecordedFreeze, group_key
+from spotkeeper.enforcement.freezing import is_due
 from spotkeeper.enforcement.history import (
     CAP_WINDOW,
     FAILURE_MEMORY,
@@ -54,6 +57,8 @@ _CURRENT = (
 _EXECUTING = (VerdictName.APPROVED, VerdictName.OVER_BUDGET, VerdictName.NEARING_BUDGET)
 _UNFINISHED = (*_FAILURES, ActionEvent.WAITING)
 _PLANNED = (ActionEvent.PLANNED, ActionEvent.RESTART_PLANNED)
+_PROPOSED = (ActionEvent.PLANNED, ActionEvent.FREEZE_PLANNED)
+_FREEZE_ENDS = (ActionEvent.FREEZE_SKIPPED, ActionEvent.THAWED, ActionEvent.THAW_SKIPPED)
 
 
 @dataclass
@@ -73,6 +78,7 @@ class Action:
     rank: int | None
     error: str | None = None
     operation: str | None = None
+    autoscaling_mode: str | None = None
 
 
 @dataclass
@@ -141,7 +147,7 @@ class Tables:
         return tuple(found.values())
 
     def record(self, delivery: Delivery) -> bool:
-        """Record a delivery once, and say whether other stops are unfinished.
+        """Record a delivery once, and say whether other stops are unfinished or freezes are to be ended.
 
         A message that is known was delivered again, whatever is said of it.
         """
@@ -152,7 +158,9 @@ class Tables:
             if delivery.delivery_id not in {each.delivery_id for each in self.deliveries}:
                 self.deliveries.append(delivery)
                 self._close(delivery)
-            return bool(self._unfinished(delivery.message_id, delivery.received_at))
+            now = delivery.received_at
+            is_any_due = any(each.is_open and is_due(each, now) for each in self._freezes())
+            return is_any_due or bool(self._unfinished(delivery.message_id, now))
 
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
         """Record a delivery with its plan, all or nothing, if nothing came meanwhile and the message is new."""
@@ -185,6 +193,66 @@ class Tables:
                 took_effect = any(row.event in _EFFECTS for row in rows)
                 if (not done_already and not ended) or (outcome.event in _EFFECTS and not took_effect):
                     self.actions.append(_ended(planned, delivery, outcome))
+
+    def freezes(self, now: datetime) -> list[RecordedFreeze]:
+        """Return the latest freeze of every autoscaler."""
+        del now
+        with self.lock:
+            return self._freezes()
+
+    def record_freezes(self, delivery: Delivery, outcomes: Sequence[FreezeOutcome]) -> None:
+        """Record what came of freezes; one that has ended keeps its end."""
+        with self.lock:
+            for each in outcomes:
+                rows = self._of(each.freeze.message_id, each.freeze.key)
+                [planned] = [row for row in rows if row.event is ActionEvent.FREEZE_PLANNED]
+                is_frozen = any(row.event is ActionEvent.FROZEN for row in rows)
+                failed_here = any(row.error is not None and row.delivery_id == delivery.delivery_id for row in rows)
+                if (
+                    any(row.event in _FREEZE_ENDS for row in rows)
+                    or (is_frozen and each.freeze.frozen is False and each.event not in _FREEZE_ENDS[1:])
+                    or (failed_here and each.error is not None)
+                ):
+                    continue
+                self.actions.append(
+                    replace(
+                        planned,
+                        delivery_id=delivery.delivery_id,
+                        happened_at=each.happened_at,
+                        event=each.event,
+                        reason=each.reason,
+                        error=each.error,
+                        operation=each.operation,
+                    )
+                )
+
+    def _freezes(self) -> list[RecordedFreeze]:
+        planned = [row for row in self._enforced() if row.event is ActionEvent.FREEZE_PLANNED]
+        found = sorted(
+            map(self._freeze, planned), key=lambda each: (each.is_open, each.frozen, each.planned_at, each.message_id)
+        )
+        return list({each.key: each for each in found}.values())
+
+    def _freeze(self, planned: Action) -> RecordedFreeze:
+        rows = self._of(planned.message_id, planned.instance.key)
+        ends = [row for row in rows if row.event in _FREEZE_ENDS]
+        group = group_key(planned.instance.key.project_id, planned.instance.managed_by)
+        assert group is not None
+        assert planned.autoscaling_mode is not None
+        return RecordedFreeze(
+            message_id=planned.message_id,
+            budget_id=planned.budget_id,
+            group=group,
+            number=planned.instance.key.instance_id,
+            mode=planned.autoscaling_mode,
+            priority=planned.priority,
+            planned_at=planned.happened_at,
+            period_end=planned.period_end,
+            frozen=any(row.event is ActionEvent.FROZEN for row in rows),
+            failed=any(row.event is ActionEvent.FREEZE_FAILED for row in rows),
+            ended_by=ends[0].event if ends else None,
+            ended_at=ends[0].happened_at if ends else None,
+        )
 
     def stopped(self, rule: BudgetRule, now: datetime) -> tuple[list[StoppedVm], int]:
         """Return what is stopped since a period that is over, and how many starts were planned today."""
@@ -270,7 +338,7 @@ class Tables:
         rows = [
             row
             for row in self.actions
-            if row.message_id == delivery.message_id and row.mode is Mode.APPROVE and row.event is ActionEvent.PLANNED
+            if row.message_id == delivery.message_id and row.mode is Mode.APPROVE and row.event in _PROPOSED
         ]
         answers = [
             each.message_id
@@ -281,7 +349,7 @@ class Tables:
         later = [
             row.message_id
             for row in self.actions
-            if row.event is ActionEvent.PLANNED
+            if row.event in _PROPOSED
             and row.mode is not Mode.DRY_RUN
             and rule is not None
             and row.budget_id == rule.budget_id
@@ -291,7 +359,8 @@ class Tables:
             delivery.proposed,
             newer_plan=max(later, default=None),
             period_end=period.end if period else None,
-            stops=tuple(self._recorded(row, [row]) for row in rows),
+            stops=tuple(self._recorded(row, [row]) for row in rows if row.autoscaling_mode is None),
+            freezes=tuple(self._recorded(row, [row]) for row in rows if row.autoscaling_mode is not None),
             executed_by=answers[0] if answers else None,
         )
 
@@ -369,10 +438,11 @@ class Tables:
             machine_type=planned.instance.shape.machine_type,
             managed_by=planned.instance.managed_by,
             reason=planned.reason,
+            autoscaling_mode=planned.autoscaling_mode,
         )
 
     def _plans(self) -> int:
-        counted = (*_PLANNED, ActionEvent.RETRIED)
+        counted = (*_PLANNED, ActionEvent.RETRIED, ActionEvent.FREEZE_PLANNED)
         return len({row.delivery_id for row in self.actions if row.event in counted and row.mode is not Mode.DRY_RUN})
 
     def _stops(self) -> list[tuple[Action, list[Action]]]:
@@ -466,6 +536,7 @@ def _planned(delivery: Delivery, rule: BudgetRule, planned: PlannedEvent) -> Act
         mode=delivery.mode,
         priority=planned.priority,
         rank=planned.rank,
+        autoscaling_mode=planned.autoscaling_mode,
     )
 
 

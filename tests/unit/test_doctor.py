@@ -32,7 +32,12 @@ from spotkeeper.doctor.findings import Finding, State, ago, ok, problem, unknown
 from spotkeeper.doctor.messages import messages
 from spotkeeper.doctor.records import data
 from spotkeeper.doctor.rights import grants, needed_roles, roles
-from spotkeeper.enforcement.permissions import RESTART_PERMISSIONS, WARNING_PERMISSIONS, needed_permissions
+from spotkeeper.enforcement.permissions import (
+    FREEZE_PERMISSIONS,
+    RESTART_PERMISSIONS,
+    WARNING_PERMISSIONS,
+    needed_permissions,
+)
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.tracking.settings import TrackerSettings
 from tests.infra.terraform_files import local_values, resource, variables
@@ -365,6 +370,7 @@ PERMISSION_LISTS: Mapping[str, tuple[str, ...]] = {
     "audit_log_permissions": deployment.AUDIT_LOG_PERMISSIONS,
     "capacity_history_permissions": deployment.CAPACITY_HISTORY_PERMISSIONS,
     "metrics_permissions": deployment.METRICS_PERMISSIONS,
+    "freeze_permissions": FREEZE_PERMISSIONS,
     "restart_permissions": RESTART_PERMISSIONS,
     "warning_permissions": WARNING_PERMISSIONS,
 }

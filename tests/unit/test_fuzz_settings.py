@@ -44,6 +44,7 @@ POLICY = {
     "snooze_until": "2026-07-21T05:00:00Z",
     "restart": True,
     "grace_seconds": 30,
+    "freeze_groups": 1.0,
     "billing_account_id": "012345-6789AB-CDEF01",
 }
 TRACKER = {

@@ -84,6 +84,7 @@ def test_every_field_is_read() -> None:
         snooze_until="2026-07-22T02:00:00+02:00",
         restart=True,
         grace_seconds=300,
+        freeze_groups=0.9,
     )
     rule = policy.budgets[BUDGET_ID]
 
@@ -100,6 +101,7 @@ def test_every_field_is_read() -> None:
     assert (policy.priority_label, policy.unlabelled_priority, policy.protect_label) == ("importance", HIGH, "keep")
     assert (policy.minimum_age_minutes, policy.grace_seconds, policy.restart) == (10080, 300, True)
     assert policy.snooze_until == at("2026-07-22T00:00:00")
+    assert policy.freeze_groups == Decimal("0.9")
 
 
 def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -> None:
@@ -173,6 +175,8 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("min_share_of_tracker_cost", 10, "min_share_of_tracker_cost is 10, but must be a number from 0 to 1"),
         ("burst", "yes", 'burst is "yes", but must be true or false'),
         ("spare_local_ssd", "yes", 'spare_local_ssd is "yes", but must be true or false'),
+        ("freeze_groups", 2.5, "freeze_groups is 2.5, but must be"),
+        ("freeze_groups", True, "freeze_groups is true, but must be a share above 0 and up to 2"),
         ("grace_seconds", 301, "grace_seconds is 301, but must be a whole number from 0 to 300"),
         ("snooze_until", "tomorrow", "but must be a time such as 2026-07-21T05:00:00Z"),
         ("snooze_until", "2026-07-21", "but must be a time such as"),

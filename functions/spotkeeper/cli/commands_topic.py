@@ -11,10 +11,12 @@ from typing import Any
 from spotkeeper.cli.deployed_settings import add_deployment_arguments, deployed_project, enforcer_settings
 from spotkeeper.cli.drill import recorded_vms
 from spotkeeper.cli.output import Format, add_format_argument, as_csv, as_json
+from spotkeeper.cli.planned_groups import recorded_groups
 from spotkeeper.cli.planned_vms import FIELDS
 from spotkeeper.cli.terminal import progress
 from spotkeeper.doctor.deployment import Installation
 from spotkeeper.enforcement.notifications import REPLAYED_AT
+from spotkeeper.enforcement.verdicts import VerdictName
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 
@@ -71,6 +73,11 @@ def command_lines(message_id: str, rows: Sequence[dict[str, Any]]) -> Iterator[s
     for row in rows:
         if row["event"] in _PLANNED:
             yield f"{row['event'].replace('_', ' ')}: {row['instance_name']} ({row['project_id']}, {row['zone']})"
+    for group in recorded_groups(rows):
+        yield f"{group.decision}: {group.name} ({group.project_id}, {group.place})"
+    if rows[0]["verdict"] == VerdictName.THAWED:
+        yield "What came of it is in enforcement_log, in the rows of the freezes."
+        return
     yield f"What came of it is in enforcement_log under message {message_id}."
 
 
@@ -79,7 +86,8 @@ def _show(message_id: str, rows: Sequence[dict[str, Any]], output: Format) -> No
     match output:
         case Format.JSON:
             verdict = {name: rows[0][name] for name in ("verdict", "reason")}
-            print(as_json({"message_id": message_id, **verdict, "vms": vms}))
+            groups = [group.fields() for group in recorded_groups(rows)]
+            print(as_json({"message_id": message_id, **verdict, "groups": groups, "vms": vms}))
         case Format.CSV:
             print(as_csv(FIELDS, vms))
         case Format.TABLE:

@@ -11,6 +11,7 @@ from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.deployed_settings import deployed_project, enforcer_settings
 from spotkeeper.cli.enforcer_arguments import add_budget_arguments, attributes, body, chosen_rule, time_of
 from spotkeeper.cli.output import Format, as_csv, as_json
+from spotkeeper.cli.planned_groups import group_lines, recorded_groups
 from spotkeeper.cli.planned_vms import FIELDS, Choice, PlannedVm, total_line, vm_lines
 from spotkeeper.cli.terminal import progress, width
 from spotkeeper.doctor.deployment import Installation
@@ -100,6 +101,7 @@ def drill_lines(rows: Sequence[dict[str, Any]], *, every: bool = False, columns:
         yield f"could not be read: {gap}"
     if vms:
         yield total_line(vms)
+        yield from group_lines(recorded_groups(rows), width=columns)
         yield from vm_lines(vms, every=every, width=columns)
         yield ""
         yield total_line(vms)
@@ -120,6 +122,7 @@ def as_object(message_id: str, rows: Sequence[dict[str, Any]]) -> dict[str, obje
         "reason": delivery["reason"],
         "gaps": list(delivery["gaps"]),
         "missing_permissions": list(delivery["missing_permissions"]),
+        "groups": [group.fields() for group in recorded_groups(rows)],
         "vms": [vm.fields() for vm in recorded_vms(rows)],
     }
 
@@ -145,7 +148,7 @@ def recorded_vms(rows: Sequence[dict[str, Any]]) -> Sequence[PlannedVm]:
             row["action_reason"],
         )
         for row in rows
-        if row["event"]
+        if row["event"] and row["autoscaling_mode"] is None
     ]
 
 

@@ -23,6 +23,7 @@ from spotkeeper.cli import (
     rebuild_rollups,
     report,
     status,
+    thaw,
     top,
     undo,
     work,
@@ -32,7 +33,7 @@ from spotkeeper.cli.product_files import version
 from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableError
 
 COMMANDS: tuple[Command, ...] = (
-    *(status, cost, costs, top, advise, plan, drill, approve, undo, doctor, report, check),
+    *(status, cost, costs, top, advise, plan, drill, approve, undo, thaw, doctor, report, check),
     *(work, rebuild_rollups, partition_tables, price, catalog_check, catalog_save, completion),
 )
 

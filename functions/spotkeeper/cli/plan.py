@@ -9,6 +9,7 @@ from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.deployed_settings import enforcer_settings
 from spotkeeper.cli.enforcer_arguments import add_budget_arguments, attributes, body, chosen_rule, time_of
 from spotkeeper.cli.output import Format, as_csv, as_json
+from spotkeeper.cli.planned_groups import group_lines, planned_groups
 from spotkeeper.cli.planned_vms import FIELDS, Choice, PlannedVm, total_line, vm_lines
 from spotkeeper.cli.terminal import progress, width
 from spotkeeper.enforcement.deliveries import Delivery
@@ -92,6 +93,7 @@ def plan_lines(delivery: Delivery, policy: Policy, *, every: bool = False, colum
     yield from _unlabelled_line(delivery, policy)
     for gap in delivery.gaps:
         yield f"could not be read: {gap}"
+    yield from group_lines(planned_groups(delivery), width=columns)
     yield from vm_lines(vms, every=every, width=columns)
     if vms:
         yield ""
@@ -126,6 +128,7 @@ def as_object(delivery: Delivery) -> dict[str, object]:
         "blocker": str(delivery.blocker) if delivery.blocker else None,
         "gaps": list(delivery.gaps),
         "estimate": _estimate_object(delivery.estimate),
+        "groups": [group.fields() for group in planned_groups(delivery)],
         "vms": [vm.fields() for vm in planned_vms(delivery)],
     }
 

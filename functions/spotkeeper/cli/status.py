@@ -91,6 +91,8 @@ def status_lines(found: "Status", now: datetime, dataset: str) -> Iterator[str]:
             ("not known", _not_known(records)),
         ]
     rows += zip(("last plan", ""), _plan(found.last_plan, now), strict=False)
+    if found.frozen_groups:
+        rows.append(("frozen groups", painted(", ".join(found.frozen_groups), Color.YELLOW)))
     yield from aligned(rows, width=width())
     yield ""
     yield from _budgets(found.budgets)

@@ -23,7 +23,7 @@ class Verb(StrEnum):
 
 
 class ActionEvent(StrEnum):
-    """An event on record for an instance: what was planned, and the outcome."""
+    """An event on record for an instance, or for the autoscaler of a group: what was planned, and the outcome."""
 
     PLANNED = "planned"
     RETRIED = "retried"
@@ -37,6 +37,14 @@ class ActionEvent(StrEnum):
     RESTARTED = "restarted"
     RESTART_FAILED = "restart_failed"
     NOT_RESTARTED = "not_restarted"
+    FREEZE_PLANNED = "freeze_planned"
+    FREEZE_SPARED = "freeze_spared"
+    FROZEN = "frozen"
+    FREEZE_FAILED = "freeze_failed"
+    FREEZE_SKIPPED = "freeze_skipped"
+    THAWED = "thawed"
+    THAW_FAILED = "thaw_failed"
+    THAW_SKIPPED = "thaw_skipped"
 
     @property
     def may_be_repeated(self) -> bool:
@@ -46,7 +54,11 @@ class ActionEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedEvent:
-    """One instance in a plan, as it is recorded, and the reason."""
+    """One instance in a plan, as it is recorded, and the reason.
+
+    Of the autoscaler of a group, `instance` has its id and the name of the group, and `autoscaling_mode` is the mode
+    that it had.
+    """
 
     instance: Instance
     event: ActionEvent
@@ -55,6 +67,7 @@ class PlannedEvent:
     hourly_savings: Decimal | None = None
     rank: int | None = None
     attached: AttachedCost | None = None
+    autoscaling_mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

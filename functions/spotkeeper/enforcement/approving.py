@@ -47,8 +47,8 @@ class Approving:
             said = replace(proposal.notification, message=self.command.message)
             history, current = self._judged(delivery, proposal, said, rule)
             stopping = Stopping(self.policy, self.ports, said, rule, proposal.plan.planned_at)
-            stops = proposal.plan.stops if current.verdict.name is VerdictName.APPROVED else None
-            requests = stopping.requests(current, history, executor, stops)
+            plan = proposal.plan if current.verdict.name is VerdictName.APPROVED else None
+            requests = stopping.requests(current, history, executor, plan)
             if requests is not None:
                 stopping.stop(current, requests, history, executor)
                 return current.verdict

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from spotkeeper.enforcement.approving import Approving
 from spotkeeper.enforcement.command_ports import CommandRecords
 from spotkeeper.enforcement.deliveries import Delivery
-from spotkeeper.enforcement.enforce import executor_of
+from spotkeeper.enforcement.enforce import executor_of, freezing_of
 from spotkeeper.enforcement.notifications import Command, CommandName, Malformed
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.recording import record_delivery
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
+from spotkeeper.enforcement.thawing import Thawing
 from spotkeeper.enforcement.undoing import Undoing
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
 from spotkeeper.periods import rfc3339
@@ -31,12 +32,15 @@ def execute_command(  # noqa: PLR0913, PLR0917 (as `enforce`, with the records o
     policy = settings.policy
     mode = Mode.DRY_RUN if settings.mode is Mode.DRY_RUN else Mode.ENFORCE
     overdue_since = now - timedelta(minutes=policy.max_message_age_minutes)
-    target = command.target if isinstance(command, Command) else None
+    about_message = isinstance(command, Command) and command.name is not CommandName.THAW
+    target = command.target if isinstance(command, Command) and about_message else None
     verdict = _refusal(settings, command, now)
     delivery = Delivery(delivery_id, now, mode, command, verdict or _ACCEPTED, overdue_since, target=target)
     if verdict is not None or isinstance(command, Malformed):
         record_delivery(ports.records, delivery)
         return delivery.verdict
+    if command.name is CommandName.THAW:
+        return Thawing(ports, command).run(delivery, freezing_of(settings, ports, now))
     way = Approving if command.name is CommandName.APPROVE else Undoing
     return way(policy, ports, records, command).run(delivery, executor_of(settings, ports, now))
 
@@ -55,7 +59,7 @@ def _refusal(settings: EnforcerSettings, command: Command | Malformed, now: date
     policy = settings.policy
     if settings.mode is Mode.DRY_RUN:
         return Verdict(
-            VerdictName.COMMAND_REFUSED, f"ENFORCEMENT_MODE is {settings.mode}: nothing is stopped or started"
+            VerdictName.COMMAND_REFUSED, f"ENFORCEMENT_MODE is {settings.mode}: nothing is stopped, started or thawed"
         )
     if not policy.is_news(command.published_at, now):
         limit = f"a command older than {policy.max_message_age_minutes} minutes does nothing"

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Deadline, Executor
 from spotkeeper.enforcement.following_up import follow_up
+from spotkeeper.enforcement.freezing import Freezing
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
 from spotkeeper.enforcement.ports import EnforcerPorts
-from spotkeeper.enforcement.recording import record_delivery, waiting_for_records
+from spotkeeper.enforcement.recording import collecting, raise_collected, record_delivery, waiting_for_records
 from spotkeeper.enforcement.restarting import Restarting, may_restart
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.enforcement.stopping import Stopping
@@ -34,13 +35,42 @@ def enforce(
 ) -> Verdict:
     """Do what the policy says about a notification, and return the verdict.
 
-    Raises UnavailableError when nothing could be decided or recorded, and an ExceptionGroup of what failed after the
-    plan was recorded: the message has to be redelivered, which finishes the plan.
+    Whatever it says, what was frozen in a period that is over is thawed. Raises UnavailableError when nothing could be
+    decided or recorded, and an ExceptionGroup of what failed after the plan was recorded: the message has to be
+    redelivered, which finishes the plan.
     """
     drill = isinstance(notification, BudgetNotification) and notification.drill
     mode = Mode.DRY_RUN if drill else settings.mode
     verdict = first_verdict(notification, settings.policy, now)
     delivery = Delivery(delivery_id, now, mode, notification, verdict, _overdue_since(settings, now))
+    failures: list[Exception] = []
+    found, is_planned = verdict, True
+    try:
+        found, is_planned = _executed(settings, ports, delivery, notification)
+    except ExceptionGroup as group:
+        # A message that fails for long keeps no group frozen.
+        failures.extend(group.exceptions)
+    if is_planned and settings.policy.freeze_groups is not None:
+        with collecting(failures):
+            end_freezes(settings, ports, delivery)
+    raise_collected(delivery, failures)
+    return found
+
+
+def end_freezes(settings: EnforcerSettings, ports: EnforcerPorts, delivery: Delivery) -> None:
+    """Thaw what was frozen in a period that is over; raises UnavailableError and an ExceptionGroup of what failed."""
+    if delivery.mode is Mode.DRY_RUN:
+        return
+    with waiting_for_records(delivery.message_id):
+        freezes = ports.records.freezes(delivery.received_at)
+    freezing_of(settings, ports, delivery.received_at).end(delivery, freezes)
+
+
+def _executed(
+    settings: EnforcerSettings, ports: EnforcerPorts, delivery: Delivery, notification: BudgetNotification | Malformed
+) -> tuple[Verdict, bool]:
+    """Do what the policy says, and return the verdict, and whether more than the delivery was recorded."""
+    verdict, mode, now = delivery.verdict, delivery.mode, delivery.received_at
     if isinstance(notification, BudgetNotification) and verdict.rule is not None:
         if verdict.may_stop or is_near_step(verdict, notification, settings.policy, now):
             executor = executor_of(settings, ports, now)
@@ -48,18 +78,24 @@ def enforce(
             stopping = Stopping(settings.policy, ports, notification, verdict.rule, undo=undo)
             stopped = stopping.run(delivery, executor)
             if stopped is not None:
-                return stopped
+                return stopped, True
         if may_restart(settings.policy, delivery, notification):
             executor = executor_of(settings, ports, now)
             # What waits for an approval are stops; what the policy starts again waits for none.
             starting = replace(delivery, mode=Mode.ENFORCE) if mode is Mode.APPROVE else delivery
-            return Restarting(settings.policy, ports.records, executor, notification, verdict.rule).run(starting)
+            restarting = Restarting(settings.policy, ports.records, executor, notification, verdict.rule)
+            return restarting.run(starting), True
     are_unfinished = record_delivery(ports.records, delivery)
     if are_unfinished and isinstance(notification, BudgetNotification) and verdict.rule is not None:
         with waiting_for_records(delivery.message_id):
             history = ports.records.history(notification, verdict.rule, now)
-        follow_up(ports.records, delivery, history, settings.policy, executor_of(settings, ports, now))
-    return verdict
+        failures: list[Exception] = []
+        with collecting(failures):
+            follow_up(ports.records, delivery, history, settings.policy, executor_of(settings, ports, now))
+        with collecting(failures):
+            end_freezes(settings, ports, delivery)
+        raise_collected(delivery, failures)
+    return verdict, False
 
 
 def preview(
@@ -77,6 +113,12 @@ def preview(
     stopping = Stopping(settings.policy, ports, notification, verdict.rule)
     history, current = stopping.judged(delivery, hypothetical=True)
     return stopping.planned(current, history) if current.verdict.may_stop else current
+
+
+def freezing_of(settings: EnforcerSettings, ports: EnforcerPorts, now: datetime) -> Freezing:
+    """Return what changes autoscalers in a delivery that was received now."""
+    deadline = executor_of(settings, ports, now).deadline
+    return Freezing(ports.autoscalers, ports.records, deadline, ports.parallel_requests)
 
 
 def executor_of(settings: EnforcerSettings, ports: EnforcerPorts, now: datetime) -> Executor:

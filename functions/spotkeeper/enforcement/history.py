@@ -43,7 +43,8 @@ class RecordedAction:
     """A stop or, if `restart`, a start that the recorded plan of a message contains; `done` if its outcome is final.
 
     `failed` if its latest request failed, `stopped` if it is on record as stopped; `operation` is that of an accepted
-    request that had not finished. `reason` is that of a stop that waits for approval.
+    request that had not finished. `reason` is that of a stop that waits for approval. With an `autoscaling_mode`, it is
+    the freeze of a group whose autoscaler had that mode.
     """
 
     message_id: str
@@ -61,6 +62,7 @@ class RecordedAction:
     managed_by: str | None = None
     hourly_savings: Decimal | None = None
     reason: str = ""
+    autoscaling_mode: str | None = None
 
 
 def order_of_stop(action: RecordedAction) -> tuple[int, InstanceKey]:
@@ -136,13 +138,15 @@ class StopCounts:
 class ProposedPlan:
     """A plan that waits for approval, and what it is to stop, for a budget period that ends at `period_end`.
 
-    `executed_by` is the message that began to execute it, `newer_plan` one that has planned for its budget since.
+    `freezes` are the groups that it freezes. `executed_by` is the message that began to execute it, `newer_plan` one
+    that has planned for its budget since.
     """
 
     message_id: str
     plan_hash: str
     expires_at: datetime
     stops: tuple[RecordedAction, ...] = ()
+    freezes: tuple[RecordedAction, ...] = ()
     executed_by: str | None = None
     newer_plan: str | None = None
     period_end: datetime | None = None
@@ -150,7 +154,7 @@ class ProposedPlan:
     @property
     def planned_at(self) -> datetime | None:
         """When it was made."""
-        return min((each.planned_at for each in self.stops), default=None)
+        return min((each.planned_at for each in (*self.stops, *self.freezes)), default=None)
 
     @property
     def plan_id(self) -> str:
@@ -163,8 +167,9 @@ class ProposedPlan:
         return self.plan_hash == self.hash_of_record()
 
     def hash_of_record(self) -> str:
-        """Return the hash of what it stops and until when: it changes when the record of the plan does."""
+        """Return the hash of what it stops and freezes and until when: it changes when the record of the plan does."""
         what = [[*each.key, each.name] for each in sorted(self.stops, key=order_of_stop)]
+        what += [["freeze", *each.key, each.name] for each in sorted(self.freezes, key=order_of_stop)]
         written = json.dumps([self.message_id, rfc3339(self.expires_at), what], ensure_ascii=False)
         return hashlib.sha256(written.encode()).hexdigest()[:_HASH_LENGTH]
 

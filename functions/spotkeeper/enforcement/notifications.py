@@ -77,11 +77,15 @@ class CommandName(StrEnum):
 
     APPROVE = "approve"
     UNDO = "undo"
+    THAW = "thaw"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of an operator about the message `target`; `plan_hash` is that of the plan to approve."""
+    """A command of an operator about the message `target`; `plan_hash` is that of the plan to approve.
+
+    To thaw, `target` is the name or the path of a group, and empty for all groups.
+    """
 
     message: Message
     published_at: datetime
@@ -143,6 +147,8 @@ def _command(message: Message, body: Mapping[str, object], *, replay: bool) -> C
     name = field(body, "command", choice(CommandName))
     if name is CommandName.UNDO:
         return Command(message, published_at, name, field(body, "message_id", _id))
+    if name is CommandName.THAW:
+        return Command(message, published_at, name, field(body, "group", _id) if "group" in body else "")
     target, _, plan_hash = field(body, "plan", _plan_id).rpartition(":")
     return Command(message, published_at, name, target, plan_hash)
 

@@ -187,7 +187,8 @@ def _partition(
             reason = f"{important.priority} priority ({important.source}): not stopped at this step"
         if reason is None and situation.has_gaps and important.priority is not least:
             reason = f"part of the fleet could not be read: only {least} priority may be stopped"
-        if reason is None and vm.instance.managed_by and situation.estimate and situation.estimate.refilled:
+        is_replaced = vm.instance.managed_by and not vm.in_frozen_group
+        if reason is None and is_replaced and situation.estimate and situation.estimate.refilled:
             reason = f"not stopped again: {situation.estimate.refilled}"
         if reason is None:
             notes = _notes(vm, policy, now)

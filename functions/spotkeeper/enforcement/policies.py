@@ -148,6 +148,7 @@ class Policy:
     `min_share_of_tracker_cost` of what the tracker's rows say contradicts them: it starts, supersedes and cancels
     nothing. `max_stops_per_day_total` limits the stops of all budgets together in 24 hours.
     With `burst`, one alert may stop those of a day when the budget is used up within the hour.
+    From `freeze_groups` of the budget on, autoscalers of groups in scope are switched off until the period ends.
     In the mode `approve`, a plan waits for `approval_minutes`; with `execute_unapproved` the next message then executes
     it, else nothing does.
     """
@@ -166,6 +167,7 @@ class Policy:
     min_share_of_tracker_cost: Decimal = Decimal("0.1")
     spare_local_ssd: bool = False
     burst: bool = False
+    freeze_groups: Decimal | None = None
     approval_minutes: int = 240
     execute_unapproved: bool = False
 
@@ -222,6 +224,7 @@ def _policy(fields: Fields) -> Policy:
         ),
         spare_local_ssd=fields.read("spare_local_ssd", boolean, without.spare_local_ssd),
         burst=fields.read("burst", boolean, without.burst),
+        freeze_groups=fields.read("freeze_groups", share(_MAX_THRESHOLD), None),
         approval_minutes=fields.read("approval_minutes", integer(10, _MAX_APPROVAL_MINUTES), without.approval_minutes),
         execute_unapproved=fields.read("execute_unapproved", boolean, without.execute_unapproved),
     )

@@ -9,6 +9,7 @@ from typing import Protocol
 from spotkeeper.enforcement.actions import Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Actuator
+from spotkeeper.enforcement.freeze_ports import Autoscalers, FreezeRecords
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.policies import BudgetRule
@@ -37,7 +38,7 @@ class PermissionReader(Protocol):
         ...
 
 
-class Records(Protocol):
+class Records(FreezeRecords, Protocol):
     """BigQuery: earlier notifications, their plans and outcomes, and prices; every verb raises UnavailableError."""
 
     def history(self, notification: BudgetNotification, rule: BudgetRule, now: datetime) -> History:
@@ -60,7 +61,10 @@ class Records(Protocol):
         ...
 
     def record(self, delivery: Delivery) -> bool:
-        """Record a delivery without a plan and close overdue restarts; True if other stops are unfinished."""
+        """Record a delivery without a plan and close overdue restarts.
+
+        True if stops of other messages are unfinished, or freezes are to be ended.
+        """
         ...
 
     def record_plan(self, delivery: Delivery, events: Sequence[PlannedEvent], history: History) -> bool:
@@ -86,6 +90,7 @@ class EnforcerPorts:
 
     fleet: FleetReader
     actuator: Actuator
+    autoscalers: Autoscalers
     permissions: PermissionReader
     records: Records
     parallel_requests: int

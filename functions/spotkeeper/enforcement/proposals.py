@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.estimate import Estimate
+from spotkeeper.enforcement.freezes import Autoscaler, FreezeDecision, group_key
 from spotkeeper.enforcement.history import AttachedCost, History, ProposedPlan, RecordedAction, order_of_stop
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.plans import Decision, Plan
@@ -33,16 +34,17 @@ class Proposal:
 
 
 def proposed(delivery: Delivery, policy: Policy) -> Delivery:
-    """Return a delivery whose plan waits for approval; one that stops nothing needs none."""
+    """Return a delivery whose plan waits for approval; one that stops and freezes nothing needs none."""
     decisions = delivery.plan.stops if delivery.plan else ()
-    if not decisions:
+    freezes = tuple(_freeze(delivery, each) for each in delivery.freezes if each.freeze)
+    if not decisions and not freezes:
         return delivery
     expires_at = delivery.received_at + timedelta(minutes=policy.approval_minutes)
     if delivery.verdict.period is not None:
         expires_at = min(expires_at, reported_until(delivery.verdict.period))
     expires_at = expires_at.replace(microsecond=0)
     stops = tuple(_action(delivery, each) for each in decisions)
-    made = ProposedPlan(delivery.message_id, "", expires_at, stops)
+    made = ProposedPlan(delivery.message_id, "", expires_at, stops, freezes)
     return replace(delivery, proposed=replace(made, plan_hash=made.hash_of_record()))
 
 
@@ -97,7 +99,7 @@ def overtaken(
     # A newer report that is lower contradicts the estimate that was made of this one.
     holds = estimate if newest.cost >= proposal.notification.cost else None
     allowed = allowed_priorities(newest.cost, newest.budget, rule, holds)
-    if any(each.priority in allowed for each in proposal.plan.stops):
+    if any(each.priority in allowed for each in (*proposal.plan.stops, *proposal.plan.freezes)):
         return None
     said = f"a newer notification ({rfc3339(newest.published_at)}) reports {newest.cost:,.2f} of {newest.budget:,.2f}"
     return VerdictName.PLAN_SUPERSEDED, f"{said}: none of the plan's stops is allowed"
@@ -108,6 +110,33 @@ def executed_plan(stops: Iterable[RecordedAction], attached: Mapping[str, Attach
     decisions = tuple(_decision(each, attached.get(each.key.instance_id)) for each in sorted(stops, key=order_of_stop))
     return Plan(
         decisions, hourly_savings=sum((each.vm.hourly_cost_usd or Decimal(0) for each in decisions), Decimal(0))
+    )
+
+
+def executed_freezes(freezes: Iterable[RecordedAction]) -> tuple[FreezeDecision, ...]:
+    """Return the freezes of a proposed plan as those of the plan that executes it."""
+    found = []
+    for each in freezes:
+        group = group_key(each.key.project_id, each.managed_by)
+        if group is not None:
+            autoscaler = Autoscaler(group, each.key.instance_id, group.name, each.autoscaling_mode or "")
+            reason = f"planned by message {each.message_id}: {each.reason}"
+            found.append(FreezeDecision(autoscaler, freeze=True, reason=reason, priority=each.priority))
+    return tuple(found)
+
+
+def _freeze(delivery: Delivery, decision: FreezeDecision) -> RecordedAction:
+    autoscaler = decision.autoscaler
+    return RecordedAction(
+        message_id=delivery.message_id,
+        key=autoscaler.key,
+        name=autoscaler.group.name,
+        planned_at=delivery.received_at,
+        done=False,
+        priority=decision.priority,
+        managed_by=autoscaler.group.path,
+        reason=decision.reason,
+        autoscaling_mode=autoscaler.mode,
     )
 
 

@@ -86,8 +86,29 @@ def _estimate(
     return estimate(spending, said, period, hypothetical=hypothetical)
 
 
+@contextmanager
+def collecting(failures: list[Exception]) -> Iterator[None]:
+    """Collect what keeps a message from being finished, so that the rest of it is done before that is raised."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        failures.extend(group.exceptions)
+    except UnavailableError as error:
+        failures.append(error)
+
+
+def raise_collected(delivery: Delivery, failures: Sequence[Exception]) -> None:
+    """Raise an ExceptionGroup of what keeps a message from being finished, if there is anything."""
+    if failures:
+        message = f"message {delivery.message_id} is not finished"
+        raise ExceptionGroup(message, failures)
+
+
 def record_delivery(records: Records, delivery: Delivery) -> bool:
-    """Record a delivery that has no plan of its own; True if stops of other messages are unfinished."""
+    """Record a delivery that has no plan of its own.
+
+    True if stops of other messages are unfinished, or freezes are to be ended.
+    """
     with waiting_for_records(delivery.message_id):
         are_unfinished = records.record(delivery)
     _log_verdict(delivery)
@@ -133,9 +154,7 @@ def record_outcomes(
             records.record_outcomes(delivery, known)
     except UnavailableError as error:
         failures.append(error)
-    if failures:
-        message = f"message {delivery.message_id} is not finished"
-        raise ExceptionGroup(message, failures)
+    raise_collected(delivery, failures)
 
 
 def _log_verdict(delivery: Delivery) -> None:
@@ -150,6 +169,7 @@ def _log_verdict(delivery: Delivery) -> None:
         mode=delivery.mode,
         gaps=delivery.gaps,
         stops=[decision.vm.instance.name for decision in made.stops] if made else [],
+        freezes=[each.autoscaler.group.name for each in delivery.freezes if each.freeze],
         hourly_savings=made.hourly_savings if made else None,
     )
 
@@ -166,6 +186,7 @@ def _log_proposal(delivery: Delivery) -> None:
         plan=plan.plan_id,
         expires_at=rfc3339(plan.expires_at),
         stops=[each.name for each in plan.stops],
+        freezes=[each.name for each in plan.freezes],
         hourly_savings=sum((each.hourly_savings or Decimal(0) for each in plan.stops), Decimal(0)),
         command=f"python -m spotkeeper approve {plan.plan_id}",
     )

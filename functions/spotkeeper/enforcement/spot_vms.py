@@ -27,6 +27,7 @@ class SpotVm:
     `pending_stop` is the id of another message whose stop of it is pending, `failed_stop` a stop of it that failed.
     `uptime_share` is the part of the last day that it ran, 1 unless it is known to run only a part of each day.
     `snoozed_until` is until when it is not to be stopped, because a person undid its stop.
+    With `in_frozen_group`, its group is frozen, or would be in this plan: no autoscaler replaces it.
     `unreadable` says what of it could not be read: then the rest may be incomplete, and it is never stopped.
     """
 
@@ -39,6 +40,7 @@ class SpotVm:
     failed_stop: FailedStop | None = None
     uptime_share: float = 1.0
     snoozed_until: datetime | None = None
+    in_frozen_group: bool = False
     unreadable: str | None = None
 
     @property
@@ -60,7 +62,7 @@ def reason_to_spare(vm: SpotVm, policy: Policy, now: datetime) -> str | None:
     labels = vm.instance.labels
     if vm.status != RUNNING:
         return f"status {vm.status}: only {RUNNING} instances are stopped"
-    if _is_gke_node(vm.instance):
+    if is_gke_node(vm.instance):
         return "GKE node, which the cluster would replace: resize its node pool instead"
     if protected := protection(labels, policy, now):
         return protected
@@ -77,7 +79,8 @@ def snooze(until: datetime | None, now: datetime) -> str | None:
     return f"snoozed until {rfc3339(until)}: its stop was undone" if until is not None and now < until else None
 
 
-def _is_gke_node(instance: Instance) -> bool:
+def is_gke_node(instance: Instance) -> bool:
+    """Whether a label or the name of its group says that an instance is a node of a GKE cluster."""
     group = (instance.managed_by or "").rpartition("/instanceGroupManagers/")[2]
     return group.startswith(_GKE_GROUPS) or _has_gke_label(instance.labels)
 

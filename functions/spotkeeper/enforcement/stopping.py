@@ -1,15 +1,36 @@
 """Stopping: from a verdict that may stop instances to the plan, the stops and their record."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
-from spotkeeper.enforcement.actions import ActionEvent, Outcome, Verb, VmRequest, retry_event, stop_events, vm_request
+from spotkeeper.enforcement.actions import (
+    ActionEvent,
+    Outcome,
+    PlannedEvent,
+    Verb,
+    VmRequest,
+    retry_event,
+    stop_events,
+    vm_request,
+)
 from spotkeeper.enforcement.blockers import blocker
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.executor import Executor, Precondition
 from spotkeeper.enforcement.following_up import follow_up, follow_ups
+from spotkeeper.enforcement.freezes import (
+    Autoscaler,
+    FreezeDecision,
+    RecordedFreeze,
+    freeze_decisions,
+    freeze_events,
+    frozen_groups,
+    group_key,
+    is_reached,
+)
+from spotkeeper.enforcement.freezing import Freezing
 from spotkeeper.enforcement.history import History, ProposedPlan, RecordedAction, Reported
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.permissions import needed_permissions
@@ -19,7 +40,9 @@ from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.preconditions import NewerNotifications, StopPreconditions, limited
 from spotkeeper.enforcement.recording import (
     MAX_PLANNING_ATTEMPTS,
+    collecting,
     planned_meanwhile,
+    raise_collected,
     record_delivery,
     record_outcomes,
     record_plan,
@@ -28,7 +51,7 @@ from spotkeeper.enforcement.recording import (
 )
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.spot_vms import RUNNING, STOPPED_STATES, SpotVm
-from spotkeeper.enforcement.verdicts import Verdict, VerdictName, verdict_with
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName, newest_credible, verdict_with
 from spotkeeper.errors import UnavailableError
 from spotkeeper.pricing.price_book import PriceBook
 from spotkeeper.pricing.skus import Market
@@ -63,7 +86,7 @@ class Stopping:
             if plan is not None:
                 current = replace(current, mode=Mode.ENFORCE, target=plan.message_id)
             way = replace(self, proposed_at=plan.planned_at) if plan is not None else self
-            requests = way.requests(current, history, executor, plan.stops if plan is not None else None)
+            requests = way.requests(current, history, executor, plan)
             if requests is not None:
                 way.stop(current, requests, history, executor)
                 return current.verdict
@@ -74,17 +97,16 @@ class Stopping:
         delivery: Delivery,
         history: History,
         executor: Executor,
-        proposed_stops: Sequence[RecordedAction] | None = None,
+        proposal: ProposedPlan | None = None,
     ) -> dict[VmRequest, Precondition] | None:
         """Record a delivery with what it plans, executes or resumes, and return its requests.
 
-        None if another plan was recorded meanwhile. `proposed_stops` are those of a plan that is executed, in place of
-        a new one.
+        None if another plan was recorded meanwhile. `proposal` is a plan that is executed, in place of a new one.
         """
         if delivery.verdict.name is VerdictName.REDELIVERED:
             return self._resume(delivery, history, executor)
-        if proposed_stops is not None:
-            return self._execute(delivery, proposed_stops, history, executor)
+        if proposal is not None:
+            return self._execute(delivery, proposal, history, executor)
         if delivery.verdict.may_stop:
             return self._begin(delivery, history, executor)
         record_delivery(self.ports.records, delivery)
@@ -108,10 +130,22 @@ class Stopping:
         """Return the delivery with its plan; a drill also says which permissions are missing."""
         book = self._price_book(delivery)
         vms, gaps = self._fleet()
-        made = self._plan(delivery, history, _priced(vms, book, history), has_gaps=bool(gaps))
+        priced: Iterable[SpotVm] = _priced(vms, book, history)
+        freezes: tuple[FreezeDecision, ...] = ()
+        unlisted: tuple[str, ...] = ()
+        if is_reached(delivery.verdict, self.notification, self.policy, estimate_of(delivery)):
+            recorded = self._recorded_freezes(delivery)
+            priced = list(priced)
+            freezes, unlisted = self._freeze_decisions(delivery, priced, recorded, has_gaps=bool(gaps))
+            priced = _in_frozen_groups(priced, freezes, recorded)
+        made = self._plan(delivery, history, priced, has_gaps=bool(gaps))
+        # Below the budget, a period that is kept without stops needs no freeze either.
+        if delivery.verdict.name is not VerdictName.OVER_BUDGET and not made.stops and not made.deferred:
+            freezes = ()
         missing = self._missing_permissions() if self.notification.drill else ()
         blocked = None if gaps else blocker(self.rule, vms, made)
-        return replace(delivery, plan=made, gaps=gaps, missing_permissions=missing, blocker=blocked)
+        found = (*gaps, *unlisted)
+        return replace(delivery, plan=made, freezes=freezes, gaps=found, missing_permissions=missing, blocker=blocked)
 
     def _missing_permissions(self) -> tuple[str, ...]:
         return self.ports.permissions.missing(self.rule.projects, needed_permissions(self.policy, undo=self.undo))
@@ -123,20 +157,27 @@ class Stopping:
             from spotkeeper.enforcement.proposals import proposed  # noqa: PLC0415 (of this mode alone)
 
             planned = proposed(planned, self.policy)
-        if not record_plan(self.ports.records, planned, stop_events(planned.plan), history):
+        if not record_plan(self.ports.records, planned, _events(planned), history):
             return None
         check = self._preconditions(delivery, history, executor).planned(delivery.received_at)
         instances = [decision.vm.instance for decision in (planned.plan.stops if planned.plan else ())]
         return {vm_request(Verb.STOP, delivery.message_id, each.key, each.name): check for each in instances}
 
     def _execute(
-        self, delivery: Delivery, stops: Sequence[RecordedAction], history: History, executor: Executor
+        self, delivery: Delivery, proposal: ProposedPlan, history: History, executor: Executor
     ) -> dict[VmRequest, Precondition] | None:
         """Record a proposed plan as that of this message, and return its requests; None if another came meanwhile."""
-        from spotkeeper.enforcement.proposals import executed_plan  # noqa: PLC0415 (of the mode approve alone)
+        from spotkeeper.enforcement.proposals import (  # noqa: PLC0415 (of the mode approve alone)
+            executed_freezes,
+            executed_plan,
+        )
 
-        planned = replace(delivery, plan=executed_plan(stops, history.attached))
-        if not record_plan(self.ports.records, planned, stop_events(planned.plan), history):
+        stops, freezes = proposal.stops, executed_freezes(proposal.freezes)
+        if freezes:
+            known = {each.key for each in self._recorded_freezes(delivery) if each.is_open}
+            freezes = tuple(each for each in freezes if each.autoscaler.key not in known)
+        planned = replace(delivery, plan=executed_plan(stops, history.attached), freezes=freezes)
+        if not record_plan(self.ports.records, planned, _events(planned), history):
             return None
         allowed, limit = self._allowed(list(stops), [], list(stops), history)
         check = self._preconditions(delivery, history, executor).planned(delivery.received_at)
@@ -217,6 +258,77 @@ class Stopping:
             self.proposed_at,
         )
 
+    def _recorded_freezes(self, delivery: Delivery) -> Sequence[RecordedFreeze]:
+        with waiting_for_records(delivery.message_id):
+            return self.ports.records.freezes(delivery.received_at)
+
+    def _freeze_decisions(
+        self, delivery: Delivery, vms: Sequence[SpotVm], recorded: Iterable[RecordedFreeze], *, has_gaps: bool
+    ) -> tuple[tuple[FreezeDecision, ...], tuple[str, ...]]:
+        """Return which groups are to be frozen, and the projects whose autoscalers could not be listed."""
+        gaps: list[str] = []
+        found: list[Autoscaler] = []
+        for project_id in sorted({vm.instance.key.project_id for vm in vms if vm.instance.managed_by}):
+            try:
+                found += self.ports.autoscalers.autoscalers(project_id, gaps.append)
+            except UnavailableError as error:
+                gaps.append(f"{project_id}: autoscalers: {error}")
+        known = {each.key: each for each in recorded}
+        decisions = freeze_decisions(
+            found,
+            vms,
+            delivery.verdict,
+            self.policy,
+            known,
+            delivery.received_at,
+            message_id=delivery.message_id,
+            has_gaps=has_gaps,
+        )
+        return decisions, tuple(dict.fromkeys(gaps))
+
+    def _freeze(self, delivery: Delivery, history: History, executor: Executor) -> None:
+        """Freeze what this message planned to, if it would plan the same again; leave what somebody else changed."""
+        if self.policy.freeze_groups is None:
+            return
+        recorded = self._recorded_freezes(delivery)
+        if not any(each.is_open for each in recorded):
+            return
+        vms, gaps = self._fleet()
+        snoozed = [replace(vm, snoozed_until=history.snoozed.get(vm.instance.key)) for vm in vms]
+        decisions, _ = self._freeze_decisions(delivery, snoozed, recorded, has_gaps=bool(gaps))
+        freezing = Freezing(self.ports.autoscalers, self.ports.records, executor.deadline, self.ports.parallel_requests)
+        newer = self._preconditions(delivery, history, executor).newer
+        failures: list[Exception] = []
+        with collecting(failures):
+            freezing.freeze(delivery, recorded, partial(self._reason_not_to_freeze, delivery, decisions, newer))
+        with collecting(failures):
+            freezing.leave(delivery, recorded, decisions)
+        raise_collected(delivery, failures)
+
+    def _reason_not_to_freeze(
+        self,
+        delivery: Delivery,
+        decisions: Iterable[FreezeDecision],
+        newer: Callable[[], tuple[Reported, ...]],
+        freeze: RecordedFreeze,
+    ) -> str | None:
+        """Return why a planned freeze is not carried out now; None if it is."""
+        now, verdict = delivery.received_at, delivery.verdict
+        if self.policy.snoozed(now):
+            return "the policy is snoozed"
+        if freeze.period_end <= now:
+            return "the budget period is over"
+        estimate = estimate_of(delivery)
+        newest = newest_credible(newer(), self.rule, self.policy)
+        said = self.notification
+        if newest is not None and newest.published_at > said.published_at:
+            said, estimate = replace(said, cost=newest.cost, budget=newest.budget), None
+        if not is_reached(verdict, said, self.policy, estimate):
+            return "the share of the budget from which on groups are frozen is no longer reached"
+        decision = next((each for each in decisions if each.autoscaler.key == freeze.key), None)
+        # Without a decision it is off, gone, or in no project that could be listed: the look at it tells which.
+        return None if decision is None or decision.freeze else decision.reason
+
     def _price_book(self, delivery: Delivery) -> PriceBook:
         with waiting_for_records(delivery.message_id):
             return PriceBook(dated.rate for dated in self.ports.records.rates(delivery.received_at))
@@ -248,7 +360,24 @@ class Stopping:
     def stop(
         self, delivery: Delivery, requests: Mapping[VmRequest, Precondition], history: History, executor: Executor
     ) -> None:
-        """Stop what is requested, and record the outcomes; raises an ExceptionGroup of what failed."""
+        """Freeze what is to be frozen, then stop what is requested, and record the outcomes.
+
+        Raises an ExceptionGroup of what failed: a freeze that fails keeps nothing running.
+        """
+        failures: list[Exception] = []
+        if delivery.mode is Mode.ENFORCE:
+            with collecting(failures):
+                self._freeze(delivery, history, executor)
+        if not failures:
+            self._stop(delivery, requests, history, executor)
+            return
+        with collecting(failures):
+            self._stop(delivery, requests, history, executor)
+        raise_collected(delivery, failures)
+
+    def _stop(
+        self, delivery: Delivery, requests: Mapping[VmRequest, Precondition], history: History, executor: Executor
+    ) -> None:
         if delivery.mode is not Mode.ENFORCE or not requests:
             follow_up(self.ports.records, delivery, history, self.policy, executor)
             return
@@ -259,6 +388,21 @@ class Stopping:
         others = follow_ups(self.policy, executor.actuator, executor.deadline.now, history)
         outcomes = [_with_warning(each, unwarned) for each in executor.execute(Verb.STOP, {**others, **requests})]
         record_outcomes(self.ports.records, delivery, outcomes, _unknown(history, requests))
+
+
+def _events(delivery: Delivery) -> list[PlannedEvent]:
+    """Return the plan of a delivery as it is recorded."""
+    return [*stop_events(delivery.plan), *freeze_events(delivery.freezes)]
+
+
+def _in_frozen_groups(
+    vms: Iterable[SpotVm], freezes: Iterable[FreezeDecision], recorded: Iterable[RecordedFreeze]
+) -> Iterator[SpotVm]:
+    """Yield the instances, those marked that no autoscaler would replace."""
+    frozen = frozen_groups(recorded) | {each.autoscaler.group for each in freezes if each.freeze}
+    for vm in vms:
+        group = group_key(vm.instance.key.project_id, vm.instance.managed_by)
+        yield replace(vm, in_frozen_group=True) if group in frozen else vm
 
 
 def _waiting(delivery: Delivery, history: History) -> Delivery:

@@ -1,17 +1,22 @@
 """Undoing: instances that a message stopped are started again and are not stopped before the end of the period."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spotkeeper.enforcement.command_ports import CommandRecords, StopsOfMessage
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Executor
 from spotkeeper.enforcement.following_up import follow_up
+from spotkeeper.enforcement.freezes import RecordedFreeze
+from spotkeeper.enforcement.freezing import Freezing
 from spotkeeper.enforcement.notifications import Command
 from spotkeeper.enforcement.policies import BudgetRule, Policy
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.recording import (
     MAX_PLANNING_ATTEMPTS,
+    collecting,
     planned_meanwhile,
+    raise_collected,
     record_delivery,
     waiting_for_records,
 )
@@ -37,16 +42,42 @@ class Undoing:
         for _ in range(MAX_PLANNING_ATTEMPTS):
             with waiting_for_records(delivery.message_id):
                 stops = self.records.stops_of(self.command.target, delivery.received_at)
+                recorded = self.ports.records.freezes(delivery.received_at)
+            freezes = [each for each in recorded if each.is_open and each.message_id == self.command.target]
             rule = self.policy.budgets.get(stops.notification.budget_id) if stops else None
+            if freezes and (stops is None or rule is None):
+                return self._only_thawed(delivery, freezes, executor)
             if stops is None or rule is None:
                 nothing = f"message {self.command.target} planned no stop for a budget of the policy"
                 verdict = Verdict(VerdictName.NOTHING_TO_UNDO, nothing)
                 record_delivery(self.ports.records, replace(delivery, verdict=verdict))
                 return verdict
-            found = self._begun(delivery, stops, rule, executor)
+            failures: list[Exception] = []
+            found = None
+            with collecting(failures):
+                found = self._begun(delivery, stops, rule, executor)
+            if found is None and not failures:
+                continue
+            with collecting(failures):
+                self._thaw(delivery, freezes, executor)
+            raise_collected(delivery, failures)
             if found is not None:
                 return found
         raise planned_meanwhile()
+
+    def _only_thawed(self, delivery: Delivery, freezes: Sequence[RecordedFreeze], executor: Executor) -> Verdict:
+        """Thaw what a message froze that planned no stop."""
+        groups = ", ".join(each.group.name for each in freezes)
+        verdict = Verdict(
+            VerdictName.UNDONE, f"message {self.command.target} planned no stop; groups to thaw: {groups}"
+        )
+        record_delivery(self.ports.records, replace(delivery, verdict=verdict))
+        self._thaw(delivery, freezes, executor)
+        return verdict
+
+    def _thaw(self, delivery: Delivery, freezes: Sequence[RecordedFreeze], executor: Executor) -> None:
+        freezing = Freezing(self.ports.autoscalers, self.ports.records, executor.deadline, self.ports.parallel_requests)
+        freezing.thaw(delivery, freezes, f"undo of message {self.command.target}")
 
     def _begun(self, delivery: Delivery, stops: StopsOfMessage, rule: BudgetRule, executor: Executor) -> Verdict | None:
         """Record the snooze and the starts, and start; None if another plan was recorded meanwhile."""

@@ -65,6 +65,8 @@ class VerdictName(StrEnum):
     PLAN_SUPERSEDED = "plan_superseded"
     UNDONE = "undone"
     NOTHING_TO_UNDO = "nothing_to_undo"
+    THAWED = "thawed"
+    NOTHING_TO_THAW = "nothing_to_thaw"
     COMMAND_REFUSED = "command_refused"
 
 

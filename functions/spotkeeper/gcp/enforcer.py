@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from spotkeeper.enforcement.actions import Outcome, PlannedEvent, Verb, VmRequest
 from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.freeze_ports import FreezeOutcome
+from spotkeeper.enforcement.freezes import Autoscaler, RecordedFreeze
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.policies import BudgetRule
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from spotkeeper.gcp.bigquery.enforcer_tables import EnforcementRecords
     from spotkeeper.gcp.bigquery.jobs import Jobs
     from spotkeeper.gcp.compute.actuator import ComputeActuator
+    from spotkeeper.gcp.compute.autoscalers import ComputeAutoscalers
     from spotkeeper.gcp.compute.spot_fleet import SpotFleet
 
 
@@ -44,6 +47,7 @@ def enforcer_ports(settings: EnforcerSettings) -> EnforcerPorts:
     return EnforcerPorts(
         fleet=compute,
         actuator=compute,
+        autoscalers=_AutoscalersWhenNeeded(settings),
         permissions=_PermissionsWhenNeeded(settings),
         records=_RecordsWhenNeeded(settings),
         parallel_requests=PARALLEL_REQUESTS,
@@ -102,6 +106,12 @@ class _RecordsWhenNeeded:
     def stopped(self, rule: BudgetRule, now: datetime) -> tuple[list[StoppedVm], int]:
         return self._all.stopped(rule, now)
 
+    def freezes(self, now: datetime) -> Sequence[RecordedFreeze]:
+        return self._all.freezes(now)
+
+    def record_freezes(self, delivery: Delivery, outcomes: Sequence[FreezeOutcome]) -> None:
+        self._all.record_freezes(delivery, outcomes)
+
     @cached_property
     def _deliveries(self) -> DeliveryRecords:
         settings = self._settings
@@ -148,6 +158,30 @@ class _ComputeWhenNeeded:
 
         settings = self._settings
         return ComputeActuator(settings.endpoints.compute, self._retry_timeout, self._fleet.shapes, PARALLEL_REQUESTS)
+
+
+class _AutoscalersWhenNeeded:
+    def __init__(self, settings: EnforcerSettings) -> None:
+        self._settings = settings
+
+    def autoscalers(self, project_id: str, report: Report) -> Sequence[Autoscaler]:
+        return self._autoscalers.autoscalers(project_id, report)
+
+    def find(self, freeze: RecordedFreeze) -> Autoscaler | None:
+        return self._autoscalers.find(freeze)
+
+    def set_mode(self, autoscaler: Autoscaler, mode: str, request_id: str, timeout: timedelta) -> str:
+        return self._autoscalers.set_mode(autoscaler, mode, request_id, timeout)
+
+    def operation_of(self, freeze: RecordedFreeze, request_id: str) -> str | None:
+        return self._autoscalers.operation_of(freeze, request_id)
+
+    @cached_property
+    def _autoscalers(self) -> "ComputeAutoscalers":
+        from spotkeeper.gcp.compute.autoscalers import ComputeAutoscalers  # noqa: PLC0415 (see above)
+
+        retry_timeout = timedelta(seconds=self._settings.retry_timeout_seconds)
+        return ComputeAutoscalers(self._settings.endpoints.compute, retry_timeout, PARALLEL_REQUESTS)
 
 
 class _PermissionsWhenNeeded:

@@ -248,7 +248,7 @@ class EnforcedAction:
         "enforcement_log",
         day="planned_at",
         is_date=False,
-        where="decision != 'spare'",
+        where="decision IN ('stop', 'start')",
         order="planned_at DESC, message_id, rank",
         limit=MOST_ACTIONS,
     )
@@ -305,7 +305,7 @@ class Enforced:
         "enforcement_log",
         day="planned_at",
         is_date=False,
-        where="decision IS NOT NULL",
+        where="decision IN ('stop', 'start', 'spare')",
         summed={"instances": "COUNT(*)"},
     )
 

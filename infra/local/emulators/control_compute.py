@@ -13,12 +13,21 @@ from infra.local.emulators.permissions import denial
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import rfc3339
 from infra.local.fleet.fleet import Vm
-from infra.local.fleet.groups import Group
+from infra.local.fleet.groups import Autoscaler, Group
 
 ACTIONS_ON_FAILURE = {"REPAIR": True, "DO_NOTHING": False}
 INSTANCE_SETTINGS = {"project", "zone", "name", "status", "graceful_shutdown_seconds"}
 GROUP_TIMES = {"initial_delay_seconds": "initial_delay", "draining_seconds": "draining"}
-GROUP_SETTINGS = {"project", "scope", "name", "default_action_on_failure", "autoscaled", *GROUP_TIMES}
+GROUP_SETTINGS = {
+    "project",
+    "scope",
+    "name",
+    "default_action_on_failure",
+    "autoscaled",
+    "autoscaling_mode",
+    *GROUP_TIMES,
+}
+AUTOSCALING_MODES = {"OFF", "ON", "ONLY_SCALE_OUT", "ONLY_UP"}
 
 type Json = dict[str, object]
 
@@ -107,7 +116,14 @@ def _set_group(state: CloudState, wanted: Any) -> None:  # noqa: ANN401 (JSON)
         message = f"no group is called {wanted['name']!r} in {wanted['scope']!r} of {wanted['project']!r}"
         raise ValueError(message)
     action = wanted.get("default_action_on_failure", "REPAIR" if group.repairs else "DO_NOTHING")
-    group.repairs, group.autoscaled = ACTIONS_ON_FAILURE[action], bool(wanted.get("autoscaled", group.autoscaled))
+    group.repairs = ACTIONS_ON_FAILURE[action]
+    if "autoscaled" in wanted:
+        group.autoscaler = Autoscaler(group.name) if wanted["autoscaled"] else None
+    if (mode := wanted.get("autoscaling_mode")) is not None:
+        if mode not in AUTOSCALING_MODES or group.autoscaler is None:
+            message = f"a group with an autoscaler has one of the modes {sorted(AUTOSCALING_MODES)}"
+            raise ValueError(message)
+        group.autoscaler.mode = mode
     for setting, name in GROUP_TIMES.items():
         if setting in wanted:
             setattr(group, name, timedelta(seconds=wanted[setting]))
@@ -124,4 +140,5 @@ def _group(state: CloudState, group: Group) -> Json:
         "target_stopped_size": stopped,
         "default_action_on_failure": "REPAIR" if group.repairs else "DO_NOTHING",
         "autoscaled": group.autoscaled,
+        "autoscaling_mode": group.autoscaler.mode if group.autoscaler else None,
     }

@@ -13,13 +13,23 @@ type Key = tuple[str, str, str]
 """A group's project id, its scope (`zones/us-east1-b`, `regions/europe-west1`), and its name."""
 
 
+@dataclass(slots=True)
+class Autoscaler:
+    """The autoscaler of a group: its name, its mode, and the bounds of the group's size."""
+
+    name: str
+    mode: str = "ON"
+    min_replicas: int = 1
+    max_replicas: int = 10
+
+
 @dataclass(slots=True, eq=False)
 class Group:
     """A group, the names of its members by zone, and the ids of those that were stopped through the group.
 
     One that `repairs` makes a VM again that was stopped behind its back; one that is `autoscaled` starts VMs again that
-    it was asked to stop. A member is stopped `initial_delay` after it was created at the earliest, unless that is
-    forced, and after its connections were drained.
+    it was asked to stop: it has an autoscaler that is not switched off. A member is stopped `initial_delay` after it
+    was created at the earliest, unless that is forced, and after its connections were drained.
     """
 
     project_id: str
@@ -27,7 +37,7 @@ class Group:
     name: str
     members: set[tuple[str, str]] = field(default_factory=set)
     repairs: bool = True
-    autoscaled: bool = False
+    autoscaler: Autoscaler | None = None
     initial_delay: timedelta = timedelta(0)
     draining: timedelta = timedelta(0)
     held: set[int] = field(default_factory=set)
@@ -36,6 +46,11 @@ class Group:
     def key(self) -> Key:
         """Its identity."""
         return self.project_id, self.scope, self.name
+
+    @property
+    def autoscaled(self) -> bool:
+        """Whether an autoscaler adds VMs to it."""
+        return self.autoscaler is not None and self.autoscaler.mode != "OFF"
 
     def hold(self, instance: int, *, kept: bool) -> None:
         """Keep a member stopped from now on, or no longer."""

@@ -14,6 +14,7 @@ from spotkeeper.enforcement.actions import Verb, VmRequest
 from spotkeeper.enforcement.commanding import execute_command
 from spotkeeper.enforcement.enforce import enforce
 from spotkeeper.enforcement.estimates.spending import BilledCost, RecordedHour, Spending
+from spotkeeper.enforcement.freezes import Autoscaler, GroupKey, RecordedFreeze
 from spotkeeper.enforcement.notifications import read_command, read_notification
 from spotkeeper.enforcement.ports import EnforcerPorts
 from spotkeeper.enforcement.settings import EnforcerSettings
@@ -25,7 +26,7 @@ from tests.simulation.enforcer.calendar import as_rfc3339
 from tests.simulation.enforcer.journal import Delivery, Row
 from tests.simulation.enforcer.policies import AMOUNT, Policy, budget_id
 from tests.simulation.enforcer.stories import Command, Side
-from tests.simulation.enforcer.vms import Vm
+from tests.simulation.enforcer.vms import Scaler, Vm
 from tests.simulation.enforcer.world import RefusedError, World
 from tests.unit.enforcer_samples import RATES
 from tests.unit.enforcer_tables import Tables
@@ -36,7 +37,7 @@ _LAGGING_SHARE = 0.97
 _MESSAGE_MEMORY = timedelta(days=8)
 """How far back the statements look for a message; what was stopped is looked for over a year."""
 
-_LONG_MEMORY = frozenset({"stopped"})
+_LONG_MEMORY = frozenset({"stopped", "freezes", "record_freezes"})
 
 
 class Killed(BaseException):
@@ -72,6 +73,10 @@ class Host(Protocol):
         """Take note of a request to start a VM, and make it."""
         ...
 
+    def sets_mode(self, delivery: Delivery, scaler: Scaler, mode: str) -> None:
+        """Take note of a request to set the mode of an autoscaler, and make it."""
+        ...
+
     def records(self, delivery: Delivery, rows: list[Row]) -> None:
         """Take note of what is recorded."""
         ...
@@ -96,6 +101,7 @@ class Function:
         ports = EnforcerPorts(
             fleet=_Fleet(call),
             actuator=cast("Any", _Actuator(call)),
+            autoscalers=_Autoscalers(call),
             permissions=_Permissions(),
             records=cast("Any", _Records(call)),
             parallel_requests=1,
@@ -232,6 +238,50 @@ class _Actuator:
         return self.call.passing(call, vm.name if vm else None)
 
 
+@dataclass
+class _Autoscalers:
+    call: _Call
+
+    def autoscalers(self, project_id: str, report: Report) -> list[Autoscaler]:
+        world = self.call.host.world
+        with self.call.passing("autoscalers"):
+            if not world.answers(project_id):
+                message = f"{project_id} does not answer"
+                raise UnavailableError(message)
+            for zone in sorted({each.zone for each in world.scalers.values() if not world.answers(each.zone)}):
+                report(f"{project_id}: {zone} does not answer")
+            found = [each for each in world.scalers.values() if each.project == project_id and each.exists]
+            return [_autoscaler(each) for each in found if world.answers(each.zone)]
+
+    def find(self, freeze: RecordedFreeze) -> Autoscaler | None:
+        found = self._scaler(freeze.number)
+        with self.call.passing("find_autoscaler"):
+            return _autoscaler(found) if found.exists else None
+
+    def set_mode(self, autoscaler: Autoscaler, mode: str, request_id: str, timeout: timedelta) -> str:
+        del timeout
+        host, found = self.call.host, self._scaler(autoscaler.number)
+        with self.call.passing("set_mode"):
+            if host.world.accepted.get(request_id) != found.number:
+                host.sets_mode(self.call.delivery, found, mode)
+                host.world.accepted[request_id] = found.number
+            return f"operation-{request_id}"
+
+    def operation_of(self, freeze: RecordedFreeze, request_id: str) -> str | None:
+        found = self._scaler(freeze.number)
+        with self.call.passing("operation_of_autoscaler"):
+            accepted = self.call.host.world.accepted.get(request_id) == found.number
+            return f"operation-{request_id}" if accepted else None
+
+    def _scaler(self, number: str) -> Scaler:
+        world = self.call.host.world
+        found = world.scalers[number]
+        if not world.answers(found.zone):
+            message = f"{found.zone} does not answer"
+            raise UnavailableError(message)
+        return found
+
+
 class _Permissions:
     def missing(self, projects: Iterable[str], needed: Sequence[str]) -> tuple[str, ...]:
         del projects, needed
@@ -275,7 +325,9 @@ class _Records:
             self.call.delivery.verdicts += [str(verdict.name) for verdict in recorded if verdict.reason.strip()]
             tables.actions = forgotten + tables.actions if forgotten else tables.actions
             if rows:
-                self.call.host.records(self.call.delivery, [_row(each) for each in rows])
+                about_vms = [_row(each) for each in rows if each.autoscaling_mode is None]
+                if about_vms:
+                    self.call.host.records(self.call.delivery, about_vms)
 
 
 def _settings(mode: str, policy: str) -> EnforcerSettings:
@@ -308,8 +360,8 @@ def _spending(delivery: Delivery) -> Spending:
 
 @cache
 def _hours_from(start: datetime) -> tuple[datetime, ...]:
-    """The hours of the longest period that starts then."""
-    return tuple(start + hour * _HOUR for hour in range(367 * 24))
+    """The hours of the longest period that starts then, and of the one after it: a message may be about the former."""
+    return tuple(start + hour * _HOUR for hour in range(2 * 367 * 24))
 
 
 def _envelope(delivery: Delivery) -> dict[str, object]:
@@ -347,6 +399,8 @@ def _command_envelope(delivery: Delivery, plan_hash: str) -> dict[str, object]:
     body = {"command": "approve", "plan": f"{command.target}:{plan_hash}"}
     if command.undo:
         body = {"command": "undo", "message_id": command.target}
+    if command.thaw:
+        body = {"command": "thaw"}
     return {
         "message": {
             "data": base64.b64encode(json.dumps(body).encode()).decode(),
@@ -364,6 +418,11 @@ def _spot_vm(vm: Vm) -> SpotVm:
     return SpotVm(
         Instance(key, vm.name, model, shape, tuple(sorted(vm.labels.items())), vm.created_by), vm.status, vm.started
     )
+
+
+def _autoscaler(scaler: Scaler) -> Autoscaler:
+    group = GroupKey(scaler.project, "zones", scaler.zone, scaler.group)
+    return Autoscaler(group, scaler.number, scaler.group, scaler.mode)
 
 
 def _row(action: Any) -> Row:  # noqa: ANN401 (a row of the tables in memory)

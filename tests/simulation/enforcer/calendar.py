@@ -20,6 +20,13 @@ def previous_period_start(kind: str, at: datetime) -> datetime:
     return period_start(kind, period_start(kind, at) - timedelta(hours=1))
 
 
+def period_end(kind: str, at: datetime) -> datetime:
+    """Return the end, in UTC, of the period that `at` is in."""
+    start = period_start(kind, at)
+    longest = {"day": timedelta(days=1), "month": timedelta(days=31), "quarter": timedelta(days=92)}
+    return period_start(kind, start + longest.get(kind, timedelta(days=366)) + timedelta(hours=3))
+
+
 def as_rfc3339(at: datetime) -> str:
     """Return a time in UTC as RFC 3339."""
     return at.isoformat().replace("+00:00", "Z")

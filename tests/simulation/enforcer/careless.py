@@ -37,6 +37,8 @@ class CarelessFunction:
         self.host.records(delivery, [self._row(delivery, vm, "planned", "planned") for vm in planned])
         for vm in planned[:-1]:
             self._act(delivery, vm)
+        for number, scaler in enumerate(self.host.world.scalers.values()):
+            self.host.sets_mode(delivery, scaler, "OFF" if (delivery.number + number) % 4 else "ONLY_UP")
         return "over_budget"
 
     def _act(self, delivery: Delivery, vm: Vm) -> None:

@@ -13,12 +13,14 @@ from tests.simulation.enforcer.stories import (
     Deed,
     Happening,
     Message,
+    NewScaler,
     NewVm,
     Outage,
     Person,
     PolicyChange,
     Side,
     Story,
+    Switch,
     Trap,
     Trouble,
 )
@@ -42,8 +44,18 @@ _LABELS = (
     (),
 )
 _GROUPS = (None, None, None, None, "workers", "gke-main-pool-1", "gk3-main-pool-1")
+_SCALED_GROUPS = (None, "workers", "workers", "workers", "gke-main-pool-1")
 _BROKEN = tuple(answer for answer in Answer if answer is not Answer.STOPS)
 _RECORDS = ("history", "rates", "record", "record_plan", "record_outcomes", "stopped")
+_FREEZE_CALLS = (
+    "autoscalers",
+    "find_autoscaler",
+    "set_mode",
+    "set_mode",
+    "operation_of_autoscaler",
+    "freezes",
+    "record_freezes",
+)
 _PER_VM = ("find", "act", "warn")
 _UNSEEN = (("find", Side.AFTER), ("act", Side.BEFORE))
 """Between the last reading of a VM and the request to stop it, nobody can see what happens."""
@@ -88,6 +100,7 @@ class Kind:
     month_end: bool = False
     simple: bool = False
     commands: int = 0
+    freezes: bool = False
 
 
 KINDS = (
@@ -103,6 +116,10 @@ KINDS = (
     Kind("taken up again", vms=(3, 6), budgets=(1, 1), hours=(2, 4), deeds=0, traps=0, aftermaths=5),
     Kind("operators", changes=5, traps=4, aftermaths=3, broken=0.3),
     Kind("approvals", changes=2, deeds=4, traps=3, broken=0.2, duplicated=0.3, commands=12),
+    Kind(
+        "freezes", vms=(4, 9), month_end=True, hours=(8, 16), deeds=4, traps=4, aftermaths=2, freezes=True, commands=3
+    ),
+    Kind("frozen by approval", vms=(4, 8), deeds=2, traps=2, freezes=True, commands=10, duplicated=0.3),
 )
 
 
@@ -138,8 +155,43 @@ class _Drawing:
         happenings += [self._outage(length) for _ in range(chance.randint(0, kind.outages))]
         happenings += [self._change(policy, length) for _ in range(chance.randint(0, kind.changes))]
         happenings += [self._approver(number, length) for number in range(chance.randint(0, kind.commands))]
+        scalers = self._scalers(fleet) if kind.freezes else ()
+        if kind.freezes:
+            policy = replace(policy, freeze_groups=chance.choice((0.8, 1.0, 1.0, 1.0, 1.2)))
+            happenings += [self._switch(length) for _ in range(chance.randint(0, 4))]
+            happenings += [self._freeze_trap(length) for _ in range(chance.randint(0, 5))]
         happenings.sort(key=lambda each: each.at)
-        return Story(begins, policy, fleet, tuple(happenings), attempts=chance.choice((3, 3, 6)))
+        return Story(begins, policy, fleet, tuple(happenings), scalers, attempts=chance.choice((3, 3, 6)))
+
+    def _scalers(self, fleet: Sequence[NewVm]) -> tuple[NewScaler, ...]:
+        """Give most groups an autoscaler."""
+        chance = self.chance
+        groups = sorted(
+            {(vm.project, vm.zone, vm.created_by.rpartition("/")[2]) for vm in fleet if vm.created_by is not None}
+        )
+        groups += [("web-frontend", "us-central1-a", "standard-only")]
+        return tuple(
+            NewScaler(*group, chance.choice(("ON", "ON", "ONLY_SCALE_OUT", "OFF")))
+            for group in groups
+            if chance.random() < 0.85
+        )
+
+    def _switch(self, length: timedelta) -> Switch:
+        chance = self.chance
+        mode = chance.choice(("ON", "ON", "OFF", "ONLY_UP", "DELETED"))
+        return Switch(self._moment(length), chance.choice(("workers", "gke-main-pool-1")), mode)
+
+    def _freeze_trap(self, length: timedelta) -> Trap:
+        chance, at = self.chance, self._moment(length)
+        call = chance.choice(_FREEZE_CALLS)
+        side = chance.choice(tuple(Side))
+        switch = Switch(at, "workers", chance.choice(("ON", "OFF", "ONLY_UP")))
+        effects: list[Trouble | Switch] = [Trouble.FAILS, Trouble.KILLED, Trouble.OVERLAP, switch]
+        # Between the last look at an autoscaler and the request nobody can see what happens.
+        if (call, side) in (("find_autoscaler", Side.AFTER), ("set_mode", Side.BEFORE)):
+            effects.remove(switch)
+            effects.remove(Trouble.OVERLAP)
+        return Trap(at, call, side, chance.choice(effects))
 
     def _policy(self) -> Policy:
         chance, kind = self.chance, self.kind
@@ -173,6 +225,7 @@ class _Drawing:
             name=f"command-{number}",
             undo=chance.random() < 0.3,
             wrong=chance.random() < 0.15,
+            thaw=self.kind.freezes and chance.random() < 0.2,
             earlier=chance.random() < 0.2,
             delays=tuple(self._delays()),
         )
@@ -203,7 +256,7 @@ class _Drawing:
         )
         if chance.random() < 0.8:
             labels["team"] = chance.choice((*_TEAMS, *_TEAMS, "finance"))
-        group = None if self.kind.simple else chance.choice(_GROUPS)
+        group = None if self.kind.simple else chance.choice(_SCALED_GROUPS if self.kind.freezes else _GROUPS)
         zone = chance.choice(_ZONES)
         return NewVm(
             name=f"vm-{number}",

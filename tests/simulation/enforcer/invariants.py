@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from tests.simulation.enforcer import approvals, plans, progress, records, restarts, stops
+from tests.simulation.enforcer import approvals, freezes, plans, progress, records, restarts, stops
 from tests.simulation.enforcer.facts import End, Facts, Plan, Violation, Waiting
-from tests.simulation.enforcer.journal import Delivery, Request, Row
+from tests.simulation.enforcer.journal import Delivery, ModeChange, Request, Row
 
-type Event = Request | Plan | Row | Delivery | End
+type Event = Request | ModeChange | Plan | Row | Delivery | End
 
 STOPS: tuple[Callable[[Facts, Request], str | None], ...] = (
     stops.protected_vms_keep_running,
@@ -28,6 +28,7 @@ STOPS: tuple[Callable[[Facts, Request], str | None], ...] = (
     approvals.only_approved_plans_stop,
     approvals.plans_are_executed_once,
     approvals.undone_vms_keep_running,
+    freezes.groups_are_frozen_before_their_members_stop,
 )
 STARTS: tuple[Callable[[Facts, Request], str | None], ...] = (
     restarts.only_our_stops_are_restarted,
@@ -38,6 +39,14 @@ STARTS: tuple[Callable[[Facts, Request], str | None], ...] = (
     restarts.superseded_messages_start_nothing,
     restarts.alert_cap_of_starts_holds,
     approvals.an_undo_starts_only_what_its_message_stopped,
+)
+CHANGES: tuple[Callable[[Facts, ModeChange], str | None], ...] = (
+    freezes.only_messages_that_reach_the_share_freeze,
+    freezes.only_approved_plans_freeze,
+    freezes.only_groups_in_scope_are_frozen,
+    freezes.what_people_switched_is_left_to_them,
+    freezes.what_was_thawed_early_is_not_frozen_again,
+    freezes.groups_thaw_when_their_period_is_over,
 )
 PLANS: tuple[Callable[[Facts, Plan], str | None], ...] = (
     plans.superseded_messages_plan_nothing,
@@ -63,22 +72,26 @@ DELIVERIES: tuple[Callable[[Facts, Delivery], str | None], ...] = (
 ENDS: tuple[Callable[[Facts, End], str | None], ...] = (
     records.every_plan_ends,
     records.every_stop_is_on_record,
+    freezes.no_group_stays_frozen_after_its_period,
 )
 
 UNEXPECTED_ERROR = "no_unexpected_error"
 
 NAMES: tuple[str, ...] = (
-    *(check.__name__ for checks in (STOPS, STARTS, PLANS, ROWS, DELIVERIES, ENDS) for check in checks),
+    *(check.__name__ for checks in (STOPS, STARTS, CHANGES, PLANS, ROWS, DELIVERIES, ENDS) for check in checks),
     UNEXPECTED_ERROR,
 )
 
 
-def violations_of(facts: Facts, event: Event, *, stop: bool = True) -> list[Violation]:
+def violations_of(facts: Facts, event: Event, *, stop: bool = True) -> list[Violation]:  # noqa: PLR0911 (one for each kind of event)
     """Return what an event violates; `stop` tells a request to stop from one to start."""
     match event:
         case Request():
             about = f"{event.delivery.message.name} {'stops' if stop else 'starts'} {event.vm.name}: "
             return _found(STOPS if stop else STARTS, facts, event, about)
+        case ModeChange():
+            about = f"{event.delivery.message.name} sets {event.scaler.group} in {event.scaler.zone} to {event.mode}: "
+            return _found(CHANGES, facts, event, about)
         case Plan():
             base = max(facts.fleet_base(event.delivery), facts.fleet_as_listed(event.delivery))
             facts.fleet_at_plan[event.delivery.message.name] = base

@@ -8,7 +8,7 @@ from decimal import Decimal
 from tests.simulation.enforcer.calendar import period_start, previous_period_start
 from tests.simulation.enforcer.policies import Policy, Rule
 from tests.simulation.enforcer.stories import Message
-from tests.simulation.enforcer.vms import Vm
+from tests.simulation.enforcer.vms import Scaler, Vm
 
 type Key = tuple[str, str, str, datetime]
 
@@ -44,6 +44,7 @@ class Seen:
     in_scope: bool
     spared: str | None
     answers: bool
+    was_spot: bool = True
 
 
 @dataclass
@@ -106,6 +107,17 @@ class Request:
     vm: Vm
     accepted: bool = False
     effective: bool = False
+
+
+@dataclass
+class ModeChange:
+    """A request to set the mode of an autoscaler, and the mode that it has when it comes."""
+
+    at: datetime
+    delivery: Delivery
+    scaler: Scaler
+    before: str
+    mode: str
 
 
 @dataclass

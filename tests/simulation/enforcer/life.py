@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Protocol
 
 from tests.simulation.enforcer.adapter import CallFailedError, Function, Killed, NotAcknowledgedError
+from tests.simulation.enforcer.calendar import period_end
 from tests.simulation.enforcer.facts import End, Facts, Plan, Violation
 from tests.simulation.enforcer.invariants import UNEXPECTED_ERROR, Event, violations_of
-from tests.simulation.enforcer.journal import PLANNED, Delivery, Journal, Request, Row, Seen, interval_start
+from tests.simulation.enforcer.journal import PLANNED, Delivery, Journal, ModeChange, Request, Row, Seen, interval_start
 from tests.simulation.enforcer.policies import Policy
 from tests.simulation.enforcer.stories import (
     Approver,
@@ -22,10 +23,11 @@ from tests.simulation.enforcer.stories import (
     PolicyChange,
     Side,
     Story,
+    Switch,
     Trap,
     Trouble,
 )
-from tests.simulation.enforcer.vms import Vm
+from tests.simulation.enforcer.vms import Scaler, Vm
 from tests.simulation.enforcer.world import RefusedError, World
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = timedelta(seconds=10), timedelta(minutes=10)
@@ -68,6 +70,8 @@ class Life:
         """Live it, and return what was wrong."""
         for vm in self.story.fleet:
             self.world.add(vm)
+        for scaler in self.story.scalers:
+            self.world.scale(scaler)
         for each in self.story.happenings:
             self._plan(each)
         self.world.run()
@@ -110,6 +114,19 @@ class Life:
             self._check(made, stop=False)
             self.journal.starts.append(made)
             self.world.start(vm)
+
+    def sets_mode(self, delivery: Delivery, scaler: Scaler, mode: str) -> None:
+        """Check a request to set the mode of an autoscaler, then make it."""
+        with self.world.lock:
+            self._check(ModeChange(self.world.now, delivery, scaler, scaler.mode, mode))
+            if mode == "OFF":
+                kind = delivery.message.kind
+                scaler.former, scaler.frozen_by = scaler.mode, delivery.message.name
+                scaler.frozen_until = period_end(kind, self.world.now)
+            else:
+                scaler.theirs_until = scaler.frozen_until
+                scaler.frozen_until = scaler.frozen_by = None
+            scaler.mode = mode
 
     def records(self, delivery: Delivery, rows: list[Row]) -> None:
         """Check what is recorded."""
@@ -163,11 +180,12 @@ class Life:
                 in_scope=rule is not None and rule.covers(vm) and vm.spot,
                 spared=delivery.policy.spares(vm, self.world.now),
                 answers=answers,
+                was_spot=vm.spot,
             )
         return found
 
     def _spring(self, trap: Trap, delivery: Delivery) -> None:
-        if isinstance(trap.effect, Person | PolicyChange):
+        if isinstance(trap.effect, Person | PolicyChange | Switch):
             self._happen(trap.effect)
         elif trap.effect is Trouble.OVERLAP:
             self._overlap()
@@ -188,9 +206,11 @@ class Life:
         else:
             self.world.plan(at, _WORLD, "", lambda: self._happen(happening))
 
-    def _happen(self, happening: Person | Trap | Outage | PolicyChange | Approver) -> None:
+    def _happen(self, happening: Person | Trap | Outage | PolicyChange | Approver | Switch) -> None:
         if isinstance(happening, Approver):
             self._command(happening)
+        elif isinstance(happening, Switch):
+            self.world.switch(happening.group, happening.mode)
         elif isinstance(happening, Person):
             self.world.do(happening.deed, happening.vm)
         elif isinstance(happening, Trap):
@@ -206,10 +226,12 @@ class Life:
         stopped = [each.delivery.message for each in self.journal.stops if each.effective]
         planned = [each.delivery.message for each in self._facts.waiting.values()]
         known = stopped if approver.undo else planned
+        if approver.thaw:
+            known = [each.message for each in self.journal.deliveries if each.message.command is None]
         if not known:
             return
         about, now = known[-2 if approver.earlier and len(known) > 1 else -1], self.world.now
-        command = Command(about.name, now, approver.undo, approver.wrong)
+        command = Command(about.name, now, approver.undo, approver.wrong, approver.thaw)
         for delay in approver.delays:
             self._send(now + delay, replace(about, name=approver.name, command=command), 1)
 

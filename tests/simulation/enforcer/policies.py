@@ -17,6 +17,7 @@ _UNSET_FIELDS = {
     "spare_local_ssd": "spare_local_ssd",
     "approval_minutes": "approval_minutes",
     "execute_unapproved": "execute_unapproved",
+    "freeze_groups": "freeze_groups",
 }
 
 type Threshold = tuple[str, tuple[str, ...]]
@@ -88,6 +89,7 @@ class Policy:
     spare_local_ssd: bool = False
     approval_minutes: int = 240
     execute_unapproved: bool = False
+    freeze_groups: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the policy as the function reads it."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from tests.simulation.enforcer.policies import Policy
-from tests.simulation.enforcer.vms import Answer, Vm
+from tests.simulation.enforcer.vms import Answer, Scaler, Vm
 
 
 class Deed(StrEnum):
@@ -47,17 +47,20 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What an approver published at `sent`: to approve the plan of the message `target`, or to undo its stops."""
+    """What an approver published at `sent`: to approve or undo the plan of the message `target`, or to thaw groups."""
 
     target: str
     sent: datetime
     undo: bool = False
     wrong: bool = False
+    thaw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Approver:
     """Somebody approves the latest plan or an earlier one, or undoes the latest stops; `wrong` has another hash.
+
+    With `thaw` somebody thaws all groups.
 
     `delays` are the deliveries of the command, counted from then.
     """
@@ -67,6 +70,7 @@ class Approver:
     undo: bool = False
     wrong: bool = False
     earlier: bool = False
+    thaw: bool = False
     delays: tuple[timedelta, ...] = (timedelta(seconds=1),)
 
     def __str__(self) -> str:
@@ -74,6 +78,8 @@ class Approver:
         what = f"the stops of {which} message" if self.undo else f"{which} plan"
         late = ", ".join(str(delay) for delay in self.delays)
         verb = "undoes" if self.undo else "approves"
+        if self.thaw:
+            return f"an approver thaws all groups ({self.name}); delivered after {late}"
         return f"an approver {verb} {what}{' by another hash' * self.wrong} ({self.name}); delivered after {late}"
 
 
@@ -127,6 +133,18 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    """A person sets the mode of the autoscalers of the groups of a name; DELETED deletes them."""
+
+    at: timedelta
+    group: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"a person sets the autoscalers of {self.group} to {self.mode}"
+
+
+@dataclass(frozen=True, slots=True)
 class Outage:
     """Something does not answer for a while: `records`, a zone or a project."""
 
@@ -161,7 +179,7 @@ class Trap:
     at: timedelta
     call: str
     side: Side
-    effect: Trouble | Person | PolicyChange
+    effect: Trouble | Person | PolicyChange | Switch
     vm: str | None = None
 
     def __str__(self) -> str:
@@ -169,7 +187,7 @@ class Trap:
         return f"at the next {self.call}{about}, {self.side} it: {self.effect}"
 
 
-type Happening = Message | Person | Trap | Outage | PolicyChange | Approver
+type Happening = Message | Person | Trap | Outage | PolicyChange | Approver | Switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +232,23 @@ class NewVm:
 
 
 @dataclass(frozen=True, slots=True)
+class NewScaler:
+    """The autoscaler of a group at the beginning."""
+
+    project: str
+    zone: str
+    group: str
+    mode: str
+
+    def born(self, number: str) -> Scaler:
+        """Return the autoscaler."""
+        return Scaler(number, self.project, self.zone, self.group, self.mode)
+
+    def __str__(self) -> str:
+        return f"{self.group} in {self.project}/{self.zone} has an autoscaler in mode {self.mode}"
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """All that a life is made of."""
 
@@ -221,6 +256,7 @@ class Story:
     policy: Policy
     fleet: tuple[NewVm, ...]
     happenings: tuple[Happening, ...]
+    scalers: tuple[NewScaler, ...] = ()
     attempts: int = 6
     settled: timedelta = field(default=timedelta(hours=12))
 
@@ -229,6 +265,7 @@ class Story:
         yield f"It begins {self.begins:%Y-%m-%d %H:%M} UTC; a message is tried {self.attempts} times at most."
         yield f"Policy: {self.policy}."
         yield from (f"VM {vm}." for vm in self.fleet)
+        yield from (f"Group {each}." for each in self.scalers)
         yield from (f"{_time(each.at)} {each}." for each in sorted(self.happenings, key=lambda each: each.at))
         yield "Three and four hours later every trouble is over, and each budget repeats what it said, as last-…"
 

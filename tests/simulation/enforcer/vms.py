@@ -93,6 +93,40 @@ class Vm:
         return now < datetime.combine(last_day + timedelta(days=1), time(), LOS_ANGELES)
 
 
+@dataclass
+class Scaler:
+    """The autoscaler of a group, identified by its number.
+
+    `frozen_until` is the end of the period for which the enforcer switched it off, `former` the mode that it had then;
+    once a person has changed it, it is theirs, and not to be frozen before `theirs_until`.
+    """
+
+    number: str
+    project: str
+    zone: str
+    group: str
+    mode: str = "ON"
+    exists: bool = True
+    former: str = ""
+    frozen_until: datetime | None = None
+    frozen_by: str | None = None
+    theirs_until: datetime | None = None
+    changed_at: datetime | None = None
+
+    def owns(self, vm: Vm) -> bool:
+        """Whether a VM is a member of its group."""
+        group = (vm.created_by or "").rpartition("/instanceGroupManagers/")[2]
+        return (vm.project, vm.zone, group) == (self.project, self.zone, self.group)
+
+    def change(self, mode: str, now: datetime) -> None:
+        """Let a person set its mode; to set it to the one that it has changes nothing."""
+        if mode == self.mode:
+            return
+        self.mode, self.changed_at = mode, now
+        if self.frozen_until is not None:
+            self.theirs_until, self.frozen_until, self.frozen_by = self.frozen_until, None, None
+
+
 def _leading_date(value: str) -> date | None:
     """The last day: a date at the beginning that stands alone or before a reason, and is not the start of a range."""
     head, rest = value[:10], value[10:]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tests.simulation.enforcer.stories import Deed, NewVm
-from tests.simulation.enforcer.vms import RUNNING, STOPPING, SUSPENDED, TERMINATED, Actor, Answer, Vm
+from tests.simulation.enforcer.stories import Deed, NewScaler, NewVm
+from tests.simulation.enforcer.vms import RUNNING, STOPPING, SUSPENDED, TERMINATED, Actor, Answer, Scaler, Vm
 
 _REFILL = timedelta(minutes=3)
 _BUSY_ATTEMPTS = 2
@@ -43,6 +43,7 @@ class World:
     now: datetime
     vms: dict[str, Vm] = field(default_factory=dict)
     silent: dict[str, datetime] = field(default_factory=dict)
+    scalers: dict[str, Scaler] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _agenda: list[_Entry] = field(default_factory=list)
@@ -66,6 +67,24 @@ class World:
         vm = new.born(f"{len(self.vms) + 1}", self.now)
         self.vms[vm.number] = vm
         return vm
+
+    def scale(self, new: NewScaler) -> None:
+        """Give a group an autoscaler."""
+        number = f"scaler-{len(self.scalers) + 1}"
+        self.scalers[number] = new.born(number)
+
+    def scaler_of(self, vm: Vm) -> Scaler | None:
+        """Return the autoscaler of the group of a VM, if it has one."""
+        return next((each for each in self.scalers.values() if each.exists and each.owns(vm)), None)
+
+    def switch(self, group: str, mode: str) -> None:
+        """Let a person set the mode of the autoscalers of the groups of a name, or delete them."""
+        with self.lock:
+            for each in self.scalers.values():
+                if each.exists and each.group == group and mode == "DELETED":
+                    each.exists = False
+                elif each.exists and each.group == group:
+                    each.change(mode, self.now)
 
     def named(self, name: str) -> Vm | None:
         """Return the VM that has a name now."""
@@ -122,7 +141,8 @@ class World:
         if vm.status not in (RUNNING, STOPPING):
             return
         vm.status, vm.stopped_by, vm.stopped_at = TERMINATED, Actor.ENFORCER, self.now
-        if vm.refilled:
+        scaler = self.scaler_of(vm)
+        if vm.refilled or (scaler is not None and scaler.mode != "OFF"):
             self.plan(self.now + _REFILL, 0, vm.number, lambda: self._recreated(vm))
 
     def _recreated(self, vm: Vm) -> None:

@@ -11,6 +11,7 @@ from google.cloud.bigquery import QueryJob, ScalarQueryParameter
 from google.cloud.bigquery.table import Row
 
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.bigquery.enforcer_tables import LONGEST_STOP
 from spotkeeper.gcp.bigquery.rest_query import statement_text
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 
@@ -146,6 +147,7 @@ class Status:
     records: RecordState
     budgets: tuple[BudgetState, ...]
     last_plan: LastPlan | None
+    frozen_groups: tuple[str, ...] = ()
 
 
 class DailyFigures:
@@ -177,11 +179,13 @@ class DailyFigures:
         records = self._ask(statement_text("status"), [_time("since", now - _THREE_DAYS), _time("now", now)])
         budgets = self._ask(_BUDGETS, [])
         plan = self._ask(statement_text("last_plan"), [_time("since", now - _WEEK), _time("now", now)])
+        frozen = self._ask(statement_text("freezes"), [_time("since", now - LONGEST_STOP)])
         [state] = self._answer(records)
         return Status(
             RecordState(*_values(state)),
             tuple(BudgetState(*_values(row)) for row in self._answer(budgets)),
             next((LastPlan(*_values(row)) for row in self._answer(plan)), None),
+            tuple(row["managed_by"] for row in self._answer(frozen) if row["frozen"] and row["ended_by"] is None),
         )
 
     def _ask(self, query: str, parameters: Sequence[ScalarQueryParameter]) -> QueryJob:

@@ -24,7 +24,9 @@ class DeliveryRecords:
         self._query = query
 
     def record(self, delivery: Delivery) -> bool:
-        """Record a delivery that stops nothing, and close overdue restarts; False if no other stop is unfinished.
+        """Record a delivery that stops nothing, and close overdue restarts.
+
+        False if no stop of another message is unfinished, and no freeze is to be ended.
 
         True also if BigQuery does not say: reading the history takes longer, and is never wrong.
         """

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from spotkeeper.enforcement.actions import ActionEvent
 from spotkeeper.enforcement.estimates.spending import BilledCost, RecordedHour, RecordedStops, Spending
+from spotkeeper.enforcement.freezes import GroupKey, RecordedFreeze, group_key
 from spotkeeper.enforcement.history import (
     AttachedCost,
     FailedStop,
@@ -47,12 +49,14 @@ def reported_by(row: Mapping[str, Any]) -> Reported:
 
 
 def proposed_plan(plan: Mapping[str, Any], stops: Iterable[Mapping[str, Any]]) -> ProposedPlan:
-    """Return a plan that waits for approval from its row and those of its stops."""
+    """Return a plan that waits for approval from its row and those of its stops and freezes."""
+    planned = tuple(map(_proposed_stop, stops))
     return ProposedPlan(
         plan["message_id"],
         plan["plan_hash"],
         plan["approval_expires_at"],
-        tuple(map(_proposed_stop, stops)),
+        tuple(each for each in planned if each.autoscaling_mode is None),
+        tuple(each for each in planned if each.autoscaling_mode is not None),
         plan["executed_by"],
         plan["newer_plan"],
         plan["period_end"],
@@ -70,6 +74,25 @@ def stopped_vm(row: Mapping[str, Any]) -> StoppedVm:
     )
     priority, tried = Priority(row["priority"]), bool(row["tried"])
     return StoppedVm(instance, priority, row["stopped_at"], row["hourly_savings"], tried)
+
+
+def recorded_freeze(row: Mapping[str, Any]) -> RecordedFreeze:
+    """Return the latest freeze of an autoscaler."""
+    project_id, name = row["project_id"], row["instance_name"]
+    return RecordedFreeze(
+        message_id=row["message_id"],
+        budget_id=row["budget_id"],
+        group=group_key(project_id, row["managed_by"]) or GroupKey(project_id, "zones", row["zone"], name),
+        number=row["instance_id"],
+        mode=row["autoscaling_mode"],
+        priority=Priority(row["priority"]),
+        planned_at=row["planned_at"],
+        period_end=row["period_end"],
+        frozen=row["frozen"],
+        failed=row["failed"],
+        ended_by=None if row["ended_by"] is None else ActionEvent(row["ended_by"]),
+        ended_at=row["ended_at"],
+    )
 
 
 def _spending(row: Mapping[str, Any]) -> Spending:
@@ -124,6 +147,7 @@ def _proposed_stop(row: Mapping[str, Any]) -> RecordedAction:
         managed_by=row["managed_by"],
         hourly_savings=row["hourly_savings"],
         reason=row["reason"],
+        autoscaling_mode=row["autoscaling_mode"],
     )
 
 

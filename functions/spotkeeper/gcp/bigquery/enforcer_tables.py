@@ -22,6 +22,8 @@ from google.cloud.bigquery import (
 from spotkeeper.enforcement.actions import ActionEvent, Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.estimates.estimate import Estimate, NoEstimate
+from spotkeeper.enforcement.freeze_ports import FreezeOutcome
+from spotkeeper.enforcement.freezes import RecordedFreeze
 from spotkeeper.enforcement.history import (
     CAP_WINDOW,
     FAILURE_MEMORY,
@@ -36,10 +38,11 @@ from spotkeeper.enforcement.policies import PRICED_CURRENCY, BudgetRule
 from spotkeeper.enforcement.restarts import StoppedVm
 from spotkeeper.enforcement.verdicts import current_period
 from spotkeeper.gcp.bigquery.delivery_records import REDELIVERY, amount, delivery_parameters, rounded
-from spotkeeper.gcp.bigquery.enforcer_rows import history_from, reported_by, stopped_vm
+from spotkeeper.gcp.bigquery.enforcer_rows import history_from, recorded_freeze, reported_by, stopped_vm
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.client_calls import translate_errors
+from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import PeriodKind, budget_period, rfc3339
 from spotkeeper.pricing.price_book import DatedRate
 
@@ -165,6 +168,21 @@ class EnforcementRecords:
             rows = list(self._jobs.query("stopped", parameters))
             return [stopped_vm(row) for row in rows], max((row["starts_lately"] for row in rows), default=0)
 
+    def freezes(self, now: datetime) -> Sequence[RecordedFreeze]:
+        """Return the latest freeze of every autoscaler that was ever to be frozen."""
+        with translate_errors("BigQuery"):
+            return list(map(recorded_freeze, self._jobs.query("freezes", [_time("since", now - LONGEST_STOP)])))
+
+    def record_freezes(self, delivery: Delivery, outcomes: Sequence[FreezeOutcome]) -> None:
+        """Record what came of freezes; one that has ended keeps its end."""
+        parameters: list[Parameter] = [
+            _string("delivery_id", delivery.delivery_id),
+            _time("received_at", delivery.received_at),
+            _time("since", delivery.received_at - LONGEST_STOP),
+            ArrayQueryParameter("outcomes", _OUTCOME, [_freeze_outcome(each) for each in outcomes]),
+        ]
+        self._jobs.transaction("freeze_outcomes", parameters)
+
     def recorded(self, message_id: str, since: datetime) -> list[dict[str, Any]]:
         """Return what was recorded of a message and of every instance in its plan, for a person to read."""
         parameters = [_string("message_id", message_id), _time("since", since - timedelta(days=1))]
@@ -247,12 +265,13 @@ def _planned(delivery: Delivery, each: PlannedEvent) -> dict[str, object]:
         "mode": delivery.mode,
         "rank": each.rank,
         "priority": each.priority,
-        "machine_type": instance.shape.machine_type,
+        "machine_type": instance.shape.machine_type or None,
         "managed_by": instance.managed_by,
         "hourly_savings": _written(each.hourly_savings),
         "hourly_ending_attached": _written(attached.ending if attached else None),
         "hourly_disk_cost": _written(attached.disks if attached else None),
         "hourly_address_cost": _written(attached.addresses if attached else None),
+        "autoscaling_mode": each.autoscaling_mode,
     }
 
 
@@ -273,11 +292,19 @@ def _stopped_until(delivery: Delivery) -> datetime:
 
 
 def _outcome(outcome: Outcome) -> StructQueryParameter:
+    return _event(outcome.request.message_id, outcome.request.key, outcome)
+
+
+def _freeze_outcome(outcome: FreezeOutcome) -> StructQueryParameter:
+    return _event(outcome.freeze.message_id, outcome.freeze.key, outcome)
+
+
+def _event(message_id: str, key: InstanceKey, outcome: Outcome | FreezeOutcome) -> StructQueryParameter:
     return StructQueryParameter(
         None,
-        _string("message_id", outcome.request.message_id),
-        _string("project_id", outcome.request.key.project_id),
-        _string("instance_id", outcome.request.key.instance_id),
+        _string("message_id", message_id),
+        _string("project_id", key.project_id),
+        _string("instance_id", key.instance_id),
         _time("happened_at", outcome.happened_at),
         _string("event", outcome.event),
         _string("reason", outcome.reason),

@@ -107,6 +107,16 @@ class AddressList(AggregatedList):
     kind = "compute#addressAggregatedList"
 
 
+class AutoscalerList(AggregatedList):
+    """The autoscalers of a project, zonal and regional.
+
+    https://cloud.google.com/compute/docs/reference/rest/v1/autoscalers/aggregatedList
+    """
+
+    collection = "autoscalers"
+    kind = "compute#autoscalerAggregatedList"
+
+
 class OperationList(AggregatedList):
     """The operations of a project, zonal, regional and global.
 

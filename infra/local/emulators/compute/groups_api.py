@@ -248,10 +248,10 @@ class GroupsApi:
             "selfLink": f"{ROOT}/{_path(group)}",
             group.scope.partition("s/")[0]: where,
         }
-        if group.autoscaled:
+        if group.autoscaler is not None:
             resource["status"] = {
                 "isStable": actions["none"] == sum(actions.values()),
-                "autoscaler": f"{where}/autoscalers/{group.name}",
+                "autoscaler": f"{where}/autoscalers/{group.autoscaler.name}",
             }
         if group.scope.startswith("regions/"):
             zones = sorted({zone for zone, _ in group.members})

@@ -82,6 +82,12 @@ def envelope(  # noqa: PLR0913 (a page has this many parts)
     return page
 
 
+def items_of(page: Json) -> Json:
+    """The scopes of a page by their name."""
+    items = page["items"]
+    return items if isinstance(items, dict) else {}
+
+
 def _scope(scope: str, collection: str, filled: Collection[str], unreachable: frozenset[str]) -> Json:
     zone = scope.rpartition("/")[2]
     if zone in unreachable:

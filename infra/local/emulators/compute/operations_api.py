@@ -24,7 +24,15 @@ from infra.local.emulators.compute.access import (
     request_id,
     unreachable,
 )
-from infra.local.emulators.compute.lists import LARGEST_PAGE, aggregated_mask, envelope, page_size, place, token
+from infra.local.emulators.compute.lists import (
+    LARGEST_PAGE,
+    aggregated_mask,
+    envelope,
+    items_of,
+    page_size,
+    place,
+    token,
+)
 from infra.local.emulators.compute.resources import ROOT, pacific
 from infra.local.emulators.operations import Operation
 from infra.local.emulators.rest import ApiError, Call, mask, select
@@ -126,7 +134,7 @@ class OperationsApi:
             next_token=more,
             scopes=SCOPES,
         )
-        page["items"] = {**_items(page), **{scope: {"operations": found} for scope, found in by_scope.items()}}
+        page["items"] = {**items_of(page), **{scope: {"operations": found} for scope, found in by_scope.items()}}
         return json.dumps(select(page, wanted)).encode()
 
     def _page(self, call: Call, rows: list[tuple[str, Json]]) -> tuple[list[tuple[str, Json]], str]:
@@ -267,11 +275,6 @@ def _scope(call: Call) -> tuple[str, str]:
 def _known(scope: str) -> None:
     kind, _, name = scope.partition("/")
     (known_zone if kind == "zones" else known_region)(name)
-
-
-def _items(page: Json) -> Json:
-    items = page["items"]
-    return items if isinstance(items, dict) else {}
 
 
 def _written(resource: Json, call: Call) -> bytes:

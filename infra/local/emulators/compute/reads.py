@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from infra.local.emulators.compute import filters, resources
 from infra.local.emulators.compute.access import INSTANCE, PROJECT, ZONE, Access, known_zone, not_found, unreachable
+from infra.local.emulators.compute.autoscalers_api import AutoscalersApi
 from infra.local.emulators.compute.capacity_api import CapacityApi
 from infra.local.emulators.compute.groups_api import GroupsApi
 from infra.local.emulators.compute.instance_actions import InstanceActions
@@ -78,7 +79,8 @@ class _Kind(NamedTuple):
 
 def routes(state: CloudState) -> list[Route]:
     """All of Compute Engine that this emulator knows."""
-    parts = (ComputeReads(state), InstanceActions(state), OperationsApi(state), GroupsApi(state), CapacityApi(state))
+    groups = (GroupsApi(state), AutoscalersApi(state))
+    parts = (ComputeReads(state), InstanceActions(state), OperationsApi(state), *groups, CapacityApi(state))
     return [route for part in parts for route in part.routes()]
 
 

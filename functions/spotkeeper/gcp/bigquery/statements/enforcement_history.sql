@@ -33,7 +33,11 @@ WITH stops AS (
     MAX(managed_by) AS managed_by,
     MAX(hourly_savings) AS hourly_savings
   FROM enforcement_actions
-  WHERE mode = 'enforce' AND event != 'spared' AND happened_at >= @since
+  WHERE mode = 'enforce'
+    AND event != 'spared'
+    -- Freezes of groups stop no instance.
+    AND autoscaling_mode IS NULL
+    AND happened_at >= @since
   GROUP BY message_id, project_id, zone, instance_id
 ),
 
@@ -218,7 +222,7 @@ SELECT
   (
     SELECT COUNT(DISTINCT delivery_id)
     FROM enforcement_actions
-    WHERE event IN ('planned', 'restart_planned', 'retried')
+    WHERE event IN ('planned', 'restart_planned', 'retried', 'freeze_planned')
       AND mode IN ('approve', 'enforce')
       AND happened_at >= @since
   ) AS plans,
@@ -353,7 +357,7 @@ SELECT
       (
         SELECT MAX(later.message_id)
         FROM enforcement_actions AS later
-        WHERE later.event = 'planned'
+        WHERE later.event IN ('planned', 'freeze_planned')
           AND later.mode IN ('approve', 'enforce')
           AND later.budget_id = @budget_id
           AND later.happened_at > (SELECT proposals.received_at FROM proposals)
@@ -374,10 +378,11 @@ SELECT
       actions.machine_type,
       actions.managed_by,
       actions.hourly_savings,
-      actions.reason
+      actions.reason,
+      actions.autoscaling_mode
     FROM enforcement_actions AS actions
     WHERE actions.message_id IN (SELECT proposals.message_id FROM proposals)
-      AND actions.event = 'planned'
+      AND actions.event IN ('planned', 'freeze_planned')
       AND actions.mode = 'approve'
       AND actions.happened_at >= @since
     ORDER BY actions.rank, actions.instance_name, actions.instance_id

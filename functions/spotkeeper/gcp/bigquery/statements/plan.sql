@@ -40,7 +40,7 @@ WHERE (
   AND (
     SELECT COUNT(DISTINCT actions.delivery_id)
     FROM enforcement_actions AS actions
-    WHERE actions.event IN ('planned', 'restart_planned', 'retried')
+    WHERE actions.event IN ('planned', 'restart_planned', 'retried', 'freeze_planned')
       AND actions.mode IN ('approve', 'enforce')
       AND actions.happened_at >= @since
   ) = @plans
@@ -60,13 +60,13 @@ WHERE (
 INSERT INTO enforcement_actions (
   message_id, delivery_id, budget_id, period_end, happened_at, project_id, zone, instance_id, instance_name, event,
   reason, mode, rank, priority, machine_type, managed_by, hourly_savings, hourly_ending_attached, hourly_disk_cost,
-  hourly_address_cost
+  hourly_address_cost, autoscaling_mode
 )
 SELECT
   staged.message_id, staged.delivery_id, staged.budget_id, staged.period_end, staged.happened_at, staged.project_id,
   staged.zone, staged.instance_id, staged.instance_name, staged.event, staged.reason, staged.mode, staged.rank,
   staged.priority, staged.machine_type, staged.managed_by, staged.hourly_savings, staged.hourly_ending_attached,
-  staged.hourly_disk_cost, staged.hourly_address_cost
+  staged.hourly_disk_cost, staged.hourly_address_cost, staged.autoscaling_mode
 FROM {staging} AS staged
 WHERE EXISTS (
     SELECT 1

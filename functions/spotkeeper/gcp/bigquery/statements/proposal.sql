@@ -1,5 +1,5 @@
 -- Which plan of a message waits for approval, which notification led to it, and what came of it?
--- Grain: one stop of the plan, in order; no row for a message without such a plan.
+-- Grain: one stop or freeze of the plan, in order; no row for a message without such a plan.
 SELECT
   proposal.message_id,
   proposal.received_at,
@@ -26,6 +26,7 @@ SELECT
   actions.managed_by,
   actions.hourly_savings,
   actions.reason,
+  actions.autoscaling_mode,
   (
     SELECT MIN(answers.message_id)
     FROM budget_notifications AS answers
@@ -37,7 +38,7 @@ SELECT
   (
     SELECT MAX(later.message_id)
     FROM enforcement_actions AS later
-    WHERE later.event = 'planned'
+    WHERE later.event IN ('planned', 'freeze_planned')
       AND later.mode IN ('approve', 'enforce')
       AND later.budget_id = proposal.budget_id
       AND later.happened_at > proposal.received_at
@@ -47,7 +48,7 @@ FROM budget_notifications AS proposal
 LEFT JOIN enforcement_actions AS actions
   ON actions.delivery_id = proposal.delivery_id
   AND actions.message_id = proposal.message_id
-  AND actions.event = 'planned'
+  AND actions.event IN ('planned', 'freeze_planned')
   AND actions.mode = 'approve'
   AND actions.happened_at >= @since
 WHERE proposal.message_id = @message_id

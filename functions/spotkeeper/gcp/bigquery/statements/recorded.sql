@@ -16,7 +16,8 @@ SELECT
   actions.hourly_ending_attached,
   actions.hourly_disk_cost,
   actions.hourly_address_cost,
-  actions.reason AS action_reason
+  actions.reason AS action_reason,
+  actions.autoscaling_mode
 FROM budget_notifications AS notification
 LEFT JOIN enforcement_actions AS actions
   ON actions.delivery_id = notification.delivery_id
