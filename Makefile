@@ -19,6 +19,7 @@ CATALOG ?=
 PROJECT ?=
 DAYS ?=
 BUDGET ?=
+LABEL ?=
 # How a switch is set to no.
 NO := 0 no n false off
 yes = $(filter-out $(NO),$(1))
@@ -43,8 +44,8 @@ setup-demo: ## Create .venv with what `make run`, `make try` and the command lin
 run: setup-demo ## Demo of a Spot fleet on this machine, without a cloud account (KEEP=1: keep it running; DRY_RUN=1: stop no VM; VERBOSE=1: every table; OPEN=0: open no browser).
 	@exec $(PYTHON_IN_VENV) -m infra.local run $(if $(call yes,$(KEEP)),--keep) $(if $(call yes,$(DRY_RUN)),--dry-run) $(if $(call yes,$(VERBOSE)),--verbose) $(if $(filter $(NO),$(OPEN)),,--open)
 
-try: setup-demo ## What the Spot VMs of your projects cost: reads with your login, writes nothing (PROJECT=a,folders/1 DAYS=7 BUDGET=1000).
-	@exec $(PYTHON_IN_VENV) -m infra.local.trial --projects '$(PROJECT)' $(if $(DAYS),--days '$(DAYS)') $(if $(BUDGET),--budget '$(BUDGET)')
+try: setup-demo ## What the Spot VMs of your projects cost: reads with your login, writes nothing (PROJECT=a,folders/1 DAYS=7 BUDGET=1000 LABEL=experiment=e1).
+	@exec $(PYTHON_IN_VENV) -m infra.local.trial --projects '$(PROJECT)' $(if $(DAYS),--days '$(DAYS)') $(if $(BUDGET),--budget '$(BUDGET)') $(if $(LABEL),--label '$(LABEL)')
 
 serve: setup-demo ## Serve the tables of the last demo for queries with bq.
 	@exec $(PYTHON_IN_VENV) -m infra.local serve

@@ -23,6 +23,7 @@ from spotkeeper.tracking.run_summary import Gap
         (["--projects", "my-project-1", "--days", "0"], "'0' is not a number of days"),
         (["--projects", "my-project-1", "--budget", "-1"], "'-1' must be an amount above 0"),
         (["--projects", "my-project-1", "--at", "yesterday"], "--at"),
+        (["--projects", "my-project-1", "--label", "team"], "'team' is not KEY=VALUE"),
     ],
 )
 def test_a_wrong_argument_is_named_with_what_is_expected(

@@ -87,7 +87,7 @@ def trial(folder: Path, *more: str) -> list[str]:
 def ended(front: Front, tmp_path_factory: pytest.TempPathFactory) -> Trial:
     """A trial of a project and a folder with a budget, by a login whose quota project it may not use."""
     folder = tmp_path_factory.mktemp("trial")
-    command = trial(folder, "--projects", "research-ml,folders/1", "--budget", "1000")
+    command = trial(folder, "--projects", "research-ml,folders/1", "--budget", "1000", "--label", "team=vision")
     running = start(front, folder, *command, quota_project=QUOTA_PROJECT)
     output, _ = running.communicate(timeout=LIMIT)
     return Trial(running.returncode, output, list(front.calls), set(front.quota_projects), folder)
@@ -127,6 +127,17 @@ def test_a_trial_shows_the_plan_of_the_enforcer_and_the_way_to_deploy(ended: Tri
     assert "At a monthly budget of 1000 USD, once 1000.00 USD are spent (dry run)" in ended.words
     assert len(re.findall(r"^  stop .*stop \d of 3: low priority", ended.output, re.MULTILINE)) == 3
     assert "make deploy PROJECT=research-ml" in ended.words
+
+
+def test_a_trial_shows_the_cost_of_the_vms_with_a_label(ended: Trial) -> None:
+    [(cost, vms, lost)] = re.findall(
+        r"^team=vision: ([\d.]+) USD on (\d+) Spot VMs, \d+ preemptions?(.*); on demand", ended.output, re.MULTILINE
+    )
+
+    assert float(cost) > 1
+    assert int(vms) > 1
+    assert not lost or "USD of lost work" in lost
+    assert re.search(r"^VM-hours +[\d.]+$", ended.output, re.MULTILINE)
 
 
 def test_a_quota_project_that_may_not_be_used_is_named_and_left_out(ended: Trial) -> None:

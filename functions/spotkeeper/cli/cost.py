@@ -44,7 +44,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         ),
     )
     run = parser.add_mutually_exclusive_group(required=True)
-    run.add_argument("--label", metavar="KEY=VALUE", type=_label, help="the label of the VMs of the run")
+    run.add_argument("--label", metavar="KEY=VALUE", type=label_and_value, help="the label of the VMs of the run")
     run.add_argument("--work", metavar="ID", help="the work; its parts, ID/…, count as well")
     add_dataset_arguments(parser)
     add_since_argument(parser, "92d")
@@ -116,6 +116,15 @@ def run_lines(name: str, found: "RunCost") -> Iterator[str]:
             yield f"{title:<24}{text}"
 
 
+def label_and_value(text: str) -> tuple[str, str]:
+    """Return the key and the value of `KEY=VALUE`; raises ArgumentTypeError."""
+    key, equals, value = text.partition("=")
+    if not key or not equals or not value:
+        message = f"{text!r} is not KEY=VALUE, such as experiment=ablation-7"
+        raise argparse.ArgumentTypeError(message)
+    return key, value
+
+
 def _read(arguments: argparse.Namespace) -> "tuple[str, RunCost]":
     from spotkeeper.gcp.bigquery.run_costs import RunCosts
 
@@ -132,14 +141,6 @@ def _read(arguments: argparse.Namespace) -> "tuple[str, RunCost]":
             return arguments.work, costs.by_work(arguments.work, end - _DAYS_OF_WORK)
         label, value = arguments.label
         return f"{label}={value}", costs.by_label(label, value, first_time(since, end), end)
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals or not value:
-        message = f"{text!r} is not KEY=VALUE, such as experiment=ablation-7"
-        raise argparse.ArgumentTypeError(message)
-    return key, value
 
 
 def _fields(name: str, found: "RunCost") -> Row:

@@ -29,10 +29,12 @@ from infra.local.trial.projects import expanded, named
 from infra.local.trial.reading import ReadingLogin
 from infra.local.trial.steps import step
 from spotkeeper.cli.check import check_lines, run_checks, summary
+from spotkeeper.cli.cost import label_and_value
 from spotkeeper.cli.report import check_packages, write_report
 from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.errors import RefusedRequestError, SettingsError, UnavailableError
+from spotkeeper.gcp.bigquery.run_costs import RunCosts
 from spotkeeper.gcp.compute.lists import compute_calls
 from spotkeeper.gcp.http_calls import calling_with, credentials, is_local
 from spotkeeper.gcp.tracker import tracker_ports
@@ -53,11 +55,12 @@ _LARGEST_BUDGET = Decimal(10) ** 12
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a trial reads: the projects and folders, the days, the budget, the present time, and where it writes."""
+    """What a trial reads and writes: projects and folders, days, a budget, a label, the present time, the report."""
 
     names: tuple[str, ...]
     days: int
     budget: Decimal | None
+    label: tuple[str, str] | None
     now: datetime
     report: Path
     endpoints: Endpoints
@@ -104,6 +107,8 @@ def _run(options: Options, folder: Path, console: Console) -> int:
         findings.show_gaps(gaps, access.left_out, console)
         if options.budget is not None and cost:
             findings.show_plan(_enforcer_settings(settings), options.budget, cost, options.now, console)
+        if options.label is not None:
+            findings.show_run(_run_costs(endpoint), options.label, hours, console)
         failed = _check_and_report(options, endpoint, console)
         findings.show_next_steps(access.projects, options.budget, console)
         if login.refused:
@@ -146,6 +151,10 @@ def _check_and_report(options: Options, endpoint: str, console: Console) -> int:
     return 1 if failed else 0
 
 
+def _run_costs(endpoint: str) -> RunCosts:
+    return RunCosts(HOME_PROJECT, DATASET, endpoint, timedelta(seconds=RETRY_TIMEOUT_SECONDS))
+
+
 def _tracker_settings(projects: Sequence[str], endpoints: Endpoints) -> TrackerSettings:
     """The tracker's settings: it sends no alert and writes no metric."""
     return TrackerSettings(
@@ -179,6 +188,9 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--projects", type=_names, required=True, help="project ids, folders/N, organizations/N")
     parser.add_argument("--days", type=_days, default=7, help=f"1 to {MOST_DAYS} (default: %(default)s)")
     parser.add_argument("--budget", type=_budget, help="a monthly budget in USD: what its end would stop")
+    parser.add_argument(
+        "--label", type=label_and_value, help="KEY=VALUE: the cost of the VMs with this label, as of spotkeeper cost"
+    )
     parser.add_argument("--report", type=Path, default=STATE / "try.html", help="file to write (default: %(default)s)")
     parser.add_argument("--at", type=_time, help="another present time, for a replay against emulators")
     parsed = parser.parse_args(arguments)
@@ -191,9 +203,8 @@ def _options(arguments: Sequence[str] | None) -> Options:
     unguarded = [name for name, address in endpoints.addresses().items() if is_local(address)]
     if unguarded:
         parser.error(f"{', '.join(unguarded)} is http://: calls without TLS are not signed, and so not checked")
-    return Options(
-        parsed.projects, parsed.days, parsed.budget, parsed.at or datetime.now(UTC), parsed.report, endpoints
-    )
+    now = parsed.at or datetime.now(UTC)
+    return Options(parsed.projects, parsed.days, parsed.budget, parsed.label, now, parsed.report, endpoints)
 
 
 def _names(value: str) -> tuple[str, ...]:

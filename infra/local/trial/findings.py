@@ -15,11 +15,13 @@ from infra.local.demo.costs import COVERAGE, PER_MACHINE_TYPE, RECORD, UNPRICED,
 from infra.local.trial.access import LeftOut
 from spotkeeper.budget_messages import SCHEMA_VERSION
 from spotkeeper.cli.amounts import HOURS_PER_MONTH
+from spotkeeper.cli.cost import run_lines
 from spotkeeper.cli.plan import plan_lines
 from spotkeeper.enforcement.enforce import preview
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed, read_notification
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.errors import RefusedRequestError
+from spotkeeper.gcp.bigquery.run_costs import RunCosts
 from spotkeeper.gcp.enforcer import enforcer_ports
 from spotkeeper.periods import HOUR, rfc3339
 from spotkeeper.tracking.run_summary import Gap
@@ -103,6 +105,14 @@ def show_plan(settings: EnforcerSettings, budget: Decimal, cost: Decimal, now: d
     lines = list(plan_lines(delivery, settings.policy))
     for line in _first(lines, 2 * MOST_LINES):
         console.print(f"  {line}".rstrip(), **_PLAIN)
+
+
+def show_run(costs: RunCosts, label: tuple[str, str], hours: Sequence[datetime], console: Console) -> None:
+    """Print what the VMs with a label cost; raises UnavailableError."""
+    name = "=".join(label)
+    console.print(**_PLAIN)
+    for line in run_lines(name, costs.by_label(*label, hours[0], hours[-1] + HOUR)):
+        console.print(line, **_PLAIN)
 
 
 def show_next_steps(projects: Sequence[str], budget: Decimal | None, console: Console) -> None:
