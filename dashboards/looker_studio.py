@@ -21,15 +21,16 @@ _ADDS_UP = re.compile(r"(^|_)(cost|hours|savings|avoided|preemptions|works)$|cos
 _DOES_NOT_ADD_UP = re.compile(r"age_hours|hours_(left|until|between)|usual_|^total_cost$")
 _HEAD = """# Dashboards: Looker Studio
 
-Looker Studio has no file to import, so this is the recipe. It is made from `dashboards/panels.json`, as
-`dashboards/grafana.json` is, by `python -m dashboards`; change it there.
+Looker Studio, which Google's pages call Data Studio since 2026, has no file to import, so this is the recipe. It is
+made from `dashboards/panels.json`, as `dashboards/grafana.json` is, by `python -m dashboards`; change it there.
 
 1. Open the URL that `terraform -chdir=infra output -raw looker_studio` prints: a new report with a BigQuery data source
-   for each view below, named like the view ([Linking API](https://developers.google.com/looker-studio/integrate/linking-api)).
-   **Edit and share** saves it. Google documents several data sources for a report made from a template, and one for a
-   blank report: where some of them are missing, add them with **Add data**, **BigQuery**. Readers need
-   `roles/bigquery.dataViewer` on the dataset and `roles/bigquery.jobUser` on a project, or the data source uses the
-   owner's credentials.
+   for each view below, named like the view, by the
+   [Linking API](https://developers.google.com/looker-studio/integrate/linking-api). Without Terraform it is
+   `dashboards/looker-studio.tftpl` with the project and the dataset filled in. **Edit and share** saves the report.
+   Google documents several data sources for a report made from a template, and one for a blank report: where some of
+   them are missing, add them with **Add data**, **BigQuery**. Readers need `roles/bigquery.dataViewer` on the dataset
+   and `roles/bigquery.jobUser` on a project, or the data source uses the owner's credentials.
 2. Where a chart below names a *date range dimension*, set it in the data source. Looker Studio then asks for the chosen
    days alone, and BigQuery reads these days alone. Views without one know their days themselves.
 3. Set the type of the columns of money to **Currency (USD)**, and the default aggregation of the columns in
