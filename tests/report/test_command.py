@@ -19,6 +19,7 @@ from spotkeeper.report.rows import (
     HourBurn,
     HourQuality,
     Interruptions,
+    LabelCost,
     PlaceCost,
     PriceChange,
     PriceDrift,
@@ -54,6 +55,7 @@ KINDS: tuple[type[ViewRow], ...] = (
     CostlyVm,
     RunCost,
     TeamWork,
+    LabelCost,
 )
 PARAMETERS = {
     **{name: simple("DATE") for name in ("first_day", "end_day")},
@@ -77,6 +79,7 @@ def test_a_view_of_days_is_queried_for_days_and_no_view_for_all_columns() -> Non
         "price_drift",
         "weekly_cost_by_project",
         "vm_costs",
+        "cost_by_label",
     }
 
     assert {kind.source.view for kind in KINDS if " >= @first_" not in statement(kind)} == fixed

@@ -63,7 +63,7 @@ def played(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         plan_without_stopping(there)
         create_views(stack.client(), dataset, NOW)
         folder = tmp_path_factory.mktemp("report")
-        write_report(dict(there.settings), 30, NOW, folder / "report.html", folder)
+        write_report(dict(there.settings), 30, NOW, folder / "report.html", csv=folder, labels=True)
         vms = cloud.state.fleet.vms
         costs = {row["instance_id"]: row for row in tracker.costs()}
         planned = {row["instance_id"]: row for row in tracker.rows("SELECT * FROM enforcement_actions")}

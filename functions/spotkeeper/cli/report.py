@@ -44,6 +44,9 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", metavar="FILE", type=Path, default=Path("report.html"), help="file to write (default: %(default)s)"
     )
+    parser.add_argument(
+        "--labels", action="store_true", help="also the cost by every label: reads the costs of VMs in 13 months"
+    )
     parser.add_argument("--csv", metavar="FOLDER", type=Path, help="also write the rows of each view as CSV")
     parser.add_argument(
         "--digest",
@@ -62,7 +65,14 @@ def run(arguments: argparse.Namespace) -> int:
     variables = chosen_variables(arguments)
     _check_output(arguments.output, arguments.csv)
     with progress("Reading the views and drawing the report"):
-        write_report(variables, arguments.days, datetime.now(UTC), arguments.output, arguments.csv)
+        write_report(
+            variables,
+            arguments.days,
+            datetime.now(UTC),
+            arguments.output,
+            csv=arguments.csv,
+            labels=arguments.labels,
+        )
     print(f"{arguments.output.resolve().as_uri()}")
     return 0
 
@@ -97,12 +107,20 @@ def check_packages() -> None:
         raise RefusedRequestError(message)
 
 
-def write_report(variables: dict[str, str], days: int, now: datetime, output: Path, csv: Path | None = None) -> None:
-    """Read the views and write the page, and optionally the rows as CSV."""
+def write_report(  # noqa: PLR0913 (what the command takes)
+    variables: dict[str, str],
+    days: int,
+    now: datetime,
+    output: Path,
+    *,
+    csv: Path | None = None,
+    labels: bool = False,
+) -> None:
+    """Read the views, optionally that of labels, and write the page, and optionally the rows as CSV."""
     from spotkeeper.report.csv_files import write_csv
     from spotkeeper.report.page import page
 
-    scope, rows = _views(variables).read(days, now)
+    scope, rows = _views(variables).read(days, now, labels=labels)
     unfinished = output.with_name(f".{output.name}.unfinished")
     try:
         unfinished.write_text(page(rows, scope), encoding="utf-8")

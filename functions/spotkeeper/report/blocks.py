@@ -114,6 +114,9 @@ class Section:
 
     folds_all: bool = False
 
+    choice: str = ""
+    """What one of the tables is chosen by: a script shows that table alone; without a script all can be unfolded."""
+
     points: Sequence[str] = ()
     tone: Tone = Tone.PLAIN
 

@@ -16,6 +16,7 @@ from spotkeeper.report.sections.budgets import budgets
 from spotkeeper.report.sections.enforcement import enforcement
 from spotkeeper.report.sections.headlines import headlines
 from spotkeeper.report.sections.interruptions import interruptions
+from spotkeeper.report.sections.labels import labels
 from spotkeeper.report.sections.limits import limits
 from spotkeeper.report.sections.places import places
 from spotkeeper.report.sections.prices import price_changes
@@ -79,6 +80,7 @@ def sections(rows: ReportRows, scope: Scope) -> list[Section]:
         savings(rows, scope),
         budgets(rows),
         places(rows),
+        *labels(rows),
         interruptions(rows),
         price_changes(rows),
         enforcement(rows),

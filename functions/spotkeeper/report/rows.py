@@ -12,6 +12,9 @@ MOST_ACTIONS = 200
 MOST_RUNS = 5
 """The most runs listed of each team, the most expensive first."""
 
+MOST_VALUES = 300
+"""The most values read of each label, the most expensive first."""
+
 MOST_SPARED = 200
 """The most reasons for sparing listed, newest plans first."""
 
@@ -448,6 +451,27 @@ class TeamWork:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelCost:
+    """The cost of one value of a label in the month of Cloud Billing in which the report ends, of all projects."""
+
+    source: ClassVar = Source(
+        "cost_by_label",
+        where="month = DATE_TRUNC(DATE_SUB(@end_day, INTERVAL 1 DAY), MONTH)",
+        order="SUM(cost_by_label.cost) DESC, label_key, label_value",
+        first_of_each="label_key",
+        limit=MOST_VALUES,
+        summed={name: f"SUM(cost_by_label.{name})" for name in ("vm_hours", "priced_hours", "cost")},
+    )
+
+    month: date
+    label_key: str
+    label_value: str
+    vm_hours: Decimal
+    priced_hours: Decimal
+    cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportRows:
     """All rows of the report."""
 
@@ -470,6 +494,7 @@ class ReportRows:
     costly_vms: Sequence[CostlyVm] = ()
     runs: Sequence[RunCost] = ()
     team_work: Sequence[TeamWork] = ()
+    labels: Sequence[LabelCost] = ()
 
 
 @dataclass(frozen=True, slots=True)

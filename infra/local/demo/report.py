@@ -16,5 +16,5 @@ def report(endpoint: str, state: Path) -> Path:
     create_views(local_client(endpoint, HOME_PROJECT), DATASET, END)
     variables = {"PROJECT_ID": HOME_PROJECT, "DATASET": DATASET, "BIGQUERY_ENDPOINT": endpoint}
     path = state / "report.html"
-    write_report(variables, DAYS, END, path)
+    write_report(variables, DAYS, END, path, labels=True)
     return path

@@ -20,6 +20,7 @@ from spotkeeper.report.rows import (
     HourBurn,
     HourQuality,
     Interruptions,
+    LabelCost,
     PlaceCost,
     PriceChange,
     PriceDrift,
@@ -57,8 +58,8 @@ class ReportViews:
         self._dataset = bigquery.DatasetReference(project_id, dataset)
         self._retry = retry(retry_timeout)
 
-    def read(self, days: int, now: datetime) -> tuple[Scope, ReportRows]:
-        """Return what the report shows of the last days on record.
+    def read(self, days: int, now: datetime, *, labels: bool = False) -> tuple[Scope, ReportRows]:
+        """Return what the report shows of the last days on record; `labels` reads the costs of VMs in 13 months.
 
         The last day is that of the latest hour on record, not of the clock: a tracker that stands still hides nothing.
         The hours that it missed since then are listed as missing.
@@ -69,6 +70,8 @@ class ReportViews:
         today = max(last_day, now.astimezone(UTC).date())
 
         days_of = dict.fromkeys(_OF_HOURS, last_day) | dict.fromkeys(_UNTIL_NOW, today)
+        if labels:
+            days_of[LabelCost] = last_day
         # All questions are asked before the first answer is waited for: BigQuery works on them at the same time.
         asked = {kind: self._ask(kind, first_day, last) for kind, last in days_of.items()}
 
@@ -95,6 +98,7 @@ class ReportViews:
             costly_vms=rows(CostlyVm),
             runs=rows(RunCost),
             team_work=rows(TeamWork),
+            labels=rows(LabelCost) if labels else (),
         )
         return scope, found
 

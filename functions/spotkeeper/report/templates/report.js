@@ -45,6 +45,26 @@
     });
   }
 
+  for (const choice of document.querySelectorAll(".choice")) {
+    const select = choice.querySelector("select");
+    const block = (option) => {
+      const table = document.getElementById(`table-${option.value}`);
+      return table.closest("details") ?? table.closest(".table-block");
+    };
+    const show = () => {
+      for (const option of select.options) {
+        const each = block(option);
+        each.hidden = !option.selected;
+        if (option.selected && each.tagName === "DETAILS") each.open = true;
+      }
+    };
+    choice.hidden = false;
+    select.addEventListener("change", show);
+    show();
+    addEventListener("beforeprint", () => { for (const option of select.options) block(option).hidden = false; });
+    addEventListener("afterprint", show);
+  }
+
   const unfold = () => { for (const each of document.querySelectorAll("details:not([open])")) { each.open = true; each.dataset.unfolded = ""; } };
   const fold = () => { for (const each of document.querySelectorAll("details[data-unfolded]")) { each.open = false; delete each.dataset.unfolded; } };
   addEventListener("beforeprint", unfold);
