@@ -11,6 +11,7 @@ locals {
 
   # Rows that grow with the fleet, and their sums. What was decided, notified and read stays: it is small, and a record.
   expiring_tables = [
+    "address_costs",
     "daily_costs",
     "daily_vm_costs",
     "disk_costs",
