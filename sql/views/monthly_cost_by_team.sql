@@ -4,7 +4,8 @@
 -- project_id is the Google Cloud project, project_label the label project. Labels are those of the VM in that hour; a
 -- missing or empty label is '(unlabelled)'. Uptime that no source could identify is a row of its own whose labels are
 -- '(unresolved)': not priced, with an estimate if it is of Spot VMs at the mean price of their project that month.
--- Months are those of Cloud Billing, in America/Los_Angeles, so that they can be compared with an invoice. Reads this
+-- Months are those of Cloud Billing, in America/Los_Angeles, so that they can be compared with an invoice. Days whose
+-- cost rows are not rolled up have a row with '(not rolled up)' and no figures, until rebuild-rollups is run. Reads this
 -- month and the twelve before it, whatever the filter on month: a day of Cloud Billing is not a partition.
 WITH label_usage AS (
   SELECT
@@ -67,12 +68,99 @@ all_usage AS (
   SELECT * FROM label_usage
   UNION ALL
   SELECT * FROM empty_buckets
+),
+
+hours AS (
+  SELECT
+    known.hour,
+    known.project_id,
+    known.state
+  FROM `${dataset}.project_hours` AS known
+  WHERE known.hour >= TIMESTAMP(DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles')
+),
+
+states AS (
+  SELECT
+    DATE_TRUNC(DATE(hours.hour, 'America/Los_Angeles'), MONTH) AS month,
+    hours.project_id,
+    CASE
+      WHEN COUNTIF(hours.state = 'incomplete') > 0 THEN 'incomplete'
+      WHEN COUNTIF(hours.state = 'provisional') > 0 THEN 'provisional'
+      WHEN COUNTIF(hours.state = 'final') > 0 THEN 'final'
+      ELSE 'complete'
+    END AS state
+  FROM hours
+  GROUP BY
+    month,
+    hours.project_id
+),
+
+rolled_days AS (
+  -- A rollup is written for a whole UTC day.
+  SELECT rolled.usage_date
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH)
+  GROUP BY rolled.usage_date
+),
+
+unrolled_hours AS (
+  -- Cost rows of a day without a rollup are older than the rollups.
+  SELECT runs.hour
+  FROM `${dataset}.tracker_runs` AS runs
+  LEFT JOIN rolled_days
+    ON rolled_days.usage_date = DATE(runs.hour)
+  WHERE runs.hour >= TIMESTAMP(DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles')
+    AND runs.row_count > 0
+    AND rolled_days.usage_date IS NULL
+  GROUP BY runs.hour
+),
+
+unrolled AS (
+  SELECT
+    DATE_TRUNC(DATE(hours.hour, 'America/Los_Angeles'), MONTH) AS month,
+    hours.project_id
+  FROM hours
+  INNER JOIN unrolled_hours
+    ON unrolled_hours.hour = hours.hour
+  GROUP BY
+    month,
+    hours.project_id
+),
+
+figures AS (
+  SELECT
+    all_usage.*,
+    IF(unrolled.month IS NULL, states.state, 'incomplete') AS state
+  FROM all_usage
+  LEFT JOIN states
+    ON states.month = all_usage.month
+    AND states.project_id = all_usage.project_id
+  LEFT JOIN unrolled
+    ON unrolled.month = all_usage.month
+    AND unrolled.project_id = all_usage.project_id
+  UNION ALL
+  SELECT
+    unrolled.month,
+    unrolled.project_id,
+    '(not rolled up)' AS team,
+    '(not rolled up)' AS project_label,
+    '(not rolled up)' AS experiment,
+    '(not rolled up)' AS cost_center,
+    CAST(NULL AS INT64) AS instances,
+    CAST(NULL AS NUMERIC) AS vm_hours,
+    CAST(NULL AS NUMERIC) AS priced_hours,
+    CAST(NULL AS NUMERIC) AS cost,
+    CAST(NULL AS NUMERIC) AS ondemand_cost,
+    CAST(NULL AS NUMERIC) AS known_cost,
+    CAST(NULL AS NUMERIC) AS fully_priced_hours,
+    'incomplete' AS state
+  FROM unrolled
 )
 
 SELECT
   month,  -- DATE: The first day of the month of Cloud Billing, in America/Los_Angeles.
   project_id,  -- STRING: The Google Cloud project.
-  team,  -- STRING: The value of the label team in that hour; (unlabelled) without one, (unresolved) for VMs that no source could identify.
+  team,  -- STRING: The value of the label team in that hour; (unlabelled) without one, (unresolved) for VMs that no source could identify, (not rolled up) for days without a rollup, as in the other labels.
   project_label,  -- STRING: The value of the label project, which is not the Google Cloud project; (unlabelled) without one, (unresolved) as above.
   experiment,  -- STRING: The value of the label experiment; (unlabelled) without one, (unresolved) as above.
   cost_center,  -- STRING: The value of the label cost_center; (unlabelled) without one, (unresolved) as above.
@@ -92,6 +180,7 @@ SELECT
     team = '(unresolved)',
     ROUND(vm_hours * SAFE_DIVIDE(SUM(cost) OVER project_months, SUM(priced_hours) OVER project_months), 6),
     NULL
-  ) AS estimated_unresolved_cost  -- NUMERIC: An estimate in USD: what unidentified VMs cost if they are Spot VMs at the mean price of their project that month; NULL in other rows, and without a price.
-FROM all_usage
+  ) AS estimated_unresolved_cost,  -- NUMERIC: An estimate in USD: what unidentified VMs cost if they are Spot VMs at the mean price of their project that month; NULL in other rows, and without a price.
+  state  -- STRING: That of the hours of the project in the month, as in data_quality: incomplete, provisional, final or complete, the first that one of them has; NULL when none is on record.
+FROM figures
 WINDOW project_months AS (PARTITION BY month, project_id)

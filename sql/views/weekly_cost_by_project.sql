@@ -30,6 +30,15 @@ hours_with_gaps AS (
   GROUP BY known.hour
 ),
 
+rolled_days AS (
+  -- A rollup is written for a whole UTC day.
+  SELECT rolled.usage_date
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 14 DAY)
+    AND rolled.usage_date < DATE(${now})
+  GROUP BY rolled.usage_date
+),
+
 recorded AS (
   SELECT
     COUNT(DISTINCT IF(runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 7 DAY), runs.hour, NULL)) AS hours,
@@ -40,6 +49,8 @@ recorded AS (
     AND runs.hour < TIMESTAMP_TRUNC(${now}, DAY)
     -- A part of their cost is missing, or all of it.
     AND runs.hour NOT IN (SELECT gaps.hour FROM hours_with_gaps AS gaps)
+    -- Cost rows of a day without a rollup are older than the rollups.
+    AND (runs.row_count = 0 OR DATE(runs.hour) IN (SELECT days.usage_date FROM rolled_days AS days))
 ),
 
 sums AS (
