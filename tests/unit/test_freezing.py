@@ -242,6 +242,19 @@ def test_an_approval_freezes_no_group_that_was_protected_meanwhile() -> None:
     assert reasons(cloud, ActionEvent.FREEZE_SKIPPED) == ["a is protected (label spotkeeper-protect=true)"]
 
 
+def test_an_approval_freezes_no_group_without_spot_members() -> None:
+    cloud = fleet()
+    cloud.deliver(notification(), FROZEN_AT_BUDGET, mode=Mode.APPROVE)
+    cloud.vms = {key: each for key, each in cloud.vms.items() if each.instance.managed_by is None}
+    cloud.now += MINUTE
+    approve(cloud)
+
+    assert cloud.modes == []
+    assert reasons(cloud, ActionEvent.FREEZE_SKIPPED)[0].startswith(
+        "the budget covers no Spot VM of the group any more"
+    )
+
+
 def test_an_edited_freeze_of_a_proposed_plan_refuses_the_approval() -> None:
     cloud = fleet()
     cloud.deliver(notification(), FROZEN_AT_BUDGET, mode=Mode.APPROVE)
@@ -382,6 +395,16 @@ def test_an_autoscaler_that_somebody_switched_on_again_is_left_to_them() -> None
     assert cloud.mode_of("api-mig") == "OFF"
     assert reasons(cloud, ActionEvent.THAW_SKIPPED) == ["set to ONLY_SCALE_OUT by somebody else"]
     assert "set to ONLY_SCALE_OUT by somebody else since" in reasons(cloud, ActionEvent.FREEZE_SPARED)[0]
+
+
+def test_one_that_was_switched_on_unnoticed_keeps_the_mode_that_it_has() -> None:
+    cloud = fleet()
+    cloud.deliver(notification(), FROZEN_AT_BUDGET)
+    switched(cloud, "ONLY_UP")()
+    of_august(cloud)
+
+    assert cloud.mode_of("api-mig") == "ONLY_UP"
+    assert reasons(cloud, ActionEvent.THAW_SKIPPED) == ["set to ONLY_UP by somebody else"]
 
 
 def test_one_that_was_switched_on_is_not_frozen_again_in_its_period_but_in_the_next_one() -> None:

@@ -326,8 +326,11 @@ class Stopping:
         if not is_reached(verdict, said, self.policy, estimate):
             return "the share of the budget from which on groups are frozen is no longer reached"
         decision = next((each for each in decisions if each.autoscaler.key == freeze.key), None)
-        # Without a decision it is off, gone, or in no project that could be listed: the look at it tells which.
-        return None if decision is None or decision.freeze else decision.reason
+        if decision is None:
+            return (
+                "the budget covers no Spot VM of the group any more, or its autoscaler is off, gone or was not listed"
+            )
+        return None if decision.freeze else decision.reason
 
     def _price_book(self, delivery: Delivery) -> PriceBook:
         with waiting_for_records(delivery.message_id):
