@@ -205,7 +205,7 @@ def test_no_share_or_price_is_summed_up() -> None:
     assert odd == []
 
 
-def test_the_panels_that_read_rows_before_read_an_80th_of_that_at_10000_vms_and_a_load_half_a_gib() -> None:
+def test_the_panels_that_read_rows_before_read_an_80th_of_that_at_10000_vms_and_a_load_0_6_gib() -> None:
     """Without rollups, 18 of the panels read 35.7 GiB by the same estimate: all but those of Google's history."""
     asked = list(all_queries(grafana()))
     panels = {panel["title"] for panel in shown(closed=False)}
@@ -213,7 +213,7 @@ def test_the_panels_that_read_rows_before_read_an_80th_of_that_at_10000_vms_and_
     later = [each for each in asked if each not in before]
 
     assert (size := bytes_of_load(before, 10_000)) < 35.7 * GIB / 80
-    assert size + bytes_of_load(later, 10_000) < 0.5 * GIB
+    assert size + bytes_of_load(later, 10_000) < 0.6 * GIB
 
 
 def test_what_reads_rows_of_vms_for_months_is_asked_when_a_reader_opens_it() -> None:
