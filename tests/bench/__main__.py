@@ -18,6 +18,7 @@ from tests.bench import (
     short_lives,
     tracker,
     views,
+    work,
 )
 from tests.bench.rows import Bench, Row
 
@@ -32,10 +33,11 @@ BENCHES: dict[str, Bench] = {
     "short_lives": short_lives,
     "tracker": tracker,
     "views": views,
+    "work": work,
 }
 """All benches by name; a new one is a module with `rows`, and a line here."""
 
-WHEN_NAMED = frozenset({"million", "report"})
+WHEN_NAMED = frozenset({"million", "report", "work"})
 """Benches that take minutes, and are run only when they are named."""
 
 _VERDICTS = {True: "ok", False: "FAILED", None: ""}
