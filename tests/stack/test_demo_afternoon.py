@@ -51,14 +51,17 @@ def test_the_sweep_is_stopped_within_two_hours_three_vms_at_once_and_three_after
     assert [each[2] == "approval" for each in stops] == [False] * 3 + [True] * 3
 
 
-def test_the_story_of_the_summary_is_that_of_the_tables(demo: Stack) -> None:
+def test_the_story_of_the_summary_is_that_of_the_tables_and_the_group_of_the_sweep_is_frozen(demo: Stack) -> None:
     story = read_story(demo)
+    [group] = [each for each in demo.control("GET", "groups") if each["name"] == SWEEP]
 
     assert [(stop.verdict, len(stop.names)) for stop in story.stops] == [
         ("over_budget", 3),
         ("over_budget", 0),
         ("approved", 3),
     ]
+    assert [stop.frozen for stop in story.stops] == [1, 0, 0]
+    assert group["autoscaled"] is False
     assert story.last_hour_cost < story.stops[0].budget < story.stops[0].cost
     assert story.avoided > story.cost_until_bill > 0
 

@@ -17,6 +17,7 @@ STOP = Stop(
     planned=3,
     hourly_cost=Decimal(20),
     hourly_savings=Decimal(5),
+    frozen=1,
 )
 WAITING = replace(STOP, at=STOP.at + timedelta(hours=1), names=(), hourly_savings=Decimal(0))
 APPROVED = replace(STOP, at=STOP.at + timedelta(minutes=65), verdict="approved", hourly_savings=Decimal(5))
@@ -50,8 +51,8 @@ def test_the_summary_says_what_the_month_cost_when_vms_were_stopped_and_what_tha
     assert "Spot saved 56.4%. With licenses, addresses and disks at least 2,705.92 USD." in text
     assert "99.94% of 13,015.66 VM-hours have a price; 0.30 not identified." in text
     assert "Wed 22 Jul 13:20 UTC  a sweep of 8 GPU VMs starts and is left running" in text
-    assert "14:07      alert: 12.90 USD of 10.00 in an hour; 3 VMs stopped" in text
-    assert "15:07      alert: 12.90 USD of 10.00 in an hour; a plan of 3 stops" in text
+    assert "14:07      alert: 12.90 of 10.00 USD/h; 3 VMs stopped, group frozen" in text
+    assert "15:07      alert: 12.90 of 10.00 USD/h; a plan of 3 stops" in text
     assert "15:12      approved by a person: 3 VMs stopped" in text
 
 

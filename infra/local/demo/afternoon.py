@@ -12,7 +12,8 @@ from rich.table import Table
 
 from infra.local.demo.budget_topic import BudgetTopic, budget_topic
 from infra.local.demo.month import MINUTE_OF_CALL, MONTHLY_BUDGET, Call, tracked
-from infra.local.fleet.company import AFTERNOON
+from infra.local.fleet.company import AFTERNOON, SWEEP, SWEEP_SCOPE
+from infra.local.fleet.scenario import RESEARCH
 from infra.local.stack.processes import StartError
 from infra.local.stack.stack import BUDGET_ID, DATASET, HOME_PROJECT, Stack
 from spotkeeper.enforcement.notifications import REPLAYED_AT
@@ -46,6 +47,12 @@ SELECT message_id, instance_name, project_id, zone, hourly_savings, reason
 FROM enforcement_actions
 WHERE event = 'planned' AND mode != 'approve' AND happened_at >= @since
 ORDER BY happened_at, rank
+"""
+FREEZES = """
+SELECT message_id, instance_name, event, reason
+FROM enforcement_actions
+WHERE event = 'frozen' AND happened_at >= @since
+ORDER BY happened_at, instance_name
 """
 SPARED = r"""
 SELECT
@@ -127,6 +134,8 @@ class Afternoon:
 def run_afternoon(stack: Stack) -> Mapping[str, str]:
     """Let the afternoon happen, and return what each message is by its id."""
     is_dry_run = stack.settings["ENFORCEMENT_MODE"] == "dry_run"
+    group = {"project": RESEARCH.project_id, "scope": SWEEP_SCOPE, "name": SWEEP, "autoscaled": True}
+    stack.control("POST", "groups", group)
     stack.serve_function(ENFORCER)
     with budget_topic() as topic:
         afternoon = Afternoon(stack, topic)
@@ -148,6 +157,8 @@ def show_afternoon(stack: Stack, titles: Mapping[str, str], console: Console) ->
     """Print what came of the messages."""
     console.print(_notifications(stack, titles))
     console.print(_stops(stack))
+    for row in afternoon_rows(stack, FREEZES):
+        console.print(f"Frozen: group {row['instance_name']}, {row['reason']}")
     console.print("\nSpared, and why:")
     for row in afternoon_rows(stack, SPARED):
         console.print(f"  {row['instances']:3} VMs, such as {row['example']}: {row['reason']}")

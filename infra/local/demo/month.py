@@ -21,6 +21,7 @@ POLICY = {
     "budgets": {BUDGET_ID: {"projects": [project.project_id for project in PROJECTS]}},
     "steps": [{"threshold": 1.0, "priorities": ["low"]}, {"threshold": 2.0, "priorities": ["medium"]}],
     "sources": {"billing": "stop", "tracker": "stop"},
+    "freeze_groups": 1.0,
 }
 """Alerts of the tracker may stop VMs too: the bill knows of an afternoon a day later."""
 

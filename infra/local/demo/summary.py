@@ -1,12 +1,13 @@
 """The demo in at most 15 lines: what the month cost, what was stopped and when, and what that avoids."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from infra.local.demo.afternoon import BILL_DELAY, END, NOTIFICATIONS, STOPS, afternoon_rows
+from infra.local.demo.afternoon import BILL_DELAY, END, FREEZES, NOTIFICATIONS, STOPS, afternoon_rows
 from infra.local.demo.costs import COVERAGE, PER_DAY, RECORD, rows_between
 from infra.local.demo.month import MONTHLY_BUDGET
 from infra.local.fleet.company import MONTH_START, SWEEP_START, SWEEP_VMS
@@ -29,6 +30,8 @@ class Stop:
     planned: int
     hourly_cost: Decimal
     hourly_savings: Decimal
+    frozen: int = 0
+    """The groups whose autoscaler was switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def read_story(stack: Stack) -> Story:
     month = rows_between(client, COVERAGE, budget_period(PeriodKind.MONTH, END).start, SWEEP_START.replace(minute=0))
     [last] = rows_between(client, COVERAGE, END.replace(minute=0) - HOUR, END.replace(minute=0))
     stopped = afternoon_rows(stack, STOPS)
+    frozen = Counter(row["message_id"] for row in afternoon_rows(stack, FREEZES))
     over = [row for row in afternoon_rows(stack, NOTIFICATIONS) if row["verdict"] in {"over_budget", "approved"}]
     return Story(
         days=len(days),
@@ -91,7 +95,7 @@ def read_story(stack: Stack) -> Story:
         priced_hours=coverage["priced_hours"],
         unresolved_hours=record["unresolved_hours"],
         month_cost=month[0]["known_cost"],
-        stops=[_stop(row, stopped) for row in over],
+        stops=[_stop(row, stopped, frozen) for row in over],
         last_hour_cost=last["known_cost"],
     )
 
@@ -125,10 +129,11 @@ def _afternoon_lines(story: Story) -> Iterator[str]:
 def _said(stop: Stop) -> str:
     if stop.verdict == "approved":
         return f"approved by a person: {len(stop.names)} VMs stopped"
-    over = f"alert: {_usd(stop.cost)} of {stop.budget:.2f} in an hour"
-    if stop.names:
-        return f"{over}; {len(stop.names)} VMs stopped"
-    return f"{over}; a plan of {stop.planned} stops"
+    over = f"alert: {stop.cost:.2f} of {stop.budget:.2f} USD/h"
+    if not stop.names:
+        return f"{over}; a plan of {stop.planned} stops"
+    frozen = ", group frozen" if stop.frozen else ""
+    return f"{over}; {len(stop.names)} VMs stopped{frozen}"
 
 
 def _difference_lines(story: Story) -> Iterator[str]:
@@ -141,7 +146,7 @@ def _difference_lines(story: Story) -> Iterator[str]:
         yield f"up to a day later, after {_usd(story.cost_until_bill)} more for these VMs."
 
 
-def _stop(row: dict[str, Any], stopped: Sequence[dict[str, Any]]) -> Stop:
+def _stop(row: dict[str, Any], stopped: Sequence[dict[str, Any]], frozen: Mapping[str, int]) -> Stop:
     mine = [each for each in stopped if each["message_id"] == row["message_id"] and each["event"] == "stopped"]
     return Stop(
         at=row["received_at"],
@@ -152,6 +157,7 @@ def _stop(row: dict[str, Any], stopped: Sequence[dict[str, Any]]) -> Stop:
         planned=row["stops"] or 0,
         hourly_cost=row["hourly_cost"] or Decimal(0),
         hourly_savings=sum((each["hourly_savings"] or Decimal(0) for each in mine), Decimal(0)),
+        frozen=frozen.get(row["message_id"], 0),
     )
 
 

@@ -19,6 +19,7 @@ AFTERNOON = moment("22 12:00:00")
 SWEEP = "sweep-131"
 SWEEP_START = moment("22 13:20:00")
 SWEEP_VMS = 8
+SWEEP_SCOPE = "zones/europe-west4-b"
 TRAINING_RUN = "finetune-7b"
 EXPERIMENT = "finetune-4"
 
@@ -119,6 +120,7 @@ def _earlier_sweep() -> list[Vm]:
 
 
 def _sweep() -> list[Vm]:
+    """The members of a group that an autoscaler keeps at its size."""
     labels = team_labels("vision", "detector", "cc-100", "low", SWEEP)
     return [
         one_vm(
@@ -128,6 +130,7 @@ def _sweep() -> list[Vm]:
             "a2-highgpu-1g",
             labels,
             start=SWEEP_START + timedelta(seconds=7 * number),
+            created_by=f"projects/{RESEARCH.number}/{SWEEP_SCOPE}/instanceGroupManagers/{SWEEP}",
         )
         for number in range(1, SWEEP_VMS + 1)
     ]
