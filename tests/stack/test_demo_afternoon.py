@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -53,7 +54,8 @@ def test_the_sweep_is_stopped_within_two_hours_three_vms_at_once_and_three_after
 
 def test_the_story_of_the_summary_is_that_of_the_tables_and_the_group_of_the_sweep_is_frozen(demo: Stack) -> None:
     story = read_story(demo)
-    [group] = [each for each in demo.control("GET", "groups") if each["name"] == SWEEP]
+    groups: Any = demo.control("GET", "groups")
+    [group] = [each for each in groups if each["name"] == SWEEP]
 
     assert [(stop.verdict, len(stop.names)) for stop in story.stops] == [
         ("over_budget", 3),
