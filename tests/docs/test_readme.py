@@ -10,11 +10,12 @@ from spotkeeper.enforcement.policies import Policy, Response, Source
 from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH
 from spotkeeper.tracking.settings import TrackerSettings
-from tests.docs.references import DOCUMENTS, ROOT, command_parsers
+from tests.docs.references import DOCUMENTS, ROOT
 from tests.infra.test_settings_contract import LOCAL_ONLY, read_by
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-WORDS = re.sub(r"\s+", " ", README)
+ACCURACY = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
+WORDS, WORDS_OF_ACCURACY = (re.sub(r"\s+", " ", page) for page in (README, ACCURACY))
 TRACKER, ENFORCER = "track_spot_costs", "enforce_budget_limit"
 PROJECT = "home-project-1"
 SOURCES = {Source.BILLING: "Cloud Billing", Source.TRACKER: "the tracker"}
@@ -43,7 +44,12 @@ def test_the_table_of_functions_has_the_entry_points() -> None:
 
 def test_the_functions_write_all_tables_but_the_locks_and_those_that_others_fill() -> None:
     tables = {path.stem for path in (ROOT / "sql" / "tables").glob("*.json")}
-    written = [name for row in function_rows().values() for name in re.findall(r"`(\w+)`", row)[1:]]
+    written = [
+        name
+        for page in ("tracker", "enforcer")
+        for row in re.findall(r"^It writes (.*?)\.$", (ROOT / "docs" / f"{page}.md").read_text(), re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    ]
 
     assert sorted(written) == sorted(
         name for name in tables if name not in FILLED_BY_OTHERS and not name.endswith("_lock")
@@ -66,8 +72,6 @@ def test_the_readme_repeats_the_defaults_of_the_code() -> None:
         f"only for notifications of {names_of(rule.responses, Response.STOP)}",
         f"alerts of {names_of(rule.responses, Response.WARN)} warn",
         f"(`{policy.protect_label}=true`)",
-        f"**Prices are read every {tracker.price_refresh_hours} hours**",
-        f"up to {tracker.price_refresh_hours - 1} hours with the old or the new one",
         f"up to {tracker.catch_up_hours} hours back (`CATCH_UP_HOURS`)",
         f"Python {(ROOT / '.python-version').read_text().strip()}",
     ]
@@ -75,8 +79,15 @@ def test_the_readme_repeats_the_defaults_of_the_code() -> None:
     assert [sentence for sentence in expected if sentence not in WORDS] == []
 
 
-def test_price_lists_have_the_month_that_the_readme_says() -> None:
-    assert f"divide by {LIST_HOURS_PER_MONTH} hours" in WORDS
+def test_the_page_of_accuracy_repeats_the_defaults_of_the_code() -> None:
+    tracker = TrackerSettings.from_mapping({"PROJECT_ID": PROJECT})
+    expected = [
+        f"**Prices are read every {tracker.price_refresh_hours} hours**",
+        f"up to {tracker.price_refresh_hours - 1} hours with the old or the new one",
+        f"divide by {LIST_HOURS_PER_MONTH} hours",
+    ]
+
+    assert [sentence for sentence in expected if sentence not in WORDS_OF_ACCURACY] == []
 
 
 def test_the_readme_repeats_the_monthly_sums_of_the_deployment_page() -> None:
@@ -96,17 +107,15 @@ def test_the_readme_repeats_the_memory_of_the_speed_page() -> None:
     assert f'available_memory = "{limit.replace(" MiB", "Mi")}"' in re.sub(r" +", " ", _terraform("tracker.tf"))
 
 
-def test_the_readme_lists_the_commands_and_every_page_of_the_documentation() -> None:
-    [listed] = re.findall(r"the command line: ([^|]+) \|", README)
+def test_the_readme_links_to_every_page_of_the_documentation() -> None:
     pages = {str(path.relative_to(ROOT)) for path in DOCUMENTS} - {"README.md", "CHANGELOG.md"}
 
-    assert sorted(re.findall(r"`([a-z-]+)`", listed)) == sorted(command_parsers())
     assert pages <= set(re.findall(r"\]\(([^)#]+)", README))
 
 
 def test_every_setting_that_the_readme_names_is_read_by_a_function() -> None:
     read = read_by(TrackerSettings) | read_by(EnforcerSettings) | LOCAL_ONLY.keys()
-    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", README))
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", README + ACCURACY))
 
     assert named
     assert sorted(named - read) == []
