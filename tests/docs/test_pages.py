@@ -145,6 +145,8 @@ def _assigned(settings: str) -> set[str]:
 def _columns() -> Iterator[str]:
     for path in sorted((ROOT / "sql" / "tables").glob("*.json")):
         yield from (field["name"] for field in _fields(path))
+    for path in sorted((ROOT / "sql" / "views").glob("*.sql")):
+        yield from re.findall(r"(\w+),? +-- [A-Z0-9<>]+: ", path.read_text(encoding="utf-8"))
 
 
 def _fields(path: Path) -> list[dict[str, str]]:
