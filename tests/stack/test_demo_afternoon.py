@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from infra.local.demo.work_records import load_work
 from infra.local.fleet.company import AFTERNOON, EXPERIMENT, SWEEP
 from infra.local.stack.stack import DATASET, HOME_PROJECT, Stack, running_stack
 from spotkeeper.cli.main import main
-from spotkeeper.periods import HOUR
+from spotkeeper.cli.report import write_report
+from spotkeeper.periods import HOUR, rfc3339
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -81,3 +83,24 @@ def test_the_cost_of_the_preempted_training_run_is_found_by_its_work(
     assert by_work.startswith(f"{EXPERIMENT}: ")
     assert "on 3 Spot VMs, 2 preemptions" in by_work
     assert "on 3 Spot VMs, 2 preemptions" in by_label
+
+
+def test_a_report_of_the_end_of_the_records_is_the_one_of_then_and_an_earlier_one_is_refused(
+    demo: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIGQUERY_ENDPOINT", demo.bigquery)
+    report = ["report", "--project", HOME_PROJECT, "--output", str(tmp_path / "report.html"), "--csv"]
+    variables = {"PROJECT_ID": HOME_PROJECT, "DATASET": DATASET, "BIGQUERY_ENDPOINT": demo.bigquery}
+    write_report(variables, 30, END, tmp_path / "then.html", csv=tmp_path / "then")
+    create_views(demo.client(), DATASET, END + 2000 * HOUR)
+
+    assert main([*report, str(tmp_path / "at"), "--at", rfc3339(END)]) == 0
+    assert main([*report, str(tmp_path / "early"), "--at", rfc3339(END - HOUR)]) == 2
+
+    assert capsys.readouterr().err.startswith("spotkeeper: hours up to 2026-07-22T16:00:00Z are on record")
+    assert (tmp_path / "report.html").read_text() == (tmp_path / "then.html").read_text()
+    files = sorted(path.name for path in (tmp_path / "then").iterdir())
+    assert [
+        name for name in files if (tmp_path / "at" / name).read_text() != (tmp_path / "then" / name).read_text()
+    ] == []
+    assert (tmp_path / "at" / "places.csv").read_text().count("\n") > 10

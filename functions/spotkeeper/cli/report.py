@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spotkeeper.cli.commands import Subparsers, add_command
-from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_variables, dataset_settings
+from spotkeeper.cli.dataset_arguments import (
+    add_dataset_arguments,
+    add_time_argument,
+    chosen_variables,
+    dataset_settings,
+)
+from spotkeeper.cli.product_files import filled, sql_files
 from spotkeeper.cli.terminal import progress
 from spotkeeper.errors import RefusedRequestError
+from spotkeeper.periods import rfc3339
 
 if TYPE_CHECKING:
     from spotkeeper.gcp.bigquery.report_views import ReportViews
@@ -34,6 +41,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         ),
     )
     add_dataset_arguments(parser)
+    add_time_argument(parser, "the time at which the records end, for a dataset that is no longer written")
     parser.add_argument(
         "--days",
         metavar="N",
@@ -68,8 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
         write_report(
             variables,
             arguments.days,
-            datetime.now(UTC),
+            arguments.at or datetime.now(UTC),
             arguments.output,
+            texts=None if arguments.at is None else _view_texts(arguments.dataset, arguments.at),
             csv=arguments.csv,
             labels=arguments.labels,
         )
@@ -113,14 +122,15 @@ def write_report(  # noqa: PLR0913 (what the command takes)
     now: datetime,
     output: Path,
     *,
+    texts: dict[str, str] | None = None,
     csv: Path | None = None,
     labels: bool = False,
 ) -> None:
-    """Read the views, optionally that of labels, and write the page, and optionally the rows as CSV."""
+    """Read the views, or their texts as of `now`, and write the page, and optionally the rows as CSV."""
     from spotkeeper.report.csv_files import write_csv
     from spotkeeper.report.page import page
 
-    scope, rows = _views(variables).read(days, now, labels=labels)
+    scope, rows = _views(variables, texts).read(days, now, labels=labels)
     unfinished = output.with_name(f".{output.name}.unfinished")
     try:
         unfinished.write_text(page(rows, scope), encoding="utf-8")
@@ -131,12 +141,18 @@ def write_report(  # noqa: PLR0913 (what the command takes)
         write_csv(rows, csv)
 
 
-def _views(variables: dict[str, str]) -> "ReportViews":
+def _view_texts(dataset: str, at: datetime) -> dict[str, str]:
+    """Return the views as they would be at a time."""
+    now = f"TIMESTAMP '{rfc3339(at)}'"
+    return {name: filled(text, dataset=dataset, now=now) for name, text in sql_files("views").items()}
+
+
+def _views(variables: dict[str, str], texts: dict[str, str] | None = None) -> "ReportViews":
     from spotkeeper.gcp.bigquery.report_views import ReportViews
 
     settings = dataset_settings(variables)
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
-    return ReportViews(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
+    return ReportViews(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout, texts)
 
 
 def _days(value: str) -> int:

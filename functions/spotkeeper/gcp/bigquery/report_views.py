@@ -1,6 +1,7 @@
 """The rows of the report: one query for each view, of the columns and days that are shown and no others."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -9,7 +10,9 @@ from typing import Any
 from google.cloud import bigquery
 from google.cloud.bigquery import QueryJob, ScalarQueryParameter
 
+from spotkeeper.errors import RefusedRequestError
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
+from spotkeeper.periods import rfc3339
 from spotkeeper.report.rows import (
     BudgetState,
     CheaperPlace,
@@ -49,17 +52,30 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 class ReportViews:
-    """The views of a dataset; every verb raises UnavailableError."""
+    """The views of a dataset; every verb raises UnavailableError.
 
-    def __init__(self, project_id: str, dataset: str, endpoint: str | None, retry_timeout: timedelta) -> None:
+    With `texts`, the queries of the views at an earlier time by name, these are read in place of the views.
+    """
+
+    def __init__(
+        self,
+        project_id: str,
+        dataset: str,
+        endpoint: str | None,
+        retry_timeout: timedelta,
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
         self._client = bigquery.Client(
             project=project_id, credentials=credentials(endpoint), client_options=client_options(endpoint)
         )
         self._dataset = bigquery.DatasetReference(project_id, dataset)
         self._retry = retry(retry_timeout)
+        self._texts = texts
 
     def read(self, days: int, now: datetime, *, labels: bool = False) -> tuple[Scope, ReportRows]:
         """Return what the report shows of the last days on record; `labels` reads the costs of VMs in 13 months.
+
+        Raises RefusedRequestError when later hours than those of an earlier time are on record.
 
         The last day is that of the latest hour on record, not of the clock: a tracker that stands still hides nothing.
         The hours that it missed since then are listed as missing.
@@ -113,6 +129,12 @@ class ReportViews:
         as_of = max((row.usage_start_time + _HOUR for row in burn if row.state != "missing"), default=None)
         last_day = (as_of - _HOUR if as_of else now).astimezone(UTC).date()
         first_day = last_day - (days - 1) * _DAY
+        if self._texts is not None and as_of is not None and as_of > now:
+            message = (
+                f"hours up to {rfc3339(as_of)} are on record: the views show the latest ones, so a report as of "
+                f"{rfc3339(now)} would not be one of that time"
+            )
+            raise RefusedRequestError(message)
         return burn, Scope(self._dataset.project, self._dataset.dataset_id, first_day, last_day, now, as_of)
 
     def _ask(self, kind: type[ViewRow], first_day: date, last_day: date) -> QueryJob:
@@ -126,8 +148,13 @@ class ReportViews:
         configuration = bigquery.QueryJobConfig(default_dataset=self._dataset, query_parameters=parameters)
         with translate_errors("BigQuery"):
             return self._client.query(
-                statement(kind), job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT
+                self._statement(kind), job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT
             )
+
+    def _statement(self, kind: type[ViewRow]) -> str:
+        if self._texts is None:
+            return statement(kind)
+        return with_views(statement(kind), kind.source.view, self._texts, self._dataset.dataset_id)
 
     def _answer[Row: ViewRow](self, kind: type[Row], job: QueryJob) -> list[Row]:
         with translate_errors("BigQuery"):
@@ -154,6 +181,23 @@ def statement(kind: type[ViewRow]) -> str:
     if source.limit and not source.first_of_each:
         parts.append(f"LIMIT {source.limit}")
     return " ".join(parts)
+
+
+def with_views(query: str, view: str, texts: Mapping[str, str], dataset: str) -> str:
+    """Return a query of one view with its text, and those of the views that it reads, inside it."""
+    steps: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        text = texts[name]
+        for other in re.findall(rf"`{re.escape(dataset)}\.(\w+)`", text):
+            if other in texts:
+                text = text.replace(f"`{dataset}.{other}`", f"`{other}`")
+                if other not in steps:
+                    add(other)
+        steps[name] = f"`{name}` AS (\n{text}\n)"
+
+    add(view)
+    return f"WITH {',\n'.join(steps.values())}\n{query}"
 
 
 def _days(source: Source) -> str:
