@@ -12,11 +12,10 @@ from dashboards.__main__ import made
 from dashboards.grafana import DASHBOARD, PLUGIN, dashboard
 from dashboards.panels import CHOICES, ChartKind, Condition, Group, Metric, Panel, columns_of, groups
 from dashboards.queries import queries
-from tests.dashboards.load import Asked, all_queries, bytes_of_load, filled
+from tests.dashboards.load import Asked, all_queries, filled
 from tests.sql.googlesql import analyze
 
 PANELS = [panel for group in groups() for panel in group.panels]
-GIB = 1024**3
 
 
 @cache
@@ -203,17 +202,6 @@ def test_no_share_or_price_is_summed_up() -> None:
     ]
 
     assert odd == []
-
-
-def test_the_panels_that_read_rows_before_read_an_80th_of_that_at_10000_vms_and_a_load_0_6_gib() -> None:
-    """Without rollups, 18 of the panels read 35.7 GiB by the same estimate: all but those of Google's history."""
-    asked = list(all_queries(grafana()))
-    panels = {panel["title"] for panel in shown(closed=False)}
-    before = [each for each in asked if each.name in panels and each.view != "price_drift"]
-    later = [each for each in asked if each not in before]
-
-    assert (size := bytes_of_load(before, 10_000)) < 35.7 * GIB / 80
-    assert size + bytes_of_load(later, 10_000) < 0.6 * GIB
 
 
 def test_what_reads_rows_of_vms_for_months_is_asked_when_a_reader_opens_it() -> None:
