@@ -17,6 +17,7 @@ from spotkeeper.report.rows import (
     PlaceCost,
     PriceChange,
     PriceDrift,
+    PriceHeld,
     ReportRows,
     RunCost,
     Scope,
@@ -132,6 +133,13 @@ def price_drift(machine_type: str, check: str | None, **fields: object) -> Price
     return replace(usual, **fields)  # type: ignore[arg-type] # fields of a price
 
 
+def price_held(machine_type: str, first: int, last: int, price: str, percent: str | None = None) -> PriceHeld:
+    """Return a price that held from so many days ago to so many days ago."""
+    change = None if percent is None else money(percent)
+    start, end = (AS_OF - timedelta(days=days) for days in (first, last))
+    return PriceHeld(machine_type, "us-central1", money(4), start, end, money(price), change)
+
+
 def budget(period: str = "month", **fields: object) -> BudgetState:
     """Return a budget that lasts."""
     usual = BudgetState(
@@ -224,6 +232,12 @@ def usual_rows() -> ReportRows:
             price_change("n2:core", "12.5"),
             price_change("g2:core", "-4.25"),
             price_change("n9:core", None),
+        ],
+        price_history=[
+            price_held("n2-standard-8", 360, 200, "0.12"),
+            price_held("n2-standard-8", 200, 3, "0.1", "-16.67"),
+            price_held("n2-standard-8", 3, 0, "0.15", "50"),
+            price_held("n2d-standard-8", 400, 0, "0.09"),
         ],
         price_drift=[
             price_drift("n2-standard-8", "agrees"),

@@ -136,7 +136,7 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, hostile_page: Path) -> 
 
     assert found == width
     assert beyond == []
-    assert pictures == 8
+    assert pictures == 10
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -15,6 +15,7 @@ from spotkeeper.report.rows import UNRESOLVED, BudgetState, HourBurn, ReportRows
 from spotkeeper.report.sections.budgets import budgets
 from spotkeeper.report.sections.headlines import headlines
 from spotkeeper.report.sections.interruptions import interruptions
+from spotkeeper.report.sections.prices import price_changes
 from spotkeeper.report.sums import MOST_ROWS
 from spotkeeper.report.wording import component, covered
 from tests.report.reading import Read, read
@@ -328,6 +329,28 @@ def test_the_report_says_which_prices_agree_with_google_s_own_history(usual: Rea
         "n2-standard-8": Decimal("87.6"),
         "n2d-standard-8": Decimal("87.6"),
     }
+
+
+def test_the_year_of_each_machine_type_in_use_is_drawn_with_its_changes_in_a_table() -> None:
+    section = price_changes(usual_rows())
+    years = [chart for chart in section.charts if chart.key.startswith("price-year-")]
+    [table] = [table for table in section.tables if table.key == "price-year"]
+
+    assert [(chart.title, chart.description) for chart in years] == [
+        ("Spot price of n2-standard-8, us-central1, USD per hour", "2 changes, from $0.12 to $0.15."),
+        ("Spot price of n2d-standard-8, us-central1, USD per hour", "0 changes, from $0.09 to $0.09."),
+    ]
+    # Each dot says its price; a price without a change is a line.
+    assert "28\xa0Jul to 31\xa0Jul: $0.15" in str(years[0].wide)
+    assert [str(chart.wide).count(": $0.") for chart in years] == [2, 0]
+    assert [[shown.value for shown in line][2:4] for line in table.rows] == [["50", "0.15"], ["-16.67", "0.1"]]
+
+
+def test_without_a_price_history_no_year_is_drawn() -> None:
+    section = price_changes(replace(usual_rows(), price_history=()))
+
+    assert [chart.key for chart in section.charts] == ["prices-chart"]
+    assert "price-year" not in {table.key for table in section.tables}
 
 
 def test_more_than_fits_is_summed_up_and_said_to_be() -> None:

@@ -47,6 +47,7 @@ _FIXED_DAYS = {
     "placement_options": 30,
     "price_changes": 3,
     "price_drift": 2,
+    "price_history": 2,
     "spot_adoption_by_team": 2,
     "stopped_but_costing": 62,
     "team_forecast": 40,

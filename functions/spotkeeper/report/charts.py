@@ -1,8 +1,9 @@
 """The charts of the report, each in two widths: for a page and for a phone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -24,7 +25,7 @@ from spotkeeper.report.canvas import (
 )
 from spotkeeper.report.drawing import printable
 from spotkeeper.report.palette import HEAT_STEPS, LIGHT_HEAT_STEPS, NONE, REST, SERIES, colour
-from spotkeeper.report.wording import money, short_day, short_moment
+from spotkeeper.report.wording import money, rate, short_day, short_moment
 
 _SAID = alt.Description("said:N")
 _WIDEST_BAR, _AXIS_ROOM = 72, 45
@@ -32,6 +33,7 @@ _DAYS_NAMED_EACH = 16
 _HOUR = 3_600_000.0
 """In milliseconds."""
 
+_MONTH = "utcFormat(datum.value, utcmonth(datum.value) === 0 ? '%Y' : '%b')"
 _DAY_OR_HOUR = "utcFormat(datum.value, utchours(datum.value) ? '%H:%M' : '%-d %b')"
 
 
@@ -159,6 +161,44 @@ def hourly_costs(
     legend = [LegendEntry("cost of the hour", colour("series-1"))]
     legend += [LegendEntry("VMs stopped", colour("bad"))] if flags else []
     return drawn_twice(key, title, description, draw, legend, (200, 160))
+
+
+def price_steps(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
+    key: str,
+    title: str,
+    description: str,
+    first: datetime,
+    last: datetime,
+    prices: Sequence[tuple[datetime, datetime, Decimal]],
+) -> Chart:
+    """Draw a price per hour while it held, as a line in steps, with a dot where it changed."""
+    points = [
+        {
+            "at": _clock(start),
+            "end": _clock(end),
+            "usd": float(price),
+            "said": f"{short_day(start.date())} to {short_day(end.date())}: {rate(price)}",
+        }
+        for start, end, price in prices
+    ]
+    steps = [{"at": after["at"], "usd": before["usd"], "to": after["usd"]} for before, after in pairwise(points)]
+    scale = alt.Scale(type="utc", domain=[_clock(first), _clock(last)])
+
+    def draw(canvas: Canvas) -> Drawing:
+        ticks = [_clock(at) for at in _months(first, last) if not canvas.is_narrow or at.month % 3 == 1]
+        axis = alt.Axis(values=ticks, labelExpr=_MONTH, labelOverlap=True, labelAngle=0)
+        x = alt.X("at:Q", scale=scale, axis=axis)
+        y = alt.Y("usd:Q", axis=money_axis(canvas), scale=alt.Scale(zero=True))
+        line = colour("series-1")
+        held = over(points).mark_rule(color=line, strokeWidth=2, aria=False).encode(x=x, x2="end:Q", y=y)
+        layers: list[alt.Chart] = [held]
+        if steps:
+            changes = over(steps).mark_rule(color=line, strokeWidth=1, aria=False)
+            dots = over(points[1:]).mark_point(shape="circle", filled=True, size=36, opacity=1, color=line)
+            layers += [changes.encode(x=x, y=y, y2="to:Q"), dots.encode(x=x, y=y, description=_SAID)]
+        return alt.layer(*layers)
+
+    return drawn_twice(key, title, description, draw, heights=(110, 100))
 
 
 def heat(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
@@ -330,6 +370,15 @@ def _series(names: Sequence[str]) -> list[str]:
     fixed = {"(unlabelled)": NONE}
     free = iter(SERIES)
     return [fixed.get(name) or (REST if name.startswith("other (") else next(free, REST)) for name in names]
+
+
+def _months(first: datetime, last: datetime) -> Iterator[datetime]:
+    """Yield the beginning of each month between two times, in UTC."""
+    at = first.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    while at <= last:
+        if at >= first:
+            yield at
+        at = at.replace(year=at.year + at.month // 12, month=at.month % 12 + 1)
 
 
 def _clock(at: datetime) -> float:

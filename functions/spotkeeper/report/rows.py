@@ -224,6 +224,21 @@ class PriceDrift:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceHeld:
+    """A Spot price of a machine type in use while it held, by Google's own history."""
+
+    source: ClassVar = Source("price_history", order="machine_type, region, valid_from")
+
+    machine_type: str
+    region: str
+    vms: Decimal
+    valid_from: datetime
+    known_to: datetime
+    price: Decimal
+    change_percent: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class CheaperPlace:
     """A zone or machine type in which running VMs would be cheaper."""
 
@@ -484,6 +499,7 @@ class ReportRows:
     interruptions: Sequence[Interruptions] = ()
     price_changes: Sequence[PriceChange] = ()
     price_drift: Sequence[PriceDrift] = ()
+    price_history: Sequence[PriceHeld] = ()
     cheaper: Sequence[CheaperPlace] = ()
     actions: Sequence[EnforcedAction] = ()
     spared: Sequence[Spared] = ()

@@ -27,6 +27,7 @@ from spotkeeper.report.rows import (
     PlaceCost,
     PriceChange,
     PriceDrift,
+    PriceHeld,
     ReportRows,
     RunCost,
     Scope,
@@ -45,7 +46,7 @@ QUERY_SECONDS = 300.0
 
 _OF_HOURS: tuple[type[ViewRow], ...] = (
     *(PlaceCost, TeamCost, DaySavings, BudgetState, Unattributed),
-    *(Interruptions, PriceChange, PriceDrift, CheaperPlace, WeekCost, CostlyVm, RunCost, TeamWork),
+    *(Interruptions, PriceChange, PriceDrift, PriceHeld, CheaperPlace, WeekCost, CostlyVm, RunCost, TeamWork),
 )
 _UNTIL_NOW: tuple[type[ViewRow], ...] = (EnforcedAction, Spared, Enforced, StopEffect, HourQuality)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -104,6 +105,7 @@ class ReportViews:
             interruptions=rows(Interruptions),
             price_changes=rows(PriceChange),
             price_drift=rows(PriceDrift),
+            price_history=rows(PriceHeld),
             cheaper=rows(CheaperPlace),
             actions=rows(EnforcedAction),
             spared=rows(Spared),

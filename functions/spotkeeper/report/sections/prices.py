@@ -1,15 +1,18 @@
 """Changes of list prices, and their effect on the cost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 from spotkeeper.report import wording
 from spotkeeper.report.blocks import Cell, Chart, Column, Section, Table, Tone, cell
-from spotkeeper.report.charts import gains_and_losses
-from spotkeeper.report.rows import PriceChange, PriceDrift, ReportRows
-from spotkeeper.report.sums import first_and_rest
+from spotkeeper.report.charts import gains_and_losses, price_steps
+from spotkeeper.report.rows import PriceChange, PriceDrift, PriceHeld, ReportRows
+from spotkeeper.report.sums import first_and_rest, grouped
 
 _MOST_BARS = 8
+_MOST_YEARS = 6
+_YEAR = timedelta(days=365)
 _MARKETS = {"spot": "Spot", "on_demand": "on demand", "commitment_1yr": "1 year", "commitment_3yr": "3 years"}
 _COLUMNS = (
     Column("component", "Part"),
@@ -31,6 +34,13 @@ _HISTORY_COLUMNS = (
     Column("since", "From (UTC)"),
     Column("price_check", "Our price"),
 )
+_HELD_COLUMNS = (
+    Column("machine_type", "Machine type"),
+    Column("region", "Region"),
+    Column("change_percent", "Change", is_number=True),
+    Column("price", "Price", is_number=True),
+    Column("valid_from", "Since (UTC)"),
+)
 
 
 def price_changes(rows: ReportRows) -> Section:
@@ -42,8 +52,8 @@ def price_changes(rows: ReportRows) -> Section:
         name="Prices",
         question="Which list prices changed?",
         answer=[*_answer(changes, felt), *_second_opinion(rows.price_drift)],
-        charts=(_chart(felt),) if felt else (),
-        tables=(*((_table(changes),) if changes else ()), *_history(rows.price_drift)),
+        charts=(*((_chart(felt),) if felt else ()), *_year(rows.price_history)),
+        tables=(*((_table(changes),) if changes else ()), *_history(rows.price_drift), *_held(rows.price_history)),
         points=(
             (
                 "A month is 730 hours of what ran in the last complete hour. On-demand prices are listed because "
@@ -106,6 +116,44 @@ def _history(drift: Sequence[PriceDrift]) -> tuple[Table, ...]:
         for row, price, since in sorted(priced, key=lambda each: -each[1] * each[0].vms)
     ]
     return (Table("price-history", "Prices in use, by Google's own history", _HISTORY_COLUMNS, lines),)
+
+
+def _held(held: Sequence[PriceHeld]) -> tuple[Table, ...]:
+    """Return the table of the changes that the charts mark, the newest first."""
+    changes = sorted(
+        (row for row in held if row.change_percent is not None), key=lambda row: row.valid_from, reverse=True
+    )
+    if not changes:
+        return ()
+    listed, rest = first_and_rest(changes)
+    lines = [
+        [
+            cell(row.machine_type),
+            cell(row.region),
+            cell(row.change_percent, wording.percent_change),
+            cell(row.price, wording.rate),
+            cell(row.valid_from, wording.short_moment),
+        ]
+        for row in listed
+    ]
+    note = f"The {len(listed)} newest of {len(changes):,}." if rest else ""
+    return (Table("price-year", "Changes of these prices in a year", _HELD_COLUMNS, lines, note=note),)
+
+
+def _year(held: Sequence[PriceHeld]) -> Iterator[Chart]:
+    """Yield a chart of the price of each machine type in use, the dearest first, all over the same year."""
+    places = grouped(held, lambda row: (row.machine_type, row.region))
+    dearest = sorted(places.items(), key=lambda each: (-each[1][-1].price * each[1][-1].vms, each[0]))[:_MOST_YEARS]
+    last = max((row.known_to for row in held), default=None)
+    for number, ((machine_type, region), prices) in enumerate(dearest):
+        if last is None:
+            return
+        first = last - _YEAR
+        drawn = [(max(row.valid_from, first), row.known_to, row.price) for row in prices if row.known_to > first]
+        changes = len(drawn) - 1
+        said = f"{wording.things(changes, 'change')}, from {wording.rate(drawn[0][2])} to {wording.rate(drawn[-1][2])}."
+        name = f"{machine_type}, {region}"
+        yield price_steps(f"price-year-{number}", f"Spot price of {name}, USD per hour", said, first, last, drawn)
 
 
 def _chart(felt: Sequence[PriceChange]) -> Chart:
