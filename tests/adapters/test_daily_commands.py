@@ -133,6 +133,30 @@ def test_an_empty_dataset_has_no_cost_and_an_old_state(stack: Stack, command: Co
     assert "none recorded in three days" in output
 
 
+def test_vms_of_one_id_in_two_zones_are_two(stack: Stack, command: Command) -> None:
+    with new_dataset(stack, "daily_same_id") as dataset:
+        stack.client().query_and_wait(f"""
+            INSERT INTO `{dataset}.spot_vm_costs` (
+              usage_start_time, usage_end_time, project_id, zone, region, instance_id, instance_name, machine_type,
+              provisioning_model, gpu_count, local_ssd_gib, uptime_hours, cost, currency, price_status, run_id,
+              recorded_at
+            )
+            SELECT
+              TIMESTAMP '2026-07-21 04:00:00+00', TIMESTAMP '2026-07-21 05:00:00+00', 'research', zone, 'us-central1',
+              '7', CONCAT('vm-', zone), 'e2-medium', 'SPOT', 0, 0, 1, 2, 'USD', 'exact', 'r1',
+              TIMESTAMP '2026-07-21 05:07:00+00'
+            FROM UNNEST(['us-central1-a', 'us-central1-b']) AS zone""")
+        arguments = ("--dataset", dataset, "--at", "2026-07-21T06:00:00Z", "--format", "csv")
+        _, output, _ = command("top", *arguments)
+        _, by_project, _ = command("costs", *arguments, "--by", "project")
+
+    places = ["research/us-central1-a", "research/us-central1-b"]
+    assert [(row["key"], row["place"], Decimal(row["cost_usd"])) for row in csv.DictReader(io.StringIO(output))] == [
+        ("7", place, Decimal(2)) for place in places
+    ]
+    assert [row["vms"] for row in csv.DictReader(io.StringIO(by_project))] == ["2"]
+
+
 def test_a_dataset_that_is_not_there_is_one_sentence(command: Command) -> None:
     code, output, error = command("costs", "--dataset", "nowhere")
 

@@ -39,10 +39,12 @@ KEYS: Mapping[str, str] = {
 
 _OF_A_VM = {
     "{vm}": "MAX(costs.instance_name)",
-    "{place}": "MAX(CONCAT(costs.project_id, '/', costs.zone))",
+    "{place}": "CONCAT(costs.project_id, '/', costs.zone)",
     "{machine_type}": "MAX(costs.machine_type)",
 }
 _OF_ANY_OTHER = dict.fromkeys(_OF_A_VM, "CAST(NULL AS STRING)")
+_KEY, _KEY_AND_PLACE = "1", "1, 3"
+"""The columns that are grouped by: the id of a VM is unique in its project and zone."""
 _WEEK, _THREE_DAYS = timedelta(days=7), timedelta(days=3)
 _BUDGETS = """
 SELECT period, covers, budget, spent, spent_percent, projected_cost, projected_percent, hours_until_spent, state
@@ -212,6 +214,7 @@ NOTHING = Cost(Decimal(0), Decimal(0), None, None, None, None, None)
 def costs_statement(by: str) -> str:
     """Return the query of the cost by one of KEYS."""
     text = statement_text("costs").replace("{key}", KEYS[by])
+    text = text.replace("{grouping}", _KEY_AND_PLACE if by == "vm" else _KEY)
     for place, expression in (_OF_A_VM if by == "vm" else _OF_ANY_OTHER).items():
         text = text.replace(place, expression)
     return text

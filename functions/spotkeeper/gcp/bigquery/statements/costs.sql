@@ -6,7 +6,7 @@ WITH sums AS (
     {vm} AS name,
     {place} AS place,
     {machine_type} AS machine_type,
-    COUNT(DISTINCT costs.instance_id) AS vms,
+    COUNT(DISTINCT CONCAT(costs.project_id, '/', costs.zone, '/', costs.instance_id)) AS vms,
     SUM(costs.uptime_hours) AS vm_hours,
     SUM(IF(costs.cost IS NULL, costs.uptime_hours, 0)) AS unpriced_hours,
     SUM(costs.cost) AS cost,
@@ -19,7 +19,7 @@ WITH sums AS (
   FROM spot_vm_costs AS costs
   WHERE costs.usage_start_time >= @first_time
     AND costs.usage_start_time < @end_time
-  GROUP BY 1
+  GROUP BY {grouping}
 )
 
 SELECT
@@ -44,5 +44,5 @@ SELECT
   SUM(sums.saved) OVER () AS all_saved,
   SUM(sums.compared_cost) OVER () AS all_compared_cost
 FROM sums
-QUALIFY ROW_NUMBER() OVER (ORDER BY sums.cost DESC, sums.key) <= @most
-ORDER BY sums.cost DESC, sums.key
+QUALIFY ROW_NUMBER() OVER (ORDER BY sums.cost DESC, sums.key, sums.place) <= @most
+ORDER BY sums.cost DESC, sums.key, sums.place

@@ -10,7 +10,7 @@ SELECT
   messages.deferred,
   messages.hourly_savings,
   (
-    SELECT COUNT(DISTINCT actions.instance_id)
+    SELECT COUNT(DISTINCT CONCAT(actions.project_id, '/', actions.zone, '/', actions.instance_id))
     FROM enforcement_actions AS actions
     WHERE actions.happened_at >= @since
       AND actions.message_id = messages.message_id
