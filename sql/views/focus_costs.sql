@@ -6,23 +6,11 @@
 -- them for a Spot SKU, and x_OndemandCost is what the hour would have cost on demand. ConsumedQuantity is the uptime,
 -- PricingQuantity what is billed of it. A part that is not known, or costs nothing, has no row, for a cost of the
 -- specification is never NULL: hours whose compute has no known price are in focus_costs_unpriced, and partial_hours of
--- hourly_burn_rate says of how many VM-hours another part is missing. Compute is there also when it costs nothing. Only
--- addresses have a SkuId: the other parts are billed by several SKUs, and which is not recorded by the hour. Disks are
+-- hourly_burn_rate says of how many VM-hours another part is missing. Compute is there also when it costs nothing. SkuId
+-- is that of a part which one SKU bills, such as addresses and disks of one type; x_SkuIds has all of a part. Disks are
 -- those of the time that the VM ran. Tags are the labels of that hour as a JSON object. A billing period is a month of
 -- Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are extensions; ServiceProviderName and HostProviderName are those of FOCUS 1.3. Reads at most 400 days; a filter on
 -- ChargePeriodStart limits the partitions that are read.
-WITH address_skus AS (
-  SELECT
-    prices.sku_id,
-    prices.valid_from,
-    prices.valid_to
-  FROM `${dataset}.spot_prices` AS prices
-  WHERE prices.component = 'address:spot'
-    AND prices.market = 'spot'
-    -- Google sells them at one price everywhere.
-    AND prices.region = 'global'
-)
-
 SELECT
   costs.zone AS AvailabilityZone,  -- STRING: The zone.
   part.cost AS BilledCost,  -- NUMERIC: Cost at the list price, in USD; no invoice.
@@ -82,10 +70,10 @@ SELECT
   'Compute Engine' AS ServiceName,  -- STRING: Compute Engine, in every row.
   'Google Cloud' AS ServiceProviderName,  -- STRING: Google Cloud, in every row.
   'Virtual Machines' AS ServiceSubcategory,  -- STRING: Virtual Machines, in every row: a service has one subcategory.
-  skus.sku_id AS SkuId,  -- STRING: The SKU of an external address; NULL for parts that several SKUs bill.
-  IF(skus.sku_id IS NULL, NULL, 'External IPv4 address') AS SkuMeter,  -- STRING: What the SKU bills; NULL without SkuId.
-  CAST(NULL AS STRING) AS SkuPriceDetails,  -- STRING: NULL: a VM is billed by several SKUs.
-  skus.sku_id AS SkuPriceId,  -- STRING: SkuId, which has one price in a region at a time.
+  IF(part.skus LIKE '% %', NULL, part.skus) AS SkuId,  -- STRING: The SKU of the part; NULL where several SKUs bill it, or which is not recorded.
+  IF(part.skus IS NULL OR part.skus LIKE '% %', NULL, part.meter) AS SkuMeter,  -- STRING: What the SKU bills; NULL without SkuId.
+  CAST(NULL AS STRING) AS SkuPriceDetails,  -- STRING: NULL: not recorded.
+  IF(part.skus LIKE '% %', NULL, part.skus) AS SkuPriceId,  -- STRING: SkuId, which has one price in a region at a time.
   costs.project_id AS SubAccountId,  -- STRING: The id of the Google Cloud project.
   costs.project_id AS SubAccountName,  -- STRING: The id of the Google Cloud project; its name is not recorded.
   'Project' AS SubAccountType,  -- STRING: Project, in every row.
@@ -100,6 +88,7 @@ SELECT
     ),
     '}'
   ) AS Tags,  -- STRING: The labels of the VM in that hour, as a JSON object.
+  part.skus AS x_SkuIds,  -- STRING: All SKUs that bill the part, separated by spaces; NULL when they are not recorded.
   part.name AS x_CostPart,  -- STRING: compute, license, address, disk or bandwidth.
   costs.machine_type AS x_MachineType,  -- STRING: The machine type; NULL when it is not known.
   IF(part.name = 'compute', costs.ondemand_cost, NULL) AS x_OndemandCost,  -- NUMERIC: Cost at the on-demand list price, in USD; NULL for other parts and when it is not known.
@@ -117,31 +106,30 @@ FROM `${dataset}.spot_vm_costs` AS costs
 CROSS JOIN UNNEST([
   STRUCT(
     'compute' AS name, '' AS words, costs.cost AS cost, costs.spot_price AS price, costs.price_status AS status,
-    COALESCE(costs.billed_hours, costs.uptime_hours) AS hours
+    COALESCE(costs.billed_hours, costs.uptime_hours) AS hours, costs.compute_skus AS skus, 'Compute' AS meter
   ),
   STRUCT(
     'license', 'Licenses of ', costs.license_cost,
     ROUND(SAFE_DIVIDE(costs.license_cost, COALESCE(costs.billed_hours, costs.uptime_hours)), 9), costs.license_status,
-    COALESCE(costs.billed_hours, costs.uptime_hours)
+    COALESCE(costs.billed_hours, costs.uptime_hours), costs.license_skus, 'License'
   ),
   STRUCT(
     'address', 'External addresses of ', costs.address_cost,
-    ROUND(SAFE_DIVIDE(costs.address_cost, costs.uptime_hours), 9), costs.address_status, costs.uptime_hours
+    ROUND(SAFE_DIVIDE(costs.address_cost, costs.uptime_hours), 9), costs.address_status, costs.uptime_hours,
+    costs.address_skus, 'External IPv4 address'
   ),
   STRUCT(
     'disk', 'Disks of ', costs.disk_cost,
-    ROUND(SAFE_DIVIDE(costs.disk_cost, costs.uptime_hours), 9), costs.disk_status, costs.uptime_hours
+    ROUND(SAFE_DIVIDE(costs.disk_cost, costs.uptime_hours), 9), costs.disk_status, costs.uptime_hours, costs.disk_skus,
+    'Disk'
   ),
   STRUCT(
     'bandwidth', 'Tier_1 bandwidth of ', costs.bandwidth_cost,
     ROUND(SAFE_DIVIDE(costs.bandwidth_cost, COALESCE(costs.billed_hours, costs.uptime_hours)), 9),
-    costs.bandwidth_status, COALESCE(costs.billed_hours, costs.uptime_hours)
+    costs.bandwidth_status, COALESCE(costs.billed_hours, costs.uptime_hours), costs.bandwidth_skus,
+    'Tier_1 bandwidth'
   )
 ]) AS part
-LEFT JOIN address_skus AS skus
-  ON part.name = 'address'
-  AND skus.valid_from <= costs.usage_start_time
-  AND (skus.valid_to IS NULL OR skus.valid_to > costs.usage_start_time)
 WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
   AND part.cost IS NOT NULL
   -- Most VMs have no license and no Tier_1.

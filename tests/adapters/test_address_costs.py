@@ -78,6 +78,7 @@ def test_reserved_addresses_in_bigquery_are_those_in_memory(stack: Stack, datase
             row["idle_since"],
             row["price"],
             row["price_status"],
+            row["skus"],
             row["cost"],
         )
         for row in rows.result()
@@ -93,6 +94,7 @@ def test_reserved_addresses_in_bigquery_are_those_in_memory(stack: Stack, datase
             row.idle_since,
             row.price.usd,
             str(row.price.status),
+            " ".join(row.price.skus) or None,
             row.cost,
         )
         for row in sorted(in_memory.ledger.tables.addresses, key=lambda row: (row.name, row.start))

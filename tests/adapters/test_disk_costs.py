@@ -12,6 +12,7 @@ from infra.local.stack.stack import Stack
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.instances import Disk
+from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.run import TrackRequest, track
 from tests.adapters.conftest import new_dataset
 from tests.unit.tracker_fakes import HOME, ZONE, Cloud, StoredDisk, Vm, at
@@ -86,6 +87,7 @@ def test_disks_and_costs_in_bigquery_are_those_in_memory(
             row["size_gib"],
             row["price"],
             row["price_status"],
+            row["skus"],
             row["cost"],
             sorted(user["instance_name"] for user in row["attached_to"]),
             row["last_instance_name"],
@@ -101,6 +103,7 @@ def test_disks_and_costs_in_bigquery_are_those_in_memory(
             row.disk.size_gib,
             row.price.usd,
             str(row.price.status),
+            " ".join(row.price.skus) or None,
             row.cost,
             sorted(user.instance_name for user in row.users),
             row.last_user,
@@ -121,6 +124,7 @@ def test_disks_and_costs_in_bigquery_are_those_in_memory(
             row["address_cost"],
             row["disk_cost"],
             row["disk_status"],
+            *(row[f"{kind}_skus"] for kind in ("compute", "license", "address", "disk")),
             row["known_cost"],
             row["total_cost"],
         )
@@ -135,11 +139,18 @@ def test_disks_and_costs_in_bigquery_are_those_in_memory(
             row.attached.address,
             row.attached.disk,
             str(row.attached.prices.disk.status),
+            *(" ".join(skus) or None for skus in skus_of(row)),
             row.known_cost,
             row.total_cost,
         )
         for (start, _), row in sorted(of_memory, key=lambda item: (item[0][0], item[0][1].instance_id))
     ]
+
+
+def skus_of(row: CostRow) -> Iterator[tuple[str, ...]]:
+    yield row.price.skus
+    prices = row.attached.prices
+    yield from (prices.license.skus, prices.address.skus, prices.disk.skus)
 
 
 def cloud_of(other: Cloud) -> Cloud:

@@ -9,7 +9,7 @@ from tests.faults.snapshots import Row, Snapshot
 PARTS = ("license", "address", "disk", "bandwidth")
 COLUMNS = frozenset(
     {"disks", "licenses", "addresses", "reserved_addresses", "tier_1", "known_cost", "total_cost", "attached_reason"}
-    | {f"{part}_{kind}" for part in PARTS for kind in ("cost", "status")}
+    | {f"{part}_{kind}" for part in PARTS for kind in ("cost", "status", "skus")}
     | {"fully_priced_hours", "partly_priced_hours", "priced_known_cost"}
 )
 """What only a scan sees, and what rollups count of it.

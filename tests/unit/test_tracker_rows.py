@@ -49,8 +49,8 @@ ATTACHED: dict[str, dict[str, object]] = {
     },
 }
 PRICES = AttachedPrices(
-    AttachedPrice(Decimal("0.3"), AttachedStatus.EXACT),
-    AttachedPrice(Decimal("0.0025"), AttachedStatus.FALLBACK),
+    AttachedPrice(Decimal("0.3"), AttachedStatus.EXACT, skus=("CORES-1", "GPUS-1")),
+    AttachedPrice(Decimal("0.0025"), AttachedStatus.FALLBACK, skus=("IP-1",)),
     AttachedPrice(None, AttachedStatus.UNKNOWN, 'no "rule"'),
     NOTHING_ATTACHED,
 )
@@ -95,7 +95,11 @@ def test_an_observation_and_its_fingerprint_are_those_of_an_encoder(instance: In
 @pytest.mark.parametrize(
     ("price", "spot", "cost"),
     [
-        (InstancePrice(Decimal("0.0472"), Decimal("0.19424"), PriceStatus.EXACT, NOON), "0.047200000", "0.000983333"),
+        (
+            InstancePrice(Decimal("0.0472"), Decimal("0.19424"), PriceStatus.EXACT, NOON, "", ("CORE-1",)),
+            "0.047200000",
+            "0.000983333",
+        ),
         (InstancePrice(None, Decimal("0.19424"), PriceStatus.UNKNOWN, None, 'no "rate"'), None, None),
     ],
 )
@@ -119,6 +123,11 @@ def test_a_cost_row_is_that_of_an_encoder(
             "price_status": price.status.value,
             "price_reason": price.reason or None,
             "price_as_of": "2026-07-21T12:00:00Z" if price.as_of else None,
+            "compute_skus": " ".join(price.skus) or None,
+            "license_skus": "CORES-1 GPUS-1",
+            "address_skus": "IP-1",
+            "disk_skus": None,
+            "bandwidth_skus": None,
             "license_cost": "0.007500000",
             "license_status": "exact",
             "address_cost": "0.000021181",

@@ -39,6 +39,24 @@ def test_a_row_has_the_cost_of_all_that_is_attached_and_their_sum() -> None:
     assert row.total_cost == row.known_cost == HOURLY + Decimal("0.0945") + (costs.disk or 0)
 
 
+def test_a_row_names_the_skus_of_each_part() -> None:
+    vm = Vm("all", licenses=WINDOWS, addresses=1)
+    found = cloud(vm, disks=(disk("all", "all"),))
+
+    found.run(0)
+
+    row = row_of(found, vm, 0)
+    assert row.price.skus == ("spot-e2:core", "spot-e2:ram")
+    assert {kind: price.skus for kind, price in row.attached.prices.by_kind().items()} == {
+        "license": ("on_demand-windows-server:cores",),
+        "address": ("on_demand-address:spot",),
+        "disk": ("on_demand-pd-balanced:capacity",),
+        "bandwidth": (),
+    }
+    [stored] = found.ledger.tables.disks
+    assert stored.price.skus == ("on_demand-pd-balanced:capacity",)
+
+
 def test_what_has_no_rule_makes_the_total_unknown_and_leaves_what_is_known() -> None:
     vm = Vm("sql", licenses=("windows-sql-cloud/sql-server-2022-standard",), addresses=1)
     found = cloud(vm)

@@ -18,11 +18,15 @@ class AttachedStatus(StrEnum):
 
 
 class AttachedPrice(NamedTuple):
-    """The price of one kind of attachment in USD per hour with nine decimals; None where it is unknown, with why."""
+    """The price of one kind of attachment in USD per hour with nine decimals; None where it is unknown, with why.
+
+    `skus` are the ids of the SKUs that it is made of.
+    """
 
     usd: Decimal | None
     status: AttachedStatus
     reason: str = ""
+    skus: tuple[str, ...] = ()
 
 
 NOTHING_ATTACHED = AttachedPrice(Decimal(0), AttachedStatus.NONE)

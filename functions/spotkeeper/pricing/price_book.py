@@ -69,13 +69,17 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class InstancePrice:
-    """The price of an instance at one time in USD per hour; None where it is unknown, with the reason."""
+    """The price of an instance at one time in USD per hour; None where it is unknown, with the reason.
+
+    `skus` are the ids of the SKUs that the Spot price is made of.
+    """
 
     spot: Decimal | None
     ondemand: Decimal | None
     status: PriceStatus
     as_of: datetime | None
     reason: str = ""
+    skus: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         """Return an equal number for equal prices, without the words: it is asked for in every row."""

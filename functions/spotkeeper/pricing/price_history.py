@@ -131,6 +131,7 @@ class PriceHistory:
             status=self._status(hour_book, spot, region, hour) if known else PriceStatus.UNKNOWN,
             as_of=self.as_of(hour) if known else None,
             reason=_reason(spot, ondemand, shape) if self._rates else "no price catalog has been read yet",
+            skus=_skus(spot) if known else (),
         )
 
     def attached_prices(self, attachments: Attachments, shape: Shape, region: str, hour: datetime) -> AttachedPrices:
@@ -165,10 +166,11 @@ class PriceHistory:
             reason = price.reason if self._rates else "no price catalog has been read yet"
             return AttachedPrice(None, AttachedStatus.UNKNOWN, reason)
         shown = usd.quantize(_SHOWN, context=_STORED_CONTEXT)
+        skus = _skus(price)
         if self._is_stale(hour):
-            return AttachedPrice(shown, AttachedStatus.STALE)
+            return AttachedPrice(shown, AttachedStatus.STALE, skus=skus)
         late = any(_component(rate) in hour_book.late for rate in price.rates)
-        return AttachedPrice(shown, AttachedStatus.FALLBACK if late else AttachedStatus.EXACT)
+        return AttachedPrice(shown, AttachedStatus.FALLBACK if late else AttachedStatus.EXACT, skus=skus)
 
     def as_of(self, hour: datetime) -> datetime | None:
         """Return the time of the reading that covers this hour; None when the catalog was never read."""
@@ -327,6 +329,10 @@ def _in_month(price: Price, hour: datetime) -> Decimal | None:
     if price.usd_per_hour is None or not price.usd_by_month:
         return price.usd_per_hour
     return price.usd_per_hour + price.usd_by_month * (LIST_HOURS_PER_MONTH / hours_of_month(hour) - 1)
+
+
+def _skus(price: Price) -> tuple[str, ...]:
+    return tuple(sorted({rate.sku_id for rate in price.rates}))
 
 
 def _reason(spot: Price, ondemand: Price, shape: Shape) -> str:

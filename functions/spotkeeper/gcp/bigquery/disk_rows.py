@@ -26,6 +26,7 @@ DAYS = SchemaField(
         SchemaField("price", "NUMERIC"),
         SchemaField("price_status", "STRING"),
         SchemaField("price_reason", "STRING"),
+        SchemaField("skus", "STRING"),
     ),
 )
 DISK = SchemaField(
@@ -161,6 +162,7 @@ def days_json(days: tuple[DayPrice, ...]) -> str:
             "price": None if day.price.usd is None else format(day.price.usd, "f"),
             "price_status": day.price.status,
             "price_reason": day.price.reason or None,
+            "skus": " ".join(day.price.skus) or None,
         }
         for day in days
     ]
@@ -171,6 +173,11 @@ def days_json(days: tuple[DayPrice, ...]) -> str:
 def labels_text(labels: tuple[tuple[str, str], ...]) -> str:
     """Return labels as JSON has them."""
     return json.dumps([{"key": key, "value": value} for key, value in labels])
+
+
+def skus_text(skus: tuple[str, ...]) -> str:
+    """Return the ids of SKUs as one string in JSON, separated by spaces; null without any."""
+    return text(" ".join(skus) or None)
 
 
 def text(value: str | None) -> str:

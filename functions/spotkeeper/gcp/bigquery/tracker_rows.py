@@ -11,7 +11,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from spotkeeper.gcp.bigquery.address_rows import staged_address
-from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text, labels_text, staged_disk, text
+from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text, labels_text, skus_text, staged_disk, text
 from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape, region_of
 from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.attached_prices import AttachedPrices
@@ -171,10 +171,14 @@ def _span(start: datetime, end: datetime) -> str:
 @lru_cache(maxsize=4096)
 def _prices(price: InstancePrice, attached: AttachedPrices) -> str:
     """Return the prices that a row has, and what is said of them: the rows of a fleet share a few hundred."""
-    statuses = ", ".join(f'"{kind}_status": "{each.status}"' for kind, each in attached.by_kind().items())
+    statuses = ", ".join(
+        f'"{kind}_status": "{each.status}", "{kind}_skus": {skus_text(each.skus)}'
+        for kind, each in attached.by_kind().items()
+    )
     return (
         f'"spot_price": {_number(price.spot)}, "ondemand_price": {_number(price.ondemand)}, "currency": "USD", '
         f'"price_status": "{price.status}", "price_reason": {text(price.reason or None)}, '
+        f'"compute_skus": {skus_text(price.skus)}, '
         f'"price_as_of": {text(rfc3339(price.as_of) if price.as_of else None)}, '
         f'{statuses}, "attached_reason": {text(attached.reason or None)}'
     )

@@ -36,7 +36,8 @@ WHERE recorded.usage_start_time >= @first_hour
         recorded.managed_by, recorded.licenses, recorded.addresses, recorded.disks, recorded.reserved_addresses,
         recorded.tier_1, recorded.license_cost, recorded.license_status, recorded.address_cost,
         recorded.address_status, recorded.disk_cost, recorded.disk_status, recorded.bandwidth_cost,
-        recorded.bandwidth_status, recorded.known_cost, recorded.total_cost, recorded.attached_reason
+        recorded.bandwidth_status, recorded.known_cost, recorded.total_cost, recorded.attached_reason,
+        recorded.compute_skus, recorded.license_skus, recorded.address_skus, recorded.disk_skus, recorded.bandwidth_skus
       )) = TO_JSON_STRING(STRUCT(
         staged.cost.usage_end_time, staged.cost.instance_name, staged.cost.machine_type,
         staged.cost.provisioning_model, staged.cost.vcpus, staged.cost.memory_gib, staged.cost.gpu_type,
@@ -47,7 +48,8 @@ WHERE recorded.usage_start_time >= @first_hour
         staged.cost.reserved_addresses, staged.cost.tier_1, staged.cost.license_cost, staged.cost.license_status,
         staged.cost.address_cost, staged.cost.address_status, staged.cost.disk_cost, staged.cost.disk_status,
         staged.cost.bandwidth_cost, staged.cost.bandwidth_status, staged.cost.known_cost, staged.cost.total_cost,
-        staged.cost.attached_reason
+        staged.cost.attached_reason, staged.cost.compute_skus, staged.cost.license_skus, staged.cost.address_skus,
+        staged.cost.disk_skus, staged.cost.bandwidth_skus
       ))
   );
 
@@ -78,7 +80,8 @@ WHERE recorded.usage_start_time >= @first_hour
         recorded.managed_by, recorded.licenses, recorded.addresses, recorded.disks, recorded.reserved_addresses,
         recorded.tier_1, recorded.license_cost, recorded.license_status, recorded.address_cost,
         recorded.address_status, recorded.disk_cost, recorded.disk_status, recorded.bandwidth_cost,
-        recorded.bandwidth_status, recorded.known_cost, recorded.total_cost, recorded.attached_reason
+        recorded.bandwidth_status, recorded.known_cost, recorded.total_cost, recorded.attached_reason,
+        recorded.compute_skus, recorded.license_skus, recorded.address_skus, recorded.disk_skus, recorded.bandwidth_skus
       )) = TO_JSON_STRING(STRUCT(
         staged.cost.usage_end_time, staged.cost.instance_name, staged.cost.machine_type,
         staged.cost.provisioning_model, staged.cost.vcpus, staged.cost.memory_gib, staged.cost.gpu_type,
@@ -89,7 +92,8 @@ WHERE recorded.usage_start_time >= @first_hour
         staged.cost.reserved_addresses, staged.cost.tier_1, staged.cost.license_cost, staged.cost.license_status,
         staged.cost.address_cost, staged.cost.address_status, staged.cost.disk_cost, staged.cost.disk_status,
         staged.cost.bandwidth_cost, staged.cost.bandwidth_status, staged.cost.known_cost, staged.cost.total_cost,
-        staged.cost.attached_reason
+        staged.cost.attached_reason, staged.cost.compute_skus, staged.cost.license_skus, staged.cost.address_skus,
+        staged.cost.disk_skus, staged.cost.bandwidth_skus
       ))
   );
 

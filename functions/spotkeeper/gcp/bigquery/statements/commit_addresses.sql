@@ -42,7 +42,7 @@ WHERE recorded.usage_start_time >= @addresses_since
 INSERT INTO address_costs (
   usage_start_time, usage_end_time, billing_day, project_id, region, address_id, address_name, held_by, instance_id,
   last_instance_id, last_instance_name, idle_since, labels, created_at, price, price_status, price_reason, cost, currency,
-  fingerprint, run_id, recorded_at
+  fingerprint, run_id, recorded_at, skus
 )
 SELECT
   piece.usage_start_time,
@@ -66,7 +66,8 @@ SELECT
   'USD',
   piece.address.fingerprint,
   @run_id,
-  @recorded_at
+  @recorded_at,
+  piece.skus
 FROM (
   SELECT
     known.address,
@@ -95,7 +96,8 @@ FROM (
     NOT known.goes_on AND COALESCE(known.latest_start < known.address.seen_at, TRUE) AS may_be_empty,
     known.price,
     known.price_status,
-    known.price_reason
+    known.price_reason,
+    known.skus
   FROM (
     SELECT
       staged.address,
@@ -104,6 +106,7 @@ FROM (
       day.price,
       day.price_status,
       day.price_reason,
+      day.skus,
       latest.usage_start_time AS latest_start,
       latest.usage_end_time AS latest_end,
       latest.last_instance_id,

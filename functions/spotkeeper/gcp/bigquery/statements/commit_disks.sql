@@ -40,7 +40,7 @@ WHERE recorded.usage_start_time >= @disks_since
 INSERT INTO disk_costs (
   usage_start_time, usage_end_time, billing_day, project_id, region, zone, disk_id, disk_name, disk_type, size_gib,
   provisioned_iops, provisioned_throughput_mibps, attached_to, last_instance_id, last_instance_name, labels, created_at,
-  last_detached_at, price, price_status, price_reason, cost, currency, fingerprint, run_id, recorded_at
+  last_detached_at, price, price_status, price_reason, cost, currency, fingerprint, run_id, recorded_at, skus
 )
 SELECT
   piece.usage_start_time,
@@ -68,7 +68,8 @@ SELECT
   'USD',
   piece.disk.fingerprint,
   @run_id,
-  @recorded_at
+  @recorded_at,
+  piece.skus
 FROM (
   SELECT
     staged.disk,
@@ -80,7 +81,8 @@ FROM (
     COALESCE(staged.disk.spot_instance_name, latest.last_instance_name) AS last_instance_name,
     day.price,
     day.price_status,
-    day.price_reason
+    day.price_reason,
+    day.skus
   FROM {staging} AS staged
   CROSS JOIN UNNEST(staged.disk.days) AS day
   LEFT JOIN (
