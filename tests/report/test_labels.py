@@ -24,6 +24,7 @@ LABELS = [
     value("team", "vision", "300"),
     value("team", "search", "180"),
     value("team", "(unlabelled)", "60"),
+    replace(value("team", "(unresolved)", None), vm_hours=money(0)),
     value("build", "4711", "4"),
     value("build", "(unlabelled)", "536"),
     value("build", "(unresolved)", None),

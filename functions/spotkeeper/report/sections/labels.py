@@ -26,6 +26,7 @@ def labels(rows: ReportRows) -> list[Section]:
         grouped(rows.labels, lambda row: row.label_key).items(), key=lambda each: (-_labelled_cost(each[1]), each[0])
     )
     month = rows.labels[0].month
+    widest, cost = keys[0][0], wording.money(_labelled_cost(keys[0][1]))
     return [
         Section(
             key="labels",
@@ -33,7 +34,7 @@ def labels(rows: ReportRows) -> list[Section]:
             question="What does each value of a label cost?",
             answer=[
                 f"VMs have {wording.things(len(keys), 'label')} in {month:%B %Y}, a month of Cloud Billing.",
-                f"{keys[0][0]} is on the VMs that cost the most: {wording.money(_labelled_cost(keys[0][1]))}.",
+                f"The label {widest} is on the VMs that cost the most: {cost}.",
             ],
             tables=[_values(place, key, found) for place, (key, found) in enumerate(keys)],
             folds_all=len(keys) > 1,
@@ -49,7 +50,7 @@ def _labelled_cost(rows: Sequence[LabelCost]) -> Decimal:
 
 
 def _values(place: int, key: str, rows: Sequence[LabelCost]) -> Table:
-    sums = dearest(rows, lambda row: row.label_value)
+    sums = dearest((row for row in rows if row.vm_hours), lambda row: row.label_value)
     listed, rest = first_and_rest(sums)
     whole = sum_of(rows)
     last = [_line("all", whole, whole)]
