@@ -7,6 +7,8 @@ locals {
   # Where somebody may approve plans and undo stops, whatever the mode.
   has_approvals = local.has_enforcer && length(var.approvers) > 0
 
+  has_events = local.has_enforcer && var.publish_events
+
   # Unset values are left out: the function has its own defaults, and refuses null.
   # A budget that is made here is named by its key in billing_budgets; it is replaced by its id.
   policy_budgets = {
@@ -43,6 +45,7 @@ locals {
     DATASET_LOCATION      = google_bigquery_dataset.costs.location
     ENFORCEMENT_MODE      = var.enforcement_mode
     ENFORCEMENT_POLICY    = jsonencode(local.policy)
+    EVENTS_TOPIC          = local.has_events ? google_pubsub_topic.events[0].id : null
     PROJECT_ID            = var.project_id
     RETRY_TIMEOUT_SECONDS = tostring(var.retry_timeout_seconds)
   }

@@ -8,6 +8,7 @@ region     = "us-central1"
 # enforce stops them. It needs a policy. Approvers may also undo stops.
 approvers        = ["group:oncall@example.com"]
 enforcement_mode = "dry_run"
+publish_events   = false
 enforcement_policy = {
   # `compute` is the budget created below. The id of an existing budget works too.
   budgets = {

@@ -214,7 +214,7 @@ locals {
 resource "google_project_iam_custom_role" "alerts" {
   role_id     = "spotkeeperAlerts${var.custom_role_suffix}"
   title       = "spotkeeper: send alerts"
-  description = "What track_spot_costs does on the budget topic."
+  description = "What track_spot_costs does on the budget topic, enforce_budget_limit on that of events, and approvers on theirs."
   permissions = local.alert_permissions
   depends_on  = [google_project_service.used]
 }

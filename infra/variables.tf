@@ -403,6 +403,12 @@ variable "projects" {
   }
 }
 
+variable "publish_events" {
+  description = "Whether the enforcer publishes what it plans and does to the topic spotkeeper-events; docs/events.md has a subscriber."
+  type        = bool
+  default     = false
+}
+
 variable "region" {
   description = "The region of the functions and the scheduler, such as us-central1; VMs are tracked wherever they are."
   type        = string

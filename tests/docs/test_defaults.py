@@ -75,11 +75,13 @@ def test_the_settings_of_the_enforcer_are_those_of_the_page_of_its_policy() -> N
         "DATASET": settings.dataset,
         "DATASET_LOCATION": written(settings.dataset_location),
         "APPROVALS_SUBSCRIPTION": written(settings.approvals_subscription),
+        "EVENTS_TOPIC": written(settings.events_topic),
         "RETRY_TIMEOUT_SECONDS": written(settings.retry_timeout_seconds),
     }
     assert {name for name in read_by(EnforcerSettings) if name not in LOCAL_ONLY} == {
         *required,
         "APPROVALS_SUBSCRIPTION",
+        "EVENTS_TOPIC",
         "DATASET",
         "DATASET_LOCATION",
         "RETRY_TIMEOUT_SECONDS",

@@ -154,7 +154,12 @@ def _settings(root: Path, accepted: Sequence[Values]) -> list[Mapping[str, Mappi
 
 def test_every_variable_that_becomes_a_setting_is_tried() -> None:
     text = "".join((INFRA / f"{name}.tf").read_text().partition("\nresource ")[0] for name in ("tracker", "enforcer"))
-    tried = {name for case in cases() for name in case} | {"approvers", "asset_history", "custom_metrics"}
+    tried = {name for case in cases() for name in case} | {
+        "approvers",
+        "asset_history",
+        "custom_metrics",
+        "publish_events",
+    }
     tried.add("enforcement_mode")
 
     assert set(re.findall(r"\bvar\.(\w+)", text)) <= tried

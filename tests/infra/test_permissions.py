@@ -106,6 +106,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "restart_permissions",
         "warning_permissions",
         "freeze_permissions",
+        "alert_permissions",
         "enforcer_home_permissions",
         "records_permissions",
         "staging_permissions",
@@ -143,6 +144,7 @@ GRANTS = {
     "google_pubsub_topic_iam_member.approvers": "${each.value}",
     "google_pubsub_topic_iam_member.cloud_billing": "${var.budget_publisher}",
     "google_pubsub_topic_iam_member.dead_letter": "${local.pubsub_agent}",
+    "google_pubsub_topic_iam_member.events": ENFORCER_ACCOUNT,
     "google_pubsub_topic_iam_member.tracker_alerts": TRACKER_ACCOUNT,
     "google_service_account_iam_member.delivery_token": "${local.pubsub_agent}",
 }

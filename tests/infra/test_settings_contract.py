@@ -47,6 +47,7 @@ LOCAL_ONLY = {
 MADE_HERE = {
     "BUDGET_TOPIC": "Terraform makes the topic",
     "STOP_THRESHOLDS": "Terraform takes the steps of the policy",
+    "EVENTS_TOPIC": "Terraform makes the topic with publish_events",
     "APPROVALS_SUBSCRIPTION": "Terraform makes the subscription where there are approvers",
 }
 """Settings that are no variable, and why."""

@@ -16,6 +16,7 @@ from spotkeeper.enforcement.command_ports import StopsOfMessage
 from spotkeeper.enforcement.commanding import execute_command
 from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.enforce import enforce
+from spotkeeper.enforcement.events import CloudEvent
 from spotkeeper.enforcement.freeze_ports import FreezeOutcome
 from spotkeeper.enforcement.freezes import Autoscaler, RecordedFreeze
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
@@ -94,6 +95,7 @@ class Cloud:
     lock: threading.Lock = field(default_factory=threading.Lock)
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
     parallel_requests: int = 1
+    events: list[CloudEvent] | None = None
 
     def has(self, *vms: SpotVm) -> "Cloud":
         """Put VMs into the fleet, in place of those with their ids."""
@@ -124,6 +126,7 @@ class Cloud:
             parallel_requests=self.parallel_requests,
             stopwatch=lambda: self.now - _LONG_AGO,
             wait=FakeWait(self, gates),
+            events=None if self.events is None else FakeEvents(self.events, gates),
         )
 
     def deliver(
@@ -315,6 +318,22 @@ class FakeAutoscalers:
         with self.gates("operation_of_autoscaler", freeze.group.name):
             found = self.cloud.operations.get(request_id)
             return found[0] if found else None
+
+
+@dataclass
+class FakeEvents:
+    """The topic of events, which keeps what was sent."""
+
+    events: list[CloudEvent]
+    gates: _Gates
+
+    def publish(self, event: CloudEvent) -> None:
+        """Keep an event."""
+        with self.gates("publish", event.event_id):
+            self.events.append(event)
+
+    def flush(self) -> None:
+        """Do nothing: all of it was sent at once."""
 
 
 @dataclass

@@ -8,6 +8,7 @@ from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.enforce import executor_of, freezing_of
 from spotkeeper.enforcement.notifications import Command, CommandName, Malformed
 from spotkeeper.enforcement.ports import EnforcerPorts
+from spotkeeper.enforcement.publishing import publishing
 from spotkeeper.enforcement.recording import record_delivery
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.enforcement.thawing import Thawing
@@ -39,10 +40,11 @@ def execute_command(  # noqa: PLR0913, PLR0917 (as `enforce`, with the records o
     if verdict is not None or isinstance(command, Malformed):
         record_delivery(ports.records, delivery)
         return delivery.verdict
-    if command.name is CommandName.THAW:
-        return Thawing(ports, command).run(delivery, freezing_of(settings, ports, now))
-    way = Approving if command.name is CommandName.APPROVE else Undoing
-    return way(policy, ports, records, command).run(delivery, executor_of(settings, ports, now))
+    with publishing(ports, settings.project_id) as published:
+        if command.name is CommandName.THAW:
+            return Thawing(published, command).run(delivery, freezing_of(settings, published, now))
+        way = Approving if command.name is CommandName.APPROVE else Undoing
+        return way(policy, published, records, command).run(delivery, executor_of(settings, published, now))
 
 
 _ACCEPTED = Verdict(VerdictName.APPROVED, "the command is being executed")

@@ -14,6 +14,7 @@ from spotkeeper.enforcement.following_up import follow_up
 from spotkeeper.enforcement.freezing import Freezing
 from spotkeeper.enforcement.notifications import BudgetNotification, Malformed
 from spotkeeper.enforcement.ports import EnforcerPorts
+from spotkeeper.enforcement.publishing import publishing
 from spotkeeper.enforcement.recording import collecting, raise_collected, record_delivery, waiting_for_records
 from spotkeeper.enforcement.restarting import Restarting, may_restart
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
@@ -43,8 +44,16 @@ def enforce(
     mode = Mode.DRY_RUN if drill else settings.mode
     verdict = first_verdict(notification, settings.policy, now)
     delivery = Delivery(delivery_id, now, mode, notification, verdict, _overdue_since(settings, now))
+    with publishing(ports, settings.project_id) as published:
+        return _finished(settings, published, delivery, notification)
+
+
+def _finished(
+    settings: EnforcerSettings, ports: EnforcerPorts, delivery: Delivery, notification: BudgetNotification | Malformed
+) -> Verdict:
+    """Do what the policy says, and thaw what was frozen in a period that is over."""
     failures: list[Exception] = []
-    found, is_planned = verdict, True
+    found, is_planned = delivery.verdict, True
     try:
         found, is_planned = _executed(settings, ports, delivery, notification)
     except ExceptionGroup as group:

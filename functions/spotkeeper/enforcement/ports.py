@@ -8,6 +8,7 @@ from typing import Protocol
 
 from spotkeeper.enforcement.actions import Outcome, PlannedEvent
 from spotkeeper.enforcement.deliveries import Delivery
+from spotkeeper.enforcement.events import EventChannel
 from spotkeeper.enforcement.executor import Actuator
 from spotkeeper.enforcement.freeze_ports import Autoscalers, FreezeRecords
 from spotkeeper.enforcement.history import History, Reported, ReportedPeriod
@@ -86,7 +87,10 @@ class Records(FreezeRecords, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EnforcerPorts:
-    """What the enforcer reads from and acts on; `parallel_requests` is how many requests are sent at a time."""
+    """What the enforcer reads from and acts on; `parallel_requests` is how many requests are sent at a time.
+
+    Without a channel for `events`, none are sent.
+    """
 
     fleet: FleetReader
     actuator: Actuator
@@ -96,3 +100,4 @@ class EnforcerPorts:
     parallel_requests: int
     stopwatch: Callable[[], timedelta]
     wait: Callable[[timedelta], None]
+    events: EventChannel | None = None

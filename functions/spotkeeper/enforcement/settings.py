@@ -21,6 +21,8 @@ from spotkeeper.values import choice, matching, project_id
 
 _subscription = matching(re.compile(r"projects/[^/]+/subscriptions/[^/]+"), "projects/PROJECT/subscriptions/NAME")
 
+_topic = matching(re.compile(r"projects/[^/]+/topics/[^/]+"), "projects/PROJECT/topics/NAME")
+
 
 class Mode(StrEnum):
     """Whether the enforcer stops instances by itself, once a person approved the plan, or only records its plans."""
@@ -35,6 +37,7 @@ class EnforcerSettings:
     """The environment variables of `enforce_budget_limit`.
 
     What the subscription `approvals_subscription` delivers are commands of operators; without one there are none.
+    What happens is published as events to `events_topic`, if there is one.
     """
 
     project_id: str
@@ -44,6 +47,7 @@ class EnforcerSettings:
     dataset_location: str | None = None
     retry_timeout_seconds: int = 60
     approvals_subscription: str | None = None
+    events_topic: str | None = None
     clock: Clock = Clock.SYSTEM
     endpoints: Endpoints = field(default_factory=Endpoints)
 
@@ -59,6 +63,7 @@ class EnforcerSettings:
             dataset=read_dataset(found),
             dataset_location=read_dataset_location(found),
             retry_timeout_seconds=read_retry_timeout_seconds(found),
+            events_topic=found.read("EVENTS_TOPIC", _topic, None),
             approvals_subscription=found.read("APPROVALS_SUBSCRIPTION", _subscription, None),
             clock=read_clock(found, endpoints),
             endpoints=endpoints,

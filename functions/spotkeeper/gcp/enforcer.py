@@ -24,6 +24,7 @@ from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.gcp.bigquery.delivery_records import DeliveryRecords
 from spotkeeper.gcp.bigquery.rest_query import RestQuery
+from spotkeeper.gcp.event_channel import PubSubEventChannel
 from spotkeeper.instances import InstanceKey
 from spotkeeper.ports import Report
 from spotkeeper.pricing.price_book import DatedRate
@@ -53,6 +54,7 @@ def enforcer_ports(settings: EnforcerSettings) -> EnforcerPorts:
         parallel_requests=PARALLEL_REQUESTS,
         stopwatch=lambda: timedelta(seconds=time.monotonic()),
         wait=lambda pause: time.sleep(pause.total_seconds()),
+        events=PubSubEventChannel(settings.events_topic) if settings.events_topic is not None else None,
     )
 
 
