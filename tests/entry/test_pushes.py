@@ -228,4 +228,4 @@ def test_only_the_subscription_of_the_approvals_delivers_commands_and_it_deliver
     assert [each["verdict"] for each in (by_budget_topic, notification, unknown)] == [MALFORMED] * 3
     assert by_budget_topic["reason"].startswith("costAmount is missing")
     assert notification["reason"].startswith("command is missing")
-    assert unknown["reason"] == 'command is "explode", but must be approve, undo or thaw'
+    assert unknown["reason"] == 'command is "explode", but must be approve or undo or thaw'
