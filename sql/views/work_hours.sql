@@ -65,7 +65,8 @@ attempt_hours AS (
 
 preemptions AS (
   SELECT
-    TIMESTAMP_TRUNC(preempted.preempted_at, HOUR) AS hour,
+    -- A VM that was preempted at the full hour has its last cost row in the hour before.
+    TIMESTAMP_TRUNC(TIMESTAMP_SUB(preempted.preempted_at, INTERVAL 1 MICROSECOND), HOUR) AS hour,
     preempted.project_id,
     preempted.zone,
     preempted.instance_id,
