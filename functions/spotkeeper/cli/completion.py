@@ -34,7 +34,5 @@ def run(arguments: argparse.Namespace) -> int:
         raise RefusedRequestError(message)
     import shtab
 
-    from spotkeeper.cli.main import parser
-
-    print(shtab.complete(parser(), shell=arguments.shell))
+    print(shtab.complete(arguments.parser, shell=arguments.shell))
     return 0

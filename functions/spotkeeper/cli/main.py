@@ -52,7 +52,7 @@ class _Version(argparse.Action):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; without arguments print the help."""
-    described = parser()
+    described = _parser()
     given = sys.argv[1:] if arguments is None else arguments
     if not given:
         described.print_help()
@@ -60,12 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(described.parse_args(given))
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+def _parser() -> argparse.ArgumentParser:
     described = argparse.ArgumentParser(
         prog="spotkeeper", description="The cost of Spot VMs, and the stops that keep it within a budget."
     )
     described.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    described.set_defaults(parser=described)  # a completion is of all commands
     subparsers = described.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_to(subparsers).set_defaults(run=command.run)
