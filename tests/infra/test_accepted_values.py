@@ -72,6 +72,7 @@ ODD: Mapping[str, Sequence[object]] = {
 
 FROM_GOOGLE = {
     "google_pubsub_topic.budget.id": '"projects/home-project-1/topics/spotkeeper-budget"',
+    "google_pubsub_topic.events[0].id": '"projects/home-project-1/topics/spotkeeper-events"',
     "google_bigquery_dataset.costs.location": "coalesce(var.dataset_location, var.region)",
     "google_billing_budget.made[key].name": f'"billingAccounts/A/budgets/{UUID}"',
     "local.projects": "(length(var.projects) == 0 ? [var.project_id] : var.projects)",
