@@ -68,7 +68,7 @@ HISTORY = {
             "period_end": NOON,
         }
     ],
-    "proposed_stops": [{**PLANNED, "reason": "low priority"}],
+    "proposed_stops": [{**PLANNED, "reason": "low priority", "autoscaling_mode": None}],
     "snoozed": [{**KEY, "snoozed_until": NOON}],
 }
 STOPPED = {
