@@ -163,7 +163,7 @@ def test_a_task_of_a_trace_costs_what_the_vm_of_its_batch_job_did(command: Comma
 
     missing = "spotkeeper: --run is missing: nextflow does not name the run, and others have the same ids\n"
     assert refused == (2, "", missing)
-    assert loaded == (0, "1 records of 1 attempts at 1 works: loaded\n", "")
+    assert loaded == (0, "1 record of 1 attempt at 1 work: loaded\n", "")
     assert line == "rnaseq: 0.08 USD on 1 Spot VM, 0 preemptions; on demand 0.24 USD\n"
 
 

@@ -91,8 +91,8 @@ def test_json_lines_hold_numbers_and_keys_as_they_are() -> None:
             {"instance_id": ..., "vm_label": "sweep"},
             "vm_label: 'sweep' must be KEY=VALUE, such as ray-cluster-name=sweep",
         ),
-        ({"attempt": 0}, "attempt: 0 must be a whole number from 1"),
-        ({"attempt": "1.5"}, "attempt: '1.5' must be a whole number from 1"),
+        ({"attempt": 0}, "attempt: 0 must be a whole number from 1 to 1000000"),
+        ({"attempt": "1.5"}, "attempt: '1.5' must be a whole number from 1 to 1000000"),
         ({"weight": "0"}, "weight: '0' must be a number above 0 and below 1,000,000,000"),
         ({"weight": "4e-10"}, "weight: '4e-10' must be a number above 0 and below 1,000,000,000"),
         (

@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     if problems:
         return 1
     attempts = len({(record.work_id, record.attempt) for record in records})
-    found = f"{len(records)} records of {attempts} attempts at {len({record.work_id for record in records})} works"
+    works = len({record.work_id for record in records})
+    found = f"{_counted(len(records), 'record')} of {_counted(attempts, 'attempt')} at {_counted(works, 'work')}"
     if arguments.check or not records:
         print(f"{found}: not loaded")
         return 0
@@ -126,6 +127,10 @@ def _text(file: str) -> str:
     except UnicodeDecodeError as error:
         message = f"{file} is not UTF-8: {error}"
         raise RefusedRequestError(message) from error
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _load(arguments: argparse.Namespace, records: list[WorkRecord]) -> None:

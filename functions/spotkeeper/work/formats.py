@@ -3,18 +3,18 @@
 Each reader yields lines with the fields of a record; records.py checks them.
 """
 
-import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
+from math import prod
 from typing import Any
 
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.work.json_files import objects, parsed_json
-from spotkeeper.work.records import Line
+from spotkeeper.work.json_files import json_values, objects, parsed_json
+from spotkeeper.work.records import FIELDS, KEY_PREFIX, Line
 from spotkeeper.work.run_formats import nextflow_lines, ray_lines, skypilot_lines
+from spotkeeper.work.table_files import count, header_and_rows, require_columns
 
 _SLURM_OUTCOMES = {
     "COMPLETED": "succeeded",
@@ -25,7 +25,12 @@ _SLURM_OUTCOMES = {
     "TIMEOUT": "failed",
     "OUT_OF_MEMORY": "failed",
 }
+_SLURM_FORMAT = "JobID,JobName,User,Partition,State,Start,End,NodeList,AllocCPUS"
+_SLURM_NEEDED = ("JobID", "State", "Start", "End", "NodeList")
 _SLURM_UNKNOWN = {"", "Unknown", "None", "None assigned"}
+_NODE_LIST = re.compile(r"(?:[^\[\]]|\[\d{1,9}(?:-\d{1,9})?(?:,\d{1,9}(?:-\d{1,9})?)*\])+", re.ASCII)
+_MOST_NODES = 65_536
+_OWN_KEY = f"and a key of your own is a column {KEY_PREFIX}NAME"
 _BATCH_TASK = re.compile(
     r"projects/(?P<project>[^/]+)/locations/[^/]+/jobs/(?P<job>[^/]+)/taskGroups/(?P<group>[^/]+)/tasks/(?P<task>\d+)"
 )
@@ -34,15 +39,22 @@ _BATCH_PREEMPTED = re.compile(r"exit code 50001\b")
 
 
 def csv_lines(text: str) -> Iterator[Line]:
-    """Yield the records of a CSV file with a header; an empty cell is a field that is left out."""
-    reader = csv.DictReader(text.splitlines())
-    for row in reader:
-        yield Line(reader.line_num, {name or "(more cells than columns)": value for name, value in row.items()})
+    """Yield the records of a CSV file with a header; an empty cell is a field that is left out.
+
+    Raises RefusedRequestError for a column that is not a field, such as the only one of a file with semicolons.
+    """
+    columns, rows = header_and_rows(text)
+    for name in columns:
+        if name not in FIELDS and not name.startswith(KEY_PREFIX):
+            message = f"the column {name[:80]!r} is not a field; columns are separated by commas, {_OWN_KEY}"
+            raise RefusedRequestError(message)
+    for number, row in rows:
+        yield Line(number, row)
 
 
 def json_lines(text: str) -> Iterator[Line]:
     """Yield the records of a file with a JSON object in each line."""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         found = parsed_json(line, f"line {number}")
@@ -69,7 +81,7 @@ def github_actions_lines(text: str) -> Iterator[Line]:
         yield Line(
             number,
             {
-                "work_id": f"{job.get('run_id')}/{job.get('name')}",
+                "work_id": f"{job['run_id']}/{job['name']}" if job.get("run_id") and job.get("name") else None,
                 "attempt": job.get("run_attempt", 1),
                 "kind": "github-actions",
                 "instance_name": job["runner_name"],
@@ -88,19 +100,20 @@ def slurm_lines(text: str) -> Iterator[Line]:
     --format=JobID,JobName,User,Partition,State,Start,End,NodeList,AllocCPUS`; without that format Slurm prints times
     that do not say their zone. A job that was requeued has a line for each attempt.
     """
-    reader = csv.DictReader(text.splitlines(), delimiter="|", quoting=csv.QUOTE_NONE)
+    columns, rows = header_and_rows(text, delimiter="|", quoted=False)
+    require_columns(columns, _SLURM_NEEDED, f"run sacct with --format={_SLURM_FORMAT}")
     attempts: Counter[str] = Counter()
-    for row in reader:
+    for number, row in rows:
         job, state = row.get("JobID") or "", (row.get("State") or "").partition(" ")[0]
         if (row.get("Start") or "") in _SLURM_UNKNOWN or (row.get("NodeList") or "") in _SLURM_UNKNOWN:
             continue
         attempts[job] += 1
         nodes = list(node_names(row["NodeList"] or ""))
-        cpus, end = row.get("AllocCPUS") or "", row.get("End") or ""
+        cpus, end = count(row.get("AllocCPUS") or ""), row.get("End") or ""
         keys = {"name": row.get("JobName"), "user": row.get("User"), "partition": row.get("Partition")}
         for node in nodes:
             yield Line(
-                reader.line_num,
+                number,
                 {
                     "work_id": job,
                     "attempt": attempts[job],
@@ -108,7 +121,7 @@ def slurm_lines(text: str) -> Iterator[Line]:
                     "instance_name": node,
                     "start_time": row["Start"],
                     "end_time": None if end in _SLURM_UNKNOWN else end,
-                    "weight": str(int(cpus) / len(nodes)) if cpus.isdecimal() and cpus.strip("0") else None,
+                    "weight": str(cpus / len(nodes)) if cpus else None,
                     "outcome": _SLURM_OUTCOMES.get(state),
                     "keys": {key: value for key, value in keys.items() if value},
                 },
@@ -127,7 +140,10 @@ def batch_lines(text: str) -> Iterator[Line]:
         if named is None:
             message = f"task {number}: name: {task.get('name')!r} is not the name of a task of a Batch job"
             raise RefusedRequestError(message)
-        events = sorted(task.get("status", {}).get("statusEvents", ()), key=lambda event: str(event.get("eventTime")))
+        status = task.get("status") or {}
+        found = status.get("statusEvents") or [] if isinstance(status, Mapping) else status
+        listed = objects(found, "a list of tasks with a list of statusEvents in their status")
+        events = sorted(listed, key=lambda event: str(event.get("eventTime")))
         for attempt, fields in enumerate(_batch_attempts(events), start=1):
             yield Line(
                 number,
@@ -163,17 +179,28 @@ def node_names(text: str) -> Iterator[str]:
 
     https://slurm.schedmd.com/scontrol.html: `scontrol show hostnames` prints the same.
     """
+    if not _NODE_LIST.fullmatch(text):
+        raise _no_node_list(text)
     for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text):
-        pieces = [_numbers(piece) if piece.startswith("[") else [piece] for piece in re.split(r"(\[[^\]]*\])", part)]
+        pieces = [_numbers(piece, text) if piece[:1] == "[" else [piece] for piece in re.split(r"(\[[^\]]*\])", part)]
+        if prod(map(len, pieces)) > _MOST_NODES:
+            raise _no_node_list(text)
         yield from map("".join, product(*pieces))
 
 
-def _numbers(bracket: str) -> list[str]:
+def _numbers(bracket: str, text: str) -> list[str]:
     found: list[str] = []
     for each in bracket.strip("[]").split(","):
-        first, dash, last = each.partition("-")
-        found += [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)] if dash else [first]
+        first, _, last = each.partition("-")
+        begin, end = int(first), int(last or first)
+        if end - begin >= _MOST_NODES:
+            raise _no_node_list(text)
+        found += [f"{number:0{len(first)}d}" for number in range(begin, end + 1)]
     return found
+
+
+def _no_node_list(text: str) -> RefusedRequestError:
+    return RefusedRequestError(f"{text[:80]!r} is not a list of nodes, such as hpc-[0-2,7]")
 
 
 def _batch_attempts(events: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, object]]:
@@ -201,13 +228,5 @@ def _batch_outcome(state: str, description: str) -> str | None:
 
 def _github_jobs(text: str) -> Iterator[Mapping[str, Any]]:
     """The jobs of all pages: `gh api --paginate` prints one object after the other."""
-    decoder, rest = json.JSONDecoder(), text.strip()
-    while rest:
-        try:
-            page, end = decoder.raw_decode(rest)
-        except ValueError as error:
-            message = f"the file is not JSON: {error}"
-            raise RefusedRequestError(message) from error
-        jobs = page.get("jobs") if isinstance(page, Mapping) else page
-        yield from objects(jobs, 'an object with "jobs"')
-        rest = rest[end:].lstrip()
+    for page in json_values(text, "the file"):
+        yield from objects(page.get("jobs") if isinstance(page, Mapping) else page, 'an object with "jobs"')

@@ -202,10 +202,11 @@ class _Reader:
     def _attempt(self) -> int:
         value = self._fields.get("attempt", 1)
         text = str(value)
-        if isinstance(value, bool) or not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST_ATTEMPTS):
-            self._wrong("attempt", f"{value!r} must be a whole number from 1")
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST_ATTEMPTS)) else 0
+        if isinstance(value, bool) or not 1 <= number <= _MOST_ATTEMPTS:
+            self._wrong("attempt", f"{value!r} must be a whole number from 1 to {_MOST_ATTEMPTS}")
             return 1
-        return int(text)
+        return number
 
     def _instance_id(self) -> str | None:
         value = self._fields.get("instance_id")

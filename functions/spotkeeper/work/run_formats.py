@@ -3,16 +3,15 @@
 They do not name the VM of a task: it is known by a label that all VMs of its job or cluster have.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 from spotkeeper.work.json_files import objects, parsed_json
 from spotkeeper.work.records import Line
+from spotkeeper.work.table_files import count, header_and_rows, require_columns
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEXTFLOW_COLUMNS = ("task_id", "name", "native_id", "status", "exit", "start", "complete", "attempt")
@@ -30,12 +29,9 @@ def nextflow_lines(text: str) -> Iterator[Line]:
     to the machine that ran Nextflow, without their zone, and milliseconds since 1970 with `trace.raw = true`. On Batch,
     `native_id` is JOB/TASK/UID and the VMs of a job have the label batch-job-id. Cached tasks ran in an earlier run.
     """
-    reader = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    missing = [name for name in _NEXTFLOW_COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        message = f"the trace has no column {missing[0]}: set trace.fields to '{','.join(_NEXTFLOW_COLUMNS)}'"
-        raise RefusedRequestError(message)
-    rows = [(reader.line_num, {name: value or "" for name, value in row.items() if name}) for row in reader]
+    columns, lines = header_and_rows(text, delimiter="\t", quoted=False)
+    require_columns(columns, _NEXTFLOW_COLUMNS, f"set trace.fields to '{','.join(_NEXTFLOW_COLUMNS)}'")
+    rows = [(number, dict.fromkeys(columns, "") | row) for number, row in lines]
     named = Counter((row["name"], row["attempt"]) for _, row in rows)
     of_several = {name for (name, _), tasks in named.items() if tasks > 1}
     for number, row in rows:
@@ -56,6 +52,7 @@ def ray_lines(text: str) -> Iterator[Line]:
         if job.get("start_time") is None:
             continue
         metadata = job.get("metadata") or {}
+        keys = {key: str(value) for key, value in metadata.items()} if isinstance(metadata, Mapping) else metadata
         yield Line(
             number,
             {
@@ -65,7 +62,7 @@ def ray_lines(text: str) -> Iterator[Line]:
                 "start_time": _after_epoch(job["start_time"], milliseconds=True),
                 "end_time": _after_epoch(job.get("end_time"), milliseconds=True),
                 "outcome": _RAY_OUTCOMES.get(str(job.get("status"))),
-                "keys": {key: str(value) for key, value in metadata.items()},
+                "keys": keys,
             },
         )
 
@@ -105,13 +102,13 @@ def _nextflow_vm(row: Mapping[str, str]) -> dict[str, object]:
     if slash:
         return {"vm_label": f"batch-job-id={job}"}
     if (host := row.get("hostname", "")) not in _NEXTFLOW_UNKNOWN:
-        cpus = row.get("cpus", "")
-        return {"instance_name": host, "weight": cpus if cpus.isdecimal() else None}
+        return {"instance_name": host, "weight": count(row.get("cpus", ""))}
     return {}
 
 
 def _nextflow_time(value: str) -> object:
-    return _after_epoch(int(value), milliseconds=True) if value.isascii() and value.isdecimal() else value
+    milliseconds = count(value)
+    return value if milliseconds is None else _after_epoch(milliseconds, milliseconds=True)
 
 
 def _nextflow_outcome(status: str, exit_code: str) -> str | None:
@@ -128,7 +125,7 @@ def _skypilot_job(cluster: str, job: Mapping[str, Any]) -> dict[str, object]:
     parts = [cluster, job.get("job_id"), _task(job)]
     status = str(job.get("status"))
     return {
-        "work_id": "/".join(str(part) for part in parts if part not in {"", None}),
+        "work_id": "/".join(str(part) for part in parts if part not in ("", None)),
         "kind": "skypilot",
         "start_time": _after_epoch(job["start_at"]),
         "end_time": _after_epoch(job.get("end_at")),
@@ -140,7 +137,7 @@ def _skypilot_job(cluster: str, job: Mapping[str, Any]) -> dict[str, object]:
 def _task(job: Mapping[str, Any]) -> str | None:
     """The name of a task of a pipeline; a job of one task has its own name for it."""
     name = job.get("task_name")
-    return None if name in {None, job.get("job_name")} else str(name)
+    return None if name is None or name == job.get("job_name") else str(name)
 
 
 def _next(number: object) -> object:
