@@ -174,8 +174,8 @@ idle_addresses AS (
   LEFT JOIN owners
     ON owners.project_id = addresses.project_id
     AND owners.instance_id = addresses.last_instance_id
-  -- While its VM runs, it is in that VM's address_cost.
-  WHERE addresses.held_by != 'running_vm'
+  -- While its VM runs, it is in that VM's address_cost; what is not a Spot VM uses it.
+  WHERE addresses.held_by NOT IN ('running_vm', 'other')
 ),
 
 idle AS (

@@ -10,6 +10,7 @@ from infra.local.bigquery.tables import local_client
 from infra.local.stack.stack import Stack
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
+from spotkeeper.instances import ProvisioningModel
 from spotkeeper.tracking.disks import Place
 from spotkeeper.tracking.run import TrackRequest, track
 from tests.adapters.conftest import new_dataset
@@ -28,6 +29,7 @@ def cloud() -> Cloud:
     vms = [
         Vm("worker", addresses=1),
         Vm("stopped", runs=((at(-99), at(4, 30)), (at(5, 10), at(5, 20)), (at(8, 40), None)), addresses=1),
+        Vm("standard", model=ProvisioningModel.STANDARD),
         Vm("gone", runs=((at(-99), at(6, 30)),), deleted=at(6, 30)),
     ]
     addresses = [
@@ -36,6 +38,7 @@ def cloud() -> Cloud:
         StoredAddress("left", held((-99, "gone"), (6.5, ""))),
         StoredAddress("nobody-s", created=at(4, 40), released=at(8)),
         StoredAddress("handed-on", held((-99, ""), (5.5, "stopped"), (8.2, "worker"))),
+        StoredAddress("lent", held((-99, ""), (4.5, "standard"), (5.5, ""), (7.5, "standard"))),
         StoredAddress("everywhere-s", region="global", special="global"),
     ]
     return Cloud(vms, addresses=addresses, rates=SOLD)

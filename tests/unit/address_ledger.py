@@ -46,6 +46,8 @@ def record_addresses(rows: list[AddressRow], sightings: Iterable[AddressSighting
             for day in sighting.prices:
                 before = _longer(before, sighting, day)
             found[before.address_id, before.start] = before
+        if before is None and sighting.holder.use is AddressUse.OTHER:
+            continue
         for row in _rows(before, sighting):
             found[row.address_id, row.start] = row
     return list(found.values())
@@ -107,7 +109,7 @@ def _rows(before: AddressRow | None, sighting: AddressSighting) -> Iterator[Addr
                 holder.use,
                 holder.instance_id,
                 holder.instance_name or (before.last_user if before else None),
-                None if holder.use is AddressUse.RUNNING_VM else idle_since,
+                None if holder.use in {AddressUse.RUNNING_VM, AddressUse.OTHER} else idle_since,
                 start,
                 end,
                 day.price,

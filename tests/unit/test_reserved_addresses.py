@@ -1,5 +1,6 @@
 """Reserved addresses: what they cost while no running VM has them, and that this is never in a VM's cost too."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -24,7 +25,8 @@ def rows_of(found: Cloud) -> list[AddressRow]:
 
 
 def idle(found: Cloud) -> list[tuple[datetime, datetime, AddressUse]]:
-    return [(row.start, row.end, row.use) for row in rows_of(found) if row.use is not AddressUse.RUNNING_VM]
+    elsewhere = {AddressUse.RUNNING_VM, AddressUse.OTHER}
+    return [(row.start, row.end, row.use) for row in rows_of(found) if row.use not in elsewhere]
 
 
 def test_a_stopped_vm_with_a_disk_of_100_gib_and_a_reserved_address_costs_what_the_price_list_says() -> None:
@@ -130,6 +132,24 @@ def test_addresses_of_others_are_not_recorded() -> None:
     found.run(0)
 
     assert rows_of(found) == []
+
+
+@pytest.mark.parametrize("user", ["standard", "balancer"])
+def test_the_time_of_an_address_between_two_scans_that_found_another_user_counts_as_nobodys(user: str) -> None:
+    borrowed = StoredAddress("ip", ((at(-99), ()), (at(1, 10), ((ZONE, "standard"),)), (at(2, 40), ())))
+    found = cloud(Vm("standard", model=ProvisioningModel.STANDARD), addresses=(borrowed,))
+    found.run(0)
+    if user == "balancer":
+        found.addresses[0] = replace(borrowed, users=(), other_users=True)
+    found.run(1)
+    found.addresses[0] = borrowed
+
+    for hour in (2, 3):
+        found.run(hour)
+
+    assert idle(found) == [(at(1, 7), at(1, 7), AddressUse.NONE), (at(3, 7), at(4, 7), AddressUse.NONE)]
+    assert rows_of(found)[-1].idle_since == at(2, 7)
+    assert sum(row.cost or 0 for row in rows_of(found)) == UNUSED_HOUR
 
 
 @pytest.mark.parametrize("special", ["global", "IPv6", "of an own range (BYOIP)"])

@@ -2,7 +2,8 @@
 
 A reserved address costs while nothing uses it or while its instance is stopped; while its Spot VM runs, it is in the
 address cost of the VM. Recorded are addresses that nothing uses and those of Spot VMs; one of a Standard VM, a load
-balancer, a NAT or a VPN gateway is not recorded.
+balancer, a NAT or a VPN gateway is recorded without a cost, and only when it was recorded before: no time in which
+another has it may count as unused.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,6 +27,11 @@ class AddressUse(StrEnum):
     NONE = "none"
     STOPPED_VM = "stopped_vm"
     RUNNING_VM = "running_vm"
+    OTHER = "other"
+
+
+_COST_NOTHING_HERE = frozenset({AddressUse.RUNNING_VM, AddressUse.OTHER})
+"""While its Spot VM runs, an address is in the VM's row; what is not a Spot VM is not tracked."""
 
 
 class ListedAddress(NamedTuple):
@@ -47,7 +53,7 @@ class ListedAddress(NamedTuple):
 
 
 class AddressHolder(NamedTuple):
-    """The Spot VM that holds an address as of a scan, and since when it is stopped if that is known; None for no VM."""
+    """The Spot VM that holds an address as of a scan, and since when it is stopped if known; None for no such VM."""
 
     use: AddressUse
     instance_id: str | None = None
@@ -70,14 +76,16 @@ class AddressSighting(NamedTuple):
 
 
 def holder_of(listed: ListedAddress, sightings: Mapping[Place, Sighting]) -> AddressHolder | None:
-    """Return what holds an address; None for one that is not recorded: another user's, or of an unlisted instance."""
+    """Return what holds an address; None for that of an instance that was not listed: it is not known what it is."""
     if listed.other_users or len(listed.users) > 1:
-        return None
+        return AddressHolder(AddressUse.OTHER)
     if not listed.users:
         return AddressHolder(AddressUse.NONE)
     sighting = sightings.get(listed.users[0])
-    if sighting is None or sighting.instance.provisioning_model is not ProvisioningModel.SPOT:
+    if sighting is None:
         return None
+    if sighting.instance.provisioning_model is not ProvisioningModel.SPOT:
+        return AddressHolder(AddressUse.OTHER)
     use = AddressUse.STOPPED_VM if sighting.is_stopped else AddressUse.RUNNING_VM
     instance = sighting.instance
     return AddressHolder(use, instance.key.instance_id, instance.name, sighting.stopped)
@@ -100,20 +108,20 @@ class AddressScan:
     def sighting(self, listed: ListedAddress, holder: AddressHolder) -> AddressSighting:
         """Return an address as it is recorded."""
         created = listed.created if listed.created >= self.since else None
-        prices = self._prices(listed, holder.use is AddressUse.RUNNING_VM)
+        prices = self._prices(listed, holder.use in _COST_NOTHING_HERE)
         return AddressSighting(listed, holder, created, self.since, self.now, prices)
 
-    def _prices(self, listed: ListedAddress, runs: bool) -> tuple[DayPrice, ...]:  # noqa: FBT001 (part of the key)
-        """Return the price in each day; while its VM runs, an address costs nothing beside the VM's row."""
-        key = listed.region, listed.special, runs
+    def _prices(self, listed: ListedAddress, is_free: bool) -> tuple[DayPrice, ...]:  # noqa: FBT001 (part of the key)
+        """Return the price in each day; while another pays for it, an address costs nothing here."""
+        key = listed.region, listed.special, is_free
         known = self._known.get(key)
         if known is None:
-            known = tuple(DayPrice(start, end, self._price(listed, start, runs)) for start, end in self._days)
+            known = tuple(DayPrice(start, end, self._price(listed, start, is_free)) for start, end in self._days)
             self._known[key] = known
         return known
 
-    def _price(self, listed: ListedAddress, day: datetime, runs: bool) -> AttachedPrice:  # noqa: FBT001 (as above)
-        if runs:
+    def _price(self, listed: ListedAddress, day: datetime, is_free: bool) -> AttachedPrice:  # noqa: FBT001 (as above)
+        if is_free:
             return NOTHING_ATTACHED
         if listed.special:
             return AttachedPrice(None, AttachedStatus.UNKNOWN, f"no rule for addresses that are {listed.special}")

@@ -3,6 +3,7 @@
 The truth is in fractions and shares no code with the product: it knows the price of an hour, the days of Los Angeles,
 and the rules of the record: an address that its VM kept counts from the stop, any other use from the scan that found
 it, or from when the address was reserved since the scan before; and each ends with the last scan that found it.
+What is not a Spot VM ends them, and costs nothing here.
 """
 
 import random
@@ -99,6 +100,8 @@ def use_of(name: str, runs: Runs, moment: datetime) -> tuple[str, datetime | Non
     """What a scan finds: the use, and since when a stopped VM is stopped."""
     if not name:
         return "none", None
+    if name == STANDARD:
+        return "other", None
     if any(begin <= moment < end for begin, end in runs[name]):
         return "running_vm", None
     return "stopped_vm", max(end for _, end in runs[name] if end <= moment)
@@ -109,11 +112,13 @@ def true_rows(lives: Sequence[Life], runs: Runs, scans: Sequence[datetime]) -> I
         rows: list[tuple[str, str, datetime, datetime]] = []
         for scan in scans:
             name = each.holder(scan)
-            if name is None or name == STANDARD:
+            if name is None:
                 continue
             use, stopped = use_of(name, runs, scan)
             since = scan.replace(minute=0) - (HOUR if scan == scans[0] else 2 * HOUR)
             last = rows[-1] if rows and rows[-1][3] >= since else None
+            if use == "other" and last is None:
+                continue
             same = last is not None and last[:2] == (use, name)
             at = last[3] if last and same else scan
             if last is None and each.created >= since and use != "stopped_vm":
@@ -130,7 +135,7 @@ def true_rows(lives: Sequence[Life], runs: Runs, scans: Sequence[datetime]) -> I
                     rows.append((use, name, at, end))
                 at, same = end, True
         for use, _, start, end in rows:
-            seconds = 0 if use == "running_vm" else int((end - start).total_seconds())
+            seconds = 0 if use in {"running_vm", "other"} else int((end - start).total_seconds())
             yield each.name, start, end, use, nine_digits(USD_AN_HOUR * seconds / 3600)
 
 

@@ -1,7 +1,7 @@
 -- Record the reserved addresses that a scan found, day by day, up to the scan: a row goes on while its address is unchanged
 -- and its day lasts. A new use of an address begins with the stop of the VM that had it before too, else with the scan that
 -- found it, or with the address itself, so that no time is in a VM's address cost and here. An address that no scan finds any
--- more ends with the last that did.
+-- more ends with the last that did. What is not a Spot VM has rows only where the address was recorded before.
 UPDATE address_costs AS recorded
 SET
   usage_end_time = seen.usage_end_time,
@@ -87,7 +87,7 @@ FROM (
     COALESCE(known.address.instance_id, known.last_instance_id) AS last_instance_id,
     COALESCE(known.address.instance_name, known.last_instance_name) AS last_instance_name,
     CASE
-      WHEN known.address.held_by = 'running_vm' THEN NULL
+      WHEN known.address.held_by IN ('running_vm', 'other') THEN NULL
       WHEN known.address.stopped_at IS NOT NULL THEN known.address.stopped_at
       WHEN known.goes_on THEN known.latest_idle_since
       ELSE COALESCE(known.latest_end, known.address.begun_at)
@@ -135,6 +135,7 @@ FROM (
       ON latest.project_id = staged.address.project_id
       AND latest.address_id = staged.address.address_id
     WHERE staged.address.address_id IS NOT NULL
+      AND (staged.address.held_by != 'other' OR latest.usage_end_time IS NOT NULL)
     -- A list may name an address twice.
     QUALIFY ROW_NUMBER() OVER (
       PARTITION BY staged.address.project_id, staged.address.address_id, day.day_start
