@@ -110,10 +110,8 @@ def use_of(name: str, runs: Runs, moment: datetime) -> tuple[str, datetime | Non
 def true_rows(lives: Sequence[Life], runs: Runs, scans: Sequence[datetime]) -> Iterator[Row]:
     for each in lives:
         rows: list[tuple[str, str, datetime, datetime]] = []
-        for scan in scans:
-            name = each.holder(scan)
-            if name is None:
-                continue
+        reserved = [(scan, name) for scan in scans if (name := each.holder(scan)) is not None]
+        for scan, name in reserved:
             use, stopped = use_of(name, runs, scan)
             since = scan.replace(minute=0) - (HOUR if scan == scans[0] else 2 * HOUR)
             last = rows[-1] if rows and rows[-1][3] >= since else None
