@@ -96,10 +96,15 @@ def fill(client: bigquery.Client, dataset: str) -> None:
         "budget_notifications": [{**message, **said}],
     }
     for table, rows in loaded.items():
-        whole = [{key: value for key, value in complete(table, row).items() if value is not None} for row in rows]
-        file = io.BytesIO("\n".join(map(json.dumps, whole)).encode())
-        configuration = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON")
-        client.load_table_from_file(file, f"{dataset}.{table}", job_config=configuration).result()
+        load(client, dataset, table, rows)
+
+
+def load(client: bigquery.Client, dataset: str, table: str, rows: list[dict[str, Any]]) -> None:
+    """Append rows to a table, with the usual values in the other columns."""
+    whole = [{key: value for key, value in complete(table, row).items() if value is not None} for row in rows]
+    file = io.BytesIO("\n".join(map(json.dumps, whole)).encode())
+    configuration = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON")
+    client.load_table_from_file(file, f"{dataset}.{table}", job_config=configuration).result()
 
 
 def refill(client: bigquery.Client, dataset: str) -> None:
@@ -182,6 +187,8 @@ def test_a_healthy_deployment_has_no_problem_and_every_part_is_known(doctor: Doc
     assert sentences["last run"] == "The hour of 2026-07-22 04:00 UTC was recorded 13 min ago, complete."
     assert sentences["last notification"].startswith("Received 30 min ago, about ")
     assert sentences[f"rule {BUDGET_ID}"].startswith("Period month, in USD; billing may stop; last verdict ")
+    for table in ("spot_vm_costs", "vm_inventory"):
+        assert sentences[f"pruning of {table}"].startswith("Nothing to prune yet: by a dry run, ")
     assert sentences["priority labels"] == "1 of 1 Spot VMs of the last day have no label priority and count as low."
 
 
@@ -230,6 +237,19 @@ def test_every_problem_in_the_dataset_is_found_at_once(doctor: Doctor, stack: St
     assert found.code == 1
     assert sorted(found.of("problem")) == sorted((about, sentence, fix) for _, about, sentence, fix in some)
     assert tuple(nothing_recorded) in found_empty.of("problem")
+
+
+def test_two_vms_with_one_id_in_two_zones_are_counted_as_two(doctor: Doctor, stack: Stack, dataset: str) -> None:
+    hour = {"usage_start_time": rfc3339(NOW.replace(minute=0) - timedelta(hours=1)), "uptime_hours": "1"}
+    labels = [{"key": "priority", "value": "high"}]
+    labelled = {**hour, "instance_id": "1", "zone": "us-central1-f", "labels": labels}
+    try:
+        load(stack.client(), dataset, "spot_vm_costs", [labelled])
+        sentences = {about: sentence for about, sentence, _ in doctor(dataset).of("ok")}
+    finally:
+        refill(stack.client(), dataset)
+
+    assert sentences["priority labels"] == "1 of 2 Spot VMs of the last day have no label priority and count as low."
 
 
 def test_a_dataset_that_is_not_there_is_one_problem(doctor: Doctor, platform: Platform) -> None:

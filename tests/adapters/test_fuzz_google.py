@@ -131,7 +131,7 @@ def test_any_version_of_an_asset_is_an_observation_or_an_unexpected_response(
 
 
 HERE = Installation("home-project", "cost_tracking", "us-central1")
-RECORDS = Records(frozenset(), None, [], Prices(0, 0, 0), None, {}, None, None, PriceChecks())
+RECORDS = Records(frozenset(), None, [], Prices(0, 0, 0), None, {}, None, None, PriceChecks(), {})
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -23,6 +23,7 @@ from spotkeeper.doctor.facts import (
     Platform,
     PriceChecks,
     Prices,
+    Pruning,
     Records,
     Run,
     Subscription,
@@ -58,6 +59,7 @@ RECORDS = Records(
     unlabelled=None,
     plan=None,
     price_checks=PriceChecks(),
+    pruning={},
 )
 POLICY = '{"budgets": {"b1": {"projects": ["home-project", "other-project"]}}}'
 DENIED = Unread("IAM: no", denied=True)
@@ -168,6 +170,47 @@ def test_prices_are_compared_with_google_s_own_history(checks: PriceChecks, stat
 
     assert [(each.state, each.sentence) for each in found] == [(state, said)]
     assert "price history" not in of_records()
+
+
+@pytest.mark.parametrize(
+    ("recent", "earlier", "everything", "state", "said"),
+    [
+        (1 << 20, 9 << 20, 10 << 20, "ok", "A query on the rows since 2026-07-21 reads 1.0 MiB of 10.0 MiB."),
+        (0, 10 << 20, 10 << 20, "ok", "A query on the rows since 2026-07-21 reads 0.0 MiB of 10.0 MiB."),
+        (
+            10 << 20,
+            10 << 20,
+            10 << 20,
+            "problem",
+            (
+                "A query on the rows since 2026-07-21 reads 10.0 MiB, as much as one on all rows: "
+                "the partitions are not pruned."
+            ),
+        ),
+        (10 << 20, 0, 10 << 20, "ok", "Nothing to prune yet: no partition is older than 2026-07-21."),
+        (0, 0, 0, "ok", "Nothing to prune yet: by a dry run, a query on all rows reads no bytes."),
+    ],
+)
+def test_a_filter_that_reads_as_much_as_all_rows_is_a_problem_where_older_partitions_exist(
+    recent: int, earlier: int, everything: int, state: str, said: str
+) -> None:
+    pruning = {"vm_inventory": Pruning(date(2026, 7, 21), recent, earlier, everything)}
+
+    [found] = [
+        each
+        for each in data(HERE, platform(), replace(RECORDS, pruning=pruning), NOW)
+        if each.about == "pruning of vm_inventory"
+    ]
+
+    fix = "python -m spotkeeper partition-tables --project home-project --dataset cost_tracking"
+    assert (found.state, found.sentence, found.fix) == (state, said, fix if state == "problem" else "")
+
+
+def test_a_table_whose_dry_run_is_refused_is_unknown_and_one_that_does_not_exist_says_nothing() -> None:
+    found = of_records(pruning={"spot_vm_costs": DENIED, "vm_inventory": None})
+
+    assert found["pruning of spot_vm_costs"] == ["unknown"]
+    assert "pruning of vm_inventory" not in found
 
 
 def test_an_hour_without_rows_says_nothing_of_prices() -> None:

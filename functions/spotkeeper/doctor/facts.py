@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from spotkeeper.doctor.deployment import ENFORCER, TRACKER
@@ -145,6 +145,19 @@ class Unlabelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruning:
+    """The bytes that one query on a partitioned table would read, by dry runs that differ in the filter alone.
+
+    `recent_bytes` of the rows from `since` on, `earlier_bytes` of those before, `all_bytes` of both together.
+    """
+
+    since: date
+    recent_bytes: int
+    earlier_bytes: int
+    all_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The latest recorded plan."""
 
@@ -203,3 +216,5 @@ class Records:
     unlabelled: Found[Unlabelled]
     plan: Found[Plan]
     price_checks: PriceChecks | Unread
+    pruning: Mapping[str, Found[Pruning]]
+    """How the partitions of the tables that grow are read, by table; None for a table that does not exist."""

@@ -1,10 +1,10 @@
-"""The records: how fresh and how complete they are, the latest notification and the latest plan."""
+"""The records: how fresh, how complete and how well pruned they are, the latest notification and the latest plan."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from spotkeeper.doctor.deployment import JOB, TRACKER, Installation
-from spotkeeper.doctor.facts import Function, Notification, Plan, Platform, PriceChecks, Records, Run, Unread
+from spotkeeper.doctor.facts import Function, Notification, Plan, Platform, PriceChecks, Pruning, Records, Run, Unread
 from spotkeeper.doctor.findings import Finding, ago, ok, problem, unknown
 
 LATEST_RUN = timedelta(hours=2)
@@ -29,6 +29,7 @@ def data(installation: Installation, platform: Platform, records: Records, now: 
     yield from _run(records, now, run_now, read_log)
     yield from _hours(records, read_log)
     yield from _prices(records, now, read_log)
+    yield from _pruning(records, f"--project {installation.project_id} --dataset {installation.dataset}")
     if not platform.is_tracker_alone:
         yield from _notification(installation, records, now)
         yield from _plan(records, now)
@@ -99,6 +100,35 @@ def _price_checks(checks: PriceChecks | Unread) -> Iterator[Finding]:
             yield problem("price history", f"{said}; not {', '.join(checks.differing)}.", "make catalog-check")
         else:
             yield ok("price history", f"{said}.")
+
+
+def _pruning(records: Records, dataset: str) -> Iterator[Finding]:
+    """Yield whether a query reads the partitions within its filter only.
+
+    Without pruning every filter reads the whole table. Then the query on earlier rows reads bytes too, as it does with
+    pruning only where an earlier partition exists: without one the filtered query rightly reads everything.
+    """
+    for table, found in sorted(records.pruning.items()):
+        about = f"pruning of {table}"
+        match found:
+            case Unread() as unread:
+                yield unknown(about, unread, _MAY_LOOK)
+            case Pruning(all_bytes=0):
+                yield ok(about, "Nothing to prune yet: by a dry run, a query on all rows reads no bytes.")
+            case Pruning(earlier_bytes=0) as pruning:
+                yield ok(about, f"Nothing to prune yet: no partition is older than {pruning.since}.")
+            case Pruning() as pruning:
+                filtered, total = _shown_bytes(pruning.recent_bytes), _shown_bytes(pruning.all_bytes)
+                if pruning.recent_bytes < pruning.all_bytes:
+                    yield ok(about, f"A query on the rows since {pruning.since} reads {filtered} of {total}.")
+                else:
+                    said = f"A query on the rows since {pruning.since} reads {filtered}, as much as one on all rows"
+                    fix = f"python -m spotkeeper partition-tables {dataset}"
+                    yield problem(about, f"{said}: the partitions are not pruned.", fix)
+
+
+def _shown_bytes(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
 
 
 def _notification(installation: Installation, records: Records, now: datetime) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """Read the dataset of a deployment: its access entries and the latest records."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from google.api_core.exceptions import BadRequest, Forbidden, NotFound
 from google.cloud import bigquery
@@ -16,6 +17,7 @@ from spotkeeper.doctor.facts import (
     Plan,
     PriceChecks,
     Prices,
+    Pruning,
     Records,
     Run,
     Unlabelled,
@@ -97,14 +99,34 @@ WHERE messages.received_at >= @since
 QUALIFY ROW_NUMBER() OVER (PARTITION BY messages.budget_id ORDER BY messages.received_at DESC) = 1
 """
 _UNLABELLED = """
+WITH vms AS (
+  SELECT
+    CONCAT(costs.project_id, '/', costs.zone, '/', costs.instance_id) AS vm,
+    EXISTS (SELECT 1 FROM UNNEST(costs.labels) AS label WHERE label.key = @priority_label) AS has_priority
+  FROM spot_vm_costs AS costs
+  WHERE costs.usage_start_time >= @since
+)
 SELECT
-  COUNT(DISTINCT costs.instance_id) AS instances,
-  COUNT(DISTINCT IF(
-    EXISTS (SELECT 1 FROM UNNEST(costs.labels) AS label WHERE label.key = @priority_label), NULL, costs.instance_id
-  )) AS unlabelled
-FROM spot_vm_costs AS costs
-WHERE costs.usage_start_time >= @since
+  COUNT(DISTINCT vms.vm) AS instances,
+  COUNT(DISTINCT IF(vms.has_priority, NULL, vms.vm)) AS unlabelled
+FROM vms
 """
+_FILTERED = {
+    "spot_vm_costs": """
+SELECT costs.instance_id
+FROM spot_vm_costs AS costs
+WHERE costs.usage_start_time >= @since AND costs.usage_start_time < @until
+""",
+    "vm_inventory": """
+SELECT inventory.instance_id
+FROM vm_inventory AS inventory
+WHERE inventory.last_seen >= @since AND inventory.last_seen < @until
+""",
+}
+"""A query on each of the largest tables, filtered by the column of its partitions."""
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before every row: the tables refuse a query without a filter, even in a dry run."""
 
 
 class RecordsReader:
@@ -137,6 +159,7 @@ class RecordsReader:
             ),
             plan=self._found(lambda: _plan(self._rows(_PLAN, since))),
             price_checks=_there(self._found(lambda: _price_checks(self._rows(_PRICE_CHECKS, since))), PriceChecks()),
+            pruning={name: self._found(partial(self._pruning, query, now)) for name, query in _FILTERED.items()},
         )
 
     def _found[Fact](self, read: Callable[[], Fact | None]) -> Found[Fact]:
@@ -157,6 +180,35 @@ class RecordsReader:
     def _access(self) -> frozenset[tuple[str, str]]:
         dataset = self._client.get_dataset(self._dataset, retry=self._retry, timeout=TIMEOUT)
         return frozenset((str(each.role), str(each.entity_id)) for each in dataset.access_entries)
+
+    def _pruning(self, query: str, now: datetime) -> Pruning:
+        """Compare the two latest partitions with those before and with all: three dry runs, which cost nothing.
+
+        https://cloud.google.com/bigquery/docs/running-queries#dry-run
+        """
+        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        since, until = today - _DAY, today + _DAY
+        return Pruning(
+            since.date(),
+            recent_bytes=self._bytes(query, since, until),
+            earlier_bytes=self._bytes(query, _EARLIEST, since),
+            all_bytes=self._bytes(query, _EARLIEST, until),
+        )
+
+    def _bytes(self, query: str, since: datetime, until: datetime) -> int:
+        times = {"since": since, "until": until}
+        configuration = bigquery.QueryJobConfig(
+            default_dataset=self._dataset,
+            dry_run=True,
+            query_parameters=[ScalarQueryParameter(name, "TIMESTAMP", time) for name, time in times.items()],
+            use_query_cache=False,
+        )
+        job = self._client.query(query, job_config=configuration, retry=self._retry, job_retry=None, timeout=TIMEOUT)
+        size = job.total_bytes_processed
+        if size is None:
+            message = "BigQuery: unexpected response: a dry run without totalBytesProcessed"
+            raise UnavailableError(message)
+        return int(size)
 
     def _rows(self, query: str, since: datetime, texts: Mapping[str, str] | None = None) -> list[Row]:
         parameters = [ScalarQueryParameter(name, "STRING", text) for name, text in (texts or {}).items()]
