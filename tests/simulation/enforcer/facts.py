@@ -99,10 +99,14 @@ class Facts:
         return len(running | self._stopped_in_a_day(rule.budget))
 
     def fleet_as_listed(self, delivery: Delivery) -> int:
-        """Return the same of the fleet as the function listed it: what changed since then it cannot know."""
+        """Return the same of the fleet as the function listed it.
+
+        It cannot know what changed since then, or runs where nothing answers.
+        """
         if delivery.rule is None:
             return 0
-        running = {number for number, seen in delivery.seen.items() if seen.in_scope and seen.status == RUNNING}
+        listed = {number: seen for number, seen in delivery.seen.items() if seen.in_scope and seen.answers}
+        running = {number for number, seen in listed.items() if seen.status == RUNNING}
         return len(running | self._stopped_in_a_day(delivery.rule.budget))
 
     def _stopped_in_a_day(self, budget: str) -> set[str]:

@@ -166,12 +166,13 @@ class Journal:
     def latest(self, policy: Policy, now: datetime) -> dict[Key, Delivery]:
         """Return the newest acknowledged message on each subject of a current period whose source may stop.
 
-        A budget sends several messages an hour; one that was silent for longer than MEMORY says nothing any more.
+        A budget sends several messages an hour; one that was silent for longer than MEMORY says nothing any more: an old
+        message of it that is delivered again tells nothing new.
         """
         found: dict[Key, Delivery] = {}
         for each in self.deliveries:
             rule = policy.rules.get(each.message.budget)
-            current = each.interval_start == period_start(each.message.kind, now) and now - each.began < MEMORY
+            current = each.interval_start == period_start(each.message.kind, now) and now - each.published < MEMORY
             if not each.acknowledged or not current or rule is None or each.message.drill or each.is_contradicted:
                 continue
             if each.message.command is not None:

@@ -155,7 +155,8 @@ def _limits_leave_room(facts: Facts, stop: Request) -> str | None:
     ended = {row.number for row in own if row.event not in OPEN}
     tried = {row.number for row in own if row.event == "planned"} - ended | {stop.vm.number}
     tried |= {each.vm.number for each in journal.stops if each.delivery.message.name == name}
-    most = min(rule.per_day, int(Decimal(rule.fleet_share) * facts.fleet_base(delivery)))
+    fleet = min(facts.fleet_base(delivery), facts.fleet_as_listed(delivery))
+    most = min(rule.per_day, int(Decimal(rule.fleet_share) * fleet))
     is_full = (
         len(tried) > rule.per_alert
         or len(journal.stopped_since(since, rule.budget) | tried) > most

@@ -123,18 +123,25 @@ def true_rows(lives: Sequence[Life], runs: Runs, scans: Sequence[datetime]) -> I
                 at = each.created
             if stopped is not None and (last[1] == name if last else each.created >= since):
                 at = max(stopped, since, each.created, last[3] if last else since)
-            if at == scan and not same:
-                rows.append((use, name, at, at))
-            while at < scan:
-                end = min(end_of_day(at), scan)
-                if same and rows[-1][3] == at < end_of_day(rows[-1][2]):
-                    rows[-1] = (use, name, rows[-1][2], end)
-                else:
-                    rows.append((use, name, at, end))
-                at, same = end, True
+            extend(rows, (use, name), at, scan, same=same)
         for use, _, start, end in rows:
             seconds = 0 if use in {"running_vm", "other"} else int((end - start).total_seconds())
             yield each.name, start, end, use, nine_digits(USD_AN_HOUR * seconds / 3600)
+
+
+def extend(
+    rows: list[tuple[str, str, datetime, datetime]], what: tuple[str, str], at: datetime, scan: datetime, *, same: bool
+) -> None:
+    """Add the time up to a scan, a row for each day; the last row goes on when it is of the same use."""
+    if at == scan and not same:
+        rows.append((*what, at, at))
+    while at < scan:
+        end = min(end_of_day(at), scan)
+        if same and rows[-1][3] == at < end_of_day(rows[-1][2]):
+            rows[-1] = (*what, rows[-1][2], end)
+        else:
+            rows.append((*what, at, end))
+        at, same = end, True
 
 
 def fleet(draw: random.Random, start: datetime) -> tuple[Cloud, list[Life], Runs]:
