@@ -166,8 +166,8 @@ class Journal:
     def latest(self, policy: Policy, now: datetime) -> dict[Key, Delivery]:
         """Return the newest acknowledged message on each subject of a current period whose source may stop.
 
-        A budget sends several messages an hour; one that was silent for longer than MEMORY says nothing any more: an old
-        message of it that is delivered again tells nothing new.
+        A budget sends several messages an hour; one that was silent for longer than MEMORY says nothing any more: an
+        old message of it that is delivered again tells nothing new.
         """
         found: dict[Key, Delivery] = {}
         for each in self.deliveries:
