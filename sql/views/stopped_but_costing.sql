@@ -6,7 +6,7 @@
 -- the end of the latest hour whose uptime was read; its disks are left out when no hour of its project was read in two days.
 -- Whether the VM of an address runs is what the scan found. What a Standard VM has is left out: whether that runs is not
 -- recorded. command is named, never run: a snapshot of a disk first is the reader's decision. Reads two days of disk_costs
--- and address_costs, 62 of spot_vm_costs and seven of the inventory.
+-- and address_costs, and 62 of spot_vm_costs and of the inventory.
 WITH found AS (
   SELECT disks.*
   FROM `${dataset}.disk_costs` AS disks
@@ -45,8 +45,8 @@ owners AS (
     COALESCE(seen.started_at, seen.created_at) AS started_at,
     seen.labels
   FROM `${dataset}.vm_inventory` AS seen
-  -- The scan that found the disk found the VM, unless its zone did not answer.
-  WHERE seen.last_seen >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 7 DAY)
+  -- The VM that left a disk or an address may be deleted for weeks.
+  WHERE seen.last_seen >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
   QUALIFY ROW_NUMBER() OVER (PARTITION BY seen.project_id, seen.instance_id ORDER BY seen.last_seen DESC) = 1
 ),
 
@@ -198,8 +198,8 @@ SELECT
   idle.held_by,  -- STRING: stopped VM, or no VM.
   idle.instance_name,  -- STRING: The Spot VM that has it, or that last had it; NULL when none was seen.
   idle.idle_since,  -- TIMESTAMP: Since when nothing uses it: the end of the VM's last hour or its stop, the detachment, the creation, or the last scan that found it in use; NULL when that is not known or more than 62 days ago.
-  COALESCE(idle.owner, '(unlabelled)') AS owner,  -- STRING: The label owner of the disk or address, or else of the VM; (unlabelled) without one.
-  COALESCE(idle.team, '(unlabelled)') AS team,  -- STRING: The label team of the disk or address, or else of the VM; (unlabelled) without one.
+  COALESCE(idle.owner, '(unlabelled)') AS owner,  -- STRING: The label owner of the disk or address, or else of the VM; (unlabelled) without one, or when the VM was deleted more than 62 days ago.
+  COALESCE(idle.team, '(unlabelled)') AS team,  -- STRING: The label team of the disk or address, or else of the VM; (unlabelled) without one, or when the VM was deleted more than 62 days ago.
   ROUND(idle.price * TIMESTAMP_DIFF(
     TIMESTAMP(DATE_ADD(DATE_TRUNC(idle.billing_day, MONTH), INTERVAL 1 MONTH), 'America/Los_Angeles'),
     TIMESTAMP(DATE_TRUNC(idle.billing_day, MONTH), 'America/Los_Angeles'),
