@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -195,10 +196,17 @@ def test_the_digest_has_the_most_expensive_runs_of_each_team(command: Command) -
 def test_a_run_without_a_cost_row_says_so(command: Command) -> None:
     code, output, _ = command("cost", "--work", "unknown", "--format", "line")
 
-    assert (code, output) == (0, "unknown: no Spot VM of it has a cost row yet\n")
+    assert code == 0
+    assert re.fullmatch(r"unknown: no Spot VM of it has a cost row since \d{4}-\d\d-\d\d \d\d:\d\d UTC\n", output)
 
 
 def test_work_has_no_other_end_than_now(command: Command) -> None:
     code, _, error = command("cost", "--work", "run-7", "--at", AT)
 
     assert (code, error) == (2, "spotkeeper: --at is only for --label: the views of work are as of now\n")
+
+
+def test_work_has_no_other_start_than_that_of_its_views(command: Command) -> None:
+    code, _, error = command("cost", "--work", "run-7", "--since", "24h")
+
+    assert (code, error) == (2, "spotkeeper: --since is only for --label: the views of work read 92 days\n")

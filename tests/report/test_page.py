@@ -139,6 +139,8 @@ def test_what_is_not_known_is_said_and_not_shown_as_nothing(usual: Read) -> None
     assert "66.6 % of the VM-hours have a price; the cost of the others is not included." in text
     assert "They are estimates at list price, not the invoice." in text
     assert re.search(r"n9-standard-4\s*us-central1-a\s*unknown", usual.text)
+    assert usual.amounts("places", "machine_type", "share")["n9-standard-4"] is None
+    assert "licenses, addresses, disks and Tier_1 bandwidth" in text
 
 
 def test_a_share_is_rounded_down() -> None:
@@ -173,7 +175,7 @@ def test_missing_hours_are_named_in_words() -> None:
     assert "2.1 % of the rows have a stale price" in text
     assert "1.4 % of the rows have an uncertain price" in text
     assert "0.7 % of the rows have a fallback price" in text
-    assert "The oldest price in use was read 30 hours before." in text
+    assert "The oldest price in use was read 30 hours before its hour." in text
     assert "Could not be read: compute, monitoring." in text
     assert (
         "A cell for each hour: 700 complete, 15 provisional or complete with a caveat, 3 incomplete, 2 missing." in text
@@ -482,6 +484,7 @@ def test_a_mark_says_its_figure_under_the_pointer() -> None:
     for said in (
         "<title>30 Jul, vision: $10.00</title>",
         "<title>n2-standard-8, us-central1-a: $300.00</title>",
+        "<title>n9-standard-4, us-central1-a: unknown</title>",
         "<title>9 Jul, 22:00 UTC: provisional, or complete with a caveat</title>",
         "<title>30 Jul, 22:00 UTC: 1 VM stopped</title>",
     ):

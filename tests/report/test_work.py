@@ -79,6 +79,8 @@ def test_the_digest_has_the_runs_of_each_team_in_markdown() -> None:
         "|---|---:|---:|---:|---:|---:|",
         "| 29679449526 | $0.43 | $0.06 | 3.0 | 13 | 1 |",
         "| unpriced | unknown | unknown | 1.0 | 1 | 0 |",
+        "",
+        "Idle is the time of VMs in which no recorded work ran.",
     ]
 
 

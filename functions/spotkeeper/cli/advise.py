@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from spotkeeper.advice.placements import Advice, Live, LiveStatus, OwnRecord, Place, RankedPlace, Scope, advise
-from spotkeeper.cli.advise_mix import add_mix_arguments, mix_question, print_mix, read_mix
+from spotkeeper.cli.advise_mix import add_mix_arguments, mix_question, print_mix, read_mix, refuse_mix_arguments
 from spotkeeper.cli.amounts import HOURS_PER_MONTH, cents
 from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import add_dataset_arguments, add_time_argument, chosen_settings
@@ -107,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = chosen_settings(arguments)
     if arguments.mix is not None:
         return _run_mix(arguments, settings)
+    refuse_mix_arguments(arguments)
     found = _read(arguments, settings)
     live = _ask(arguments, settings, found) if arguments.size else {}
     match Format(arguments.format):

@@ -27,6 +27,7 @@ MIX_FIELDS = (
 _PERCENT = Decimal("0.01")
 _WHOLE = 100
 _LARGEST = 1000
+_AVAILABILITY, _RECOVERY_MINUTES, _CORRELATION = 99.0, 30, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,42 +64,50 @@ def add_mix_arguments(parser: argparse.ArgumentParser) -> None:
         "--availability",
         metavar="PERCENT",
         type=float,
-        default=99.0,
-        help="with --mix: the share of time in which the floor is to be held (default: %(default)s)",
+        help=f"with --mix: the share of time in which the floor is to be held (default: {_AVAILABILITY})",
     )
     parser.add_argument(
         "--recovery-minutes",
         metavar="N",
         type=int,
-        default=30,
-        help="with --mix: until preempted VMs are replaced (default: %(default)s)",
+        help=f"with --mix: until preempted VMs are replaced (default: {_RECOVERY_MINUTES})",
     )
     parser.add_argument(
         "--correlation",
         metavar="SHARE",
         type=float,
-        default=0.5,
-        help="with --mix: how much of the outages of a region's pools is common, 0 to 1 (default: %(default)s)",
+        help=f"with --mix: how much of the outages of a region's pools is common, 0 to 1 (default: {_CORRELATION})",
     )
+
+
+def refuse_mix_arguments(arguments: argparse.Namespace) -> None:
+    """Raise RefusedRequestError when an option of a mix is given without --mix, where it would change nothing."""
+    for name in ("availability", "recovery_minutes", "correlation"):
+        if getattr(arguments, name) is not None:
+            message = f"--{name.replace('_', '-')} is only for --mix"
+            raise RefusedRequestError(message)
 
 
 def mix_question(arguments: argparse.Namespace) -> MixQuestion:
     """Return what is wanted and what is assumed; raises RefusedRequestError."""
     named: list[str] = arguments.machine_type or []
     size = arguments.size or arguments.mix
+    availability = _AVAILABILITY if arguments.availability is None else arguments.availability
+    recovery = _RECOVERY_MINUTES if arguments.recovery_minutes is None else arguments.recovery_minutes
+    correlation = _CORRELATION if arguments.correlation is None else arguments.correlation
     wrong = [
         (len(named) != 1, "--mix is of one machine type: name it with --machine-type"),
         (not 1 <= arguments.mix <= size, f"--mix {arguments.mix} is not a number from 1 to the size of {size}"),
         (size > _LARGEST, f"--mix is of {_LARGEST} VMs at most"),
-        (not 0 < arguments.availability <= _WHOLE, f"--availability {arguments.availability} is not a percentage"),
-        (arguments.recovery_minutes < 1, f"--recovery-minutes {arguments.recovery_minutes} is not 1 or more"),
-        (not 0 <= arguments.correlation <= 1, f"--correlation {arguments.correlation} is not a number from 0 to 1"),
+        (not 0 < availability <= _WHOLE, f"--availability {availability} is not a percentage"),
+        (recovery < 1, f"--recovery-minutes {recovery} is not 1 or more"),
+        (not 0 <= correlation <= 1, f"--correlation {correlation} is not a number from 0 to 1"),
     ]
     for is_wrong, message in wrong:
         if is_wrong:
             raise RefusedRequestError(message)
-    assumptions = Assumptions(arguments.recovery_minutes / 60, arguments.correlation)
-    wanted = Wanted(size, arguments.mix, arguments.availability / _WHOLE)
+    assumptions = Assumptions(recovery / 60, correlation)
+    wanted = Wanted(size, arguments.mix, availability / _WHOLE)
     return MixQuestion(named[0], tuple(arguments.zones or ()), wanted, assumptions)
 
 

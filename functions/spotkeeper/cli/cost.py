@@ -10,7 +10,7 @@ from spotkeeper.cli.amounts import cents
 from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import add_dataset_arguments, add_time_argument, chosen_settings
 from spotkeeper.cli.output import Format, Row, as_csv, as_json
-from spotkeeper.cli.spans import Since, add_since_argument, first_time
+from spotkeeper.cli.spans import Since, add_since_argument, first_time, since_argument
 from spotkeeper.cli.terminal import progress
 from spotkeeper.errors import RefusedRequestError
 
@@ -28,6 +28,7 @@ LINE = "line"
 """One line for the log of a CI job."""
 
 _DAYS_OF_WORK = timedelta(days=92)
+_SINCE = f"{_DAYS_OF_WORK.days}d"
 
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -47,7 +48,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
     run.add_argument("--label", metavar="KEY=VALUE", type=label_and_value, help="the label of the VMs of the run")
     run.add_argument("--work", metavar="ID", help="the work; its parts, ID/…, count as well")
     add_dataset_arguments(parser)
-    add_since_argument(parser, "92d")
+    add_since_argument(parser, _SINCE)
     add_time_argument(parser, "the end of the time that is summed; only with --label")
     parser.add_argument(
         "--format",
@@ -60,7 +61,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the cost of the run."""
-    name, found = _read(arguments)
+    name, since, found = _read(arguments)
     fields = _fields(name, found)
     match arguments.format:
         case Format.JSON:
@@ -68,17 +69,17 @@ def run(arguments: argparse.Namespace) -> int:
         case Format.CSV:
             print(as_csv(FIELDS, [fields]))
         case Format.TABLE:
-            for line in run_lines(name, found):
+            for line in run_lines(name, since, found):
                 print(line)
         case _:
-            print(run_line(name, found))
+            print(run_line(name, since, found))
     return 0
 
 
-def run_line(name: str, found: "RunCost") -> str:
+def run_line(name: str, since: datetime, found: "RunCost") -> str:
     """Return one line: cost, VMs, preemptions, what was lost, and the cost on demand."""
     if not found.vms:
-        return f"{name}: no Spot VM of it has a cost row yet"
+        return f"{name}: no Spot VM of it has a cost row since {_hour(since)}"
     cost = "cost unknown" if found.cost is None else f"{cents(found.cost)} USD"
     parts = [f"{name}: {cost} on {_count(found.vms, 'Spot VM')}", _count(found.preemptions, "preemption")]
     if found.preemptions and found.lost_cost is not None:
@@ -93,9 +94,9 @@ def run_line(name: str, found: "RunCost") -> str:
     return line
 
 
-def run_lines(name: str, found: "RunCost") -> Iterator[str]:
+def run_lines(name: str, since: datetime, found: "RunCost") -> Iterator[str]:
     """Yield the table: a line for each figure that is known."""
-    yield run_line(name, found)
+    yield run_line(name, since, found)
     if not found.vms:
         return
     figures = (
@@ -125,12 +126,11 @@ def label_and_value(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _read(arguments: argparse.Namespace) -> "tuple[str, RunCost]":
+def _read(arguments: argparse.Namespace) -> "tuple[str, datetime, RunCost]":
     from spotkeeper.gcp.bigquery.run_costs import RunCosts
 
-    if arguments.work and arguments.at:
-        message = "--at is only for --label: the views of work are as of now"
-        raise RefusedRequestError(message)
+    if arguments.work:
+        _refuse_times_of_work(arguments)
     settings = chosen_settings(arguments)
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     costs = RunCosts(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
@@ -138,9 +138,20 @@ def _read(arguments: argparse.Namespace) -> "tuple[str, RunCost]":
     since: Since = arguments.since
     with progress("Reading the cost from BigQuery"):
         if arguments.work:
-            return arguments.work, costs.by_work(arguments.work, end - _DAYS_OF_WORK)
+            begin = end - _DAYS_OF_WORK
+            return arguments.work, begin, costs.by_work(arguments.work, begin)
         label, value = arguments.label
-        return f"{label}={value}", costs.by_label(label, value, first_time(since, end), end)
+        begin = first_time(since, end)
+        return f"{label}={value}", begin, costs.by_label(label, value, begin, end)
+
+
+def _refuse_times_of_work(arguments: argparse.Namespace) -> None:
+    if arguments.at:
+        message = "--at is only for --label: the views of work are as of now"
+        raise RefusedRequestError(message)
+    if arguments.since != since_argument(_SINCE):
+        message = f"--since is only for --label: the views of work read {_DAYS_OF_WORK.days} days"
+        raise RefusedRequestError(message)
 
 
 def _fields(name: str, found: "RunCost") -> Row:

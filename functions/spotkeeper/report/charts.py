@@ -25,7 +25,7 @@ from spotkeeper.report.canvas import (
 )
 from spotkeeper.report.drawing import printable
 from spotkeeper.report.palette import HEAT_STEPS, LIGHT_HEAT_STEPS, NONE, REST, SERIES, colour
-from spotkeeper.report.wording import money, rate, short_day, short_moment
+from spotkeeper.report.wording import UNKNOWN, money, rate, short_day, short_moment
 
 _SAID = alt.Description("said:N")
 _WIDEST_BAR, _AXIS_ROOM = 72, 45
@@ -207,13 +207,15 @@ def heat(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
     description: str,
     rows: Sequence[str],
     columns: Sequence[str],
-    amounts: Mapping[tuple[str, str], Decimal],
+    amounts: Mapping[tuple[str, str], Decimal | None],
 ) -> Chart:
     """Draw a heat map: a cell for each row and column, darker for a higher cost, with the amount where it fits.
 
+    An amount of None is one that is unknown.
+
     The steps are even in the root of the amount: one dear place would leave all others alike.
     """
-    highest = max(amounts.values(), default=Decimal(0))
+    highest = max((amount for amount in amounts.values() if amount is not None), default=Decimal(0))
     points = [
         {
             "row": number,
@@ -225,7 +227,8 @@ def heat(  # noqa: PLR0913, PLR0917 (each says one thing about the chart)
         }
         for number, row in enumerate(rows)
         for place, column in enumerate(columns)
-        if (amount := amounts.get((row, column))) is not None
+        if (row, column) in amounts
+        for amount in [amounts[row, column]]
     ]
 
     def draw(canvas: Canvas) -> Drawing:
@@ -385,13 +388,15 @@ def _clock(at: datetime) -> float:
     return at.timestamp() * 1000
 
 
-def _step(amount: Decimal, highest: Decimal) -> int:
-    if not highest or amount <= 0:
+def _step(amount: Decimal | None, highest: Decimal) -> int:
+    if not highest or amount is None or amount <= 0:
         return 0
     return min(HEAT_STEPS - 1, int((amount / highest).sqrt() * (HEAT_STEPS - 1)) + 1)
 
 
-def _short_money(amount: Decimal) -> str:
+def _short_money(amount: Decimal | None) -> str:
+    if amount is None:
+        return UNKNOWN
     if amount >= 10_000:  # noqa: PLR2004 (from here on thousands are enough)
         return f"${amount / 1000:,.0f}k"
     return f"${amount:,.0f}" if amount >= 100 else f"${amount:,.2f}"  # noqa: PLR2004 (from here on cents do not matter)

@@ -18,6 +18,7 @@ def digest(rows: ReportRows, scope: Scope) -> str:
         return "\n".join(lines)
     for team in sorted(rows.team_work, key=lambda row: (-(row.cost or 0), row.team)):
         lines += _team(team, [run for run in rows.runs if run.team == team.team])
+    lines += ["Idle is the time of VMs in which no recorded work ran.", ""]
     return "\n".join(lines)
 
 
@@ -31,7 +32,8 @@ def _team(team: TeamWork, runs: Sequence[RunCost]) -> Iterable[str]:
     idle_share = team.idle_hours * 100 / team.vm_hours if team.vm_hours else Decimal(0)
     yield f"## {_escaped(team.team)}: {wording.money(team.cost)}"
     yield ""
-    yield f"- idle: {wording.money(team.idle_cost or Decimal(0))} ({wording.percent(idle_share)} of the VM-hours)"
+    idle_cost = team.idle_cost if team.idle_hours else Decimal(0)
+    yield f"- idle: {wording.money(idle_cost)} ({wording.percent(idle_share)} of the VM-hours)"
     yield f"- lost to preemptions: {wording.money(team.lost_cost or Decimal(0))}"
     if unpriced := team.vm_hours - team.priced_hours:
         yield f"- without a known price: {wording.hours(unpriced)} VM-hours"

@@ -55,6 +55,10 @@ class Sum:
         """The mean cost of an hour with a known price."""
         return self.cost / self.priced_hours if self.cost is not None and self.priced_hours else None
 
+    def share_of(self, whole: "Sum") -> Decimal | None:
+        """Return the part of another sum's cost in percent; None when either cost is unknown."""
+        return self.cost / whole.cost * 100 if self.cost is not None and whole.cost else None
+
 
 def sum_of(rows: Iterable[Costed]) -> Sum:
     """Return the sum of rows."""

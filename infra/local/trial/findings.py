@@ -111,7 +111,7 @@ def show_run(costs: RunCosts, label: tuple[str, str], hours: Sequence[datetime],
     """Print what the VMs with a label cost; raises UnavailableError."""
     name = "=".join(label)
     console.print(**_PLAIN)
-    for line in run_lines(name, costs.by_label(*label, hours[0], hours[-1] + HOUR)):
+    for line in run_lines(name, hours[0], costs.by_label(*label, hours[0], hours[-1] + HOUR)):
         console.print(line, **_PLAIN)
 
 

@@ -68,11 +68,10 @@ def _values(place: int, key: str, rows: Sequence[LabelCost]) -> Table:
 
 
 def _line(name: str, amount: Sum, whole: Sum) -> list[Cell]:
-    share = amount.known_cost / whole.cost * 100 if whole.cost else None
     return [
         cell(name),
         cell(amount.cost, wording.money),
-        cell(share, wording.percent),
+        cell(amount.share_of(whole), wording.percent),
         cell(amount.vm_hours, wording.hours),
         cell(amount.priced_share, wording.covered),
     ]

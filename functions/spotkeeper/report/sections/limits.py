@@ -31,8 +31,9 @@ def limits() -> Section:
         points=(
             "List prices of the Cloud Billing Catalog, in US dollars: no negotiated discount, no credit, no tax.",
             (
-                "vCPUs, memory, GPUs and local SSD of Spot VMs: no disks, addresses, network traffic or licenses, and "
-                "no VMs that are not Spot."
+                "vCPUs, memory, GPUs and local SSD of Spot VMs, where nothing else is said. The total cost, which "
+                "budgets compare, also has their licenses, addresses, disks and Tier_1 bandwidth. Neither has network "
+                "traffic, snapshots or VMs that are not Spot."
             ),
             (
                 "Uptime by the minute, from Cloud Monitoring: Google bills by the second, at least one minute. Minutes "

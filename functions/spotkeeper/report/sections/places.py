@@ -84,7 +84,7 @@ def _chart(rows: Sequence[PlaceCost]) -> Chart:
             row.zone if row.zone in kept_zones else other_zones,
         ),
     )
-    amounts = {key: sum_of(group).known_cost for key, group in groups.items()}
+    amounts = {key: sum_of(group).cost for key, group in groups.items()}
     return heat(
         "places-chart",
         "Cost by machine type and zone, USD",
@@ -101,7 +101,7 @@ def _table(pairs: Sequence[tuple[tuple[str, str], Sum]], whole: Sum) -> Table:
         return [
             *map(named, names),
             cell(each.cost, wording.money),
-            cell(each.known_cost / whole.cost * 100 if whole.cost else None, wording.percent),
+            cell(each.share_of(whole), wording.percent),
             cell(each.average_price, wording.price),
             cell(each.vm_hours, wording.hours),
             cell(each.priced_share, wording.covered),

@@ -156,7 +156,7 @@ def _about_prices(quality_rows: Sequence[HourQuality]) -> list[str]:
             said.append(f"{share} of the rows have {meaning}.")
     oldest = max((row.prices_age_hours or 0 for row in quality_rows), default=0)
     if oldest > _OLD_PRICES_HOURS:
-        said.append(f"The oldest price in use was read {wording.things(oldest, 'hour')} before.")
+        said.append(f"The oldest price in use was read {wording.things(oldest, 'hour')} before its hour.")
     return said
 
 

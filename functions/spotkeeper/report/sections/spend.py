@@ -103,11 +103,10 @@ def _team_table(rows: ReportRows, teams: Sequence[tuple[str, Sum]], whole: Sum) 
     ondemand = {team: total(row.ondemand_cost for row in group) for team, group in grouped(rows.teams, _team).items()}
 
     def line(name: str, each: Sum, on_demand: Decimal | None) -> list[Cell]:
-        share = each.known_cost / whole.cost * 100 if whole.cost else None
         return [
             cell(name),
             cell(each.cost, wording.money),
-            cell(share, wording.percent),
+            cell(each.share_of(whole), wording.percent),
             cell(on_demand, wording.money),
             cell(each.vm_hours, wording.hours),
             cell(each.priced_share, wording.covered),
