@@ -89,7 +89,7 @@ def _run(console: Console, arguments: argparse.Namespace) -> None:
             _wait(console)
         else:
             console.print(
-                "More: make run VERBOSE=1; keep everything running: make run KEEP=1; query it: make serve.",
+                "More: make run VERBOSE=1; keep all running: make run KEEP=1; query: make serve.",
                 soft_wrap=True,
             )
 

@@ -336,7 +336,7 @@ def test_a_floor_that_one_zone_does_not_hold_is_spread_or_on_demand(command: Com
     ("arguments", "message"),
     [
         (("--correlation", "2"), "--correlation is only for --mix"),
-        (("--size", "3", "--recovery-minutes", "30"), "--recovery-minutes is only for --mix"),
+        (("--size", "3", "--recovery-minutes", "20"), "--recovery-minutes is only for --mix"),
         (("--mix", "3"), "--mix is of one machine type: name it with --machine-type"),
         ((*MIX, "5", "--size", "4"), "--mix 5 is not a number from 1 to the size of 4"),
         ((*MIX, "1001"), "--mix is of 1000 VMs at most"),

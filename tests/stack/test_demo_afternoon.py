@@ -85,6 +85,20 @@ def test_the_cost_of_the_preempted_training_run_is_found_by_its_work(
     assert "on 3 Spot VMs, 2 preemptions" in by_label
 
 
+def test_a_drill_after_the_afternoon_reaches_the_enforcer(
+    demo: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in demo.settings.items():
+        monkeypatch.setenv(name, value)
+
+    code = main(["drill", "--cost", "3600", "--budget", "3000", "--at", rfc3339(END)])
+
+    captured = capsys.readouterr()
+    assert code == 0
+    assert "over_budget: 3,600.00 USD of 3,000.00 USD spent (120.0%)" in captured.out
+    assert "Nothing was stopped: this was a drill." in captured.out
+
+
 def test_a_report_of_the_end_of_the_records_is_the_one_of_then_and_an_earlier_one_is_refused(
     demo: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

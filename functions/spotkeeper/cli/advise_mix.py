@@ -64,26 +64,34 @@ def add_mix_arguments(parser: argparse.ArgumentParser) -> None:
         "--availability",
         metavar="PERCENT",
         type=float,
-        help=f"with --mix: the share of time in which the floor is to be held (default: {_AVAILABILITY})",
+        default=_AVAILABILITY,
+        help="with --mix: the share of time in which the floor is to be held (default: %(default)s)",
     )
     parser.add_argument(
         "--recovery-minutes",
         metavar="N",
         type=int,
-        help=f"with --mix: until preempted VMs are replaced (default: {_RECOVERY_MINUTES})",
+        default=_RECOVERY_MINUTES,
+        help="with --mix: until preempted VMs are replaced (default: %(default)s)",
     )
     parser.add_argument(
         "--correlation",
         metavar="SHARE",
         type=float,
-        help=f"with --mix: how much of the outages of a region's pools is common, 0 to 1 (default: {_CORRELATION})",
+        default=_CORRELATION,
+        help="with --mix: how much of the outages of a region's pools is common, 0 to 1 (default: %(default)s)",
     )
 
 
 def refuse_mix_arguments(arguments: argparse.Namespace) -> None:
     """Raise RefusedRequestError when an option of a mix is given without --mix, where it would change nothing."""
-    for name in ("availability", "recovery_minutes", "correlation"):
-        if getattr(arguments, name) is not None:
+    unused = {
+        "availability": _AVAILABILITY,
+        "recovery_minutes": _RECOVERY_MINUTES,
+        "correlation": _CORRELATION,
+    }
+    for name, default in unused.items():
+        if getattr(arguments, name) != default:
             message = f"--{name.replace('_', '-')} is only for --mix"
             raise RefusedRequestError(message)
 
@@ -92,9 +100,7 @@ def mix_question(arguments: argparse.Namespace) -> MixQuestion:
     """Return what is wanted and what is assumed; raises RefusedRequestError."""
     named: list[str] = arguments.machine_type or []
     size = arguments.size or arguments.mix
-    availability = _AVAILABILITY if arguments.availability is None else arguments.availability
-    recovery = _RECOVERY_MINUTES if arguments.recovery_minutes is None else arguments.recovery_minutes
-    correlation = _CORRELATION if arguments.correlation is None else arguments.correlation
+    availability, recovery, correlation = arguments.availability, arguments.recovery_minutes, arguments.correlation
     wrong = [
         (len(named) != 1, "--mix is of one machine type: name it with --machine-type"),
         (not 1 <= arguments.mix <= size, f"--mix {arguments.mix} is not a number from 1 to the size of {size}"),

@@ -150,6 +150,9 @@ def run_afternoon(stack: Stack) -> Mapping[str, str]:
             stack.set_time(at)
             afternoon.approve(at)
         afternoon.hour(4)
+    # What is published later, such as a drill, goes to the enforcer itself.
+    stack.unsubscribe()
+    stack.subscribe(stack.functions[ENFORCER])
     return afternoon.titles
 
 

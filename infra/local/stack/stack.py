@@ -99,6 +99,14 @@ class Stack:
                 ack_deadline_seconds=600,
             )
 
+    def unsubscribe(self) -> None:
+        """Let Pub/Sub push nothing any more."""
+        os.environ["PUBSUB_EMULATOR_HOST"] = self.pubsub
+        from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # noqa: PLC0415 (as above)
+
+        with pubsub_v1.SubscriberClient() as subscriber:
+            subscriber.delete_subscription(subscription=SUBSCRIPTION)
+
     def publish(self, body: bytes, **attributes: str) -> str:
         """Publish a message to the budget topic and return its id."""
         os.environ["PUBSUB_EMULATOR_HOST"] = self.pubsub
