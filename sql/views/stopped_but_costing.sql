@@ -1,9 +1,9 @@
 -- Which disks and reserved addresses cost money that no running VM uses, since when, how much a month, and whom to ask?
--- Grain: one disk or reserved external address that the latest scan of its project found without a VM, or whose VMs are all
--- Spot VMs that did not run.
+-- Grain: one disk or reserved external address without a VM, or whose VMs are all Spot VMs that do not run.
 --
--- For a disk a VM counts as running when it has a cost row in, or started after the beginning of, the last three hours up to
--- the end of the latest hour whose uptime was read; its disks are left out when no hour of its project was read in two days.
+-- It is without a VM when the latest scan of its project found it so. For a disk a VM counts as running when it has a cost
+-- row in, or started after the beginning of, the last three hours up to the end of the latest hour whose uptime was read;
+-- its disks are left out when no hour of its project was read in two days.
 -- Whether the VM of an address runs is what the scan found. What a Standard VM has is left out: whether that runs is not
 -- recorded. command is named, never run: a snapshot of a disk first is the reader's decision. Reads two days of disk_costs
 -- and address_costs, and 62 of spot_vm_costs and of the inventory.

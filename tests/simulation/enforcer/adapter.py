@@ -35,9 +35,9 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 _LAGGING_SHARE = 0.97
 _MESSAGE_MEMORY = timedelta(days=8)
-"""How far back the statements look for a message; what was stopped is looked for over a year."""
+"""How far back the statements look for a message; what was stopped or frozen is looked for over a year."""
 
-_LONG_MEMORY = frozenset({"stopped", "freezes", "record_freezes"})
+_LONG_MEMORY = frozenset({"stopped"})
 
 
 class Killed(BaseException):
@@ -312,10 +312,12 @@ class _Records:
             tables.spending = _spending(self.call.delivery)
         if any(each.received_at < since for each in tables.deliveries[:1]):
             tables.deliveries = [each for each in tables.deliveries if each.received_at >= since]
-        forgotten = []
+        forgotten: list[Any] = []
         if verb not in _LONG_MEMORY and any(row.happened_at < since for row in tables.actions[:1]):
-            forgotten = [row for row in tables.actions if row.happened_at < since]
-            tables.actions = [row for row in tables.actions if row.happened_at >= since]
+            kept: list[Any] = []
+            for row in tables.actions:
+                (kept if row.happened_at >= since or row.autoscaling_mode is not None else forgotten).append(row)
+            tables.actions = kept
         known, known_deliveries = len(tables.actions), len(tables.deliveries)
         try:
             return getattr(tables, verb)(*arguments, **named)
