@@ -175,10 +175,18 @@ def test_a_failed_operation_shields_no_other_vm_and_the_redelivery_stops_its_own
     assert set(enforcer.statuses(*DISTILL_VMS).values()) <= STOPPED
 
 
+def following_for(seconds: int, enforcer: Any) -> Any:  # noqa: ANN401 (the enforcer of the fixture)
+    """Return an enforcer that follows each stop for so long, however long it takes to plan on a busy machine.
+
+    The time to retry a call is kept free: all but these seconds. Its stopwatch stands still.
+    """
+    kept_free = replace(enforcer.settings, retry_timeout_seconds=STOP_DEADLINE_SECONDS - seconds)
+    return replace(enforcer, settings=kept_free, ports=replace(enforcer.ports, stopwatch=lambda: timedelta(0)))
+
+
 def test_an_operation_that_never_ends_is_left_to_the_next_delivery(stack: Stack, make_enforcer: MakeEnforcer) -> None:
     enforcer = make_enforcer("research-ml", DISTILL)
-    # The time to retry a call is kept free: all but four seconds of it.
-    quick = replace(enforcer, settings=replace(enforcer.settings, retry_timeout_seconds=STOP_DEADLINE_SECONDS - 4))
+    quick = following_for(4, enforcer)
     let_fail(stack, kind="operation_never_ends", instance="infer-l4")
 
     with pytest.raises(ExceptionGroup):
@@ -193,7 +201,7 @@ def test_a_group_that_delays_a_stop_is_waited_for_and_its_stop_recorded_once_it_
     stack: Stack, make_enforcer: MakeEnforcer
 ) -> None:
     enforcer = make_enforcer("web-frontend", {**SHOP, "priority": "high"}, max_stops_per_alert=2)
-    quick = replace(enforcer, settings=replace(enforcer.settings, retry_timeout_seconds=STOP_DEADLINE_SECONDS - 4))
+    quick = following_for(4, enforcer)
     draining = {"project": "web-frontend", "draining_seconds": 3660}
     stack.control("POST", "groups", {**draining, "scope": "zones/us-east1-b", "name": "api-mig"})
     stack.control("POST", "groups", {**draining, "scope": "regions/europe-west1", "name": "web-rmig"})
@@ -215,7 +223,7 @@ def test_a_vm_that_shuts_down_gracefully_is_stopped_once_its_shutdown_is_pending
     stack: Stack, make_enforcer: MakeEnforcer
 ) -> None:
     enforcer = make_enforcer("research-ml", DISTILL)
-    quick = replace(enforcer, settings=replace(enforcer.settings, retry_timeout_seconds=STOP_DEADLINE_SECONDS - 12))
+    quick = following_for(12, enforcer)
     graceful = {"project": "research-ml", "name": "infer-l4", "graceful_shutdown_seconds": 3600}
     stack.control("POST", "instances", graceful)
 

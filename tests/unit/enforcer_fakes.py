@@ -86,6 +86,8 @@ class Cloud:
     unfound: dict[str, Exception] = field(default_factory=dict)
     call_times: dict[str, timedelta] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
+    slow_autoscalers: bool = False
+    running_changes: dict[str, tuple[Autoscaler, str]] = field(default_factory=dict)
     deaf: dict[str, Exception] = field(default_factory=dict)
     missing_permissions: tuple[str, ...] = ()
     tables: Tables = field(default_factory=Tables)
@@ -113,6 +115,13 @@ class Cloud:
         """Return the mode of the autoscaler of the group with this name."""
         [found] = [each.mode for each in self.autoscalers.values() if each.group.name == group]
         return found
+
+    def finish_changes(self) -> None:
+        """End the operations that change autoscalers: only now do they take effect."""
+        for autoscaler, mode in self.running_changes.values():
+            self.autoscalers[autoscaler.key] = replace(self.autoscalers[autoscaler.key], mode=mode)
+            self.modes.append((autoscaler.group.name, mode))
+        self.running_changes.clear()
 
     def ports(self, gate: Gate = _open) -> EnforcerPorts:
         """Return the ports of one delivery; waiting lets the time go on."""
@@ -308,15 +317,22 @@ class FakeAutoscalers:
             assert timeout > timedelta(0)
             if request_id not in self.cloud.operations:
                 self.cloud.operations[request_id] = (f"operation-{len(self.cloud.operations)}", self.cloud.now)
-                found = self.cloud.autoscalers[autoscaler.key]
-                self.cloud.autoscalers[autoscaler.key] = replace(found, mode=mode)
-                self.cloud.modes.append((autoscaler.group.name, mode))
-            return self.cloud.operations[request_id][0]
+                self.cloud.running_changes[request_id] = (autoscaler, mode)
+                if not self.cloud.slow_autoscalers:
+                    self.cloud.finish_changes()
+            name = self.cloud.operations[request_id][0]
+            if request_id in self.cloud.running_changes:
+                message = f"operation {name} did not finish before the deadline"
+                raise UnfinishedError(message, name)
+            return name
 
     def operation_of(self, freeze: RecordedFreeze, request_id: str) -> str | None:
         """Return the operation of a request that was accepted."""
         with self.gates("operation_of_autoscaler", freeze.group.name):
             found = self.cloud.operations.get(request_id)
+            if found and request_id in self.cloud.running_changes:
+                message = f"operation {found[0]} has not ended yet"
+                raise UnfinishedError(message, found[0])
             return found[0] if found else None
 
 

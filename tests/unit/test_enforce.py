@@ -180,7 +180,7 @@ def test_a_redelivered_message_stops_no_further_instance() -> None:
     assert again.name is VerdictName.REDELIVERED
     assert cloud.tables.verdicts() == [VerdictName.OVER_BUDGET, VerdictName.REDELIVERED]
     assert cloud.stopped_names() == ["a", "b", "c"]
-    assert calls(cloud)[-2:] == ["history", "record"]
+    assert calls(cloud)[-3:] == ["history", "record", "freezes"]
 
 
 def test_the_next_alert_stops_the_next_ones_up_to_the_cap_of_the_day() -> None:

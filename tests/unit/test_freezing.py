@@ -99,7 +99,7 @@ def test_without_the_field_no_autoscaler_is_looked_at() -> None:
     cloud.deliver(notification(), policy())
 
     assert cloud.modes == []
-    assert not [call for call in cloud.calls if "autoscaler" in call or call == "freezes"]
+    assert not [call for call in cloud.calls if "autoscaler" in call]
 
 
 def test_below_its_share_of_the_budget_nothing_is_frozen() -> None:
@@ -327,7 +327,9 @@ def test_members_of_a_group_that_is_frozen_are_stopped_though_the_group_replaced
     assert [each.reason for each in made.spared] == ["not stopped again: its groups replaced what was stopped"]
 
 
-@pytest.mark.parametrize("used", [FROZEN_AT_BUDGET, policy(restart=True, freeze_groups=1), policy()])
+@pytest.mark.parametrize(
+    "used", [FROZEN_AT_BUDGET, policy(restart=True, freeze_groups=1), policy(), policy(restart=True)]
+)
 def test_a_frozen_group_is_thawed_in_the_new_period_whatever_the_policy_says(used: Policy) -> None:
     cloud = fleet()
     cloud.deliver(notification(), FROZEN_AT_BUDGET)
@@ -344,6 +346,44 @@ def test_a_snooze_and_a_message_that_is_over_budget_thaw_what_an_earlier_period_
     cloud = fleet()
     cloud.deliver(notification(), FROZEN_AT_BUDGET)
     of_august(cloud, policy(freeze_groups=1, snooze_until=AUGUST + HOUR), cost="150")
+
+    assert cloud.mode_of("api-mig") == "ON"
+
+
+def test_a_period_that_begins_over_budget_thaws_what_was_frozen_before_the_field_was_removed() -> None:
+    cloud = fleet()
+    cloud.deliver(notification(), FROZEN_AT_BUDGET)
+    of_august(cloud, policy(), cost="150")
+
+    assert cloud.mode_of("api-mig") == "ON"
+
+
+def test_a_fleet_that_cannot_be_read_keeps_no_group_frozen() -> None:
+    cloud = fleet()
+    cloud.deliver(notification(), FROZEN_AT_BUDGET)
+    cloud.down.add("spot_vms")
+    with pytest.raises(UnavailableError, match="spot_vms is down"):
+        of_august(cloud, cost="150")
+
+    assert cloud.mode_of("api-mig") == "ON"
+
+
+def test_a_freeze_that_takes_effect_late_is_not_taken_for_one_that_somebody_ended() -> None:
+    cloud = fleet()
+    cloud.slow_autoscalers = True
+    for number in range(2):
+        cloud.now = NOW + number * MINUTE
+        with pytest.raises(ExceptionGroup, match="not finished"):
+            cloud.deliver(notification(), FROZEN_AT_BUDGET)
+    later(cloud, by=MINUTE)
+    with pytest.raises(ExceptionGroup, match="not finished"):
+        cloud.command(command(cloud), FROZEN_AT_BUDGET)
+    assert reasons(cloud, ActionEvent.THAW_SKIPPED) == []
+
+    cloud.slow_autoscalers = False
+    cloud.finish_changes()
+    assert cloud.mode_of("api-mig") == "OFF"
+    cloud.command(command(cloud), FROZEN_AT_BUDGET)
 
     assert cloud.mode_of("api-mig") == "ON"
 

@@ -5,6 +5,7 @@ and a redelivered message finishes the plan it finds: whatever fails in between,
 and no other instance.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,6 +21,7 @@ from spotkeeper.enforcement.restarting import Restarting, may_restart
 from spotkeeper.enforcement.settings import EnforcerSettings, Mode
 from spotkeeper.enforcement.stopping import Stopping
 from spotkeeper.enforcement.verdicts import Verdict, first_verdict, is_near_step
+from spotkeeper.errors import UnavailableError
 
 STOP_DEADLINE_SECONDS = 540
 """The timeout of the function, below Pub/Sub's ack deadline of 600 s. Stops are followed until there is just enough
@@ -59,7 +61,14 @@ def _finished(
     except ExceptionGroup as group:
         # A message that fails for long keeps no group frozen.
         failures.extend(group.exceptions)
-    if is_planned and settings.policy.freeze_groups is not None:
+    except UnavailableError:
+        # Nor does one about a fleet that cannot be read; why nothing was decided is what the caller has to know.
+        if settings.policy.freeze_groups is not None:
+            with suppress(UnavailableError, ExceptionGroup):
+                end_freezes(settings, ports, delivery)
+        raise
+    # Also without freeze_groups: what was frozen before it was removed ends with its period.
+    if is_planned:
         with collecting(failures):
             end_freezes(settings, ports, delivery)
     raise_collected(delivery, failures)

@@ -29,7 +29,7 @@ class Autoscalers(Protocol):
     def operation_of(self, freeze: RecordedFreeze, request_id: str) -> str | None:
         """Return the operation that a request began, if it was accepted and did not fail.
 
-        Compute Engine keeps an operation for an hour at least.
+        Compute Engine keeps an operation for an hour at least. Raises UnfinishedError while it has not ended.
         """
         ...
 

@@ -71,8 +71,11 @@ class ComputeAutoscalers:
         )
 
     def operation_of(self, freeze: RecordedFreeze, request_id: str) -> str | None:
-        """Return the operation that a request began, if it did not fail."""
-        return self._operations.accepted(_place(freeze.group), request_id)
+        """Return the operation that a request began, if it did not fail; raises UnfinishedError while it has not ended.
+
+        Until then the autoscaler shows its former mode, as if somebody else had set it.
+        """
+        return self._operations.finished(_place(freeze.group), request_id)
 
     def _patch(self, autoscaler: Autoscaler, mode: str, request_id: str) -> RawMessage:
         group = autoscaler.group

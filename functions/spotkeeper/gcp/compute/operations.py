@@ -77,12 +77,27 @@ class Operations:
 
         Of a request that was sent again after a failed operation, the last one counts. Raises UnavailableError.
         """
+        found = self._accepted(place, request_id)
+        return None if found is None else str(found.name)
+
+    def finished(self, place: Place, request_id: str) -> str | None:
+        """Return the operation as `accepted` does; raises UnfinishedError while it has not ended."""
+        found = self._accepted(place, request_id)
+        if found is None:
+            return None
+        name = str(found.name)
+        if not _is_done(found):
+            message = f"operation {name} has not ended yet"
+            raise UnfinishedError(message, name)
+        return name
+
+    def _accepted(self, place: Place, request_id: str) -> RawMessage | None:
         for _ in range(_MOST_REQUESTS):
             found = self._begun_by(place, request_id)
             if found is None:
                 return None
             if not _problem(found):
-                return str(found.name)
+                return found
             request_id = derived(request_id, str(found.name))
         return None
 
