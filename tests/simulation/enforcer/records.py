@@ -80,10 +80,15 @@ def every_plan_ends(facts: Facts, _: End) -> str | None:
 def _may_wait(facts: Facts, message: str, number: str) -> bool:
     """Whether a stop was accepted so late that no message came after the time that it may take.
 
-    Or so early that the next message came when its plan was no longer read.
+    Or so early that the next message came when its plan was no longer read; that of the plan itself, delivered again
+    when it is old, only says so.
     """
     planned_at = facts.journal.planned_at(message, number) or facts.world.now
-    handled = [each.began - planned_at for each in facts.journal.deliveries if each.acknowledged]
+    handled = [
+        each.began - planned_at
+        for each in facts.journal.deliveries
+        if each.acknowledged and (each.is_fresh or each.message.name != message)
+    ]
     later = [after for after in handled if after > PENDING]
     if later and min(later) > MEMORY:
         return True
