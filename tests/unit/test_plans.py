@@ -613,3 +613,10 @@ def test_every_plan_keeps_to_all_of_its_rules(
     if forecast and found.stops:
         needed = savings - (found.stops[-1].vm.hourly_cost_usd or Decimal(0))
         assert Decimal(cost) + (found.hourly_cost_usd - needed) * HOURS_LEFT >= 100
+
+
+def test_a_share_of_all_is_no_limit_for_a_vm_that_was_stopped_and_started_again() -> None:
+    again = vm("stopped-0")
+
+    assert stops(made([again], caps=Caps(9, 30, Decimal(1)), today=1)) == ["stopped-0"]
+    assert stops(made([again], caps=Caps(9, 30, Decimal("0.99")), today=1)) == []

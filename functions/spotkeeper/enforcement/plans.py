@@ -143,22 +143,24 @@ def allowed_stops(
     """Return how many may be stopped now, and the limit that says so; in a burst, one alert may stop those of a day.
 
     The share is one of the instances that run in scope and of those stopped for this budget in the last 24 hours, each
-    once.
+    once; all of them are no limit, also where one of them was started again.
     """
     caps, stopped = rule.caps, counts.budget
     of_fleet = int((caps.fleet_share * len(running | counts.instances)).to_integral_value(ROUND_FLOOR))
     used = f"{stopped} planned or stopped in the last 24 hours"
     total = f"{counts.total} planned or stopped in the last 24 hours"
     per_alert = caps.per_day if burst else caps.per_alert
-    allowances = (
+    allowances = [
         (per_alert, f"limit of {per_alert} stops per alert"),
         (caps.per_day - stopped, f"limit of {caps.per_day} stops per day ({used})"),
-        (of_fleet - stopped, f"limit of {caps.fleet_share:.0%} of the fleet per day, {of_fleet} stops ({used})"),
         (
             policy.max_stops_per_day_total - counts.total,
             f"limit of {policy.max_stops_per_day_total} stops per day for all budgets ({total})",
         ),
-    )
+    ]
+    if caps.fleet_share < 1:
+        share = f"limit of {caps.fleet_share:.0%} of the fleet per day, {of_fleet} stops ({used})"
+        allowances.insert(2, (of_fleet - stopped, share))
     allowance, limit = min(allowances, key=lambda each: each[0])
     return max(allowance, 0), limit
 
