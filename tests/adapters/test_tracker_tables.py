@@ -491,6 +491,12 @@ def test_a_table_without_its_partitions_is_replaced_by_one_with_all_of_its_rows(
     done = "vm_inventory: 2 rows, partitioned by last_seen; vm_inventory_unpartitioned keeps them as they were"
     assert capsys.readouterr().out.splitlines() == [done, "every table has its partitions", done]
 
+    # Interrupted, and the table created anew by a deployment: its rows are still in the other one.
+    client.query_and_wait(f"DELETE FROM `{table}` WHERE last_seen IS NOT NULL")
+
+    assert main(command) == 2
+    assert "vm_inventory has 0 rows and vm_inventory_unpartitioned 2: it was created anew" in capsys.readouterr().err
+
 
 def inventory_rows(client: bigquery.Client, table: str) -> list[tuple[object, ...]]:
     """Return the key, times and fingerprint of every observation."""

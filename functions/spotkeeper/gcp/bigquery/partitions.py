@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spotkeeper.errors import RefusedRequestError
 from spotkeeper.gcp.bigquery.jobs import Jobs
 
 
@@ -32,7 +33,9 @@ class Partitions:
         """Replace every table without the partitions of its definition by one that has them, and yield each.
 
         The table is renamed first, so that a run that writes meanwhile fails as a whole and is caught up on, and its
-        rows are in a table at every moment. An interrupted replacement is continued. Raises UnavailableError.
+        rows are in a table at every moment. An interrupted replacement is continued; one after which the table was
+        created anew is refused, with RefusedRequestError: its rows are in the table that keeps them. Raises
+        UnavailableError.
         """
         for name, definition in self._definitions.items():
             field = definition.get("timePartitioning", {}).get("field")
@@ -43,7 +46,16 @@ class Partitions:
     def _is_to_replace(self, name: str, kept: str, field: str) -> bool:
         if not self._jobs.exists(name):
             return self._jobs.exists(kept)
-        return self._jobs.partition_column(name) != field
+        if self._jobs.partition_column(name) != field:
+            return True
+        here, there = self._jobs.row_count(name), self._jobs.row_count(kept)
+        if here < there:
+            message = (
+                f"{name} has {here} rows and {kept} {there}: it was created anew after this command was interrupted; "
+                f"copy the rows of {kept} into it, or delete {kept} if you do not need them"
+            )
+            raise RefusedRequestError(message)
+        return False
 
     def _replace(self, name: str, kept: str, definition: Mapping[str, Any]) -> int:
         new = f"{name}_partitioned"
