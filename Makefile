@@ -5,11 +5,15 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON_IN_VENV := .venv/bin/python
-LONG_TESTS := tests/adapters/test_address_costs.py tests/adapters/test_capacity_tables.py tests/adapters/test_check_command.py \
-  tests/adapters/test_daily_commands.py tests/adapters/test_disk_costs.py \
-  tests/adapters/test_enforcer.py tests/adapters/test_tracker_tables.py tests/dashboards/test_load.py tests/end_to_end tests/faults tests/report/test_browser.py \
-  tests/simulation/enforcer/test_model.py tests/simulation/steering tests/simulation/tracker tests/sql/test_deployed_views.py tests/stack tests/trial \
-  tests/infra/test_accepted_values.py tests/infra/test_demo_packages.py tests/infra/test_refusals.py tests/infra/test_terraform.py tests/infra/test_wheel.py
+LONG_TESTS := tests/adapters/test_address_costs.py tests/adapters/test_advise.py \
+  tests/adapters/test_capacity_tables.py tests/adapters/test_check_command.py tests/adapters/test_commands.py \
+  tests/adapters/test_daily_commands.py tests/adapters/test_disk_costs.py tests/adapters/test_enforcer.py \
+  tests/adapters/test_freezes.py tests/adapters/test_tracker_tables.py tests/adapters/test_work.py \
+  tests/dashboards/test_load.py tests/end_to_end tests/faults tests/infra/test_accepted_values.py \
+  tests/infra/test_demo_packages.py tests/infra/test_refusals.py tests/infra/test_terraform.py \
+  tests/infra/test_wheel.py tests/report/test_browser.py tests/report/test_labels.py \
+  tests/simulation/enforcer/test_model.py tests/simulation/steering tests/simulation/tracker \
+  tests/simulation/work tests/sql/test_deployed_views.py tests/sql/test_month_of_work.py tests/stack tests/trial
 KEEP ?=
 DRY_RUN ?=
 VERBOSE ?=
