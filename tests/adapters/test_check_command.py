@@ -143,7 +143,7 @@ def test_an_unreachable_bigquery_is_reported_in_one_sentence(
     assert main(["check", "--project", "some-project"]) == 2
     output = capsys.readouterr()
     assert (output.out, output.err.count("\n")) == ("", 1)
-    assert output.err.startswith("spotkeeper: BigQuery, check cost_is_price_times_hours: ")
+    assert output.err.startswith("spotkeeper: BigQuery, check addresses_are_recorded_once: ")
 
 
 def test_without_its_files_the_command_says_what_it_lacks(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_the_checks_are_found_in_the_wheel(environment: Path, tmp_path: Path) ->
     ended = run(environment, tmp_path, "spotkeeper", "check", "--project", "some-project")
 
     assert ended.returncode == 2
-    assert ended.stderr.startswith("spotkeeper: BigQuery, check cost_is_price_times_hours: could not be reached")
+    assert ended.stderr.startswith("spotkeeper: BigQuery, check addresses_are_recorded_once: could not be reached")
 
 
 def test_the_locked_versions_are_among_those_that_the_wheel_allows() -> None:
