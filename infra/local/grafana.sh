@@ -19,7 +19,7 @@ cp "$wanted/package.json" "$wanted/package-lock.json" "$home"
 # No script of a package is run.
 if ! npm ci --prefix "$home" --ignore-scripts --no-audit --no-fund --fetch-retries 1 >"$home/npm.log" 2>&1; then
   cat "$home/npm.log" >&2
-  grep -qE 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH' "$home/npm.log" || exit 1
+  grep -qE 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|CERT|request to .* failed' "$home/npm.log" || exit 1
   echo "NOT CHECKED by the packages of Grafana: the registry of npm cannot be reached." >&2
   exit 3
 fi

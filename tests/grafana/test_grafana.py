@@ -1,6 +1,6 @@
 """The dashboard of Grafana by what Grafana publishes: the types of its JSON, and the code that transforms rows.
 
-`make grafana` installs it, https://www.npmjs.com/package/@grafana/schema and others, into .local/grafana.
+`make grafana` installs it from npm into .local/grafana.
 """
 
 import json
