@@ -17,7 +17,7 @@ from spotkeeper.enforcement.recording import (
     waiting_for_records,
     with_estimate,
 )
-from spotkeeper.enforcement.stopping import Stopping, estimate_of
+from spotkeeper.enforcement.stopping import Stopping
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, first_verdict
 
 
@@ -76,7 +76,7 @@ class Approving:
             name, reason = refusal
         elif not verdict.may_stop:
             name, reason = VerdictName.PLAN_SUPERSEDED, f"the plan is no longer allowed: {verdict.reason}"
-        elif refusal := overtaken(proposal, history, self.policy, estimate_of(current)):
+        elif refusal := overtaken(proposal, history, self.policy, current.known_estimate):
             name, reason = refusal
         else:
             name, reason = VerdictName.APPROVED, f"plan {plan_id} approved: {verdict.reason}"

@@ -46,3 +46,8 @@ class Delivery:
     def message_id(self) -> str:
         """The id of the message, which all its deliveries share."""
         return self.notification.message.message_id
+
+    @property
+    def known_estimate(self) -> Estimate | None:
+        """The estimate, if one could be made."""
+        return self.estimate if isinstance(self.estimate, Estimate) else None

@@ -55,9 +55,9 @@ def _finished(
 ) -> Verdict:
     """Do what the policy says, and thaw what was frozen in a period that is over."""
     failures: list[Exception] = []
-    found, is_planned = delivery.verdict, True
+    found, may_end = delivery.verdict, True
     try:
-        found, is_planned = _executed(settings, ports, delivery, notification)
+        found, may_end = _executed(settings, ports, delivery, notification)
     except ExceptionGroup as group:
         # A message that fails for long keeps no group frozen.
         failures.extend(group.exceptions)
@@ -68,7 +68,7 @@ def _finished(
                 end_freezes(settings, ports, delivery)
         raise
     # Also without freeze_groups: what was frozen before it was removed ends with its period.
-    if is_planned:
+    if may_end:
         with collecting(failures):
             end_freezes(settings, ports, delivery)
     raise_collected(delivery, failures)
@@ -87,7 +87,7 @@ def end_freezes(settings: EnforcerSettings, ports: EnforcerPorts, delivery: Deli
 def _executed(
     settings: EnforcerSettings, ports: EnforcerPorts, delivery: Delivery, notification: BudgetNotification | Malformed
 ) -> tuple[Verdict, bool]:
-    """Do what the policy says, and return the verdict, and whether more than the delivery was recorded."""
+    """Do what the policy says, and return the verdict, and whether freezes may have to be ended."""
     verdict, mode, now = delivery.verdict, delivery.mode, delivery.received_at
     if isinstance(notification, BudgetNotification) and verdict.rule is not None:
         if verdict.may_stop or is_near_step(verdict, notification, settings.policy, now):
@@ -107,12 +107,8 @@ def _executed(
     if are_unfinished and isinstance(notification, BudgetNotification) and verdict.rule is not None:
         with waiting_for_records(delivery.message_id):
             history = ports.records.history(notification, verdict.rule, now)
-        failures: list[Exception] = []
-        with collecting(failures):
-            follow_up(ports.records, delivery, history, settings.policy, executor_of(settings, ports, now))
-        with collecting(failures):
-            end_freezes(settings, ports, delivery)
-        raise_collected(delivery, failures)
+        follow_up(ports.records, delivery, history, settings.policy, executor_of(settings, ports, now))
+        return verdict, True
     return verdict, False
 
 

@@ -1,9 +1,8 @@
 """Stopping: from a verdict that may stop instances to the plan, the stops and their record."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from spotkeeper.enforcement.actions import (
     ActionEvent,
@@ -17,21 +16,11 @@ from spotkeeper.enforcement.actions import (
 )
 from spotkeeper.enforcement.blockers import blocker
 from spotkeeper.enforcement.deliveries import Delivery
-from spotkeeper.enforcement.estimates.estimate import Estimate
 from spotkeeper.enforcement.executor import Executor, Precondition
 from spotkeeper.enforcement.following_up import follow_up, follow_ups
-from spotkeeper.enforcement.freezes import (
-    Autoscaler,
-    FreezeDecision,
-    RecordedFreeze,
-    freeze_decisions,
-    freeze_events,
-    frozen_groups,
-    group_key,
-    is_reached,
-)
-from spotkeeper.enforcement.freezing import Freezing
+from spotkeeper.enforcement.freezes import FreezeDecision, freeze_events, is_reached
 from spotkeeper.enforcement.history import History, ProposedPlan, RecordedAction, Reported
+from spotkeeper.enforcement.message_freezes import MessageFreezes
 from spotkeeper.enforcement.notifications import BudgetNotification
 from spotkeeper.enforcement.permissions import needed_permissions
 from spotkeeper.enforcement.plans import Plan, Situation, allowed_stops, plan
@@ -51,7 +40,7 @@ from spotkeeper.enforcement.recording import (
 )
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.spot_vms import RUNNING, STOPPED_STATES, SpotVm
-from spotkeeper.enforcement.verdicts import Verdict, VerdictName, newest_credible, verdict_with
+from spotkeeper.enforcement.verdicts import Verdict, VerdictName, verdict_with
 from spotkeeper.errors import UnavailableError
 from spotkeeper.pricing.price_book import PriceBook
 from spotkeeper.pricing.skus import Market
@@ -133,11 +122,8 @@ class Stopping:
         priced: Iterable[SpotVm] = _priced(vms, book, history)
         freezes: tuple[FreezeDecision, ...] = ()
         unlisted: tuple[str, ...] = ()
-        if is_reached(delivery.verdict, self.notification, self.policy, estimate_of(delivery)):
-            recorded = self._recorded_freezes(delivery)
-            priced = list(priced)
-            freezes, unlisted = self._freeze_decisions(delivery, priced, recorded, has_gaps=bool(gaps))
-            priced = _in_frozen_groups(priced, freezes, recorded)
+        if is_reached(delivery.verdict, self.notification, self.policy, delivery.known_estimate):
+            priced, freezes, unlisted = self._freezes.planned(delivery, list(priced), has_gaps=bool(gaps))
         made = self._plan(delivery, history, priced, has_gaps=bool(gaps))
         # Below the budget, a period that is kept without stops needs no freeze either.
         if delivery.verdict.name is not VerdictName.OVER_BUDGET and not made.stops and not made.deferred:
@@ -146,6 +132,10 @@ class Stopping:
         blocked = None if gaps else blocker(self.rule, vms, made)
         found = (*gaps, *unlisted)
         return replace(delivery, plan=made, freezes=freezes, gaps=found, missing_permissions=missing, blocker=blocked)
+
+    @property
+    def _freezes(self) -> MessageFreezes:
+        return MessageFreezes(self.policy, self.ports, self.notification, self.rule)
 
     def _missing_permissions(self) -> tuple[str, ...]:
         return self.ports.permissions.missing(self.rule.projects, needed_permissions(self.policy, undo=self.undo))
@@ -174,7 +164,7 @@ class Stopping:
 
         stops, freezes = proposal.stops, executed_freezes(proposal.freezes)
         if freezes:
-            known = {each.key for each in self._recorded_freezes(delivery) if each.is_open}
+            known = {each.key for each in self._freezes.recorded(delivery) if each.is_open}
             freezes = tuple(each for each in freezes if each.autoscaler.key not in known)
         planned = replace(delivery, plan=executed_plan(stops, history.attached), freezes=freezes)
         if not record_plan(self.ports.records, planned, _events(planned), history):
@@ -253,84 +243,10 @@ class Stopping:
             now,
             NewerNotifications(newer, now),
             executor.actuator.operation_of,
-            estimate_of(delivery),
+            delivery.known_estimate,
             history.snoozed,
             self.proposed_at,
         )
-
-    def _recorded_freezes(self, delivery: Delivery) -> Sequence[RecordedFreeze]:
-        with waiting_for_records(delivery.message_id):
-            return self.ports.records.freezes(delivery.received_at)
-
-    def _freeze_decisions(
-        self, delivery: Delivery, vms: Sequence[SpotVm], recorded: Iterable[RecordedFreeze], *, has_gaps: bool
-    ) -> tuple[tuple[FreezeDecision, ...], tuple[str, ...]]:
-        """Return which groups are to be frozen, and the projects whose autoscalers could not be listed."""
-        gaps: list[str] = []
-        found: list[Autoscaler] = []
-        for project_id in sorted({vm.instance.key.project_id for vm in vms if vm.instance.managed_by}):
-            try:
-                found += self.ports.autoscalers.autoscalers(project_id, gaps.append)
-            except UnavailableError as error:
-                gaps.append(f"{project_id}: autoscalers: {error}")
-        known = {each.key: each for each in recorded}
-        decisions = freeze_decisions(
-            found,
-            vms,
-            delivery.verdict,
-            self.policy,
-            known,
-            delivery.received_at,
-            message_id=delivery.message_id,
-            has_gaps=has_gaps,
-        )
-        return decisions, tuple(dict.fromkeys(gaps))
-
-    def _freeze(self, delivery: Delivery, history: History, executor: Executor) -> None:
-        """Freeze what this message planned to, if it would plan the same again; leave what somebody else changed."""
-        if self.policy.freeze_groups is None:
-            return
-        recorded = self._recorded_freezes(delivery)
-        if not any(each.is_open for each in recorded):
-            return
-        vms, gaps = self._fleet()
-        snoozed = [replace(vm, snoozed_until=history.snoozed.get(vm.instance.key)) for vm in vms]
-        decisions, _ = self._freeze_decisions(delivery, snoozed, recorded, has_gaps=bool(gaps))
-        freezing = Freezing(self.ports.autoscalers, self.ports.records, executor.deadline, self.ports.parallel_requests)
-        newer = self._preconditions(delivery, history, executor).newer
-        failures: list[Exception] = []
-        with collecting(failures):
-            freezing.freeze(delivery, recorded, partial(self._reason_not_to_freeze, delivery, decisions, newer))
-        with collecting(failures):
-            freezing.leave(delivery, recorded, decisions)
-        raise_collected(delivery, failures)
-
-    def _reason_not_to_freeze(
-        self,
-        delivery: Delivery,
-        decisions: Iterable[FreezeDecision],
-        newer: Callable[[], tuple[Reported, ...]],
-        freeze: RecordedFreeze,
-    ) -> str | None:
-        """Return why a planned freeze is not carried out now; None if it is."""
-        now, verdict = delivery.received_at, delivery.verdict
-        if self.policy.snoozed(now):
-            return "the policy is snoozed"
-        if freeze.period_end <= now:
-            return "the budget period is over"
-        estimate = estimate_of(delivery)
-        newest = newest_credible(newer(), self.rule, self.policy)
-        said = self.notification
-        if newest is not None and newest.published_at > said.published_at:
-            said, estimate = replace(said, cost=newest.cost, budget=newest.budget), None
-        if not is_reached(verdict, said, self.policy, estimate):
-            return "the share of the budget from which on groups are frozen is no longer reached"
-        decision = next((each for each in decisions if each.autoscaler.key == freeze.key), None)
-        if decision is None:
-            return (
-                "the budget covers no Spot VM of the group any more, or its autoscaler is off, gone or was not listed"
-            )
-        return None if decision.freeze else decision.reason
 
     def _price_book(self, delivery: Delivery) -> PriceBook:
         with waiting_for_records(delivery.message_id):
@@ -357,7 +273,7 @@ class Stopping:
             message = "a verdict that may stop instances has a period"
             raise ValueError(message)
         said = self.notification
-        situation = Situation(said.cost, said.budget, period, delivery.received_at, has_gaps, estimate_of(delivery))
+        situation = Situation(said.cost, said.budget, period, delivery.received_at, has_gaps, delivery.known_estimate)
         return plan(delivery.verdict, situation, vms, self.policy, history.counts)
 
     def stop(
@@ -370,7 +286,8 @@ class Stopping:
         failures: list[Exception] = []
         if delivery.mode is Mode.ENFORCE:
             with collecting(failures):
-                self._freeze(delivery, history, executor)
+                newer = self._preconditions(delivery, history, executor).newer
+                self._freezes.carry_out(delivery, history, executor.deadline, self._fleet, newer)
         if not failures:
             self._stop(delivery, requests, history, executor)
             return
@@ -398,16 +315,6 @@ def _events(delivery: Delivery) -> list[PlannedEvent]:
     return [*stop_events(delivery.plan), *freeze_events(delivery.freezes)]
 
 
-def _in_frozen_groups(
-    vms: Iterable[SpotVm], freezes: Iterable[FreezeDecision], recorded: Iterable[RecordedFreeze]
-) -> Iterator[SpotVm]:
-    """Yield the instances, those marked that no autoscaler would replace."""
-    frozen = frozen_groups(recorded) | {each.autoscaler.group for each in freezes if each.freeze}
-    for vm in vms:
-        group = group_key(vm.instance.key.project_id, vm.instance.managed_by)
-        yield replace(vm, in_frozen_group=True) if group in frozen else vm
-
-
 def _waiting(delivery: Delivery, history: History) -> Delivery:
     """Return a redelivery with the plan of its message that waits: who is to approve it may not know of it yet."""
     plan = history.proposed
@@ -428,11 +335,6 @@ def _unknown(history: History, requests: Iterable[VmRequest]) -> frozenset[VmReq
     """Return the requests of which an earlier delivery recorded no outcome."""
     pending = {each.key for each in history.plan if not each.done and not each.failed}
     return frozenset(each for each in requests if each.key in pending)
-
-
-def estimate_of(delivery: Delivery) -> Estimate | None:
-    """Return the estimate of a delivery, if there is one."""
-    return delivery.estimate if isinstance(delivery.estimate, Estimate) else None
 
 
 def _with_warning(outcome: Outcome, unwarned: Mapping[VmRequest, str]) -> Outcome:

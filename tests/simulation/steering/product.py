@@ -14,7 +14,6 @@ from spotkeeper.enforcement.policies import Policy, Source
 from spotkeeper.enforcement.recording import with_estimate
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.spot_vms import SpotVm
-from spotkeeper.enforcement.stopping import estimate_of
 from spotkeeper.enforcement.verdicts import VerdictName, first_verdict, is_near_step, verdict_with
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from tests.simulation.steering.fleets import Vm
@@ -68,7 +67,7 @@ class Product:
         verdict = verdict_with(history, delivery.verdict, said, self._policy)
         if not verdict.may_stop or verdict.name is VerdictName.SUPERSEDED or verdict.period is None:
             return []
-        situation = Situation(said.cost, said.budget, verdict.period, now, estimate=estimate_of(delivery))
+        situation = Situation(said.cost, said.budget, verdict.period, now, estimate=delivery.known_estimate)
         made = plan(verdict, situation, self._vms(message.received, spending), self._policy, history.counts)
         return [self.month.fleet[int(each.vm.instance.key.instance_id) // 1000] for each in made.stops]
 
