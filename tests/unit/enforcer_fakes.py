@@ -37,6 +37,7 @@ from tests.unit.enforcer_tables import Tables
 
 type Gate = Callable[[str], AbstractContextManager[None]]
 
+OPERATIONS_ARE_KEPT = timedelta(hours=1)
 _NUMBERS = itertools.count(1)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -327,9 +328,11 @@ class FakeAutoscalers:
             return name
 
     def operation_of(self, freeze: RecordedFreeze, request_id: str) -> str | None:
-        """Return the operation of a request that was accepted."""
+        """Return the operation of a request that was accepted, for as long as Compute Engine keeps it for sure."""
         with self.gates("operation_of_autoscaler", freeze.group.name):
             found = self.cloud.operations.get(request_id)
+            if found and self.cloud.now - found[1] > OPERATIONS_ARE_KEPT:
+                return None
             if found and request_id in self.cloud.running_changes:
                 message = f"operation {found[0]} has not ended yet"
                 raise UnfinishedError(message, found[0])

@@ -573,6 +573,74 @@ def test_a_delivery_killed_at_any_call_and_never_delivered_again_leaves_no_group
     assert boundary > 20
 
 
+def unrecorded(cloud: Cloud) -> None:
+    """Let a message freeze the group, and its deliveries end before that is recorded."""
+    cloud.down.add("record_freezes")
+    with suppress(UnavailableError, ExceptionGroup):
+        cloud.deliver(notification(), FROZEN_AT_BUDGET)
+    cloud.down.clear()
+    assert cloud.mode_of("api-mig") == "OFF"
+    assert not reasons(cloud, ActionEvent.FROZEN)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["another message", "redelivered"])
+def test_a_freeze_that_was_not_recorded_while_its_operation_was_kept_is_known_again_and_thawed(again: bool) -> None:  # noqa: FBT001
+    cloud = fleet()
+    unrecorded(cloud)
+
+    later(cloud, number=1 if again else 2, by=2 * HOUR)
+    assert reasons(cloud, ActionEvent.FROZEN) == ["no outcome on record: found OFF, and it was ON when planned"]
+    assert cloud.mode_of("api-mig") == "OFF"
+    of_august(cloud)
+
+    assert cloud.modes == [("api-mig", "OFF"), ("api-mig", "ON")]
+
+
+@pytest.mark.parametrize("wanted", ["", "api-mig"])
+def test_a_command_thaws_a_freeze_that_was_not_recorded_while_its_operation_was_kept(wanted: str) -> None:
+    cloud = fleet()
+    unrecorded(cloud)
+    cloud.now += 2 * HOUR
+
+    assert cloud.command(command(cloud, wanted), FROZEN_AT_BUDGET).name is VerdictName.THAWED
+    assert cloud.modes == [("api-mig", "OFF"), ("api-mig", "ON")]
+
+
+def test_a_freeze_that_was_not_recorded_before_its_period_was_over_is_thawed() -> None:
+    cloud = fleet()
+    unrecorded(cloud)
+    of_august(cloud)
+
+    assert cloud.modes == [("api-mig", "OFF"), ("api-mig", "ON")]
+
+
+@pytest.mark.parametrize("mode", ["ON", "ONLY_UP"])
+def test_a_freeze_that_was_not_recorded_and_that_a_person_ended_is_left_to_them(mode: str) -> None:
+    cloud = fleet()
+    unrecorded(cloud)
+    switched(cloud, mode)()
+    later(cloud, by=2 * HOUR)
+    switched(cloud, "OFF")()
+    of_august(cloud)
+
+    assert cloud.modes == [("api-mig", "OFF")]
+    assert cloud.mode_of("api-mig") == "OFF"
+
+
+def test_an_autoscaler_that_a_person_switched_off_before_the_freeze_is_left_to_them() -> None:
+    cloud = fleet()
+    cloud.down.add("set_mode")
+    with suppress(ExceptionGroup):
+        cloud.deliver(notification(), FROZEN_AT_BUDGET)
+    cloud.down.clear()
+    switched(cloud, "OFF")()
+    later(cloud, by=HOUR / 2)
+    of_august(cloud)
+
+    assert cloud.modes == []
+    assert cloud.mode_of("api-mig") == "OFF"
+
+
 def test_a_thaw_killed_at_any_call_never_undoes_what_a_person_does_afterwards() -> None:
     for boundary in itertools.count():
         cloud, killer = fleet(), Killer(boundary)

@@ -19,6 +19,7 @@ from spotkeeper.enforcement.executor import Deadline
 from spotkeeper.enforcement.freeze_ports import Autoscalers, FreezeOutcome, FreezeRecords
 from spotkeeper.enforcement.freezes import OFF, FreezeDecision, GroupKey, RecordedFreeze
 from spotkeeper.enforcement.history import PENDING_STOP_TTL
+from spotkeeper.enforcement.recorded_stops import OPERATION_TTL
 from spotkeeper.enforcement.recording import collecting, raise_collected, waiting_for_records
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import InstanceKey
@@ -105,9 +106,8 @@ class Freezing:
         return outcome
 
     def _frozen(self, freeze: RecordedFreeze, reason_not_to: Callable[[RecordedFreeze], str | None]) -> _Result:
-        request_id = freeze.request_id("freeze")
-        if (operation := self.autoscalers.operation_of(freeze, request_id)) is not None:
-            return _Result(ActionEvent.FROZEN, "frozen by an earlier delivery", operation)
+        if (known := self._took_effect(freeze)) is not None:
+            return known
         if (reason := reason_not_to(freeze)) is not None:
             return _Result(ActionEvent.FREEZE_SKIPPED, reason)
         found = self.autoscalers.find(freeze)
@@ -115,21 +115,34 @@ class Freezing:
             return _Result(ActionEvent.FREEZE_SKIPPED, _GONE)
         if found.mode != freeze.mode:
             return _Result(ActionEvent.FREEZE_SKIPPED, f"set to {found.mode} by somebody else since it was planned")
-        operation = self.autoscalers.set_mode(found, OFF, request_id, self._timeout())
+        operation = self.autoscalers.set_mode(found, OFF, freeze.request_id("freeze"), self._timeout())
         return _Result(ActionEvent.FROZEN, f"autoscaler set from {freeze.mode} to {OFF}", operation)
 
     def _ended(self, freeze: RecordedFreeze, now: datetime) -> _Result:
         """Thaw a freeze whose period is over; settle one of which nothing came."""
-        if not freeze.frozen:
-            operation = self.autoscalers.operation_of(freeze, freeze.request_id("freeze"))
-            if operation is None:
-                return _Result(ActionEvent.FREEZE_SKIPPED, "the plan expired before it was finished")
-            if freeze.period_end > now:
-                return _Result(ActionEvent.FROZEN, "frozen by an earlier delivery", operation)
-        return self._thawed(freeze, "the budget period is over")
+        if freeze.frozen or freeze.period_end <= now:
+            return self._thawed(freeze, "the budget period is over")
+        expired = _Result(ActionEvent.FREEZE_SKIPPED, "the plan expired before it was finished")
+        return self._took_effect(freeze) or expired
+
+    def _took_effect(self, freeze: RecordedFreeze) -> _Result | None:
+        """Return that a freeze without an outcome on record was made; None if it was not.
+
+        Once Compute Engine may have deleted the operation, the mode alone tells: what was on when the freeze was
+        planned and is off now is taken for ours, because a group that is left off for good lacks instances.
+        """
+        operation = self.autoscalers.operation_of(freeze, freeze.request_id("freeze"))
+        if operation is not None:
+            return _Result(ActionEvent.FROZEN, "frozen by an earlier delivery", operation)
+        if self.deadline.now() - freeze.planned_at < OPERATION_TTL:
+            return None
+        found = self.autoscalers.find(freeze)
+        if found is None or found.mode != OFF:
+            return None
+        return _Result(ActionEvent.FROZEN, f"no outcome on record: found {OFF}, and it was {freeze.mode} when planned")
 
     def _thawed(self, freeze: RecordedFreeze, occasion: str) -> _Result:
-        if not freeze.frozen and self.autoscalers.operation_of(freeze, freeze.request_id("freeze")) is None:
+        if not freeze.frozen and self._took_effect(freeze) is None:
             return _Result(ActionEvent.FREEZE_SKIPPED, f"not frozen: {occasion}")
         request_id = freeze.request_id("thaw")
         # Whoever switched it off after our thaw must not see that undone.
