@@ -57,7 +57,7 @@ serve: setup-demo ## Serve the tables of the last demo for queries with bq.
 report: setup-demo ## Write the report of the last demo to .local/report.html.
 	@exec $(PYTHON_IN_VENV) -m infra.local report
 
-plan: ## Show what a deployment would change (PROJECT=my-project-1; default: that of infra/terraform.tfvars).
+plan: ## Show what a deployment would change (PROJECT=my-project-1; default: that of infra/root/terraform.tfvars).
 	@infra/deploy.sh plan $(PROJECT)
 
 deploy: ## Deploy to a project, or upgrade an existing deployment.

@@ -154,6 +154,7 @@ locals {
 resource "google_monitoring_alert_policy" "measured" {
   for_each = local.measured_alerts
 
+  project               = var.project_id
   display_name          = "spotkeeper: ${each.value.title}"
   combiner              = "OR"
   severity              = each.value.severity
@@ -184,6 +185,7 @@ resource "google_monitoring_alert_policy" "measured" {
 resource "google_monitoring_alert_policy" "logged" {
   for_each = { for name, alert in local.logged_alerts : name => alert if alert.wanted }
 
+  project               = var.project_id
   display_name          = "spotkeeper: ${each.value.title}"
   combiner              = "OR"
   severity              = each.value.severity

@@ -4,23 +4,28 @@
 resource "google_pubsub_topic" "approvals" {
   count = local.has_approvals ? 1 : 0
 
+  project    = var.project_id
   name       = "spotkeeper-approvals"
+  labels     = var.labels
   depends_on = [google_project_service.used]
 }
 
 resource "google_pubsub_topic_iam_member" "approvers" {
   for_each = local.has_approvals ? toset(var.approvers) : toset([])
 
-  topic  = google_pubsub_topic.approvals[0].name
-  role   = google_project_iam_custom_role.alerts.name
-  member = each.value
+  project = var.project_id
+  topic   = google_pubsub_topic.approvals[0].name
+  role    = google_project_iam_custom_role.alerts.name
+  member  = each.value
 }
 
 resource "google_pubsub_subscription" "approvals" {
   count = local.has_approvals ? 1 : 0
 
-  name  = "spotkeeper-approvals"
-  topic = google_pubsub_topic.approvals[0].id
+  project = var.project_id
+  name    = "spotkeeper-approvals"
+  topic   = google_pubsub_topic.approvals[0].id
+  labels  = var.labels
 
   ack_deadline_seconds       = 600
   message_retention_duration = "604800s"
@@ -55,6 +60,7 @@ resource "google_pubsub_subscription" "approvals" {
 resource "google_pubsub_subscription_iam_member" "approvals_dead_letter" {
   count = local.has_approvals ? 1 : 0
 
+  project      = var.project_id
   subscription = google_pubsub_subscription.approvals[0].name
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent

@@ -1,7 +1,9 @@
 # The topic of budget notifications, and the budgets that publish to it.
 
 resource "google_pubsub_topic" "budget" {
+  project    = var.project_id
   name       = "spotkeeper-budget"
+  labels     = var.labels
   depends_on = [google_project_service.used]
 }
 
@@ -9,9 +11,10 @@ resource "google_pubsub_topic" "budget" {
 resource "google_pubsub_topic_iam_member" "cloud_billing" {
   count = var.budget_publisher == null ? 0 : 1
 
-  topic  = google_pubsub_topic.budget.name
-  role   = "roles/pubsub.publisher"
-  member = var.budget_publisher
+  project = var.project_id
+  topic   = google_pubsub_topic.budget.name
+  role    = "roles/pubsub.publisher"
+  member  = var.budget_publisher
 }
 
 # Warnings, not errors: the budget or its policy may be added later.

@@ -3,6 +3,7 @@
 resource "google_monitoring_notification_channel" "email" {
   for_each = toset(var.notification_emails)
 
+  project      = var.project_id
   display_name = "spotkeeper: ${each.value}"
   type         = "email"
   labels       = { email_address = each.value }
@@ -12,6 +13,7 @@ resource "google_monitoring_notification_channel" "email" {
 resource "google_monitoring_notification_channel" "slack" {
   count = var.slack_channel == null ? 0 : 1
 
+  project      = var.project_id
   display_name = "spotkeeper: ${var.slack_channel}"
   type         = "slack"
   labels       = { channel_name = var.slack_channel }
@@ -26,6 +28,7 @@ resource "google_monitoring_notification_channel" "pagerduty" {
   # Whether a key is set is not a secret.
   count = nonsensitive(var.pagerduty_service_key != null) ? 1 : 0
 
+  project      = var.project_id
   display_name = "spotkeeper: PagerDuty"
   type         = "pagerduty"
   depends_on   = [google_project_service.used]

@@ -140,6 +140,7 @@ locals {
 }
 
 resource "google_monitoring_dashboard" "overview" {
+  project = var.project_id
   dashboard_json = jsonencode({
     displayName  = "spotkeeper"
     mosaicLayout = { columns = 48, tiles = concat(local.chart_tiles, local.has_enforcer ? [local.log_tile] : []) }

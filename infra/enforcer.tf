@@ -56,9 +56,11 @@ locals {
 resource "google_cloudfunctions2_function" "enforcer" {
   count = local.has_enforcer ? 1 : 0
 
+  project     = var.project_id
   name        = "enforce-budget-limit"
   location    = var.region
   description = "Stops the least important Spot VMs when a budget is exceeded. Mode: ${var.enforcement_mode}."
+  labels      = var.labels
 
   build_config {
     runtime         = "python313"
@@ -95,8 +97,10 @@ resource "google_cloudfunctions2_function" "enforcer" {
 resource "google_pubsub_subscription" "enforcer" {
   count = local.has_enforcer ? 1 : 0
 
-  name  = "spotkeeper-enforcer"
-  topic = google_pubsub_topic.budget.id
+  project = var.project_id
+  name    = "spotkeeper-enforcer"
+  topic   = google_pubsub_topic.budget.id
+  labels  = var.labels
 
   ack_deadline_seconds       = 600
   message_retention_duration = "604800s"
@@ -133,6 +137,7 @@ resource "google_pubsub_subscription" "enforcer" {
 resource "google_cloud_run_service_iam_member" "delivery" {
   count = local.has_enforcer ? 1 : 0
 
+  project  = var.project_id
   location = google_cloudfunctions2_function.enforcer[0].location
   service  = google_cloudfunctions2_function.enforcer[0].name
   role     = "roles/run.invoker"
@@ -144,15 +149,19 @@ resource "google_cloud_run_service_iam_member" "delivery" {
 resource "google_pubsub_topic" "dead_letter" {
   count = local.has_enforcer ? 1 : 0
 
+  project    = var.project_id
   name       = "spotkeeper-dead-letter"
+  labels     = var.labels
   depends_on = [google_project_service.used]
 }
 
 resource "google_pubsub_subscription" "dead_letter" {
   count = local.has_enforcer ? 1 : 0
 
-  name  = "spotkeeper-dead-letter"
-  topic = google_pubsub_topic.dead_letter[0].id
+  project = var.project_id
+  name    = "spotkeeper-dead-letter"
+  topic   = google_pubsub_topic.dead_letter[0].id
+  labels  = var.labels
 
   ack_deadline_seconds       = 60
   message_retention_duration = "604800s"
@@ -171,14 +180,16 @@ locals {
 resource "google_pubsub_topic_iam_member" "dead_letter" {
   count = local.has_enforcer ? 1 : 0
 
-  topic  = google_pubsub_topic.dead_letter[0].name
-  role   = "roles/pubsub.publisher"
-  member = local.pubsub_agent
+  project = var.project_id
+  topic   = google_pubsub_topic.dead_letter[0].name
+  role    = "roles/pubsub.publisher"
+  member  = local.pubsub_agent
 }
 
 resource "google_pubsub_subscription_iam_member" "dead_letter" {
   count = local.has_enforcer ? 1 : 0
 
+  project      = var.project_id
   subscription = google_pubsub_subscription.enforcer[0].name
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent

@@ -1,4 +1,4 @@
-# Every variable of infra/variables.tf, with a value that shows its form. Copy this file to terraform.tfvars and leave out
+# Every variable of infra/variables.tf, with a value that shows its form. Copy this file to root/terraform.tfvars and leave out
 # what you do not need: only project_id and region have no default. docs/deploy.md begins with five lines.
 
 project_id = "my-project-1"
@@ -81,7 +81,6 @@ dataset_location          = "US"
 billing_export_table      = null
 partition_expiration_days = null
 delete_data               = false
-adopt_data                = false
 labels                    = { app = "spotkeeper" }
 
 # How both functions work.

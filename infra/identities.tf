@@ -28,6 +28,7 @@ data "google_projects" "in_folder" {
 }
 
 resource "google_service_account" "tracker" {
+  project      = var.project_id
   account_id   = "spotkeeper-tracker"
   display_name = "spotkeeper: reads usage and prices, records costs"
   depends_on   = [google_project_service.used]
@@ -36,12 +37,14 @@ resource "google_service_account" "tracker" {
 resource "google_service_account" "enforcer" {
   count = local.has_enforcer ? 1 : 0
 
+  project      = var.project_id
   account_id   = "spotkeeper-enforcer"
   display_name = "spotkeeper: stops and starts Spot VMs by the policy"
   depends_on   = [google_project_service.used]
 }
 
 resource "google_service_account" "scheduler" {
+  project      = var.project_id
   account_id   = "spotkeeper-scheduler"
   display_name = "spotkeeper: calls the tracker, nothing else"
   depends_on   = [google_project_service.used]
@@ -50,12 +53,14 @@ resource "google_service_account" "scheduler" {
 resource "google_service_account" "delivery" {
   count = local.has_enforcer ? 1 : 0
 
+  project      = var.project_id
   account_id   = "spotkeeper-delivery"
   display_name = "spotkeeper: delivers budget notifications to the enforcer, nothing else"
   depends_on   = [google_project_service.used]
 }
 
 resource "google_service_account" "builder" {
+  project      = var.project_id
   account_id   = "spotkeeper-builder"
   display_name = "spotkeeper: builds the functions"
   depends_on   = [google_project_service.used]
@@ -128,6 +133,7 @@ resource "google_project_iam_member" "enforcer_instances" {
 # Roles in the project of the deployment: BigQuery jobs, tables of the dataset, alerts on the topic, custom metrics.
 
 resource "google_project_iam_custom_role" "tracker_home" {
+  project     = var.project_id
   role_id     = "spotkeeperTrackerHome${var.custom_role_suffix}"
   title       = "spotkeeper: run jobs and write metrics"
   description = "What track_spot_costs calls in its own project."
@@ -148,6 +154,7 @@ resource "google_project_iam_member" "tracker_home" {
 resource "google_project_iam_custom_role" "enforcer_home" {
   count = local.has_enforcer ? 1 : 0
 
+  project     = var.project_id
   role_id     = "spotkeeperEnforcerHome${var.custom_role_suffix}"
   title       = "spotkeeper: run jobs"
   description = "What enforce_budget_limit calls in its own project."
@@ -164,6 +171,7 @@ resource "google_project_iam_member" "enforcer_home" {
 }
 
 resource "google_project_iam_custom_role" "records" {
+  project     = var.project_id
   role_id     = "spotkeeperRecords${var.custom_role_suffix}"
   title       = "spotkeeper: read and write records"
   description = "What both functions do to tables of the dataset."
@@ -174,12 +182,14 @@ resource "google_project_iam_custom_role" "records" {
 resource "google_bigquery_dataset_iam_member" "records" {
   for_each = local.recorders
 
+  project    = var.project_id
   dataset_id = google_bigquery_dataset.costs.dataset_id
   role       = google_project_iam_custom_role.records.name
   member     = each.value
 }
 
 resource "google_project_iam_custom_role" "staging" {
+  project     = var.project_id
   role_id     = "spotkeeperStaging${var.custom_role_suffix}"
   title       = "spotkeeper: delete staging tables"
   description = "Both functions delete the staging tables that they created."
@@ -212,6 +222,7 @@ locals {
 }
 
 resource "google_project_iam_custom_role" "alerts" {
+  project     = var.project_id
   role_id     = "spotkeeperAlerts${var.custom_role_suffix}"
   title       = "spotkeeper: send alerts"
   description = "What track_spot_costs does on the budget topic, enforce_budget_limit on that of events, and approvers on theirs."
@@ -220,9 +231,10 @@ resource "google_project_iam_custom_role" "alerts" {
 }
 
 resource "google_pubsub_topic_iam_member" "tracker_alerts" {
-  topic  = google_pubsub_topic.budget.name
-  role   = google_project_iam_custom_role.alerts.name
-  member = google_service_account.tracker.member
+  project = var.project_id
+  topic   = google_pubsub_topic.budget.name
+  role    = google_project_iam_custom_role.alerts.name
+  member  = google_service_account.tracker.member
 }
 
 # The builder: the roles that Google documents for building functions with a service account of one's own. The default

@@ -17,6 +17,7 @@ locals {
 resource "google_monitoring_metric_descriptor" "tracker" {
   for_each = { for name, metric in local.metrics : name => metric if var.custom_metrics }
 
+  project      = var.project_id
   type         = "custom.googleapis.com/spotkeeper/${each.key}"
   display_name = "spotkeeper ${replace(each.key, "_", " ")}"
   description  = each.value.description
@@ -42,6 +43,7 @@ resource "google_monitoring_metric_descriptor" "tracker" {
 resource "google_logging_metric" "records_unavailable" {
   count = local.has_enforcer ? 1 : 0
 
+  project     = var.project_id
   name        = "spotkeeper/records_unavailable"
   description = "Deliveries of budget notifications that failed because BigQuery was unavailable; Pub/Sub redelivers them."
   filter      = "${local.enforcer_log} AND jsonPayload.message=\"records unavailable: waiting for BigQuery\""
@@ -57,6 +59,7 @@ resource "google_logging_metric" "records_unavailable" {
 
 # How often the daily comparison with Google's own price history found a difference.
 resource "google_logging_metric" "prices_that_differ" {
+  project     = var.project_id
   name        = "spotkeeper/prices_that_differ"
   description = "Machine types in use whose Spot price, from SKUs, differs from Google's own price history; one count each time it is compared."
   filter      = "${local.tracker_log} AND jsonPayload.message=\"price differs from Google's price history\""

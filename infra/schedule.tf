@@ -1,6 +1,7 @@
 # Seven minutes after each hour: an hour is closed six minutes after its end, when all its points are visible.
 
 resource "google_cloud_scheduler_job" "hourly" {
+  project          = var.project_id
   name             = "spotkeeper-hourly"
   description      = "Calls track_spot_costs, which records the hours that are due."
   region           = var.region
@@ -31,6 +32,7 @@ resource "google_cloud_scheduler_job" "hourly" {
 
 # A 2nd gen function is a Cloud Run service, which checks the caller.
 resource "google_cloud_run_service_iam_member" "scheduler" {
+  project  = var.project_id
   location = google_cloudfunctions2_function.tracker.location
   service  = google_cloudfunctions2_function.tracker.name
   role     = "roles/run.invoker"

@@ -18,10 +18,12 @@ data "archive_file" "source" {
 }
 
 resource "google_storage_bucket" "source" {
+  project                     = var.project_id
   name                        = "${var.project_id}-spotkeeper-source"
   location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
+  labels                      = var.labels
 
   # Its content can be rebuilt from the repository.
   force_destroy = true

@@ -28,9 +28,11 @@ locals {
 }
 
 resource "google_bigquery_dataset" "costs" {
+  project     = var.project_id
   dataset_id  = var.dataset
   description = "Costs of Spot VMs, and the actions taken on budgets: https://cloud.google.com/compute/docs/instances/spot"
   location    = coalesce(var.dataset_location, var.region)
+  labels      = var.labels
 
   # Time travel: a table that was overwritten or deleted by mistake can be restored for a week.
   max_time_travel_hours = "168"
@@ -42,6 +44,7 @@ resource "google_bigquery_dataset" "costs" {
 resource "google_bigquery_table" "recorded" {
   for_each = local.tables
 
+  project                  = var.project_id
   dataset_id               = google_bigquery_dataset.costs.dataset_id
   table_id                 = each.key
   description              = each.value.description
@@ -49,6 +52,7 @@ resource "google_bigquery_table" "recorded" {
   require_partition_filter = try(each.value.requirePartitionFilter, null)
   clustering               = try(each.value.clustering.fields, null)
   deletion_protection      = !var.delete_data
+  labels                   = var.labels
 
   dynamic "time_partitioning" {
     for_each = [for partitioning in [try(each.value.timePartitioning, null)] : partitioning if partitioning != null]
@@ -66,22 +70,8 @@ resource "google_bigquery_table" "recorded" {
 resource "google_bigquery_dataset_iam_member" "analysts" {
   for_each = toset(var.analysts)
 
+  project    = var.project_id
   dataset_id = google_bigquery_dataset.costs.dataset_id
   role       = "roles/bigquery.dataViewer"
   member     = each.value
-}
-
-# Imports the data of an earlier deployment into this state.
-import {
-  for_each = toset(var.adopt_data ? ["costs"] : [])
-
-  id = "projects/${var.project_id}/datasets/${var.dataset}"
-  to = google_bigquery_dataset.costs
-}
-
-import {
-  for_each = toset(var.adopt_data ? keys(local.tables) : [])
-
-  id = "projects/${var.project_id}/datasets/${var.dataset}/tables/${each.value}"
-  to = google_bigquery_table.recorded[each.value]
 }

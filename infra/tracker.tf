@@ -60,9 +60,11 @@ locals {
 }
 
 resource "google_cloudfunctions2_function" "tracker" {
+  project     = var.project_id
   name        = "track-spot-costs"
   location    = var.region
   description = "Records what Spot VMs cost in the hours that are due."
+  labels      = var.labels
 
   build_config {
     runtime         = "python313"

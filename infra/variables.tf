@@ -1,12 +1,6 @@
 # A variable that is a setting of a function has its name in lower case; docs/tracker.md and docs/policy.md describe
 # each. The policy is in policy.tf.
 
-variable "adopt_data" {
-  description = "Whether to adopt the dataset and tables of an earlier deployment; set it for one apply only."
-  type        = bool
-  default     = false
-}
-
 variable "alert_thresholds" {
   description = "Shares of a budget at which the tracker alerts, once per period each; 1.0 is the whole budget."
   type        = list(number)

@@ -13,13 +13,3 @@ terraform {
     }
   }
 }
-
-provider "google" {
-  project        = var.project_id
-  region         = var.region
-  default_labels = var.labels
-
-  # The budgets API accepts user credentials only with a quota project.
-  billing_project       = var.project_id
-  user_project_override = true
-}

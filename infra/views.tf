@@ -30,9 +30,11 @@ locals {
 resource "google_bigquery_table" "shared_view" {
   for_each = local.shared_views
 
+  project     = var.project_id
   dataset_id  = google_bigquery_dataset.costs.dataset_id
   table_id    = each.key
   description = trimspace(trimprefix(split("\n", local.views[each.key])[0], "--"))
+  labels      = var.labels
 
   # BigQuery takes the columns from the query; the provider adds their descriptions once the view exists.
   schema = local.view_schemas[each.key]
@@ -51,10 +53,12 @@ resource "google_bigquery_table" "shared_view" {
 resource "google_bigquery_table" "view" {
   for_each = { for name, query in local.views : name => query if !contains(local.shared_views, name) }
 
+  project     = var.project_id
   dataset_id  = google_bigquery_dataset.costs.dataset_id
   table_id    = each.key
   description = trimspace(trimprefix(split("\n", each.value)[0], "--"))
   schema      = local.view_schemas[each.key]
+  labels      = var.labels
 
   # A view holds no data.
   deletion_protection = false

@@ -15,10 +15,15 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS: Sequence[Path] = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
 
 CREATED = {
-    "infra/backend.tf": "the operator's own state bucket",
-    "infra/terraform.tfstate": "Terraform's state",
-    "infra/terraform.tfvars": "the operator's settings",
-    "infra/.terraform.lock.hcl": "hashes of the Terraform providers",
+    "infra/.terraform/environment": "the workspace of a deployment from before infra/root",
+    "infra/backend.tf": "the state bucket of a deployment from before infra/root",
+    "infra/terraform.tfstate": "the state of a deployment from before infra/root",
+    "infra/terraform.tfstate.d": "the workspaces of a deployment from before infra/root",
+    "infra/terraform.tfvars": "the settings of a deployment from before infra/root",
+    "infra/root/backend.tf": "the operator's own state bucket",
+    "infra/root/terraform.tfstate": "Terraform's state",
+    "infra/root/terraform.tfvars": "the operator's settings",
+    "infra/root/.terraform.lock.hcl": "hashes of the Terraform providers",
 }
 """Paths that are no part of a checkout, and what they are; what a command or test writes is below .local and .venv."""
 

@@ -10,7 +10,7 @@ from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.recording import RECORDS_UNAVAILABLE
 from spotkeeper.enforcement.verdicts import VerdictName
 from tests.docs.references import ROOT
-from tests.infra.terraform_files import INFRA, object_fields, outputs, parsed, variables
+from tests.infra.terraform_files import DEPLOYED, INFRA, object_fields, outputs, parsed, variables
 
 DOCS = ROOT / "docs"
 VIEWS = sorted((ROOT / "sql" / "views").glob("*.sql"))
@@ -104,6 +104,7 @@ def test_every_variable_policy_field_output_and_column_that_a_page_names_exists(
     policy = object_fields(str(variables()["enforcement_policy"]["type"]))
     known = {
         *variables(),
+        *parsed(DEPLOYED / "adopt.tf")["variable"][0],
         *policy,
         *object_fields(policy["budgets"]),
         *outputs(),

@@ -1,4 +1,4 @@
-"""The Terraform root, read without Terraform: blocks and attributes as its files have them, expressions as text."""
+"""The Terraform module and the root that deploys it, read without Terraform: expressions as text."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from hcl2 import SerializationOptions
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
+DEPLOYED = INFRA / "root"
 FILES = sorted(INFRA.glob("*.tf"))
 
 _PLAIN = SerializationOptions(
@@ -28,18 +29,19 @@ class Block:
     body: Mapping[str, Any]
 
 
+@cache
 def parsed(path: Path) -> Mapping[str, Any]:
     """Return one file; raises an error of lark when it is not HCL."""
     return hcl2.loads(path.read_text(), serialization_options=_PLAIN)
 
 
 def resources() -> Sequence[Block]:
-    """Return all resources of the root."""
+    """Return all resources of the module."""
     return _blocks("resource")
 
 
 def data_sources() -> Sequence[Block]:
-    """Return all data sources of the root."""
+    """Return all data sources of the module."""
     return _blocks("data")
 
 
@@ -51,19 +53,19 @@ def resource(kind: str, name: str) -> Mapping[str, Any]:
 
 @cache
 def variables() -> Mapping[str, Mapping[str, Any]]:
-    """Return all variables, in the order in which they stand."""
+    """Return all variables of the module, in the order in which they stand."""
     return {name: body for found in _all("variable") for name, body in found.items()}
 
 
 @cache
 def outputs() -> Mapping[str, Mapping[str, Any]]:
-    """Return all outputs."""
+    """Return all outputs of the module."""
     return {name: body for found in _all("output") for name, body in found.items()}
 
 
 @cache
 def local_values() -> Mapping[str, Any]:
-    """Return all local values of the root."""
+    """Return all local values of the module."""
     return {name: value for found in _all("locals") for name, value in found.items()}
 
 
@@ -86,7 +88,7 @@ def object_fields(type_text: str) -> dict[str, str]:
 
 
 def whole_text() -> str:
-    """Return all files of the root in one text."""
+    """Return all files of the module in one text."""
     return "\n".join(path.read_text() for path in FILES)
 
 
@@ -99,12 +101,7 @@ def _blocks(what: str) -> Sequence[Block]:
 
 def _all(what: str) -> Iterator[Mapping[str, Any]]:
     for path in FILES:
-        yield from _read(path).get(what, [])
-
-
-@cache
-def _read(path: Path) -> Mapping[str, Any]:
-    return parsed(path)
+        yield from parsed(path).get(what, [])
 
 
 def _inside(text: str, start: int) -> str:

@@ -11,14 +11,15 @@ import pytest
 from tests.infra.terraform_files import INFRA
 
 SETTINGS = 'project_id = "home-project-1"\nregion = "us-central1"\n'
-DATA = ("google_bigquery_dataset.costs", "google_bigquery_table.recorded")
+FORMER_DATA = ("google_bigquery_dataset.costs", "google_bigquery_table.recorded")
+DATA = tuple(f"module.spotkeeper.{address}" for address in FORMER_DATA)
 TERRAFORM = """#!/bin/sh
 # A Terraform that knows its state as a list of addresses and its outputs as files.
 echo "$*" >> calls
 case "$1 $2" in
 "output -raw") cat "$3.output" ;;
-"state list") grep -F "$3" state ;;
-"state rm") grep -vF "$3" state > rest; mv rest state ;;
+"state list") grep -xF "$3" state ;;
+"state rm") grep -vxF "$3" state > rest; mv rest state ;;
 "destroy "*) grep -q google_bigquery_table state && [ ! -e may_delete ] && exit 1 ;  : > state ;;
 "init "*) [ ! -e no_registry ] || { echo "no registry"; exit 1; } ;;
 esac
@@ -29,14 +30,17 @@ type Deploy = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Return a folder with the script, a Terraform that takes notes, and nothing deployed."""
+    """Return a root beside the script, with a Terraform that takes notes, and nothing deployed."""
+    root = tmp_path / "root"
+    root.mkdir()
     (tmp_path / "deploy.sh").write_text((INFRA / "deploy.sh").read_text())
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "terraform").write_text(TERRAFORM)
-    (tmp_path / "bin" / "terraform").chmod(0o755)
-    (tmp_path / "terraform.tfvars").write_text(SETTINGS)
-    (tmp_path / "state").write_text("")
-    return tmp_path
+    (tmp_path / "example.tfvars").write_text(SETTINGS)
+    (root / "bin").mkdir()
+    (root / "bin" / "terraform").write_text(TERRAFORM)
+    (root / "bin" / "terraform").chmod(0o755)
+    (root / "terraform.tfvars").write_text(SETTINGS)
+    (root / "state").write_text("")
+    return root
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def deploy(root: Path) -> Deploy:
     ) -> subprocess.CompletedProcess[str]:
         known: Mapping[str, str] = {"PATH": path or f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}", **environment}
         return subprocess.run(  # noqa: S603 (our own script)
-            ["/bin/sh", str(root / "deploy.sh"), *words],
+            ["/bin/sh", str(root.parent / "deploy.sh"), *words],
             input=answer,
             capture_output=True,
             text=True,
@@ -139,10 +143,50 @@ def test_nothing_is_destroyed_without_the_name_of_the_project(root: Path, deploy
 
 def test_destroying_goes_on_where_it_stopped(root: Path, deploy: Deploy) -> None:
     installed(root)
-    (root / "state").write_text("google_bigquery_table.recorded\n")
+    (root / "state").write_text(f"{DATA[1]}\n")
 
     assert deploy("destroy", CONFIRM="home-project-1").returncode == 0
-    assert calls(root)[0] == "state rm google_bigquery_table.recorded"
+    assert calls(root)[0] == f"state rm {DATA[1]}"
+
+
+def test_destroying_leaves_the_data_of_a_state_from_before_the_module(root: Path, deploy: Deploy) -> None:
+    installed(root)
+    (root / "state").write_text("\n".join([*FORMER_DATA, "google_pubsub_topic.budget", ""]))
+
+    assert deploy("destroy", CONFIRM="home-project-1").returncode == 0
+    assert calls(root)[:2] == [f"state rm {address}" for address in FORMER_DATA]
+
+
+LEFT = [
+    "terraform.tfvars",
+    "team.auto.tfvars",
+    "terraform.tfstate",
+    "terraform.tfstate.d",
+    "backend.tf",
+    ".terraform.lock.hcl",
+    ".terraform/environment",
+    ".terraform/terraform.tfstate",
+]
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_settings_and_states_of_the_former_root_are_named_with_the_commands_that_move_them(
+    root: Path, deploy: Deploy, left: str
+) -> None:
+    (root.parent / left).parent.mkdir(exist_ok=True)
+    (root.parent / left).write_text(SETTINGS)
+    (root / left).unlink(missing_ok=True)
+
+    refused = deploy("plan")
+    commands = [line.strip() for line in refused.stderr.splitlines() if line.startswith("  ")]
+    for command in commands:
+        subprocess.run(  # noqa: S603 (the commands that our own script prints)
+            ["/bin/sh", "-c", command.replace("infra/", f"{root.parent}/")], check=True
+        )
+
+    assert (refused.returncode, len(commands)) == (2, 1)
+    assert (root / left).exists()
+    assert deploy("plan").returncode == 0
 
 
 def test_what_is_missing_is_reported_with_its_fix(root: Path, deploy: Deploy) -> None:
@@ -158,7 +202,7 @@ def test_what_is_missing_is_reported_with_its_fix(root: Path, deploy: Deploy) ->
 
     assert "no registry" in offline.stderr
     assert "make plan PROJECT=my-project-1" in nameless.stderr
-    assert "cp infra/example.tfvars infra/terraform.tfvars" in unset.stderr
+    assert "cp infra/example.tfvars infra/root/terraform.tfvars" in unset.stderr
     assert "Terraform is not installed" in absent.stderr
     assert deploy("apply").stderr.startswith("usage:")
     assert calls(root) == []

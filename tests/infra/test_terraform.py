@@ -1,4 +1,4 @@
-"""What Terraform itself says, where there is one: formatting, validity, and the plans in infra/tests.
+"""What Terraform itself says, where there is one: formatting, validity, the plans in infra/tests, and moved states.
 
 The providers are Google's own, when infra/ is initialised or the registry can be reached; else those of a tool that
 serves only their schemas, named by SPOTKEEPER_TERRAFORM_CHECK or found beside the checkout. Which of them it was is
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.terraform_files import INFRA, ROOT
+from tests.infra.terraform_files import DEPLOYED, INFRA, ROOT, resources
 
 TERRAFORM = shutil.which("terraform")
 OFFLINE = Path(
@@ -23,6 +23,8 @@ OFFLINE = Path(
 )
 INITIALISED = (INFRA / ".terraform" / "providers").is_dir()
 PLANS = "tests/deployment.tftest.hcl"
+EXAMPLE = INFRA / "example"
+MOVES = Path(__file__).with_name("moves.tftest.hcl")
 QUIET = {**os.environ, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
 PROVIDERS = "google" if INITIALISED or not OFFLINE.is_file() else "schemas"
@@ -31,7 +33,7 @@ needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="TERRAFORM CHECKS
 
 
 def how_terraform_was_checked() -> str:
-    """Say which providers the root is validated and planned with."""
+    """Say which providers the module is validated and planned with."""
     if TERRAFORM is None:
         return "not installed, so nothing was validated or planned"
     if PROVIDERS == "schemas":
@@ -41,6 +43,9 @@ def how_terraform_was_checked() -> str:
     )
 
 
+pytestmark = pytest.mark.timeout(600)
+
+
 @needs_terraform
 def test_the_files_are_formatted() -> None:
     assert _output([str(TERRAFORM), f"-chdir={INFRA}", "fmt", "-check", "-recursive"]) == ""
@@ -48,27 +53,60 @@ def test_the_files_are_formatted() -> None:
 
 @needs_terraform
 @pytest.mark.parametrize("providers", [PROVIDERS])
-def test_the_root_is_valid_and_its_plans_are_as_expected(providers: str) -> None:
-    output = _checked_with_schemas() if providers == "schemas" else _checked_with_providers()
+def test_the_module_is_valid_and_its_plans_are_as_expected(providers: str) -> None:
+    output = _checked(providers, INFRA, f"-filter={PLANS}")
 
     assert "Success! The configuration is valid" in output
     assert output.count("... pass") == 1 + (INFRA / PLANS).read_text().count("\nrun ")
     assert " 0 failed" in output
 
 
-def _checked_with_schemas() -> str:
-    return _output([str(OFFLINE), str(INFRA), f"-filter={PLANS}"])
+@needs_terraform
+@pytest.mark.parametrize("providers", [PROVIDERS])
+def test_a_configuration_that_exists_can_use_the_module_with_a_provider_of_its_own(providers: str) -> None:
+    assert "Success! The configuration is valid" in _checked(providers, EXAMPLE)
 
 
-def _checked_with_providers() -> str:
-    terraform = [str(TERRAFORM), f"-chdir={INFRA}"]
-    if not INITIALISED:
+@needs_terraform
+@pytest.mark.parametrize("providers", [PROVIDERS])
+def test_a_state_from_before_the_module_is_kept_whole(tmp_path: Path, providers: str) -> None:
+    root = _root_with_tests(tmp_path, MOVES)
+
+    output = _checked(providers, root, "-verbose")
+
+    moved = set(re.findall(r"# (\w+\.\w+)\S* has moved to module\.", output))
+    moved |= set(re.findall(r"# \(moved from (\w+\.\w+)", output))
+    assert [line for line in output.splitlines() if line.startswith("Plan:")][-1].startswith("Plan: 0 to add, ")
+    assert ", 0 to destroy." in output
+    assert moved == {f"{block.kind}.{block.name}" for block in resources()}
+
+
+def _root_with_tests(folder: Path, tests: Path) -> Path:
+    """Return a copy of the root and its module in a repository of its own, with tests of the root."""
+    root = folder / "infra" / "root"
+    (root / "tests").mkdir(parents=True)
+    shutil.copy(tests, root / "tests")
+    for copied in (INFRA, DEPLOYED):
+        for path in copied.glob("*.tf"):
+            shutil.copy(path, folder / path.relative_to(ROOT), follow_symlinks=False)
+    for read in ("functions", "sql", "dashboards"):
+        (folder / read).symlink_to(ROOT / read)
+    _output(["git", "init", "--quiet", str(folder)])
+    return root
+
+
+def _checked(providers: str, root: Path, *words: str) -> str:
+    """Return what Terraform says of a root: is it valid, and its tests if it has any."""
+    return _output([str(OFFLINE), str(root), *words]) if providers == "schemas" else _with_providers(root, *words)
+
+
+def _with_providers(root: Path, *words: str) -> str:
+    terraform = [str(TERRAFORM), f"-chdir={root}"]
+    if not (root / ".terraform" / "providers").is_dir():
         begun = _output([*terraform, "init", "-backend=false", "-input=false", "-no-color"])
         if "successfully initialized" not in begun:
             pytest.skip(f"TERRAFORM VALIDATES AND PLANS NOTHING HERE: no registry, and there is no {OFFLINE}\n{begun}")
-    return _output([*terraform, "validate", "-no-color"]) + _output(
-        [*terraform, "test", "-no-color", f"-filter={PLANS}"]
-    )
+    return _output([*terraform, "validate", "-no-color"]) + _output([*terraform, "test", "-no-color", *words])
 
 
 def _output(command: list[str]) -> str:

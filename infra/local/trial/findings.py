@@ -122,7 +122,7 @@ def show_next_steps(projects: Sequence[str], budget: Decimal | None, console: Co
     listed = ", ".join(f'"{project}"' for project in projects)
     console.print(
         "\nNothing was written to Google Cloud. To record every hour from now on, set "
-        f"projects = [{listed}] in infra/terraform.tfvars (from infra/example.tfvars), then:\n"
+        f"projects = [{listed}] in infra/root/terraform.tfvars (from infra/example.tfvars), then:\n"
         f"  make deploy PROJECT={projects[0]}",
         **_PLAIN,
     )
