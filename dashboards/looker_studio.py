@@ -24,8 +24,8 @@ _HEAD = """# Dashboards: Looker Studio
 Looker Studio, which Google's pages call Data Studio since 2026, has no file to import, so this is the recipe. It is
 made from `dashboards/panels.json`, as `dashboards/grafana.json` is, by `python -m dashboards`; change it there.
 
-1. Open the URL that `terraform -chdir=infra/root output -raw looker_studio` prints: a new report with a BigQuery data source
-   for each view below, named like the view, by the
+1. Open the URL that `terraform -chdir=infra/root output -raw looker_studio` prints: a new report with a BigQuery data
+   source for each view below, named like the view, by the
    [Linking API](https://developers.google.com/looker-studio/integrate/linking-api). Without Terraform it is
    `dashboards/looker-studio.tftpl` with the project and the dataset filled in. **Edit and share** saves the report.
    Google documents several data sources for a report made from a template, and one for a blank report: where some of
