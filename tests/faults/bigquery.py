@@ -17,7 +17,7 @@ from infra.local.emulators.rest import ApiError
 from infra.local.emulators.state import CloudState
 
 NOT_PASSED_ON = {"accept-encoding", "connection", "transfer-encoding", "content-length", "date", "server"}
-STATEMENTS = (("@outcomes", "outcomes"), ("TRANSACTION", "commit"))
+STATEMENTS = (("autoscaling_mode IS NOT NULL", "freeze outcomes"), ("@outcomes", "outcomes"), ("TRANSACTION", "commit"))
 SECONDS = 120
 
 

@@ -6,20 +6,31 @@ from datetime import datetime
 
 from werkzeug.test import Client
 
+PERIOD_START = "2026-07-01T07:00:00Z"
 
-def deliver(function: Client, budget_id: str, message_id: str, published: datetime, cost: int) -> int:
+
+def deliver(  # noqa: PLR0913, PLR0917 (a message has this many parts)
+    function: Client,
+    budget_id: str,
+    message_id: str,
+    published: datetime,
+    cost: int,
+    period_start: str = PERIOD_START,
+) -> int:
     """Deliver a message about a budget of 1000 USD, and return the status that the function answers."""
-    answer = function.post("/", json=envelope(budget_id, message_id, published, cost))
+    answer = function.post("/", json=envelope(budget_id, message_id, published, cost, period_start))
     return int(answer.status_code)
 
 
-def envelope(budget_id: str, message_id: str, published: datetime, cost: int) -> dict[str, object]:
+def envelope(
+    budget_id: str, message_id: str, published: datetime, cost: int, period_start: str = PERIOD_START
+) -> dict[str, object]:
     """Return a push of Cloud Billing's message about a budget of 1000 USD."""
     body = {
         "budgetDisplayName": "Spot",
         "costAmount": cost,
         "budgetAmount": 1000,
-        "costIntervalStart": "2026-07-01T07:00:00Z",
+        "costIntervalStart": period_start,
         "currencyCode": "USD",
     }
     message = {

@@ -1,28 +1,34 @@
 """A delivery to the enforcer with a fault, the same again without, and what was stopped and recorded."""
 
+import base64
 import json
 import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from werkzeug.test import Client
 
+from infra.local.fleet.groups import Autoscaler, Group
 from infra.local.stack.stack import HOME_PROJECT
 from tests.faults import tracker
-from tests.faults.deliveries import deliver
+from tests.faults.deliveries import PERIOD_START, deliver
 from tests.faults.fleets import at, small_fleet
 from tests.faults.injection import Fault, Kind
 from tests.faults.keeping import keep, put_back
 from tests.faults.outcomes import CAUSES, Outcome, Result
-from tests.faults.places import Place, schedule
+from tests.faults.places import EVENTS_TOPIC, Place, schedule
 from tests.faults.snapshots import OF_THE_TIME, Snapshot, differences, snapshot, without
 
 TARGET = "enforce_budget_limit"
 NOW, AGAIN, NEXT = at(4, 20), at(4, 21), at(4, 50)
 """When the message comes that a fault strikes, when it comes again, and when the next one does."""
+
+AUGUST, AUGUST_START = datetime(2026, 8, 1, 8, 20, tzinfo=UTC), "2026-08-01T07:00:00Z"
+"""When the message of the next period comes, which thaws, and when that period began."""
 
 BUDGET = "budget-with-faults"
 RULE = {"projects": [HOME_PROJECT], "max_stops_per_alert": 4}
@@ -31,6 +37,16 @@ SETTINGS = {
     "ENFORCEMENT_MODE": "enforce",
     "ENFORCEMENT_POLICY": json.dumps({"budgets": {BUDGET: RULE}}),
 }
+FREEZING = SETTINGS | {
+    "ENFORCEMENT_POLICY": json.dumps({"freeze_groups": 1.0, "budgets": {BUDGET: RULE}}),
+    "EVENTS_TOPIC": EVENTS_TOPIC,
+}
+POOL = Group(HOME_PROJECT, "zones/us-central1-f", "batch-pool")
+OTHER_GROUPS = (
+    Group(HOME_PROJECT, "zones/us-central1-a", "empty-pool"),
+    Group(HOME_PROJECT, "regions/europe-west1", "web-pool"),
+)
+"""Groups without Spot VMs, so that the list of autoscalers has several pages."""
 
 OPERATIONS = {
     "instances": "Compute Engine",
@@ -38,15 +54,22 @@ OPERATIONS = {
     "instance": "Compute Engine",
     "stop": "Compute Engine",
     "operation": "Compute Engine",
+    "autoscalers": "Compute Engine",
+    "operations": "Compute Engine",
+    "autoscaler": "Compute Engine",
+    "freeze": "Compute Engine",
+    "thaw": "Compute Engine",
     "query": "BigQuery",
     "rows": "BigQuery",
     "load": "BigQuery",
     "commit": "BigQuery",
     "sweep": "BigQuery",
     "outcomes": "BigQuery",
+    "freeze outcomes": "BigQuery",
     "record": "BigQuery",
+    "events": "Pub/Sub",
 }
-"""What the enforcer asks for, and whose name an error about it has to bear; `record` is of a message under budget."""
+"""What the enforcer asks for, and whose name an error about it has to bear."""
 
 LEAST_IMPORTANT = frozenset(
     vm.name
@@ -55,22 +78,54 @@ LEAST_IMPORTANT = frozenset(
 )
 MOST_DELIVERIES = 3
 OVER, UNDER = 1100, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a fault strikes: a message of so many dollars, with a policy that freezes groups, or that thaws them."""
+
+    cost: int = OVER
+    freezes: bool = False
+    thaws: bool = False
+
+
+STOPS, FREEZES = Case(), Case(freezes=True)
+CASES = {
+    "record": Case(UNDER),
+    **dict.fromkeys(("autoscalers", "operations", "autoscaler", "freeze", "freeze outcomes", "events"), FREEZES),
+    "thaw": Case(UNDER, freezes=True, thaws=True),
+}
+"""The case of each operation that a message over budget without freezes does not call."""
+
 OF_THE_DELIVERY = OF_THE_TIME | {"operation"}
 KEPT = "enforcer"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was answered and logged, what the tables say, and the requests to stop each VM."""
+    """What was answered and logged, what the tables say, and the requests to stop each VM.
+
+    `modes` are those of the autoscalers by group, and `changes` how often each was changed. `events` are the ids of
+    those that Pub/Sub accepted, and `lost` of those that were logged as not published.
+    """
 
     status: int
     reasons: Sequence[str]
     tables: Snapshot
     stops: Mapping[str, int]
+    modes: Mapping[str, str] = field(default_factory=dict)
+    changes: Mapping[str, int] = field(default_factory=dict)
+    events: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
 
     def names(self, *events: str) -> Counter[str]:
         """Return the names of the VMs of which such an event is recorded, as often as it is."""
         return Counter(row["instance_name"] for row in self.tables["enforcement_actions"] if row["event"] in events)
+
+    def unreadable(self) -> list[str]:
+        """Return why VMs that could not be read were spared."""
+        rows = self.tables["enforcement_actions"]
+        return [row["reason"] for row in rows if row["event"] == "spared" and "unexpected response" in row["reason"]]
 
     def gaps(self) -> list[str]:
         """Return what the messages that were decided on say could not be read."""
@@ -84,7 +139,7 @@ class Enforcer:
     place: Place
     dataset: str = field(init=False)
     _kept: bool = False
-    _references: dict[int, tuple[list[Seen], Mapping[str, int]]] = field(default_factory=dict)
+    _references: dict[Case, tuple[list[Seen], Mapping[str, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the dataset."""
@@ -92,49 +147,56 @@ class Enforcer:
 
     def calls(self, operation: str) -> int:
         """How often an operation is called by the delivery that a fault strikes."""
-        return self._reference(_cost(operation))[1].get(operation, 0)
+        return self._reference(_case(operation))[1].get(operation, 0)
 
     def ends(self, fault: Fault) -> Result:
         """Let one delivery be struck by a fault, and say how that ended."""
-        cost = _cost(fault.operation)
-        reference, _ = self._reference(cost)
-        self.begin()
-        function = self._function()
+        case = _case(fault.operation)
+        reference, _ = self._reference(case)
+        function = self._function(case)
+        self.begin(case)
         self.place.injection.inject(fault)
-        struck = self.look(function, "1", NOW, cost)
+        struck = self._delivered(function, case, "1", NOW)
         problems = self.place.injection.problems()
         self.place.injection.inject()
         problems += self.place.leftovers(self.dataset)
         problems += _never(struck, reference[-1])
+        if fault.operation == "events":
+            problems += _unexplained_events(struck, reference[0])
         if problems:
             return Result(Outcome.WRONG, f"{struck.status} {struck.reasons}; {'; '.join(problems)}")
         if struck.status == 200 and not _differ(struck, reference[0]):
             return Result(Outcome.SAME)
         later = [struck]
         while later[-1].status != 200 and len(later) <= MOST_DELIVERIES:
-            later.append(self.look(function, "1", AGAIN, cost))
-        later.append(self.look(function, "2", NEXT, cost))
+            later.append(self._delivered(function, case, "1", AGAIN))
+        later.append(self._delivered(function, case, "2", NEXT))
         return _judged(fault, struck, later, reference)
 
     def undisturbed(self) -> Seen:
         """Return what comes of the first message without a fault."""
-        return self._reference(OVER)[0][0]
+        return self._reference(STOPS)[0][0]
 
-    def _reference(self, cost: int) -> tuple[list[Seen], Mapping[str, int]]:
-        if cost not in self._references:
-            self.begin()
-            function = self._function()
-            self.place.injection.inject()
-            first = self.look(function, "1", NOW, cost)
+    def _reference(self, case: Case) -> tuple[list[Seen], Mapping[str, int]]:
+        if case not in self._references:
+            function = self._function(case)
+            self.begin(case)
+            first = self._delivered(function, case, "1", NOW)
             calls = dict(self.place.injection.inject())
-            self._references[cost] = [first, self.look(function, "2", NEXT, cost)], calls
-            if any(each.status != 200 for each in self._references[cost][0]) or (cost == OVER and not first.stops):
-                message = f"an undisturbed delivery does not stop what it should: {self._references[cost]}"
+            self._references[case] = [first, self._delivered(function, case, "2", NEXT)], calls
+            seen = self._references[case][0]
+            mode = "ON" if case.thaws else "OFF"
+            if (
+                any(each.status != 200 for each in seen)
+                or (case.cost == OVER and not first.stops)
+                or (case.freezes and first.modes[POOL.name] != mode)
+            ):
+                message = f"an undisturbed delivery does not do what it should: {seen}"
                 raise AssertionError(message)
-        return self._references[cost]
+        return self._references[case]
 
-    def begin(self) -> None:
-        """Let the dataset hold four undisturbed hours, and Compute Engine be as it was."""
+    def begin(self, case: Case = STOPS) -> None:
+        """Let the dataset hold four undisturbed hours, Compute Engine be as it was, and be frozen what is to be thawed."""
         self.place.cloud.state.reset()
         self.place.injection.inject()
         if not self._kept:
@@ -145,46 +207,93 @@ class Enforcer:
                 schedule(self.place.function(tracker.TARGET, settings), moment)
             keep(self.place.client, self.dataset, KEPT)
         put_back(self.place.client, self.dataset, KEPT)
+        if case.freezes:
+            self._scale()
+        if case.thaws:
+            self.look(self._function(case), "0", NOW, OVER)
+        self.place.cloud.pubsub.published.clear()
+        self.place.injection.inject()
 
-    def _function(self) -> Client:
-        return self.place.function(TARGET, self.place.settings(self.dataset, SETTINGS))
+    def _scale(self) -> None:
+        """Give every group an autoscaler."""
+        groups = self.place.cloud.state.groups
+        for group in OTHER_GROUPS:
+            groups.add(replace(group, autoscaler=Autoscaler(group.name)))
+        pool = groups.get(POOL.key)
+        assert pool is not None
+        pool.autoscaler = Autoscaler(pool.name)
 
-    def look(self, function: Client, message_id: str, moment: datetime, cost: int) -> Seen:
+    def _function(self, case: Case) -> Client:
+        return self.place.function(TARGET, self.place.settings(self.dataset, FREEZING if case.freezes else SETTINGS))
+
+    def _delivered(self, function: Client, case: Case, message_id: str, moment: datetime) -> Seen:
+        if case.thaws:
+            return self.look(function, message_id, AUGUST + (moment - NOW), case.cost, AUGUST_START)
+        return self.look(function, message_id, moment, case.cost)
+
+    def look(
+        self, function: Client, message_id: str, moment: datetime, cost: int, period_start: str = PERIOD_START
+    ) -> Seen:
         """Deliver a message, and look what came of it."""
         self.place.cloud.state.clock.now = moment
         log = _Reasons()
         logging.getLogger("spotkeeper").addHandler(log)
         published = moment - timedelta(seconds=5)
-        status = deliver(function, BUDGET, message_id, published, cost)
+        status = deliver(function, BUDGET, message_id, published, cost, period_start)
         logging.getLogger("spotkeeper").removeHandler(log)
-        stops = Counter(
-            operation.task.target.rpartition("/")[2]
-            for operation in self.place.cloud.state.operations.of_project(HOME_PROJECT)
-            if operation.task.operation_type == "stop"
+        state = self.place.cloud.state
+        tasks = [operation.task for operation in state.operations.of_project(HOME_PROJECT)]
+        changes = (each.target for each in tasks if each.operation_type == "compute.autoscalers.patch")
+        return Seen(
+            status,
+            log.reasons,
+            snapshot(self.place.client, self.dataset),
+            Counter(each.target.rpartition("/")[2] for each in tasks if each.operation_type == "stop"),
+            {each.name: each.autoscaler.mode for each in state.groups.all() if each.autoscaler is not None},
+            Counter(target.rpartition("/")[2] for target in changes),
+            frozenset(each["id"] for each in self._events()),
+            frozenset(log.lost),
         )
-        return Seen(status, log.reasons, snapshot(self.place.client, self.dataset), stops)
+
+    def _events(self) -> list[dict[str, Any]]:
+        published = self.place.cloud.pubsub.published
+        return [
+            json.loads(base64.b64decode(each["message"]["data"])) for each in published if each["topic"] == EVENTS_TOPIC
+        ]
 
 
 class _Reasons(logging.Handler):
-    """Keeps why a message is to be delivered again, as the log says it."""
+    """Keeps why a message is to be delivered again, and which events were not published, as the log says it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reasons: list[str] = []
+        self.lost: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        fields = getattr(record, "spotkeeper_fields", {})
         if record.getMessage() == "delivery failed; Pub/Sub will redeliver":
-            self.reasons += getattr(record, "spotkeeper_fields", {})["reasons"]
+            self.reasons += fields["reasons"]
+        if record.getMessage() == "event not published":
+            self.lost.append(fields["event_id"])
 
 
-def _cost(operation: str) -> int:
-    """What the message says was spent: little where recording just that is what is to fail."""
-    return UNDER if operation == "record" else OVER
+def _case(operation: str) -> Case:
+    """What is struck when this operation fails."""
+    return CASES.get(operation, STOPS)
 
 
 def _differ(seen: Seen, reference: Seen) -> list[str]:
     problems = differences(without(seen.tables, OF_THE_DELIVERY), without(reference.tables, OF_THE_DELIVERY))
+    if seen.modes != reference.modes:
+        problems.append(f"the autoscalers are {seen.modes}, not {reference.modes}")
     return problems if seen.stops == reference.stops else [*problems, f"stopped {seen.stops}, not {reference.stops}"]
+
+
+def _unexplained_events(seen: Seen, reference: Seen) -> list[str]:
+    """Which events were sent that an undisturbed delivery does not send, or not sent without a word in the log."""
+    problems = [f"event {event} was sent" for event in seen.events - reference.events]
+    return problems + [f"event {event} was lost without a word" for event in reference.events - seen.events - seen.lost]
 
 
 def _never(seen: Seen, reference: Seen) -> list[str]:
@@ -192,6 +301,11 @@ def _never(seen: Seen, reference: Seen) -> list[str]:
     spared = seen.stops.keys() - reference.stops.keys() - _instead(seen)
     problems = [f"{name} was stopped, which is to be spared" for name in spared]
     problems += [f"{name} was stopped {times} times" for name, times in seen.stops.items() if times > 1]
+    more = {name for name, times in seen.changes.items() if times > reference.changes.get(name, 0)}
+    problems += [f"the autoscaler of {name} was changed {seen.changes[name]} times" for name in more]
+    problems += [
+        f"{name} was frozen without a plan" for name in seen.changes.keys() - seen.names("freeze_planned").keys()
+    ]
     return problems + [
         f"{name} was stopped without a plan" for name in seen.stops.keys() - seen.names("planned").keys()
     ]
@@ -202,6 +316,10 @@ def _instead(seen: Seen) -> frozenset[str]:
     return LEAST_IMPORTANT if seen.gaps() else frozenset()
 
 
+_RECORDED = (("planned",), ("stopped", "changed"), ("freeze_planned",), ("frozen",), ("thawed",))
+"""The events that have to be on record in the end as without the fault; those of one group come to the same."""
+
+
 def _judged(fault: Fault, struck: Seen, later: Sequence[Seen], reference: Sequence[Seen]) -> Result:
     """Say how it ended, when it did not end as it would have without the fault."""
     answered, last = f"{struck.status} {struck.reasons}", later[-1]
@@ -209,13 +327,18 @@ def _judged(fault: Fault, struck: Seen, later: Sequence[Seen], reference: Sequen
         return Result(Outcome.WRONG, f"{answered}; it never came to an end: {[each.reasons for each in later]}")
     if problems := [problem for each in later for problem in _never(each, reference[-1])]:
         return Result(Outcome.WRONG, f"{answered}; later {problems}")
-    if _beside(last.stops, reference[-1].stops, struck):
-        return Result(Outcome.WRONG, f"{answered}; in the end {last.stops} were stopped, not {reference[-1].stops}")
-    for events in (("planned",), ("stopped", "changed")):
+    if _beside(last.stops, reference[-1].stops, struck) or last.modes != reference[-1].modes:
+        wanted = f"not {reference[-1].stops} and {reference[-1].modes}"
+        return Result(Outcome.WRONG, f"{answered}; in the end {last.stops} were stopped and {last.modes}, {wanted}")
+    for events in _RECORDED:
         if _beside(last.names(*events), reference[-1].names(*events), struck):
             return Result(Outcome.WRONG, f"{answered}; recorded as {events}: {last.names(*events)}")
     refused = struck.status != 200 and not struck.names("planned") and not struck.stops
-    return _named(Outcome.REFUSED if refused else Outcome.COMPLETED, fault, [*struck.reasons, *struck.gaps()])
+    return _named(
+        Outcome.REFUSED if refused else Outcome.COMPLETED,
+        fault,
+        [*struck.reasons, *struck.gaps(), *struck.unreadable()],
+    )
 
 
 def _beside(seen: Mapping[str, int], reference: Mapping[str, int], struck: Seen) -> bool:

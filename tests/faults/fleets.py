@@ -8,6 +8,7 @@ from infra.local.fleet.fleet import (
     FLEET_START,
     STAGING_TIME,
     STOPPING_TIME,
+    Address,
     Fleet,
     Gpu,
     Labels,
@@ -33,15 +34,15 @@ def at(hour: int, minute: int = 0) -> datetime:
 def small_fleet() -> Fleet:
     """VMs of one project: nine that stay, one of them in a group, and some that come, change and go.
 
-    Three are known to the audit log alone.
+    Three are known to the audit log alone. Two have reserved addresses, and one reserved address is in use by no VM.
     """
     steady = [
-        one_vm("us-central1-a", "steady-1", "n2-standard-8", BATCH),
+        one_vm("us-central1-a", "steady-1", "n2-standard-8", BATCH, address="reserved"),
         one_vm("us-central1-a", "steady-2", "e2-medium", BATCH),
-        one_vm("us-central1-b", "steady-3", "c2-standard-16", BATCH),
+        one_vm("us-central1-b", "steady-3", "c2-standard-16", BATCH, address="ephemeral"),
         one_vm("us-central1-b", "steady-4", "n1-standard-8", SERVING, gpu=Gpu("nvidia-tesla-t4", 1)),
         one_vm("europe-west1-b", "steady-5", "n2-highmem-8", SERVING),
-        one_vm("europe-west1-c", "steady-6", "n2-standard-2", {}),
+        one_vm("europe-west1-c", "steady-6", "n2-standard-2", {}, address="reserved"),
         one_vm("europe-west1-c", "on-demand", "n2-standard-8", {}, provisioning_model="STANDARD"),
         one_vm("us-central1-f", "unheard-of", "n9-standard-4", BATCH),
         one_vm("us-central1-f", "pool-1", "n2-standard-2", BATCH, created_by=POOL),
@@ -63,7 +64,8 @@ def small_fleet() -> Fleet:
     in_log = [
         replace(vm, has_history=False, bulk_insert="bulk-#" if vm.name.startswith("bulk-") else "") for vm in unrecorded
     ]
-    return Fleet((OWNER,), (*steady, *moving, *in_log))
+    idle = Address(OWNER.project_id, "us-central1", "idle", BEFORE)
+    return Fleet((OWNER,), (*steady, *moving, *in_log), addresses=(idle,))
 
 
 def living_fleet(days: int, seed: int) -> Fleet:
@@ -90,6 +92,7 @@ def one_vm(  # noqa: PLR0913 (each says one thing about the VM)
     gpu: Gpu | None = None,
     provisioning_model: str = "SPOT",
     created_by: str | None = None,
+    address: str = "",
 ) -> Vm:
     """Return a VM that is preempted at its end, if it has one."""
     created = start - STAGING_TIME
@@ -106,4 +109,5 @@ def one_vm(  # noqa: PLR0913 (each says one thing about the VM)
         gpu=gpu,
         provisioning_model=provisioning_model,
         created_by=created_by,
+        address=address,
     )

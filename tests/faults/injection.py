@@ -25,10 +25,20 @@ METHODS = {
     "instance": ("compute", "instances.get"),
     "stop": ("compute", "*.stop*"),
     "operation": ("compute", "*Operations.[gw]*"),
+    "operations": ("compute", "*Operations.list"),
+    "autoscalers": ("compute", "autoscalers.aggregatedList"),
+    "autoscaler": ("compute", "*utoscalers.get"),
+    "freeze": ("compute", "*utoscalers.patch"),
+    "thaw": ("compute", "*utoscalers.patch"),
+    "events": ("pubsub", "Publish"),
+    "capacity": ("compute", "advice.capacityHistory"),
     "assets": ("assets", "*"),
     "audit log": ("logging", "*"),
     "skus": ("catalog", "*"),
-    **{name: ("bigquery", name) for name in ("query", "rows", "load", "commit", "sweep", "outcomes", "record")},
+    **{
+        name: ("bigquery", name)
+        for name in ("query", "rows", "load", "commit", "sweep", "outcomes", "freeze outcomes", "record")
+    },
 }
 """The service and method that an operation of the product calls, as the emulators name them."""
 

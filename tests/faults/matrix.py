@@ -45,9 +45,14 @@ class Cell:
 PASSING = frozenset({Kind.SLOW, Kind.RESET, Kind.LOST, Kind.TOO_MANY, Kind.INTERNAL, Kind.UNAVAILABLE, Kind.TRUNCATED})
 """What may pass by itself, so that a call is tried again; for what may not, once is as bad as from then on."""
 
-LISTS = frozenset({"uptime", "instances", "addresses", "disks", "preemptions", "audit log", "skus", "rows"})
-PARTIAL = frozenset({"uptime", "instances", "addresses", "disks", "preemptions"})
-GRPC = frozenset({"uptime", "figures", "publish"})
+PARTIAL = frozenset({"uptime", "instances", "addresses", "disks", "autoscalers", "preemptions"})
+LISTS = PARTIAL | {"audit log", "skus", "rows"}
+GRPC = frozenset({"uptime", "figures", "publish", "events"})
+EMPTY_IS_AN_ANSWER = {
+    **dict.fromkeys(("assets", "audit log"), "an instance without a history is answered so"),
+    "operations": "a request that began no operation is answered so",
+    "capacity": "a machine type that nobody ran is answered so",
+}
 ON_AT_FIRST = frozenset({Kind.RESET, Kind.UNAVAILABLE})
 ONE_CALL, TWO_CALLS = 1, 2
 
@@ -102,6 +107,4 @@ def why_not_of(kind: Kind, operation: str) -> str | None:
         return "its service never answers in part"
     if kind is Kind.NOTHING and operation in GRPC:
         return "in gRPC an answer without a body is an empty one"
-    if operation in {"assets", "audit log"} and kind is Kind.EMPTY:
-        return "an instance without a history is answered so"
-    return None
+    return EMPTY_IS_AN_ANSWER.get(operation) if kind is Kind.EMPTY else None

@@ -24,6 +24,9 @@ from tests.faults.victims import function
 
 PAGE_LIMITS = {
     ("compute", "instances.aggregatedList"): 5,
+    ("compute", "addresses.aggregatedList"): 1,
+    ("compute", "disks.aggregatedList"): 4,
+    ("compute", "autoscalers.aggregatedList"): 1,
     ("compute", "globalOperations.aggregatedList"): 1,
     ("catalog", "skus.list"): 600,
     ("logging", "entries.list"): 1,
@@ -32,6 +35,7 @@ PAGE_LIMITS = {
 }
 """Pages so small that every list has several."""
 
+EVENTS_TOPIC = f"projects/{HOME_PROJECT}/topics/spotkeeper-events"
 A_DAY = timedelta(days=1)
 _numbers = itertools.count()
 
@@ -89,17 +93,18 @@ def place(bigquery_address: str, fleet: Fleet | None = None) -> Iterator[Place]:
     routes = lambda state: [Proxy(state, bigquery_address).route()]  # noqa: E731 (one expression, named)
     with Cloud(fleet or small_fleet(), Clock(at(1, 7)), routes) as cloud:
         cloud.state.faults.page_limits = dict(PAGE_LIMITS)
-        create_topic(cloud)
+        for topic in (TOPIC, EVENTS_TOPIC):
+            create_topic(cloud, topic)
         yield Place(cloud, bigquery_address)
 
 
-def create_topic(cloud: Cloud) -> None:
-    """Make the budget topic."""
+def create_topic(cloud: Cloud, topic: str) -> None:
+    """Make a topic."""
     os.environ["PUBSUB_EMULATOR_HOST"] = cloud.grpc_target
     from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # noqa: PLC0415 (reads the variable when a client is made)
 
     publisher = pubsub_v1.PublisherClient()
-    publisher.create_topic(name=TOPIC)
+    publisher.create_topic(name=topic)
     publisher.stop()
 
 

@@ -22,7 +22,7 @@ UNHEARD = {Kind.RESET, Kind.NO_ANSWER, Kind.NOT_JSON, Kind.WRONG_JSON, Kind.NO_B
 """The kinds for which the service does nothing."""
 
 PAUSE_SECONDS = 0.05
-LISTS = {"instances", "skus", "rows", "items", "operations", "entries"}
+LISTS = {"addresses", "autoscalers", "disks", "entries", "instances", "items", "operations", "rows", "skus"}
 JSON = "application/json; charset=UTF-8"
 
 

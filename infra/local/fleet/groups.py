@@ -79,6 +79,10 @@ class Groups:
                 group.members.add((vm.zone, vm.name))
         return groups
 
+    def add(self, group: Group) -> None:
+        """Add a group that has no members, or put one in the place of another."""
+        self._groups[group.key] = group
+
     def get(self, key: Key) -> Group | None:
         """The group of this project, scope and name."""
         return self._groups.get(key)

@@ -37,6 +37,9 @@ _LAGGING_SHARE = 0.97
 _MESSAGE_MEMORY = timedelta(days=8)
 """How far back the statements look for a message; what was stopped or frozen is looked for over a year."""
 
+_OPERATIONS_ARE_KEPT = timedelta(hours=1)
+"""How long Compute Engine keeps an operation for sure."""
+
 _LONG_MEMORY = frozenset({"stopped"})
 
 
@@ -262,16 +265,18 @@ class _Autoscalers:
         del timeout
         host, found = self.call.host, self._scaler(autoscaler.number)
         with self.call.passing("set_mode"):
-            if host.world.accepted.get(request_id) != found.number:
+            if request_id not in host.world.mode_changes:
                 host.sets_mode(self.call.delivery, found, mode)
-                host.world.accepted[request_id] = found.number
+                host.world.mode_changes[request_id] = found.number, host.world.now
             return f"operation-{request_id}"
 
     def operation_of(self, freeze: RecordedFreeze, request_id: str) -> str | None:
         found = self._scaler(freeze.number)
         with self.call.passing("operation_of_autoscaler"):
-            accepted = self.call.host.world.accepted.get(request_id) == found.number
-            return f"operation-{request_id}" if accepted else None
+            world = self.call.host.world
+            number, changed_at = world.mode_changes.get(request_id, ("", world.now))
+            is_kept = world.now - changed_at <= _OPERATIONS_ARE_KEPT
+            return f"operation-{request_id}" if number == found.number and is_kept else None
 
     def _scaler(self, number: str) -> Scaler:
         world = self.call.host.world

@@ -45,6 +45,9 @@ class World:
     silent: dict[str, datetime] = field(default_factory=dict)
     scalers: dict[str, Scaler] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
+    mode_changes: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    """By their request ids: the autoscalers whose mode was set, and when."""
+
     lock: threading.RLock = field(default_factory=threading.RLock)
     _agenda: list[_Entry] = field(default_factory=list)
 
