@@ -79,6 +79,45 @@ def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
     return Result(Outcome.WRONG, f"answered {answer.status} {answer.body}")
 
 
+CAPACITY = frozenset({"capacity_readings", "capacity_preemptions", "capacity_prices"})
+_OF_THE_READING = OF_THE_RUN | {"read_at", "day"}
+_ANSWERED = frozenset({"read", "unsupported"})
+
+
+def judged_capacity(kind: Kind, service: str, answer: Answer, found: Story, reference: Story) -> Result:
+    """Say how a run ended that could not read the capacity history.
+
+    The hours are recorded as without the fault. Of the history there is nothing else on record, what failed says why,
+    and after the reading of the next day all of it is there.
+    """
+    if answer.status != 200 or answer.body.get("complete") is not True:
+        return Result(Outcome.WRONG, f"answered {answer.status} {answer.body}")
+    if problems := differs(_without_capacity(found.after), _without_capacity(reference.after)):
+        return Result(Outcome.WRONG, f"the hours are others: {problems}")
+    after, whole = (without(_of_capacity(each.after), OF_THE_RUN) for each in (found, reference))
+    if after == whole:
+        return Result(Outcome.SAME)
+    later, wanted = (without(_histories(each.repaired), _OF_THE_READING) for each in (found, reference))
+    if problems := differences(later, wanted):
+        return Result(Outcome.WRONG, f"the next day did not repair it: {problems}")
+    if invented := [row for name in _histories(found.after) for row in after[name] if row not in whole[name]]:
+        return Result(Outcome.WRONG, f"rows that an undisturbed run never wrote: {invented[:2]}")
+    failed = [row["detail"] for row in found.after["capacity_readings"] if row["status"] not in _ANSWERED]
+    return _named(Outcome.COMPLETED, kind, service, [*failed, str(answer.body.get("capacity_history"))])
+
+
+def _of_capacity(found: Snapshot) -> Snapshot:
+    return {name: rows for name, rows in found.items() if name in CAPACITY}
+
+
+def _histories(found: Snapshot) -> Snapshot:
+    return {name: rows for name, rows in _of_capacity(found).items() if name != "capacity_readings"}
+
+
+def _without_capacity(found: Snapshot) -> Snapshot:
+    return {name: rows for name, rows in found.items() if name not in CAPACITY}
+
+
 def differs(found: Snapshot, wanted: Snapshot) -> list[str]:
     """Say in which tables two runs at the same time came to different ends."""
     problems = list(wrong_figures(found, wanted))

@@ -10,7 +10,7 @@ from infra.local.stack.stack import HOME_PROJECT, TOPIC, Answer
 from tests.faults.fleets import at
 from tests.faults.injection import Fault
 from tests.faults.keeping import empty, keep, put_back
-from tests.faults.outcomes import Outcome, Result, Story, differs, judged
+from tests.faults.outcomes import Outcome, Result, Story, differs, judged, judged_capacity
 from tests.faults.places import Place, schedule
 from tests.faults.snapshots import Snapshot, snapshot
 
@@ -27,6 +27,7 @@ OPERATIONS = {
     "disks": "Compute Engine",
     "preemptions": "Compute Engine",
     "machine types": "Compute Engine",
+    "capacity": "Compute Engine",
     "assets": "Cloud Asset Inventory",
     "audit log": "Cloud Logging",
     "skus": "Cloud Billing Catalog",
@@ -50,6 +51,33 @@ SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """What a fault strikes: a run with prices of so many hours, and whether it is one that reads the capacity history.
+
+    That is read once a day, from 3:00 in Los Angeles on; what could not be read is read on the next day.
+    """
+
+    price_refresh_hours: int = 6
+    reads_capacity: bool = False
+
+    @property
+    def moments(self) -> tuple[datetime, datetime, datetime]:
+        """When the tables get their first rows, when the fault strikes, and when it is gone."""
+        return (at(8, 7), at(11, 7), at(35, 7)) if self.reads_capacity else (FIRST, DISTURBED, NEXT)
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The settings that it adds."""
+        capacity = {"CAPACITY_HISTORY": "true", "CAPACITY_HISTORY_CALLS": "200"} if self.reads_capacity else {}
+        return {"PRICE_REFRESH_HOURS": str(self.price_refresh_hours), **capacity}
+
+
+USUAL = Case()
+CASES = {"skus": Case(price_refresh_hours=1), "capacity": Case(reads_capacity=True)}
+"""The case of each operation that the usual run does not call."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """A run and what followed: the tables, the answer, what was wrong at once, and the calls of each operation."""
 
@@ -65,8 +93,8 @@ class Tracker:
 
     place: Place
     dataset: str = field(init=False)
-    _initial: Snapshot | None = None
-    _references: dict[str, tuple[Story, Mapping[str, int]]] = field(default_factory=dict)
+    _initial: dict[bool, Snapshot] = field(default_factory=dict)
+    _references: dict[Case, tuple[Story, Mapping[str, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the dataset."""
@@ -74,65 +102,69 @@ class Tracker:
 
     def calls(self, operation: str) -> int:
         """How often an operation is called by the run that a fault strikes."""
-        return self._reference(_refresh(operation))[1].get(operation, 0)
+        return self._reference(_case(operation))[1].get(operation, 0)
 
     def ends(self, fault: Fault) -> Result:
         """Let one run be struck by a fault, and say how that ended."""
-        refresh = _refresh(fault.operation)
-        reference, _ = self._reference(refresh)
-        run = self._story(refresh, fault)
+        case = _case(fault.operation)
+        reference, _ = self._reference(case)
+        run = self._story(case, fault)
         if run.problems:
             return Result(Outcome.WRONG, "; ".join(run.problems))
+        if fault.operation == "capacity":
+            return judged_capacity(fault.kind, OPERATIONS[fault.operation], run.answer, run.story, reference)
         return judged(fault.kind, OPERATIONS[fault.operation], run.answer, run.story, reference)
 
     def undisturbed(self) -> Story:
         """Return all tables as they are without a fault."""
-        return self._reference("6")[0]
+        return self._reference(USUAL)[0]
 
-    def _reference(self, refresh: str) -> tuple[Story, Mapping[str, int]]:
-        if refresh not in self._references:
-            run = self._story(refresh)
+    def _reference(self, case: Case) -> tuple[Story, Mapping[str, int]]:
+        if case not in self._references:
+            run = self._story(case)
             if run.answer.body.get("complete") is not True:
                 message = f"an undisturbed run is not complete: {run.answer}"
                 raise AssertionError(message)
-            self._references[refresh] = run.story, run.calls
-        return self._references[refresh]
+            self._references[case] = run.story, run.calls
+        return self._references[case]
 
-    def _story(self, refresh: str, *faults: Fault) -> _Run:
-        before = self.begin()
-        function = self._function(refresh)
+    def _story(self, case: Case, *faults: Fault) -> _Run:
+        before = self.begin(case)
+        function = self._function(case)
+        _, disturbed, following = case.moments
         self.place.injection.inject(*faults)
-        self.set_time(DISTURBED)
-        answer = schedule(function, DISTURBED)
+        self.set_time(disturbed)
+        answer = schedule(function, disturbed)
         problems = self.place.injection.problems()
         calls = self.place.injection.inject()
         after = snapshot(self.place.client, self.dataset)
-        reference = self._references.get(refresh)
+        reference = self._references.get(case)
         if reference and answer.body.get("complete") is True and not differs(after, reference[0].after):
             repaired = reference[0].repaired
         else:
-            self.set_time(NEXT)
-            schedule(function, NEXT)
+            self.set_time(following)
+            schedule(function, following)
             repaired = snapshot(self.place.client, self.dataset)
         problems += self.place.leftovers(self.dataset)
         return _Run(Story(before, after, repaired), answer, problems, calls)
 
-    def begin(self) -> Snapshot:
+    def begin(self, case: Case = USUAL) -> Snapshot:
         """Let the dataset hold one undisturbed hour, no VM be stopped by the enforcer, and return what it holds."""
         self.place.cloud.state.reset()
-        if self._initial is None:
+        kept = f"{KEPT}_with_capacity" if case.reads_capacity else KEPT
+        if case.reads_capacity not in self._initial:
             empty(self.place.client, self.dataset)
             self.place.injection.inject()
-            self.set_time(FIRST)
-            schedule(self._function("6"), FIRST)
-            keep(self.place.client, self.dataset, KEPT)
-            self._initial = snapshot(self.place.client, self.dataset)
-        put_back(self.place.client, self.dataset, KEPT)
-        return self._initial
+            first = case.moments[0]
+            self.set_time(first)
+            schedule(self._function(USUAL), first)
+            keep(self.place.client, self.dataset, kept)
+            self._initial[case.reads_capacity] = snapshot(self.place.client, self.dataset)
+        put_back(self.place.client, self.dataset, kept)
+        return self._initial[case.reads_capacity]
 
-    def _function(self, refresh: str) -> Client:
-        extra = {"PRICE_REFRESH_HOURS": refresh}
-        return self.place.function(TARGET, self.place.settings(self.dataset, SETTINGS | extra))
+    def _function(self, case: Case) -> Client:
+        return self.place.function(TARGET, self.place.settings(self.dataset, {**SETTINGS, **case.settings}))
 
     def set_time(self, moment: datetime) -> None:
         """Let the emulators be at a time, and forget the figures they were sent."""
@@ -140,6 +172,6 @@ class Tracker:
         self.place.cloud.monitoring.written.clear()
 
 
-def _refresh(operation: str) -> str:
-    """How many hours a reading of the catalog lasts: one where reading it is what is to fail."""
-    return "1" if operation == "skus" else "6"
+def _case(operation: str) -> Case:
+    """What is struck when this operation fails."""
+    return CASES.get(operation, USUAL)
