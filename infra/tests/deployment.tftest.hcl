@@ -291,7 +291,9 @@ run "the_tracker_alone" {
   variables {
     capacity_history    = true
     enforcement_mode    = "off"
-    enforcement_policy  = { budgets = {} }
+    enforcement_policy  = { budgets = {}, freeze_groups = 1 }
+    publish_events      = true
+    approvers           = ["group:oncall@example.com"]
     monthly_budget_usd  = 100
     notification_emails = ["oncall@example.com"]
   }
@@ -304,6 +306,9 @@ run "the_tracker_alone" {
       length(google_pubsub_subscription.enforcer) == 0,
       length(google_pubsub_topic.dead_letter) == 0,
       length(google_pubsub_topic.approvals) == 0,
+      length(google_pubsub_topic_iam_member.approvers) == 0,
+      length(google_pubsub_topic.events) == 0,
+      length(google_pubsub_topic_iam_member.events) == 0,
       length(google_project_iam_custom_role.enforcer_home) == 0,
       length(google_project_iam_custom_role.enforcer_instances) == 0,
       length(google_project_iam_member.enforcer_instances) == 0,
@@ -370,6 +375,77 @@ run "plans_that_people_approve" {
       !contains(keys(google_monitoring_alert_policy.logged), "price_rose"),
     ])
     error_message = "A command is delivered, retried and dead-lettered as a notification is, and a plan that waits is notified."
+  }
+}
+
+run "freezes_and_events" {
+  command = plan
+
+  variables {
+    enforcement_mode    = "enforce"
+    enforcement_policy  = { budgets = { spotkeeper = { projects = ["vm-project-1"] } }, freeze_groups = 1.2 }
+    publish_events      = true
+    capacity_history    = true
+    notification_emails = ["oncall@example.com"]
+  }
+
+  assert {
+    condition = alltrue([
+      google_cloudfunctions2_function.enforcer[0].service_config[0].environment_variables["EVENTS_TOPIC"] == google_pubsub_topic.events[0].id,
+      google_pubsub_topic_iam_member.events[0].topic == "spotkeeper-events",
+      google_pubsub_topic_iam_member.events[0].member == google_service_account.enforcer[0].member,
+      google_project_iam_custom_role.alerts.permissions == toset(["pubsub.topics.publish"]),
+      jsondecode(google_cloudfunctions2_function.enforcer[0].service_config[0].environment_variables["ENFORCEMENT_POLICY"]).freeze_groups == 1.2,
+    ])
+    error_message = "The enforcer knows the topic of events and may publish there."
+  }
+
+  assert {
+    condition = toset([
+      for permission in google_project_iam_custom_role.enforcer_instances["vm-project-1"].permissions : permission
+      if can(regex("autoscalers|start|setMetadata|delete|insert|setIamPolicy", permission))
+    ]) == toset(["compute.autoscalers.get", "compute.autoscalers.list", "compute.autoscalers.update"])
+    error_message = "A policy that freezes groups adds what that takes, and nothing else."
+  }
+
+  assert {
+    condition = alltrue([
+      length(google_pubsub_topic.approvals) == 0,
+      !contains(keys(google_cloudfunctions2_function.enforcer[0].service_config[0].environment_variables), "APPROVALS_SUBSCRIPTION"),
+      contains(google_project_iam_custom_role.tracker_home.permissions, "compute.advice.capacityHistory"),
+      !contains(flatten([for role in google_project_iam_custom_role.tracker_instances : tolist(role.permissions)]), "compute.advice.capacityHistory"),
+      alltrue([for role in google_project_iam_custom_role.tracker_instances : contains(role.permissions, "compute.addresses.list")]),
+    ])
+    error_message = "Without approvers nothing can be approved; the capacity history is read in the project of the deployment, addresses where the VMs are."
+  }
+}
+
+run "options_that_are_not_set" {
+  command = plan
+
+  variables {
+    notification_emails = ["oncall@example.com"]
+  }
+
+  assert {
+    condition = alltrue([
+      length(google_pubsub_topic.events) == 0,
+      length(google_pubsub_topic_iam_member.events) == 0,
+      length(google_pubsub_topic.approvals) == 0,
+      length(setintersection(keys(google_cloudfunctions2_function.enforcer[0].service_config[0].environment_variables), ["EVENTS_TOPIC", "APPROVALS_SUBSCRIPTION"])) == 0,
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["CAPACITY_HISTORY"] == "false",
+    ])
+    error_message = "Without its option no topic is made, and no function is told of one."
+  }
+
+  assert {
+    condition = !anytrue([
+      for permission in flatten([
+        [for role in google_project_iam_custom_role.enforcer_instances : tolist(role.permissions)],
+        tolist(google_project_iam_custom_role.tracker_home.permissions),
+      ]) : can(regex("autoscalers|start|setMetadata|advice", permission))
+    ])
+    error_message = "Without its option no role has its permission."
   }
 }
 

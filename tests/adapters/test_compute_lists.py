@@ -165,6 +165,8 @@ NUMBERED: list[dict[str, object]] = [{**FOUND, **SPOT, "id": str(1000 + number)}
         {"labels": "none"},
         {"lastStartTimestamp": "yesterday"},
         {"scheduling": "spot"},
+        {"id": None, "scheduling": {}},
+        {"id": None, "scheduling": {"surprise": ["SPOT"]}},
     ],
 )
 def test_an_instance_that_cannot_be_read_is_one_spot_vm_with_its_reason_and_no_gap(

@@ -1,13 +1,13 @@
 """The three ways in which a fault may end, and how the tables tell which it was."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from infra.local.stack.stack import Answer
 from tests.faults.attached import COLUMNS, comparable, was_seen, wrong_figures
-from tests.faults.injection import Kind
+from tests.faults.injection import Fault, Kind
 from tests.faults.snapshots import OF_THE_RUN, OF_THE_TIME, Snapshot, differences, hours, without
 
 CAUSES = {
@@ -45,11 +45,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """All tables of one dataset before a fault, after it, and after the next run without one."""
+    """All tables of one dataset before a fault, after it, and after the next run without one; the log's warnings."""
 
     before: Snapshot
     after: Snapshot
     repaired: Snapshot
+    warnings: Sequence[str] = ()
 
 
 def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
@@ -79,43 +80,54 @@ def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
     return Result(Outcome.WRONG, f"answered {answer.status} {answer.body}")
 
 
-CAPACITY = frozenset({"capacity_readings", "capacity_preemptions", "capacity_prices"})
-_OF_THE_READING = OF_THE_RUN | {"read_at", "day"}
+BESIDE = {
+    "addresses": frozenset({"address_costs"}),
+    "capacity": frozenset({"capacity_readings", "capacity_preemptions", "capacity_prices"}),
+}
+"""The tables of what is read beside the hours, by the operation that reads it."""
+
+_OF_THE_READING = OF_THE_TIME | {"read_at", "day"}
+_READINGS = "capacity_readings"
 _ANSWERED = frozenset({"read", "unsupported"})
 
 
-def judged_capacity(kind: Kind, service: str, answer: Answer, found: Story, reference: Story) -> Result:
-    """Say how a run ended that could not read the capacity history.
+def judged_beside(fault: Fault, service: str, answer: Answer, found: Story, reference: Story) -> Result:
+    """Say how a run ended that could not read what is no part of its hours: reserved addresses, or capacity history.
 
-    The hours are recorded as without the fault. Of the history there is nothing else on record, what failed says why,
-    and after the reading of the next day all of it is there.
+    The hours are recorded as without the fault. Of what failed there is nothing else on record, the log or a row says
+    why, and after the next reading all of it is there.
     """
+    tables = BESIDE[fault.operation]
     if answer.status != 200 or answer.body.get("complete") is not True:
         return Result(Outcome.WRONG, f"answered {answer.status} {answer.body}")
-    if problems := differs(_without_capacity(found.after), _without_capacity(reference.after)):
+    if problems := differs(_rest(found.after, tables), _rest(reference.after, tables)):
         return Result(Outcome.WRONG, f"the hours are others: {problems}")
-    after, whole = (without(_of_capacity(each.after), OF_THE_RUN) for each in (found, reference))
+    before, after, whole = (
+        without(_only(each, tables), OF_THE_RUN) for each in (found.before, found.after, reference.after)
+    )
     if after == whole:
         return Result(Outcome.SAME)
-    later, wanted = (without(_histories(each.repaired), _OF_THE_READING) for each in (found, reference))
+    histories = tables - {_READINGS}
+    later, wanted = (without(_only(each.repaired, histories), _OF_THE_READING) for each in (found, reference))
     if problems := differences(later, wanted):
-        return Result(Outcome.WRONG, f"the next day did not repair it: {problems}")
-    if invented := [row for name in _histories(found.after) for row in after[name] if row not in whole[name]]:
+        return Result(Outcome.WRONG, f"the next reading did not repair it: {problems}")
+    if invented := [row for name in histories for row in after[name] if row not in (*whole[name], *before[name])]:
         return Result(Outcome.WRONG, f"rows that an undisturbed run never wrote: {invented[:2]}")
-    failed = [row["detail"] for row in found.after["capacity_readings"] if row["status"] not in _ANSWERED]
-    return _named(Outcome.COMPLETED, kind, service, [*failed, str(answer.body.get("capacity_history"))])
+    failed = [row["detail"] for row in found.after[_READINGS] if row["status"] not in _ANSWERED]
+    return _named(
+        Outcome.COMPLETED,
+        fault.kind,
+        service,
+        [*failed, *found.warnings, str(answer.body.get("capacity_history"))],
+    )
 
 
-def _of_capacity(found: Snapshot) -> Snapshot:
-    return {name: rows for name, rows in found.items() if name in CAPACITY}
+def _only(found: Snapshot, tables: Container[str]) -> Snapshot:
+    return {name: rows for name, rows in found.items() if name in tables}
 
 
-def _histories(found: Snapshot) -> Snapshot:
-    return {name: rows for name, rows in _of_capacity(found).items() if name != "capacity_readings"}
-
-
-def _without_capacity(found: Snapshot) -> Snapshot:
-    return {name: rows for name, rows in found.items() if name not in CAPACITY}
+def _rest(found: Snapshot, tables: Container[str]) -> Snapshot:
+    return {name: rows for name, rows in found.items() if name not in tables}
 
 
 def differs(found: Snapshot, wanted: Snapshot) -> list[str]:

@@ -1,5 +1,6 @@
 """A run of the tracker with a fault, the next without, and what the tables then say."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +11,7 @@ from infra.local.stack.stack import HOME_PROJECT, TOPIC, Answer
 from tests.faults.fleets import at
 from tests.faults.injection import Fault
 from tests.faults.keeping import empty, keep, put_back
-from tests.faults.outcomes import Outcome, Result, Story, differs, judged, judged_capacity
+from tests.faults.outcomes import BESIDE, Outcome, Result, Story, differs, judged, judged_beside
 from tests.faults.places import Place, schedule
 from tests.faults.snapshots import Snapshot, snapshot
 
@@ -52,18 +53,22 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a fault strikes: a run with prices of so many hours, and whether it is one that reads the capacity history.
+    """What a fault strikes: a run with prices of so many hours, which may be one that reads the capacity history.
 
-    That is read once a day, from 3:00 in Los Angeles on; what could not be read is read on the next day.
+    That is read once a day, from 3:00 in Los Angeles on; what could not be read is read on the next day. One that is
+    `hourly` has one hour to record: the list of addresses is made up for while its hours are recorded once more.
     """
 
     price_refresh_hours: int = 6
     reads_capacity: bool = False
+    hourly: bool = False
 
     @property
     def moments(self) -> tuple[datetime, datetime, datetime]:
         """When the tables get their first rows, when the fault strikes, and when it is gone."""
-        return (at(8, 7), at(11, 7), at(35, 7)) if self.reads_capacity else (FIRST, DISTURBED, NEXT)
+        if self.reads_capacity:
+            return at(8, 7), at(11, 7), at(35, 7)
+        return (FIRST, at(2, 7), at(3, 7)) if self.hourly else (FIRST, DISTURBED, NEXT)
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -73,8 +78,8 @@ class Case:
 
 
 USUAL = Case()
-CASES = {"skus": Case(price_refresh_hours=1), "capacity": Case(reads_capacity=True)}
-"""The case of each operation that the usual run does not call."""
+CASES = {"skus": Case(price_refresh_hours=1), "capacity": Case(reads_capacity=True), "addresses": Case(hourly=True)}
+"""The case of each operation for which the usual one does not do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +116,8 @@ class Tracker:
         run = self._story(case, fault)
         if run.problems:
             return Result(Outcome.WRONG, "; ".join(run.problems))
-        if fault.operation == "capacity":
-            return judged_capacity(fault.kind, OPERATIONS[fault.operation], run.answer, run.story, reference)
+        if fault.operation in BESIDE:
+            return judged_beside(fault, OPERATIONS[fault.operation], run.answer, run.story, reference)
         return judged(fault.kind, OPERATIONS[fault.operation], run.answer, run.story, reference)
 
     def undisturbed(self) -> Story:
@@ -134,7 +139,10 @@ class Tracker:
         _, disturbed, following = case.moments
         self.place.injection.inject(*faults)
         self.set_time(disturbed)
+        log = _Warnings()
+        logging.getLogger("spotkeeper").addHandler(log)
         answer = schedule(function, disturbed)
+        logging.getLogger("spotkeeper").removeHandler(log)
         problems = self.place.injection.problems()
         calls = self.place.injection.inject()
         after = snapshot(self.place.client, self.dataset)
@@ -146,7 +154,7 @@ class Tracker:
             schedule(function, following)
             repaired = snapshot(self.place.client, self.dataset)
         problems += self.place.leftovers(self.dataset)
-        return _Run(Story(before, after, repaired), answer, problems, calls)
+        return _Run(Story(before, after, repaired, log.details), answer, problems, calls)
 
     def begin(self, case: Case = USUAL) -> Snapshot:
         """Let the dataset hold one undisturbed hour, no VM be stopped by the enforcer, and return what it holds."""
@@ -170,6 +178,17 @@ class Tracker:
         """Let the emulators be at a time, and forget the figures they were sent."""
         self.place.cloud.state.clock.now = moment
         self.place.cloud.monitoring.written.clear()
+
+
+class _Warnings(logging.Handler):
+    """Keeps the details of what the log warns of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.details: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.details.append(str(getattr(record, "spotkeeper_fields", {}).get("detail")))
 
 
 def _case(operation: str) -> Case:

@@ -193,6 +193,23 @@ def test_a_freeze_that_fails_keeps_no_vm_running_and_is_tried_again_by_the_redel
     assert len(cloud.stopped_names()) == 3
 
 
+def test_a_freeze_that_cannot_be_checked_again_has_failed_and_is_tried_again_by_the_redelivery() -> None:
+    cloud = fleet()
+    cloud.before["record_plan"] = lambda: cloud.down.add("autoscalers")
+    with pytest.raises(ExceptionGroup):
+        cloud.deliver(notification(), FROZEN_AT_BUDGET)
+    assert len(cloud.stopped_names()) == 3
+    [failed] = [row for row in cloud.tables.actions if row.event is ActionEvent.FREEZE_FAILED]
+    assert failed.error == f"{PROJECT}: autoscalers: autoscalers is down"
+
+    cloud.down.clear()
+    cloud.now += MINUTE
+    cloud.deliver(notification(), FROZEN_AT_BUDGET)
+
+    assert cloud.mode_of("api-mig") == "OFF"
+    assert reasons(cloud, ActionEvent.FREEZE_SKIPPED) == []
+
+
 @pytest.mark.parametrize("mode", [Mode.DRY_RUN, Mode.APPROVE])
 def test_a_dry_run_and_a_plan_that_waits_show_the_freeze_and_do_not_make_it(mode: Mode) -> None:
     cloud = fleet()

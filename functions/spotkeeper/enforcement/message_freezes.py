@@ -69,13 +69,13 @@ class MessageFreezes:
         recorded = self.recorded(delivery)
         if not any(each.is_open for each in recorded):
             return
-        vms, gaps = fleet()
+        vms, fleet_gaps = fleet()
         snoozed = [replace(vm, snoozed_until=history.snoozed.get(vm.instance.key)) for vm in vms]
-        decisions, _ = self._decisions(delivery, snoozed, recorded, has_gaps=bool(gaps))
+        decisions, gaps = self._decisions(delivery, snoozed, recorded, has_gaps=bool(fleet_gaps))
         freezing = Freezing(self.ports.autoscalers, self.ports.records, deadline, self.ports.parallel_requests)
         failures: list[Exception] = []
         with collecting(failures):
-            freezing.freeze(delivery, recorded, partial(self._reason_not_to, delivery, decisions, newer))
+            freezing.freeze(delivery, recorded, partial(self._reason_not_to, delivery, decisions, gaps, newer))
         with collecting(failures):
             freezing.leave(delivery, recorded, decisions)
         raise_collected(delivery, failures)
@@ -107,10 +107,14 @@ class MessageFreezes:
         self,
         delivery: Delivery,
         decisions: Iterable[FreezeDecision],
+        gaps: Iterable[str],
         newer: Callable[[], tuple[Reported, ...]],
         freeze: RecordedFreeze,
     ) -> str | None:
-        """Return why a planned freeze is not carried out now; None if it is."""
+        """Return why a planned freeze is not carried out now; None if it is.
+
+        Raises UnavailableError while that is unknown: its autoscaler was not listed, and a list has gaps.
+        """
         now, verdict = delivery.received_at, delivery.verdict
         if self.policy.snoozed(now):
             return "the policy is snoozed"
@@ -124,10 +128,10 @@ class MessageFreezes:
         if not is_reached(verdict, said, self.policy, estimate):
             return "the share of the budget from which on groups are frozen is no longer reached"
         decision = next((each for each in decisions if each.autoscaler.key == freeze.key), None)
+        if decision is None and (unread := "; ".join(gaps)):
+            raise UnavailableError(unread)
         if decision is None:
-            return (
-                "the budget covers no Spot VM of the group any more, or its autoscaler is off, gone or was not listed"
-            )
+            return "the budget covers no Spot VM of the group any more, or its autoscaler is off or gone"
         return None if decision.freeze else decision.reason
 
 

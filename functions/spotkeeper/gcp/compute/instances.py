@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -124,12 +125,12 @@ def _instance(project_id: str, found: Json, shapes: Shapes, report: Report, atta
 
 def unreadable_instance(project_id: str, found: Json) -> Instance:
     """Return what can be read of an instance that `to_instance` refuses: a Spot VM, unless it surely is another."""
-    labels = found.get("labels")
+    labels, scheduling = found.get("labels"), found.get("scheduling")
     pairs = labels.items() if isinstance(labels, dict) else ()
-    try:
-        model = _provisioning_model(found.get("scheduling", {}))
-    except (AttributeError, ValueError):
-        model = ProvisioningModel.SPOT
+    model = ProvisioningModel.SPOT
+    if isinstance(scheduling, dict) and scheduling.keys() & {"preemptible", "provisioningModel"}:
+        with suppress(ValueError):
+            model = _provisioning_model(scheduling)
     return Instance(
         key=InstanceKey(project_id, last_part(_written(found.get("zone"))), _written(found.get("id"))),
         name=_written(found.get("name")),
