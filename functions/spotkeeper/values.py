@@ -191,7 +191,7 @@ class Fields:
         """Collect a problem for every field that nobody has read."""
         known = ", ".join(sorted(self._read))
         self.problems.extend(
-            f"{self._path}{name} is not a field of the policy: here it takes {known}"
+            f"{self._path}{name} is not a field: here it takes {known}"
             for name in self._values
             if name not in self._read | self._obsolete
         )

@@ -17,7 +17,7 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.periods import PeriodKind, budget_periods
-from spotkeeper.tracking.settings import Budgets, Covers
+from spotkeeper.tracking.settings import Budgets
 from tests.adapters.conftest import new_dataset
 
 NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
@@ -65,12 +65,12 @@ def test_a_job_runs_where_the_dataset_lies_and_a_wrong_location_is_named(stack: 
         for location in (None, LOCATION):
             jobs = Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(0), location)
             with TrackerTables(jobs).stage("r1", NOON) as stage:
-                [spend], _ = stage.commit([NOON], [DAY], Covers.TOTAL)
+                [spend], _ = stage.commit([NOON], [DAY], Budgets())
                 stage.close({}, [], budget)
             assert spend.cost_usd == 0
         lost = Jobs(HOME_PROJECT, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(0), "EU")
         with TrackerTables(lost).stage("r2", NOON) as stage, pytest.raises(UnavailableError, match="in location EU"):
-            stage.commit([NOON], [DAY], Covers.TOTAL)
+            stage.commit([NOON], [DAY], Budgets())
 
         [row] = stack.client().query(f"SELECT budget FROM `{HOME_PROJECT}.{dataset}.budgets`").result()
 

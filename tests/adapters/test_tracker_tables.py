@@ -30,7 +30,7 @@ from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import InventoryReader, Ledger, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
-from spotkeeper.tracking.settings import Budgets, Covers
+from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
 from spotkeeper.tracking.uptime import Uptime
 from tests.adapters.conftest import new_dataset
 from tests.sql.cases import SQL, rendered
@@ -38,7 +38,11 @@ from tests.unit.tracker_fakes import LARGE, RATES, SMALL, at
 from tests.unit.tracker_ledger import FakeLedger
 
 LARGEST_ID = "18446744073709551615"
-BUDGETS = Budgets(amounts_usd={PeriodKind.DAY: Decimal("1.5")}, display_name="Spot fleet")
+TEAMS = (
+    LabelBudget("cap-vision", "team", "vision", {PeriodKind.HOUR: Decimal(20), PeriodKind.DAY: Decimal("1.5")}),
+    LabelBudget("cap-speech", "team", "speech", {PeriodKind.DAY: Decimal(2)}, (Decimal(1),)),
+)
+BUDGETS = Budgets(amounts_usd={PeriodKind.DAY: Decimal("1.5")}, display_name="Spot fleet", labels=TEAMS)
 PERIODS = budget_periods(at(1))
 RETRY_TIMEOUT = timedelta(seconds=5)
 NOTHING = AttachedPrices(*(NOTHING_ATTACHED,) * 4)
@@ -128,7 +132,7 @@ def story(ledger: Both) -> Answers:
             hour_run("first", at(0)),
         ):
             stage.add(record)
-        spends, _ = answers["first spends"] = stage.commit([at(0)], PERIODS, Covers.TOTAL)
+        spends, _ = answers["first spends"] = stage.commit([at(0)], PERIODS, BUDGETS)
         day = next(spend for spend in spends if spend.period.kind is PeriodKind.DAY)
         alert = Alert(
             day.period,
@@ -138,8 +142,9 @@ def story(ledger: Both) -> Answers:
             unseen_share=day.unseen_share,
             counts_from=at(0),
         )
-        answers["reserved first"] = stage.reserve([alert])
-        stage.close({"message-1": alert}, [], BUDGETS)
+        of_team = replace(alert, label_budget="cap-vision")
+        answers["reserved first"] = sorted(stage.reserve([alert, of_team]), key=lambda each: each.label_budget)
+        stage.close({"message-1": alert, "message-team": of_team}, [], BUDGETS)
     with ledger.stage("second", at(2, 7)) as stage:
         relabelled = instance("giant", LARGEST_ID, "speech")
         for record in (
@@ -164,9 +169,9 @@ def story(ledger: Both) -> Answers:
             hour_run("second", at(1)),
         ):
             stage.add(record)
-        answers["second spends"] = stage.commit([at(-1), at(0), at(1)], PERIODS, Covers.TOTAL)
+        answers["second spends"] = stage.commit([at(-1), at(0), at(1)], PERIODS, BUDGETS)
         pace = replace(alert, thresholds=(Decimal("0.1"),), kind=AlertKind.PACE)
-        answers["reserved second"] = stage.reserve([alert, pace])  # and not sent
+        answers["reserved second"] = stage.reserve([alert, of_team, pace])  # and not sent
         stage.close({}, [Gap("metrics", "503")], BUDGETS)
     for run_id in ("third", "fourth"):
         with ledger.stage(run_id, at(3, 7)) as stage:
@@ -177,19 +182,21 @@ def story(ledger: Both) -> Answers:
             stage.add(UncertainPrice("n2:ram", "us-central1", at(0), at(2)))
             stage.add(known(at(1), Completeness.INCOMPLETE))  # does not override a complete reading
             stage.add(hour_run(run_id, at(1)))
-            answers[f"{run_id} spends"] = stage.commit([at(1)], PERIODS, Covers.TOTAL)
+            answers[f"{run_id} spends"] = stage.commit([at(1)], PERIODS, BUDGETS)
             raised = replace(alert, budget_usd=Decimal(2), thresholds=(Decimal("0.5"),))
             again = replace(alert, cost_usd=Decimal(9), repeated=True)
+            team_again = replace(of_team, cost_usd=Decimal(9), repeated=True)
             for number in range(2):
                 answers[f"reserved {run_id} {number}"] = sorted(
-                    stage.reserve([raised, again]), key=lambda each: (each.kind, each.repeated)
+                    stage.reserve([raised, again, team_again]),
+                    key=lambda each: (each.kind, each.repeated, each.label_budget),
                 )
             for _ in range(2):
                 stage.close({"message-2": pace, "message-3": again, "message-1": alert}, [], BUDGETS)
     with ledger.stage("fifth", at(3, 8)) as stage:
         stage.add(cost(WORKER, at(1)))  # in part, and no other machine from 01:20 on: that row goes
         stage.add(hour_run("fifth", at(1), Gap("monitoring", "403", HOME_PROJECT), projects=frozenset()))
-        answers["fifth spends"] = stage.commit([at(1)], PERIODS, Covers.TOTAL)
+        answers["fifth spends"] = stage.commit([at(1)], PERIODS, BUDGETS)
         stage.close({}, [], BUDGETS)
     answers |= _taken_over(ledger, replace(raised, budget_usd=Decimal(3)), again)
     answers["states"] = ledger.hour_states(at(-9))
@@ -209,15 +216,15 @@ def _taken_over(ledger: Both, alert: Alert, repeated: Alert) -> Answers:
     answers: Answers = {}
     with ledger.stage("sixth", at(3, 7) + timedelta(minutes=14)) as stage:
         stage.add(known(at(1), Completeness.COMPLETE))
-        stage.commit([at(1)], PERIODS, Covers.TOTAL)
+        stage.commit([at(1)], PERIODS, BUDGETS)
         answers["reserved sixth"] = stage.reserve([alert, repeated])
     with ledger.stage("seventh", at(3, 7) + timedelta(minutes=28)) as stage:
         stage.add(known(at(1), Completeness.COMPLETE))
-        answers["seventh spends"] = stage.commit([at(1)], PERIODS, Covers.TOTAL)
+        answers["seventh spends"] = stage.commit([at(1)], PERIODS, BUDGETS)
         answers["reserved seventh"] = stage.reserve([alert])
     with ledger.stage("eighth", at(3, 7) + timedelta(minutes=29)) as stage:
         stage.add(known(at(1), Completeness.COMPLETE))
-        answers["eighth spends"] = stage.commit([at(1)], PERIODS, Covers.TOTAL)
+        answers["eighth spends"] = stage.commit([at(1)], PERIODS, BUDGETS)
         answers["reserved eighth"] = stage.reserve([])
     return answers
 
@@ -249,9 +256,9 @@ STORED = {
         FROM tracker_runs WHERE hour >= '2026-07-01' ORDER BY run_id, hour""",
     "alerts": """
         SELECT period, period_start, kind, threshold, budget, cost, unseen_share, counts_from, reserved_until,
-          message_id, sent_at, repeated_at, run_id
-        FROM budget_alerts WHERE period_start >= '2026-07-01' ORDER BY budget, threshold""",
-    "budgets": "SELECT period, budget FROM budgets",
+          message_id, sent_at, repeated_at, run_id, label_budget
+        FROM budget_alerts WHERE period_start >= '2026-07-01' ORDER BY budget, threshold, label_budget""",
+    "budgets": "SELECT period, budget, budget_id, label_key, label_value FROM budgets ORDER BY budget_id, period",
 }
 
 
@@ -358,12 +365,17 @@ def remembered(ledger: FakeLedger) -> dict[str, Rows]:
                 known.sent_at,
                 known.repeated_at,
                 known.run_id,
+                notified.label_budget or None,
             )
             for (period, notified), known in sorted(
-                tables.alerts.items(), key=lambda each: (each[0][1].budget_usd, each[0][1].threshold)
+                tables.alerts.items(),
+                key=lambda each: (each[0][1].budget_usd, each[0][1].threshold, each[0][1].label_budget),
             )
         ],
-        "budgets": list(tables.budgets.items()),
+        "budgets": [
+            (period, amount, budget_id, *(name.split("=") if name else (None, None)))
+            for (budget_id, period), (amount, name) in sorted(tables.budgets.items())
+        ],
     }
 
 
@@ -374,7 +386,7 @@ def test_a_run_without_alerts_gaps_and_budgets_is_recorded_as_complete(
     for run_id, gaps in ((f"quiet_{empty_arrays}", []), (f"gap_{empty_arrays}", [Gap("metrics", "503")])):
         with tables.stage(run_id, at(1, 7)) as stage:
             stage.add(hour_run(run_id, at(0)))
-            stage.commit([at(0)], PERIODS, Covers.TOTAL)
+            stage.commit([at(0)], PERIODS, Budgets())
             assert stage.reserve([]) == []
             stage.close({}, gaps, Budgets())
 
@@ -407,8 +419,8 @@ def test_the_tables_in_bigquery_answer_and_hold_what_those_in_memory_do(
         "preemptions": 2,
         "project hours": 3,
         "runs": 7,
-        "alerts": 5,
-        "budgets": 1,
+        "alerts": 7,
+        "budgets": 4,
     }
 
 
@@ -420,7 +432,7 @@ def test_an_instance_that_was_not_observed_for_a_week_starts_a_row_and_is_not_re
                 for observed, seen in zip((WORKER, GIANT), times, strict=True):
                     stage.add(Observation(observed, seen, seen))
                 stage.add(hour_run(run_id, hour))
-                stage.commit([hour], PERIODS, Covers.TOTAL)
+                stage.commit([hour], PERIODS, Budgets())
 
     first_seen = {
         (name, hour): [
@@ -467,7 +479,7 @@ def test_a_table_without_its_partitions_is_replaced_by_one_with_all_of_its_rows(
     with tables.stage("before", at(1, 7)) as stage:
         stage.add(Observation(WORKER, at(1, 7), at(1, 7)))
         stage.add(Observation(GIANT, at(-900), at(-900)))
-        stage.commit([at(0)], PERIODS, Covers.TOTAL)
+        stage.commit([at(0)], PERIODS, Budgets())
     rows = inventory_rows(client, table)
     # As an earlier deployment left it, without a column that was added since.
     client.query_and_wait(
@@ -521,26 +533,35 @@ def test_the_spend_is_that_of_the_cost_that_budgets_cover(stack: Stack, dataset:
             run = hour_run(run_id, at(0))
             run.rows = 3
             stage.add(run)
-            spends, _ = stage.commit([at(0)], [PERIODS[1]], covers)
+            spends, _ = stage.commit([at(0)], [PERIODS[1]], replace(BUDGETS, covers=covers))
             stage.close({}, [], replace(BUDGETS, covers=covers))
-        [hour] = spends[0].hours
+        [hour], [of_vision], of_speech = (spend.hours for spend in spends)
+        # What is not known of UNKNOWN is no part of a team's cost; it has no label.
+        assert (of_vision, of_speech) == (
+            hour._replace(
+                uptime_hours=Decimal("1.5"),
+                unpriced_hours=Decimal(0),
+                cost_usd=hour.cost_usd - (2 if covers is Covers.TOTAL else 0),
+            ),
+            (),
+        )
         return hour
 
     table = f"{HOME_PROJECT}.{dataset}"
     compute = spend_of_hour("compute", Covers.COMPUTE)
     total = spend_of_hour("total", Covers.TOTAL)
-    [budget] = stack.client().query_and_wait(f"SELECT covers FROM `{table}.budgets`")
+    [budget, *_] = stack.client().query_and_wait(f"SELECT covers FROM `{table}.budgets`")
     # A row of before anything attached was recorded.
     stack.client().query_and_wait(
         f"UPDATE `{table}.spot_vm_costs` SET known_cost = NULL, total_cost = NULL "
         f"WHERE instance_id = '1' AND usage_start_time >= TIMESTAMP '{at(0).isoformat()}'"
     )
     with tables.stage("later", at(2, 7)) as stage:
-        spends, _ = stage.commit([at(1)], [PERIODS[1]], Covers.TOTAL)
+        spends, _ = stage.commit([at(1)], [PERIODS[1]], BUDGETS)
     # As after an upgrade that adds rollups: a run of another day does not write those of this one.
     stack.client().query_and_wait(f"DELETE FROM `{table}.hourly_costs` WHERE usage_hour >= '2026-07-01'")
     with tables.stage("upgraded", at(25, 7)) as stage:
-        without_rollups, _ = stage.commit([at(24)], [PERIODS[1]], Covers.TOTAL)
+        without_rollups, _ = stage.commit([at(24)], [PERIODS[1]], BUDGETS)
 
     hour = HourSpend(at(0), Decimal("0.12"), Decimal("2.5"), unpriced_hours=Decimal(1))
     assert compute == hour
@@ -565,7 +586,7 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
             stage.add(HourReading(HOME_PROJECT, at(0)))
             stage.add(known(at(0), Completeness.PROVISIONAL))
             stage.add(hour_run(f"parallel{number}", at(0)))
-            spends, _ = stage.commit([at(0)], PERIODS, Covers.TOTAL)
+            spends, _ = stage.commit([at(0)], PERIODS, Budgets())
             mine = stage.reserve([Alert(PERIODS[1], spends[1].cost_usd, Decimal(1), (Decimal("0.5"),))])
             stage.close({f"message {number}": alert for alert in mine}, [], BUDGETS)
             sent.extend(mine)
@@ -586,7 +607,7 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
         "project hours": 1,
         "runs": 4,
         "alerts": 1,
-        "budgets": 1,
+        "budgets": 4,
     }
     assert [
         table.table_id for table in stack.client().list_tables(dataset) if table.table_id.startswith("staging")
@@ -607,7 +628,7 @@ def test_the_rollups_equal_the_rows_after_runs_in_any_order(
         with tables.stage(f"order{number}", at(9, number)) as stage:
             for record in (*records, *(HourReading(HOME_PROJECT, hour) for hour in hours)):
                 stage.add(record)
-            stage.commit(hours, PERIODS, Covers.TOTAL)
+            stage.commit(hours, PERIODS, Budgets())
         return differing_rollups(stack, dataset)
 
     def rolled() -> dict[str, Rows]:

@@ -19,7 +19,7 @@ from spotkeeper.tracking.alerts import (
     notification_body,
     spend_of,
 )
-from spotkeeper.tracking.settings import Budgets, Covers
+from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
 
 MIDNIGHT = datetime(2026, 7, 21, 7, tzinfo=UTC)
 DAY = Period(PeriodKind.DAY, MIDNIGHT, MIDNIGHT + timedelta(days=1))
@@ -93,6 +93,51 @@ def test_a_period_without_a_budget_has_no_alert() -> None:
 
 def test_without_budgets_nothing_is_notified() -> None:
     assert due_alerts([spend("1000000")], Budgets(), [DAY]) == []
+
+
+CAPPED = replace(
+    BUDGETS,
+    stop_thresholds=shares("1.1"),
+    labels=(LabelBudget("cap-vision", "team", "vision", {PeriodKind.DAY: Decimal(10)}, shares("0.8")),),
+)
+
+
+def of_vision(cost: str, *notified: Notified) -> Spend:
+    return Spend(DAY, Decimal(cost), frozenset(notified), label_budget="cap-vision")
+
+
+def test_a_budget_of_a_label_value_has_alerts_of_its_own_under_its_own_id() -> None:
+    [alert] = due_alerts([spend("9"), of_vision("9")], CAPPED, [])
+
+    assert (alert.budget_usd, alert.thresholds, alert.label_budget) == (Decimal(10), shares("0.5", "0.8"), "cap-vision")
+    assert notification_attributes(alert, CAPPED)["budgetId"] == "cap-vision"
+    assert json.loads(notification_body(alert, CAPPED))["budgetDisplayName"] == (
+        "Spot fleet: team=vision (day, total cost)"
+    )
+
+
+def test_a_budget_of_a_label_value_is_repeated_at_its_own_steps_only() -> None:
+    known = [Notified(AlertKind.THRESHOLD, each, Decimal(10), "cap-vision") for each in shares("0.5", "0.8", "1.0")]
+
+    again = due_alerts([of_vision("10", *known), spend("100", "0.5", "0.8", "1.0")], CAPPED, [DAY])
+
+    assert [(alert.label_budget, alert.thresholds, alert.repeated) for alert in again] == [
+        ("cap-vision", shares("0.8"), True)
+    ]
+
+
+def test_what_was_notified_of_all_vms_says_nothing_of_a_label_value() -> None:
+    notified = [("day", MIDNIGHT, Notified(AlertKind.THRESHOLD, Decimal("0.5"), Decimal(10)))]
+
+    of_team = spend_of(DAY, [HourSpend(MIDNIGHT, Decimal(5))], notified, "cap-vision")
+
+    assert [alert.thresholds for alert in due_alerts([of_team], CAPPED, [])] == [shares("0.5")]
+
+
+def test_an_alert_of_a_label_budget_that_is_set_no_more_still_carries_its_id() -> None:
+    [alert] = due_alerts([of_vision("9")], CAPPED, [])
+
+    assert notification_attributes(alert, BUDGETS)["budgetId"] == "cap-vision"
 
 
 @pytest.mark.parametrize("amount", ["120", "80"], ids=["raised", "lowered"])

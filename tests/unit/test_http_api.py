@@ -222,7 +222,15 @@ def test_the_response_has_every_count_and_names_what_is_missing() -> None:
         ],
         "price_statuses": {"exact": 4, "unknown": 3},
         "gaps": [{"source": "compute", "project_id": "red", "detail": "503", "final": False}],
-        "alerts": [{"kind": "threshold", "period": "day", "period_start": "2026-07-21T07:00:00Z", "threshold": "0.8"}],
+        "alerts": [
+            {
+                "kind": "threshold",
+                "label_budget": None,
+                "period": "day",
+                "period_start": "2026-07-21T07:00:00Z",
+                "threshold": "0.8",
+            }
+        ],
         "metrics_error": "Cloud Monitoring: 403",
         "capacity_history": None,
     }

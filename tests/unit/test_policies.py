@@ -155,7 +155,7 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("max_fleet_share", 0, "max_fleet_share is 0"),
         ("max_fleet_share", 101, "max_fleet_share is 101"),
         ("sources", {"billing": "halt"}, 'sources.billing is "halt", but must be stop or warn'),
-        ("sources", {"alarm": "stop"}, "sources.alarm is not a field of the policy: here it takes billing, tracker"),
+        ("sources", {"alarm": "stop"}, "sources.alarm is not a field: here it takes billing, tracker"),
         (
             "priority_label",
             "Priority",
@@ -224,7 +224,7 @@ def test_what_is_said_for_all_budgets_holds_where_one_does_not_say_otherwise() -
         ("budgets", [], "budgets is [], but must be an object"),
         ("budgets", {}, "budgets is empty, but must name at least one budget"),
         ("budgets", {"b": []}, "budgets.b is [], but must be an object"),
-        ("mode", "enforce", "mode is not a field of the policy: here it takes approval_minutes, billing_account_id,"),
+        ("mode", "enforce", "mode is not a field: here it takes approval_minutes, billing_account_id,"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_value_and_what_it_should_be(field: str, value: object, message: str) -> None:
@@ -260,7 +260,7 @@ def test_a_wrong_field_is_named_with_its_value_and_what_it_should_be(field: str,
         ("without_records", "act", "budgets.budget-1.without_records is not a field"),
         ("max_stops_per_day", 0, "budgets.budget-1.max_stops_per_day is 0"),
         ("sources", {"tracker": 1}, "budgets.budget-1.sources.tracker is 1"),
-        ("project", PROJECT, "budgets.budget-1.project is not a field of the policy: here it takes currency, labels,"),
+        ("project", PROJECT, "budgets.budget-1.project is not a field: here it takes currency, labels,"),
     ],
 )
 def test_a_wrong_field_of_a_budget_is_named_with_its_path(field: str, value: object, message: str) -> None:

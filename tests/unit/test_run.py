@@ -21,7 +21,7 @@ from spotkeeper.tracking.costs import AttachedCosts, CostRow
 from spotkeeper.tracking.preemptions import OPERATIONS_KEPT
 from spotkeeper.tracking.run import READ_DEADLINE_SECONDS, TrackRequest, track
 from spotkeeper.tracking.run_summary import Completeness, Summary
-from spotkeeper.tracking.settings import TrackerSettings
+from spotkeeper.tracking.settings import LabelBudget, TrackerSettings
 from spotkeeper.tracking.sources import HOURS_IN_MEMORY
 from spotkeeper.tracking.uptime import Uptime
 from tests.unit.sku_samples import CORE, RAM, priced
@@ -1027,6 +1027,26 @@ def test_a_threshold_that_may_stop_is_repeated_every_hour_and_people_are_notifie
     ]
     assert [alert.cost_usd for alert in found.published] == [HOURLY * hours for hours in (1, 2, 3, 4)]
     assert [len(summary.alerts) for summary in summaries] == [1, 0, 0, 0]
+
+
+def test_a_label_value_that_costs_more_than_its_cap_an_hour_is_notified_every_hour_beside_the_other_budgets() -> None:
+    teams = [Vm(f"vm-{team}", labels=((at(-9), team),)) for team in ("vision", "speech")]
+    found = Cloud(teams, settings=TrackerSettings(HOME, (HOME,), catch_up_hours=2, price_refresh_hours=168))
+    found.with_budgets(hour=3 * HOURLY)
+    caps = tuple(
+        LabelBudget(f"cap-{value}", "team", value, {PeriodKind.HOUR: share * HOURLY}, (Decimal(1),))
+        for value, share in (("vision", Decimal("0.9")), ("speech", Decimal("2.1")))
+    )
+    budgets = replace(found.settings.budgets, thresholds=(Decimal(1),), labels=caps)
+    found.settings = replace(found.settings, budgets=budgets)
+
+    for hour in range(3):
+        found.run(hour)
+        found.run_at(at(hour + 1, 30), (at(hour),))
+
+    assert [(alert.label_budget, alert.period.start, alert.cost_usd) for alert in found.published] == [
+        ("cap-vision", at(hour), HOURLY) for hour in range(3)
+    ]
 
 
 def test_a_lowered_and_a_raised_budget_are_notified_anew() -> None:

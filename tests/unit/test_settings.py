@@ -61,6 +61,73 @@ def test_every_setting_is_read() -> None:
     assert settings.endpoints.bigquery is None
 
 
+TEAM = '{"cap-vision": {"label": "team", "value": "vision", "hourly_usd": 20, "stop_thresholds": [1.0, 0.8]}}'
+
+
+def with_labels(text: str, **others: str) -> dict[str, str]:
+    return {
+        "PROJECT_ID": "my-project-1",
+        "BUDGET_TOPIC": "projects/my-project-1/topics/b",
+        "LABEL_BUDGETS": text,
+        **others,
+    }
+
+
+def test_a_budget_of_a_label_value_has_the_id_the_amounts_and_the_stop_thresholds_of_its_own() -> None:
+    budgets = TrackerSettings.from_mapping(with_labels(TEAM, DAILY_BUDGET_USD="50", STOP_THRESHOLDS="1.1")).budgets
+
+    [(own, all_vms), (label, of_team)] = budgets.each()
+    assert (own, all_vms.amounts_usd, all_vms.stop_thresholds) == (
+        None,
+        {PeriodKind.DAY: Decimal(50)},
+        (Decimal("1.1"),),
+    )
+    assert label is not None
+    assert (label.name, of_team.amounts_usd, of_team.stop_thresholds) == (
+        "team=vision",
+        {PeriodKind.HOUR: Decimal(20)},
+        (Decimal("0.8"), Decimal(1)),
+    )
+    assert (of_team.budget_id, of_team.display_name) == ("cap-vision", "spotkeeper: team=vision")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TEAM.replace("vision", "Vision!"), 'cap-Vision!", but each name must be the id of a budget'),
+        (TEAM.replace('"vision"', '"Vision"'), 'cap-vision.value is "Vision", but must be a label value'),
+        (TEAM.replace('"vision"', '""'), 'cap-vision.value is "", but must be a label value such as vision: instances'),
+        (
+            TEAM.replace('"team"', '"project"'),
+            'cap-vision.label is "project", but must be team: the cost of an hour is',
+        ),
+        (TEAM.replace("20", "0"), "cap-vision.hourly_usd is 0, but must be an amount above 0"),
+        (TEAM.replace("0.8", "80"), "cap-vision.stop_thresholds is [1.0, 80], but must be a list, each item a share"),
+        (
+            TEAM.replace("hourly_usd", "hourly"),
+            "cap-vision has no amount: set one of hourly_usd, daily_usd, monthly_usd",
+        ),
+        (
+            TEAM.replace("hourly_usd", "hourly"),
+            "cap-vision.hourly is not a field: here it takes daily_usd, hourly_usd,",
+        ),
+        (TEAM.replace("cap-vision", "spotkeeper"), "spotkeeper is BUDGET_ID: give the budget of team=vision an id of"),
+        (f"{TEAM[:-1]}, {TEAM.replace('cap', 'second')[1:]}", "cap-vision and second-vision are both of team=vision"),
+        ("[]", "LABEL_BUDGETS: it is [], but must be a JSON object"),
+    ],
+)
+def test_a_budget_of_a_label_value_that_cannot_be_right_is_refused(text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        TrackerSettings.from_mapping(with_labels(text))
+
+    assert message in str(refused.value)
+
+
+def test_budgets_of_label_values_need_a_topic_for_their_alerts() -> None:
+    with pytest.raises(SettingsError, match="LABEL_BUDGETS is set without BUDGET_TOPIC"):
+        TrackerSettings.from_mapping(with_labels(TEAM, BUDGET_TOPIC=""))
+
+
 def test_an_empty_variable_is_as_good_as_none() -> None:
     settings = TrackerSettings.from_mapping({"PROJECT_ID": "my-project-1", "PROJECTS": "", "DAILY_BUDGET_USD": " "})
 

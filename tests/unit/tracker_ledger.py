@@ -27,7 +27,7 @@ from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observa
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
-from spotkeeper.tracking.settings import Budgets, Covers
+from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
 from tests.unit.address_ledger import AddressRow, record_addresses
 from tests.unit.disk_ledger import DiskRow, record_disks
 
@@ -64,7 +64,7 @@ class Tables:
     project_hours: dict[tuple[datetime, str], tuple[ProjectHour, str]] = field(default_factory=dict)
     runs: dict[tuple[str, datetime], HourRun] = field(default_factory=dict)
     alerts: dict[tuple[Period, Notified], Reservation] = field(default_factory=dict)
-    budgets: dict[str, Decimal] = field(default_factory=dict)
+    budgets: dict[tuple[str, str], tuple[Decimal, str]] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Return tables that can be changed without these."""
@@ -153,12 +153,16 @@ class FakeStage:
         """Stage a record as it is now."""
         self.records.append(deepcopy(record) if isinstance(record, HourRun) else record)
 
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period], covers: Covers) -> tuple[list[Spend], bool]:
+    def commit(
+        self, hours: Sequence[datetime], periods: Sequence[Period], budgets: Budgets
+    ) -> tuple[list[Spend], bool]:
         """Write the staged records, all or nothing."""
         with self.ledger.watched("commit"):
-            return self._commit(hours, periods, covers)
+            return self._commit(hours, periods, budgets)
 
-    def _commit(self, hours: Sequence[datetime], periods: Sequence[Period], covers: Covers) -> tuple[list[Spend], bool]:
+    def _commit(
+        self, hours: Sequence[datetime], periods: Sequence[Period], budgets: Budgets
+    ) -> tuple[list[Spend], bool]:
         self.ledger._fail("commit")  # noqa: SLF001 (the stage is part of the ledger)
         tables = self.ledger.tables.copy()
         _delete(tables, self._of(HourReading), self._of(CostRow))
@@ -192,7 +196,13 @@ class FakeStage:
             _name_machine_types(tables, min(hours), since)
         self.ledger.tables = tables
         unsent = any(each.message_id is None and each.until <= self.recorded_at for each in tables.alerts.values())
-        return [_spend(tables, period, covers) for period in periods], unsent
+        spends = [
+            _spend(tables, period, budgets.covers, label)
+            for period in periods
+            for label in (None, *budgets.labels)
+            if label is None or period.kind in label.amounts_usd
+        ]
+        return spends, unsent
 
     def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
         """Reserve the alerts that are free, and take over those that another run left."""
@@ -207,7 +217,10 @@ class FakeStage:
                 tables.alerts[key] = replace(known, run_id=self.run_id, until=until)
         repeated = []
         for alert in alerts:
-            keys = [(alert.period, Notified(alert.kind, each, alert.budget_usd)) for each in alert.thresholds]
+            keys = [
+                (alert.period, Notified(alert.kind, each, alert.budget_usd, alert.label_budget))
+                for each in alert.thresholds
+            ]
             if not alert.repeated:
                 for key in keys:
                     tables.alerts.setdefault(key, Reservation(alert, self.run_id, until))
@@ -227,13 +240,16 @@ class FakeStage:
         return last is not None and floor_hour(last) < floor_hour(self.recorded_at)
 
     def _reserved(self, due: Sequence[Alert]) -> Iterator[Alert]:
-        mine: dict[tuple[Period, AlertKind, Decimal], list[Decimal]] = {}
+        mine: dict[tuple[Period, AlertKind, Decimal, str], list[Decimal]] = {}
         for (period, notified), known in self.ledger.tables.alerts.items():
             if known.run_id == self.run_id and known.message_id is None:
-                mine.setdefault((period, notified.kind, notified.budget_usd), []).append(notified.threshold)
-        for (period, kind, budget), thresholds in mine.items():
-            known = self.ledger.tables.alerts[period, Notified(kind, thresholds[-1], budget)]
-            fresh = [each for each in due if (each.period, each.kind, each.budget_usd) == (period, kind, budget)]
+                mine.setdefault((period, notified.kind, notified.budget_usd, notified.label_budget), []).append(
+                    notified.threshold
+                )
+        for about, thresholds in mine.items():
+            period, kind, budget, label = about
+            known = self.ledger.tables.alerts[period, Notified(kind, thresholds[-1], budget, label)]
+            fresh = [each for each in due if (each.period, each.kind, each.budget_usd, each.label_budget) == about]
             alert = next((each for each in fresh if not each.repeated), known.alert)
             yield replace(alert, thresholds=tuple(sorted(thresholds)))
 
@@ -249,14 +265,18 @@ class FakeStage:
             tables.runs.setdefault((self.run_id, run.hour), replace(run, gaps=[*run.gaps, *gaps]))
         for message_id, alert in alerts.items():
             for threshold in () if alert.repeated else alert.thresholds:
-                key = alert.period, Notified(alert.kind, threshold, alert.budget_usd)
+                key = alert.period, Notified(alert.kind, threshold, alert.budget_usd, alert.label_budget)
                 known = tables.alerts.get(key)
                 if known is not None and known.run_id == self.run_id and known.message_id is None:
                     tables.alerts[key] = replace(known, message_id=message_id, sent_at=self.recorded_at)
         for key, known in tables.alerts.items():
             if known.run_id == self.run_id and known.message_id is None:
                 tables.alerts[key] = replace(known, until=self.recorded_at)
-        tables.budgets = dict(budgets.amounts_usd.items())
+        tables.budgets = {
+            (each.budget_id, kind): (amount, label.name if label else "")
+            for label, each in budgets.each()
+            for kind, amount in each.amounts_usd.items()
+        }
         self.ledger.tables = tables
 
     def _of[Kind](self, kind: type[Kind]) -> list[Kind]:
@@ -341,8 +361,13 @@ def _seen_before(tables: Tables, preemption: Preemption, since: datetime) -> Ins
     return seen[-1].instance if seen else None
 
 
-def _spend(tables: Tables, period: Period, covers: Covers) -> Spend:
-    rows = [row for row in tables.costs.values() if period.start <= row.hour < period.end]
+def _spend(tables: Tables, period: Period, covers: Covers, label: LabelBudget | None) -> Spend:
+    rows = [
+        row
+        for row in tables.costs.values()
+        if period.start <= row.hour < period.end
+        and (label is None or (label.label, label.value) in row.instance.labels)
+    ]
     unresolved: dict[datetime, Decimal] = {}
     for (hour, _), (known, _) in tables.project_hours.items():
         unresolved[hour] = unresolved.get(hour, Decimal(0)) + known.unresolved_hours
@@ -358,7 +383,7 @@ def _spend(tables: Tables, period: Period, covers: Covers) -> Spend:
         for hour in sorted({*unresolved, *(row.hour for row in rows)})
     ]
     sent = [(key.kind, key.start, each) for (key, each), known in tables.alerts.items() if known.message_id]
-    return spend_of(period, hours, sent)
+    return spend_of(period, hours, sent, label.budget_id if label else "")
 
 
 def _covered(row: CostRow, covers: Covers) -> Decimal:

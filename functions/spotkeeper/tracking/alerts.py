@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -27,11 +27,15 @@ class AlertKind(StrEnum):
 
 
 class Notified(NamedTuple):
-    """What was notified in a period: a threshold of a budget of this amount, so that another amount is news."""
+    """What was notified in a period: a threshold of a budget of this amount, so that another amount is news.
+
+    `label_budget` is the id of a budget of a label value, and empty for the budgets of all VMs.
+    """
 
     kind: AlertKind
     threshold: Decimal
     budget_usd: Decimal
+    label_budget: str = ""
 
 
 class HourSpend(NamedTuple):
@@ -53,12 +57,16 @@ class HourSpend(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What Spot VMs cost in a period so far, in USD, by recorded hour, and what was notified already."""
+    """What Spot VMs cost in a period so far, in USD, by recorded hour, and what was notified already.
+
+    They are all VMs, or those that `label_budget` is about. What has no identity has no label: it may be one of them.
+    """
 
     period: Period
     cost_usd: Decimal
     notified: frozenset[Notified] = frozenset()
     hours: tuple[HourSpend, ...] = ()
+    label_budget: str = ""
 
     @property
     def unseen_share(self) -> Decimal | None:
@@ -105,7 +113,8 @@ class Alert:
     """A period that passed one or more thresholds of its budget for the first time; `thresholds` ascend.
 
     A `repeated` one was notified before: it reminds the enforcer, not people, that a threshold at which it may stop
-    instances is still passed. `unseen_share`, `counts_from`, `partial_share` and `total_from` are those of the spend.
+    instances is still passed. `unseen_share`, `counts_from`, `partial_share`, `total_from` and `label_budget` are those
+    of the spend.
     """
 
     period: Period
@@ -119,6 +128,7 @@ class Alert:
     covers: Covers = Covers.TOTAL
     partial_share: Decimal | None = None
     total_from: datetime | None = None
+    label_budget: str = ""
 
     @property
     def at_least(self) -> bool:
@@ -126,14 +136,24 @@ class Alert:
         return bool(self.unseen_share or self.partial_share or self.counts_from or self.total_from)
 
 
-def spend_of(period: Period, hours: Iterable[HourSpend], notified: Iterable[tuple[str, datetime, Notified]]) -> Spend:
+def spend_of(
+    period: Period,
+    hours: Iterable[HourSpend],
+    notified: Iterable[tuple[str, datetime, Notified]],
+    label_budget: str = "",
+) -> Spend:
     """Return the spend of a period; `notified` has the kind and the start of the period of each."""
     within = tuple(each for each in sorted(hours) if period.start <= each.hour < period.end)
     return Spend(
         period,
         sum((each.cost_usd for each in within), Decimal(0)),
-        frozenset(each for kind, start, each in notified if (kind, start) == (period.kind, period.start)),
+        frozenset(
+            each
+            for kind, start, each in notified
+            if (kind, start, each.label_budget) == (period.kind, period.start, label_budget)
+        ),
         within,
+        label_budget,
     )
 
 
@@ -145,7 +165,12 @@ def due_alerts(spends: Iterable[Spend], budgets: Budgets, present: Iterable[Peri
     instances is repeated: the ledger lets that happen once an hour.
     """
     now = frozenset(present)
-    return [alert for spend in spends for alert in _alerts_of(spend, budgets, is_present=spend.period in now)]
+    by_id = {"" if label is None else label.budget_id: each for label, each in budgets.each()}
+    return [
+        alert
+        for spend in spends
+        for alert in _alerts_of(spend, by_id[spend.label_budget], is_present=spend.period in now)
+    ]
 
 
 def _alerts_of(spend: Spend, budgets: Budgets, *, is_present: bool) -> Iterator[Alert]:
@@ -153,7 +178,11 @@ def _alerts_of(spend: Spend, budgets: Budgets, *, is_present: bool) -> Iterator[
     if budget is None:
         return
     reached = tuple(each for each in budgets.all_thresholds if spend.cost_usd >= budget * each)
-    new = tuple(each for each in reached if Notified(AlertKind.THRESHOLD, each, budget) not in spend.notified)
+    new = tuple(
+        each
+        for each in reached
+        if Notified(AlertKind.THRESHOLD, each, budget, spend.label_budget) not in spend.notified
+    )
     if new:
         yield _alert(spend, budgets, new)
     elif is_present and (stopping := tuple(each for each in reached if each in budgets.stop_thresholds)):
@@ -164,7 +193,8 @@ def _alerts_of(spend: Spend, budgets: Budgets, *, is_present: bool) -> Iterator[
             (AlertKind.PROJECTION, budgets.projection_share, spend.projected_usd),
         ):
             passed = kind is AlertKind.PROJECTION and spend.cost_usd > budget * share
-            if cost > budget * share and not passed and Notified(kind, share, budget) not in spend.notified:
+            notified = Notified(kind, share, budget, spend.label_budget) in spend.notified
+            if cost > budget * share and not passed and not notified:
                 yield _alert(spend, budgets, (share,), kind)
 
 
@@ -188,6 +218,7 @@ def _alert(
         budgets.covers,
         spend.partial_share,
         spend.total_from,
+        spend.label_budget,
     )
 
 
@@ -198,13 +229,14 @@ def notification_body(alert: Alert, budgets: Budgets) -> bytes:
 
     https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications#notification_format
     """
+    own = _budgets_of(alert, budgets)
     thresholds = {
         AlertKind.THRESHOLD: {"alertThresholdExceeded": float(alert.thresholds[-1])},
         AlertKind.PACE: {},
         AlertKind.PROJECTION: {"forecastThresholdExceeded": float(alert.thresholds[-1])},
     }
     body = {
-        "budgetDisplayName": f"{budgets.display_name} ({alert.period.kind}, {alert.covers} cost)",
+        "budgetDisplayName": f"{own.display_name} ({alert.period.kind}, {alert.covers} cost)",
         **thresholds[alert.kind],
         "costAmount": float(alert.cost_usd),
         "costIntervalStart": rfc3339(alert.period.start),
@@ -219,7 +251,7 @@ def notification_attributes(alert: Alert, budgets: Budgets) -> Mapping[str, str]
     """Return the attributes of the notification: those of Cloud Billing, and what only the tracker knows."""
     attributes = {
         "billingAccountId": budgets.billing_account_id,
-        "budgetId": budgets.budget_id,
+        "budgetId": _budgets_of(alert, budgets).budget_id,
         "schemaVersion": "1.0",
         "source": SOURCE,
         "period": alert.period.kind,
@@ -239,3 +271,9 @@ def notification_attributes(alert: Alert, budgets: Budgets) -> Mapping[str, str]
     if alert.total_from is not None:
         attributes["totalFrom"] = rfc3339(alert.total_from)
     return attributes
+
+
+def _budgets_of(alert: Alert, budgets: Budgets) -> Budgets:
+    """Return the budgets that the alert is about; only their id when they are no longer set."""
+    labelled = (each for label, each in budgets.each() if label and label.budget_id == alert.label_budget)
+    return next(labelled, replace(budgets, budget_id=alert.label_budget or budgets.budget_id))

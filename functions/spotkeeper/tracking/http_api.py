@@ -89,6 +89,7 @@ def response_body(summary: Summary, capacity: "CapacitySummary | None" = None) -
         "alerts": [
             {
                 "kind": alert.kind,
+                "label_budget": alert.label_budget or None,
                 "period": alert.period.kind,
                 "period_start": rfc3339(alert.period.start),
                 "threshold": str(alert.thresholds[-1]),

@@ -22,7 +22,7 @@ from spotkeeper.tracking.disks import DiskSighting, ListedDisk
 from spotkeeper.tracking.inventory import Comparison, Observation
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRun, ProjectHour
-from spotkeeper.tracking.settings import Budgets, Covers
+from spotkeeper.tracking.settings import Budgets
 from spotkeeper.tracking.uptime import Sample, Uptime
 
 type Record = (
@@ -139,11 +139,13 @@ class Stage(Protocol):
         """Stage a record."""
         ...
 
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period], covers: Covers) -> tuple[list[Spend], bool]:
+    def commit(
+        self, hours: Sequence[datetime], periods: Sequence[Period], budgets: Budgets
+    ) -> tuple[list[Spend], bool]:
         """Write the staged records to their tables in one transaction.
 
-        Return the spend of each period after it, in the cost that budgets cover, and whether there are alerts that an
-        earlier run reserved and did not send.
+        Return the spend of each period after it, in the cost that budgets cover, of all VMs and of those of each label
+        budget, and whether there are alerts that an earlier run reserved and did not send.
         """
         ...
 

@@ -214,13 +214,13 @@ class _Run:
         """
         self._stage_run(history, recorded)
         budgets, periods = self.settings.budgets, tuple(dict.fromkeys((*caught_up, *present)))
-        spends, unsent = self.stage.commit(sorted(recorded), periods, budgets.covers)
+        spends, unsent = self.stage.commit(sorted(recorded), periods, budgets)
         due = due_alerts(spends, budgets, present)
         alerts, gaps = self._notify(self.stage.reserve(due) if due or unsent else ())
         self.stage.close(alerts, gaps, budgets)
         for gap in gaps:
             self.hours.record_gap(self.backlog, gap)
-        self._write_metrics([spend for spend in spends if spend.period in present])
+        self._write_metrics([spend for spend in spends if spend.period in present and not spend.label_budget])
         return tuple(alert for alert in alerts.values() if not alert.repeated)
 
     def _record_parts(self, ran: Ran, identity: Identity, seconds: Sequence[float], history: PriceHistory) -> None:

@@ -1,8 +1,8 @@
 """The settings of `track_spot_costs`."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -27,6 +27,10 @@ from spotkeeper.values import (
     choice,
     from_text,
     integer,
+    json_object,
+    label_key,
+    label_value,
+    list_of,
     matching,
     project_id,
     string,
@@ -39,6 +43,18 @@ _BUDGET_VARIABLES = {
     PeriodKind.DAY: "DAILY_BUDGET_USD",
     PeriodKind.MONTH: "MONTHLY_BUDGET_USD",
 }
+
+_AMOUNT_FIELDS = {
+    PeriodKind.HOUR: "hourly_usd",
+    PeriodKind.DAY: "daily_usd",
+    PeriodKind.MONTH: "monthly_usd",
+}
+
+SUMMED_LABEL = "team"
+"""The label by which the cost of an hour is summed: budgets of other labels would read every cost row of a month."""
+
+_MOST_LABEL_BUDGETS = 200
+_EXPECTED_AMOUNT = "an amount above 0 such as 250 or 99.50, with nine decimals at most"
 
 _HIGHEST_SHARE = Decimal(10)
 
@@ -56,11 +72,31 @@ class Covers(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LabelBudget:
+    """What the VMs with one value of a label may cost in USD by period; its alerts carry `budget_id`.
+
+    At `stop_thresholds` the enforcer may stop instances.
+    """
+
+    budget_id: str
+    label: str
+    value: str
+    amounts_usd: Mapping[PeriodKind, Decimal]
+    stop_thresholds: tuple[Decimal, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The label and its value, such as `team=vision`."""
+        return f"{self.label}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
 class Budgets:
     """The budgets in USD by period, what they cover, and the thresholds, topic and identity of their alerts.
 
     At `stop_thresholds` the enforcer may stop instances. `hour_share` is the share of the budget of a day that an hour
-    may cost, and `projection_share` the one that the day may be projected to cost.
+    may cost, and `projection_share` the one that the day may be projected to cost. `labels` are the budgets of label
+    values, with amounts, stop thresholds and ids of their own.
     """
 
     amounts_usd: Mapping[PeriodKind, Decimal] = field(default_factory=dict)
@@ -73,6 +109,23 @@ class Budgets:
     budget_id: str = "spotkeeper"
     billing_account_id: str = ""
     display_name: str = "spotkeeper"
+    labels: tuple[LabelBudget, ...] = ()
+
+    def each(self) -> Iterator[tuple[LabelBudget | None, "Budgets"]]:
+        """Yield the budgets of all VMs, as None, and those of each label value, with what their alerts carry."""
+        yield None, self
+        for budget in self.labels:
+            yield (
+                budget,
+                replace(
+                    self,
+                    amounts_usd=budget.amounts_usd,
+                    stop_thresholds=budget.stop_thresholds,
+                    budget_id=budget.budget_id,
+                    display_name=f"{self.display_name}: {budget.name}",
+                    labels=(),
+                ),
+            )
 
     @property
     def all_thresholds(self) -> tuple[Decimal, ...]:
@@ -129,15 +182,17 @@ class TrackerSettings:
             budgets=_budgets(found),
             endpoints=endpoints,
         )
-        if settings.budgets.topic is None and found.has("BUDGET_ID"):
-            found.problems.append("BUDGET_ID is set without BUDGET_TOPIC: say where its alerts go")
+        for name in ("BUDGET_ID", "LABEL_BUDGETS"):
+            if settings.budgets.topic is None and found.has(name):
+                found.problems.append(f"{name} is set without BUDGET_TOPIC: say where its alerts go")
         raise_problems(found)
         return settings
 
 
 def _budgets(found: Fields) -> Budgets:
     unset = Budgets()
-    of_money = from_text(amount(_LARGEST_AMOUNT, "an amount above 0 such as 250 or 99.50, with nine decimals at most"))
+    of_money = from_text(amount(_LARGEST_AMOUNT, _EXPECTED_AMOUNT))
+    own_id = found.read("BUDGET_ID", budget_id, unset.budget_id)
     amounts = {kind: found.read(name, of_money, None) for kind, name in _BUDGET_VARIABLES.items()}
     return Budgets(
         amounts_usd={kind: amount_usd for kind, amount_usd in amounts.items() if amount_usd is not None},
@@ -147,10 +202,59 @@ def _budgets(found: Fields) -> Budgets:
         hour_share=found.read("DAILY_BUDGET_HOUR_SHARE", _share, unset.hour_share),
         projection_share=found.read("DAILY_BUDGET_PROJECTION_SHARE", _share, unset.projection_share),
         topic=found.read("BUDGET_TOPIC", matching(_TOPIC, "projects/PROJECT/topics/TOPIC"), None),
-        budget_id=found.read("BUDGET_ID", budget_id, unset.budget_id),
+        budget_id=own_id,
         billing_account_id=found.read("BILLING_ACCOUNT_ID", billing_account_id, unset.billing_account_id),
         display_name=found.read("BUDGET_DISPLAY_NAME", string, unset.display_name),
+        labels=found.read("LABEL_BUDGETS", lambda text: _label_budgets(str(text), own_id), ()),
     )
+
+
+def _label_budgets(text: str, own_id: str) -> tuple[LabelBudget, ...]:
+    """Read the budgets of label values from JSON, by id; raises SettingsError naming every field that is wrong."""
+    fields = Fields(json_object(text))
+    fields.check_names(budget_id)
+    budgets = tuple(_label_budget(name, fields.inner(name)) for name in fields.names())
+    named: dict[str, str] = {}
+    for budget in budgets:
+        if budget.budget_id == own_id:
+            fields.problems.append(f"{own_id} is BUDGET_ID: give the budget of {budget.name} an id of its own")
+        if (other := named.setdefault(budget.name, budget.budget_id)) != budget.budget_id:
+            fields.problems.append(f"{other} and {budget.budget_id} are both of {budget.name}: make them one")
+    if len(budgets) > _MOST_LABEL_BUDGETS:
+        fields.problems.append(f"there are {len(budgets)} budgets of label values, but at most {_MOST_LABEL_BUDGETS}")
+    fields.raise_problems()
+    return budgets
+
+
+def _label_budget(name: str, fields: Fields) -> LabelBudget:
+    of_money = amount(_LARGEST_AMOUNT, _EXPECTED_AMOUNT)
+    amounts = {kind: fields.read(field_name, of_money, None) for kind, field_name in _AMOUNT_FIELDS.items()}
+    stopping = list_of(amount(_HIGHEST_SHARE, "a share of the budget such as 0.8 (1.0 is all of it)"))
+    budget = LabelBudget(
+        budget_id=name,
+        label=fields.required("label", _summed_label, SUMMED_LABEL),
+        value=fields.required("value", _carried_value, ""),
+        amounts_usd={kind: amount_usd for kind, amount_usd in amounts.items() if amount_usd is not None},
+        stop_thresholds=tuple(sorted(set(fields.read("stop_thresholds", stopping, ())))),
+    )
+    if not any(map(fields.has, _AMOUNT_FIELDS.values())):
+        fields.problems.append(f"{name} has no amount: set one of {', '.join(_AMOUNT_FIELDS.values())}")
+    fields.refuse_others()
+    return budget
+
+
+def _summed_label(value: object) -> str:
+    if label_key(value) != SUMMED_LABEL:
+        expected = f"{SUMMED_LABEL}: the cost of an hour is summed by this label"
+        raise ValueError(expected)
+    return SUMMED_LABEL
+
+
+def _carried_value(value: object) -> str:
+    if not label_value(value):
+        expected = "a label value such as vision: instances without the label have no budget of their own"
+        raise ValueError(expected)
+    return label_value(value)
 
 
 def _projects(value: object) -> tuple[str, ...]:

@@ -328,7 +328,7 @@ class _Stage:
         self,
         hours: Sequence[datetime],  # noqa: ARG002 (the port's)
         periods: Sequence[Period],
-        covers: Covers,
+        budgets: Budgets,
     ) -> tuple[list[Spend], bool]:
         """Put everything into the tables, and return what the periods cost then."""
         tables = self._tables
@@ -356,7 +356,7 @@ class _Stage:
             tables.doubt(uncertain)
         tables.end_if(Kill.AFTER_COMMIT)
         unsent = any(not sent and until <= self._recorded_at for _, _, until, sent in tables.alerts.values())
-        return [self._spend(period, covers) for period in periods], unsent
+        return [self._spend(period, budgets.covers) for period in periods], unsent
 
     def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
         """Reserve alerts that nobody has, and take over what was left; nothing is repeated in these worlds."""

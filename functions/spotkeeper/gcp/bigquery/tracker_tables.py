@@ -7,6 +7,7 @@ records itself in another.
 
 import gzip
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,7 +48,7 @@ from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observa
 from spotkeeper.tracking.ports import Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap
-from spotkeeper.tracking.settings import Budgets, Covers
+from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
 
 _LINES_PER_WRITE = 200
 
@@ -112,10 +113,15 @@ _ALERT = StructQueryParameterType(
     ScalarQueryParameterType("TIMESTAMP", name="total_from"),
     ScalarQueryParameterType("BOOL", name="repeated"),
     ScalarQueryParameterType("STRING", name="message_id"),
+    ScalarQueryParameterType("STRING", name="label_budget"),
 )
 _BUDGET = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="period"),
     ScalarQueryParameterType("NUMERIC", name="budget"),
+    ScalarQueryParameterType("STRING", name="budget_id"),
+    ScalarQueryParameterType("STRING", name="display_name"),
+    ScalarQueryParameterType("STRING", name="label_key"),
+    ScalarQueryParameterType("STRING", name="label_value"),
 )
 
 
@@ -223,10 +229,13 @@ class StagingTable:
         self._lines.write("\n".join([*self._unwritten, ""]).encode())
         self._unwritten.clear()
 
-    def commit(self, hours: Sequence[datetime], periods: Sequence[Period], covers: Covers) -> tuple[list[Spend], bool]:
+    def commit(
+        self, hours: Sequence[datetime], periods: Sequence[Period], budgets: Budgets
+    ) -> tuple[list[Spend], bool]:
         """Load the staging table, and write it to the tables in one transaction.
 
-        Return the spend of each period, and whether alerts that an earlier run reserved were not sent.
+        Return the spend of each period, of all VMs and of those of each label budget, and whether alerts that an
+        earlier run reserved were not sent.
         """
         self._write()
         self._lines.close()
@@ -237,7 +246,8 @@ class StagingTable:
         self._hours = hours
         parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
         spending: list[Parameter] = [
-            ScalarQueryParameter("covers", "STRING", covers),
+            ScalarQueryParameter("covers", "STRING", budgets.covers),
+            ArrayQueryParameter("teams", "STRING", ["", *(each.value for each in budgets.labels)]),
             _time("periods_start", min(period.start for period in periods)),
             _time("periods_end", max(period.end for period in periods)),
         ]
@@ -256,27 +266,18 @@ class StagingTable:
         parts = [*(part for kind, part in _PARTS.items() if kind in self._kinds), *ROLLUP_STATEMENTS]
         with translate_errors("BigQuery"):
             [row] = self._jobs.transaction("commit", parameters, self._table, parts)
-            spent = [
-                HourSpend(
-                    each["hour"],
-                    each["cost"],
-                    each["uptime_hours"],
-                    each["unpriced_hours"],
-                    each["unresolved_hours"],
-                    each["partial_hours"],
-                    each["compute_only_hours"],
-                )
-                for each in (row["hours"] if row["rolled_up"] else self._jobs.query("spent_hours", spending))
-            ]
+            spent: dict[str, list[HourSpend]] = defaultdict(list)
+            for each in row["hours"] if row["rolled_up"] else self._jobs.query("spent_hours", spending):
+                spent[each["team"]].append(_hour_spend(each))
             notified = [
                 (
                     each["period"],
                     each["period_start"],
-                    Notified(AlertKind(each["kind"]), each["threshold"], each["budget"]),
+                    Notified(AlertKind(each["kind"]), each["threshold"], each["budget"], each["label_budget"]),
                 )
                 for each in row["notified"]
             ]
-            return [spend_of(period, spent, notified) for period in periods], row["unsent"]
+            return [*_spends(periods, budgets, spent, notified)], row["unsent"]
 
     def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
         """Reserve alerts in one transaction, and return those that this run is to send."""
@@ -309,16 +310,15 @@ class StagingTable:
             for gap in gaps
         ]
         amounts = [
-            StructQueryParameter(None, ScalarQueryParameter("period", "STRING", period), _amount("budget", amount))
-            for period, amount in budgets.amounts_usd.items()
+            _budget(period, amount, label, each)
+            for label, each in budgets.each()
+            for period, amount in each.amounts_usd.items()
         ]
         parameters = [
             *self._run_parameters(),
             ArrayQueryParameter("alerts", _ALERT, sent),
             ArrayQueryParameter("gaps", _GAP, missed),
             ArrayQueryParameter("budgets", _BUDGET, amounts),
-            ScalarQueryParameter("budget_id", "STRING", budgets.budget_id),
-            ScalarQueryParameter("budget_display_name", "STRING", budgets.display_name),
             ScalarQueryParameter("covers", "STRING", budgets.covers),
         ]
         self._jobs.transaction("close", parameters, self._table)
@@ -387,19 +387,61 @@ def _thresholds(alert: Alert, message_id: str | None = None) -> Iterator[StructQ
             ScalarQueryParameter("total_from", "TIMESTAMP", alert.total_from),
             ScalarQueryParameter("repeated", "BOOL", alert.repeated),
             ScalarQueryParameter("message_id", "STRING", message_id),
+            ScalarQueryParameter("label_budget", "STRING", alert.label_budget or None),
         )
+
+
+def _budget(
+    period: PeriodKind, amount_usd: Decimal, label: LabelBudget | None, budgets: Budgets
+) -> StructQueryParameter:
+    return StructQueryParameter(
+        None,
+        ScalarQueryParameter("period", "STRING", period),
+        _amount("budget", amount_usd),
+        ScalarQueryParameter("budget_id", "STRING", budgets.budget_id),
+        ScalarQueryParameter("display_name", "STRING", budgets.display_name),
+        ScalarQueryParameter("label_key", "STRING", label.label if label else None),
+        ScalarQueryParameter("label_value", "STRING", label.value if label else None),
+    )
+
+
+def _hour_spend(row: Mapping[str, Any]) -> HourSpend:
+    return HourSpend(
+        row["hour"],
+        row["cost"],
+        row["uptime_hours"],
+        row["unpriced_hours"],
+        row["unresolved_hours"],
+        row["partial_hours"],
+        row["compute_only_hours"],
+    )
+
+
+def _spends(
+    periods: Sequence[Period],
+    budgets: Budgets,
+    spent: Mapping[str, Sequence[HourSpend]],
+    notified: Sequence[tuple[str, datetime, Notified]],
+) -> Iterator[Spend]:
+    """Yield the spend of each period, and of each label budget of such a period."""
+    for period in periods:
+        yield spend_of(period, spent.get("", ()), notified)
+        for label in budgets.labels:
+            if period.kind in label.amounts_usd:
+                yield spend_of(period, spent.get(label.value, ()), notified, label.budget_id)
 
 
 def _reserved(rows: Sequence[Any], alerts: Sequence[Alert]) -> Iterator[Alert]:
     """The alerts of the reserved thresholds: as they are due now, or as an earlier run reserved them."""
-    due = {(alert.period, alert.kind, alert.budget_usd, alert.repeated): alert for alert in alerts}
-    for _, group in groupby(rows, key=lambda row: (row["period_start"], row["period"], row["kind"], row["budget"])):
+    due = {(alert.period, alert.kind, alert.label_budget, alert.budget_usd, alert.repeated): alert for alert in alerts}
+    key = itemgetter("period_start", "period", "kind", "label_budget", "budget")
+    for _, group in groupby(rows, key=key):
         for repeated, thresholds in groupby(group, key=lambda row: bool(row["repeated"])):
             found = list(thresholds)
             row = found[-1]
             period = budget_period(PeriodKind(row["period"]), row["period_start"])
             kind = AlertKind(row["kind"])
-            alert = due.get((period, kind, row["budget"], repeated)) or _recorded_alert(
+            alert = due.get((period, kind, row["label_budget"], row["budget"], repeated)) or _recorded_alert(
                 row, period, kind, repeated=repeated
             )
             yield replace(alert, thresholds=tuple(each["threshold"] for each in found))
@@ -419,6 +461,7 @@ def _recorded_alert(row: Mapping[str, Any], period: Period, kind: AlertKind, *, 
         Covers(row["covers"] or Covers.COMPUTE),
         row["partial_share"],
         row["total_from"],
+        row["label_budget"],
     )
 
 

@@ -28,6 +28,7 @@ WHERE recorded.period = alert.period
   AND recorded.kind = alert.kind
   AND recorded.threshold = alert.threshold
   AND recorded.budget = alert.budget
+  AND COALESCE(recorded.label_budget, '') = COALESCE(alert.label_budget, '')
   AND recorded.run_id = @run_id
   AND recorded.message_id IS NULL;
 
@@ -38,8 +39,12 @@ WHERE run_id = @run_id AND message_id IS NULL;
 DELETE FROM budgets
 WHERE TRUE;
 
-INSERT INTO budgets (period, budget, budget_id, budget_display_name, recorded_at, run_id, covers)
-SELECT present.period, present.budget, @budget_id, @budget_display_name, @recorded_at, @run_id, @covers
+INSERT INTO budgets (
+  period, budget, budget_id, budget_display_name, recorded_at, run_id, covers, label_key, label_value
+)
+SELECT
+  present.period, present.budget, present.budget_id, present.display_name, @recorded_at, @run_id, @covers,
+  present.label_key, present.label_value
 FROM UNNEST(@budgets) AS present;
 
 COMMIT TRANSACTION;

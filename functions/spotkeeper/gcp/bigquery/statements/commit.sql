@@ -208,6 +208,7 @@ COMMIT TRANSACTION;
 WITH costs AS (
   SELECT
     rolled.usage_hour AS hour,
+    counted AS team,
     -- A total that is not known counts with what is known of it.
     COALESCE(SUM(IF(@covers = 'total', rolled.known_cost, rolled.cost)), 0) AS cost,
     SUM(rolled.vm_hours) AS uptime_hours,
@@ -215,21 +216,28 @@ WITH costs AS (
     SUM(IF(@covers = 'total', rolled.partly_priced_hours, 0)) AS partial_hours,
     SUM(IF(@covers = 'total', rolled.compute_only_hours, 0)) AS compute_only_hours
   FROM hourly_costs AS rolled
-  WHERE rolled.usage_hour >= @periods_start AND rolled.usage_hour < @periods_end
-  GROUP BY hour
+  -- An empty one counts all teams.
+  CROSS JOIN UNNEST(@teams) AS counted
+  WHERE rolled.usage_hour >= @periods_start
+    AND rolled.usage_hour < @periods_end
+    AND counted IN ('', rolled.team)
+  GROUP BY hour, counted
 ),
 
 recorded_hours AS (
-  SELECT hour, SUM(unresolved_hours) AS unresolved_hours
+  -- What could not be identified has no label: it may be of any team.
+  SELECT hour, counted AS team, SUM(unresolved_hours) AS unresolved_hours
   FROM project_hours
+  CROSS JOIN UNNEST(@teams) AS counted
   WHERE hour >= @periods_start AND hour < @periods_end
-  GROUP BY hour
+  GROUP BY hour, counted
 )
 
 SELECT
   ARRAY(
     SELECT AS STRUCT
       COALESCE(recorded.hour, costs.hour) AS hour,
+      COALESCE(recorded.team, costs.team) AS team,
       COALESCE(costs.cost, 0) AS cost,
       COALESCE(costs.uptime_hours, 0) AS uptime_hours,
       COALESCE(costs.unpriced_hours, 0) AS unpriced_hours,
@@ -238,10 +246,10 @@ SELECT
       COALESCE(recorded.unresolved_hours, 0) AS unresolved_hours
     FROM recorded_hours AS recorded
     FULL OUTER JOIN costs
-      ON costs.hour = recorded.hour
+      ON costs.hour = recorded.hour AND costs.team = recorded.team
   ) AS hours,
   ARRAY(
-    SELECT AS STRUCT period, period_start, kind, threshold, budget
+    SELECT AS STRUCT period, period_start, kind, threshold, budget, COALESCE(label_budget, '') AS label_budget
     FROM budget_alerts
     WHERE period_start >= @periods_start AND period_start < @periods_end AND message_id IS NOT NULL
   ) AS notified,

@@ -13,12 +13,13 @@ WHERE message_id IS NULL AND reserved_until <= @recorded_at AND period_start >= 
 
 INSERT INTO budget_alerts (
   period, period_start, kind, threshold, cost, budget, unseen_share, counts_from, reserved_until, message_id, sent_at,
-  repeated_at, repeated_by, run_id, covers, partial_share, total_from
+  repeated_at, repeated_by, run_id, covers, partial_share, total_from,
+  label_budget
 )
 SELECT
   alert.period, alert.period_start, alert.kind, alert.threshold, alert.cost, alert.budget, alert.unseen_share,
   alert.counts_from, @reserved_until, NULL, NULL, NULL, NULL, @run_id, alert.covers, alert.partial_share,
-  alert.total_from
+  alert.total_from, alert.label_budget
 FROM UNNEST(@alerts) AS alert
 WHERE NOT alert.repeated
   AND NOT EXISTS (
@@ -29,6 +30,7 @@ WHERE NOT alert.repeated
       AND recorded.kind = alert.kind
       AND recorded.threshold = alert.threshold
       AND recorded.budget = alert.budget
+      AND COALESCE(recorded.label_budget, '') = COALESCE(alert.label_budget, '')
   );
 
 UPDATE budget_alerts AS recorded
@@ -40,6 +42,7 @@ WHERE alert.repeated
   AND recorded.kind = alert.kind
   AND recorded.threshold = alert.threshold
   AND recorded.budget = alert.budget
+  AND COALESCE(recorded.label_budget, '') = COALESCE(alert.label_budget, '')
   AND recorded.message_id IS NOT NULL
   AND TIMESTAMP_TRUNC(COALESCE(recorded.repeated_at, recorded.sent_at), HOUR) < TIMESTAMP_TRUNC(@recorded_at, HOUR);
 
@@ -57,6 +60,7 @@ SELECT
   mine.covers,
   mine.partial_share,
   mine.total_from,
+  COALESCE(mine.label_budget, '') AS label_budget,
   mine.message_id IS NOT NULL AS repeated
 FROM budget_alerts AS mine
 WHERE mine.period_start >= @alerts_since
@@ -64,4 +68,4 @@ WHERE mine.period_start >= @alerts_since
     (mine.message_id IS NULL AND mine.run_id = @run_id)
     OR (mine.repeated_by = @run_id AND mine.repeated_at = @recorded_at)
   )
-ORDER BY mine.period_start, mine.period, mine.kind, mine.budget, repeated, mine.threshold;
+ORDER BY mine.period_start, mine.period, mine.kind, label_budget, mine.budget, repeated, mine.threshold;

@@ -1,10 +1,23 @@
 -- What did Spot VMs cost in each hour of the periods, by the cost rows themselves?
--- Grain: one hour with rows, or with a recorded state of a project.
+-- Grain: one hour with rows, or with a recorded state of a project, of all teams (an empty one) or of one.
 --
 -- The commit of a run has the same from hourly_costs, which lacks the days before a deployment had it.
-WITH costs AS (
+WITH labelled AS (
+  SELECT
+    costs.*,
+    (
+      SELECT MIN(label.value)
+      FROM UNNEST(costs.labels) AS label
+      WHERE label.key = 'team'
+    ) AS carried_team
+  FROM spot_vm_costs AS costs
+  WHERE costs.usage_start_time >= @periods_start AND costs.usage_start_time < @periods_end
+),
+
+costs AS (
   SELECT
     TIMESTAMP_TRUNC(usage_start_time, HOUR) AS hour,
+    counted AS team,
     -- A total that is not known counts with what is known of it.
     COALESCE(SUM(IF(@covers = 'total', COALESCE(known_cost, cost), cost)), 0) AS cost,
     SUM(uptime_hours) AS uptime_hours,
@@ -15,20 +28,23 @@ WITH costs AS (
       )
     ) AS partial_hours,
     SUM(IF(@covers = 'total' AND known_cost IS NULL, uptime_hours, 0)) AS compute_only_hours
-  FROM spot_vm_costs
-  WHERE usage_start_time >= @periods_start AND usage_start_time < @periods_end
-  GROUP BY hour
+  FROM labelled
+  CROSS JOIN UNNEST(@teams) AS counted
+  WHERE counted = '' OR counted = labelled.carried_team
+  GROUP BY hour, counted
 ),
 
 recorded_hours AS (
-  SELECT hour, SUM(unresolved_hours) AS unresolved_hours
+  SELECT hour, counted AS team, SUM(unresolved_hours) AS unresolved_hours
   FROM project_hours
+  CROSS JOIN UNNEST(@teams) AS counted
   WHERE hour >= @periods_start AND hour < @periods_end
-  GROUP BY hour
+  GROUP BY hour, counted
 )
 
 SELECT
   COALESCE(recorded.hour, costs.hour) AS hour,
+  COALESCE(recorded.team, costs.team) AS team,
   COALESCE(costs.cost, 0) AS cost,
   COALESCE(costs.uptime_hours, 0) AS uptime_hours,
   COALESCE(costs.unpriced_hours, 0) AS unpriced_hours,
@@ -37,4 +53,4 @@ SELECT
   COALESCE(recorded.unresolved_hours, 0) AS unresolved_hours
 FROM recorded_hours AS recorded
 FULL OUTER JOIN costs
-  ON costs.hour = recorded.hour
+  ON costs.hour = recorded.hour AND costs.team = recorded.team
