@@ -9,7 +9,8 @@
 -- price, spent is a lower bound, and a budget that seems to last has the state at least. A budget of the total cost
 -- compares compute, licenses, addresses, disks and bandwidth of running Spot VMs; a row with a part that is not known
 -- counts with the others (partial_hours), and one recorded before the other parts were with its compute cost
--- (total_from). Disks of VMs that do not run are in no budget: see stopped_but_costing. The burn rate is that of the
+-- (total_from). A budget with a label counts the VMs with that value of it; VMs that could not be identified may have
+-- had it, so that what they cost is estimated for budgets of all VMs only. Disks of VMs that do not run are in no budget: see stopped_but_costing. The burn rate is that of the
 -- last complete hour for an hourly or daily budget, the mean of the last 24 hours for a monthly one, since load varies
 -- over the day; an hour is complete when every project of it was read. Reads from the start of the month, at most 33
 -- days.
@@ -79,6 +80,8 @@ periods AS (
     budgets.period,
     budgets.budget_id,
     COALESCE(budgets.covers, 'compute') AS covers,
+    budgets.label_key,
+    budgets.label_value,
     budgets.budget,
     present.first_hour,
     present.latest_hour,
@@ -104,9 +107,16 @@ periods AS (
   CROSS JOIN present
 ),
 
+teams AS (
+  -- Whose cost some budget is compared with; an empty one is that of all VMs.
+  SELECT DISTINCT COALESCE(periods.label_value, '') AS team
+  FROM periods
+),
+
 hourly_sums AS (
   SELECT
     rolled.usage_hour AS usage_start_time,
+    teams.team AS counted_team,
     SUM(rolled.vm_hours) AS vm_hours,
     SUM(rolled.priced_hours) AS priced_hours,
     SUM(rolled.cost) AS compute_cost,
@@ -114,12 +124,15 @@ hourly_sums AS (
     SUM(rolled.partly_priced_hours) AS partial_hours,
     SUM(rolled.compute_only_hours) AS compute_only_hours
   FROM `${dataset}.hourly_costs` AS rolled
+  INNER JOIN teams
+    ON teams.team IN ('', rolled.team)
   WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
-  GROUP BY rolled.usage_hour
+  GROUP BY rolled.usage_hour, counted_team
 ),
 
 recorded_hours AS (
   SELECT
+    teams.team,
     hours.hour,
     hours.has_gaps,
     hours.unresolved_hours,
@@ -132,11 +145,14 @@ recorded_hours AS (
     COALESCE(hourly.partial_hours, 0) AS partial_hours,
     COALESCE(hourly.compute_only_hours, 0) AS compute_only_hours
   FROM hours
+  CROSS JOIN teams
   LEFT JOIN hourly_sums AS hourly
     ON hourly.usage_start_time = hours.hour
+    AND hourly.counted_team = teams.team
   UNION ALL
   -- A budget has a row also before the first hour is recorded.
   SELECT
+    teams.team,
     CAST(NULL AS TIMESTAMP) AS hour,
     FALSE AS has_gaps,
     NUMERIC '0' AS unresolved_hours,
@@ -148,6 +164,7 @@ recorded_hours AS (
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS partial_hours,
     NUMERIC '0' AS compute_only_hours
+  FROM teams
 ),
 
 covered_hours AS (
@@ -164,7 +181,8 @@ covered_hours AS (
     IF(periods.covers = 'total', recorded.partial_hours, 0) AS partial_hours,
     IF(periods.covers = 'total', recorded.compute_only_hours, 0) AS compute_only_hours
   FROM periods
-  CROSS JOIN recorded_hours AS recorded
+  INNER JOIN recorded_hours AS recorded
+    ON recorded.team = COALESCE(periods.label_value, '')
 ),
 
 spending AS (
@@ -172,6 +190,8 @@ spending AS (
     covered.period,
     covered.budget_id,
     covered.covers,
+    covered.label_key,
+    covered.label_value,
     covered.budget,
     covered.period_start,
     covered.period_end,
@@ -201,6 +221,8 @@ spending AS (
     covered.period,
     covered.budget_id,
     covered.covers,
+    covered.label_key,
+    covered.label_value,
     covered.budget,
     covered.period_start,
     covered.period_end,
@@ -226,6 +248,8 @@ known_spending AS (
 SELECT
   period,  -- STRING: The period of the budget: hour, day or month.
   budget_id,  -- STRING: The id that the tracker's alerts carry.
+  label_key,  -- STRING: The label of the VMs that the budget is about; NULL when it is about all.
+  label_value,  -- STRING: The value of the label that these VMs have; NULL when the budget is about all VMs.
   covers,  -- STRING: Which cost the budget is compared with: total or compute.
   period_start,  -- TIMESTAMP: The start of the period of the latest recorded hour.
   period_end,  -- TIMESTAMP: The end of that period, which is not part of it.
@@ -236,7 +260,7 @@ SELECT
   budget,  -- NUMERIC: The budget of the period, in USD.
   spent,  -- NUMERIC: Cost of the recorded usage of the period that the budget covers, as far as it is known, in USD.
   ROUND(SAFE_DIVIDE(spent, budget) * 100, 2) AS spent_percent,  -- NUMERIC: spent in percent of the budget.
-  ROUND(spent + estimated_cost, 6) AS estimated_spent,  -- NUMERIC: An estimate in USD: spent, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 33 days.
+  IF(label_value IS NULL OR unresolved_hours = 0, ROUND(spent + estimated_cost, 6), NULL) AS estimated_spent,  -- NUMERIC: An estimate in USD: spent, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 33 days. NULL for the VMs of a label where some are unidentified.
   CASE
     WHEN priced_hours < vm_hours + unresolved_hours THEN
       LEAST(ROUND(SAFE_DIVIDE(priced_hours, vm_hours + unresolved_hours), 6), NUMERIC '0.999999')
