@@ -9,7 +9,7 @@ from spotkeeper.settings import Endpoints
 from tests.docs.references import ROOT
 
 LOCAL = "http://127.0.0.1:9"
-SUPPORT = ("document", "recorded answer", "report", "belief")
+SUPPORT = ("read", "discovery", "document", "recorded answer", "report", "belief")
 
 
 def rows() -> list[list[str]]:
@@ -32,5 +32,5 @@ def test_every_assumption_has_a_place_in_the_code_a_support_and_a_check() -> Non
     for assumption, place, support, check in rows():
         assert re.search(r"`[\w/.]+\.(py|sql|tf)`", place), assumption
         assert support.startswith(SUPPORT), assumption
-        assert "https://" in support or not support.startswith("document"), assumption
+        assert "https://" in support or not support.startswith(("read", "document")), assumption
         assert check, assumption
