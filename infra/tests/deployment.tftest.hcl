@@ -31,6 +31,11 @@ mock_provider "google" {
   }
 
   override_resource {
+    target = google_pubsub_topic.events[0]
+    values = { id = "projects/home-project-1/topics/spotkeeper-events" }
+  }
+
+  override_resource {
     target = google_pubsub_topic.dead_letter[0]
     values = { id = "projects/home-project-1/topics/spotkeeper-dead-letter" }
   }
@@ -435,7 +440,7 @@ run "options_that_are_not_set" {
       length(setintersection(keys(google_cloudfunctions2_function.enforcer[0].service_config[0].environment_variables), ["EVENTS_TOPIC", "APPROVALS_SUBSCRIPTION"])) == 0,
       google_cloudfunctions2_function.tracker.service_config[0].environment_variables["CAPACITY_HISTORY"] == "false",
     ])
-    error_message = "Without its option no topic is made, and no function is told of one."
+    error_message = "Without its option no topic is made, and no function has the setting for one."
   }
 
   assert {
