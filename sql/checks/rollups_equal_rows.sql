@@ -5,7 +5,8 @@
 -- row on the UTC day or have none; NULL counts as 0.
 WITH last_preemptions AS (
   SELECT
-    TIMESTAMP_TRUNC(preempted.preempted_at, HOUR) AS hour,
+    -- The uptime that a preemption at the full hour ended is in the hour before.
+    TIMESTAMP_TRUNC(TIMESTAMP_SUB(preempted.preempted_at, INTERVAL 1 MICROSECOND), HOUR) AS hour,
     preempted.project_id,
     preempted.zone,
     preempted.instance_id,
@@ -69,7 +70,7 @@ seen_vms AS (
     rows_read.zone,
     rows_read.instance_id
   FROM `${dataset}.spot_vm_costs` AS rows_read
-  WHERE rows_read.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+  WHERE rows_read.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 64 DAY)
 ),
 
 unresolved AS (
@@ -150,7 +151,7 @@ row_sums AS (
     COUNTIF(seen_vms.instance_id IS NULL) AS unseen_preemptions
   FROM `${dataset}.spot_preemptions` AS preempted
   LEFT JOIN seen_vms
-    ON seen_vms.usage_date = DATE(preempted.preempted_at)
+    ON seen_vms.usage_date = DATE(TIMESTAMP_SUB(preempted.preempted_at, INTERVAL 1 MICROSECOND))
     AND seen_vms.project_id = preempted.project_id
     AND seen_vms.zone = preempted.zone
     AND seen_vms.instance_id = preempted.instance_id

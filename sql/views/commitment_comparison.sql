@@ -18,7 +18,8 @@ WITH hours AS (
 
 last_preemptions AS (
   SELECT
-    TIMESTAMP_TRUNC(taken.preempted_at, HOUR) AS hour,
+    -- The uptime that a preemption at the full hour ended is in the hour before.
+    TIMESTAMP_TRUNC(TIMESTAMP_SUB(taken.preempted_at, INTERVAL 1 MICROSECOND), HOUR) AS hour,
     taken.project_id,
     taken.zone,
     taken.instance_id,

@@ -65,7 +65,7 @@ attempt_hours AS (
 
 preemptions AS (
   SELECT
-    -- A VM that was preempted at the full hour has its last cost row in the hour before.
+    -- The uptime that a preemption at the full hour ended is in the hour before.
     TIMESTAMP_TRUNC(TIMESTAMP_SUB(preempted.preempted_at, INTERVAL 1 MICROSECOND), HOUR) AS hour,
     preempted.project_id,
     preempted.zone,

@@ -32,6 +32,13 @@ COSTS: list[Row] = [
     {"usage_start_time": "2026-07-22T04:00:00Z", "instance_id": "4", "uptime_hours": "1"},
     {"usage_start_time": "2026-07-22T04:00:00Z", "instance_id": "5", "uptime_hours": "0.5", "spot_price": "0.2"}
     | {"ondemand_price": "0.6", "labels": [{"key": "batch-job-id", "value": "nf-a1-17531"}]},
+    # It was preempted at 05:00.
+    {"usage_start_time": "2026-07-22T04:00:00Z", "instance_id": "6", "uptime_hours": "0.5", "spot_price": "0.2"}
+    | {"ondemand_price": "0.6", "labels": [{"key": "build", "value": "4711"}]},
+]
+PREEMPTIONS: list[Row] = [
+    {"preempted_at": "2026-07-22T03:40:20Z", "instance_id": "1"},
+    {"preempted_at": "2026-07-22T05:00:00Z", "instance_id": "6"},
 ]
 WORK = """\
 work_id,attempt,instance_id,zone,instance_name,start_time,end_time,saved_at,keys.team
@@ -58,7 +65,7 @@ def dataset(stack: Stack) -> Iterator[str]:
     with new_dataset(stack, "worked") as name:
         client = stack.client()
         append(client, f"{name}.spot_vm_costs", COSTS)
-        append(client, f"{name}.spot_preemptions", [{"preempted_at": "2026-07-22T03:40:20Z", "instance_id": "1"}])
+        append(client, f"{name}.spot_preemptions", PREEMPTIONS)
         append(client, f"{name}.tracker_runs", [{"hour": "2026-07-22T05:00:00Z"}])
         create_views(client, name, NOW)
         yield name
@@ -166,6 +173,12 @@ def test_a_task_of_a_trace_costs_what_the_vm_of_its_batch_job_did(command: Comma
     assert refused == (2, "", missing)
     assert loaded == (0, "1 record of 1 attempt at 1 work: loaded\n", "")
     assert line == "rnaseq: 0.08 USD on 1 Spot VM, 0 preemptions; on demand 0.24 USD\n"
+
+
+def test_a_preemption_at_the_full_hour_loses_the_hour_that_it_ended(command: Command) -> None:
+    _, line, _ = command("cost", "--label", "build=4711", "--since", "24h", "--at", AT, "--format", "line")
+
+    assert line == ("build=4711: 0.10 USD on 1 Spot VM, 1 preemption, 0.10 USD of lost work; on demand 0.30 USD\n")
 
 
 def test_a_label_needs_no_records_of_work(command: Command) -> None:

@@ -7,15 +7,16 @@ WHERE usage_date >= DATE(@rollup_since)
 INSERT INTO daily_vm_costs
 WITH last_preemptions AS (
   SELECT
-    TIMESTAMP_TRUNC(preempted.preempted_at, HOUR) AS hour,
+    -- The uptime that a preemption at the full hour ended is in the hour before.
+    TIMESTAMP_TRUNC(TIMESTAMP_SUB(preempted.preempted_at, INTERVAL 1 MICROSECOND), HOUR) AS hour,
     preempted.project_id,
     preempted.zone,
     preempted.instance_id,
     COUNT(*) AS preemptions,
     MAX(preempted.preempted_at) AS preempted_at
   FROM spot_preemptions AS preempted
-  WHERE preempted.preempted_at >= @rollup_since
-    AND preempted.preempted_at < @rollup_until
+  WHERE preempted.preempted_at > @rollup_since
+    AND preempted.preempted_at <= @rollup_until
   GROUP BY
     hour,
     preempted.project_id,

@@ -12,9 +12,8 @@ WITH seen_vms AS (
     rolled.zone,
     rolled.instance_id
   FROM daily_vm_costs AS rolled
-  WHERE rolled.usage_date >= DATE(@rollup_since)
+  WHERE rolled.usage_date >= DATE_SUB(DATE(@rollup_since), INTERVAL 1 DAY)
     AND rolled.usage_date < DATE(@rollup_until)
-    AND rolled.usage_date IN UNNEST(@rollup_days)
 )
 
 SELECT
@@ -27,7 +26,8 @@ SELECT
   COUNTIF(seen_vms.instance_id IS NULL) AS unseen_preemptions
 FROM spot_preemptions AS preempted
 LEFT JOIN seen_vms
-  ON seen_vms.usage_date = DATE(preempted.preempted_at)
+  -- A VM that was preempted at midnight has its last cost row on the day before.
+  ON seen_vms.usage_date = DATE(TIMESTAMP_SUB(preempted.preempted_at, INTERVAL 1 MICROSECOND))
   AND seen_vms.project_id = preempted.project_id
   AND seen_vms.zone = preempted.zone
   AND seen_vms.instance_id = preempted.instance_id

@@ -2,15 +2,16 @@
 -- in it, as in lost_work_by_team.
 WITH last_preemptions AS (
   SELECT
-    TIMESTAMP_TRUNC(preempted.preempted_at, HOUR) AS hour,
+    -- The uptime that a preemption at the full hour ended is in the hour before.
+    TIMESTAMP_TRUNC(TIMESTAMP_SUB(preempted.preempted_at, INTERVAL 1 MICROSECOND), HOUR) AS hour,
     preempted.project_id,
     preempted.zone,
     preempted.instance_id,
     COUNT(*) AS preemptions,
     MAX(preempted.preempted_at) AS preempted_at
   FROM spot_preemptions AS preempted
-  WHERE preempted.preempted_at >= @first_time
-    AND preempted.preempted_at < @end_time
+  WHERE preempted.preempted_at > @first_time
+    AND preempted.preempted_at <= @end_time
   GROUP BY
     hour,
     preempted.project_id,
