@@ -6,6 +6,7 @@ from datetime import datetime
 
 from werkzeug.test import Client
 
+APPROVALS = "projects/data-platform/subscriptions/approvals"
 PERIOD_START = "2026-07-01T07:00:00Z"
 
 
@@ -40,3 +41,15 @@ def envelope(
         "attributes": {"budgetId": budget_id, "billingAccountId": "account", "schemaVersion": "1.0"},
     }
     return {"message": message, "subscription": "projects/data-platform/subscriptions/enforcer"}
+
+
+def deliver_undo(function: Client, budget_id: str, message_id: str, published: datetime, target: str) -> int:
+    """Deliver the command that undoes what a message stopped, and return the status that the function answers."""
+    body = {"command": "undo", "message_id": f"{budget_id}-{target}"}
+    message = {
+        "data": base64.b64encode(json.dumps(body).encode()).decode(),
+        "messageId": f"{budget_id}-undo-{message_id}",
+        "publishTime": published.isoformat().replace("+00:00", "Z"),
+    }
+    answer = function.post("/", json={"message": message, "subscription": APPROVALS})
+    return int(answer.status_code)

@@ -5,7 +5,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from werkzeug.test import Client
 from infra.local.fleet.groups import Autoscaler, Group
 from infra.local.stack.stack import HOME_PROJECT
 from tests.faults import tracker
-from tests.faults.deliveries import PERIOD_START, deliver
+from tests.faults.deliveries import APPROVALS, PERIOD_START, deliver, deliver_undo
 from tests.faults.fleets import at, small_fleet
 from tests.faults.injection import Fault, Kind
 from tests.faults.keeping import keep, put_back
@@ -55,6 +55,7 @@ OPERATIONS = {
     "instance": "Compute Engine",
     "stop": "Compute Engine",
     "operation": "Compute Engine",
+    "start": "Compute Engine",
     "autoscalers": "Compute Engine",
     "operations": "Compute Engine",
     "autoscaler": "Compute Engine",
@@ -83,11 +84,27 @@ OVER, UNDER = 1100, 500
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a fault strikes: a message of so many dollars, with a policy that freezes groups, or that thaws them."""
+    """What a fault strikes: a message of so many dollars, with a policy that freezes groups, or one that thaws them.
+
+    Or a command that undoes the stops of an earlier message.
+    """
 
     cost: int = OVER
     freezes: bool = False
     thaws: bool = False
+    undoes: bool = False
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The settings of the function."""
+        return (
+            FREEZING if self.freezes else SETTINGS | {"APPROVALS_SUBSCRIPTION": APPROVALS} if self.undoes else SETTINGS
+        )
+
+    @property
+    def has_earlier_message(self) -> bool:
+        """Whether a message was over budget before."""
+        return self.thaws or self.undoes
 
 
 STOPS, FREEZES = Case(), Case(freezes=True)
@@ -95,6 +112,7 @@ CASES = {
     "record": Case(UNDER),
     **dict.fromkeys(("autoscalers", "operations", "autoscaler", "freeze", "freeze outcomes", "events"), FREEZES),
     "thaw": Case(UNDER, freezes=True, thaws=True),
+    "start": Case(UNDER, undoes=True),
 }
 """The case of each operation that a message over budget without freezes does not call."""
 
@@ -118,6 +136,7 @@ class Seen:
     changes: Mapping[str, int] = field(default_factory=dict)
     events: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
+    starts: Mapping[str, int] = field(default_factory=dict)
 
     def names(self, *events: str) -> Counter[str]:
         """Return the names of the VMs of which such an event is recorded, as often as it is."""
@@ -186,9 +205,10 @@ class Enforcer:
             calls = dict(self.place.injection.inject())
             self._references[case] = [first, self._delivered(function, case, "2", NEXT)], calls
             seen = self._references[case][0]
-            mode = "ON" if case.thaws else "OFF"
+            mode, undone = "ON" if case.thaws else "OFF", not case.undoes or bool(first.starts)
             if (
                 any(each.status != 200 for each in seen)
+                or not undone
                 or (case.cost == OVER and not first.stops)
                 or (case.freezes and first.modes[POOL.name] != mode)
             ):
@@ -210,8 +230,8 @@ class Enforcer:
         put_back(self.place.client, self.dataset, KEPT)
         if case.freezes:
             self._scale()
-        if case.thaws:
-            self.look(self._function(case), "0", NOW, OVER)
+        if case.has_earlier_message:
+            self.look(self._function(case), "0", NOW - timedelta(minutes=5), OVER)
         self.place.cloud.pubsub.published.clear()
         self.place.injection.inject()
 
@@ -225,22 +245,28 @@ class Enforcer:
         pool.autoscaler = Autoscaler(pool.name)
 
     def _function(self, case: Case) -> Client:
-        return self.place.function(TARGET, self.place.settings(self.dataset, FREEZING if case.freezes else SETTINGS))
+        return self.place.function(TARGET, self.place.settings(self.dataset, case.settings))
 
     def _delivered(self, function: Client, case: Case, message_id: str, moment: datetime) -> Seen:
         if case.thaws:
             return self.look(function, message_id, AUGUST + (moment - NOW), case.cost, AUGUST_START)
+        if case.undoes and message_id == "1":
+            published = NOW - timedelta(seconds=5)
+            return self._seen(moment, lambda: deliver_undo(function, BUDGET, message_id, published, "0"))
         return self.look(function, message_id, moment, case.cost)
 
     def look(
         self, function: Client, message_id: str, moment: datetime, cost: int, period_start: str = PERIOD_START
     ) -> Seen:
         """Deliver a message, and look what came of it."""
+        published = moment - timedelta(seconds=5)
+        return self._seen(moment, lambda: deliver(function, BUDGET, message_id, published, cost, period_start))
+
+    def _seen(self, moment: datetime, delivery: Callable[[], int]) -> Seen:
         self.place.cloud.state.clock.now = moment
         log = _Reasons()
         logging.getLogger("spotkeeper").addHandler(log)
-        published = moment - timedelta(seconds=5)
-        status = deliver(function, BUDGET, message_id, published, cost, period_start)
+        status = delivery()
         logging.getLogger("spotkeeper").removeHandler(log)
         state = self.place.cloud.state
         tasks = [operation.task for operation in state.operations.of_project(HOME_PROJECT)]
@@ -254,6 +280,7 @@ class Enforcer:
             Counter(target.rpartition("/")[2] for target in changes),
             frozenset(each["id"] for each in self._events()),
             frozenset(log.lost),
+            Counter(each.target.rpartition("/")[2] for each in tasks if each.operation_type == "start"),
         )
 
     def _events(self) -> list[dict[str, Any]]:
@@ -284,6 +311,8 @@ def _case(operation: str) -> Case:
 
 def _differ(seen: Seen, reference: Seen) -> list[str]:
     problems = differences(without(seen.tables, OF_THE_DELIVERY), without(reference.tables, OF_THE_DELIVERY))
+    if seen.starts != reference.starts:
+        problems.append(f"started {seen.starts}, not {reference.starts}")
     if seen.modes != reference.modes:
         problems.append(f"the autoscalers are {seen.modes}, not {reference.modes}")
     return problems if seen.stops == reference.stops else [*problems, f"stopped {seen.stops}, not {reference.stops}"]
@@ -301,6 +330,11 @@ def _never(seen: Seen, reference: Seen, restarted: frozenset[str] = frozenset())
     problems = [f"{name} was stopped, which is to be spared" for name in spared]
     again = {name: times for name, times in seen.stops.items() if times > 1 and name not in restarted}
     problems += [f"{name} was stopped {times} times" for name, times in again.items()]
+    problems += [
+        f"{name} was started {times} times"
+        for name, times in seen.starts.items()
+        if times > 1 and name not in restarted
+    ]
     more = {name for name, times in seen.changes.items() if times > reference.changes.get(name, 0)}
     problems += [f"the autoscaler of {name} was changed {seen.changes[name]} times" for name in more]
     problems += [
@@ -321,7 +355,7 @@ def _instead(seen: Seen) -> frozenset[str]:
     return LEAST_IMPORTANT if seen.gaps() else frozenset()
 
 
-_RECORDED = (("planned",), ("stopped", "changed"), ("freeze_planned",), ("frozen",), ("thawed",))
+_RECORDED = (("planned",), ("stopped", "changed"), ("freeze_planned",), ("frozen",), ("thawed",), ("restarted",))
 """The events that have to be on record in the end as without the fault; those of one group come to the same."""
 
 
@@ -332,13 +366,15 @@ def _judged(fault: Fault, struck: Seen, later: Sequence[Seen], reference: Sequen
         return Result(Outcome.WRONG, f"{answered}; it never came to an end: {[each.reasons for each in later]}")
     if problems := [problem for each in later for problem in _never(each, reference[-1], _restarted(struck))]:
         return Result(Outcome.WRONG, f"{answered}; later {problems}")
+    if last.starts.keys() - _restarted(struck) != reference[-1].starts.keys() - _restarted(struck):
+        return Result(Outcome.WRONG, f"{answered}; in the end {last.starts} were started, not {reference[-1].starts}")
     if _beside(last.stops, reference[-1].stops, struck) or last.modes != reference[-1].modes:
         wanted = f"not {reference[-1].stops} and {reference[-1].modes}"
         return Result(Outcome.WRONG, f"{answered}; in the end {last.stops} were stopped and {last.modes}, {wanted}")
     for events in _RECORDED:
         if _beside(last.names(*events), reference[-1].names(*events), struck):
             return Result(Outcome.WRONG, f"{answered}; recorded as {events}: {last.names(*events)}")
-    refused = struck.status != 200 and not struck.names("planned") and not struck.stops
+    refused = struck.status != 200 and not struck.names("planned", "restart_planned") and not struck.stops
     return _named(
         Outcome.REFUSED if refused else Outcome.COMPLETED,
         fault,

@@ -30,6 +30,7 @@ METHODS = {
     "autoscaler": ("compute", "*utoscalers.get"),
     "freeze": ("compute", "*utoscalers.patch"),
     "thaw": ("compute", "*utoscalers.patch"),
+    "start": ("compute", "*.start*"),
     "events": ("pubsub", "Publish"),
     "capacity": ("compute", "advice.capacityHistory"),
     "assets": ("assets", "*"),
