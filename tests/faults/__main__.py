@@ -20,8 +20,8 @@ from pathlib import Path
 
 from tests.faults import messages
 from tests.faults.days import WARM_AFTER_DAYS, compared, lives
-from tests.faults.enforcer import Enforcer
-from tests.faults.kills import Kill, enforcer_target, killed_at_calls, killed_at_random, tracker_target
+from tests.faults.enforcer import FREEZES, STOPS, Enforcer
+from tests.faults.kills import Kill, Target, enforcer_target, killed_at_calls, killed_at_random, tracker_target
 from tests.faults.outcomes import Outcome
 from tests.faults.running import OPERATIONS, TRACKER, Trials, Tried, all_cells, services, tried_at_once
 from tests.faults.tables import counted, overview, tables, written_between_marks
@@ -92,12 +92,19 @@ def _kills(options: argparse.Namespace) -> int:
 
 
 def _killing(here: Trials, name: str, options: argparse.Namespace) -> Iterator[Kill]:
-    target = tracker_target(Tracker(here.place)) if name == TRACKER else enforcer_target(Enforcer(here.place))
-    calls = options.kills == CALLS
-    for kill in killed_at_calls(target) if calls else killed_at_random(target, int(options.kills), options.seed):
-        for problem in kill.problems:
-            sys.stderr.write(f"{name} killed {kill.moment}: {problem}\n")
-        yield kill
+    for target in _targets(here, name):
+        calls = options.kills == CALLS
+        for kill in killed_at_calls(target) if calls else killed_at_random(target, int(options.kills), options.seed):
+            for problem in kill.problems:
+                sys.stderr.write(f"{name} killed {kill.moment}: {problem}\n")
+            yield kill
+
+
+def _targets(here: Trials, name: str) -> list[Target]:
+    if name == TRACKER:
+        return [tracker_target(Tracker(here.place))]
+    victim = Enforcer(here.place)
+    return [enforcer_target(victim, case) for case in (STOPS, FREEZES)]
 
 
 def _days(options: argparse.Namespace) -> int:

@@ -193,9 +193,9 @@ class Enforcer:
         later.append(self._delivered(function, case, "2", NEXT))
         return _judged(fault, struck, later, reference)
 
-    def undisturbed(self) -> Seen:
+    def undisturbed(self, case: Case = STOPS) -> Seen:
         """Return what comes of the first message without a fault."""
-        return self._reference(STOPS)[0][0]
+        return self._reference(case)[0][0]
 
     def _reference(self, case: Case) -> tuple[list[Seen], Mapping[str, int]]:
         if case not in self._references:

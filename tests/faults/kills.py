@@ -12,7 +12,7 @@ from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 
 from tests.faults import enforcer, tracker, victims
-from tests.faults.enforcer import BUDGET, OVER, Enforcer
+from tests.faults.enforcer import BUDGET, OVER, STOPS, Case, Enforcer
 from tests.faults.injection import ANY, Fault, Kind
 from tests.faults.keeping import staging_tables
 from tests.faults.outcomes import differs
@@ -72,15 +72,18 @@ def tracker_target(victim: Tracker) -> Target:
     return Target(place, dataset, begin, run, again)
 
 
-def enforcer_target(victim: Enforcer) -> Target:
-    """A delivery to the enforcer; after the next one each VM of the undisturbed plan has to be stopped once."""
-    reference = victim.undisturbed()
+def enforcer_target(victim: Enforcer, case: Case = STOPS) -> Target:
+    """A delivery to the enforcer; after the next one each VM of the undisturbed plan has to be stopped once.
+
+    And each group frozen once, and each event sent.
+    """
+    reference = victim.undisturbed(case)
     place, dataset = victim.place, victim.dataset
-    settings = place.settings(dataset, enforcer.SETTINGS)
+    settings = place.settings(dataset, case.settings)
     published = enforcer.NOW - timedelta(seconds=5)
 
     def begin() -> None:
-        victim.begin()
+        victim.begin(case)
         place.cloud.state.operations.seconds = OPERATION_SECONDS
         place.cloud.state.clock.now = enforcer.NOW
 
@@ -91,6 +94,9 @@ def enforcer_target(victim: Enforcer) -> Target:
             *_different("stopped", seen.stops, reference.stops),
             *_different("planned", seen.names("planned"), reference.names("planned")),
             *_different("recorded as stopped", seen.names("stopped"), reference.names("stopped")),
+            *_different("changed", seen.changes, reference.changes),
+            *_different("recorded as frozen", seen.names("frozen"), reference.names("frozen")),
+            *(f"event {event} was not sent" for event in reference.events - seen.events),
         ]
 
     run = lambda: _forks.Process(target=victims.enforce, args=(settings, BUDGET, published, OVER))  # noqa: E731

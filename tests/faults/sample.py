@@ -15,5 +15,7 @@ SAMPLE = {
     Cell("tracker", "query", Kind.UNAVAILABLE, FIRST, ON): Outcome.REFUSED,
     Cell("enforcer", "stop", Kind.LOST, FIRST, ONCE): Outcome.SAME,  # an HTTP connection that breaks
     Cell("enforcer", "instances", Kind.DENIED, FIRST, ONCE): Outcome.REFUSED,
+    Cell("enforcer", "freeze", Kind.DENIED, FIRST, ONCE): Outcome.COMPLETED,
+    Cell("enforcer", "events", Kind.DENIED, FIRST, ONCE): Outcome.SAME,  # no events, and the same stops
 }
 """Each cell with its outcome; tests/unit/test_run.py holds the gaps of the other services, on fakes of the ports."""

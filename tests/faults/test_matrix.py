@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.stack.stack import Stack
-from tests.faults.enforcer import Enforcer
+from tests.faults.enforcer import FREEZES, Enforcer
 from tests.faults.injection import Fault, Kind
 from tests.faults.kills import enforcer_target, killed_at, tracker_target
 from tests.faults.matrix import Cell
@@ -54,6 +54,16 @@ def test_a_delivery_killed_while_its_first_stop_is_carried_out_stops_each_vm_of_
     assert isinstance(enforcer, Enforcer)
 
     kill = killed_at(enforcer_target(enforcer), Fault("stop", Kind.LOST, 1, 1))
+
+    assert kill.cut_off
+    assert kill.problems == []
+
+
+def test_a_delivery_killed_while_a_group_is_frozen_freezes_it_once_and_sends_every_event(services: Trials) -> None:
+    enforcer = services.function(ENFORCER)
+    assert isinstance(enforcer, Enforcer)
+
+    kill = killed_at(enforcer_target(enforcer, FREEZES), Fault("freeze", Kind.LOST, 1, 1))
 
     assert kill.cut_off
     assert kill.problems == []
