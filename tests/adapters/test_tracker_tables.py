@@ -25,7 +25,7 @@ from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.alerts import Alert, AlertKind, HourSpend
 from spotkeeper.tracking.billing import Billed
-from spotkeeper.tracking.costs import Usage, cost_row
+from spotkeeper.tracking.costs import Usage, cost_row, hourly_rates
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import InventoryReader, Ledger, Record
 from spotkeeper.tracking.preemptions import Preemption
@@ -83,7 +83,7 @@ def cost_of(usage: Usage, spot: str | None, attached: AttachedPrices) -> Record:
     status = PriceStatus.UNKNOWN if price is None else PriceStatus.EXACT
     reason = "no rate for e2:core" if price is None else ""
     known = InstancePrice(price, Decimal("0.2"), status, at(0, 30), reason)
-    return cost_row(usage, Billed(usage.seconds, usage.seconds), known, attached)
+    return cost_row(usage, Billed(usage.seconds, usage.seconds), hourly_rates(known, attached))
 
 
 WORKER, GIANT, UNKNOWN = instance("worker", "1"), instance("giant", LARGEST_ID), instance("unknown", "3", None)

@@ -11,7 +11,7 @@ from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrices
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
 from spotkeeper.tracking.billing import Billed
-from spotkeeper.tracking.costs import CostRow, Usage, cost_row
+from spotkeeper.tracking.costs import CostRow, Usage, cost_row, hourly_rates
 
 HOUR = datetime(2026, 7, 21, 5, tzinfo=UTC)
 READ_AT = datetime(2026, 7, 21, 6, 7, tzinfo=UTC)
@@ -24,7 +24,9 @@ def row(seconds: float, spot: str | Decimal | None, ondemand: str | Decimal | No
     prices = [None if price is None else Decimal(price) for price in (spot, ondemand)]
     status = PriceStatus.UNKNOWN if spot is None else PriceStatus.EXACT
     price = InstancePrice(prices[0], prices[1], status, READ_AT, "why")
-    return cost_row(Usage(WORKER, HOUR, HOUR + timedelta(hours=1), seconds), Billed(seconds, seconds), price, NOTHING)
+    return cost_row(
+        Usage(WORKER, HOUR, HOUR + timedelta(hours=1), seconds), Billed(seconds, seconds), hourly_rates(price, NOTHING)
+    )
 
 
 def half_up(exact: Fraction) -> Decimal:
@@ -104,7 +106,9 @@ def test_an_unknown_on_demand_price_leaves_the_cost_known() -> None:
 def test_a_cost_is_that_of_the_billed_hours() -> None:
     price = InstancePrice(Decimal("0.6"), Decimal("1.2"), PriceStatus.EXACT, READ_AT)
 
-    found = cost_row(Usage(WORKER, HOUR, HOUR + timedelta(hours=1), 30.0), Billed(60.0, 60.0), price, NOTHING)
+    found = cost_row(
+        Usage(WORKER, HOUR, HOUR + timedelta(hours=1), 30.0), Billed(60.0, 60.0), hourly_rates(price, NOTHING)
+    )
 
     assert (found.uptime_hours, found.billed_hours) == (Decimal("0.008333333"), Decimal("0.016666667"))
     assert (found.cost, found.ondemand_cost) == (Decimal("0.01"), Decimal("0.02"))
@@ -114,6 +118,6 @@ def test_a_row_of_a_part_of_an_hour_is_in_that_hour() -> None:
     price = InstancePrice(Decimal(1), None, PriceStatus.EXACT, READ_AT)
     start, end = HOUR + timedelta(minutes=1), HOUR + timedelta(minutes=50)
 
-    found = cost_row(Usage(WORKER, start, end, 60.0), Billed(60.0, 60.0), price, NOTHING)
+    found = cost_row(Usage(WORKER, start, end, 60.0), Billed(60.0, 60.0), hourly_rates(price, NOTHING))
 
     assert (found.hour, found.start, found.end) == (HOUR, start, end)

@@ -17,7 +17,7 @@ from spotkeeper.pricing.catalog import read_catalog
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import AlertKind
-from spotkeeper.tracking.costs import AttachedCosts, CostRow
+from spotkeeper.tracking.costs import AttachedCosts, CostRow, hourly_rates
 from spotkeeper.tracking.preemptions import OPERATIONS_KEPT
 from spotkeeper.tracking.run import READ_DEADLINE_SECONDS, TrackRequest, track
 from spotkeeper.tracking.run_summary import Completeness, Summary
@@ -105,7 +105,9 @@ def of_machine(row: CostRow) -> CostRow:
     nothing = AttachedPrices(*(NOTHING_ATTACHED,) * 4)
     bare = replace(row.instance, attachments=UNKNOWN_ATTACHMENTS)
     return row._replace(
-        instance=bare, attached=AttachedCosts(nothing, None, None, None, None, Decimal(0), complete=False)
+        instance=bare,
+        rates=hourly_rates(row.price, nothing),
+        attached=AttachedCosts(nothing, None, None, None, None, Decimal(0), complete=False),
     )
 
 

@@ -8,7 +8,7 @@ from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrices
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
 from spotkeeper.tracking.billing import Billed
-from spotkeeper.tracking.costs import CostRow, Usage, cost_row
+from spotkeeper.tracking.costs import CostRow, Usage, cost_row, hourly_rates
 from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
 from spotkeeper.tracking.uptime import Uptime
 
@@ -27,7 +27,7 @@ def row(machine_type: str, price: str | None, ondemand: str | None, status: Pric
     reason = "" if spot is not None else UNPRICED.reason
     usage = Usage(instance, HOUR, HOUR + timedelta(hours=1), 3600.0)
     known = InstancePrice(spot, on_demand, status, NOW, reason)
-    return cost_row(usage, Billed(3600.0, 3600.0), known, NOTHING)
+    return cost_row(usage, Billed(3600.0, 3600.0), hourly_rates(known, NOTHING))
 
 
 def run(*rows: CostRow, gaps: tuple[Gap, ...] = (), hour: datetime = HOUR) -> HourRun:

@@ -13,7 +13,7 @@ from spotkeeper.instances import CONFIDENTIAL, Attachments, Disk, Instance, Inst
 from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
 from spotkeeper.tracking.billing import Billed
-from spotkeeper.tracking.costs import Usage, cost_row
+from spotkeeper.tracking.costs import Usage, cost_row, hourly_rates
 from spotkeeper.tracking.inventory import Observation
 
 NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
@@ -108,7 +108,9 @@ def test_a_cost_row_is_that_of_an_encoder(
 ) -> None:
     usage = Usage(instance, NOON, NOON + timedelta(hours=1), 30.5)
 
-    assert json.loads(staged(cost_row(usage, Billed(75.0, 90.0), price, PRICES), 'run"1', "2026-07-21T13:07:00Z")) == {
+    assert json.loads(
+        staged(cost_row(usage, Billed(75.0, 90.0), hourly_rates(price, PRICES)), 'run"1', "2026-07-21T13:07:00Z")
+    ) == {
         "cost": {
             **plain(instance),
             "usage_start_time": "2026-07-21T12:00:00Z",

@@ -21,7 +21,7 @@ from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
-from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.costs import CostRow, hourly_rates
 from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since, is_unchanged
 from spotkeeper.tracking.ports import Record
@@ -322,7 +322,8 @@ def _doubt(tables: Tables, uncertain: UncertainPrice) -> None:
             and component in tables.components
             and row.price.status is PriceStatus.EXACT
         ):
-            tables.costs[place] = row._replace(price=replace(row.price, status=PriceStatus.UNCERTAIN))
+            shown = replace(row.price, status=PriceStatus.UNCERTAIN)
+            tables.costs[place] = row._replace(rates=hourly_rates(shown, row.rates.attached))
 
 
 def _observe(tables: Tables, latest: Observation | None, new: Observation) -> None:

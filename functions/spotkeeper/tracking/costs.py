@@ -1,6 +1,6 @@
 """The cost of one Spot VM in one hour, or in the part of it in which it was one machine: billed hours times price."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
@@ -15,8 +15,16 @@ _NUMERIC = Decimal("1e-9")
 _EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
 _NOTHING = Decimal("0E-9")
 _SECONDS_PER_HOUR = 3600
+_NO_TIME = 0, 1
+_KINDS = 4
+"""Licenses, addresses, disks and bandwidth."""
+
 _PER_UNIT = 10**9
 """NUMERIC has nine decimals: the amounts of a row are whole billionths."""
+
+
+type _Seconds = tuple[int, int]
+"""Seconds exactly as they are written, as a fraction: numerator and denominator."""
 
 
 class Usage(NamedTuple):
@@ -43,6 +51,26 @@ class AttachedCosts(NamedTuple):
     complete: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HourlyRates:
+    """What makes up the cost of a row, by the hour, in whole billionths of a dollar; None where it is not known.
+
+    `shown` is the price with its amounts rounded. `attached_costs` is what is attached where it costs the same however
+    long the VM runs: nothing, or an amount that is not known. Equal ones are one object, which the rows of a fleet
+    share, so that what is kept of it is found without a comparison.
+    """
+
+    shown: InstancePrice
+    attached: AttachedPrices
+    spot: int | None
+    ondemand: int | None
+    license: int | None
+    address: int | None
+    disk: int | None
+    bandwidth: int | None
+    attached_costs: AttachedCosts | None = None
+
+
 class CostRow(NamedTuple):
     """One Spot VM in one UTC hour, or in the part of it from a start as another machine on or up to it.
 
@@ -54,10 +82,15 @@ class CostRow(NamedTuple):
     instance: Instance
     uptime_hours: Decimal
     billed_hours: Decimal
-    price: InstancePrice
+    rates: HourlyRates
     cost: Decimal | None
     ondemand_cost: Decimal | None
     attached: AttachedCosts
+
+    @property
+    def price(self) -> InstancePrice:
+        """The price of the machine type in that hour, its amounts with nine decimals."""
+        return self.rates.shown
 
     @property
     def known_cost(self) -> Decimal:
@@ -80,88 +113,69 @@ class CostRow(NamedTuple):
         return self.start.replace(minute=0, second=0, microsecond=0)
 
 
-def cost_row(usage: Usage, billed: Billed, price: InstancePrice, attached: AttachedPrices) -> CostRow:
+@lru_cache(maxsize=4096)
+def hourly_rates(price: InstancePrice, attached: AttachedPrices) -> HourlyRates:
+    """Return what makes up the cost of the rows that have a price."""
+    shown = replace(price, spot=_rounded(price.spot), ondemand=_rounded(price.ondemand))
+    rates = HourlyRates(
+        shown,
+        attached,
+        _billionths(shown.spot),
+        _billionths(shown.ondemand),
+        _billionths(attached.license.usd),
+        _billionths(attached.address.usd),
+        _billionths(attached.disk.usd),
+        _billionths(attached.bandwidth.usd),
+    )
+    if rates.license or rates.address or rates.disk or rates.bandwidth:
+        return rates
+    return replace(rates, attached_costs=_attached_costs(rates, _NO_TIME, _NO_TIME, _NO_TIME))
+
+
+def cost_row(usage: Usage, billed: Billed, rates: HourlyRates) -> CostRow:
     """Return the cost of one instance in one hour, or in a part of it.
 
     Licenses and bandwidth are billed like the machine type, the former in a free first minute too; addresses and disks
     cost what they cost in the time that it ran. Prices, hours and costs are each rounded once, half up, to nine
     decimals; a cost is computed from the unrounded hours and the rounded price, which is the price that the row shows.
     """
-    rates = _rates(price, attached)
     hours, ran = _hours(usage.seconds)
     billed_hours, paid = (hours, ran) if billed.machine == usage.seconds else _hours(billed.machine)
-    licensed = paid if billed.licenses == billed.machine else _hours(billed.licenses)[1]
-    parts = (
-        _charge(rates.license, licensed),
-        _charge(rates.address, ran),
-        _charge(rates.disk, ran),
-        _charge(rates.bandwidth, paid),
-    )
-    known = sum([part for part in parts if part], rates.nothing)
-    return CostRow(
-        usage.start,
-        usage.end,
-        usage.instance,
-        hours,
-        billed_hours,
-        rates.shown,
-        _charge(rates.spot, paid),
-        _charge(rates.ondemand, paid),
-        AttachedCosts(attached, *parts, known, rates.complete),
-    )
+    attached = rates.attached_costs
+    if attached is None:
+        licensed = paid if billed.licenses == billed.machine else _hours(billed.licenses)[1]
+        attached = _attached_costs(rates, licensed, ran, paid)
+    spot, ondemand = _charge(rates.spot, paid), _charge(rates.ondemand, paid)
+    return CostRow(usage.start, usage.end, usage.instance, hours, billed_hours, rates, spot, ondemand, attached)
 
 
-class _Rates(NamedTuple):
-    """What makes up the cost of a row, by the hour, in whole billionths of a dollar; None where it is not known.
-
-    `shown` is the price with its amounts rounded, `nothing` the sum of what is attached when none of it costs anything.
-    """
-
-    shown: InstancePrice
-    spot: int | None
-    ondemand: int | None
-    license: int | None
-    address: int | None
-    disk: int | None
-    bandwidth: int | None
-    complete: bool
-    nothing: Decimal
-
-
-@lru_cache(maxsize=4096)
-def _rates(price: InstancePrice, attached: AttachedPrices) -> _Rates:
-    """Return the amounts of a price and of what is attached; the instances of a fleet share a few hundred."""
-    spot, ondemand = _rounded(price.spot), _rounded(price.ondemand)
-    each = attached.license.usd, attached.address.usd, attached.disk.usd, attached.bandwidth.usd
-    license_usd, address_usd, disk_usd, bandwidth_usd = map(_billionths, each)
-    return _Rates(
-        replace(price, spot=spot, ondemand=ondemand),
-        _billionths(spot),
-        _billionths(ondemand),
-        license_usd,
-        address_usd,
-        disk_usd,
-        bandwidth_usd,
-        complete=None not in each,
-        nothing=Decimal(0) if each == (None,) * len(each) else _NOTHING,
+def _attached_costs(rates: HourlyRates, licensed: _Seconds, ran: _Seconds, paid: _Seconds) -> AttachedCosts:
+    """Return what is attached for the seconds that licenses, addresses and disks, and bandwidth are billed for."""
+    license_cost = _charge(rates.license, licensed)
+    address, disk = _charge(rates.address, ran), _charge(rates.disk, ran)
+    bandwidth = _charge(rates.bandwidth, paid)
+    known = [part for part in (license_cost, address, disk, bandwidth) if part is not None]
+    nothing = _NOTHING if known else Decimal(0)
+    return AttachedCosts(
+        rates.attached, license_cost, address, disk, bandwidth, sum(known, nothing), len(known) == _KINDS
     )
 
 
 @lru_cache(maxsize=4096)
-def _hours(seconds: float) -> tuple[Decimal, tuple[int, int]]:
+def _hours(seconds: float) -> tuple[Decimal, _Seconds]:
     """Return seconds in hours, and exactly as they are written, as a fraction."""
     fraction = Decimal(repr(seconds)).as_integer_ratio()
     return _charged(_PER_UNIT, fraction), fraction
 
 
-def _charge(billionths_per_hour: int | None, seconds: tuple[int, int]) -> Decimal | None:
+def _charge(billionths_per_hour: int | None, seconds: _Seconds) -> Decimal | None:
     """Return what some seconds come to at so many billionths an hour; None where these are not known."""
     if not billionths_per_hour:
         return None if billionths_per_hour is None else _NOTHING
     return _charged(billionths_per_hour, seconds)
 
 
-def _charged(billionths_per_hour: int, seconds: tuple[int, int]) -> Decimal:
+def _charged(billionths_per_hour: int, seconds: _Seconds) -> Decimal:
     """Return what some seconds, a fraction, come to at so many billionths an hour, rounded half up.
 
     It is one division of whole numbers: 75 s are a repeating fraction of an hour, and rounding it first would round the

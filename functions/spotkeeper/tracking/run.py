@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from spotkeeper.errors import UnavailableError
-from spotkeeper.instances import Attachments, InstanceKey, ProvisioningModel, Shape
+from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
 from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of
-from spotkeeper.pricing.attached_prices import AttachedPrices
 from spotkeeper.pricing.families import components_of
-from spotkeeper.pricing.price_book import InstancePrice
 from spotkeeper.pricing.price_history import PriceHistory, first_needed
 from spotkeeper.pricing.price_list import machine_type_prices
 from spotkeeper.pricing.skus import CatalogReading
@@ -26,8 +24,8 @@ from spotkeeper.tracking.backlog import (
     pending_hours,
     projects_of,
 )
-from spotkeeper.tracking.billing import Life, billed_time
-from spotkeeper.tracking.costs import Usage, cost_row
+from spotkeeper.tracking.billing import SHORTEST_RUN_SECONDS, Billed, Life, billed_time
+from spotkeeper.tracking.costs import HourlyRates, Usage, cost_row, hourly_rates
 from spotkeeper.tracking.identify import RESOLVE_WITHIN, Identification, Place
 from spotkeeper.tracking.inventory import Identity, Inventory, Observation
 from spotkeeper.tracking.ports import Ports, Stage
@@ -100,7 +98,7 @@ def _lost(settings: TrackerSettings, request: TrackRequest, states: Iterable[Hou
 
 @dataclass(slots=True)
 class _Run:
-    """The steps of one run; `shapes` collects the shapes of all cost rows, `prices` what each of them costs an hour.
+    """The steps of one run; `shapes` collects the shapes of all cost rows, `rates` what each of them costs an hour.
 
     `metrics_error` is why the metrics were not written, None when they were.
     """
@@ -113,7 +111,7 @@ class _Run:
     now: datetime
     started: timedelta
     sources: Sources = field(init=False)
-    prices: dict[_Priced, tuple[InstancePrice, AttachedPrices]] = field(default_factory=dict)
+    rates: dict[_Priced, HourlyRates] = field(default_factory=dict)
     shapes: set[Shape] = field(default_factory=set)
     metrics_error: str | None = None
 
@@ -235,20 +233,30 @@ class _Run:
         instance, hour = usage.instance, ran.uptime.hour
         if instance.provisioning_model is not ProvisioningModel.SPOT:
             return
-        # When an instance had started as an earlier machine is not known.
-        started = identity.started if usage.end - hour == HOUR else None
-        life = Life(started, identity.created, self.sources.preempted.get(instance.key))
-        priced = instance.shape, instance.attachments, instance.key.zone, hour
-        prices = self.prices.get(priced)
-        if prices is None:
-            prices = self.prices[priced] = (
-                history.price(instance.shape, instance.region, hour),
-                history.attached_prices(instance.attachments, instance.shape, instance.region, hour),
-            )
-            self.shapes.add(instance.shape)
-        row = cost_row(usage, billed_time(usage.seconds, hour, life, ran.next_hour), *prices)
+        row = cost_row(usage, self._billed(ran, identity, usage), self._rates(instance, hour, history))
         self.stage.add(row)
         self.hours[hour].count(row)
+
+    def _billed(self, ran: Ran, identity: Identity, usage: Usage) -> Billed:
+        """Return what is billed of a usage; its runs matter only where it is short."""
+        if usage.seconds > SHORTEST_RUN_SECONDS:
+            return Billed(usage.seconds, usage.seconds)
+        hour = ran.uptime.hour
+        # When an instance had started as an earlier machine is not known.
+        started = identity.started if usage.end - hour == HOUR else None
+        life = Life(started, identity.created, self.sources.preempted.get(usage.instance.key))
+        return billed_time(usage.seconds, hour, life, ran.next_hour)
+
+    def _rates(self, instance: Instance, hour: datetime, history: PriceHistory) -> HourlyRates:
+        """Return what an instance costs in an hour, worked out once for all that are alike."""
+        priced = instance.shape, instance.attachments, instance.key.zone, hour
+        rates = self.rates.get(priced)
+        if rates is None:
+            price = history.price(instance.shape, instance.region, hour)
+            attached = history.attached_prices(instance.attachments, instance.shape, instance.region, hour)
+            rates = self.rates[priced] = hourly_rates(price, attached)
+            self.shapes.add(instance.shape)
+        return rates
 
     def _stage_run(self, history: PriceHistory, recorded: Backlog) -> None:
         """Stage the components of all shapes, the state of each project and hour, and the run of each hour."""

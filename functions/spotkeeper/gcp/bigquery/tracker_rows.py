@@ -14,14 +14,13 @@ from spotkeeper.gcp.bigquery.address_rows import staged_address
 from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text, labels_text, skus_text, staged_disk, text
 from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape, region_of
 from spotkeeper.periods import rfc3339
-from spotkeeper.pricing.attached_prices import AttachedPrices
 from spotkeeper.pricing.families import ShapeComponent
-from spotkeeper.pricing.price_book import DatedRate, InstancePrice
+from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.addresses import AddressSighting
-from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.costs import AttachedCosts, CostRow, HourlyRates
 from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Record
@@ -151,15 +150,29 @@ def _parted(attachments: Attachments) -> tuple[Attachments, str]:
 
 
 def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
-    attached, known = row.attached, _number(row.known_cost)
+    start, end, instance, uptime_hours, billed_hours, rates, cost, ondemand_cost, attached = row
+    uptime, compute, known = _number(uptime_hours), _number(cost), row.known_cost
+    total = compute if known == cost else _number(known)
     return (
-        f'{{"cost": {{{_span(row.start, row.end)}, "uptime_hours": {_number(row.uptime_hours)}, '
-        f'"billed_hours": {_number(row.billed_hours)}, "cost": {_number(row.cost)}, '
-        f'"ondemand_cost": {_number(row.ondemand_cost)}, "license_cost": {_number(attached.license)}, '
-        f'"address_cost": {_number(attached.address)}, "disk_cost": {_number(attached.disk)}, '
-        f'"bandwidth_cost": {_number(attached.bandwidth)}, "known_cost": {known}, '
-        f'"total_cost": {known if row.complete else "null"}, {_prices(row.price, attached.prices)}, '
-        f"{_at_run(run_id, recorded_at)}, {_instance(row.instance)[1:]}}}"
+        f'{{"cost": {{{_span(start, end)}, "uptime_hours": {uptime}, '
+        f'"billed_hours": {uptime if billed_hours is uptime_hours else _number(billed_hours)}, "cost": {compute}, '
+        f'"ondemand_cost": {_number(ondemand_cost)}, '
+        f"{_same_costs(rates) if attached is rates.attached_costs else _attached_costs(attached)}, "
+        f'"known_cost": {total}, "total_cost": {total if row.complete else "null"}, {_prices(rates)}, '
+        f"{_at_run(run_id, recorded_at)}, {_instance(instance)[1:]}}}"
+    )
+
+
+@lru_cache(maxsize=4096)
+def _same_costs(rates: HourlyRates) -> str:
+    """Return the costs of attachments that are the same in every row with these rates."""
+    return "" if rates.attached_costs is None else _attached_costs(rates.attached_costs)
+
+
+def _attached_costs(attached: AttachedCosts) -> str:
+    return (
+        f'"license_cost": {_number(attached.license)}, "address_cost": {_number(attached.address)}, '
+        f'"disk_cost": {_number(attached.disk)}, "bandwidth_cost": {_number(attached.bandwidth)}'
     )
 
 
@@ -169,8 +182,9 @@ def _span(start: datetime, end: datetime) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _prices(price: InstancePrice, attached: AttachedPrices) -> str:
+def _prices(rates: HourlyRates) -> str:
     """Return the prices that a row has, and what is said of them: the rows of a fleet share a few hundred."""
+    price, attached = rates.shown, rates.attached
     statuses = ", ".join(
         f'"{kind}_status": "{each.status}", "{kind}_skus": {skus_text(each.skus)}'
         for kind, each in attached.by_kind().items()
