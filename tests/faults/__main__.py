@@ -3,6 +3,7 @@
 python -m tests.faults                     every fault at every place, and exit code 1 if one ends in a fourth way
 python -m tests.faults --only 'stop.*500'  those cells whose names match
 python -m tests.faults --markdown          the same as tables in docs/faults.md
+python -m tests.faults --kept FILE         the same, and not again the cells whose results are in the file
 python -m tests.faults --kills 200         the functions' processes killed at random moments
 python -m tests.faults --kills calls       the same at every call they make, before it is received and after
 python -m tests.faults --days 60           weeks of hourly runs of the tracker, a tenth of them disturbed
@@ -22,12 +23,16 @@ from tests.faults import messages
 from tests.faults.days import WARM_AFTER_DAYS, compared, lives
 from tests.faults.enforcer import FREEZES, STOPS, Enforcer
 from tests.faults.kills import Kill, Target, enforcer_target, killed_at_calls, killed_at_random, tracker_target
-from tests.faults.outcomes import Outcome
+from tests.faults.matrix import Cell
+from tests.faults.outcomes import Outcome, Result
 from tests.faults.running import OPERATIONS, TRACKER, Trials, Tried, all_cells, services, tried_at_once
 from tests.faults.tables import counted, overview, tables, written_between_marks
 from tests.faults.tracker import Tracker
 
 CALLS = "calls"
+_RESULT = re.compile(
+    r"(?P<cell>[^:]+): (?P<outcome>same|completed|refused|WRONG|-) (?P<reason>.*) \((?P<seconds>[\d.]+) s\)"
+)
 MOST_GROWTH = 1.1
 DOCS = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -38,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--function", choices=OPERATIONS, action="append")
     parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression for the names of cells")
     parser.add_argument("--markdown", action="store_true", help="write the tables into docs/faults.md")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="results so far, to which new ones are added")
     parser.add_argument("--all", action="store_true", help="those cells too that come to the same as others")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kills", metavar="NUMBER", help="kill so many runs at random moments, or at all calls")
@@ -55,11 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _matrix(options: argparse.Namespace) -> int:
     wanted = [cell for cell in all_cells(options.function or list(OPERATIONS)) if re.search(options.only, str(cell))]
     started = time.monotonic()
-    tried: list[Tried] = []
-    for each in tried_at_once(wanted, min(options.workers, max(len(wanted), 1)), every=options.all):
+    tried = _kept(options.kept, wanted)
+    rest = [cell for cell in wanted if cell not in {each.cell for each in tried}]
+    for each in tried_at_once(rest, min(options.workers, max(len(rest), 1)), every=options.all):
         tried.append(each)
+        line = f"{each.cell}: {each.result.outcome} {each.result.reason} ({each.seconds:.1f} s)"
         if each.result.outcome is not Outcome.ABSENT:
-            _say(f"{each.cell}: {each.result.outcome} {each.result.reason} ({each.seconds:.1f} s)")
+            _say(line)
+        if options.kept:
+            with options.kept.open("a") as results:
+                results.write(f"{line}\n")
     counts = counted(each.result for each in tried)
     result = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
     _say(f"{len(tried) - counts[Outcome.ABSENT]} cells in {time.monotonic() - started:.0f} s: {result}")
@@ -68,6 +79,17 @@ def _matrix(options: argparse.Namespace) -> int:
         DOCS.write_text(written_between_marks(DOCS.read_text(), "matrix", tables(tried)))
         DOCS.write_text(written_between_marks(DOCS.read_text(), "overview", overview(tried)))
     return 1 if counts[Outcome.WRONG] else 0
+
+
+def _kept(path: Path | None, wanted: Sequence[Cell]) -> list[Tried]:
+    """Return the results in a file, one of each cell; a result that was WRONG is tried again."""
+    lines = path.read_text().splitlines() if path is not None and path.exists() else []
+    found = {match["cell"]: match for match in map(_RESULT.fullmatch, lines) if match}
+    return [
+        Tried(cell, Result(Outcome(match["outcome"]), match["reason"]), float(match["seconds"]))
+        for cell in wanted
+        if (match := found.get(str(cell))) and match["outcome"] != Outcome.WRONG
+    ]
 
 
 def _kills(options: argparse.Namespace) -> int:
