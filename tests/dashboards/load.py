@@ -41,12 +41,17 @@ class Asked:
 
 
 def filled(sql: str) -> str:
-    """Return a query of the dashboard as BigQuery gets it, over the view's own text; a table is a table."""
+    """Return a query of the dashboard over the view's own text; a table is a table."""
     view = Asked("", sql).view
+    texts = [with_views(path) for path in queries("views") if path.stem == view]
+    return f"WITH {view} AS ({texts[0]}) {sent(sql)}" if texts else sent(sql)
+
+
+def sent(sql: str) -> str:
+    """Return a query of the dashboard as BigQuery gets it, with its view or table named alone."""
     for macro, value in MACROS.items():
         sql = re.sub(macro, value, sql)
-    texts = [with_views(path) for path in queries("views") if path.stem == view]
-    return f"WITH {view} AS ({texts[0]}) {sql}" if texts else sql
+    return sql
 
 
 def all_queries(dashboard: Mapping[str, Any]) -> Iterator[Asked]:

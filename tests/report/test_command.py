@@ -33,8 +33,8 @@ from spotkeeper.report.rows import (
     ViewRow,
     WeekCost,
 )
-from tests.sql.cases import queries, with_views
-from tests.sql.googlesql import analyze, simple
+from tests.sql.cases import queries
+from tests.sql.googlesql import refusals, simple
 
 KINDS: tuple[type[ViewRow], ...] = (
     PlaceCost,
@@ -65,11 +65,9 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_the_views_have_every_column_that_the_report_asks_for(kind: type[ViewRow]) -> None:
-    [view] = [path for path in queries("views") if path.stem == kind.source.view]
-
-    analyze(f"WITH {view.stem} AS ({with_views(view)}) {statement(kind)}", PARAMETERS)
+def test_the_views_have_every_column_that_the_report_asks_for() -> None:
+    assert {kind.source.view for kind in KINDS} <= {view.stem for view in queries("views")}
+    assert refusals({kind.__name__: statement(kind) for kind in KINDS}, PARAMETERS) == {}
 
 
 def test_a_view_of_days_is_queried_for_days_and_no_view_for_all_columns() -> None:

@@ -18,6 +18,7 @@ import wasmtime
 from google.protobuf.empty_pb2 import Empty
 from zetasql.api import Analyzer, CatalogBuilder, PreparedQuery, TableBuilder, TypeFactory
 from zetasql.core import wasm_client
+from zetasql.core.exceptions import ZetaSQLError
 from zetasql.core.local_service import ZetaSqlLocalService
 from zetasql.types import (
     AnalyzeRequest,
@@ -33,6 +34,9 @@ from zetasql.types import (
 )
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2 as calls
 from zetasql.wasi._pb2.zetasql.public.value_pb2 import ValueProto as Value
+
+from dashboards.view_columns import described_columns
+from tests.sql.cases import BILLING_EXPORT, BILLING_EXPORT_FIELDS, queries
 
 TABLES = Path(__file__).parents[2] / "sql" / "tables"
 
@@ -55,12 +59,26 @@ def table_fields(name: str) -> Sequence[Mapping[str, Any]]:
 
 
 def analyze(statement: str, parameters: Mapping[str, Type], more: Iterable[SimpleTable] = ()) -> None:
-    """Raise the analyzer's error when BigQuery would not take the statement."""
-    service, catalog, options = _service(), _catalog(more), _options(parameters)
+    """Raise the analyzer's error when BigQuery would not take the statement.
+
+    A view has the columns that it describes; test_views.py compares them with the view's text.
+    """
+    service, options = _service(), _options(parameters)
     for each in statements(statement):
-        request = AnalyzeRequest(sql_statement=each, options=options, simple_catalog=catalog)
         # The resolved tree is not read: as Empty it is not even parsed.
-        service.wasm_client.call_grpc_func("ZetaSqlLocalService_Analyze", request.to_proto(), Empty)
+        request = _request(each, options, more).to_proto()
+        service.wasm_client.call_grpc_func("ZetaSqlLocalService_Analyze", request, Empty)
+
+
+def refusals(queries: Mapping[str, str], parameters: Mapping[str, Type] = MappingProxyType({})) -> dict[str, str]:
+    """Return why BigQuery would not take a query, by the query's name."""
+    refused = {}
+    for name, query in queries.items():
+        try:
+            analyze(query, parameters)
+        except ZetaSQLError as error:
+            refused[name] = str(error)
+    return refused
 
 
 def analyzer_for(
@@ -75,10 +93,10 @@ def analyzer_for(
     return Analyzer(options, _catalog(more), _service())
 
 
-def columns_of(query: str, more: Iterable[SimpleTable] = ()) -> list[tuple[str, str]]:
+def columns_of(query: str) -> list[tuple[str, str]]:
     """Return the names and types, as BigQuery's REST API writes them, of the columns that a query yields."""
     names = {int(kind): name for name, kind in _KINDS.items()}
-    request = AnalyzeRequest(sql_statement=query, options=_options({}), simple_catalog=_catalog(more))
+    request = _request(query, _options({}))
     client = _service().wasm_client
     # Of the resolved tree only the columns are read, as they came: making objects of all of it costs as much again.
     response = client.call_grpc_func("ZetaSqlLocalService_Analyze", request.to_proto(), calls.AnalyzeResponse)
@@ -185,6 +203,12 @@ def _options(parameters: Mapping[str, Type]) -> AnalyzerOptions:
     )
 
 
+def _request(statement: str, options: AnalyzerOptions, more: Iterable[SimpleTable] = ()) -> AnalyzeRequest:
+    if tables := tuple(more):
+        return AnalyzeRequest(sql_statement=statement, options=options, simple_catalog=_catalog(tables))
+    return AnalyzeRequest(sql_statement=statement, options=options, registered_catalog_id=_dataset())
+
+
 def _catalog(more: Iterable[SimpleTable]) -> SimpleCatalog:
     tables = _functions()
     for each in (*_tables(), *more):
@@ -200,7 +224,22 @@ def _tables() -> Sequence[SimpleTable]:
 @cache
 def _functions_only() -> int:
     """The id of a catalog without tables, known to the evaluator so that it is not built again for each query."""
-    registered: int = _service().register_catalog(simple_catalog=_functions().build()).registered_id
+    return _registered(_functions().build())
+
+
+@cache
+def _dataset() -> int:
+    """The id of a catalog of the product's tables and views, and of the billing export, known to the analyzer."""
+    described = {view.stem: described_columns(view) for view in queries("views")}
+    views = [
+        table(name, [{"name": column.name, "type": column.type} for column in columns])
+        for name, columns in described.items()
+    ]
+    return _registered(_catalog([*views, table(BILLING_EXPORT, BILLING_EXPORT_FIELDS)]))
+
+
+def _registered(catalog: SimpleCatalog) -> int:
+    registered: int = _service().register_catalog(simple_catalog=catalog).registered_id
     return registered
 
 

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.view_columns import described_columns
-from tests.sql.cases import queries
-from tests.sql.googlesql import analyze, table
+from tests.sql.googlesql import analyze
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -28,12 +26,7 @@ FOUND = [(page.name, statement) for page in PAGES for statement in statements_on
     "statement", [statement for _, statement in FOUND], ids=[f"{page}-{at}" for at, (page, _) in enumerate(FOUND)]
 )
 def test_bigquery_takes_what_a_page_tells_to_run(statement: str) -> None:
-    views = [
-        table(view.stem, [{"name": each.name, "type": each.type} for each in described_columns(view)])
-        for view in queries("views")
-    ]
-
-    analyze(re.sub(r"`[^`]+\.(\w+)`", r"\1", statement), {}, views)
+    analyze(re.sub(r"`[^`]+\.(\w+)`", r"\1", statement), {})
 
 
 def test_the_pages_with_statements_are_found() -> None:

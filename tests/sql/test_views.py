@@ -6,18 +6,16 @@ from pathlib import Path
 import pytest
 
 from dashboards.view_columns import described_columns
-from tests.sql.cases import BILLING_EXPORT, BILLING_EXPORT_FIELDS, cases, queries, table_names, with_views
-from tests.sql.googlesql import columns_of, table
+from tests.sql.cases import NOW, cases, queries, rendered, table_names
+from tests.sql.googlesql import columns_of
 from tests.sql.views_page import HEADING, PAGE, columns_section
-
-EXPORT = table(BILLING_EXPORT, BILLING_EXPORT_FIELDS)
 
 
 @pytest.mark.parametrize("view", queries("views"), ids=lambda path: path.stem)
 def test_every_column_of_a_view_has_a_description_and_the_type_that_google_s_analyzer_finds(view: Path) -> None:
     described = described_columns(view)
 
-    assert [(column.name, column.type) for column in described] == columns_of(with_views(view), [EXPORT])
+    assert [(column.name, column.type) for column in described] == columns_of(rendered(view, NOW))
     assert [column for column in described if not re.fullmatch(r"\S.{5,}\.", column.description)] == []
 
 
