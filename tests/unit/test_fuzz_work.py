@@ -32,6 +32,15 @@ LISTS: dict[str, Any] = {
             },
         }
     ],
+    "cromwell": {
+        "id": "w",
+        "labels": {"team": "ml"},
+        "calls": {
+            "w.a": [{"start": TIME, "jobId": "projects/p/locations/l/jobs/j", "backendStatus": "Preempted"}],
+            "w.b": [{"start": TIME, "shardIndex": 0, "jes": {"instanceName": "v", "zone": "z", "googleProject": "p"}}],
+            "w.c": [{"shardIndex": 1, "subWorkflowMetadata": {"calls": {"v.d": [{"callCaching": {"hit": True}}]}}}],
+        },
+    },
     "ray": [{"job_id": "1", "attempt_number": 0, "start_time": 1784700000000, "metadata": {"team": "ml"}}],
     "skypilot": {"gpu": [{"job_id": 1, "job_name": "a", "status": "SUCCEEDED", "start_at": 1784700000.5}]},
 }

@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 from spotkeeper.errors import RefusedRequestError
+from spotkeeper.work.cromwell import cromwell_lines
 from spotkeeper.work.json_files import json_values, objects, parsed_json
 from spotkeeper.work.records import FIELDS, KEY_PREFIX, Line
 from spotkeeper.work.run_formats import nextflow_lines, ray_lines, skypilot_lines
@@ -164,6 +165,7 @@ FORMATS: Mapping[str, Callable[[str], Iterator[Line]]] = {
     "github-actions": github_actions_lines,
     "slurm": slurm_lines,
     "batch": batch_lines,
+    "cromwell": cromwell_lines,
     "nextflow": nextflow_lines,
     "ray": ray_lines,
     "skypilot": skypilot_lines,
