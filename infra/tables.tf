@@ -17,6 +17,7 @@ locals {
     "disk_costs",
     "hourly_costs",
     "hourly_fleet",
+    "hourly_idle_resources",
     "hourly_preemptions",
     "monthly_costs",
     "spot_preemptions",

@@ -112,7 +112,7 @@ variable "billing_export_table" {
 }
 
 variable "budget_covers" {
-  description = "The cost that the tracker's budgets are compared with: total (compute, licenses, addresses, disks and bandwidth of running Spot VMs) or compute."
+  description = "The cost that the tracker's budgets are compared with: total (compute, licenses, addresses, disks and bandwidth of Spot VMs, disks and reserved addresses also while no VM runs with them) or compute."
   type        = string
   default     = "total"
   nullable    = false

@@ -7,10 +7,12 @@
 -- recorded hour in 33 days the period is the present one and its figures are NULL. Where hours are missing, incomplete,
 -- not rolled up (until rebuild-rollups is run after an upgrade) or before the first recorded one, or usage has no
 -- price, spent is a lower bound, and a budget that seems to last has the state at least. A budget of the total cost
--- compares compute, licenses, addresses, disks and bandwidth of running Spot VMs; a row with a part that is not known
--- counts with the others (partial_hours), and one recorded before the other parts were with its compute cost
--- (total_from). A budget with a label counts the VMs with that value of it; VMs that could not be identified may have
--- had it, so that what they cost is estimated for budgets of all VMs only. Disks of VMs that do not run are in no budget: see stopped_but_costing. The burn rate is that of the
+-- compares compute, licenses, addresses, disks and bandwidth of running Spot VMs, and their disks and reserved addresses
+-- while no VM runs with them (idle_spent); a row with a part that is not known counts with the others (partial_hours), one
+-- recorded before the other parts were with its compute cost (total_from), and a disk or address without a price not at
+-- all (unpriced_resource_hours). A budget with a label counts the VMs with that value of it, and nothing of disks and
+-- addresses while no VM runs with them; VMs that could not be identified may have had it, so that what they cost is
+-- estimated for budgets of all VMs only. The burn rate is that of the
 -- last complete hour for an hourly or daily budget, the mean of the last 24 hours for a monthly one, since load varies
 -- over the day; an hour is complete when every project of it was read. Reads from the start of the month, at most 33
 -- days.
@@ -130,6 +132,16 @@ hourly_sums AS (
   GROUP BY rolled.usage_hour, counted_team
 ),
 
+idle_resources AS (
+  SELECT
+    rolled.usage_hour,
+    SUM(rolled.cost) AS cost,
+    SUM(rolled.unpriced_hours) AS unpriced_hours
+  FROM `${dataset}.hourly_idle_resources` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
+  GROUP BY rolled.usage_hour
+),
+
 recorded_hours AS (
   SELECT
     teams.team,
@@ -143,12 +155,18 @@ recorded_hours AS (
     COALESCE(hourly.compute_cost, 0) AS compute_cost,
     COALESCE(hourly.known_cost, 0) AS known_cost,
     COALESCE(hourly.partial_hours, 0) AS partial_hours,
-    COALESCE(hourly.compute_only_hours, 0) AS compute_only_hours
+    COALESCE(hourly.compute_only_hours, 0) AS compute_only_hours,
+    COALESCE(idle.cost, 0) AS idle_cost,
+    COALESCE(idle.unpriced_hours, 0) AS unpriced_resource_hours
   FROM hours
   CROSS JOIN teams
   LEFT JOIN hourly_sums AS hourly
     ON hourly.usage_start_time = hours.hour
     AND hourly.counted_team = teams.team
+  LEFT JOIN idle_resources AS idle
+    ON idle.usage_hour = hours.hour
+    -- It is summed by project: a budget of a label has none of it.
+    AND teams.team = ''
   UNION ALL
   -- A budget has a row also before the first hour is recorded.
   SELECT
@@ -163,7 +181,9 @@ recorded_hours AS (
     NUMERIC '0' AS compute_cost,
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS partial_hours,
-    NUMERIC '0' AS compute_only_hours
+    NUMERIC '0' AS compute_only_hours,
+    NUMERIC '0' AS idle_cost,
+    NUMERIC '0' AS unpriced_resource_hours
   FROM teams
 ),
 
@@ -177,7 +197,9 @@ covered_hours AS (
     recorded.vm_hours,
     recorded.priced_hours,
     IF(periods.covers = 'total', recorded.estimated_cost, recorded.estimated_compute_cost) AS estimated_cost,
-    IF(periods.covers = 'total', recorded.known_cost, recorded.compute_cost) AS cost,
+    IF(periods.covers = 'total', recorded.known_cost + recorded.idle_cost, recorded.compute_cost) AS cost,
+    IF(periods.covers = 'total', recorded.idle_cost, 0) AS idle_cost,
+    IF(periods.covers = 'total', recorded.unpriced_resource_hours, 0) AS unpriced_resource_hours,
     IF(periods.covers = 'total', recorded.partial_hours, 0) AS partial_hours,
     IF(periods.covers = 'total', recorded.compute_only_hours, 0) AS compute_only_hours
   FROM periods
@@ -206,6 +228,8 @@ spending AS (
     SUM(IF(covered.hour >= covered.period_start, covered.estimated_cost, 0)) AS estimated_cost,
     SUM(IF(covered.hour >= covered.period_start, COALESCE(covered.priced_hours, 0), 0)) AS priced_hours,
     SUM(IF(covered.hour >= covered.period_start, covered.partial_hours, 0)) AS partial_hours,
+    SUM(IF(covered.hour >= covered.period_start, covered.idle_cost, 0)) AS idle_cost,
+    SUM(IF(covered.hour >= covered.period_start, covered.unpriced_resource_hours, 0)) AS unpriced_resource_hours,
     TIMESTAMP_ADD(
       MAX(IF(covered.hour >= covered.period_start AND covered.compute_only_hours > 0, covered.hour, NULL)),
       INTERVAL 1 HOUR
@@ -233,13 +257,15 @@ spending AS (
 known_spending AS (
   -- Without a recorded hour nothing is known: NULL, not 0.
   SELECT
-    * EXCEPT (unresolved_hours, incomplete_hours, partial_hours),
+    * EXCEPT (unresolved_hours, incomplete_hours, partial_hours, unpriced_resource_hours),
     TIMESTAMP_DIFF(${now}, as_of, MINUTE) <= 180 AS is_current,
     TIMESTAMP_DIFF(as_of, counted_since, HOUR) - recorded_hours AS missing_hours,
     TIMESTAMP_DIFF(period_end, as_of, HOUR) AS hours_left_in_period,
     IF(latest_hour IS NULL, NULL, unresolved_hours) AS unresolved_hours,
     IF(latest_hour IS NULL, NULL, incomplete_hours) AS incomplete_hours,
     IF(latest_hour IS NULL, NULL, partial_hours) AS partial_hours,
+    IF(latest_hour IS NULL, NULL, unpriced_resource_hours) AS unpriced_resource_hours,
+    IF(latest_hour IS NULL, NULL, idle_cost) AS idle_spent,
     IF(latest_hour IS NULL, NULL, cost) AS spent,
     IF(latest_hour IS NULL, NULL, hourly_cost) AS burn_rate
   FROM spending
@@ -259,6 +285,7 @@ SELECT
   TIMESTAMP_DIFF(${now}, as_of, HOUR) AS age_hours,  -- INTEGER: Whole hours from as_of to now: how old the figures are.
   budget,  -- NUMERIC: The budget of the period, in USD.
   spent,  -- NUMERIC: Cost of the recorded usage of the period that the budget covers, as far as it is known, in USD.
+  idle_spent,  -- NUMERIC: The part of spent of disks and reserved addresses while no VM ran with them, in USD; stopping VMs does not end it.
   ROUND(SAFE_DIVIDE(spent, budget) * 100, 2) AS spent_percent,  -- NUMERIC: spent in percent of the budget.
   IF(label_value IS NULL OR unresolved_hours = 0, ROUND(spent + estimated_cost, 6), NULL) AS estimated_spent,  -- NUMERIC: An estimate in USD: spent, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 33 days. NULL for the VMs of a label where some are unidentified.
   CASE
@@ -269,6 +296,7 @@ SELECT
   unresolved_hours,  -- NUMERIC: VM-hours of the period of VMs that no source could identify, Spot or not.
   missing_hours,  -- INTEGER: Hours since the budget counts that no run recorded.
   partial_hours,  -- NUMERIC: VM-hours of the period with a Spot price, but without that of something attached, for a budget of the total cost.
+  unpriced_resource_hours,  -- NUMERIC: Hours of such disks and addresses of the period whose price is not known, for a budget of the total cost.
   incomplete_hours,  -- INTEGER: Recorded hours of the period of which part is missing, to be read by a later run or for good, or whose UTC day is not rolled up.
   ROUND(burn_rate, 6) AS burn_rate,  -- NUMERIC: USD per hour: of the last complete hour, or the mean of the last 24 hours for a month.
   ROUND(spent + burn_rate * hours_left_in_period, 6) AS projected_cost,  -- NUMERIC: spent and the rest of the period at the burn rate, in USD.
@@ -283,6 +311,7 @@ SELECT
       OR missing_hours > 0
       OR incomplete_hours > 0
       OR partial_hours > 0
+      OR unpriced_resource_hours > 0
       OR total_from IS NOT NULL
       OR priced_hours < vm_hours + unresolved_hours THEN 'at least'
     ELSE 'within'

@@ -179,6 +179,7 @@ def _rows(name: str, vms: int, days: int) -> float:
         "monthly_costs": vms / VMS_OF_A_KIND * (days / 30),
         "hourly_costs": 24 * days * _PROJECTS * _TEAMS_OF_A_PROJECT,
         "hourly_fleet": 24 * days * min(vms, _MACHINES),
+        "hourly_idle_resources": 24 * days * _PROJECTS,
         "hourly_preemptions": vms * days * _PREEMPTIONS_A_DAY,
         "stopped_vm_costs": vms * 24 * days * _PLANS_A_DAY * _STARTED_AGAIN,
         "tracker_runs": 24 * days,

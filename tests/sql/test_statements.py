@@ -127,6 +127,7 @@ def parameters() -> Mapping[str, Type]:
             covers="STRING",
             partial_share="NUMERIC",
             total_from="TIMESTAMP",
+            unpriced_resource_hours="NUMERIC",
             repeated="BOOLEAN",
             message_id="STRING",
         ),
@@ -195,5 +196,5 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 30
+    assert len(names) == 31
     assert silent == []

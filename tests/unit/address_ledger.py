@@ -27,6 +27,7 @@ class AddressRow:
     end: datetime
     price: AttachedPrice
     labels: tuple[tuple[str, str], ...]
+    project_id: str
 
     @property
     def cost(self) -> Decimal | None:
@@ -114,4 +115,5 @@ def _rows(before: AddressRow | None, sighting: AddressSighting) -> Iterator[Addr
                 end,
                 day.price,
                 listed.labels,
+                listed.project_id,
             )

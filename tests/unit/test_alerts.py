@@ -252,6 +252,7 @@ def test_an_alert_says_which_cost_its_budget_covers(covers: Covers) -> None:
     ("alert", "attribute"),
     [
         ({"partial_share": Decimal("0.2")}, {"partialShare": "0.2", "atLeast": "true"}),
+        ({"unpriced_resource_hours": Decimal("1.5")}, {"unpricedResourceHours": "1.5", "atLeast": "true"}),
         ({"total_from": MIDNIGHT}, {"totalFrom": "2026-07-21T07:00:00Z", "atLeast": "true"}),
         ({"unseen_share": Decimal("0.2")}, {"unseenShare": "0.2", "atLeast": "true"}),
         ({"counts_from": MIDNIGHT}, {"countsFrom": "2026-07-21T07:00:00Z", "atLeast": "true"}),

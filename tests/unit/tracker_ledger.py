@@ -30,6 +30,7 @@ from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, Hour
 from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
 from tests.unit.address_ledger import AddressRow, record_addresses
 from tests.unit.disk_ledger import DiskRow, record_disks
+from tests.unit.idle_resources import IdleCost, idle_cost
 
 type Place = tuple[datetime, InstanceKey]
 """When a cost row starts, and whose it is."""
@@ -372,14 +373,20 @@ def _spend(tables: Tables, period: Period, covers: Covers, label: LabelBudget | 
     unresolved: dict[datetime, Decimal] = {}
     for (hour, _), (known, _) in tables.project_hours.items():
         unresolved[hour] = unresolved.get(hour, Decimal(0)) + known.unresolved_hours
+    idle: dict[datetime, list[IdleCost]] = {}
+    for hour, project_id in tables.project_hours if covers is Covers.TOTAL and label is None else ():
+        found = idle_cost(project_id, hour, rows, tables.disks, tables.addresses)
+        idle.setdefault(hour, []).append(found)
     hours = [
         HourSpend(
             hour,
-            sum((_covered(row, covers) for row in rows if row.hour == hour), Decimal(0)),
+            sum((_covered(row, covers) for row in rows if row.hour == hour), Decimal(0))
+            + sum((each.usd for each in idle.get(hour, ())), Decimal(0)),
             sum((row.uptime_hours for row in rows if row.hour == hour), Decimal(0)),
             sum((row.uptime_hours for row in rows if row.hour == hour and row.cost is None), Decimal(0)),
             unresolved.get(hour, Decimal(0)),
             sum((row.uptime_hours for row in rows if row.hour == hour and _is_partial(row, covers)), Decimal(0)),
+            unpriced_resource_hours=sum((each.unpriced_hours for each in idle.get(hour, ())), Decimal(0)),
         )
         for hour in sorted({*unresolved, *(row.hour for row in rows)})
     ]

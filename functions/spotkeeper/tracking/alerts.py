@@ -43,7 +43,9 @@ class HourSpend(NamedTuple):
 
     `unpriced_hours` are of rows without a Spot price, `unresolved_hours` of VMs without an identity. A budget of the
     total cost has two more: `partial_hours` of rows with a Spot price, but without that of something attached, and
-    `compute_only_hours` of rows recorded before what is attached was. Such an hour counts with what is known.
+    `compute_only_hours` of rows recorded before what is attached was. Such an hour counts with what is known. Its cost
+    has disks and reserved addresses while no VM runs with them, too; `unpriced_resource_hours` are of those without a
+    price.
     """
 
     hour: datetime
@@ -53,6 +55,7 @@ class HourSpend(NamedTuple):
     unresolved_hours: Decimal = Decimal(0)
     partial_hours: Decimal = Decimal(0)
     compute_only_hours: Decimal = Decimal(0)
+    unpriced_resource_hours: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,11 @@ class Spend:
     def partial_share(self) -> Decimal | None:
         """The share of the uptime of whose total cost a part is not known; None without uptime."""
         return self._share(sum((each.partial_hours for each in self.hours), Decimal(0)))
+
+    @property
+    def unpriced_resource_hours(self) -> Decimal:
+        """Hours of disks and reserved addresses whose price is not known."""
+        return sum((each.unpriced_resource_hours for each in self.hours), Decimal(0))
 
     def _share(self, part: Decimal) -> Decimal | None:
         uptime = sum((each.uptime_hours + each.unresolved_hours for each in self.hours), Decimal(0))
@@ -113,8 +121,8 @@ class Alert:
     """A period that passed one or more thresholds of its budget for the first time; `thresholds` ascend.
 
     A `repeated` one was notified before: it reminds the enforcer, not people, that a threshold at which it may stop
-    instances is still passed. `unseen_share`, `counts_from`, `partial_share`, `total_from` and `label_budget` are those
-    of the spend.
+    instances is still passed. `unseen_share`, `counts_from`, `partial_share`, `total_from`, `label_budget` and
+    `unpriced_resource_hours` are those of the spend.
     """
 
     period: Period
@@ -129,11 +137,13 @@ class Alert:
     partial_share: Decimal | None = None
     total_from: datetime | None = None
     label_budget: str = ""
+    unpriced_resource_hours: Decimal = Decimal(0)
 
     @property
     def at_least(self) -> bool:
         """Whether the period cost more than is known."""
-        return bool(self.unseen_share or self.partial_share or self.counts_from or self.total_from)
+        begins_late = self.counts_from or self.total_from
+        return bool(self.unseen_share or self.partial_share or self.unpriced_resource_hours or begins_late)
 
 
 def spend_of(
@@ -219,6 +229,7 @@ def _alert(
         spend.partial_share,
         spend.total_from,
         spend.label_budget,
+        spend.unpriced_resource_hours,
     )
 
 
@@ -270,6 +281,8 @@ def notification_attributes(alert: Alert, budgets: Budgets) -> Mapping[str, str]
         attributes["partialShare"] = str(alert.partial_share)
     if alert.total_from is not None:
         attributes["totalFrom"] = rfc3339(alert.total_from)
+    if alert.unpriced_resource_hours:
+        attributes["unpricedResourceHours"] = str(alert.unpriced_resource_hours)
     return attributes
 
 

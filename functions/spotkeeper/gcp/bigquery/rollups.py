@@ -18,6 +18,7 @@ ROLLUPS = (
     "monthly_costs",
     "hourly_costs",
     "hourly_fleet",
+    "hourly_idle_resources",
     "hourly_preemptions",
     "stopped_vm_costs",
 )

@@ -111,6 +111,7 @@ _ALERT = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="covers"),
     ScalarQueryParameterType("NUMERIC", name="partial_share"),
     ScalarQueryParameterType("TIMESTAMP", name="total_from"),
+    ScalarQueryParameterType("NUMERIC", name="unpriced_resource_hours"),
     ScalarQueryParameterType("BOOL", name="repeated"),
     ScalarQueryParameterType("STRING", name="message_id"),
     ScalarQueryParameterType("STRING", name="label_budget"),
@@ -326,6 +327,9 @@ class StagingTable:
     def _changed_days(self) -> set[date]:
         """Return the UTC days whose rows the transaction may change."""
         days = self._repriced_days | {hour.date() for hour in self._hours}
+        if self._disks_since or self._addresses_since:
+            # A row of a disk or an address goes on through hours that were recorded before.
+            days.update(days_between(min(self._hours), max(self._hours)))
         if Preemption in self._kinds:
             # Each may have been at any time since; some get the machine type that is known by now.
             days.update(days_between(min(self._hours), self._recorded_at))
@@ -385,6 +389,7 @@ def _thresholds(alert: Alert, message_id: str | None = None) -> Iterator[StructQ
             ScalarQueryParameter("covers", "STRING", alert.covers),
             ScalarQueryParameter("partial_share", "NUMERIC", alert.partial_share),
             ScalarQueryParameter("total_from", "TIMESTAMP", alert.total_from),
+            ScalarQueryParameter("unpriced_resource_hours", "NUMERIC", alert.unpriced_resource_hours),
             ScalarQueryParameter("repeated", "BOOL", alert.repeated),
             ScalarQueryParameter("message_id", "STRING", message_id),
             ScalarQueryParameter("label_budget", "STRING", alert.label_budget or None),
@@ -414,6 +419,7 @@ def _hour_spend(row: Mapping[str, Any]) -> HourSpend:
         row["unresolved_hours"],
         row["partial_hours"],
         row["compute_only_hours"],
+        row["unpriced_resource_hours"],
     )
 
 
@@ -462,6 +468,7 @@ def _recorded_alert(row: Mapping[str, Any], period: Period, kind: AlertKind, *, 
         row["partial_share"],
         row["total_from"],
         row["label_budget"],
+        row["unpriced_resource_hours"] or Decimal(0),
     )
 
 

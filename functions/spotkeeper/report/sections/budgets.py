@@ -118,8 +118,8 @@ def _points(listed: Sequence[BudgetState]) -> list[str]:
     ]
     if listed:
         said.append(
-            "Total cost is compute, licenses, external addresses, disks and Tier_1 bandwidth of running Spot VMs; "
-            "disks cost while no VM runs, too, and are in no budget then."
+            "Total cost is compute, licenses, external addresses, disks and Tier_1 bandwidth of running Spot VMs, and "
+            "their disks and reserved addresses while no VM runs with them: what stopping VMs does not end."
             if any(each.covers == "total" for each in listed)
             else "These budgets compare compute cost: licenses, addresses and disks are not in them."
         )

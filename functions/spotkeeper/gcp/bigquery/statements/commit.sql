@@ -224,6 +224,18 @@ WITH costs AS (
   GROUP BY hour, counted
 ),
 
+idle_resources AS (
+  SELECT
+    rolled.usage_hour AS hour,
+    SUM(rolled.cost) AS cost,
+    SUM(rolled.unpriced_hours) AS unpriced_hours
+  FROM hourly_idle_resources AS rolled
+  WHERE rolled.usage_hour >= @periods_start AND rolled.usage_hour < @periods_end
+    -- A budget of the compute cost has none of it.
+    AND @covers = 'total'
+  GROUP BY hour
+),
+
 recorded_hours AS (
   -- What could not be identified has no label: it may be of any team.
   SELECT hour, counted AS team, SUM(unresolved_hours) AS unresolved_hours
@@ -238,15 +250,20 @@ SELECT
     SELECT AS STRUCT
       COALESCE(recorded.hour, costs.hour) AS hour,
       COALESCE(recorded.team, costs.team) AS team,
-      COALESCE(costs.cost, 0) AS cost,
+      COALESCE(costs.cost, 0) + COALESCE(idle.cost, 0) AS cost,
       COALESCE(costs.uptime_hours, 0) AS uptime_hours,
       COALESCE(costs.unpriced_hours, 0) AS unpriced_hours,
       COALESCE(costs.partial_hours, 0) AS partial_hours,
       COALESCE(costs.compute_only_hours, 0) AS compute_only_hours,
-      COALESCE(recorded.unresolved_hours, 0) AS unresolved_hours
+      COALESCE(recorded.unresolved_hours, 0) AS unresolved_hours,
+      COALESCE(idle.unpriced_hours, 0) AS unpriced_resource_hours
     FROM recorded_hours AS recorded
     FULL OUTER JOIN costs
       ON costs.hour = recorded.hour AND costs.team = recorded.team
+    LEFT JOIN idle_resources AS idle
+      ON idle.hour = recorded.hour
+      -- It is summed by project: a budget of a label has none of it.
+      AND recorded.team = ''
   ) AS hours,
   ARRAY(
     SELECT AS STRUCT period, period_start, kind, threshold, budget, COALESCE(label_budget, '') AS label_budget

@@ -14,12 +14,12 @@ WHERE message_id IS NULL AND reserved_until <= @recorded_at AND period_start >= 
 INSERT INTO budget_alerts (
   period, period_start, kind, threshold, cost, budget, unseen_share, counts_from, reserved_until, message_id, sent_at,
   repeated_at, repeated_by, run_id, covers, partial_share, total_from,
-  label_budget
+  label_budget, unpriced_resource_hours
 )
 SELECT
   alert.period, alert.period_start, alert.kind, alert.threshold, alert.cost, alert.budget, alert.unseen_share,
   alert.counts_from, @reserved_until, NULL, NULL, NULL, NULL, @run_id, alert.covers, alert.partial_share,
-  alert.total_from, alert.label_budget
+  alert.total_from, alert.label_budget, alert.unpriced_resource_hours
 FROM UNNEST(@alerts) AS alert
 WHERE NOT alert.repeated
   AND NOT EXISTS (
@@ -61,6 +61,7 @@ SELECT
   mine.partial_share,
   mine.total_from,
   COALESCE(mine.label_budget, '') AS label_budget,
+  mine.unpriced_resource_hours,
   mine.message_id IS NOT NULL AS repeated
 FROM budget_alerts AS mine
 WHERE mine.period_start >= @alerts_since
