@@ -75,7 +75,7 @@ def parameters() -> Mapping[str, Type]:
     times += ["first_start", "last_start", "attached_since", "day_start", "waiting_since", "failures_since"]
     times += ["overdue_since", "settled_before"]
     times += ["approval_expires_at", "snoozed_until"]
-    lists = ("projects", "instance_ids", "labels", "unread", "missing_permissions", "machine_types", "zones")
+    lists = ("projects", "teams", "instance_ids", "labels", "unread", "missing_permissions", "machine_types", "zones")
     strings = {name: TypeFactory.create_array_type(simple("STRING")) for name in lists}
     texts = ["run_id", "delivery_id", "message_id", "source", "billing_account_id", "budget_id", "budget_display_name"]
     texts += ["currency", "verdict", "reason", "mode", "body", "estimate_basis", "covers"]
@@ -128,6 +128,7 @@ def parameters() -> Mapping[str, Type]:
             partial_share="NUMERIC",
             total_from="TIMESTAMP",
             unpriced_resource_hours="NUMERIC",
+            label_budget="STRING",
             repeated="BOOLEAN",
             message_id="STRING",
         ),
