@@ -8,7 +8,8 @@ import pytest
 
 from infra.local.emulators.compute.capacity_api import DISAGREES
 from infra.local.stack.stack import Stack
-from spotkeeper.gcp.tracker import capacity_ports
+from spotkeeper.gcp.tracker import capacity_ports, tracker_ports
+from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.tracking.capacity import (
     CapacityLimits,
     CapacityPorts,
@@ -100,6 +101,12 @@ CHECKS: Mapping[str, tuple[list[str], tuple[str, int, int] | None]] = {
     "e-late": ([cost_row("e-late", "0.1", at=LATER, status="uncertain")], ("late", 1, 1)),
     "e-both": ([cost_row("e-both", "0.1"), cost_row("e-both", "0.2", at=CHANGED)], ("agrees", 2, 0)),
     "e-in-the-hour": ([cost_row("e-in-the-hour", "0.1", at=CHANGED)], ("agrees", 1, 0)),
+    # A mean of both prices in the hour of the change, one that is none, and a price of the history itself.
+    "e-mean": ([cost_row("e-mean", "0.14", at=CHANGED, status="confirmed")], ("agrees", 1, 0)),
+    "e-no-mean": ([cost_row("e-no-mean", "0.21", at=CHANGED, status="confirmed")], ("differs", 1, 1)),
+    "e-exact-mean": ([cost_row("e-exact-mean", "0.14", at=CHANGED)], ("differs", 1, 1)),
+    "e-after-mean": ([cost_row("e-after-mean", "0.14", at=LATER, status="confirmed")], ("differs", 1, 1)),
+    "e-from-history": ([cost_row("e-from-history", "0.2", at=LATER, status="from_history")], None),
     "e-gpu": ([cost_row("e-gpu", "0.5", gpus=1)], None),
     "e-ssd": ([cost_row("e-ssd", "0.5", ssd=375)], None),
     "e-long-ago": ([cost_row("e-long-ago", "0.5", at=RAN - timedelta(days=4))], None),
@@ -119,8 +126,35 @@ def test_a_price_agrees_differs_or_was_read_late(tracker: Tracker) -> None:
     assert {row.pop("machine_type"): tuple(row.values()) for row in found} == {
         name: expected for name, (_, expected) in CHECKS.items() if expected
     }
-    assert check.compared == 7
-    assert [each.machine_type for each in check.differences] == ["e-old-price", "e-two-nanos"]
+    assert check.compared == 11
+    assert [each.machine_type for each in check.differences] == [
+        "e-after-mean",
+        "e-exact-mean",
+        "e-no-mean",
+        "e-old-price",
+        "e-two-nanos",
+    ]
+
+
+def test_the_prices_of_the_machine_types_that_ran_come_with_the_rates_in_one_query(tracker: Tracker) -> None:
+    spans = (PriceSpan(START, CHANGE, Decimal("0.1")), PriceSpan(CHANGE, END, Decimal("0.2")))
+    types = ("n2-standard-8", "n2d-standard-8")
+    readings = [Reading(Target(name, "us-central1"), ReadingStatus.READ, prices=spans) for name in types]
+    ports = capacity_ports(tracker.settings)
+    ports.ledger.record("beside", NOW, readings)
+    tracker.rows(
+        "INSERT INTO shape_components (machine_type, gpu_count, local_ssd_gib, component, quantity, run_id) "
+        "VALUES ('n2-standard-8', 0, 0, 'n2:core', 8, 'r')"
+    )
+    ledger = tracker_ports(tracker.settings).ledger
+
+    found = ledger.rates_and_recorded_prices(CHANGE - timedelta(hours=1))
+    later = ledger.rates_and_recorded_prices(CHANGE)
+
+    before = RecordedPrice("n2-standard-8", "us-central1", START, CHANGE, Decimal("0.1"), NOW)
+    after = RecordedPrice("n2-standard-8", "us-central1", CHANGE, NOW, Decimal("0.2"), NOW)
+    assert (found[0], sorted(found[1], key=lambda each: each.start)) == ([], [before, after])
+    assert later == ([], [after])
 
 
 def test_cheaper_places_and_types_are_candidates_until_they_were_read(tracker: Tracker) -> None:

@@ -202,6 +202,8 @@ def story(ledger: Both) -> Answers:
     answers["states"] = ledger.hour_states(at(-9))
     answers["later states"] = ledger.hour_states(at(1))
     answers["rates"] = sorted(ledger.rates(at(0)), key=lambda each: each.rate.sku_id)
+    rates, prices = ledger.rates_and_recorded_prices(at(0))
+    answers["rates beside prices"] = sorted(rates, key=lambda each: each.rate.sku_id), prices
     answers["later rates"] = sorted(ledger.rates(at(2)), key=lambda each: each.rate.sku_id)
     for hour in range(-1, 4):
         for project_id, compare in ledger.comparisons([HOME_PROJECT, "other"], at(hour)):

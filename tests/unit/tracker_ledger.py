@@ -18,6 +18,7 @@ from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate, PriceStatus
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
+from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
@@ -59,6 +60,7 @@ class Tables:
     rates: dict[tuple[str, str, datetime], DatedRate] = field(default_factory=dict)
     components: dict[tuple[str, str, int, int, str], Decimal] = field(default_factory=dict)
     price_list: list[MachineTypePrice] = field(default_factory=list)
+    recorded_prices: list[RecordedPrice] = field(default_factory=list)
     disks: list[DiskRow] = field(default_factory=list)
     addresses: list[AddressRow] = field(default_factory=list)
     preemptions: dict[tuple[InstanceKey, str], tuple[Preemption, str | None]] = field(default_factory=dict)
@@ -108,12 +110,24 @@ class FakeLedger:
             projects(Completeness.COMPLETE, Completeness.FINAL),
             projects(Completeness.PROVISIONAL),
             projects(Completeness.INCOMPLETE),
+            frozenset(
+                (known.project_id, self.tables.runs[run_id, hour].recorded_at)
+                for known, run_id in self.tables.project_hours.values()
+                if known.hour == hour
+                and (run_id, hour) in self.tables.runs
+                and known.state in {Completeness.COMPLETE, Completeness.FINAL}
+            ),
         )
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held then or later."""
         self._fail("rates")
         return [each for each in self.tables.rates.values() if each.valid_to is None or each.valid_to > since]
+
+    def rates_and_recorded_prices(self, since: datetime) -> tuple[list[DatedRate], list[RecordedPrice]]:
+        """Return the rates that held then or later, and Google's own prices."""
+        self._fail("rates_and_recorded_prices")
+        return self.rates(since), [each for each in self.tables.recorded_prices if each.end > since]
 
     def comparisons(self, projects: Sequence[str], hour: datetime) -> Iterator[tuple[str, Comparison]]:
         """Yield what compares an instance with the observations since the hour, in order of project id."""

@@ -29,9 +29,11 @@ class DatedRate:
 
 
 class PriceStatus(StrEnum):
-    """How reliable a price is."""
+    """How reliable a price is; docs/tracker.md says what each means."""
 
     EXACT = "exact"
+    CONFIRMED = "confirmed"
+    FROM_HISTORY = "from_history"
     UNCERTAIN = "uncertain"
     FALLBACK = "fallback"
     STALE = "stale"

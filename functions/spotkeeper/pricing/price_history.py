@@ -6,8 +6,8 @@ that had the old rate and the one that has the new rate. Where that is one hour,
 several, the hours from the first to the last of them have prices that are not certain.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -28,6 +28,7 @@ from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, 
 from spotkeeper.pricing.attachments import AttachmentBook, AttachmentKind, attached_components
 from spotkeeper.pricing.families import left_out
 from spotkeeper.pricing.price_book import DatedRate, InstancePrice, Price, PriceBook, PriceStatus
+from spotkeeper.pricing.price_times import CatalogPrice, PriceTimes, TimedPrice
 from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH
 from spotkeeper.pricing.skus import Market, Rate
 
@@ -70,13 +71,20 @@ class _HourBook:
 class PriceHistory:
     """All known rates with their validity.
 
-    `readings` are the times at which the catalog was read; `refresh_failed`: a newer reading was due and failed.
+    `readings` are the times at which the catalog was read; `times` are those of changes by Google's own price history;
+    `refresh_failed`: a newer reading was due and failed.
     """
 
     def __init__(
-        self, rates: Iterable[DatedRate], readings: Iterable[datetime], *, refresh_failed: bool = False
+        self,
+        rates: Iterable[DatedRate],
+        readings: Iterable[datetime],
+        times: PriceTimes | None = None,
+        *,
+        refresh_failed: bool = False,
     ) -> None:
         self._rates = tuple(rates)
+        self._times = times or PriceTimes()
         self._readings = sorted(set(readings))
         self._covered = [latest_closed_hour(reading) for reading in self._readings]
         self._shown = [floor_hour(reading) for reading in self._readings]
@@ -84,6 +92,7 @@ class PriceHistory:
         self._changes = sorted({time for dated in self._rates for time in (dated.valid_from, dated.valid_to) if time})
         self._books: dict[int, _HourBook] = {}
         self._prices: dict[tuple[Shape, str, datetime], InstancePrice] = {}
+        self._timed: dict[tuple[Shape, str, datetime], TimedPrice | None] = {}
         self._equal_prices: dict[InstancePrice, InstancePrice] = {}
         self._attached_prices: dict[tuple[Attachments, Shape, str, datetime], AttachedPrices] = {}
         self._differences: dict[tuple[datetime, datetime], frozenset[_Component]] = {}
@@ -112,6 +121,7 @@ class PriceHistory:
         `exact`: the rates valid in the hour. `uncertain`: a Spot rate differs between the readings before and after the
         hour. `fallback`: the hour is before the first known rate, which is then used. `stale`: reading the catalog
         failed when it was due, so a newer rate may exist. `unknown`: a component has no rate, so there is no price.
+        `confirmed` and `from_history`: as `timed_price` has it; the price is that of an instance that ran all the hour.
         """
         place = shape, region, hour
         known = self._prices.get(place)
@@ -125,14 +135,62 @@ class PriceHistory:
         spot = hour_book.book.price(shape, region, Market.SPOT)
         ondemand = hour_book.book.price(shape, region, Market.ON_DEMAND)
         known = spot.usd_per_hour is not None
+        timed = self.timed_price(shape, region, hour)
+        status = self._status(hour_book, spot, region, hour) if known else PriceStatus.UNKNOWN
+        if timed:
+            status = PriceStatus.CONFIRMED if timed.confirmed else PriceStatus.FROM_HISTORY
         return InstancePrice(
-            spot=_in_month(spot, hour),
+            spot=timed.over(hour + HOUR) if timed else _in_month(spot, hour),
             ondemand=_in_month(ondemand, hour),
-            status=self._status(hour_book, spot, region, hour) if known else PriceStatus.UNKNOWN,
+            status=status,
             as_of=self.as_of(hour) if known else None,
             reason=_reason(spot, ondemand, shape) if self._rates else "no price catalog has been read yet",
             skus=_skus(spot) if known else (),
         )
+
+    def timed_price(self, shape: Shape, region: str, hour: datetime) -> TimedPrice | None:
+        """Return the price of an hour by Google's own history; None where the readings alone are as good or better.
+
+        That takes readings that agree with the history: those before and after an hour in which the price changed or
+        may have, or the one next to an hour that is before the first reading, or after the last one.
+        """
+        if not self._times:
+            return None
+        place = shape, region, hour
+        if place not in self._timed:
+            self._timed[place] = self._timed_price(shape, region, hour)
+        return self._timed[place]
+
+    def is_cut(self, shape: Shape, region: str, hour: datetime) -> bool:
+        """Whether the price is known to have changed within the hour, so that it depends on when an instance ran."""
+        timed = self.timed_price(shape, region, hour)
+        return timed is not None and len(timed.parts) > 1
+
+    def price_of_parts(
+        self, shape: Shape, region: str, hour: datetime, seconds: Mapping[datetime, float], *, known: bool
+    ) -> InstancePrice:
+        """Return the price of an instance that ran for these seconds since each start, in an hour that a change cuts.
+
+        The times at which a price began are among the starts. `known` is whether the seconds were sampled: without, the
+        price is uncertain.
+        """
+        price, timed = self.price(shape, region, hour), self.timed_price(shape, region, hour)
+        if timed is None:
+            return price
+        bounds = [*(part.start for part in timed.parts[1:]), hour + HOUR]
+        ran = [
+            sum((Decimal(repr(each)) for at, each in seconds.items() if part.start <= at < end), Decimal(0))
+            for part, end in zip(timed.parts, bounds, strict=True)
+        ]
+        return replace(price, spot=timed.mean(ran), status=price.status if known else PriceStatus.UNCERTAIN)
+
+    def learned_hours(self, hours: Iterable[datetime]) -> dict[datetime, datetime]:
+        """Return those of the hours that have a price by Google's own history, and when the last of them was known."""
+        shapes = self._times.shapes()
+        found = {
+            hour: [timed.known_at for place in shapes if (timed := self.timed_price(*place, hour))] for hour in hours
+        }
+        return {hour: max(times) for hour, times in found.items() if times}
 
     def attached_prices(self, attachments: Attachments, shape: Shape, region: str, hour: datetime) -> AttachedPrices:
         """Return the prices of what is attached to a Spot VM of this shape in this hour."""
@@ -218,11 +276,43 @@ class PriceHistory:
     def after(self, changes: Iterable[DatedRate], read_at: datetime) -> "PriceHistory":
         """Return the history with the changes of a reading applied."""
         dated_rates = {(*_rate_key(dated.rate), dated.valid_from): dated for dated in (*self._rates, *changes)}
-        return PriceHistory(dated_rates.values(), [*self._readings, read_at])
+        return PriceHistory(dated_rates.values(), [*self._readings, read_at], self._times)
 
     def without_refresh(self) -> "PriceHistory":
         """Return the history after a reading that was due and failed."""
-        return PriceHistory(self._rates, self._readings, refresh_failed=True)
+        return PriceHistory(self._rates, self._readings, self._times, refresh_failed=True)
+
+    def _timed_price(self, shape: Shape, region: str, hour: datetime) -> TimedPrice | None:
+        end = hour + HOUR
+        before, after = bisect_right(self._readings, hour), bisect_left(self._readings, end)
+        within = [*self._readings[max(before - 1, 0) : after], *self._readings[after : after + 1]]
+        catalog = [found for reading in within if (found := self._read_price(shape, region, reading))]
+        is_before = bool(catalog) and catalog[0].read_at <= hour
+        if not catalog:
+            later = (self._read_price(shape, region, reading) for reading in self._readings[after + 1 :])
+            catalog = [found for found in later if found][:1]
+        timed = self._times.timed(shape, region, (hour, end), catalog)
+        if timed is None or self._is_exact(timed, shape, region, hour):
+            return None
+        # A reading has the price before the hour, and another one that which held last in it.
+        is_between = is_before and len(catalog) > 1 and catalog[-1].read_at >= timed.parts[-1].start
+        return timed if is_between else replace(timed, confirmed=False)
+
+    def _is_exact(self, timed: TimedPrice, shape: Shape, region: str, hour: datetime) -> bool:
+        """Whether the readings alone tell the same price, and that it is exact."""
+        hour_book = self._book(hour)
+        spot = hour_book.book.price(shape, region, Market.SPOT)
+        same = len(timed.parts) == 1 and timed.parts[0].usd == spot.usd_per_hour
+        return same and self._status(hour_book, spot, region, hour) is PriceStatus.EXACT
+
+    def _read_price(self, shape: Shape, region: str, reading: datetime) -> CatalogPrice | None:
+        """The Spot price in a reading of the catalog; None where a component was first read later."""
+        hour = floor_hour(reading)
+        hour_book = self._book(hour)
+        price = hour_book.book.price(shape, region, Market.SPOT)
+        if price.usd_per_hour is None or any(_component(rate) in hour_book.late for rate in price.rates):
+            return None
+        return CatalogPrice(reading, price.usd_per_hour)
 
     def _status(self, hour_book: _HourBook, spot: Price, region: str, hour: datetime) -> PriceStatus:
         if self._is_stale(hour):

@@ -1,6 +1,6 @@
 """Which hours of which projects are pending."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +15,8 @@ class HourState:
     """What earlier runs recorded of one hour: whether its alerts were sent, and the projects by state.
 
     A settled project is complete, or lacks only what no run can fill any more. A provisional one was read when the hour
-    had just closed: points of its uptime may still have come.
+    had just closed: points of its uptime may still have come. `recorded` has each settled project, and when the run was
+    that read it last.
     """
 
     hour: datetime
@@ -23,6 +24,7 @@ class HourState:
     settled: frozenset[str] = frozenset()
     provisional: frozenset[str] = frozenset()
     incomplete: frozenset[str] = frozenset()
+    recorded: frozenset[tuple[str, datetime]] = frozenset()
 
     @property
     def projects(self) -> frozenset[str]:
@@ -71,6 +73,24 @@ def lost_hours(
         if missing := tracked.intersection(projects) - _settled(state, is_latest=False):
             lost[hour] = frozenset(missing)
     return lost
+
+
+def with_learned(
+    backlog: Backlog, states: Iterable[HourState], learned: Mapping[datetime, datetime], projects: Collection[str]
+) -> Backlog:
+    """Return the backlog with the projects that were last read before a price of their hour was learned.
+
+    `learned` is when the last such price was known, by hour. A project that was read later is not pending any more,
+    whether or not its rows changed.
+    """
+    wanted = frozenset(projects)
+    again = {
+        state.hour: wanted.intersection(project_id for project_id, at in state.recorded if at <= learned[state.hour])
+        for state in states
+        if state.hour in learned
+    }
+    hours = sorted(backlog.keys() | {hour for hour, some in again.items() if some})
+    return {hour: backlog.get(hour, frozenset()) | again.get(hour, frozenset()) for hour in hours}
 
 
 def projects_of(backlog: Backlog) -> list[str]:

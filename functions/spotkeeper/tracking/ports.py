@@ -13,6 +13,7 @@ from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
+from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.addresses import AddressSighting, ListedAddress
 from spotkeeper.tracking.alerts import Alert, Spend
@@ -125,6 +126,10 @@ class Ledger(Protocol):
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
+        ...
+
+    def rates_and_recorded_prices(self, since: datetime) -> tuple[list[DatedRate], list[RecordedPrice]]:
+        """Return the rates that held then or later, and so Google's own prices of the machine types that ran."""
         ...
 
     def stage(self, run_id: str, recorded_at: datetime) -> AbstractContextManager["Stage"]:

@@ -2,17 +2,20 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import batched, islice
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
-from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, latest_closed_hour, periods_of
+from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, hours_between, latest_closed_hour, periods_of
 from spotkeeper.pricing.families import components_of
+from spotkeeper.pricing.price_book import InstancePrice
 from spotkeeper.pricing.price_history import PriceHistory, first_needed
 from spotkeeper.pricing.price_list import machine_type_prices
+from spotkeeper.pricing.price_times import PriceTimes
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend, due_alerts
 from spotkeeper.tracking.backlog import (
@@ -23,6 +26,7 @@ from spotkeeper.tracking.backlog import (
     lost_hours,
     pending_hours,
     projects_of,
+    with_learned,
 )
 from spotkeeper.tracking.billing import SHORTEST_RUN_SECONDS, Billed, Life, billed_time
 from spotkeeper.tracking.costs import HourlyRates, Usage, cost_row, hourly_rates
@@ -37,6 +41,12 @@ from spotkeeper.tracking.uptime import Ran, divided
 READ_DEADLINE_SECONDS = 540
 """After so long a run starts to read no further project or hours: the function has 900 seconds, and needs up to 300 to
 record what it read."""
+
+WHOLE_HOUR_SECONDS = 3599.0
+"""An instance that ran so long in an hour ran through it, give or take some milliseconds of each sample."""
+
+_SAMPLED_AT_ONCE = 500
+"""Of so many instances the samples of an hour are held in memory."""
 
 type _Priced = tuple[Shape, Attachments, str, datetime]
 """What has one price: a shape with what is attached, in a zone and an hour."""
@@ -63,6 +73,14 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     latest = latest_closed_hour(request.now)
     states, catalog_readings = ports.ledger.hour_states(latest - RETENTION)
     backlog = _backlog(settings, request, states)
+    history: PriceHistory | None = None
+    if settings.capacity_history:
+        since = min(latest - timedelta(hours=settings.catch_up_hours), *request.hours, latest)
+        rates, prices = ports.ledger.rates_and_recorded_prices(first_needed(since, catalog_readings))
+        history = PriceHistory(rates, catalog_readings, PriceTimes(prices))
+        if not request.hours:
+            learned = history.learned_hours(hours_between(since, latest))
+            backlog = with_learned(backlog, states, learned, settings.projects)
     if not backlog:
         log_event("nothing to do: every closed hour is complete", run_id=run_id, latest_hour=latest)
         return Summary(run_id)
@@ -74,8 +92,10 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     caught_up = () if request.hours else periods_of(backlog)
     with ports.ledger.stage(run_id, request.now) as stage:
         run = _Run(settings, ports, stage, backlog, hours, request.now, started)
-        rates = ports.ledger.rates(first_needed(min(backlog), catalog_readings))
-        history = run.refresh_prices(PriceHistory(rates, catalog_readings))
+        if history is None:
+            rates = ports.ledger.rates(first_needed(min(backlog), catalog_readings))
+            history = PriceHistory(rates, catalog_readings)
+        history = run.refresh_prices(history)
         run.record_usage(history, scanned_before=bool(states))
         run.record_lost(lost)
         alerts = run.finish(history, budget_periods(latest), caught_up, backlog | lost)
@@ -175,10 +195,14 @@ class _Run:
     def _record_or_defer(
         self, ran: Ran, identity: Identity, history: PriceHistory, restarted: list[tuple[Ran, Identity]]
     ) -> None:
-        """Stage the cost of an instance, unless its uptime is still to be divided between two machines."""
+        """Stage the cost of an instance, unless its uptime is still to be divided between two machines or prices."""
         machines, uptime = identity.machines, ran.uptime
         if len(machines) == 1:
             [(start, instance)] = machines
+            if uptime.seconds < WHOLE_HOUR_SECONDS and history.is_cut(instance.shape, instance.region, uptime.hour):
+                if instance.provisioning_model is ProvisioningModel.SPOT:
+                    restarted.append((ran, identity))
+                return
             usage = Usage(instance, start, uptime.hour + HOUR, uptime.seconds)
             self._record_cost(ran, identity, usage, history)
         elif any(instance.provisioning_model is ProvisioningModel.SPOT for _, instance in machines):
@@ -189,12 +213,11 @@ class _Run:
         by_place: dict[tuple[str, datetime], list[tuple[Ran, Identity]]] = defaultdict(list)
         for ran, identity in restarted:
             by_place[ran.uptime.key.project_id, ran.uptime.hour].append((ran, identity))
-        for (project_id, hour), some in by_place.items():
-            samples = self.sources.read_samples(project_id, hour, [ran.uptime.key for ran, _ in some])
-            for ran, identity in some:
-                starts = [start for start, _ in identity.machines[1:]]
-                seconds = divided(ran.uptime, samples[ran.uptime.key], starts)
-                self._record_parts(ran, identity, seconds, history)
+        for (project_id, hour), instances in by_place.items():
+            for some in batched(instances, _SAMPLED_AT_ONCE, strict=False):
+                samples = self.sources.read_samples(project_id, hour, [ran.uptime.key for ran, _ in some])
+                for ran, identity in some:
+                    self._record_parts(ran, identity, samples[ran.uptime.key], history)
 
     def record_lost(self, lost: Backlog) -> None:
         """Record the hours that no run read in time as gaps that stay."""
@@ -221,19 +244,51 @@ class _Run:
         self._write_metrics([spend for spend in spends if spend.period in present and not spend.label_budget])
         return tuple(alert for alert in alerts.values() if not alert.repeated)
 
-    def _record_parts(self, ran: Ran, identity: Identity, seconds: Sequence[float], history: PriceHistory) -> None:
+    def _record_parts(
+        self, ran: Ran, identity: Identity, samples: Mapping[datetime, float], history: PriceHistory
+    ) -> None:
         """Stage a cost row for each machine that an instance was in the hour and that ran as a Spot VM."""
-        ends = [*(start for start, _ in identity.machines[1:]), ran.uptime.hour + HOUR]
-        for (start, instance), end, ran_seconds in zip(identity.machines, ends, seconds, strict=True):
-            if ran_seconds:
-                self._record_cost(ran, identity, Usage(instance, start, end, ran_seconds), history)
+        hour = ran.uptime.hour
+        usages = [
+            (instance, start, history.timed_price(instance.shape, instance.region, hour))
+            for start, instance in identity.machines
+        ]
+        ends = [*(start for _, start, _ in usages[1:]), hour + HOUR]
+        # The machines, and the prices that began while each of them ran.
+        pieces = [
+            [start, *(part.start for part in (timed.parts if timed else ()) if start < part.start < end)]
+            for (_, start, timed), end in zip(usages, ends, strict=True)
+        ]
+        seconds = iter(divided(ran.uptime, samples, [start for piece in pieces for start in piece][1:]))
+        for (instance, start, timed), end, piece in zip(usages, ends, pieces, strict=True):
+            ran_seconds = list(islice(seconds, len(piece)))
+            if not (total := round(sum(ran_seconds), 6)):
+                continue
+            usage = Usage(instance, start, end, total)
+            if timed is None or len(timed.parts) == 1:
+                self._record_cost(ran, identity, usage, history)
+            else:
+                price = history.price_of_parts(
+                    instance.shape,
+                    instance.region,
+                    hour,
+                    dict(zip(piece, ran_seconds, strict=True)),
+                    known=bool(samples),
+                )
+                self._record_cost(ran, identity, usage, history, price)
 
-    def _record_cost(self, ran: Ran, identity: Identity, usage: Usage, history: PriceHistory) -> None:
-        """Stage the cost row of an instance that ran as a Spot VM."""
+    def _record_cost(
+        self, ran: Ran, identity: Identity, usage: Usage, history: PriceHistory, price: InstancePrice | None = None
+    ) -> None:
+        """Stage the cost row of an instance that ran as a Spot VM, at its own price or at that of its hour."""
         instance, hour = usage.instance, ran.uptime.hour
         if instance.provisioning_model is not ProvisioningModel.SPOT:
             return
-        row = cost_row(usage, self._billed(ran, identity, usage), self._rates(instance, hour, history))
+        rates = self._rates(instance, hour, history)
+        if price is not None:
+            attached = history.attached_prices(instance.attachments, instance.shape, instance.region, hour)
+            rates = hourly_rates(price, attached)
+        row = cost_row(usage, self._billed(ran, identity, usage), rates)
         self.stage.add(row)
         self.hours[hour].count(row)
 

@@ -40,6 +40,7 @@ from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
+from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
@@ -143,6 +144,7 @@ class TrackerTables:
                     frozenset(row["settled"] or ()),
                     frozenset(row["provisional"] or ()),
                     frozenset(row["incomplete"] or ()),
+                    frozenset((each["project_id"], each["at"]) for each in row["recorded"] or ()),
                 )
                 for row in rows
             ]
@@ -152,6 +154,18 @@ class TrackerTables:
         """Return the rates that held at that time or later."""
         with translate_errors("BigQuery"):
             return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
+
+    def rates_and_recorded_prices(self, since: datetime) -> tuple[list[DatedRate], list[RecordedPrice]]:
+        """Return the rates that held at that time or later, and Google's own prices, in one query."""
+        rates: list[DatedRate] = []
+        prices: list[RecordedPrice] = []
+        with translate_errors("BigQuery"):
+            for row in self._jobs.query("rates_and_recorded_prices", [_time("since", since)]):
+                if row["sku_id"] is None:
+                    prices.append(_recorded_price(row))
+                else:
+                    rates.append(dated_rate_from(row))
+        return rates, prices
 
     def comparisons(self, projects: Sequence[str], hour: datetime) -> Iterator[tuple[str, Comparison]]:
         """Yield, by project id, what compares an instance with the observations since that hour."""
@@ -349,6 +363,12 @@ class StagingTable:
         """Delete the staging table."""
         self._lines.close()
         self._jobs.drop(self._table)
+
+
+def _recorded_price(row: Mapping[str, Any]) -> RecordedPrice:
+    return RecordedPrice(
+        row["machine_type"], row["region"], row["valid_from"], row["valid_to"], row["price"], row["read_at"]
+    )
 
 
 def _fingerprints(rows: Iterator[Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:

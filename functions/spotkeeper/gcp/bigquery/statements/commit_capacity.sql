@@ -83,13 +83,16 @@ WITH ours AS (
     costs.region,
     TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS hour,
     costs.spot_price,
-    LOGICAL_AND(costs.price_status = 'uncertain') AS uncertain
+    LOGICAL_AND(costs.price_status = 'uncertain') AS uncertain,
+    LOGICAL_AND(costs.price_status = 'confirmed') AS confirmed
   FROM spot_vm_costs AS costs
   LEFT JOIN machine_type_prices AS bundled
     ON bundled.machine_type = costs.machine_type
     AND bundled.region = costs.region
   WHERE costs.usage_start_time >= @checked_since
     AND costs.spot_price IS NOT NULL
+    -- What was taken from the history agrees with it, and proves nothing.
+    AND costs.price_status != 'from_history'
     -- The history has the price of the machine type: with the GPUs that belong to it, without any that are attached.
     AND costs.gpu_count = COALESCE(bundled.gpu_count, 0)
     AND costs.local_ssd_gib = 0
@@ -100,7 +103,8 @@ WITH ours AS (
     costs.spot_price
 ),
 
--- In the hour of a change either price is right.
+-- In the hour of a change either price is right, and of a row that is confirmed any price between them: it is the mean over
+-- the time that the VM ran.
 compared AS (
   SELECT
     ours.machine_type,
@@ -109,7 +113,11 @@ compared AS (
     ours.spot_price,
     ours.uncertain,
     known.price,
-    ABS(ours.spot_price - known.price) > NUMERIC '0.000000001' AS differs
+    ABS(ours.spot_price - known.price) > NUMERIC '0.000000001'
+      AND NOT (
+        ours.confirmed
+        AND ours.spot_price BETWEEN MIN(known.price) OVER (hour_prices) AND MAX(known.price) OVER (hour_prices)
+      ) AS differs
   FROM ours
   INNER JOIN capacity_prices AS known
     ON known.machine_type = ours.machine_type
@@ -121,6 +129,7 @@ compared AS (
     PARTITION BY ours.machine_type, ours.region, ours.hour, ours.spot_price
     ORDER BY ABS(ours.spot_price - known.price), known.valid_from DESC
   ) = 1
+  WINDOW hour_prices AS (PARTITION BY ours.machine_type, ours.region, ours.hour, ours.spot_price)
 ),
 
 -- The hour that is shown: the latest that differs, else the latest one.

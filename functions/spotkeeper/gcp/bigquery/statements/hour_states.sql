@@ -34,6 +34,10 @@ projects AS (
   SELECT
     known.hour,
     ARRAY_AGG(IF(known.state IN ('complete', 'final'), known.project_id, NULL) IGNORE NULLS) AS settled,
+    ARRAY_AGG(
+      IF(known.state IN ('complete', 'final'), STRUCT(known.project_id AS project_id, runs.recorded_at AS at), NULL)
+      IGNORE NULLS
+    ) AS recorded,
     ARRAY_AGG(IF(known.state = 'provisional', known.project_id, NULL) IGNORE NULLS) AS provisional,
     ARRAY_AGG(IF(known.state = 'incomplete', known.project_id, NULL) IGNORE NULLS) AS incomplete
   FROM project_hours AS known
@@ -50,6 +54,7 @@ SELECT
   projects.settled,
   projects.provisional,
   projects.incomplete,
+  projects.recorded,
   hours.readings
 FROM hours
 LEFT JOIN projects
