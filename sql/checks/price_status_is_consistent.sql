@@ -7,9 +7,8 @@ WITH judged AS (
     costs.zone,
     costs.instance_id,
     CASE
-      WHEN costs.price_status NOT IN (
-        'exact', 'confirmed', 'from_history', 'uncertain', 'fallback', 'stale', 'unknown'
-      ) THEN 'no such status'
+      WHEN costs.price_status NOT IN ('exact', 'confirmed', 'from_history', 'uncertain', 'fallback', 'stale', 'unknown')
+        THEN 'no such status'
       WHEN (costs.price_status = 'unknown') != (costs.spot_price IS NULL) THEN 'status does not fit the price'
       WHEN (costs.spot_price IS NULL) != (costs.cost IS NULL) THEN 'price and cost are not both known'
       WHEN (costs.ondemand_price IS NULL) != (costs.ondemand_cost IS NULL) THEN

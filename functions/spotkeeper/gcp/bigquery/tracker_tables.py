@@ -144,7 +144,7 @@ class TrackerTables:
                     frozenset(row["settled"] or ()),
                     frozenset(row["provisional"] or ()),
                     frozenset(row["incomplete"] or ()),
-                    frozenset((each["project_id"], each["at"]) for each in row["recorded"] or ()),
+                    frozenset((each["project_id"], each["recorded_at"]) for each in row["recorded"] or ()),
                 )
                 for row in rows
             ]
