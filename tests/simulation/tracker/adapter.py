@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise, product
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute.disks import to_disk
@@ -24,6 +25,7 @@ from spotkeeper.pricing.catalog import read_catalog
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import DatedRate, PriceStatus
 from spotkeeper.pricing.price_history import UncertainPrice
+from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.pricing.skus import CatalogReading, sku_from_json
 from spotkeeper.tracking.addresses import ListedAddress
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
@@ -39,8 +41,10 @@ from spotkeeper.tracking.run_summary import ProjectHour as StoredHour
 from spotkeeper.tracking.settings import Budgets, Covers, TrackerSettings
 from spotkeeper.tracking.uptime import Sample, Uptime
 from tests.simulation.tracker.calls import Call, Kill
+from tests.simulation.tracker.judgements import history_readings
 from tests.simulation.tracker.lives import Vm
-from tests.simulation.tracker.prices import catalog
+from tests.simulation.tracker.machines import has_history
+from tests.simulation.tracker.prices import PLACES, catalog, nine_digits, price
 from tests.simulation.tracker.records import CostRow, ProjectHour, Records, SentAlert
 from tests.simulation.tracker.world import Access, Service, Version, World, boot_disk, resource
 
@@ -223,6 +227,7 @@ class Tables:
 
     sent: list[SentAlert] = field(default_factory=list)
     reads: Counter[tuple[str, datetime]] = field(default_factory=Counter)
+    recorded_prices: list[RecordedPrice] = field(default_factory=list)
     kill: Kill | None = None
 
     def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
@@ -241,6 +246,13 @@ class Tables:
                     settled=by_state[Completeness.COMPLETE] | by_state[Completeness.FINAL],
                     provisional=by_state[Completeness.PROVISIONAL],
                     incomplete=by_state[Completeness.INCOMPLETE],
+                    recorded=frozenset(
+                        (each.project_id, next(past.recorded_at for past in self.runs if past.run_id == run))
+                        for each, run in self.states.values()
+                        if each.hour == hour
+                        and run in self.closed
+                        and each.state in {Completeness.COMPLETE, Completeness.FINAL}
+                    ),
                 )
             )
         return states, sorted({run.prices_as_of for run in self.runs if run.prices_as_of and run.hour >= since})
@@ -248,6 +260,10 @@ class Tables:
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
         return [dated for dated in self.dated_rates.values() if dated.valid_to is None or dated.valid_to > since]
+
+    def rates_and_recorded_prices(self, since: datetime) -> tuple[list[DatedRate], list[RecordedPrice]]:
+        """Return the rates that held then or later, and Google's own prices."""
+        return self.rates(since), [each for each in self.recorded_prices if each.end > since]
 
     def comparisons(self, projects: Sequence[str], hour: datetime) -> Iterator[tuple[str, Comparison]]:
         """Yield what compares an instance with the observations since an hour, in order of project."""
@@ -453,17 +469,20 @@ class Tracker:
     audit_log: bool = False
     tables: Tables = field(default_factory=Tables)
     _runs: int = 0
+    _calls: list[Call] = field(default_factory=list)
 
     def call(self, call: Call) -> None:
         """Run once; a killed run leaves behind what it had committed."""
         settings = TrackerSettings(
             project_id="home-project",
             projects=tuple(sorted(self.world.projects)),
+            capacity_history=self.world.capacity_history,
             budgets=Budgets({PeriodKind(kind): usd for kind, usd in call.budgets.items()}),
         )
         services = _Services(self.world, call.at)
         self.tables.kill = call.kill
         self._runs += 1
+        self._calls.append(call)
         ports = Ports(
             uptime=services,
             instances=services,
@@ -485,6 +504,19 @@ class Tracker:
             track(settings, ports, f"run-{self._runs}", TrackRequest(call.at, call.due, call.hours))
         except ProcessKilledError:
             self.tables.kill = None
+
+        self.tables.recorded_prices = list(self._recorded_prices())
+
+    def _recorded_prices(self) -> Iterator[RecordedPrice]:
+        """Yield what Google's price history had when it was read last."""
+        readings = list(history_readings(self.world, self._calls))
+        machines = {run.machine for vm in self.world.vms for run in vm.runs if has_history(run.machine)}
+        for machine, region in product(machines, PLACES) if readings else ():
+            begun = [self.world.start - timedelta(days=365), *(move.at for move in self.world.moves)]
+            known = [at for at in begun if at <= readings[-1]]
+            for start, end in pairwise([*known, readings[-1]]):
+                usd = nine_digits(price(machine, region, start, self.world.moves))
+                yield RecordedPrice(machine.machine_type.name, region, start, end, usd, readings[-1])
 
     def records(self) -> Records:
         """Return what is recorded by now."""

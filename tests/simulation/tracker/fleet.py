@@ -35,9 +35,10 @@ def draw(parameters: Parameters) -> World:
         end=end,
         projects=projects,
         vms=tuple(_Draw(parameters, Random(parameters.seed)).vms()),  # noqa: S311 (no secret)
-        moves=_moves(parameters.start, parameters.hours) if parameters.moves else (),
+        moves=_moves(parameters) if parameters.moves else (),
         outages=tuple(_outages(parameters.start, parameters.hours)) if parameters.outages else (),
         asset_delay=parameters.asset_delay,
+        capacity_history=parameters.capacity_history,
     )
 
 
@@ -149,9 +150,16 @@ class _Draw:
         return timedelta(milliseconds=round(seconds * 1000))
 
 
-def _moves(start: datetime, hours: int) -> tuple[Move, ...]:
-    """Spot prices move on the second day, between two readings of the catalog, and on Mondays at midnight Pacific."""
+def _moves(parameters: Parameters) -> tuple[Move, ...]:
+    """Spot prices move on the second day, between two readings of the catalog, and on Mondays at midnight Pacific.
+
+    At odd minutes they move twice, in the two hours after that of a reading, so that none has the price in between.
+    """
+    start, hours = parameters.start, parameters.hours
     moves = [Move(_scaled(start, hours, 27), Fraction(23, 20))]
+    if parameters.odd_minutes:
+        first = moves[0].at + timedelta(minutes=83)
+        moves = [Move(first, Fraction(23, 20)), Move(first + timedelta(minutes=74), Fraction(6, 5))]
     midnight = midnight_in_billing_time(start)
     while (midnight := midnight_in_billing_time(midnight + timedelta(hours=30))) < start + hours * HOUR:
         if midnight.astimezone(BILLING_TIME).weekday() == 0:

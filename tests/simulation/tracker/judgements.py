@@ -4,7 +4,7 @@
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tests.simulation.tracker.calls import Call
 from tests.simulation.tracker.lives import HOUR, Vm
-from tests.simulation.tracker.machines import LOCAL_SSD_GIB, WORKSTATION, Machine
+from tests.simulation.tracker.machines import LOCAL_SSD_GIB, WORKSTATION, Machine, has_history
 from tests.simulation.tracker.prices import BILLING_TIME, midnight_in_billing_time, nine_digits
 from tests.simulation.tracker.records import CostRow, Records
 from tests.simulation.tracker.truth import Segment, segments
@@ -71,6 +71,7 @@ type Judgement = Callable[[Outcome], Iterator[Finding]]
 
 SHARES = (Decimal("0.5"), Decimal("0.8"), Decimal("1.0"))
 SAMPLE = Fraction(60)
+SURE = {"exact", "confirmed", "from_history"}
 NANO_HOUR = Fraction(3600, 10**9)
 
 
@@ -185,15 +186,36 @@ def labels_are_as_observed(outcome: Outcome) -> Iterator[Finding]:
 
 
 def prices_are_true_or_marked(outcome: Outcome) -> Iterator[Finding]:
-    """An `exact` price is the one that held in the hour; local SSD is priced apart."""
+    """A price that is not marked as doubtful is the one that held while the VM ran; local SSD is priced apart."""
     for key, row, segment in _unambiguous(outcome):
-        if row.price_status == "exact" and not row.local_ssd_gib:
-            true = nine_digits(segment.usd_per_hour)
+        if row.price_status in SURE and not row.local_ssd_gib:
+            usd = _mean_price(outcome.truth[key])
+            true = nine_digits(usd)
             if row.price != true:
-                wrong = Fraction(row.price or 0) - segment.usd_per_hour
+                wrong = Fraction(row.price or 0) - usd
                 yield Finding(
-                    f"{_named(key)}: exact {row.price}, but {true}", segment.metered, wrong * segment.metered / 3600
+                    f"{_named(key)}: {row.price_status} {row.price}, but {true}",
+                    segment.metered,
+                    wrong * segment.metered / 3600,
                 )
+
+
+def moves_that_google_recorded_are_priced(outcome: Outcome) -> Iterator[Finding]:
+    """No price of a machine type that Google's history has is doubtful, once the history of the hour was read."""
+    known = max((at for at in history_readings(outcome.world, outcome.calls[:-1])), default=outcome.world.start)
+    for key, row, segment in _unambiguous(outcome):
+        if has_history(segment.run.machine) and row.hour + HOUR <= known and row.price_status not in SURE:
+            yield Finding(f"{_named(key)}: {row.price_status} {row.price}", segment.metered)
+
+
+def history_readings(world: World, calls: Iterable[Call]) -> Iterator[datetime]:
+    """Yield when Google's price history is read: by the first call from 3 o'clock on in Los Angeles, once a day."""
+    days = set()
+    for call in calls if world.capacity_history else ():
+        local = call.at.astimezone(BILLING_TIME)
+        if local.hour in range(3, 7) and local.date() not in days:
+            days.add(local.date())
+            yield call.at
 
 
 def local_ssd_is_priced_by_the_month(outcome: Outcome) -> Iterator[Finding]:
@@ -254,12 +276,14 @@ def first_minute_is_billed_as_google_does(outcome: Outcome) -> Iterator[Finding]
 def complete_hours_are_not_read_again(outcome: Outcome) -> Iterator[Finding]:
     """A project's hour that was read in full is read once more at most, unless it is requested or a run is killed.
 
-    While the asset inventory does not know all of its VMs yet, it is read again in every hour.
+    While the asset inventory does not know all of its VMs yet, it is read again in every hour, and once for each time
+    that Google's price history was read.
     """
     asked = Counter(hour for call in outcome.calls for hour in call.hours)
     killed = sum(call.kill is not None for call in outcome.calls)
     for (project_id, hour), reads in outcome.records.reads.items():
         waiting = 0 if outcome.audit_log else outcome.world.asset_delay // HOUR
+        waiting += len(list(history_readings(outcome.world, outcome.calls)))
         if reads > 2 + asked[hour] + killed + waiting:
             yield Finding(f"{project_id} {hour:%d %H:%M}: read in full {reads} times")
 
@@ -308,6 +332,12 @@ def alerts_are_sent_once(outcome: Outcome) -> Iterator[Finding]:
     for (kind, start, threshold, _), count in sent.items():
         if count > 1 + killed:
             yield Finding(f"{kind} {start:%d %H:%M}: {threshold} was sent {count} times")
+
+
+def _mean_price(every: Sequence[Segment]) -> Fraction:
+    seconds = sum((each.ran for each in every), Fraction(0))
+    paid = sum((each.ran * each.usd_per_hour for each in every), Fraction(0))
+    return paid / seconds if seconds else every[0].usd_per_hour
 
 
 def _unambiguous(outcome: Outcome) -> Iterator[tuple[Key, CostRow, Segment]]:
@@ -380,6 +410,7 @@ JUDGEMENTS: Mapping[str, Judgement] = {
         machines_are_as_they_ran,
         labels_are_as_observed,
         prices_are_true_or_marked,
+        moves_that_google_recorded_are_priced,
         local_ssd_is_priced_by_the_month,
         all_machines_are_priced,
         costs_are_price_times_billed_hours,

@@ -98,3 +98,13 @@ WITH_LOCAL_SSD = (
 )
 LARGE = Machine(_N2_STANDARD_64)
 """32 times an n2-standard-2: what a small VM of the world is resized to."""
+
+
+def has_history(machine: Machine) -> bool:
+    """Whether Google keeps a history of the price of a machine: of predefined types without attachments."""
+    return (
+        machine.spot
+        and "custom-" not in machine.machine_type.name
+        and machine.gpu is None
+        and not machine.scratch_disks
+    )

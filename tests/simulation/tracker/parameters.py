@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 class Parameters:
     """The size of a world and what happens in it; each happening can be left out, so that its effect can be measured.
 
-    `mean_life` is that of ephemeral VMs, of which there are `vms`; `long_lived` ones live for days beside them. `runs`
+    `mean_life` is that of ephemeral VMs, of which there are `vms`; `long_lived` ones live for days beside them. With
+    `odd_minutes` prices move within an hour. `runs`
     and `budgets` name what `calls.py` has.
     """
 
@@ -21,6 +22,8 @@ class Parameters:
     changes: bool = False
     relabels: bool = False
     moves: bool = False
+    odd_minutes: bool = False
+    capacity_history: bool = False
     late_points: bool = False
     lost_points: bool = False
     outages: bool = False

@@ -4,6 +4,7 @@ Prices are those that Google published in July 2026 for us-central1; those of th
 """
 
 from calendar import monthrange
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -60,13 +61,16 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """All Spot prices become so many times their first price at this full hour."""
+    """All Spot prices become so many times their first price at this time."""
 
     at: datetime
     factor: Fraction
 
 
-def price(machine: Machine, region: str, at: datetime, moves: tuple[Move, ...]) -> Fraction:
+type Moves = tuple[Move, ...]
+
+
+def price(machine: Machine, region: str, at: datetime, moves: Moves) -> Fraction:
     """Return the Spot price of a machine in USD per hour; what is priced by the month by the hours of its month."""
     total = Fraction(0)
     for part, quantity in machine.parts.items():
@@ -74,6 +78,13 @@ def price(machine: Machine, region: str, at: datetime, moves: tuple[Move, ...]) 
         hours = _hours_of_month(at) if _PARTS[part].unit == "GiBy.mo" else Fraction(1)
         total += usd * quantity / hours
     return total
+
+
+def mean_price(machine: Machine, region: str, spans: Iterable[tuple[datetime, Fraction]], moves: Moves) -> Fraction:
+    """Return the mean of the Spot prices of some times, each with the seconds that a machine ran from then on."""
+    every = [(price(machine, region, at, moves), seconds) for at, seconds in spans]
+    total = sum((seconds for _, seconds in every), Fraction(0))
+    return sum((usd * seconds for usd, seconds in every), Fraction(0)) / total if total else every[0][0]
 
 
 def catalog(at: datetime, moves: tuple[Move, ...]) -> list[Json]:

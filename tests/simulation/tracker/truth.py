@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from itertools import pairwise
 
 from tests.simulation.tracker.lives import HOUR, Run, Vm
-from tests.simulation.tracker.prices import price
+from tests.simulation.tracker.prices import mean_price
 from tests.simulation.tracker.world import Access, World
 
 
@@ -40,5 +41,12 @@ def segments(world: World) -> Iterator[Segment]:
                     hour,
                     run.seconds(hour, hour + HOUR),
                     vm.metered(run, hour, hour + HOUR),
-                    price(run.machine, vm.region, hour, world.moves),
+                    mean_price(run.machine, vm.region, _spans(world, run, hour), world.moves),
                 )
+
+
+def _spans(world: World, run: Run, hour: datetime) -> Iterator[tuple[datetime, Fraction]]:
+    """Yield the parts of an hour between moves of prices, with the seconds that a VM ran in each."""
+    cuts = [hour, *(move.at for move in world.moves if hour < move.at < hour + HOUR), hour + HOUR]
+    for start, end in pairwise(cuts):
+        yield start, run.seconds(start, end)

@@ -66,6 +66,7 @@ class World:
     moves: tuple[Move, ...] = ()
     outages: Sequence[Outage] = ()
     asset_delay: timedelta = timedelta(0)
+    capacity_history: bool = False
     _by_hour: dict[tuple[str, datetime], list[tuple[Vm, Run]]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

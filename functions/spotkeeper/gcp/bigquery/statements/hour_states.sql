@@ -35,7 +35,11 @@ projects AS (
     known.hour,
     ARRAY_AGG(IF(known.state IN ('complete', 'final'), known.project_id, NULL) IGNORE NULLS) AS settled,
     ARRAY_AGG(
-      IF(known.state IN ('complete', 'final'), STRUCT(known.project_id, runs.recorded_at), NULL)
+      IF(
+        known.state IN ('complete', 'final'),
+        STRUCT(known.project_id AS project_id, runs.recorded_at AS recorded_at),
+        NULL
+      )
       IGNORE NULLS
     ) AS recorded,
     ARRAY_AGG(IF(known.state = 'provisional', known.project_id, NULL) IGNORE NULLS) AS provisional,
