@@ -153,13 +153,14 @@ class _Draw:
 def _moves(parameters: Parameters) -> tuple[Move, ...]:
     """Spot prices move on the second day, between two readings of the catalog, and on Mondays at midnight Pacific.
 
-    At odd minutes they move twice, in the two hours after that of a reading, so that none has the price in between.
+    At odd minutes they move twice between two readings, so that none has the price in between, and once after them.
     """
     start, hours = parameters.start, parameters.hours
     moves = [Move(_scaled(start, hours, 27), Fraction(23, 20))]
     if parameters.odd_minutes:
         first = moves[0].at + timedelta(minutes=83)
-        moves = [Move(first, Fraction(23, 20)), Move(first + timedelta(minutes=74), Fraction(6, 5))]
+        later = first + timedelta(minutes=74), first + timedelta(minutes=370)
+        moves = [Move(first, Fraction(23, 20)), Move(later[0], Fraction(6, 5)), Move(later[1], Fraction(11, 10))]
     midnight = midnight_in_billing_time(start)
     while (midnight := midnight_in_billing_time(midnight + timedelta(hours=30))) < start + hours * HOUR:
         if midnight.astimezone(BILLING_TIME).weekday() == 0:
