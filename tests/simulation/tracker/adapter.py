@@ -31,6 +31,7 @@ from spotkeeper.tracking.addresses import ListedAddress
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow as TrackedRow
+from spotkeeper.tracking.costs import hourly_rates
 from spotkeeper.tracking.disks import ListedDisk
 from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since, is_unchanged
 from spotkeeper.tracking.ports import Ports, Record
@@ -309,7 +310,8 @@ class Tables:
                 and uncertain.component in components
                 and row.price.status is PriceStatus.EXACT
             ):
-                self.costs[place] = row._replace(price=replace(row.price, status=PriceStatus.UNCERTAIN))
+                uncertain_price = replace(row.price, status=PriceStatus.UNCERTAIN)
+                self.costs[place] = row._replace(rates=hourly_rates(uncertain_price, row.rates.attached))
 
     def end_if(self, kill: Kill) -> None:
         """End the process when this is its moment."""
