@@ -38,6 +38,9 @@ from zetasql.wasi._pb2.zetasql.public.value_pb2 import ValueProto as Value
 from dashboards.view_columns import described_columns
 from tests.sql.cases import BILLING_EXPORT, BILLING_EXPORT_FIELDS, queries
 
+type Fields = Sequence[Mapping[str, Any]]
+"""The columns of a table, as BigQuery's JSON describes them."""
+
 TABLES = Path(__file__).parents[2] / "sql" / "tables"
 
 _KINDS = {
@@ -58,16 +61,16 @@ def table_fields(name: str) -> Sequence[Mapping[str, Any]]:
     return fields
 
 
-def analyze(statement: str, parameters: Mapping[str, Type], more: Iterable[SimpleTable] = ()) -> None:
+def analyze(statement: str, parameters: Mapping[str, Type], more: Mapping[str, Fields] = MappingProxyType({})) -> None:
     """Raise the analyzer's error when BigQuery would not take the statement.
 
     A view has the columns that it describes; test_views.py compares them with the view's text.
     """
-    service, options = _service(), _options(parameters)
+    service, options, catalog = _service(), _options(parameters), _dataset(json.dumps({**more}))
     for each in statements(statement):
+        request = AnalyzeRequest(sql_statement=each, options=options, registered_catalog_id=catalog)
         # The resolved tree is not read: as Empty it is not even parsed.
-        request = _request(each, options, more).to_proto()
-        service.wasm_client.call_grpc_func("ZetaSqlLocalService_Analyze", request, Empty)
+        service.wasm_client.call_grpc_func("ZetaSqlLocalService_Analyze", request.to_proto(), Empty)
 
 
 def refusals(queries: Mapping[str, str], parameters: Mapping[str, Type] = MappingProxyType({})) -> dict[str, str]:
@@ -96,7 +99,7 @@ def analyzer_for(
 def columns_of(query: str) -> list[tuple[str, str]]:
     """Return the names and types, as BigQuery's REST API writes them, of the columns that a query yields."""
     names = {int(kind): name for name, kind in _KINDS.items()}
-    request = _request(query, _options({}))
+    request = AnalyzeRequest(sql_statement=query, options=_options({}), registered_catalog_id=_dataset())
     client = _service().wasm_client
     # Of the resolved tree only the columns are read, as they came: making objects of all of it costs as much again.
     response = client.call_grpc_func("ZetaSqlLocalService_Analyze", request.to_proto(), calls.AnalyzeResponse)
@@ -203,12 +206,6 @@ def _options(parameters: Mapping[str, Type]) -> AnalyzerOptions:
     )
 
 
-def _request(statement: str, options: AnalyzerOptions, more: Iterable[SimpleTable] = ()) -> AnalyzeRequest:
-    if tables := tuple(more):
-        return AnalyzeRequest(sql_statement=statement, options=options, simple_catalog=_catalog(tables))
-    return AnalyzeRequest(sql_statement=statement, options=options, registered_catalog_id=_dataset())
-
-
 def _catalog(more: Iterable[SimpleTable]) -> SimpleCatalog:
     tables = _functions()
     for each in (*_tables(), *more):
@@ -228,14 +225,14 @@ def _functions_only() -> int:
 
 
 @cache
-def _dataset() -> int:
-    """The id of a catalog of the product's tables and views, and of the billing export, known to the analyzer."""
-    described = {view.stem: described_columns(view) for view in queries("views")}
-    views = [
-        table(name, [{"name": column.name, "type": column.type} for column in columns])
-        for name, columns in described.items()
-    ]
-    return _registered(_catalog([*views, table(BILLING_EXPORT, BILLING_EXPORT_FIELDS)]))
+def _dataset(more: str = "{}") -> int:
+    """The id of a catalog of the product's tables and views, the billing export, and tables that are given as JSON."""
+    views = {
+        view.stem: [{"name": column.name, "type": column.type} for column in described_columns(view)]
+        for view in queries("views")
+    }
+    fields = {**views, BILLING_EXPORT: BILLING_EXPORT_FIELDS, **json.loads(more)}
+    return _registered(_catalog([table(name, columns) for name, columns in fields.items()]))
 
 
 def _registered(catalog: SimpleCatalog) -> int:
