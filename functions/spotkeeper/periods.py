@@ -82,6 +82,12 @@ def floor_hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
+@lru_cache(maxsize=256)
+def end_of_hour(hour: datetime) -> datetime:
+    """Return the end of an hour; all that is looked up by it has one object, whose hash is worked out once."""
+    return hour + HOUR
+
+
 def full_hours(after: datetime, until: datetime) -> tuple[datetime, ...]:
     """Return the full hours after one time, and up to or at another."""
     return hours_between(floor_hour(after) + HOUR, floor_hour(until) + HOUR)

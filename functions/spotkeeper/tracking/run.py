@@ -10,7 +10,16 @@ from itertools import batched, islice
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.logs import log_event
-from spotkeeper.periods import HOUR, RETENTION, Period, budget_periods, hours_between, latest_closed_hour, periods_of
+from spotkeeper.periods import (
+    HOUR,
+    RETENTION,
+    Period,
+    budget_periods,
+    end_of_hour,
+    hours_between,
+    latest_closed_hour,
+    periods_of,
+)
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import InstancePrice
 from spotkeeper.pricing.price_history import PriceHistory, first_needed
@@ -203,7 +212,7 @@ class _Run:
                 if instance.provisioning_model is ProvisioningModel.SPOT:
                     restarted.append((ran, identity))
                 return
-            usage = Usage(instance, start, uptime.hour + HOUR, uptime.seconds)
+            usage = Usage(instance, start, end_of_hour(uptime.hour), uptime.seconds)
             self._record_cost(ran, identity, usage, history)
         elif any(instance.provisioning_model is ProvisioningModel.SPOT for _, instance in machines):
             restarted.append((ran, identity))

@@ -165,9 +165,8 @@ class Sources:
             report = self.hours.reporter(span, "monitoring", project_id)
             try:
                 for series in self.ports.uptime.uptime(project_id, span, report):
-                    if not valid_seconds(series.seconds):
+                    if not totals.add(series):
                         self._record_invalid(series)
-                    totals.add(series)
             except UnavailableError as error:
                 self.hours.record_gap(remaining, Gap("monitoring", str(error), project_id))
                 yield from totals.ran(())

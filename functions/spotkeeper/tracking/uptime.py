@@ -59,17 +59,19 @@ class Totals:
         self._by_instance: dict[InstanceKey, tuple[Uptime, ...]] = {}
         self.hours: set[datetime] = set()
 
-    def add(self, series: Uptime) -> None:
-        """Add one time series; an instance that was renamed within an hour has two.
+    def add(self, series: Uptime) -> bool:
+        """Add one time series, and return whether it is valid; an instance that was renamed within an hour has two.
 
         An invalid reading makes the total NaN: a sum that includes it is not known.
         """
-        if not valid_seconds(series.seconds):
+        valid = valid_seconds(series.seconds)
+        if not valid:
             series = series._replace(seconds=math.nan)
         self.hours.add(series.hour)
         earlier = self._by_instance.setdefault(series.key, (series,))
         if earlier[0] is not series:
             self._by_instance[series.key] = _with_series(earlier, series)
+        return valid
 
     def ran(self, hours: Collection[datetime]) -> Iterator[Ran]:
         """Yield the totals that are known and above 0, none of them longer than its hour, instance by instance.

@@ -151,16 +151,24 @@ def _parted(attachments: Attachments) -> tuple[Attachments, str]:
 
 def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
     start, end, instance, uptime_hours, billed_hours, rates, cost, ondemand_cost, attached = row
+    times, prices = _cost_alike(start, end, rates, run_id, recorded_at)
     uptime, compute, known = _number(uptime_hours), _number(cost), row.known_cost
     total = compute if known == cost else _number(known)
     return (
-        f'{{"cost": {{{_span(start, end)}, "uptime_hours": {uptime}, '
+        f'{times}"uptime_hours": {uptime}, '
         f'"billed_hours": {uptime if billed_hours is uptime_hours else _number(billed_hours)}, "cost": {compute}, '
         f'"ondemand_cost": {_number(ondemand_cost)}, '
         f"{_same_costs(rates) if attached is rates.attached_costs else _attached_costs(attached)}, "
-        f'"known_cost": {total}, "total_cost": {total if row.complete else "null"}, {_prices(rates)}, '
-        f"{_at_run(run_id, recorded_at)}, {_instance(instance)[1:]}}}"
+        f'"known_cost": {total}, "total_cost": {total if row.complete else "null"}, {prices}{_instance(instance)[1:]}}}'
     )
+
+
+@lru_cache(maxsize=4096)
+def _cost_alike(start: datetime, end: datetime, rates: HourlyRates, run_id: str, recorded_at: str) -> tuple[str, str]:
+    """Return the parts of a cost row's JSON before its uptime, and between its costs and its instance."""
+    times = f'{{"cost": {{"usage_start_time": "{rfc3339(start)}", "usage_end_time": "{rfc3339(end)}", '
+    at_run = f'"run_id": {text(run_id)}, "recorded_at": {text(recorded_at)}'
+    return times, f"{_prices(rates)}, {at_run}, "
 
 
 @lru_cache(maxsize=4096)
@@ -176,14 +184,8 @@ def _attached_costs(attached: AttachedCosts) -> str:
     )
 
 
-@lru_cache(maxsize=64)
-def _span(start: datetime, end: datetime) -> str:
-    return f'"usage_start_time": "{rfc3339(start)}", "usage_end_time": "{rfc3339(end)}"'
-
-
-@lru_cache(maxsize=4096)
 def _prices(rates: HourlyRates) -> str:
-    """Return the prices that a row has, and what is said of them: the rows of a fleet share a few hundred."""
+    """Return the prices that a row has, and what is said of them."""
     price, attached = rates.shown, rates.attached
     statuses = ", ".join(
         f'"{kind}_status": "{each.status}", "{kind}_skus": {skus_text(each.skus)}'
@@ -196,11 +198,6 @@ def _prices(rates: HourlyRates) -> str:
         f'"price_as_of": {text(rfc3339(price.as_of) if price.as_of else None)}, '
         f'{statuses}, "attached_reason": {text(attached.reason or None)}'
     )
-
-
-@lru_cache(maxsize=1)
-def _at_run(run_id: str, recorded_at: str) -> str:
-    return f'"run_id": {text(run_id)}, "recorded_at": {text(recorded_at)}'
 
 
 def _observation(observation: Observation) -> str:

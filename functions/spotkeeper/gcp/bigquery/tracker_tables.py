@@ -44,6 +44,7 @@ from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
+from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since
 from spotkeeper.tracking.ports import Record
@@ -224,20 +225,28 @@ class StagingTable:
     def add(self, record: Record) -> None:
         """Stage a record."""
         self._kinds.add(type(record))
-        if isinstance(record, UncertainPrice):
-            self._uncertain_since = min(record.start, self._uncertain_since or record.start)
-            self._repriced_days.update(days_between(record.start, record.end))
-        if isinstance(record, Observation) and record.last_seen < self._oldest_observation:
-            self._oldest_observation = record.last_seen
-        if isinstance(record, DiskSighting):
-            first = record.prices[0].start
-            self._disks_since = min(first, self._disks_since or first)
-        if isinstance(record, AddressSighting):
-            first = record.prices[0].start
-            self._addresses_since = min(first, self._addresses_since or first)
+        if not isinstance(record, CostRow):
+            self._extend_times(record)
         self._unwritten.append(staged(record, self._run_id, self._staged_at))
         if len(self._unwritten) >= _LINES_PER_WRITE:
             self._write()
+
+    def _extend_times(self, record: Record) -> None:
+        """Extend the times whose rows the transaction reads or changes to those of a record."""
+        match record:
+            case Observation():
+                self._oldest_observation = min(record.last_seen, self._oldest_observation)
+            case DiskSighting():
+                first = record.prices[0].start
+                self._disks_since = min(first, self._disks_since or first)
+            case AddressSighting():
+                first = record.prices[0].start
+                self._addresses_since = min(first, self._addresses_since or first)
+            case UncertainPrice():
+                self._uncertain_since = min(record.start, self._uncertain_since or record.start)
+                self._repriced_days.update(days_between(record.start, record.end))
+            case _:
+                pass
 
     def _write(self) -> None:
         """Compress the rows that are not yet, many at once: each call of the compressor has its price."""
