@@ -43,7 +43,7 @@ METHODS = {
 }
 """The service and method that an operation of the product calls, as the emulators name them."""
 
-UNREACHABLE = "us-central1-a"
+UNREACHABLE, UNREACHABLE_REGION = "us-central1-a", "us-central1"
 
 
 class Kind(StrEnum):
@@ -100,7 +100,8 @@ class Fault:
             kind = RULES[self.kind]
         else:
             kind = faults.Kind.UNREACHABLE_ZONE if service == "compute" else faults.Kind.EXECUTION_ERRORS
-        zone = UNREACHABLE if kind is faults.Kind.UNREACHABLE_ZONE else "*"
+        place = UNREACHABLE_REGION if self.operation == "addresses" else UNREACHABLE
+        zone = place if kind is faults.Kind.UNREACHABLE_ZONE else "*"
         status = STATUSES.get(self.kind, 500)
         return Rule(service, kind, method, zone=zone, first=self.first, last=self.last, status=status)
 
