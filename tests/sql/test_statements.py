@@ -131,7 +131,6 @@ def parameters() -> Mapping[str, Type]:
             unseen_share="NUMERIC",
             counts_from="TIMESTAMP",
             covers="STRING",
-            label_budget="STRING",
             partial_share="NUMERIC",
             total_from="TIMESTAMP",
             unpriced_resource_hours="NUMERIC",
