@@ -18,7 +18,7 @@ FLUSH_SECONDS = 10.0
 class PubSubEventChannel:
     """Publishes events in the structured mode of the binding for Pub/Sub.
 
-    https://github.com/google/knative-gcp/blob/main/docs/spec/pubsub-protocol-binding.md
+    https://github.com/googleapis/google-cloudevents/blob/main/docs/spec/pubsub.md
     """
 
     def __init__(self, topic: str) -> None:
