@@ -18,10 +18,10 @@ from infra.local.stack.processes import Processes
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.work_tables import WorkTables
 from spotkeeper.work.formats import csv_lines
-from spotkeeper.work.records import read_records
 from tests.bench.rows import Row
 from tests.sql.cases import SQL
 from tests.sql.query_costs import bytes_read
+from tests.unit.work_reading import read_records
 
 RECORDS, FILES = 1_000_000, 10
 VMS = 240

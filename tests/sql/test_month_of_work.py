@@ -8,13 +8,13 @@ import pytest
 
 from spotkeeper.gcp.bigquery.work_tables import work_line
 from spotkeeper.work.formats import csv_lines
-from spotkeeper.work.records import read_records
 from tests.simulation.work.figures import VIEWS, differences
 from tests.simulation.work.month import Month, month
 from tests.simulation.work.rows import RULES, cost_rows, preemptions, present, work_file
 from tests.sql.cases import SQL, Case
 from tests.sql.test_views_on_google import on_google
 from tests.sql.usual_rows import Row, complete
+from tests.unit.work_reading import read_records
 
 
 @pytest.fixture(scope="module")

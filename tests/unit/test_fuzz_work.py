@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.work.formats import FORMATS, csv_lines, github_actions_lines, json_lines, node_names, slurm_lines
-from spotkeeper.work.records import Line, read_records
+from spotkeeper.work.records import Line
 from spotkeeper.work.run_formats import nextflow_lines
 from tests.unit.any_json import WORDS, spoilt
+from tests.unit.work_reading import read_records
 
 DEFAULTS = {"project_id": "ci", "zone": "us-central1-a"}
 TIME = "2026-07-22T05:00:00Z"

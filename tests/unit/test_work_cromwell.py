@@ -8,7 +8,8 @@ import pytest
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 from spotkeeper.work.cromwell import cromwell_lines
-from spotkeeper.work.records import WorkRecord, read_records
+from spotkeeper.work.records import WorkRecord
+from tests.unit.work_reading import read_records
 
 DEFAULTS = {"project_id": "bio-1"}
 ID = "8f1c2d3e-0000-4000-8000-00000000a001"

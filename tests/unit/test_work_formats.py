@@ -7,7 +7,8 @@ import pytest
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
 from spotkeeper.work.formats import batch_lines, github_actions_lines, json_lines, node_names, slurm_lines
-from spotkeeper.work.records import WorkRecord, read_records
+from spotkeeper.work.records import WorkRecord
+from tests.unit.work_reading import read_records
 
 DEFAULTS = {"project_id": "ci", "zone": "us-central1-a"}
 

@@ -1,5 +1,6 @@
 """Records of work are checked field by field, and what is wrong is named with its line."""
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -7,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from spotkeeper.work.formats import csv_lines, json_lines
-from spotkeeper.work.records import Line, Outcome, WorkRecord, read_records
+from spotkeeper.work.records import Line, Outcome, WorkRecord, checked_records
+from tests.unit.work_reading import read_records
 
 FIELDS = {"work_id": "run-7", "instance_id": "42", "start_time": "2026-07-22T05:00:00Z"}
 DEFAULTS = {"project_id": "research"}
@@ -160,3 +162,20 @@ def test_one_attempt_may_run_on_several_vms() -> None:
     records, problems = read_records([Line(1, FIELDS), Line(2, {**FIELDS, "instance_id": "43"})], DEFAULTS)
 
     assert ([record.instance_id for record in records], problems) == (["42", "43"], [])
+
+
+def test_of_a_record_that_was_read_only_a_digest_is_kept() -> None:
+    count = 20_000
+    lines = (
+        Line(number, {"work_id": f"build-{number}/job", "instance_id": "1", "start_time": "2026-07-22T05:00:00Z"})
+        for number in range(count)
+    )
+    tracemalloc.start()
+    try:
+        for _ in checked_records(lines, {"project_id": "ci"}):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak / count < 256

@@ -7,8 +7,9 @@ import pytest
 
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.periods import rfc3339
-from spotkeeper.work.records import WorkRecord, read_records
+from spotkeeper.work.records import WorkRecord
 from spotkeeper.work.run_formats import nextflow_lines, ray_lines, skypilot_lines
+from tests.unit.work_reading import read_records
 
 DEFAULTS = {"project_id": "bio-1", "zone": "us-central1-a"}
 

@@ -2,7 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from array import array
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +14,8 @@ from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import add_dataset_arguments, chosen_settings
 from spotkeeper.cli.terminal import progress
 from spotkeeper.errors import RefusedRequestError
-from spotkeeper.work.formats import FORMATS, WITHOUT_RUN
-from spotkeeper.work.records import Line, Problem, WorkRecord, read_records
+from spotkeeper.work.formats import BY_LINE, FORMATS, WITHOUT_RUN
+from spotkeeper.work.records import Line, Problem, WorkRecord, checked_records
 
 _STANDARD_INPUT = "-"
 _MOST_SHOWN = 20
@@ -70,29 +72,56 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the file and load it; 1 when a line is wrong."""
-    records, problems = _read(arguments)
-    for problem in problems[:_MOST_SHOWN]:
-        print(f"spotkeeper: {problem}", file=sys.stderr)
-    if len(problems) > _MOST_SHOWN:
-        print(f"spotkeeper: and {len(problems) - _MOST_SHOWN} more problems", file=sys.stderr)
-    if problems:
+    found = _Found()
+    records = found.records(checked_records(_lines(arguments), _defaults(arguments), arguments.time_zone))
+    try:
+        written = _load(arguments, records) if not arguments.check else _read_all(records)
+    except _WrongLinesError:
+        for problem in found.problems:
+            print(f"spotkeeper: {problem}", file=sys.stderr)
+        if found.further:
+            print(f"spotkeeper: and {found.further} more problems", file=sys.stderr)
         return 1
-    attempts = len({(record.work_id, record.attempt) for record in records})
-    works = len({record.work_id for record in records})
-    found = f"{_counted(len(records), 'record')} of {_counted(attempts, 'attempt')} at {_counted(works, 'work')}"
-    if arguments.check or not records:
-        print(f"{found}: not loaded")
-        return 0
-    _load(arguments, records)
-    print(f"{found}: loaded")
+    print(f"{found}: {'loaded' if written else 'not loaded'}")
     return 0
 
 
-def _read(arguments: argparse.Namespace) -> tuple[list[WorkRecord], list[Problem]]:
+class _WrongLinesError(Exception):
+    """A line of the file is wrong, so that none is loaded."""
+
+
+class _Found:
+    """What a file holds, counted while its records are read."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.further = 0
+        self._works, self._attempts = array("q"), array("q")
+
+    def records(self, found: Iterable[WorkRecord | Problem]) -> Iterator[WorkRecord]:
+        """Yield the records; raises _WrongLinesError after the last line when one was wrong."""
+        for each in found:
+            if isinstance(each, WorkRecord):
+                self._works.append(hash(each.work_id))
+                self._attempts.append(hash((each.work_id, each.attempt)))
+                yield each
+            elif len(self.problems) < _MOST_SHOWN:
+                self.problems.append(each)
+            else:
+                self.further += 1
+        if self.problems:
+            raise _WrongLinesError
+
+    def __str__(self) -> str:
+        """Count the records, their attempts and works."""
+        attempts, works = len(set(self._attempts)), len(set(self._works))
+        return f"{_counted(len(self._works), 'record')} of {_counted(attempts, 'attempt')} at {_counted(works, 'work')}"
+
+
+def _defaults(arguments: argparse.Namespace) -> Mapping[str, str]:
     project = arguments.vm_project or arguments.project
     given = {"project_id": project, "zone": arguments.zone, "vm_label": arguments.vm_label}
-    defaults = {name: value for name, value in given.items() if value is not None}
-    return read_records(_lines(arguments), defaults, arguments.time_zone)
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _lines(arguments: argparse.Namespace) -> Iterator[Line]:
@@ -100,7 +129,7 @@ def _lines(arguments: argparse.Namespace) -> Iterator[Line]:
     if run is None and name in WITHOUT_RUN:
         message = f"--run is missing: {name} does not name the run, and others have the same ids"
         raise RefusedRequestError(message)
-    for line in FORMATS[name](_text(arguments.file)):
+    for line in _read(arguments.file, name):
         work_id = line.fields.get("work_id")
         yield replace(line, fields={**line.fields, "work_id": f"{run}/{work_id}"}) if run and work_id else line
 
@@ -121,9 +150,14 @@ def _format(arguments: argparse.Namespace) -> str:
     return str(arguments.input_format or suffix)
 
 
-def _text(file: str) -> str:
+def _read(file: str, name: str) -> Iterator[Line]:
     try:
-        return sys.stdin.read() if file == _STANDARD_INPUT else Path(file).read_text(encoding="utf-8-sig")
+        if file == _STANDARD_INPUT:
+            yield from BY_LINE[name](sys.stdin) if name in BY_LINE else FORMATS[name](sys.stdin.read())
+            return
+        # In CSV, a cell may have a line end of its own.
+        with Path(file).open(encoding="utf-8-sig", newline="" if name == "csv" else None) as lines:
+            yield from BY_LINE[name](lines) if name in BY_LINE else FORMATS[name](lines.read())
     except UnicodeDecodeError as error:
         message = f"{file} is not UTF-8: {error}"
         raise RefusedRequestError(message) from error
@@ -133,7 +167,13 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _load(arguments: argparse.Namespace, records: list[WorkRecord]) -> None:
+def _read_all(records: Iterable[WorkRecord]) -> int:
+    """Read all records and write none."""
+    deque(records, maxlen=0)
+    return 0
+
+
+def _load(arguments: argparse.Namespace, records: Iterable[WorkRecord]) -> int:
     from spotkeeper.gcp.bigquery.jobs import Jobs
     from spotkeeper.gcp.bigquery.work_tables import WorkTables
 
@@ -141,4 +181,4 @@ def _load(arguments: argparse.Namespace, records: list[WorkRecord]) -> None:
     retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
     jobs = Jobs(settings.project_id, settings.dataset, settings.endpoints.bigquery, retry_timeout)
     with progress("Loading the records into BigQuery"):
-        WorkTables(jobs).write(records, datetime.now(UTC))
+        return WorkTables(jobs).write(records, datetime.now(UTC))

@@ -5,7 +5,7 @@ Each reader yields lines with the fields of a record; records.py checks them.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -39,8 +39,8 @@ _BATCH_VM = re.compile(r"zones/(?P<zone>[^/\s]+)/instances/(?P<id>\d+)")
 _BATCH_PREEMPTED = re.compile(r"exit code 50001\b")
 
 
-def csv_lines(text: str) -> Iterator[Line]:
-    """Yield the records of a CSV file with a header; an empty cell is a field that is left out.
+def csv_lines(text: str | Iterable[str]) -> Iterator[Line]:
+    """Yield the records of a CSV file with a header, by its text or lines; an empty cell is a field that is left out.
 
     Raises RefusedRequestError for a column that is not a field, such as the only one of a file with semicolons.
     """
@@ -53,9 +53,9 @@ def csv_lines(text: str) -> Iterator[Line]:
         yield Line(number, row)
 
 
-def json_lines(text: str) -> Iterator[Line]:
-    """Yield the records of a file with a JSON object in each line."""
-    for number, line in enumerate(text.split("\n"), start=1):
+def json_lines(text: str | Iterable[str]) -> Iterator[Line]:
+    """Yield the records of a file with a JSON object in each line, of its text or its lines."""
+    for number, line in enumerate(text.split("\n") if isinstance(text, str) else text, start=1):
         if not line.strip():
             continue
         found = parsed_json(line, f"line {number}")
@@ -171,6 +171,9 @@ FORMATS: Mapping[str, Callable[[str], Iterator[Line]]] = {
     "skypilot": skypilot_lines,
 }
 """The formats by name; the name of a file says which of the first two it is."""
+
+BY_LINE: Mapping[str, Callable[[Iterable[str]], Iterator[Line]]] = {"csv": csv_lines, "jsonl": json_lines}
+"""The formats that are read line by line, so that a file may be larger than memory."""
 
 WITHOUT_RUN = frozenset({"nextflow", "skypilot"})
 """Formats whose ids of work are unique in one run or cluster only."""

@@ -16,14 +16,15 @@ type Row = dict[str, str]
 
 
 def header_and_rows(
-    text: str, *, delimiter: str = ",", quoted: bool = True
+    text: str | Iterable[str], *, delimiter: str = ",", quoted: bool = True
 ) -> tuple[tuple[str, ...], Iterator[tuple[int, Row]]]:
-    """Return the columns, and the rows with the number of their last line.
+    """Return the columns of a text or its lines, and the rows with the number of their last line, as they are read.
 
     A row that is shorter lacks the last columns. Raises RefusedRequestError for a file without a header, as a command
     that failed leaves behind, for a column that is there twice, and for what the csv module cannot read.
     """
-    cells = _readable(StringIO(text, newline=""), delimiter, csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    lines = StringIO(text, newline="") if isinstance(text, str) else text
+    cells = _readable(lines, delimiter, csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     columns = tuple(next((row for _, row in cells if row), ()))
     if not columns:
         message = "the file has no header: it is empty"

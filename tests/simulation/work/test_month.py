@@ -14,12 +14,12 @@ from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.work_tables import WorkTables
 from spotkeeper.work.formats import csv_lines
-from spotkeeper.work.records import read_records
 from tests.adapters.conftest import new_dataset
 from tests.simulation.work.figures import VIEWS, differences
 from tests.simulation.work.month import Attempt, Month, month
 from tests.simulation.work.rows import RULES, cost_rows, preemptions, present, work_file
 from tests.sql.usual_rows import Row, complete
+from tests.unit.work_reading import read_records
 
 BUILDS = 2_500
 pytestmark = pytest.mark.timeout(900)

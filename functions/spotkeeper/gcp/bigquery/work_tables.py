@@ -3,9 +3,10 @@
 import gzip
 import json
 import tempfile
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import IO
 from uuid import uuid4
 
 from google.cloud.bigquery import ScalarQueryParameter
@@ -14,6 +15,8 @@ from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.periods import rfc3339
 from spotkeeper.work.records import WorkRecord
 
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
 
 class WorkTables:
     """The table work of one dataset; every verb raises UnavailableError."""
@@ -21,18 +24,26 @@ class WorkTables:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
-    def write(self, records: Sequence[WorkRecord], recorded_at: datetime) -> int:
-        """Write records, at least one; those of the same attempts are replaced. Returns how many were written."""
+    def write(self, records: Iterable[WorkRecord], recorded_at: datetime) -> int:
+        """Write records; those of the same attempts are replaced. Returns how many were written.
+
+        They pass through a file: none is kept in memory, and none is written when the next one raises.
+        """
+        first, last = _LATEST, _EARLIEST
+        with tempfile.TemporaryFile() as lines:
+            with gzip.open(lines, "wt", compresslevel=1, encoding="utf-8") as text:
+                for record in records:
+                    text.write(work_line(record, recorded_at))
+                    first, last = min(first, record.start_time), max(last, record.start_time)
+            lines.seek(0)
+            return self._commit(lines, first, last) if first <= last else 0
+
+    def _commit(self, lines: IO[bytes], first: datetime, last: datetime) -> int:
         staging = f"staging_work_{uuid4().hex}"
-        starts = [record.start_time for record in records]
         try:
-            with tempfile.TemporaryFile() as lines:
-                with gzip.open(lines, "wt", compresslevel=1, encoding="utf-8") as text:
-                    text.writelines(work_line(record, recorded_at) for record in records)
-                lines.seek(0)
-                self._jobs.load(staging, self._jobs.fields("work"), lines)
+            self._jobs.load(staging, self._jobs.fields("work"), lines)
             [row] = self._jobs.transaction(
-                "commit_work", [_time("first_start", min(starts)), _time("last_start", max(starts))], staging
+                "commit_work", [_time("first_start", first), _time("last_start", last)], staging
             )
         finally:
             self._jobs.drop(staging)
