@@ -379,3 +379,37 @@ def test_the_history_prices_predefined_machine_types_without_attachments_only(sh
     assert times.timed(SMALL, "us-central1", hour, readings) is not None
     assert times.timed(SMALL, "us-east1", hour, readings) is None
     assert times.timed(shape, "us-central1", hour, readings) is None
+
+
+def test_a_run_that_cannot_read_the_recorded_prices_changes_nothing_and_may_be_repeated() -> None:
+    found = moved()
+    found.ledger.tables.recorded_prices = truthful(at(16, 7))
+    found.ledger.failing.add("rates_and_recorded_prices")
+    rows = dict(costs(found))
+
+    with pytest.raises(UnavailableError):
+        found.run(16)
+
+    assert costs(found) == rows
+    found.ledger.failing.clear()
+    found.run(16)
+    assert {statuses(found, VMS[0])[hour] for hour in UNCERTAIN_HOURS} == {"confirmed"}
+
+
+def test_two_runs_at_once_leave_the_rows_of_one() -> None:
+    found, orderly = moved(), moved()
+    for each in (found, orderly):
+        each.ledger.tables.recorded_prices = truthful(at(16, 7))
+    orderly.run(16)
+    begun: list[str] = []
+
+    def another(call: str, moment: str) -> None:
+        if (call, moment) == ("commit", "before") and not begun:
+            begun.append(call)
+            found.run(16)
+
+    found.on_call = another
+    found.run(16)
+
+    assert begun == ["commit"]
+    assert costs(found) == costs(orderly)
