@@ -4,8 +4,9 @@ Starting it costs as much as a hundred tests, and the local BigQuery keeps its t
 runs all tests that use it, one after another; they also share its clock.
 """
 
+import gc
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -47,6 +48,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Record what the session puts on the wire."""
     config.pluginmanager.register(conformance)
     conformance.pytest_configure(config)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without looking for garbage, and never look for it in what was imported and collected: that stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStack:
