@@ -133,6 +133,8 @@ addresses_while_stopped AS (
   INNER JOIN `${dataset}.address_costs` AS addresses
     ON addresses.project_id = stopped.project_id
     AND addresses.instance_id = stopped.instance_id
+    -- An address is in the region of its VM; an id may be that of another one elsewhere.
+    AND STARTS_WITH(stopped.zone, CONCAT(addresses.region, '-'))
     AND addresses.usage_start_time < stopped.counted_until
     AND addresses.usage_end_time > stopped.stopped_at
   WHERE addresses.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)

@@ -16,14 +16,17 @@ WITH found AS (
 ),
 
 runs AS (
+  -- A disk or an address is in the region of its VM; an id may be that of another one elsewhere.
   SELECT
     costs.project_id,
+    costs.region,
     costs.instance_id,
     MAX(costs.usage_end_time) AS ran_until
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
   GROUP BY
     costs.project_id,
+    costs.region,
     costs.instance_id
 ),
 
@@ -41,13 +44,16 @@ reads AS (
 owners AS (
   SELECT
     seen.project_id,
+    seen.region,
     seen.instance_id,
     COALESCE(seen.started_at, seen.created_at) AS started_at,
     seen.labels
   FROM `${dataset}.vm_inventory` AS seen
   -- The VM that left a disk or an address may be deleted for weeks.
   WHERE seen.last_seen >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY seen.project_id, seen.instance_id ORDER BY seen.last_seen DESC) = 1
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY seen.project_id, seen.region, seen.instance_id ORDER BY seen.last_seen DESC
+  ) = 1
 ),
 
 users AS (
@@ -61,9 +67,11 @@ users AS (
   CROSS JOIN UNNEST(found.attached_to) AS user
   LEFT JOIN runs
     ON runs.project_id = found.project_id
+    AND runs.region = found.region
     AND runs.instance_id = user.instance_id
   LEFT JOIN owners
     ON owners.project_id = found.project_id
+    AND owners.region = found.region
     AND owners.instance_id = user.instance_id
   GROUP BY
     found.project_id,
@@ -85,6 +93,7 @@ labelled AS (
   FROM found
   LEFT JOIN owners
     ON owners.project_id = found.project_id
+    AND owners.region = found.region
     AND owners.instance_id = found.last_instance_id
 ),
 
@@ -173,6 +182,7 @@ idle_addresses AS (
   FROM found_addresses AS addresses
   LEFT JOIN owners
     ON owners.project_id = addresses.project_id
+    AND owners.region = addresses.region
     AND owners.instance_id = addresses.last_instance_id
   -- While its VM runs, it is in that VM's address_cost; what is not a Spot VM uses it.
   WHERE addresses.held_by NOT IN ('running_vm', 'other')

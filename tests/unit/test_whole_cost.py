@@ -239,6 +239,26 @@ def test_disks_that_no_spot_vm_has_are_not_recorded_unless_nothing_has_them() ->
     assert [(row.name, row.last_user) for row in found.ledger.tables.disks] == [("nobody's", None)]
 
 
+@pytest.mark.parametrize(
+    ("lent", "back"), [((6, 10), (7, 0)), ((6, 10), (7, 50)), ((6, 59), (7, 8)), ((6, 8), (8, 6)), ((6, 6), (8, 8))]
+)
+def test_a_disk_that_a_standard_vm_has_for_a_while_is_recorded_within_two_hours_of_the_spot_vms_time(
+    lent: tuple[int, int], back: tuple[int, int]
+) -> None:
+    before, after = ((ZONE, "worker"),), ((ZONE, "standard"),)
+    users = ((at(-99), before), (at(*lent), after), (at(*back), before))
+    found = cloud(
+        Vm("worker"), Vm("standard", model=ProvisioningModel.STANDARD), disks=(StoredDisk("lent", users=users),)
+    )
+    for hour in range(4, 11):
+        found.run(hour)
+
+    recorded = spans(found, "lent")
+    ran = sum((end - start for start, end in recorded), timedelta())
+    truth = recorded[-1][1] - recorded[0][0] - (at(*back) - at(*lent))
+    assert abs(ran - truth) <= timedelta(hours=2)
+
+
 def test_a_day_of_february_costs_more_than_one_of_march() -> None:
     of_february, of_march = ((GIB_MONTH * 100 / hours).quantize(Decimal("1e-9")) for hours in (28 * 24, 31 * 24 - 1))
     found = cloud(Vm("vm"), disks=(disk("disk", "vm"),))
