@@ -122,6 +122,24 @@ def test_the_state_as_of_an_earlier_time_knows_no_later_hour(recorded: Tracker, 
     assert json.loads(output)["records"]["hour"] == rfc3339(floor_hour(earlier) - HOUR)
 
 
+def test_an_approved_plan_is_named_by_the_name_of_its_budget(recorded: Tracker, command: Command) -> None:
+    now = recorded.look_at(LAST_HOUR)
+    budget_id = "11111111-2222-3333-4444-555555555555"
+    for number, (name, verdict) in enumerate([("'compute'", "over_budget"), ("NULL", "approved")]):
+        recorded.rows(
+            "INSERT INTO budget_notifications (delivery_id, message_id, received_at, budget_id, budget_display_name, "
+            "verdict, reason, mode, drill, stops, gaps, missing_permissions) "
+            f"VALUES ('d{number}', 'm{number}', '{rfc3339(now - (2 - number) * HOUR)}', '{budget_id}', {name}, "
+            f"'{verdict}', '', 'approve', FALSE, 2, [], [])"
+        )
+
+    _, output, _ = command("status", "--dataset", recorded.dataset, "--format", "json")
+    plan = json.loads(output)["last_plan"]
+    recorded.rows("DELETE FROM budget_notifications WHERE TRUE")
+
+    assert (plan["verdict"], plan["budget"]) == ("approved", "compute")
+
+
 def test_an_empty_dataset_has_no_cost_and_an_old_state(stack: Stack, command: Command) -> None:
     with new_dataset(stack, "daily_empty") as dataset:
         create_views(stack.client(), dataset, new_tracker(stack, dataset).look_at(LAST_HOUR))

@@ -2,7 +2,19 @@
 -- Grain: the latest message from @since to @now with a plan and no drill, or no row.
 SELECT
   messages.received_at,
-  COALESCE(messages.budget_display_name, messages.budget_id, 'without an id') AS budget,
+  COALESCE(
+    messages.budget_display_name,
+    -- An approval carries the id of its budget alone.
+    (
+      SELECT MAX(named.budget_display_name)
+      FROM budget_notifications AS named
+      WHERE named.received_at >= @since
+        AND named.received_at <= @now
+        AND named.budget_id = messages.budget_id
+    ),
+    messages.budget_id,
+    'without an id'
+  ) AS budget,
   messages.verdict,
   messages.reason,
   messages.mode,
