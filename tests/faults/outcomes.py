@@ -82,12 +82,15 @@ def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
 
 BESIDE = {
     "addresses": frozenset({"address_costs"}),
-    "capacity": frozenset({"capacity_readings", "capacity_preemptions", "capacity_prices"}),
+    "capacity": frozenset({"capacity_readings", "capacity_preemptions", "capacity_prices", "price_checks"}),
 }
 """The tables of what is read beside the hours, by the operation that reads it."""
 
 _OF_THE_READING = OF_THE_TIME | {"read_at", "day"}
 _READINGS = "capacity_readings"
+_OF_ONE_READING = frozenset({_READINGS, "price_checks"})
+"""What was read and compared at one time; a later reading adds to it."""
+
 _ANSWERED = frozenset({"read", "unsupported"})
 
 
@@ -107,11 +110,13 @@ def judged_beside(fault: Fault, service: str, answer: Answer, found: Story, refe
     )
     if after == whole:
         return Result(Outcome.SAME)
-    histories = tables - {_READINGS}
+    histories = tables - _OF_ONE_READING
     later, wanted = (without(_only(each.repaired, histories), _OF_THE_READING) for each in (found, reference))
     if problems := differences(later, wanted):
         return Result(Outcome.WRONG, f"the next reading did not repair it: {problems}")
-    if invented := [row for name in histories for row in after[name] if row not in (*whole[name], *before[name])]:
+    if invented := [
+        row for name in tables - {_READINGS} for row in after[name] if row not in (*whole[name], *before[name])
+    ]:
         return Result(Outcome.WRONG, f"rows that an undisturbed run never wrote: {invented[:2]}")
     failed = [row["detail"] for row in found.after[_READINGS] if row["status"] not in _ANSWERED]
     return _named(
