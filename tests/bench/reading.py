@@ -1,7 +1,7 @@
 """Reading the pages that a run reads and discarding them: by Google's client libraries, and without them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from spotkeeper.gcp.compute.addresses import ComputeAddresses
 from spotkeeper.gcp.compute.disks import ComputeDisks
 from spotkeeper.gcp.compute.instances import ComputeInstances
 from spotkeeper.gcp.monitoring import metric_client, uptime_request
+from spotkeeper.gcp.protobufs import RawMessage
 from spotkeeper.periods import HOUR
 
 RETRY_TIMEOUT = timedelta(minutes=1)
@@ -74,25 +75,46 @@ class Reading:
             for project_id in self._projects
         )
 
+    def instance_pages(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the pages of instances of all projects."""
+        for project_id in self._projects:
+            yield from (page for page, _ in self._compute_pages(project_id, "instances", self._query))
+
+    def uptime_pages(self, hour: datetime) -> Iterator[RawMessage]:
+        """Yield the pages of uptime of all projects."""
+        for project_id in self._projects:
+            yield from (page for page, _ in self._metric_pages(project_id, hour))
+
     def _compute_bytes(self, project_id: str, collection: str, wanted: Mapping[str, str]) -> int:
-        read, query = 0, dict(wanted)
+        return sum(size for _, size in self._compute_pages(project_id, collection, wanted))
+
+    def _compute_pages(
+        self, project_id: str, collection: str, wanted: Mapping[str, str]
+    ) -> Iterator[tuple[Mapping[str, Any], int]]:
+        """Yield each page of a list, parsed, with its size in bytes."""
+        query = dict(wanted)
         while True:
             page = self._session.get(f"{self._address}/{project_id}/aggregated/{collection}", params=query, timeout=60)
-            read += len(page.content)
-            query["pageToken"] = json.loads(page.content).get("nextPageToken", "")
+            parsed = json.loads(page.content)
+            yield parsed, len(page.content)
+            query["pageToken"] = parsed.get("nextPageToken", "")
             if not query["pageToken"]:
-                return read
+                return
 
     def _metric_bytes(self, project_id: str, hour: datetime) -> int:
+        return sum(size for _, size in self._metric_pages(project_id, hour))
+
+    def _metric_pages(self, project_id: str, hour: datetime) -> Iterator[tuple[RawMessage, int]]:
+        """Yield each page of uptime, parsed, with its size in bytes."""
         request: Any = monitoring_v3.ListTimeSeriesRequest.pb(uptime_request(project_id, _both(hour)))
         response: Any = monitoring_v3.ListTimeSeriesResponse.pb()
-        read = 0
         while True:
             page = self._list(request.SerializeToString())
-            read += len(page)
-            request.page_token = response.FromString(page).next_page_token
+            parsed = response.FromString(page)
+            yield parsed, len(page)
+            request.page_token = parsed.next_page_token
             if not request.page_token:
-                return read
+                return
 
 
 def _both(hour: datetime) -> list[datetime]:

@@ -21,6 +21,7 @@ from spotkeeper.tracking.settings import TrackerSettings
 from tests.bench.load import DATASET, PROJECT, Load, hour, load
 from tests.bench.reading import Reading
 from tests.bench.rows import ROUNDS, Row
+from tests.bench.smallest import smallest
 
 VMS = 10_000
 PEER = Path(__file__).parent / "peer.py"
@@ -67,6 +68,10 @@ def _reading_rows(fleet: str, found: "Work") -> Sequence[Row]:
     return [
         Row(f"{fleet}: uptime and instances, by Google's clients, discarded", f"{found.clients:.2f} CPU s"),
         Row(f"  {found.read / 1e6:.0f} MB by HTTP, json.loads and protobuf (t0)", f"{found.plain:.2f} CPU s"),
+        Row(
+            "  the smallest program that writes as many rows of VMs",
+            f"{found.least:.2f} CPU s = {found.least / found.plain:.1f} t0",
+        ),
     ]
 
 
@@ -108,28 +113,30 @@ class Work(NamedTuple):
     read: int
     clients: float
     plain: float
+    least: float
     own: float
     whole: float
 
 
 def work(settings: Mapping[str, str]) -> Work:
-    """Let the tracker, Google's clients and plain parsing take turns on the same pages, served from memory.
+    """Let the tracker and what it is compared with take turns on the same pages, served from memory.
 
     Earlier runs have observed the VMs: the two runs after a first one read all observations, docs/speed.md has these.
     """
     reading, tracker = Reading(settings), _Tracker(settings)
     for number in range(_FIRST_COMPARED):
         tracker.run(number)
-    clients, plain, own, whole = [], [], [], []
+    clients, plain, least, own, whole = [], [], [], [], []
     read = 0
     for number in range(_FIRST_COMPARED, _FIRST_COMPARED + ROUNDS):
         read = reading.parsed(hour(number))
         clients.append(_measured(partial(reading.with_clients, hour(number))).cpu)
         plain.append(_measured(partial(reading.parsed, hour(number))).cpu)
+        least.append(_measured(partial(smallest, reading, hour(number))).cpu)
         run = _measured(partial(tracker.run, number))
         own.append(run.cpu)
         whole.append(run.wall)
-    return Work(read, median(clients), median(plain), median(own), median(whole))
+    return Work(read, median(clients), median(plain), median(least), median(own), median(whole))
 
 
 class _Tracker:

@@ -145,3 +145,55 @@ def test_a_cost_row_is_that_of_an_encoder(
             "recorded_at": "2026-07-21T13:07:00Z",
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("disk", "disk_cost", "total"),
+    [
+        (NOTHING_ATTACHED, "0.000000000", "0.000047200"),
+        (AttachedPrice(None, AttachedStatus.UNKNOWN, "no rule"), None, None),
+    ],
+)
+def test_a_cost_row_whose_attachments_cost_the_same_in_every_hour_has_what_is_said_of_them(
+    disk: AttachedPrice, disk_cost: str | None, total: str | None
+) -> None:
+    price = InstancePrice(Decimal("0.0472"), Decimal("0.19424"), PriceStatus.EXACT, NOON)
+    rates = hourly_rates(price, AttachedPrices(NOTHING_ATTACHED, NOTHING_ATTACHED, disk, NOTHING_ATTACHED))
+    usage = Usage(PLAIN, NOON, NOON + timedelta(hours=1), 3.6)
+
+    row = json.loads(staged(cost_row(usage, Billed(3.6, 3.6), rates), "run", "now"))["cost"]
+
+    assert {name: value for name, value in row.items() if name.endswith(("_cost", "_hours")) or name == "cost"} == {
+        "uptime_hours": "0.001000000",
+        "billed_hours": "0.001000000",
+        "cost": "0.000047200",
+        "ondemand_cost": "0.000194240",
+        "license_cost": "0.000000000",
+        "address_cost": "0.000000000",
+        "disk_cost": disk_cost,
+        "bandwidth_cost": "0.000000000",
+        "known_cost": "0.000047200",
+        "total_cost": total,
+    }
+    assert (row["disk_status"], row["attached_reason"]) == (
+        disk.status,
+        f"disk: {disk.reason}" if disk.reason else None,
+    )
+
+
+def test_rows_of_the_same_price_in_two_runs_and_two_hours_have_their_own_times() -> None:
+    rates = hourly_rates(InstancePrice(Decimal("0.0472"), None, PriceStatus.EXACT, NOON), PRICES)
+    later = NOON + timedelta(hours=1)
+
+    rows = [
+        json.loads(
+            staged(cost_row(Usage(PLAIN, at, at + timedelta(hours=1), 60.0), Billed(60.0, 60.0), rates), run, now)
+        )
+        for at, run, now in ((NOON, "run1", "now"), (later, "run1", "now"), (later, "run2", "then"))
+    ]
+
+    assert [(row["cost"]["usage_start_time"], row["cost"]["run_id"], row["cost"]["recorded_at"]) for row in rows] == [
+        ("2026-07-21T12:00:00Z", "run1", "now"),
+        ("2026-07-21T13:00:00Z", "run1", "now"),
+        ("2026-07-21T13:00:00Z", "run2", "then"),
+    ]
