@@ -41,6 +41,22 @@ def test_a_failure_of_a_client_library_is_one_sentence_without_class_names(failu
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "Query error: Unrecognized name: total_cost at [3:5]",
+        "Query error: Column total_cost is not present in table spot_vm_costs at [7:1]",
+        "Name total_cost not found inside costs at [2:9]",
+    ],
+)
+def test_a_table_of_an_earlier_version_is_named_with_its_column_and_what_mends_it(said: str) -> None:
+    with pytest.raises(UnavailableError) as raised, translate_errors("BigQuery"):
+        raise BadRequest(said)
+
+    assert "the tables lack the column total_cost: they are of an earlier version" in str(raised.value)
+    assert "make deploy" in str(raised.value)
+
+
+@pytest.mark.parametrize(
     ("failure", "sentence"),
     [
         (CallError('IAM: 403 Forbidden: {"error": {"message": "no"}}', 403), "IAM: permission denied: no"),

@@ -1,5 +1,6 @@
 """Connection options, retries and error translation for calls through Google's client libraries."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -50,6 +51,11 @@ def _transient(error: Exception) -> bool:
     return bool(_TRANSIENT_TYPES(error))
 
 
+_MISSING_COLUMN = re.compile(
+    r"Unrecognized name: (\w+)|Column (\w+) is not present in table|Name (\w+) not found inside"
+)
+"""How GoogleSQL says that a table has no such column: by itself, in an INSERT, and behind an alias."""
+
 _FAILURES = (
     GoogleAPIError,
     GoogleAuthError,
@@ -82,11 +88,24 @@ def translate_errors(service: str) -> Iterator[None]:
         yield
     except _FAILURES as error:
         cause = error.__cause__ if isinstance(error.__cause__, _FAILURES) else error
-        message = f"{service}: {type(cause).__name__}: {' '.join(str(cause).split())[:500]}"
+        said = " ".join(str(cause).split())
+        message = f"{service}: {type(cause).__name__}: {said[:500]}{_on_missing_column(said)}"
         raise UnavailableError(message) from error
     except _PARSE_ERRORS as error:
         message = f"{service}: unexpected response: {type(error).__name__}: {error}"
         raise UnavailableError(message) from error
+
+
+def _on_missing_column(said: str) -> str:
+    """What mends a statement that names a column which its table does not have; empty for any other error."""
+    found = _MISSING_COLUMN.search(said)
+    if found is None:
+        return ""
+    name = next(filter(None, found.groups()))
+    return (
+        f"; the tables lack the column {name}: they are of an earlier version. Deploy them with the functions "
+        "(make deploy; first spotkeeper partition-tables, if its plan replaces a table)"
+    )
 
 
 def client_options(endpoint: str | None) -> ClientOptions | None:
