@@ -48,7 +48,7 @@ def test_a_failure_of_a_client_library_is_one_sentence_without_class_names(failu
         "Name total_cost not found inside costs at [2:9]",
     ],
 )
-def test_a_table_of_an_earlier_version_is_named_with_its_column_and_what_mends_it(said: str) -> None:
+def test_a_table_of_an_earlier_version_is_named_with_its_column_and_its_fix(said: str) -> None:
     with pytest.raises(UnavailableError) as raised, translate_errors("BigQuery"):
         raise BadRequest(said)
 

@@ -97,7 +97,7 @@ def translate_errors(service: str) -> Iterator[None]:
 
 
 def _on_missing_column(said: str) -> str:
-    """What mends a statement that names a column which its table does not have; empty for any other error."""
+    """What fixes a statement that names a column which its table does not have; empty for any other error."""
     found = _MISSING_COLUMN.search(said)
     if found is None:
         return ""
