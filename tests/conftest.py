@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect without looking for garbage, and never look for it in what was imported and collected: that stays."""
+    """Collect without looking for garbage, and never look for it in what was collected: that stays until the end."""
     gc.disable()
     try:
         return (yield)
