@@ -53,6 +53,9 @@ UNTRACED = "probe-untraced"
 UNTRACED_HOUR = HOURS[13]
 """The hour in which it ran: read in the next call, and in the one after, which no longer waits to learn of it."""
 
+CHANGED = HOURS[26:31]
+"""The hours after the catalog was read at 01:07 and before it was at 07:07: the price of N2 changed at 07:00."""
+
 SCANS = scans_after(HOURS[number - 1] for number in CALLS)
 WINDOW = "usage_start_time >= '2026-07-21' AND usage_start_time < '2026-07-23'"
 STOP = {
@@ -150,14 +153,16 @@ def test_every_hour_is_complete_and_every_price_exact_or_says_what_is_not_known(
     readings = rows_of(demo, "SELECT hour, complete, gaps FROM DATASET.tracker_runs WHERE hour >= '2026-07-21'")
     states = rows_of(demo, "SELECT hour, project_id, state FROM DATASET.project_hours WHERE hour >= '2026-07-21'")
     statuses = rows_of(demo, f"SELECT DISTINCT price_status FROM DATASET.spot_vm_costs WHERE {WINDOW}")
-    uncertain = rows_of(
+    changed = rows_of(
         demo,
         "SELECT DISTINCT TIMESTAMP_TRUNC(usage_start_time, HOUR) AS hour, "
-        "SPLIT(machine_type, '-')[OFFSET(0)] AS family "
-        f"FROM DATASET.spot_vm_costs WHERE {WINDOW} AND price_status = 'uncertain'",
+        "SPLIT(machine_type, '-')[OFFSET(0)] AS family, local_ssd_gib > 0 AS has_ssd, price_status "
+        f"FROM DATASET.spot_vm_costs WHERE {WINDOW} AND price_status NOT IN ('exact', 'unknown')",
     )
 
-    assert sorted(row["hour"] for row in readings) == sorted([*expected_readings(HOURS, CALLS), UNTRACED_HOUR])
+    assert sorted(row["hour"] for row in readings) == sorted(
+        [*expected_readings(HOURS, CALLS), UNTRACED_HOUR, *CHANGED]
+    )
     assert [
         (row["hour"], [(gap["source"], gap["final"]) for gap in row["gaps"]]) for row in readings if row["gaps"]
     ] == [(UNTRACED_HOUR, [("asset history", True)])]
@@ -167,9 +172,11 @@ def test_every_hour_is_complete_and_every_price_exact_or_says_what_is_not_known(
         for hour in HOURS
         for project in living_fleet().projects
     } | {(UNTRACED_HOUR, "research-ml"): "final"}
-    assert {row["price_status"] for row in statuses} == {"exact", "uncertain", "unknown"}
-    # The catalog was read at 01:07 and at 07:07, after the price of N2 had changed at 07:00.
-    assert {(row["hour"], row["family"]) for row in uncertain} == {(HOURS[number], "n2") for number in range(26, 31)}
+    assert {row["price_status"] for row in statuses} == {"exact", "confirmed", "uncertain", "unknown"}
+    assert {(row["hour"], row["family"]) for row in changed} == {(hour, "n2") for hour in CHANGED}
+    # Google's history, which the call of 13:07 read, has no price with local SSD.
+    assert {row["price_status"] for row in changed if not row["has_ssd"]} == {"confirmed"}
+    assert {row["price_status"] for row in changed if row["has_ssd"]} == {"uncertain"}
 
 
 def test_prices_changed_when_the_catalog_did(demo: Stack) -> None:
