@@ -38,9 +38,7 @@ WORLDS: Mapping[str, NamedWorld] = {
     ),
     "machines changed while stopped": _world(replace(SMALL, changes=True, long_lived=20, hours=40)),
     "prices moved": _world(replace(SMALL, moves=True)),
-    "prices moved at odd minutes": _world(
-        replace(SMALL, moves=True, odd_minutes=True, hours=52), "moves_that_google_recorded_are_priced"
-    ),
+    "prices moved at odd minutes": _world(replace(SMALL, moves=True, odd_minutes=True, hours=52)),
     "prices moved at odd minutes, with their history": _world(
         replace(SMALL, moves=True, odd_minutes=True, hours=52, capacity_history=True)
     ),
