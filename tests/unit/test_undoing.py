@@ -10,6 +10,7 @@ from spotkeeper.enforcement.notifications import Command, CommandName, Message
 from spotkeeper.enforcement.policies import Caps, Policy
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.verdicts import VerdictName
+from spotkeeper.errors import UnavailableError
 from tests.unit.enforcer_fakes import Cloud, Killed, Killer
 from tests.unit.enforcer_samples import JULY, NOW, at, notification, policy, rule, vm
 
@@ -42,6 +43,21 @@ def test_an_undo_starts_what_the_message_stopped_and_nothing_else() -> None:
     cloud.now += MINUTE
 
     assert undo(cloud) is VerdictName.UNDONE
+    assert sorted(cloud.started_names()) == sorted(cloud.tables.events(ActionEvent.RESTARTED)) == NAMES
+
+
+def test_an_undo_whose_start_failed_is_redelivered_and_starts_what_is_left() -> None:
+    cloud = stopped()
+    said = command(cloud)
+    cloud.refusing["id-b"] = UnavailableError("503")
+    with pytest.raises(ExceptionGroup):
+        cloud.command(said, USED)
+    assert cloud.tables.events(ActionEvent.RESTART_FAILED) == ["b"]
+
+    cloud.refusing.clear()
+    cloud.now += MINUTE
+    cloud.command(said, USED)
+
     assert sorted(cloud.started_names()) == sorted(cloud.tables.events(ActionEvent.RESTARTED)) == NAMES
 
 

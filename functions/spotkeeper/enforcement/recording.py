@@ -130,9 +130,16 @@ def record_plan(records: Records, delivery: Delivery, events: Sequence[PlannedEv
 
 
 def record_outcomes(
-    records: Records, delivery: Delivery, outcomes: Sequence[Outcome], unknown: Container[VmRequest] = ()
+    records: Records,
+    delivery: Delivery,
+    outcomes: Sequence[Outcome],
+    unknown: Container[VmRequest] = (),
+    *,
+    retries_starts: bool = False,
 ) -> None:
     """Record outcomes; raises an ExceptionGroup of all that failed of this message's plan, recording included.
+
+    The next message tries a start that failed again; where there is none, with `retries_starts`, it is raised too.
 
     A stop of another message that could not be looked at has no outcome: the next message looks again. Nor has one of
     an earlier delivery whose outcome is `unknown`: it may have stopped the instance, and counts against the limits.
@@ -147,7 +154,11 @@ def record_outcomes(
         outcome.exception or UnavailableError(f"{outcome.request.name}: {outcome.error or outcome.reason}")
         for outcome in outcomes
         if outcome.request.message_id == delivery.message_id
-        and (outcome.event in (ActionEvent.FAILED, ActionEvent.WAITING) or outcome.exception)
+        and (
+            outcome.event in (ActionEvent.FAILED, ActionEvent.WAITING)
+            or outcome.exception
+            or (retries_starts and outcome.event is ActionEvent.RESTART_FAILED and outcome.error is not None)
+        )
     ]
     try:
         with waiting_for_records(delivery.message_id):

@@ -53,7 +53,7 @@ def may_restart(policy: Policy, delivery: Delivery, notification: BudgetNotifica
 
 @dataclass(frozen=True, slots=True)
 class Restarting:
-    """The way of one notification from its verdict to the starts and their record."""
+    """The way of one notification, or of a command, from its verdict to the starts and their record."""
 
     policy: Policy
     records: Records
@@ -61,6 +61,7 @@ class Restarting:
     notification: BudgetNotification
     rule: BudgetRule
     occasion: str = IN_EARLIER_PERIOD
+    is_command: bool = False
 
     def run(self, delivery: Delivery) -> Verdict:
         """Plan and start; or finish the starts that an earlier delivery of the message planned.
@@ -174,7 +175,8 @@ class Restarting:
             )
             for key, vm in starts.items()
         }
-        record_outcomes(self.records, delivery, self.executor.execute(Verb.START, requests))
+        outcomes = self.executor.execute(Verb.START, requests)
+        record_outcomes(self.records, delivery, outcomes, retries_starts=self.is_command)
 
 
 def _reason_to_wait(vm: SpotVm | UnavailableError | None, blocked: Callable[[SpotVm], str | None]) -> str | None:

@@ -95,7 +95,13 @@ class Undoing:
         caps = replace(rule.caps, per_alert=max(rule.caps.per_alert, len(stops.stopped)))
         occasion = f"undo of message {self.command.target}, stopped"
         restarting = Restarting(
-            self.policy, self.ports.records, executor, said, replace(rule, caps=caps), occasion=occasion
+            self.policy,
+            self.ports.records,
+            executor,
+            said,
+            replace(rule, caps=caps),
+            occasion=occasion,
+            is_command=True,
         )
         blocked = restarting.blocked(each for each in latest if each.budget_id != rule.budget_id)
         planned = (
