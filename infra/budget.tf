@@ -45,10 +45,10 @@ locals {
   tracker_budgets = [
     for amount in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : var.budget_id if amount != null
   ]
-  notifying_budgets = toset(concat(keys(var.billing_budgets), local.tracker_budgets))
+  notifying_budgets = toset(concat(keys(var.billing_budgets), local.tracker_budgets, keys(var.label_budgets)))
   policies_without_budget = [
     for key in keys(var.enforcement_policy.budgets) : key
-    if !contains(concat(keys(var.billing_budgets), [var.budget_id]), key) && !can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", key))
+    if !contains(concat(keys(var.billing_budgets), keys(var.label_budgets), [var.budget_id]), key) && !can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", key))
   ]
 }
 

@@ -28,6 +28,12 @@ enforcement_policy = {
     }
     # The tracker's own budget, by its budget_id: it warns within the hour.
     spotkeeper = { projects = ["my-project-1", "my-project-2"] }
+    # The cap of a team in label_budgets, by its id: the tracker's own figures may stop its VMs.
+    cap-vision = {
+      projects = ["my-project-1", "my-project-2"]
+      labels   = { team = ["vision"] }
+      sources  = { billing = "warn", tracker = "stop" }
+    }
   }
   priority_label      = "priority"
   protect_label       = "spotkeeper-protect"
@@ -65,6 +71,9 @@ budget_covers                 = "total"
 alert_thresholds              = [0.5, 0.8, 1.0]
 budget_id                     = "spotkeeper"
 budget_display_name           = "spotkeeper"
+label_budgets = {
+  cap-vision = { label = "team", value = "vision", hourly_usd = 20, monthly_usd = 6000 }
+}
 
 # Recipients of alerts, and readers of the dataset.
 notification_emails    = ["oncall@example.com"]

@@ -258,18 +258,18 @@ variable "enforcement_policy" {
     error_message = "At least one source of each budget must stop: for plans without stops, set enforcement_mode to dry_run."
   }
 
-  # The tracker sends alerts under budget_id only, and only for budgets with an amount.
+  # The tracker sends alerts under budget_id, for budgets with an amount, and under the ids of label_budgets.
   validation {
     condition = alltrue([
       for key, rule in var.enforcement_policy.budgets : (
         key == var.budget_id &&
         anytrue([for amount in [var.hourly_budget_usd, var.daily_budget_usd, var.monthly_budget_usd] : amount != null])
-        ) || (
+        ) || contains(keys(var.label_budgets), key) || (
         lookup(coalesce(rule.sources, {}), "tracker", "warn") != "stop" &&
         lookup(merge(coalesce(var.enforcement_policy.sources, {}), coalesce(rule.sources, {})), "billing", "stop") == "stop"
       )
     ])
-    error_message = "The tracker sends no alerts for this budget, so tracker = \"stop\" would stop nothing: set budget_id to its id and one of hourly_budget_usd, daily_budget_usd and monthly_budget_usd, or set billing = \"stop\"."
+    error_message = "The tracker sends no alerts for this budget, so tracker = \"stop\" would stop nothing: name it in label_budgets, or set budget_id to its id and one of hourly_budget_usd, daily_budget_usd and monthly_budget_usd, or set billing = \"stop\"."
   }
 
   validation {

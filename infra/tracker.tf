@@ -3,16 +3,26 @@
 locals {
   # Where its alerts may stop VMs, the tracker has to send one at each step of the policy, or the step is never reached,
   # and again every hour: what the enforcer defers to the next alert would never be stopped without one.
-  tracker_rules = [
-    for key, rule in var.enforcement_policy.budgets : rule if local.has_enforcer && key == var.budget_id && try(coalesce(
+  tracker_stops = {
+    for key, rule in var.enforcement_policy.budgets : key => [
+      for share in try(coalescelist(coalesce(rule.steps, []), coalesce(var.enforcement_policy.steps, []))[*].threshold, [1]) :
+      replace(format("%.9f", share), "/\\.?0+$/", "")
+    ]
+    if local.has_enforcer && contains(concat([var.budget_id], keys(var.label_budgets)), key) && try(coalesce(
       lookup(coalesce(rule.sources, {}), "tracker", null), lookup(coalesce(var.enforcement_policy.sources, {}), "tracker", null),
     ), "warn") == "stop"
-  ]
-  tracker_stop_thresholds = flatten([
-    for rule in local.tracker_rules : try(
-      coalescelist(coalesce(rule.steps, []), coalesce(var.enforcement_policy.steps, []))[*].threshold, [1],
+  }
+  stop_thresholds = lookup(local.tracker_stops, var.budget_id, [])
+  label_budgets = {
+    for key, budget in var.label_budgets : key => merge(
+      { label = budget.label, value = budget.value },
+      {
+        for name, amount in { hourly_usd = budget.hourly_usd, daily_usd = budget.daily_usd, monthly_usd = budget.monthly_usd } :
+        name => tonumber(format("%.9f", amount)) if amount != null
+      },
+      { for name, shares in { stop_thresholds = lookup(local.tracker_stops, key, []) } : name => [for share in distinct(shares) : tonumber(share)] if length(shares) > 0 },
     )
-  ])
+  }
 
   # A calculated number such as 1500 / 30.4 has more decimals than the functions take: nine.
   tracker_numbers = {
@@ -25,7 +35,6 @@ locals {
     } : name => replace(format("%.9f", number), "/\\.?0+$/", "") if number != null
   }
   alert_thresholds = [for share in var.alert_thresholds : replace(format("%.9f", share), "/\\.?0+$/", "")]
-  stop_thresholds  = [for share in local.tracker_stop_thresholds : replace(format("%.9f", share), "/\\.?0+$/", "")]
 
   tracker_settings = {
     ALERT_THRESHOLDS              = join(",", local.alert_thresholds)
@@ -46,6 +55,7 @@ locals {
     DATASET                       = var.dataset
     DATASET_LOCATION              = google_bigquery_dataset.costs.location
     HOURLY_BUDGET_USD             = lookup(local.tracker_numbers, "HOURLY_BUDGET_USD", null)
+    LABEL_BUDGETS                 = length(var.label_budgets) > 0 ? jsonencode(local.label_budgets) : null
     MONTHLY_BUDGET_USD            = lookup(local.tracker_numbers, "MONTHLY_BUDGET_USD", null)
     PRICE_REFRESH_HOURS           = tostring(var.price_refresh_hours)
     PRICE_RISE_ALERT_PERCENT      = tostring(var.price_rise_alert_percent)
@@ -90,6 +100,16 @@ resource "google_cloudfunctions2_function" "tracker" {
     # Concurrent runs are safe: they lock the same row. The second one is for hours requested by hand.
     max_instance_count               = 2
     max_instance_request_concurrency = 1
+  }
+
+  lifecycle {
+    precondition {
+      condition = !local.has_enforcer || alltrue([
+        for key, budget in var.label_budgets : contains(keys(var.enforcement_policy.budgets), key) &&
+        try(tolist(var.enforcement_policy.budgets[key].labels[budget.label]) == tolist([budget.value]), false)
+      ])
+      error_message = "Each of label_budgets needs a rule in enforcement_policy.budgets under its id, with labels = { team = [its value] }: its messages match no other rule. To warn only, leave sources as they are."
+    }
   }
 
   depends_on = [google_bigquery_table.recorded, google_project_iam_member.builder]

@@ -297,6 +297,53 @@ variable "hourly_budget_usd" {
   }
 }
 
+variable "label_budgets" {
+  description = "What the VMs with one value of the label team may cost, in USD by the tracker's figures, by the id that its alerts carry: an hourly cap, amounts for a day and a month. A budget of enforcement_policy with this id makes the enforcer act on them."
+  type = map(object({
+    label       = string
+    value       = string
+    hourly_usd  = optional(number)
+    daily_usd   = optional(number)
+    monthly_usd = optional(number)
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for key in keys(var.label_budgets) : key != var.budget_id && !contains(keys(var.billing_budgets), key) &&
+      can(regex("^[a-z0-9][a-z0-9_-]{0,99}$", key)) && !can(regex("^([0-9a-f]{8}-.*|[0-9a-f]{32})$", key))
+    ])
+    error_message = "Give each of label_budgets an id of its own in lowercase letters, digits, - and _, such as cap-vision: not budget_id, nor a name in billing_budgets, nor a UUID."
+  }
+
+  validation {
+    condition     = alltrue([for budget in values(var.label_budgets) : budget.label == "team"])
+    error_message = "The label of label_budgets must be team: the cost of an hour is summed by this label."
+  }
+
+  # https://cloud.google.com/resource-manager/docs/labels-overview#requirements
+  validation {
+    condition     = alltrue([for budget in values(var.label_budgets) : can(regex("^[\\p{Ll}\\p{Lo}\\p{N}_-]{1,63}$", budget.value))])
+    error_message = "The value of label_budgets must be a label value that a VM can have: 1 to 63 lowercase letters, digits, - and _."
+  }
+
+  validation {
+    condition = length(var.label_budgets) <= 200 && (
+      length(distinct([for budget in values(var.label_budgets) : "${budget.label}=${budget.value}"])) == length(var.label_budgets)
+    )
+    error_message = "Give each label value one entry in label_budgets, with all of its amounts, and at most 200 values."
+  }
+
+  validation {
+    condition = alltrue([
+      for budget in values(var.label_budgets) : anytrue([for amount in [budget.hourly_usd, budget.daily_usd, budget.monthly_usd] : amount != null]) &&
+      alltrue([for amount in [budget.hourly_usd, budget.daily_usd, budget.monthly_usd] : try(amount >= 0.000000001, true)])
+    ])
+    error_message = "Set hourly_usd, daily_usd or monthly_usd of each of label_budgets to an amount above 0."
+  }
+}
+
 variable "labels" {
   description = "Labels on every resource that can have labels."
   type        = map(string)

@@ -42,6 +42,7 @@ module "spotkeeper" {
   folder_id                     = var.folder_id
   hourly_budget_usd             = var.hourly_budget_usd
   labels                        = var.labels
+  label_budgets                 = var.label_budgets
   monthly_budget_usd            = var.monthly_budget_usd
   notification_emails           = var.notification_emails
   organization_id               = var.organization_id

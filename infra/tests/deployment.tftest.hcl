@@ -680,3 +680,57 @@ run "a_budget_in_another_currency_than_the_account_s_is_refused" {
 
   expect_failures = [google_billing_budget.made, check.alerts_have_recipients]
 }
+
+run "a_budget_of_a_label_value_without_its_rule_is_refused" {
+  command = plan
+
+  variables {
+    label_budgets = { cap-vision = { label = "team", value = "vision", hourly_usd = 20 } }
+  }
+
+  expect_failures = [google_cloudfunctions2_function.tracker, check.budgets_and_policies, check.alerts_have_recipients]
+}
+
+run "a_rule_of_other_vms_than_its_label_value_is_refused" {
+  command = plan
+
+  variables {
+    label_budgets = { cap-vision = { label = "team", value = "vision", hourly_usd = 20 } }
+    enforcement_policy = { budgets = {
+      cap-vision = { projects = ["home-project-1"], labels = { team = ["vision", "speech"] } }
+    } }
+  }
+
+  expect_failures = [google_cloudfunctions2_function.tracker, check.alerts_have_recipients]
+}
+
+run "a_budget_of_a_label_value_has_the_steps_of_its_rule" {
+  command = plan
+
+  variables {
+    label_budgets = {
+      cap-speech = { label = "team", value = "speech", daily_usd = 300 }
+      cap-vision = { label = "team", value = "vision", hourly_usd = 20.5, monthly_usd = 6000 }
+    }
+    enforcement_policy = { budgets = {
+      cap-speech = { projects = ["home-project-1"], labels = { team = ["speech"] } }
+      cap-vision = {
+        projects = ["home-project-1"], labels = { team = ["vision"] }, sources = { billing = "warn", tracker = "stop" }
+        steps    = [{ threshold = 0.8, priorities = ["low"] }, { threshold = 1.2, priorities = ["medium"] }]
+      }
+    } }
+  }
+
+  expect_failures = [check.alerts_have_recipients]
+
+  assert {
+    condition = alltrue([
+      jsondecode(google_cloudfunctions2_function.tracker.service_config[0].environment_variables["LABEL_BUDGETS"]) == {
+        cap-speech = { daily_usd = 300, label = "team", value = "speech" }
+        cap-vision = { hourly_usd = 20.5, label = "team", monthly_usd = 6000, stop_thresholds = [0.8, 1.2], value = "vision" }
+      },
+      !contains(keys(google_cloudfunctions2_function.tracker.service_config[0].environment_variables), "STOP_THRESHOLDS"),
+    ])
+    error_message = "The tracker repeats the message of a label's budget at the steps of its rule, and only where it may stop."
+  }
+}

@@ -46,6 +46,7 @@ def test_the_settings_of_the_tracker_are_those_of_its_page() -> None:
         "STOP_THRESHOLDS": written(budgets.stop_thresholds or None),
         "DAILY_BUDGET_HOUR_SHARE": str(budgets.hour_share),
         "DAILY_BUDGET_PROJECTION_SHARE": str(budgets.projection_share),
+        "LABEL_BUDGETS": written(budgets.labels or None),
         "BUDGET_TOPIC": written(budgets.topic),
         "BUDGET_ID": budgets.budget_id,
         "BILLING_ACCOUNT_ID": written(budgets.billing_account_id),

@@ -18,7 +18,7 @@ from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.errors import SettingsError
 from spotkeeper.tracking.settings import TrackerSettings
 from tests.infra.terraform_files import INFRA
-from tests.infra.test_refusals import ACCOUNT, BUDGET, LEAST, Values, policy, refusals, run_terraform
+from tests.infra.test_refusals import ACCOUNT, BUDGET, LEAST, OF_TEAM, RULE, Values, policy, refusals, run_terraform
 from tests.infra.test_terraform import needs_terraform
 
 SEED, RANDOM_CASES = 7, 10
@@ -44,6 +44,10 @@ ODD: Mapping[str, Sequence[object]] = {
     "dataset": ["_", "A1_" * 10],
     "dataset_location": ["EU", "us-central1"],
     "hourly_budget_usd": ["${1 / 3}", 1e6],
+    "label_budgets": [
+        {"cap": {"label": "team", "value": "équipe-1", "hourly_usd": "${1 / 3}"}},
+        {"0_-": {"label": "team", "value": "a" * 63, "daily_usd": 1e-9, "monthly_usd": 1e12}},
+    ],
     "monthly_budget_usd": ["${10000 / 7}", 99999999999],
     "price_refresh_hours": [1, 168],
     "project_id": ["a23456", "example.com:project-1", "a" * 30],
@@ -51,6 +55,8 @@ ODD: Mapping[str, Sequence[object]] = {
     "region": ["us-central1", "northamerica-northeast2", "u-germany-northeast1"],
     "retry_timeout_seconds": [0, 300],
     "enforcement_policy": [
+        {"budgets": {"spotkeeper": RULE, "cap": {**RULE, **OF_TEAM, "labels": {"team": ["équipe-1"]}}}},
+        {"budgets": {"spotkeeper": RULE, "0_-": {**RULE, "labels": {"team": ["a" * 63]}}}},
         policy({"max_fleet_share": "${1 / 3}"}),
         policy(max_fleet_share=0.00001),
         policy(steps=[{"threshold": "${1 / 3}", "priorities": ["low"]}]),

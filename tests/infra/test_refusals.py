@@ -86,6 +86,9 @@ REFUSED_POLICIES: Sequence[Values] = [
 ONLY_TRACKER = policy(sources={"billing": "warn", "tracker": "stop"})
 ONLY_TRACKER_IN_EUR = policy({"currency": "EUR"}, sources={"billing": "warn", "tracker": "stop"})
 
+TEAM = {"label": "team", "value": "vision", "hourly_usd": 20}
+OF_TEAM = {"labels": {"team": ["vision"]}, "sources": {"tracker": "stop", "billing": "warn"}}
+
 REFUSED: Mapping[str, Sequence[object]] = {
     "alert_thresholds": [[80], [], [0]],
     "approvers": [["allUsers"]],
@@ -102,6 +105,15 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "dataset": ["cost-tracking", "x" * 1025],
     "enforcement_policy": REFUSED_POLICIES,
     "folder_id": ["folders/1"],
+    "label_budgets": [
+        {"spotkeeper": TEAM},
+        {"Cap": TEAM},
+        {"cap": {**TEAM, "label": "project"}},
+        {"cap": {**TEAM, "value": "Vision"}},
+        {"cap": TEAM, "second": {**TEAM, "daily_usd": 3}},
+        {"cap": {**TEAM, "hourly_usd": 0}},
+        {"cap": {**TEAM, "hourly_usd": None}},
+    ],
     "notification_emails": [["oncall"]],
     "price_refresh_hours": [0, 169],
     "project_id": ["My Project", "123456789012"],
@@ -139,6 +151,7 @@ REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
     ("enforcement_policy", {"enforcement_policy": policy({"period": "2025-11-01/2025-11-30"})}),
     ("enforcement_policy", {"enforcement_policy": policy({"sources": {"tracker": "stop"}})}),
     ("enforcement_policy", {"enforcement_policy": ONLY_TRACKER, "budget_id": "other", "daily_budget_usd": 1}),
+    ("enforcement_policy", {"enforcement_policy": policy(OF_TEAM), "budget_id": "own"}),
     ("enforcement_policy", {"enforcement_policy": ONLY_TRACKER_IN_EUR, "daily_budget_usd": 1}),
     ("enforcement_policy", {"billing_budgets": {"spotkeeper": {**BUDGET, "calendar_period": "QUARTER"}}}),
     ("enforcement_policy", {"billing_budgets": {"spotkeeper": {**BUDGET, "currency": "EUR"}}}),
@@ -158,6 +171,8 @@ ACCEPTED: Sequence[Values] = [
     {"enforcement_policy": policy({"period": "2126-11-01/2126-11-01"}, snooze_until="2026-12-01T08:00:00Z")},
     {"enforcement_policy": policy(steps=[{"threshold": 2, "priorities": ["low", "medium", "high"]}])},
     {"enforcement_policy": ONLY_TRACKER, "hourly_budget_usd": 1},
+    {"enforcement_policy": policy(OF_TEAM), "label_budgets": {"spotkeeper": TEAM}, "budget_id": "own"},
+    {"enforcement_mode": "off", "enforcement_policy": NO_BUDGET, "label_budgets": {"cap": TEAM}},
     {"enforcement_policy": policy(sources={"tracker": "stop"})},
     {"enforcement_policy": {"budgets": {"My budget": RULE}}, "billing_budgets": {"My budget": BUDGET}, **ACCOUNT},
     {"enforcement_policy": policy({"labels": {"priority": ["high", "low"], "spotkeeper-protect": ["off", "true"]}})},

@@ -145,6 +145,8 @@ def budget(period: str = "month", **fields: object) -> BudgetState:
     usual = BudgetState(
         period=period,
         budget_id="b-1",
+        label_key=None,
+        label_value=None,
         covers="compute",
         period_start=datetime(2026, 7, 1, 7, tzinfo=UTC),
         period_end=datetime(2026, 8, 1, 7, tzinfo=UTC),

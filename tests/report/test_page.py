@@ -306,6 +306,19 @@ def test_from_when_a_budget_counts_and_what_is_missing_of_it_is_said() -> None:
     ]
 
 
+def test_the_budget_of_a_label_value_is_named_by_it_and_the_curve_is_that_of_all_vms() -> None:
+    of_team = budget("month", budget_id="cap", label_key="team", label_value="vision", missing_hours=2, state="spent")
+    rows = replace(only(usual_rows()), budgets=[budget("day"), of_team])
+
+    found = budgets(rows)
+
+    assert [sentence.partition(":")[0] for sentence in found.answer] == ["Today", "This month, team=vision"]
+    assert [gauge.key for gauge in found.gauges] == ["budget-day", "budget-month-cap"]
+    assert any("the month's budget of team=vision 2 hours" in point for point in found.points)
+    assert "since the start of the day" in found.charts[0].title
+    assert "Budget of the month, team=vision" in page(rows, SCOPE)
+
+
 def test_the_worst_budget_is_the_headline() -> None:
     states: Sequence[BudgetState] = [budget(), budget("day", state="spent", spent_percent=money(130))]
 

@@ -58,6 +58,7 @@ RECORDS = RecordState(
 )
 BUDGET = BudgetState(
     period="month",
+    label=None,
     covers="total",
     budget=Decimal(500),
     spent=Decimal(400),
@@ -69,6 +70,15 @@ BUDGET = BudgetState(
 )
 PLAN = LastPlan(NOW - timedelta(hours=2), "Spot fleet", "over_budget", "spent", "enforce", 3, 5, Decimal("1.25"), 2)
 STATUS = Status(RECORDS, (BUDGET,), PLAN)
+
+
+def test_the_status_names_the_label_value_of_a_budget() -> None:
+    of_team = replace(STATUS, budgets=(BUDGET, replace(BUDGET, label="team=vision")))
+
+    assert [line.split("  ")[0] for line in screen(of_team).splitlines() if line.startswith("month")] == [
+        "month (total)",
+        "month (total) team=vision",
+    ]
 
 
 def screen(found: Status) -> str:

@@ -104,6 +104,33 @@ def test_a_step_that_no_message_of_the_tracker_reaches_is_a_problem() -> None:
     assert problems(steps, variables=amount) == []
 
 
+@pytest.mark.parametrize(
+    ("steps", "labels", "sentences"),
+    [
+        ([1], {"team": ["vision"]}, []),
+        (
+            [],
+            {"team": ["vision"]},
+            ["The tracker repeats no message at 1: add the step to stop_thresholds in LABEL_BUDGETS."],
+        ),
+        (
+            [1],
+            {"team": ["vision", "speech"]},
+            ["The tracker counts VMs with the label team=vision, but the rule covers others: set labels to it."],
+        ),
+        ([1], {}, ["The tracker counts VMs with the label team=vision, but the rule covers others: set labels to it."]),
+    ],
+    ids=["fits", "is never repeated", "covers others too", "covers all"],
+)
+def test_a_rule_is_compared_with_the_budget_of_a_label_value(
+    steps: list[int], labels: Mapping[str, object], sentences: list[str]
+) -> None:
+    cap = {"label": "team", "value": "vision", "hourly_usd": 20, "stop_thresholds": steps}
+    variables = {**TOPIC, "BUDGET_ID": "own", "LABEL_BUDGETS": json.dumps({"b1": cap})}
+
+    assert problems({**TRACKER_STOPS, "labels": labels}, None, variables=variables) == sentences
+
+
 @pytest.mark.parametrize("variables", [TOPIC, {**TOPIC, "BUDGET_ID": "other", "MONTHLY_BUDGET_USD": "10"}])
 def test_a_tracker_that_alone_may_stop_and_never_speaks_is_a_problem(variables: dict[str, str]) -> None:
     assert problems(TRACKER_STOPS, variables=variables) == [

@@ -146,7 +146,7 @@ def _budgets(budgets: "tuple[BudgetState, ...]") -> Iterator[str]:
     header = ["budget", "USD", "spent", "", "projected", "", "used up in", "state"]
     rows = [
         [
-            f"{each.period} ({each.covers})",
+            f"{each.period} ({each.covers}){f' {each.label}' if each.label else ''}",
             cents(each.budget),
             _money(each.spent),
             _percent(each.spent_percent),

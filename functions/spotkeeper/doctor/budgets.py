@@ -50,7 +50,7 @@ def _reporting(
     if reporting:
         names = ", ".join(f"{each.display_name!r} ({each.budget_id})" for each in reporting)
         yield ok("budgets", f"Reporting to {TOPIC}: {names}.")
-    elif tracker and tracker.budgets.amounts_usd:
+    elif tracker and any(each.amounts_usd for _, each in tracker.budgets.each()):
         yield ok("budgets", f"No budget of Cloud Billing reports to {TOPIC}; the tracker's own does.")
     else:
         budget_id = found[0].budget_id if len(found) == 1 else "BUDGET_ID"
@@ -81,8 +81,8 @@ def _known(
     reporting: Sequence[Budget], tracker: TrackerSettings | None, enforcer: EnforcerSettings
 ) -> Iterator[Finding]:
     speaking = {each.budget_id for each in reporting}
-    if tracker and tracker.budgets.amounts_usd:
-        speaking.add(tracker.budgets.budget_id)
+    if tracker:
+        speaking.update(each.budget_id for _, each in tracker.budgets.each() if each.amounts_usd)
     policy = set(enforcer.policy.budgets)
     unnamed, silent = sorted(speaking - policy), sorted(policy - speaking)
     if unnamed:

@@ -39,7 +39,7 @@ def rules(
     found = {} if isinstance(platform.budgets, Unread) else {each.budget_id: each for each in platform.budgets}
     for budget_id, rule in sorted(policy.budgets.items()):
         about, budget = f"rule {budget_id}", found.get(budget_id)
-        problems = [*_of_rule(rule, tracker, now), *_of_verdict(records.verdicts, budget_id)]
+        problems = [*_of_rule(rule, tracker, now), *_of_label(rule, tracker), *_of_verdict(records.verdicts, budget_id)]
         if budget is not None:
             problems += _of_budget(rule, budget, platform.numbers)
             problems += _of_account(policy, platform.billing_account)
@@ -57,14 +57,23 @@ def _of_rule(rule: BudgetRule, tracker: TrackerSettings | None, now: datetime) -
         yield f"Its period ended on {rule.period.last_day}: take it out of the policy, or write its present dates."
     if tracker is None or rule.responses[Source.TRACKER] is not Response.STOP:
         return
-    own = tracker.budgets
-    if rule.budget_id != own.budget_id or not own.amounts_usd:
+    labelled = {each.budget_id: (label, each) for label, each in tracker.budgets.each()}
+    label, own = labelled.get(rule.budget_id, (None, None))
+    if own is None or not own.amounts_usd:
         if rule.responses[Source.BILLING] is not Response.STOP:
             yield "Only the tracker may stop, and it never speaks of this budget: set BUDGET_ID and an amount."
         return
     if unheard := [step.threshold for step in rule.steps if step.threshold not in own.stop_thresholds]:
         thresholds = ", ".join(map(str, unheard))
-        yield f"The tracker repeats no message at {thresholds}: add the step to STOP_THRESHOLDS."
+        where = "stop_thresholds in LABEL_BUDGETS" if label else "STOP_THRESHOLDS"
+        yield f"The tracker repeats no message at {thresholds}: add the step to {where}."
+
+
+def _of_label(rule: BudgetRule, tracker: TrackerSettings | None) -> Iterator[str]:
+    """Yield that a rule covers other VMs than the budget of a label value counts."""
+    for label in tracker.budgets.labels if tracker else ():
+        if label.budget_id == rule.budget_id and rule.labels.get(label.label) != {label.value}:
+            yield f"The tracker counts VMs with the label {label.name}, but the rule covers others: set labels to it."
 
 
 def _of_budget(rule: BudgetRule, budget: Budget, numbers: Mapping[str, Found[str]]) -> Iterator[str]:

@@ -127,10 +127,14 @@ class HourBurn:
 class BudgetState:
     """The spend of a budget in its current period."""
 
-    source: ClassVar = Source("budget_status", order="period_end DESC, period, budget_id")
+    source: ClassVar = Source(
+        "budget_status", order="label_key IS NOT NULL, label_value, period_end DESC, period, budget_id"
+    )
 
     period: str
     budget_id: str
+    label_key: str | None
+    label_value: str | None
     covers: str
     period_start: datetime
     period_end: datetime
@@ -149,6 +153,11 @@ class BudgetState:
     projected_percent: Decimal | None
     hours_until_spent: Decimal | None
     state: str
+
+    @property
+    def label(self) -> str:
+        """The label value that the budget is about, such as `team=vision`; empty when it is about all VMs."""
+        return f"{self.label_key}={self.label_value}" if self.label_key else ""
 
 
 @dataclass(frozen=True, slots=True)

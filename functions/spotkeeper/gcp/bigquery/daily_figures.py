@@ -47,9 +47,11 @@ _KEY, _KEY_AND_PLACE = "1", "1, 3"
 """The columns that are grouped by: the id of a VM is unique in its project and zone."""
 _WEEK, _THREE_DAYS = timedelta(days=7), timedelta(days=3)
 _BUDGETS = """
-SELECT period, covers, budget, spent, spent_percent, projected_cost, projected_percent, hours_until_spent, state
+SELECT
+  period, CONCAT(label_key, '=', label_value) AS label, covers, budget, spent, spent_percent, projected_cost,
+  projected_percent, hours_until_spent, state
 FROM budget_status
-ORDER BY period, budget
+ORDER BY label IS NOT NULL, label, period, budget
 """
 
 
@@ -97,9 +99,10 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """A budget in its period, in USD, as the view budget_status has it."""
+    """A budget in its period, in USD, as the view budget_status has it; `label` is None when it is about all VMs."""
 
     period: str
+    label: str | None
     covers: str
     budget: Decimal
     spent: Decimal | None

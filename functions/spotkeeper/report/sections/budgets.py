@@ -83,35 +83,44 @@ def _sentence(each: BudgetState) -> str:
         )
     else:
         tail = f"at the current rate it will be {wording.money(each.projected_cost)} at {end}, within the budget."
-    return f"{_NAMES.get(each.period, each.period)}: {spent}; {tail}"
+    return f"{_name(each)}: {spent}; {tail}"
+
+
+def _name(each: BudgetState) -> str:
+    name = _NAMES.get(each.period, each.period)
+    return f"{name}, {each.label}" if each.label else name
+
+
+def _period(each: BudgetState) -> str:
+    return f"{each.period}'s budget{f' of {each.label}' if each.label else ''}"
 
 
 def _points(listed: Sequence[BudgetState]) -> list[str]:
     said = [
-        f"The {each.period}'s budget counts from {wording.moment(each.counts_from)}: earlier hours were not recorded."
+        f"The {_period(each)} counts from {wording.moment(each.counts_from)}: earlier hours were not recorded."
         for each in listed
         if each.counts_from
     ]
     said += [
-        f"Of the {each.period}'s budget {wording.things(each.missing_hours, 'hour')} so far "
+        f"Of the {_period(each)} {wording.things(each.missing_hours, 'hour')} so far "
         f"{'is' if each.missing_hours == 1 else 'are'} missing, and the cost is not included."
         for each in listed
         if each.missing_hours
     ]
     said += [
-        f"Of the {each.period}'s budget {wording.things(each.incomplete_hours, 'hour')} so far "
+        f"Of the {_period(each)} {wording.things(each.incomplete_hours, 'hour')} so far "
         f"{'is' if each.incomplete_hours == 1 else 'are'} incomplete: the cost is a lower bound."
         for each in listed
         if each.incomplete_hours
     ]
     said += [
-        f"Of {wording.duration(each.partial_hours)} of VM time in the {each.period}'s budget a part of the total cost "
+        f"Of {wording.duration(each.partial_hours)} of VM time in the {_period(each)} a part of the total cost "
         "is not known: it counts with the rest."
         for each in listed
         if each.partial_hours
     ]
     said += [
-        f"The {each.period}'s budget counts the total cost from {wording.moment(each.total_from)}: of hours before, "
+        f"The {_period(each)} counts the total cost from {wording.moment(each.total_from)}: of hours before, "
         "only the compute cost was recorded."
         for each in listed
         if each.total_from
@@ -139,8 +148,8 @@ def _gauge(each: BudgetState) -> Gauge:
         f"{wording.money(each.projected_cost)} projected"
     )
     return Gauge(
-        f"budget-{each.period}",
-        _NAMES.get(each.period, each.period),
+        f"budget-{each.period}{f'-{each.budget_id}' if each.label else ''}",
+        _name(each),
         text,
         spent / longest,
         projected / longest,
@@ -151,7 +160,8 @@ def _gauge(each: BudgetState) -> Gauge:
 
 def _chart(listed: Sequence[BudgetState], burn: Sequence[HourBurn]) -> Chart | None:
     """The longest period with a budget: a month, else a day."""
-    chosen = next((each for name in ("month", "day") for each in listed if each.period == name), None)
+    of_all = [each for each in listed if not each.label]
+    chosen = next((each for name in ("month", "day") for each in of_all if each.period == name), None)
     if chosen is None or chosen.projected_cost is None or chosen.as_of is None:
         return None
     spent = Decimal(0)
@@ -177,7 +187,7 @@ def _chart(listed: Sequence[BudgetState], burn: Sequence[HourBurn]) -> Chart | N
 
 def _line(each: BudgetState) -> list[Cell]:
     return [
-        cell(each.period),
+        cell(f"{each.period}, {each.label}" if each.label else each.period),
         cell(each.covers),
         cell(each.state, tone=TONES.get(each.state, Tone.PLAIN)),
         cell(each.budget, wording.money),

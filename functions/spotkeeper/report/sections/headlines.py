@@ -87,7 +87,7 @@ def _budget(rows: ReportRows) -> Card:
     detail = f"{wording.money(chosen.spent)} of {wording.money(chosen.budget)}; {projected} projected"
     return Card(
         "budget",
-        f"Budget of the {chosen.period}",
+        f"Budget of the {chosen.period}{f', {chosen.label}' if chosen.label else ''}",
         wording.percent(chosen.spent_percent),
         detail,
         plain(chosen.spent_percent),
