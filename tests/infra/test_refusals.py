@@ -105,15 +105,6 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "dataset": ["cost-tracking", "x" * 1025],
     "enforcement_policy": REFUSED_POLICIES,
     "folder_id": ["folders/1"],
-    "label_budgets": [
-        {"spotkeeper": TEAM},
-        {"Cap": TEAM},
-        {"cap": {**TEAM, "label": "project"}},
-        {"cap": {**TEAM, "value": "Vision"}},
-        {"cap": TEAM, "second": {**TEAM, "daily_usd": 3}},
-        {"cap": {**TEAM, "hourly_usd": 0}},
-        {"cap": {**TEAM, "hourly_usd": None}},
-    ],
     "notification_emails": [["oncall"]],
     "price_refresh_hours": [0, 169],
     "project_id": ["My Project", "123456789012"],
@@ -137,6 +128,16 @@ REFUSED_FIRST: Mapping[str, Sequence[object]] = {
     "daily_budget_usd": [0],
     "enforcement_mode": ["on", "Enforce"],
     "hourly_budget_usd": [-1],
+    "label_budgets": [
+        *[None] * 4,  # Its validations read those of billing_budgets and budget_id.
+        {"spotkeeper": TEAM},
+        {"Cap": TEAM},
+        {"cap": {**TEAM, "label": "project"}},
+        {"cap": {**TEAM, "value": "Vision"}},
+        {"cap": TEAM, "second": {**TEAM, "daily_usd": 3}},
+        {"cap": {**TEAM, "hourly_usd": 0}},
+        {"cap": {**TEAM, "hourly_usd": None}},
+    ],
     "monthly_budget_usd": [0],
     "organization_id": ["example.com"],
 }

@@ -173,7 +173,7 @@ def test_the_example_sets_every_variable_and_its_policy_is_accepted() -> None:
 
     assert set(example) == set(variables())
     policy = Policy.from_json(json.dumps(example["enforcement_policy"]))
-    assert {*example["billing_budgets"], example["budget_id"]} == set(policy.budgets)
+    assert {*example["billing_budgets"], *example["label_budgets"], example["budget_id"]} == set(policy.budgets)
 
 
 def test_all_that_a_table_file_says_is_deployed() -> None:
