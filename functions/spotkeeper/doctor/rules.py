@@ -72,7 +72,7 @@ def _of_rule(rule: BudgetRule, tracker: TrackerSettings | None, now: datetime) -
 def _of_label(rule: BudgetRule, tracker: TrackerSettings | None) -> Iterator[str]:
     """Yield that a rule covers other VMs than the budget of a label value counts."""
     for label in tracker.budgets.labels if tracker else ():
-        if label.budget_id == rule.budget_id and rule.labels.get(label.label) != {label.value}:
+        if label.budget_id == rule.budget_id and rule.labels.get(label.label, frozenset()) != frozenset({label.value}):
             yield f"The tracker counts VMs with the label {label.name}, but the rule covers others: set labels to it."
 
 
