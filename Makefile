@@ -5,13 +5,11 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON_IN_VENV := .venv/bin/python
-LONG_TESTS := tests/adapters/test_address_costs.py tests/adapters/test_advise.py \
-  tests/adapters/test_capacity_tables.py tests/adapters/test_check_command.py tests/adapters/test_commands.py \
-  tests/adapters/test_daily_commands.py tests/adapters/test_disk_costs.py tests/adapters/test_enforcer.py \
-  tests/adapters/test_freezes.py tests/adapters/test_tracker_tables.py tests/adapters/test_work.py \
-  tests/dashboards/test_load.py tests/end_to_end tests/faults tests/infra/test_accepted_values.py \
-  tests/infra/test_demo_packages.py tests/infra/test_refusals.py tests/infra/test_terraform.py \
-  tests/infra/test_wheel.py tests/report/test_browser.py tests/report/test_labels.py \
+# The files whose tests use the local stack of the session, by the name of its fixture (tests/conftest.py).
+STACK_TESTS := $(shell grep -lwE 'stack|make_enforcer' tests/adapters/test_*.py tests/entry/test_*.py)
+LONG_TESTS := $(STACK_TESTS) tests/dashboards/test_load.py tests/end_to_end tests/faults \
+  tests/infra/test_accepted_values.py tests/infra/test_demo_packages.py tests/infra/test_refusals.py \
+  tests/infra/test_terraform.py tests/infra/test_wheel.py tests/report/test_browser.py tests/report/test_labels.py \
   tests/simulation/enforcer/test_model.py tests/simulation/steering tests/simulation/tracker \
   tests/simulation/work tests/sql/test_deployed_views.py tests/sql/test_month_of_work.py tests/stack tests/trial
 KEEP ?=
@@ -78,7 +76,7 @@ clean: ## Delete generated files: .venv, .local and caches.
 setup: ## Create .venv with everything for development; the other targets create what they need.
 	@infra/local/setup.sh development
 
-test: setup ## Run the tests of the product (ARGS: options of pytest).
+test: setup ## Run the tests of the product that need no local stack (ARGS: options of pytest).
 	@$(PYTHON_IN_VENV) -m pytest $(addprefix --ignore=,$(LONG_TESTS) tests/emulators tests/focus tests/grafana tests/dbt) $(ARGS)
 
 test-stack: setup ## Run the long tests: the whole stack, statements and views on the local BigQuery, a browser, Terraform's plans, injected faults, simulations.
