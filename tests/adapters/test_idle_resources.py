@@ -14,8 +14,8 @@ from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.instances import Disk, ProvisioningModel
 from spotkeeper.periods import budget_periods
-from spotkeeper.tracking.ports import HourReading
 from spotkeeper.tracking.run import TrackRequest, track
+from spotkeeper.tracking.run_summary import HourReading
 from spotkeeper.tracking.settings import Budgets
 from tests.adapters.conftest import new_dataset
 from tests.unit.idle_resources import idle_cost

@@ -1,7 +1,7 @@
 """The work that ran on some VMs of the demo, as a scheduler and a CI system would say."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from infra.local.bigquery.job_requests import LOCATION
@@ -12,8 +12,8 @@ from infra.local.stack.stack import DATASET, HOME_PROJECT, Stack
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.work_tables import WorkTables
 from spotkeeper.periods import rfc3339
-from spotkeeper.work.formats import FORMATS
-from spotkeeper.work.records import read_records
+from spotkeeper.work.formats import BY_LINE
+from spotkeeper.work.records import Problem, WorkRecord, checked_records
 
 LAST_MONDAY = moment("20 00:00:00")
 _RETRY_TIMEOUT = timedelta(seconds=10)
@@ -56,12 +56,17 @@ def work_records() -> Iterator[dict[str, object]]:
 
 def load_work(stack: Stack, now: datetime) -> None:
     """Load the records of the work that has ended."""
-    ended = (record for record in work_records() if str(record["end_time"]) <= rfc3339(now))
-    records, problems = read_records(FORMATS["jsonl"]("\n".join(json.dumps(record) for record in ended)), {})
-    if problems:
-        message = f"the work of the demo cannot be loaded: {problems[0]}"
-        raise StartError(message)
-    WorkTables(Jobs(HOME_PROJECT, DATASET, stack.bigquery, _RETRY_TIMEOUT, LOCATION)).write(records, now)
+    ended = (json.dumps(record) for record in work_records() if str(record["end_time"]) <= rfc3339(now))
+    tables = WorkTables(Jobs(HOME_PROJECT, DATASET, stack.bigquery, _RETRY_TIMEOUT, LOCATION))
+    tables.write(_valid(checked_records(BY_LINE["jsonl"](ended), {})), now)
+
+
+def _valid(checked: Iterable[WorkRecord | Problem]) -> Iterator[WorkRecord]:
+    for each in checked:
+        if isinstance(each, Problem):
+            message = f"the work of the demo cannot be loaded: {each}"
+            raise StartError(message)
+        yield each
 
 
 def _last_checkpoint(start: datetime, end: datetime) -> datetime:
