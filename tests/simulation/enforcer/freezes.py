@@ -96,7 +96,10 @@ def groups_thaw_when_their_period_is_over(facts: Facts, change: ModeChange) -> s
 
 
 def groups_are_frozen_before_their_members_stop(facts: Facts, stop: Request) -> str | None:
-    """Where groups are to be frozen, no member is stopped while its autoscaler would replace it."""
+    """Where groups are to be frozen, no member is stopped while its autoscaler would replace it.
+
+    Unless the delivery of another message is at it in the same moment: the freeze is left to that one.
+    """
     delivery = stop.delivery
     scaler = facts.world.scaler_of(stop.vm)
     if scaler is None or scaler.mode == "OFF" or facts.lately_troubled() or not is_reached(delivery):
@@ -104,6 +107,9 @@ def groups_are_frozen_before_their_members_stop(facts: Facts, stop: Request) -> 
     if delivery.gap is not None or _left_alone(facts, scaler) or not delivery.first:
         return None
     if delivery.policy.mode == "approve" or delivery.message.command is not None:
+        return None
+    others = (each for each in facts.journal.deliveries if each.ended is None and each is not delivery)
+    if any(map(is_reached, others)):
         return None
     change = ModeChange(facts.world.now, delivery, scaler, scaler.mode, "OFF")
     excuse = only_groups_in_scope_are_frozen(facts, change)
