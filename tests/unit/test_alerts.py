@@ -184,6 +184,25 @@ def test_pace_and_projection_are_notified_once_and_of_the_present_day_alone() ->
     assert due_alerts([spend], BUDGETS, []) == []
 
 
+@pytest.mark.parametrize(
+    ("cost", "step", "due"),
+    [
+        ("110", "1.0", ["threshold"]),
+        ("110", "0.8", ["threshold"]),
+        ("110", "1.2", ["threshold", "pace", "projection"]),
+        ("90", "0.8", ["threshold", "pace", "projection"]),
+    ],
+)
+def test_a_day_above_its_budget_has_one_alert_a_run_so_that_none_doubles_the_stops(
+    cost: str, step: str, due: list[str]
+) -> None:
+    watched = replace(BUDGETS, projection_share=Decimal(2))
+    spend = day_of(cost)
+
+    assert kinds(due_alerts([spend], replace(watched, stop_thresholds=shares(step)), [DAY])) == due
+    assert kinds(due_alerts([spend], watched, [DAY])) == ["threshold", "pace", "projection"]
+
+
 def test_a_month_has_neither_pace_nor_projection() -> None:
     hours = [HourSpend(MIDNIGHT, Decimal(400))]
 

@@ -171,7 +171,8 @@ def due_alerts(spends: Iterable[Spend], budgets: Budgets, present: Iterable[Peri
     """Return the alerts that are due: for each period one for all thresholds that were not notified yet.
 
     A present day has two more, once each: when an hour costs more than its share of the budget, and when the day is
-    projected to cost more than it. A present period that has passed a threshold at which the enforcer may stop
+    projected to cost more than it; neither once it has cost that much and the enforcer may stop instances for it. A
+    present period that has passed a threshold at which the enforcer may stop
     instances is repeated: the ledger lets that happen once an hour.
     """
     now = frozenset(present)
@@ -195,9 +196,12 @@ def _alerts_of(spend: Spend, budgets: Budgets, *, is_present: bool) -> Iterator[
     )
     if new:
         yield _alert(spend, budgets, new)
-    elif is_present and (stopping := tuple(each for each in reached if each in budgets.stop_thresholds)):
+    stopping = tuple(each for each in reached if each in budgets.stop_thresholds)
+    if is_present and stopping and not new:
         yield _alert(spend, budgets, stopping, repeated=True)
-    if is_present and spend.period.kind is PeriodKind.DAY:
+    # Above the budget, a second message of the same cost would have the enforcer stop twice as many at once.
+    doubles = bool(stopping) and spend.cost_usd >= budget
+    if is_present and spend.period.kind is PeriodKind.DAY and not doubles:
         for kind, share, cost in (
             (AlertKind.PACE, budgets.hour_share, spend.dearest_hour_usd),
             (AlertKind.PROJECTION, budgets.projection_share, spend.projected_usd),
