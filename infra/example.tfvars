@@ -84,6 +84,14 @@ unpriced_share_limit   = 0.02
 unresolved_share_limit = 0.05
 analysts               = ["group:analysts@example.com"]
 
+# Which labels of your VMs are the columns of costs; of several keys the first that a VM has counts.
+label_keys = {
+  team          = ["team"]
+  project_label = ["project"]
+  experiment    = ["experiment"]
+  cost_center   = ["cost_center", "cost-center"]
+}
+
 # Data.
 dataset                   = "cost_tracking"
 dataset_location          = "US"

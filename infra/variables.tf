@@ -318,8 +318,8 @@ variable "label_budgets" {
   }
 
   validation {
-    condition     = alltrue([for budget in values(var.label_budgets) : budget.label == "team"])
-    error_message = "The label of label_budgets must be team: the cost of an hour is summed by this label."
+    condition     = alltrue([for budget in values(var.label_budgets) : budget.label == "team" && join(",", var.label_keys.team) == "team"])
+    error_message = "The label of label_budgets must be team, and so label_keys.team: the cost of an hour is summed by this label, and the enforcer reads it of each VM."
   }
 
   # https://cloud.google.com/resource-manager/docs/labels-overview#requirements
@@ -341,6 +341,31 @@ variable "label_budgets" {
       alltrue([for amount in [budget.hourly_usd, budget.daily_usd, budget.monthly_usd] : try(amount >= 0.000000001, true)])
     ])
     error_message = "Set hourly_usd, daily_usd or monthly_usd of each of label_budgets to an amount above 0."
+  }
+}
+
+variable "label_keys" {
+  description = "The keys of the labels that your VMs have for the columns team, project_label, experiment and cost_center: of several keys, the first that a VM has with a value counts. After a change, run spotkeeper rebuild-rollups."
+  type = object({
+    team          = optional(list(string), ["team"])
+    project_label = optional(list(string), ["project"])
+    experiment    = optional(list(string), ["experiment"])
+    cost_center   = optional(list(string), ["cost_center"])
+  })
+  default  = {}
+  nullable = false
+
+  # https://cloud.google.com/compute/docs/labeling-resources#requirements
+  validation {
+    condition = alltrue([
+      for key in flatten(values(var.label_keys)) : can(regex("^[\\p{Ll}\\p{Lo}][\\p{Ll}\\p{Lo}\\p{N}_-]{0,62}$", key))
+    ])
+    error_message = "No label can have the key ${join(" or ", [for key in flatten(values(var.label_keys)) : try("'${key}'", "null") if !can(regex("^[\\p{Ll}\\p{Lo}][\\p{Ll}\\p{Lo}\\p{N}_-]{0,62}$", key))])}: a key is 1 to 63 lowercase letters, digits, hyphens and underscores, and begins with a letter."
+  }
+
+  validation {
+    condition     = alltrue([for keys in values(var.label_keys) : length(keys) > 0 && length(distinct(keys)) == length(keys)])
+    error_message = "Name at least one key for ${join(", ", [for column, keys in var.label_keys : column if length(keys) == 0 || length(distinct(keys)) != length(keys)])}, and each one once; without such a label, leave the column out."
   }
 }
 

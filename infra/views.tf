@@ -8,6 +8,10 @@ locals {
       now                  = "CURRENT_TIMESTAMP()"
       billing_account      = var.billing_account_id == null ? "" : var.billing_account_id
       billing_export_table = var.billing_export_table == null ? "" : var.billing_export_table
+      team_keys            = join(",", var.label_keys.team)
+      project_label_keys   = join(",", var.label_keys.project_label)
+      experiment_keys      = join(",", var.label_keys.experiment)
+      cost_center_keys     = join(",", var.label_keys.cost_center)
     })
     # It reads the billing export, and BigQuery refuses a view of a table that does not exist.
     if var.billing_export_table != null || file != "billing_reconciliation.sql"

@@ -41,6 +41,7 @@ module "spotkeeper" {
   expect_budget_notifications   = var.expect_budget_notifications
   folder_id                     = var.folder_id
   hourly_budget_usd             = var.hourly_budget_usd
+  label_keys                    = var.label_keys
   labels                        = var.labels
   label_budgets                 = var.label_budgets
   monthly_budget_usd            = var.monthly_budget_usd

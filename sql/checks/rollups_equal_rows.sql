@@ -2,7 +2,8 @@
 -- Grain: one rollup and UTC day or month whose sums differ from those of the rows.
 -- Reads the 30 days before today, and for monthly_costs this month and the last. A column of each kind stands for all:
 -- hours, billed hours, compute, known and total cost, lost and unresolved hours, and preemptions of VMs that have a cost
--- row on the UTC day or have none; NULL counts as 0.
+-- row on the UTC day or have none; NULL counts as 0. misplaced_hours are VM-hours
+-- that a rollup has under other labels than the rows, as after a change of the label keys.
 WITH last_preemptions AS (
   SELECT
     -- The uptime that a preemption at the full hour ended is in the hour before.
@@ -24,6 +25,38 @@ costs AS (
   SELECT
     DATE(rows_read.usage_start_time) AS usage_date,
     DATE_TRUNC(DATE(rows_read.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
+    COALESCE(
+      (
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
+        FROM UNNEST(rows_read.labels) AS label
+        WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
+      ),
+      '(unlabelled)'
+    ) AS team,
+    COALESCE(
+      (
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.project_label, CONCAT(',', label.key, ',')))
+        FROM UNNEST(rows_read.labels) AS label
+        WHERE STRPOS(keys.project_label, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
+      ),
+      '(unlabelled)'
+    ) AS project_label,
+    COALESCE(
+      (
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.experiment, CONCAT(',', label.key, ',')))
+        FROM UNNEST(rows_read.labels) AS label
+        WHERE STRPOS(keys.experiment, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
+      ),
+      '(unlabelled)'
+    ) AS experiment,
+    COALESCE(
+      (
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.cost_center, CONCAT(',', label.key, ',')))
+        FROM UNNEST(rows_read.labels) AS label
+        WHERE STRPOS(keys.cost_center, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
+      ),
+      '(unlabelled)'
+    ) AS cost_center,
     rows_read.uptime_hours,
     COALESCE(rows_read.billed_hours, rows_read.uptime_hours) AS billed_hours,
     COALESCE(rows_read.cost, 0) AS cost,
@@ -55,6 +88,7 @@ costs AS (
         AND actions.period_end > rows_read.usage_start_time
     ) AS was_stopped
   FROM `${dataset}.spot_vm_costs` AS rows_read
+  CROSS JOIN `${dataset}.label_keys` AS keys
   LEFT JOIN last_preemptions AS preempted
     ON preempted.hour = TIMESTAMP_TRUNC(rows_read.usage_start_time, HOUR)
     AND preempted.project_id = rows_read.project_id
@@ -95,7 +129,8 @@ row_sums AS (
     NUMERIC '0' AS unresolved_hours,
     SUM(IF(rollup_name = 'hourly_fleet', 0, costs.lost_hours)) AS lost_hours,
     0 AS preemptions,
-    0 AS unseen_preemptions
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM costs
   CROSS JOIN UNNEST(['daily_vm_costs', 'daily_costs', 'hourly_costs', 'hourly_fleet']) AS rollup_name
   GROUP BY
@@ -114,7 +149,8 @@ row_sums AS (
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
-    0 AS unseen_preemptions
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM costs
   GROUP BY period
   UNION ALL
@@ -130,7 +166,8 @@ row_sums AS (
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
-    0 AS unseen_preemptions
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM costs
   -- The others were not stopped before.
   WHERE costs.was_stopped
@@ -148,7 +185,8 @@ row_sums AS (
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     COUNTIF(seen_vms.instance_id IS NOT NULL) AS preemptions,
-    COUNTIF(seen_vms.instance_id IS NULL) AS unseen_preemptions
+    COUNTIF(seen_vms.instance_id IS NULL) AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM `${dataset}.spot_preemptions` AS preempted
   LEFT JOIN seen_vms
     ON seen_vms.usage_date = DATE(TIMESTAMP_SUB(preempted.preempted_at, INTERVAL 1 MICROSECOND))
@@ -170,7 +208,8 @@ row_sums AS (
     SUM(unresolved.unresolved_hours) AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
-    0 AS unseen_preemptions
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM unresolved
   CROSS JOIN UNNEST(['daily_costs', 'monthly_costs']) AS rollup_name
   GROUP BY
@@ -191,7 +230,8 @@ rollup_sums AS (
     NUMERIC '0' AS unresolved_hours,
     SUM(rolled.lost_hours) AS lost_hours,
     0 AS preemptions,
-    0 AS unseen_preemptions
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM `${dataset}.daily_vm_costs` AS rolled
   WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 63 DAY)
   GROUP BY period
@@ -208,7 +248,8 @@ rollup_sums AS (
     SUM(rolled.unresolved_hours) AS unresolved_hours,
     SUM(rolled.lost_hours) AS lost_hours,
     0 AS preemptions,
-    0 AS unseen_preemptions
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM `${dataset}.daily_costs` AS rolled
   WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 63 DAY)
   GROUP BY period
@@ -225,7 +266,8 @@ rollup_sums AS (
     NUMERIC '0' AS unresolved_hours,
     SUM(rolled.lost_hours) AS lost_hours,
     0 AS preemptions,
-    0 AS unseen_preemptions
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM `${dataset}.hourly_costs` AS rolled
   WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
   GROUP BY period
@@ -242,7 +284,8 @@ rollup_sums AS (
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
-    0 AS unseen_preemptions
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM `${dataset}.hourly_fleet` AS rolled
   WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
   GROUP BY period
@@ -259,7 +302,8 @@ rollup_sums AS (
     SUM(rolled.unresolved_hours) AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
-    0 AS unseen_preemptions
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM `${dataset}.monthly_costs` AS rolled
   WHERE rolled.month >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH)
   GROUP BY period
@@ -276,7 +320,8 @@ rollup_sums AS (
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
-    0 AS unseen_preemptions
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM `${dataset}.stopped_vm_costs` AS rolled
   WHERE rolled.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
   GROUP BY period
@@ -293,10 +338,118 @@ rollup_sums AS (
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     SUM(rolled.preemptions) AS preemptions,
-    SUM(rolled.unseen_preemptions) AS unseen_preemptions
+    SUM(rolled.unseen_preemptions) AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
   FROM `${dataset}.hourly_preemptions` AS rolled
   WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
   GROUP BY period
+),
+
+label_sums AS (
+  SELECT
+    'daily_vm_costs' AS rollup_name,
+    rolled.usage_date AS period,
+    rolled.team,
+    rolled.project_label,
+    rolled.experiment,
+    rolled.cost_center,
+    SUM(rolled.vm_hours) AS vm_hours
+  FROM `${dataset}.daily_vm_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 63 DAY)
+  GROUP BY
+    period,
+    team,
+    project_label,
+    experiment,
+    cost_center
+  UNION ALL
+  SELECT
+    'daily_costs' AS rollup_name,
+    rolled.usage_date AS period,
+    rolled.team,
+    rolled.project_label,
+    rolled.experiment,
+    rolled.cost_center,
+    SUM(rolled.vm_hours) AS vm_hours
+  FROM `${dataset}.daily_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 63 DAY)
+  GROUP BY
+    period,
+    team,
+    project_label,
+    experiment,
+    cost_center
+  UNION ALL
+  SELECT
+    'hourly_costs' AS rollup_name,
+    DATE(rolled.usage_hour) AS period,
+    rolled.team,
+    '' AS project_label,
+    '' AS experiment,
+    '' AS cost_center,
+    SUM(rolled.vm_hours) AS vm_hours
+  FROM `${dataset}.hourly_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+  GROUP BY
+    period,
+    team,
+    project_label,
+    experiment,
+    cost_center
+  UNION ALL
+  SELECT
+    'monthly_costs' AS rollup_name,
+    rolled.month AS period,
+    rolled.team,
+    rolled.project_label,
+    rolled.experiment,
+    rolled.cost_center,
+    SUM(rolled.vm_hours) AS vm_hours
+  FROM `${dataset}.monthly_costs` AS rolled
+  WHERE rolled.month >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH)
+  GROUP BY
+    period,
+    team,
+    project_label,
+    experiment,
+    cost_center
+  UNION ALL
+  SELECT
+    rollup_name,
+    IF(rollup_name = 'monthly_costs', costs.month, costs.usage_date) AS period,
+    costs.team,
+    IF(rollup_name = 'hourly_costs', '', costs.project_label) AS row_project_label,
+    IF(rollup_name = 'hourly_costs', '', costs.experiment) AS row_experiment,
+    IF(rollup_name = 'hourly_costs', '', costs.cost_center) AS row_cost_center,
+    -SUM(costs.uptime_hours) AS vm_hours
+  FROM costs
+  CROSS JOIN UNNEST(['daily_vm_costs', 'daily_costs', 'hourly_costs', 'monthly_costs']) AS rollup_name
+  GROUP BY
+    rollup_name,
+    period,
+    costs.team,
+    row_project_label,
+    row_experiment,
+    row_cost_center
+),
+
+label_differences AS (
+  SELECT
+    rollup_name,
+    period,
+    team,
+    project_label,
+    experiment,
+    cost_center,
+    SUM(vm_hours) AS vm_hours
+  FROM label_sums
+  GROUP BY
+    rollup_name,
+    period,
+    team,
+    project_label,
+    experiment,
+    cost_center
 ),
 
 differences AS (
@@ -312,9 +465,32 @@ differences AS (
     SUM(compared.sign * compared.unresolved_hours) AS unresolved_hours,
     SUM(compared.sign * compared.lost_hours) AS lost_hours,
     SUM(compared.sign * compared.preemptions) AS preemptions,
-    SUM(compared.sign * compared.unseen_preemptions) AS unseen_preemptions
+    SUM(compared.sign * compared.unseen_preemptions) AS unseen_preemptions,
+    SUM(compared.sign * compared.misplaced_hours) AS misplaced_hours
   FROM (
     SELECT *, 1 AS sign FROM rollup_sums
+    UNION ALL
+    SELECT
+      rollup_name,
+      period,
+      NUMERIC '0' AS vm_hours,
+      NUMERIC '0' AS billed_hours,
+      NUMERIC '0' AS cost,
+      NUMERIC '0' AS known_cost,
+      NUMERIC '0' AS fully_priced_hours,
+      NUMERIC '0' AS total_cost,
+      NUMERIC '0' AS unresolved_hours,
+      NUMERIC '0' AS lost_hours,
+      0 AS preemptions,
+      0 AS unseen_preemptions,
+      SUM(vm_hours) AS misplaced_hours,
+      1 AS sign
+    FROM label_differences
+    -- What is missing under one value is too much under another.
+    WHERE vm_hours > 0
+    GROUP BY
+      rollup_name,
+      period
     UNION ALL
     SELECT *, -1 AS sign FROM row_sums
   ) AS compared
@@ -341,7 +517,8 @@ SELECT
   unresolved_hours,
   lost_hours,
   preemptions,
-  unseen_preemptions
+  unseen_preemptions,
+  misplaced_hours
 FROM differences
 -- Equal sums keep the invariant.
 WHERE vm_hours != 0
@@ -354,3 +531,4 @@ WHERE vm_hours != 0
   OR lost_hours != 0
   OR preemptions != 0
   OR unseen_preemptions != 0
+  OR misplaced_hours != 0

@@ -26,15 +26,16 @@ SELECT
   seen.provisioning_model = 'SPOT' AS is_spot,  -- BOOLEAN: Whether it is a Spot VM; NULL when its provisioning model is not known.
   COALESCE(
     (
-      SELECT MIN(label.value)
+      SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
       FROM UNNEST(seen.labels) AS label
-      WHERE label.key = 'team' AND label.value != ''
+      WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
     ),
     '(unlabelled)'
   ) AS team,  -- STRING: The value of the label team when it was last seen; (unlabelled) without one.
   seen.last_seen,  -- TIMESTAMP: When a scan last found it.
   scans.scanned_at  -- TIMESTAMP: The latest whole scan of its project; NULL without one in two days.
 FROM `${dataset}.vm_inventory` AS seen
+CROSS JOIN `${dataset}.label_keys` AS keys
 LEFT JOIN scans
   ON scans.project_id = seen.project_id
 WHERE seen.last_seen >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 30 DAY)

@@ -87,10 +87,19 @@ labelled AS (
       (SELECT MIN(label.value) FROM UNNEST(owners.labels) AS label WHERE label.key = 'owner' AND label.value != '')
     ) AS owner,
     COALESCE(
-      (SELECT MIN(label.value) FROM UNNEST(found.labels) AS label WHERE label.key = 'team' AND label.value != ''),
-      (SELECT MIN(label.value) FROM UNNEST(owners.labels) AS label WHERE label.key = 'team' AND label.value != '')
+      (
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
+        FROM UNNEST(found.labels) AS label
+        WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
+      ),
+      (
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
+        FROM UNNEST(owners.labels) AS label
+        WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
+      )
     ) AS team
   FROM found
+  CROSS JOIN `${dataset}.label_keys` AS keys
   LEFT JOIN owners
     ON owners.project_id = found.project_id
     AND owners.region = found.region
@@ -168,8 +177,16 @@ idle_addresses AS (
       (SELECT MIN(label.value) FROM UNNEST(owners.labels) AS label WHERE label.key = 'owner' AND label.value != '')
     ) AS owner,
     COALESCE(
-      (SELECT MIN(label.value) FROM UNNEST(addresses.labels) AS label WHERE label.key = 'team' AND label.value != ''),
-      (SELECT MIN(label.value) FROM UNNEST(owners.labels) AS label WHERE label.key = 'team' AND label.value != '')
+      (
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
+        FROM UNNEST(addresses.labels) AS label
+        WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
+      ),
+      (
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
+        FROM UNNEST(owners.labels) AS label
+        WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
+      )
     ) AS team,
     addresses.price,
     addresses.price_reason,
@@ -180,6 +197,7 @@ idle_addresses AS (
     ) AS command,
     addresses.usage_end_time AS seen_at
   FROM found_addresses AS addresses
+  CROSS JOIN `${dataset}.label_keys` AS keys
   LEFT JOIN owners
     ON owners.project_id = addresses.project_id
     AND owners.region = addresses.region

@@ -36,9 +36,9 @@ hours AS (
     costs.managed_by,
     COALESCE(
       (
-        SELECT MIN(label.value)
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
         FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
+        WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
       ),
       '(unlabelled)'
     ) AS team,
@@ -51,6 +51,7 @@ hours AS (
       PARTITION BY costs.project_id, costs.zone, costs.instance_id ORDER BY costs.usage_start_time DESC
     ) = 1 AS is_last
   FROM `${dataset}.spot_vm_costs` AS costs
+  CROSS JOIN `${dataset}.label_keys` AS keys
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
 ),
 

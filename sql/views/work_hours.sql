@@ -92,16 +92,16 @@ vm_rows AS (
     costs.labels,
     COALESCE(
       (
-        SELECT MIN(label.value)
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
         FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
+        WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
       ),
       '(unlabelled)'
     ) AS team,
     (
-      SELECT MIN(label.value)
+      SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.experiment, CONCAT(',', label.key, ',')))
       FROM UNNEST(costs.labels) AS label
-      WHERE label.key = 'experiment' AND label.value != ''
+      WHERE STRPOS(keys.experiment, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
     ) AS experiment,
     costs.uptime_hours,
     costs.cost,
@@ -118,6 +118,7 @@ vm_rows AS (
       RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS predecessor_preempted_at
   FROM `${dataset}.spot_vm_costs` AS costs
+  CROSS JOIN `${dataset}.label_keys` AS keys
   LEFT JOIN preemptions
     ON preemptions.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
     AND preemptions.project_id = costs.project_id

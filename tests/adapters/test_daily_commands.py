@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from infra.local.bigquery.tables import create_views
+from infra.local.bigquery.tables import create_label_keys, create_views, roll_up
 from infra.local.emulators.platform_api import Platform
 from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.cli.main import main
@@ -18,6 +18,7 @@ from spotkeeper.gcp.bigquery.daily_figures import KEYS
 from spotkeeper.periods import HOUR, floor_hour, rfc3339
 from tests.adapters.conftest import Tracker, new_dataset, new_tracker
 from tests.adapters.doctor_problems import REGION
+from tests.sql.cases import SQL, rendered
 
 LAST_HOUR = 1
 
@@ -71,6 +72,45 @@ def test_the_cost_by_every_key_adds_up_to_the_cost_rows(recorded: Tracker, comma
     }
     assert len(answer["rows"]) == answer["total"]["keys"]
     assert sum(Decimal(row["cost_usd"] or 0) for row in answer["rows"]) == sums["cost"]
+
+
+def test_commands_and_rollups_follow_the_label_keys_of_the_dataset(
+    stack: Stack, recorded: Tracker, command: Command
+) -> None:
+    dataset, day = recorded.dataset, floor_hour(recorded.look_at(LAST_HOUR)).date()
+
+    def by_team() -> dict[str, Decimal | None]:
+        rows = json.loads(command("costs", "--dataset", dataset, "--by", "team", "--format", "json")[1])["rows"]
+        return {row["key"]: row["cost_usd"] and Decimal(row["cost_usd"]) for row in rows}
+
+    def rolled_up() -> dict[str, Decimal | None]:
+        rows = recorded.rows("SELECT team, SUM(cost) AS cost FROM daily_costs GROUP BY team")
+        return {row["team"]: row["cost"] for row in rows if row["team"] != "(unresolved)"}
+
+    def misplaced() -> list[str]:
+        check = rendered(SQL / "checks" / "rollups_equal_rows.sql", rfc3339(recorded.look_at(LAST_HOUR)), dataset)
+        return sorted(row["rollup_name"] for row in recorded.rows(check) if row["misplaced_hours"])
+
+    before = by_team()
+    other = "SELECT ',cost_center,team,' AS team, ',project,' AS project_label, ',experiment,' AS experiment"
+    stack.client().query_and_wait(f"CREATE OR REPLACE VIEW {dataset}.label_keys AS {other}, ',team,' AS cost_center")
+    after = by_team()
+    was_rolled_up, were_misplaced = rolled_up(), misplaced()
+    end = next(key for key in after if key.startswith("cc-"))
+    _, of_one, _ = command("cost", "--dataset", dataset, "--label", f"team={end}", "--format", "json")
+    roll_up(stack.bigquery, HOME_PROJECT, dataset, [day])
+    is_rolled_up, are_misplaced = rolled_up(), misplaced()
+    create_label_keys(stack.client(), dataset)
+    roll_up(stack.bigquery, HOME_PROJECT, dataset, [day])
+
+    assert (was_rolled_up, were_misplaced) == (
+        before,
+        ["daily_costs", "daily_vm_costs", "hourly_costs", "monthly_costs"],
+    )
+    assert (is_rolled_up, are_misplaced) == (after, [])
+    assert before != after
+    assert Decimal(json.loads(of_one)["cost_usd"]) == after[end]
+    assert (by_team(), rolled_up(), misplaced()) == (before, before, [])
 
 
 def test_the_dearest_vms_are_those_of_the_cost_rows_with_their_place(recorded: Tracker, command: Command) -> None:

@@ -105,6 +105,7 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "dataset": ["cost-tracking", "x" * 1025],
     "enforcement_policy": REFUSED_POLICIES,
     "folder_id": ["folders/1"],
+    "label_keys": [{"cost_center": ["Cost-Center"]}, {"team": []}, {"team": ["team", "team"]}, {"experiment": ["a,b"]}],
     "notification_emails": [["oncall"]],
     "price_refresh_hours": [0, 169],
     "project_id": ["My Project", "123456789012"],
@@ -183,6 +184,7 @@ ACCEPTED: Sequence[Values] = [
         "billing_budgets": {"spotkeeper": {**BUDGET, "calendar_period": "YEAR", "currency": "EUR"}},
         "enforcement_policy": policy({"period": "year", "currency": "EUR"}),
     },
+    {"label_keys": {"team": ["équipe", "team_1"], "cost_center": ["cost-center"]}},
     {"billing_export_table": "p-1.export.gcp_billing_export_resource_v1_012345_6789AB_CDEF01"},
 ]
 
@@ -204,11 +206,18 @@ def test_every_validation_refuses_an_invalid_value_and_no_valid_one(tmp_path: Pa
     messages = {message for refused in found for each in refused.values() for message in each}
     assert [set(refused) for refused in found[: len(expected)]] == expected
     assert found[len(expected) :] == [{}] * (len(ACCEPTED) + 1)
-    assert messages == {rule["error_message"] for body in variables().values() for rule in body.get("validation", [])}
+    # What follows is the value that is refused.
+    rules = {_fixed_part(rule["error_message"]) for body in variables().values() for rule in body.get("validation", [])}
+    assert {next((rule for rule in rules if each.startswith(rule)), each) for each in messages} == rules
+    assert any(each.startswith("No label can have the key 'Cost-Center': ") for each in messages)
 
 
 def test_the_function_refuses_at_its_start_every_policy_that_terraform_refuses() -> None:
     assert [policy for policy in (NO_BUDGET, *REFUSED_POLICIES) if not _refused_by_the_function(policy)] == []
+
+
+def _fixed_part(message: str) -> str:
+    return message.partition("${")[0]
 
 
 def refusals(root: Path, cases: Sequence[Values]) -> Sequence[Mapping[str, Sequence[str]]]:

@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from infra.local.bigquery.tables import with_label_keys
 from spotkeeper.gcp.bigquery.rest_query import statement_text
 from spotkeeper.gcp.bigquery.rollups import ROLLUPS
 from tests.sql.usual_rows import Row, complete
@@ -131,7 +132,7 @@ def rendered(query: Path, now: str, dataset: str = "") -> str:
     """Return the query as Terraform makes it, at a fixed time; without a dataset the tables are named alone."""
     prefix = f"{dataset}." if dataset else ""
     return (
-        query.read_text()
+        with_label_keys(query.read_text())
         .replace("${billing_account}", "")
         .replace("${dataset}.", prefix)
         .replace("${billing_export_table}", f"{prefix}{BILLING_EXPORT}")

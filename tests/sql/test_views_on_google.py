@@ -39,7 +39,8 @@ def prepared(query: Path, views: tuple[Path, ...], rollups: tuple[str, ...]) -> 
     """
     own = {path.stem: path for path in views}
     read = [name for name in sources_in_order(query) if name not in table_names()]
-    names = [*recorded_tables(query, rollups), *read]
+    # Rollups read the label keys too.
+    names = dict.fromkeys(["label_keys", *recorded_tables(query, rollups), *read])
     steps = "".join(f"{name} AS (\n{_source(name, own, rollups)}\n),\n" for name in names)
     text = f"WITH {steps} answer AS (\n{_at_present(query)}\n)\nSELECT TO_JSON_STRING(answer) FROM answer"
     tables = {name: rows_type(table_fields(name)) for name in _tables_of(query, rollups)}

@@ -140,9 +140,11 @@ def test_a_stretch_that_begins_at_its_end_is_refused() -> None:
         first_time(NOW, NOW)
 
 
-@pytest.mark.parametrize("text", ["team", "label:team"])
-def test_a_team_is_a_label(text: str) -> None:
-    assert (by_argument(text).key, by_argument(text).label) == ("label", "team")
+@pytest.mark.parametrize(("text", "key"), [("label:team", ("label", "team")), ("cost-center", ("cost-center", None))])
+def test_a_key_is_a_label_or_a_column_that_the_dataset_names_the_labels_of(
+    text: str, key: tuple[str, str | None]
+) -> None:
+    assert (by_argument(text).key, by_argument(text).label) == key
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ FIELDS = (
 )
 """The fields of a row in JSON and CSV."""
 
-_LABELS = ("team", "experiment")
+_LABELS = ("team", "project-label", "experiment", "cost-center")
+"""The columns whose labels the view label_keys of the dataset names."""
+
 _LABEL_PREFIX = "label:"
 _DAYS = ("day", "billing-day")
 _PLACES = ("project", "region", "zone", "machine-type")
@@ -92,10 +94,10 @@ def add_cost_arguments(parser: argparse.ArgumentParser, *, by: str, since: str) 
 
 def by_argument(text: str) -> By:
     """Read `day`, `team`, `label:KEY` and others."""
-    if text in (*_DAYS, *_PLACES, _VM):
+    if text in (*_DAYS, *_LABELS, *_PLACES, _VM):
         return By(text)
     label = text.removeprefix(_LABEL_PREFIX)
-    if text in _LABELS or (text.startswith(_LABEL_PREFIX) and label):
+    if text.startswith(_LABEL_PREFIX) and label:
         return By(text, label)
     message = f"{text!r} is none of {', '.join((*_DAYS, *_LABELS, *_PLACES, _VM))} and {_LABEL_PREFIX}KEY"
     raise argparse.ArgumentTypeError(message)

@@ -17,8 +17,9 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         "rebuild-rollups",
         summary="write the rollups of some days anew from the cost rows",
         description="Write the rollups, which the views read, anew from the cost rows of the UTC days from --from to "
-        "--to: after an upgrade that adds rollups, and where the check rollups_equal_rows finds a difference. A "
-        "week is one transaction; running it again changes nothing, and the tracker may run meanwhile.",
+        "--to: after an upgrade that adds rollups, after a change of label_keys, and where the check "
+        "rollups_equal_rows finds a difference. A week is one transaction; running it again changes nothing, and the "
+        "tracker may run meanwhile.",
         examples=(
             "--project my-project-1 --from 2026-01-01",
             "--project my-project-1 --from 2026-07-01 --to 2026-07-31",

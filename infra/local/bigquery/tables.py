@@ -16,6 +16,8 @@ from spotkeeper.gcp.bigquery.rollups import Rollups
 
 SQL = Path(__file__).parents[3] / "sql"
 _RETRY_TIMEOUT = timedelta(seconds=10)
+_LABEL_KEYS = {"team": "team", "project_label": "project", "experiment": "experiment", "cost_center": "cost_center"}
+"""The label of each column, as Terraform's variable label_keys has it by default."""
 
 
 def local_client(endpoint: str, project_id: str) -> bigquery.Client:
@@ -36,11 +38,12 @@ def tables(dataset: bigquery.DatasetReference) -> Iterator[bigquery.Table]:
 
 
 def create_dataset(client: bigquery.Client, dataset_id: str) -> None:
-    """Make the dataset with its tables; what is there already stays."""
+    """Make the dataset with its tables, which stay if they are there, and the view that rollups are written with."""
     dataset = bigquery.DatasetReference(client.project, dataset_id)
     client.create_dataset(dataset, exists_ok=True)
     for table in tables(dataset):
         client.create_table(table, exists_ok=True)
+    create_label_keys(client, dataset_id)
 
 
 def roll_up(endpoint: str, project_id: str, dataset_id: str, days: Iterable[date]) -> None:
@@ -57,6 +60,19 @@ def views() -> list[Path]:
     return sorted(paths, key=lambda path: path.stem not in shared)
 
 
+def with_label_keys(query: str) -> str:
+    """Return the file of a view with the keys of the labels that Terraform fills in by default."""
+    for column, key in _LABEL_KEYS.items():
+        query = query.replace(f"${{{column}_keys}}", key)
+    return query
+
+
+def create_label_keys(client: bigquery.Client, dataset_id: str) -> None:
+    """Make the view that rollups are written with."""
+    query = with_label_keys((SQL / "views" / "label_keys.sql").read_text())
+    client.query(f"CREATE OR REPLACE VIEW `{dataset_id}.label_keys` AS\n{query}").result()
+
+
 def create_views(client: bigquery.Client, dataset_id: str, now: datetime) -> None:
     """Make all views, or make them again; `now` bounds what they read. Without a billing export one has no source."""
     values = {
@@ -65,7 +81,7 @@ def create_views(client: bigquery.Client, dataset_id: str, now: datetime) -> Non
         "${now}": f"TIMESTAMP '{now:%Y-%m-%dT%H:%M:%SZ}'",
     }
     for path in views():
-        query = path.read_text()
+        query = with_label_keys(path.read_text())
         if "${billing_export_table}" in query:
             continue
         for name, value in values.items():

@@ -25,6 +25,14 @@ _LABEL_VALUE = (
     "COALESCE(NULLIF((SELECT MAX(label.value) FROM UNNEST(costs.labels) AS label WHERE label.key = @label), ''), "
     "'(unlabelled)')"
 )
+_LABELLED = (
+    "COALESCE((SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.{column}, CONCAT(',', label.key, ','))) "
+    "FROM UNNEST(costs.labels) AS label "
+    "WHERE STRPOS(keys.{column}, CONCAT(',', label.key, ',')) > 0 AND label.value != ''), '(unlabelled)')"
+)
+_COLUMNS = ("team", "project_label", "experiment", "cost_center")
+"""The columns of the view label_keys, which says by which labels a VM has them."""
+
 KEYS: Mapping[str, str] = {
     "day": "CAST(DATE(costs.usage_start_time) AS STRING)",
     "billing-day": "CAST(DATE(costs.usage_start_time, 'America/Los_Angeles') AS STRING)",
@@ -33,6 +41,7 @@ KEYS: Mapping[str, str] = {
     "zone": "costs.zone",
     "machine-type": "costs.machine_type",
     "vm": "costs.instance_id",
+    **{column.replace("_", "-"): _LABELLED.format(column=column) for column in _COLUMNS},
     LABEL: _LABEL_VALUE,
 }
 """What cost can be summed by, and the expression of it."""

@@ -17,6 +17,7 @@ WITH sums AS (
     SUM(costs.ondemand_cost - costs.cost) AS saved,
     SUM(IF(costs.cost IS NULL, NULL, costs.ondemand_cost)) AS compared_cost
   FROM spot_vm_costs AS costs
+  CROSS JOIN label_keys AS keys
   WHERE costs.usage_start_time >= @first_time
     AND costs.usage_start_time < @end_time
   GROUP BY {grouping}

@@ -30,37 +30,38 @@ labelled AS (
     TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS hour,
     COALESCE(
       (
-        SELECT MIN(label.value)
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
         FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
+        WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
       ),
       '(unlabelled)'
     ) AS team,
     COALESCE(
       (
-        SELECT MIN(label.value)
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.project_label, CONCAT(',', label.key, ',')))
         FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'project' AND label.value != ''
+        WHERE STRPOS(keys.project_label, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
       ),
       '(unlabelled)'
     ) AS project_label,
     COALESCE(
       (
-        SELECT MIN(label.value)
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.experiment, CONCAT(',', label.key, ',')))
         FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'experiment' AND label.value != ''
+        WHERE STRPOS(keys.experiment, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
       ),
       '(unlabelled)'
     ) AS experiment,
     COALESCE(
       (
-        SELECT MIN(label.value)
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.cost_center, CONCAT(',', label.key, ',')))
         FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'cost_center' AND label.value != ''
+        WHERE STRPOS(keys.cost_center, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
       ),
       '(unlabelled)'
     ) AS cost_center
   FROM spot_vm_costs AS costs
+  CROSS JOIN label_keys AS keys
   WHERE costs.usage_start_time >= @rollup_since
     AND costs.usage_start_time < @rollup_until
     AND DATE(costs.usage_start_time) IN UNNEST(@rollup_days)

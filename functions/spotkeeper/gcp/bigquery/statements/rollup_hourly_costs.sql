@@ -29,13 +29,14 @@ labelled AS (
     TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS usage_hour,
     COALESCE(
       (
-        SELECT MIN(label.value)
+        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
         FROM UNNEST(costs.labels) AS label
-        WHERE label.key = 'team' AND label.value != ''
+        WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
       ),
       '(unlabelled)'
     ) AS team
   FROM spot_vm_costs AS costs
+  CROSS JOIN label_keys AS keys
   WHERE costs.usage_start_time >= @rollup_since
     AND costs.usage_start_time < @rollup_until
     AND DATE(costs.usage_start_time) IN UNNEST(@rollup_days)

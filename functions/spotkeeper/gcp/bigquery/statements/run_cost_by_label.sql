@@ -1,4 +1,5 @@
--- What did the Spot VMs with a label cost? Lost is the uptime of a preempted VM from the full hour to its last preemption
+-- What did the Spot VMs with a label cost? The name of a column of label_keys stands for the labels that the column is
+-- made from. Lost is the uptime of a preempted VM from the full hour to its last preemption
 -- in it, as in lost_work_by_team.
 WITH last_preemptions AS (
   SELECT
@@ -17,6 +18,18 @@ WITH last_preemptions AS (
     preempted.project_id,
     preempted.zone,
     preempted.instance_id
+),
+
+wanted AS (
+  SELECT
+    CASE @label
+      WHEN 'team' THEN keys.team
+      WHEN 'project_label' THEN keys.project_label
+      WHEN 'experiment' THEN keys.experiment
+      WHEN 'cost_center' THEN keys.cost_center
+      ELSE CONCAT(',', @label, ',')
+    END AS keys
+  FROM label_keys AS keys
 ),
 
 vm_hours AS (
@@ -44,6 +57,7 @@ vm_hours AS (
       )
     ) AS lost_hours
   FROM spot_vm_costs AS costs
+  CROSS JOIN wanted
   LEFT JOIN last_preemptions AS preempted
     ON preempted.hour = TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
     AND preempted.project_id = costs.project_id
@@ -51,7 +65,11 @@ vm_hours AS (
     AND preempted.instance_id = costs.instance_id
   WHERE costs.usage_start_time >= @first_time
     AND costs.usage_start_time < @end_time
-    AND (SELECT COUNT(*) FROM UNNEST(costs.labels) AS label WHERE label.key = @label AND label.value = @value) > 0
+    AND (
+      SELECT ANY_VALUE(label.value HAVING MIN STRPOS(wanted.keys, CONCAT(',', label.key, ',')))
+      FROM UNNEST(costs.labels) AS label
+      WHERE STRPOS(wanted.keys, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
+    ) = @value
 ),
 
 latest AS (
