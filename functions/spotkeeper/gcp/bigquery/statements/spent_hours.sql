@@ -7,11 +7,12 @@ WITH labelled AS (
   SELECT
     costs.*,
     (
-      SELECT MIN(label.value)
+      SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
       FROM UNNEST(costs.labels) AS label
-      WHERE label.key = 'team'
+      WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
     ) AS carried_team
   FROM spot_vm_costs AS costs
+  CROSS JOIN label_keys AS keys
   WHERE costs.usage_start_time >= @periods_start AND costs.usage_start_time < @periods_end
 ),
 
