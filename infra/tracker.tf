@@ -112,5 +112,5 @@ resource "google_cloudfunctions2_function" "tracker" {
     }
   }
 
-  depends_on = [google_bigquery_table.recorded, google_bigquery_table.shared_view, google_project_iam_member.builder]
+  depends_on = [google_bigquery_table.recorded, google_bigquery_table.label_keys, google_project_iam_member.builder]
 }

@@ -27,8 +27,24 @@ locals {
   # They have to exist before the views that read them.
   shared_views = toset([
     for name in keys(local.views) : name
-    if anytrue([for query in values(local.views) : strcontains(query, "`${var.project_id}.${var.dataset}.${name}`")])
+    if name != "label_keys" && anytrue([for query in values(local.views) : strcontains(query, "`${var.project_id}.${var.dataset}.${name}`")])
   ])
+}
+
+# Shared views read it too.
+resource "google_bigquery_table" "label_keys" {
+  dataset_id  = google_bigquery_dataset.costs.dataset_id
+  table_id    = "label_keys"
+  description = trimspace(trimprefix(split("\n", local.views["label_keys"])[0], "--"))
+  schema      = local.view_schemas["label_keys"]
+
+  # A view holds no data.
+  deletion_protection = false
+
+  view {
+    query          = local.views["label_keys"]
+    use_legacy_sql = false
+  }
 }
 
 resource "google_bigquery_table" "shared_view" {
@@ -51,11 +67,11 @@ resource "google_bigquery_table" "shared_view" {
     use_legacy_sql = false
   }
 
-  depends_on = [google_bigquery_table.recorded]
+  depends_on = [google_bigquery_table.recorded, google_bigquery_table.label_keys]
 }
 
 resource "google_bigquery_table" "view" {
-  for_each = { for name, query in local.views : name => query if !contains(local.shared_views, name) }
+  for_each = { for name, query in local.views : name => query if name != "label_keys" && !contains(local.shared_views, name) }
 
   project     = var.project_id
   dataset_id  = google_bigquery_dataset.costs.dataset_id

@@ -218,8 +218,8 @@ run "the_least_that_can_be_set" {
   assert {
     condition = alltrue([
       length(google_bigquery_table.recorded) == length(fileset("../sql/tables", "*.json")),
-      length(google_bigquery_table.view) + length(google_bigquery_table.shared_view) == length(fileset("../sql/views", "*.sql")) - 1,
-      join(", ", keys(google_bigquery_table.shared_view)) == "existing_vms, label_keys, unresolved_usage, vm_owners, work_hours",
+      length(google_bigquery_table.view) + length(google_bigquery_table.shared_view) == length(fileset("../sql/views", "*.sql")) - 2,
+      join(", ", keys(google_bigquery_table.shared_view)) == "existing_vms, unresolved_usage, vm_owners, work_hours",
       !contains(keys(google_bigquery_table.view), "billing_reconciliation"),
       alltrue([for table in google_bigquery_table.recorded : table.deletion_protection]),
       !google_bigquery_dataset.costs.delete_contents_on_destroy,
@@ -243,7 +243,7 @@ run "the_least_that_can_be_set" {
   assert {
     condition = alltrue([
       for view in concat(values(google_bigquery_table.view), values(google_bigquery_table.shared_view)) :
-      !strcontains(view.view[0].query, "$${") && strcontains(view.view[0].query, "`home-project-1.cost_tracking.") == (view.table_id != "label_keys") && !view.view[0].use_legacy_sql
+      !strcontains(view.view[0].query, "$${") && strcontains(view.view[0].query, "`home-project-1.cost_tracking.") && !view.view[0].use_legacy_sql
     ])
     error_message = "No placeholder may be left in a view, and its tables are named in full."
   }
@@ -587,7 +587,7 @@ run "everything_at_once" {
   assert {
     condition = alltrue([
       for column, keys in { team = "squad,team", project_label = "project", experiment = "experiment", cost_center = "cost-center" } :
-      strcontains(google_bigquery_table.shared_view["label_keys"].view[0].query, "',${keys},' AS ${column}")
+      strcontains(google_bigquery_table.label_keys.view[0].query, "',${keys},' AS ${column}")
     ])
     error_message = "The view has the keys that are set, in their order, and those of the other columns by default."
   }

@@ -57,7 +57,7 @@ def views() -> list[Path]:
     """Return the files of all views, those that other views read first."""
     paths = sorted((SQL / "views").glob("*.sql"))
     shared = {name for path in paths for name in re.findall(r"`\$\{dataset\}\.(\w+)`", path.read_text())}
-    return sorted(paths, key=lambda path: path.stem not in shared)
+    return sorted(paths, key=lambda path: (path.stem != "label_keys", path.stem not in shared))
 
 
 def with_label_keys(query: str) -> str:
