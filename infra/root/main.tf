@@ -41,9 +41,9 @@ module "spotkeeper" {
   expect_budget_notifications   = var.expect_budget_notifications
   folder_id                     = var.folder_id
   hourly_budget_usd             = var.hourly_budget_usd
+  label_budgets                 = var.label_budgets
   label_keys                    = var.label_keys
   labels                        = var.labels
-  label_budgets                 = var.label_budgets
   monthly_budget_usd            = var.monthly_budget_usd
   notification_emails           = var.notification_emails
   organization_id               = var.organization_id

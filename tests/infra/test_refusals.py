@@ -105,7 +105,6 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "dataset": ["cost-tracking", "x" * 1025],
     "enforcement_policy": REFUSED_POLICIES,
     "folder_id": ["folders/1"],
-    "label_keys": [{"cost_center": ["Cost-Center"]}, {"team": []}, {"team": ["team", "team"]}, {"experiment": ["a,b"]}],
     "notification_emails": [["oncall"]],
     "price_refresh_hours": [0, 169],
     "project_id": ["My Project", "123456789012"],
@@ -139,6 +138,7 @@ REFUSED_FIRST: Mapping[str, Sequence[object]] = {
         {"cap": {**TEAM, "hourly_usd": 0}},
         {"cap": {**TEAM, "hourly_usd": None}},
     ],
+    "label_keys": [{"cost_center": ["Cost-Center"]}, {"team": []}, {"team": ["team", "team"]}, {"experiment": ["a,b"]}],
     "monthly_budget_usd": [0],
     "organization_id": ["example.com"],
 }
