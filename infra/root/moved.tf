@@ -16,6 +16,11 @@ moved {
 }
 
 moved {
+  from = google_bigquery_table.label_keys
+  to   = module.spotkeeper.google_bigquery_table.label_keys
+}
+
+moved {
   from = google_bigquery_table.recorded
   to   = module.spotkeeper.google_bigquery_table.recorded
 }
