@@ -65,13 +65,16 @@ def day_of(row: Expected) -> str:
     return row.hour.date().isoformat()
 
 
-def budgets(rows: Sequence[Expected]) -> Mapping[str, Budget]:
-    """Return what the budgets, of the total cost, should say of the month and the day at the end of the two days."""
+def budgets(rows: Sequence[Expected], idle: Mapping[datetime, Decimal]) -> Mapping[str, Budget]:
+    """Return what the budgets, of the total cost, should say of the month and the day at the end of the two days.
+
+    `idle` is what disks and reserved addresses cost in each hour while no VM ran with them.
+    """
     last = max(row.hour for row in rows)
     end = last + HOUR
-    of_last_hour = _cost(rows, last, end)
-    of_last_day = _cost(rows, end - timedelta(hours=24), end) / 24
-    month, day = _cost(rows, MONTH_START, end), _cost(rows, DAY_START, end)
+    of_last_hour = _cost(rows, idle, last, end)
+    of_last_day = _cost(rows, idle, end - timedelta(hours=24), end) / 24
+    month, day = _cost(rows, idle, MONTH_START, end), _cost(rows, idle, DAY_START, end)
     return {
         "month": Budget(month, month + of_last_day * int((MONTH_END - end) / HOUR)),
         "day": Budget(day, day + of_last_hour * int((DAY_END - end) / HOUR)),
@@ -144,5 +147,6 @@ def estimated_cost(rows: Iterable[Expected], uptime: Mapping[tuple[datetime, str
     )
 
 
-def _cost(rows: Iterable[Expected], start: datetime, end: datetime) -> Decimal:
-    return sum((row.known_cost for row in rows if start <= row.hour < end), Decimal(0))
+def _cost(rows: Iterable[Expected], idle: Mapping[datetime, Decimal], start: datetime, end: datetime) -> Decimal:
+    of_vms = sum((row.known_cost for row in rows if start <= row.hour < end), Decimal(0))
+    return of_vms + sum((cost for hour, cost in idle.items() if start <= hour < end), Decimal(0))
