@@ -76,9 +76,10 @@ resource_costs AS (
       hour,
       project_id,
       resource_type,
-      ROUND(CAST(end_second - first_second AS NUMERIC) / 3600, 9) AS resource_hours,
-      ROUND(
-        (ROUND(price * end_second / 3600, 9) - ROUND(price * first_second / 3600, 9)) * spot_users / users, 9
+      CAST(ROUND(CAST(end_second - first_second AS NUMERIC) / 3600, 9) AS NUMERIC) AS resource_hours,
+      CAST(
+        ROUND((ROUND(price * end_second / 3600, 9) - ROUND(price * first_second / 3600, 9)) * spot_users / users, 9)
+        AS NUMERIC
       ) AS cost
     FROM resource_hours
     WHERE end_second > first_second

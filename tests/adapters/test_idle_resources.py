@@ -13,11 +13,12 @@ from spotkeeper.cli.main import main
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.instances import Disk, ProvisioningModel
-from spotkeeper.periods import budget_periods
+from spotkeeper.periods import budget_periods, rfc3339
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.run_summary import HourReading
 from spotkeeper.tracking.settings import Budgets
 from tests.adapters.conftest import new_dataset
+from tests.sql.cases import SQL, rendered
 from tests.unit.idle_resources import idle_cost
 from tests.unit.tracker_fakes import HOME, ZONE, Cloud, StoredAddress, StoredDisk, Vm, at
 from tests.unit.whole_cost_samples import SOLD, disk
@@ -98,6 +99,9 @@ def test_idle_resources_are_the_disks_and_addresses_that_no_cost_row_has(
     # While all run, nothing is idle but the rest of the hour of the VM that stopped, and a part of the shared disk.
     assert all(row[2] > 0 for row in expected)
     assert {row[3] for row in expected} == {Decimal(1)}
+
+    check = rendered(SQL / "checks" / "idle_resources_equal_rows.sql", rfc3339(at(9)), dataset)
+    assert [tuple(row.values()) for row in client.query(check).result()] == []
 
     # The disks of whole hours, and the rows' own, are what the Spot VMs bear of disk_costs.
     [sums] = client.query(
