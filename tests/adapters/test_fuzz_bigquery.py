@@ -121,6 +121,7 @@ HOUR = {
     "settled": ["p"],
     "provisional": ["q"],
     "incomplete": ["r"],
+    "recorded": [{"project_id": "p", "recorded_at": NOON}],
     "readings": [NOON],
 }
 
