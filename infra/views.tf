@@ -33,10 +33,12 @@ locals {
 
 # Shared views read it too.
 resource "google_bigquery_table" "label_keys" {
+  project     = var.project_id
   dataset_id  = google_bigquery_dataset.costs.dataset_id
   table_id    = "label_keys"
   description = trimspace(trimprefix(split("\n", local.views["label_keys"])[0], "--"))
   schema      = local.view_schemas["label_keys"]
+  labels      = var.labels
 
   # A view holds no data.
   deletion_protection = false

@@ -92,6 +92,7 @@ def test_the_example_repeats_the_defaults_of_what_an_operator_rarely_changes() -
         "enforcement_policy",
         "hourly_budget_usd",
         "label_budgets",
+        "label_keys",
         "monthly_budget_usd",
         "notification_emails",
         "projects",

@@ -78,9 +78,11 @@ FORMS = {
     "account_id": r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
     "description": r"[^<>]{1,256}",
     "display_name": r"[^<>]{1,100}",
+    "error_message": r"[A-Z].+[.?]",
     "name": r"[a-z][a-z0-9-]{1,61}[a-z0-9]",
     "role": r"roles/[a-z]+(\.[a-zA-Z]+)+",
     "role_id": r"[a-zA-Z0-9_.]{3,64}",
+    "table_id": r"[a-zA-Z0-9_]{1,1024}",
     "title": r".{1,100}",
 }
 """What is free to choose, and the form that Google takes it in."""
