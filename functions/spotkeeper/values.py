@@ -202,7 +202,9 @@ class Fields:
             try:
                 parse(name)
             except ValueError as expected:
-                self.problems.append(f"{self._path.rstrip('.')} has {shown(name)}, but each name must be {expected}")
+                self.problems.append(
+                    f"{self._path.rstrip('.') or 'it'} has {shown(name)}, but each name must be {expected}"
+                )
 
     def add_problem(self, name: str, value: object, expected: str) -> None:
         """Collect that a field's value cannot hold together with others; `expected` completes "must be"."""

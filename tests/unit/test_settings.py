@@ -61,6 +61,7 @@ def test_every_setting_is_read() -> None:
     assert settings.endpoints.bigquery is None
 
 
+UUID = "11111111-2222-3333-4444-555555555555"
 TEAM = '{"cap-vision": {"label": "team", "value": "vision", "hourly_usd": 20, "stop_thresholds": [1.0, 0.8]}}'
 
 
@@ -94,7 +95,14 @@ def test_a_budget_of_a_label_value_has_the_id_the_amounts_and_the_stop_threshold
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (TEAM.replace("vision", "Vision!"), 'cap-Vision!", but each name must be the id of a budget'),
+        (
+            TEAM.replace("vision", "Vision!"),
+            'LABEL_BUDGETS: it has "cap-Vision!", but each name must be an id of its own',
+        ),
+        (
+            TEAM.replace("cap-vision", UUID),
+            f'it has "{UUID}", but each name must be an id of its own such as cap-vision',
+        ),
         (TEAM.replace('"vision"', '"Vision"'), 'cap-vision.value is "Vision", but must be a label value'),
         (TEAM.replace('"vision"', '""'), 'cap-vision.value is "", but must be a label value such as vision: instances'),
         (

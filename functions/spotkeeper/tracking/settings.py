@@ -54,6 +54,7 @@ SUMMED_LABEL = "team"
 """The label by which the cost of an hour is summed: budgets of other labels would read every cost row of a month."""
 
 _MOST_LABEL_BUDGETS = 200
+_LABEL_BUDGET_ID = re.compile(r"(?![0-9a-f]{8}-|[0-9a-f]{32}$)[a-z0-9][a-z0-9_-]{0,99}")
 _EXPECTED_AMOUNT = "an amount above 0 such as 250 or 99.50, with nine decimals at most"
 
 _HIGHEST_SHARE = Decimal(10)
@@ -65,7 +66,7 @@ _MOST_CATCH_UP_HOURS = LONGEST_RANGE.days * 24
 
 
 class Covers(StrEnum):
-    """Which cost a budget is compared with: that of the machine types, or also of what is attached to running VMs."""
+    """Which cost a budget is compared with: that of the machine types, or also of all that is attached."""
 
     TOTAL = "total"
     COMPUTE = "compute"
@@ -212,7 +213,7 @@ def _budgets(found: Fields) -> Budgets:
 def _label_budgets(text: str, own_id: str) -> tuple[LabelBudget, ...]:
     """Read the budgets of label values from JSON, by id; raises SettingsError naming every field that is wrong."""
     fields = Fields(json_object(text))
-    fields.check_names(budget_id)
+    fields.check_names(_label_budget_id)
     budgets = tuple(_label_budget(name, fields.inner(name)) for name in fields.names())
     named: dict[str, str] = {}
     for budget in budgets:
@@ -224,6 +225,14 @@ def _label_budgets(text: str, own_id: str) -> tuple[LabelBudget, ...]:
         fields.problems.append(f"there are {len(budgets)} budgets of label values, but at most {_MOST_LABEL_BUDGETS}")
     fields.raise_problems()
     return budgets
+
+
+def _label_budget_id(value: object) -> str:
+    """Refuse a UUID too: it is a budget of Cloud Billing, whose messages the enforcer judges by other rules."""
+    if not isinstance(value, str) or not _LABEL_BUDGET_ID.fullmatch(value):
+        expected = "an id of its own such as cap-vision: lowercase letters, digits, - and _, and no UUID"
+        raise ValueError(expected)
+    return budget_id(value)
 
 
 def _label_budget(name: str, fields: Fields) -> LabelBudget:
