@@ -16,13 +16,14 @@ from spotkeeper.enforcement.freezes import Autoscaler, GroupKey
 from spotkeeper.enforcement.history import StopCounts
 from spotkeeper.enforcement.notifications import Command, CommandName, Message
 from spotkeeper.enforcement.plans import Situation, plan
-from spotkeeper.enforcement.policies import Caps, Policy
+from spotkeeper.enforcement.policies import Caps, Policy, Response, Source
 from spotkeeper.enforcement.settings import Mode
 from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.enforcement.verdicts import VerdictName, first_verdict
 from spotkeeper.errors import UnavailableError
+from spotkeeper.periods import PeriodKind, budget_period
 from tests.unit.enforcer_fakes import Cloud, Killed, Killer
-from tests.unit.enforcer_samples import JULY, NOW, PROJECT, labelled, notification, policy, rule, vm
+from tests.unit.enforcer_samples import JULY, NOW, PROJECT, labelled, notification, policy, rule, tracker_alert, vm
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 ZONAL = GroupKey(PROJECT, "zones", "us-central1-a", "api-mig")
@@ -367,6 +368,27 @@ def test_a_snooze_and_a_message_that_is_over_budget_thaw_what_an_earlier_period_
     assert cloud.mode_of("api-mig") == "ON"
 
 
+def test_a_group_whose_freeze_ends_with_its_period_is_frozen_again_by_the_message_of_a_longer_one_that_is_over() -> (
+    None
+):
+    cloud = fleet()
+    cloud.now = NOW
+    day = budget_period(PeriodKind.DAY, NOW)
+    used = policy(rule(responses=dict.fromkeys(Source, Response.STOP)), freeze_groups=1)
+    cloud.deliver(tracker_alert(PeriodKind.DAY, day), used)
+    assert cloud.modes == [("api-mig", "OFF")]
+
+    cloud.now = day.end + MINUTE
+    cloud.deliver(notification("121", message_id="message-2", published=cloud.now), used)
+
+    assert cloud.modes == [("api-mig", "OFF"), ("api-mig", "ON"), ("api-mig", "OFF")]
+    cloud.now = JULY.end - MINUTE
+    cloud.deliver(notification("122", message_id="message-3", published=cloud.now), used)
+    assert cloud.mode_of("api-mig") == "OFF"
+    of_august(cloud, used)
+    assert cloud.mode_of("api-mig") == "ON"
+
+
 def test_a_period_that_begins_over_budget_thaws_what_was_frozen_before_the_field_was_removed() -> None:
     cloud = fleet()
     cloud.deliver(notification(), FROZEN_AT_BUDGET)
@@ -431,7 +453,7 @@ def test_stops_that_fail_keep_no_group_frozen() -> None:
     cloud.deliver(notification(), FROZEN_AT_BUDGET)
     cloud.refusing["id-d"] = UnavailableError("403")
     with pytest.raises(ExceptionGroup):
-        of_august(cloud, cost="150")
+        of_august(cloud, policy(), cost="150")
 
     assert cloud.mode_of("api-mig") == "ON"
 

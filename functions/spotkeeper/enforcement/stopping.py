@@ -1,6 +1,7 @@
 """Stopping: from a verdict that may stop instances to the plan, the stops and their record."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from spotkeeper.enforcement.deliveries import Delivery
 from spotkeeper.enforcement.executor import Executor, Precondition
 from spotkeeper.enforcement.following_up import follow_up, follow_ups
 from spotkeeper.enforcement.freezes import FreezeDecision, freeze_events, is_reached
+from spotkeeper.enforcement.freezing import Freezing
 from spotkeeper.enforcement.history import History, ProposedPlan, RecordedAction, Reported
 from spotkeeper.enforcement.message_freezes import MessageFreezes
 from spotkeeper.enforcement.notifications import BudgetNotification
@@ -133,6 +135,20 @@ class Stopping:
         found = (*gaps, *unlisted)
         return replace(delivery, plan=made, freezes=freezes, gaps=found, missing_permissions=missing, blocker=blocked)
 
+    def _end_freezes(self, delivery: Delivery, executor: Executor) -> None:
+        """Thaw what was frozen in a period that is over, where this message may freeze it again.
+
+        Thawed only afterwards, it would run on until the next message. What fails is tried again at the end.
+        """
+        if delivery.mode is Mode.DRY_RUN:
+            return
+        if not is_reached(delivery.verdict, self.notification, self.policy, delivery.known_estimate):
+            return
+        recorded = self._freezes.recorded(delivery)
+        freezing = Freezing(self.ports.autoscalers, self.ports.records, executor.deadline, self.ports.parallel_requests)
+        with suppress(UnavailableError, ExceptionGroup):
+            freezing.end(delivery, [each for each in recorded if each.frozen])
+
     @property
     def _freezes(self) -> MessageFreezes:
         return MessageFreezes(self.policy, self.ports, self.notification, self.rule)
@@ -142,6 +158,7 @@ class Stopping:
 
     def _begin(self, delivery: Delivery, history: History, executor: Executor) -> dict[VmRequest, Precondition] | None:
         """Record a new plan and return its requests; None if another plan was recorded meanwhile."""
+        self._end_freezes(delivery, executor)
         planned = self.planned(delivery, history)
         if delivery.mode is Mode.APPROVE:
             from spotkeeper.enforcement.proposals import proposed  # noqa: PLC0415 (of this mode alone)
