@@ -6,16 +6,15 @@
 -- hours without a new one the state is unknown, unless the budget of the present period was spent before. Without any
 -- recorded hour in 33 days the period is the present one and its figures are NULL. Where hours are missing, incomplete,
 -- not rolled up (until rebuild-rollups is run after an upgrade) or before the first recorded one, or usage has no
--- price, spent is a lower bound, and a budget that seems to last has the state at least. A budget of the total cost
--- compares compute, licenses, addresses, disks and bandwidth of running Spot VMs, and their disks and reserved addresses
--- while no VM runs with them (idle_spent); a row with a part that is not known counts with the others (partial_hours), one
--- recorded before the other parts were with its compute cost (total_from), and a disk or address without a price not at
--- all (unpriced_resource_hours). A budget with a label counts the VMs with that value of it, and nothing of disks and
--- addresses while no VM runs with them; VMs that could not be identified may have had it, so that what they cost is
--- estimated for budgets of all VMs only. The burn rate is that of the
--- last complete hour for an hourly or daily budget, the mean of the last 24 hours for a monthly one, since load varies
--- over the day; an hour is complete when every project of it was read. Reads from the start of the month, at most 33
--- days.
+-- price, spent is a lower bound, and a budget that seems to last has the state at least; not_known says what is missing.
+-- A budget of the total cost compares compute, licenses, addresses, disks and bandwidth of running Spot VMs, and their
+-- disks and reserved addresses while no VM runs with them (idle_spent); a row with a part that is not known counts with
+-- the others (partial_hours), one recorded before the other parts were with its compute cost (total_from), and a disk or
+-- address without a price not at all (unpriced_resource_hours). A budget with a label counts the VMs with that value of
+-- it, and nothing of disks and addresses while no VM runs with them; VMs that could not be identified may have had it,
+-- so that what they cost is estimated for budgets of all VMs only. The burn rate is that of the last complete hour for
+-- an hourly or daily budget, the mean of the last 24 hours for a monthly one, since load varies over the day; an hour is
+-- complete when every project of it was read. Reads from the start of the month, at most 33 days.
 WITH mean_prices AS (
   SELECT
     rolled.project_id,
@@ -269,6 +268,52 @@ known_spending AS (
     IF(latest_hour IS NULL, NULL, cost) AS spent,
     IF(latest_hour IS NULL, NULL, hourly_cost) AS burn_rate
   FROM spending
+),
+
+gaps AS (
+  SELECT
+    *,
+    NULLIF(
+      ARRAY_TO_STRING(
+        [
+          IF(
+            counts_from IS NULL,
+            NULL,
+            CONCAT('nothing recorded before ', FORMAT_TIMESTAMP('%F %H:%M', counts_from, 'UTC'), ' UTC')
+          ),
+          IF(
+            total_from IS NULL,
+            NULL,
+            CONCAT('only compute cost before ', FORMAT_TIMESTAMP('%F %H:%M', total_from, 'UTC'), ' UTC')
+          ),
+          IF(missing_hours > 0, CONCAT('hours not recorded: ', CAST(missing_hours AS STRING)), NULL),
+          IF(incomplete_hours > 0, CONCAT('hours incomplete: ', CAST(incomplete_hours AS STRING)), NULL),
+          IF(
+            unresolved_hours > 0,
+            CONCAT('VM-hours not identified: ', FORMAT('%.2f', unresolved_hours)),
+            NULL
+          ),
+          IF(
+            priced_hours < vm_hours,
+            CONCAT('VM-hours without a price: ', FORMAT('%.2f', vm_hours - priced_hours)),
+            NULL
+          ),
+          IF(
+            partial_hours > 0,
+            CONCAT('VM-hours without the price of a part: ', FORMAT('%.2f', partial_hours)),
+            NULL
+          ),
+          IF(
+            unpriced_resource_hours > 0,
+            CONCAT('hours of idle disks and addresses without a price: ', FORMAT('%.2f', unpriced_resource_hours)),
+            NULL
+          )
+        ],
+        '; '
+      ),
+      ''
+    ) AS not_known
+  FROM known_spending
 )
 
 SELECT
@@ -307,13 +352,8 @@ SELECT
     WHEN spent >= budget AND (is_current OR period_end > ${now}) THEN 'spent'
     WHEN is_current IS NOT TRUE THEN 'unknown'
     WHEN spent + burn_rate * hours_left_in_period > budget THEN 'will be exceeded'
-    WHEN counts_from IS NOT NULL
-      OR missing_hours > 0
-      OR incomplete_hours > 0
-      OR partial_hours > 0
-      OR unpriced_resource_hours > 0
-      OR total_from IS NOT NULL
-      OR priced_hours < vm_hours + unresolved_hours THEN 'at least'
+    WHEN not_known IS NOT NULL THEN 'at least'
     ELSE 'within'
-  END AS state  -- STRING: spent, will be exceeded, within, at least (within as far as is known: spent is a lower bound) or unknown (the figures are too old).
-FROM known_spending
+  END AS state,  -- STRING: spent, will be exceeded, within, at least (within as far as is known: spent is a lower bound) or unknown (the figures are too old).
+  not_known  -- STRING: What spent lacks, so that it is a lower bound: hours that are not recorded or incomplete, VM-hours that are not identified or have no price; NULL when nothing is missing.
+FROM gaps

@@ -8,7 +8,8 @@
 -- Preemptions per 1,000 VM-hours are our own of the last 30 days, of VMs with a cost row on the UTC day of the
 -- preemption, NULL where nothing ran. VMs with attached GPUs or local SSD and custom types are left out: the price of a
 -- machine type does not include them. In use is what ran in the last complete recorded hour, which ended at as_of;
--- nothing is listed when no hour was recorded in two days. Google's preemption rates are of all its customers: they
+-- nothing is listed when no hour was recorded in two days. What an option saves in a month is for the VM-hours of the
+-- last seven days (weekly_vm_hours), as in the command advise. Google's preemption rates are of all its customers: they
 -- rank places, are no probability, and enter no other column. Reads 30 days of costs.
 WITH present AS (
   SELECT COALESCE(MAX(IF(runs.complete, runs.hour, NULL)), MAX(runs.hour)) AS hour
@@ -27,6 +28,23 @@ fleet AS (
   INNER JOIN present
     ON present.hour = rolled.usage_hour
   WHERE rolled.usage_hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
+  GROUP BY
+    rolled.machine_type,
+    rolled.region,
+    rolled.gpu_count,
+    rolled.local_ssd_gib
+),
+
+weekly_use AS (
+  SELECT
+    rolled.machine_type,
+    rolled.region,
+    rolled.gpu_count,
+    rolled.local_ssd_gib,
+    SUM(rolled.vm_hours) AS vm_hours
+  FROM `${dataset}.hourly_fleet` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(${now}, INTERVAL 7 DAY)
+    AND rolled.usage_hour < ${now}
   GROUP BY
     rolled.machine_type,
     rolled.region,
@@ -122,6 +140,7 @@ options AS (
     fleet.region,
     here.continent,
     fleet.vms,
+    weekly_use.vm_hours AS weekly_vm_hours,
     here.spot_price,
     CASE
       WHEN there.machine_type = here.machine_type THEN 'other region'
@@ -141,6 +160,11 @@ options AS (
     END AS slower_because,
     there.as_of AS prices_as_of
   FROM fleet
+  INNER JOIN weekly_use
+    ON weekly_use.machine_type = fleet.machine_type
+    AND weekly_use.region = fleet.region
+    AND weekly_use.gpu_count = fleet.gpu_count
+    AND weekly_use.local_ssd_gib = fleet.local_ssd_gib
   INNER JOIN prices AS here
     ON here.machine_type = fleet.machine_type
     AND here.region = fleet.region
@@ -172,6 +196,7 @@ SELECT
   ranked.region,  -- STRING: The region in which it runs.
   ranked.continent,  -- STRING: The continent of that region, and of every option.
   ranked.vms,  -- NUMERIC: VM-hours of it in the last complete recorded hour.
+  ranked.weekly_vm_hours,  -- NUMERIC: VM-hours of it in the last seven days, which monthly_savings is for.
   ranked.spot_price,  -- NUMERIC: Its Spot list price there, in USD per hour.
   interruptions_here.preemptions_per_1000_hours,  -- NUMERIC: Our own preemptions of it there for each 1,000 VM-hours of the last 30 days; NULL where nothing ran.
   ranked.change,  -- STRING: The kind of change: other region, other type, or other type and region.
@@ -187,11 +212,15 @@ SELECT
   google_here.preemption_rate AS google_preemption_rate,  -- NUMERIC: Google's preemption rate of the type in use there, the mean of the observed days: preempted Spot VMs divided by all that stopped. NULL when it was not read or not observed, which does not mean safe.
   google_there.preemption_rate AS option_google_preemption_rate,  -- NUMERIC: The same of the option; compare the two, and take neither for a probability.
   COALESCE(google_there.observed_days, 0) AS option_google_observed_days,  -- INTEGER: The days of the last 30 that the option's rate is of.
-  ROUND(
-    ranked.option_spot_price * (1 + interruptions_there.preemptions_per_1000_hours / 1000 * NUMERIC '0.5'), 9
-  ) AS option_cost_per_useful_hour,  -- NUMERIC: What an hour of useful work costs as the option, in USD, when work is saved every hour, so that a preemption repeats half an hour: from our own preemptions only, NULL where nothing ran.
+  IF(
+    interruptions_there.vm_hours >= 100,
+    ROUND(ranked.option_spot_price * (1 + interruptions_there.preemptions_per_1000_hours / 1000 * NUMERIC '0.5'), 9),
+    NULL
+  ) AS option_cost_per_useful_hour,  -- NUMERIC: What an hour of useful work costs as the option, in USD, when work is saved every hour, so that a preemption repeats half an hour: from our own preemptions only; NULL where option_vm_hours is below 100, which is too little to tell.
   ROUND((1 - SAFE_DIVIDE(ranked.option_spot_price, ranked.spot_price)) * 100, 2) AS savings_percent,  -- NUMERIC: What the option costs less, in percent of spot_price.
-  ROUND((ranked.spot_price - ranked.option_spot_price) * ranked.vms * 730, 6) AS monthly_savings,  -- NUMERIC: What it saves for all VMs in 730 hours, in USD; options exclude one another, so do not add them up.
+  ROUND(
+    CAST((ranked.spot_price - ranked.option_spot_price) * ranked.weekly_vm_hours * 730 / 168 AS NUMERIC), 6
+  ) AS monthly_savings,  -- NUMERIC: What it saves in a month of 730 hours, in USD, at the VM-hours of the last seven days; options exclude one another, so do not add them up.
   ranked.prices_as_of,  -- TIMESTAMP: When the prices were read from the catalog.
   TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR) AS as_of,  -- TIMESTAMP: The end of the hour that the fleet is of.
   TIMESTAMP_DIFF(${now}, TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR), HOUR) AS age_hours  -- INTEGER: Whole hours from as_of to now: how old the fleet is.

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from infra.local.bigquery.tables import create_views
 from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.advice.placements import GoogleRate, LiveStatus, OwnRecord, Place, Scope
 from spotkeeper.cli.advise import FIELDS
@@ -187,6 +188,24 @@ def test_rates_are_of_their_place_with_the_days_and_hours_that_they_are_of(track
     assert found["n2-standard-8", "us-east4"] == (GoogleRate(Decimal("0.7"), 1), None)
 
 
+def test_a_place_saves_in_a_month_what_the_view_says(tracker: Tracker, command: Command) -> None:
+    run = {"run_id": "run", "hour": "2026-07-23 10:00:00", "complete": True}
+    insert(tracker, "tracker_runs", run)
+    create_views(tracker.stack.client(), tracker.dataset, NOW)
+    saved = tracker.rows(
+        "SELECT option_region, monthly_savings, weekly_vm_hours FROM placement_options "
+        "WHERE machine_type = 'n2-standard-8' AND change = 'other region'"
+    )
+
+    _, output, _ = command("--machine-type", "n2-standard-8", "--places", "3", "--format", "json")
+
+    near = [row for row in as_rows(output) if row["scope"] == "near"]
+    assert {row["region"]: Decimal(row["monthly_savings_usd"]) for row in near} == {
+        row["option_region"]: row["monthly_savings"].quantize(Decimal("0.01")) for row in saved
+    }
+    assert {row["weekly_vm_hours"] for row in saved} == {Decimal(40)}
+
+
 def test_zones_are_the_only_places_beside_the_present_one(command: Command) -> None:
     _, output, _ = command("--machine-type", "n2-standard-8", "--zones", "us-east1-b", f"{HERE}-a", "--format", "json")
 
@@ -229,7 +248,10 @@ def test_the_screen_has_the_savings_both_rates_and_the_cost_of_useful_work(comma
         "in",
         "40",
         "h",
-        "0.2100",
+        "not",
+        "enough:",
+        "40",
+        "VM-hours",
     ]
     [near] = [line for line in lines if " us-east4 " in line]
     assert near.split()[3:] == ["0.1000", "50%", "17.38", "0.70", "#3", "(1", "d)", "unknown", "unknown"]

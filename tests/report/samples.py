@@ -165,6 +165,7 @@ def budget(period: str = "month", **fields: object) -> BudgetState:
         projected_percent=money("74.4"),
         hours_until_spent=money(287),
         state="within",
+        not_known=None,
     )
     return replace(usual, **fields)  # type: ignore[arg-type] # fields of a budget
 
@@ -250,7 +251,7 @@ def usual_rows() -> ReportRows:
             CheaperPlace(
                 "g2-standard-8",
                 "europe-west4",
-                money(1),
+                money(168),
                 money("0.5"),
                 money(1),
                 "g2-standard-8",

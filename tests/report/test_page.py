@@ -274,12 +274,16 @@ def test_days_before_those_whose_hours_are_known_are_named() -> None:
         ("within", "713", "it will be $744.00 at 1 Aug 2026, 07:00 UTC, within the budget."),
         ("will be exceeded", "713", "the budget is spent in 12.0 days, before 1 Aug 2026"),
         ("spent", "1100", "$1,100.00 of $1,000.00 (71.3 %); the budget is spent"),
-        ("at least", "713", "part of the cost is not known; at the current rate it will be at least $744.00 at 1 Aug"),
+        (
+            "at least",
+            "713",
+            "part of the cost is not known (hours incomplete: 2); at the current rate it will be at least $744.00",
+        ),
         ("unknown", "713", "nothing was recorded after 31 Jul 2026, 00:00 UTC, so whether it will be exceeded"),
     ],
 )
 def test_a_budget_is_described_in_a_sentence(state: str, spent: str, said: str) -> None:
-    found = budgets(ReportRows(budgets=[budget(state=state, spent=money(spent))]))
+    found = budgets(ReportRows(budgets=[budget(state=state, not_known="hours incomplete: 2", spent=money(spent))]))
 
     assert said in found.answer[0].replace("\xa0", " ")
 
@@ -296,9 +300,11 @@ def test_a_budget_without_any_recorded_hour_is_unknown() -> None:
 
 def test_from_when_a_budget_counts_and_what_is_missing_of_it_is_said() -> None:
     gaps = {"counts_from": datetime(2026, 7, 3, 2, tzinfo=UTC), "missing_hours": 1, "incomplete_hours": 2}
+    lacks = "hours not recorded: 1; hours incomplete: 2"
 
-    found = budgets(ReportRows(budgets=[budget("month", state="at least", **gaps)]))
+    found = budgets(ReportRows(budgets=[budget("month", state="at least", not_known=lacks, **gaps)]))
 
+    assert f"part of the cost is not known ({lacks}); at the current rate" in found.answer[0].replace("\xa0", " ")
     assert [each.replace("\xa0", " ") for each in found.points[:3]] == [
         "The month's budget counts from 3 Jul 2026, 02:00 UTC: earlier hours were not recorded.",
         "Of the month's budget 1 hour so far is missing, and the cost is not included.",

@@ -67,6 +67,7 @@ BUDGET = BudgetState(
     projected_percent=Decimal(180),
     hours_until_spent=Decimal("8.5"),
     state="will be exceeded",
+    not_known=None,
 )
 PLAN = LastPlan(NOW - timedelta(hours=2), "Spot fleet", "over_budget", "spent", "enforce", 3, 5, Decimal("1.25"), 2)
 STATUS = Status(RECORDS, (BUDGET,), PLAN)
@@ -118,6 +119,16 @@ def test_without_a_cost_row_the_table_says_so() -> None:
     assert list(cost_lines(By("day"), SPAN, (), nothing)) == [
         "No Spot VM has a cost row from 2026-11-26 08:00 to 2026-11-27 09:20 UTC."
     ]
+
+
+def test_what_the_cost_of_a_budget_lacks_is_below_the_budgets() -> None:
+    lacks = "hours not recorded: 18; VM-hours without a price: 0.50"
+    partly = replace(BUDGET, period="day", label="team=ml", state="at least", not_known=lacks)
+
+    lines = list(status_lines(Status(RECORDS, (partly, BUDGET), PLAN), NOW, "p.cost_tracking"))
+
+    assert lines[-1] == f"day (total) team=ml, not known: {lacks}"
+    assert "month (total)" in lines[-2]
 
 
 @pytest.mark.parametrize(

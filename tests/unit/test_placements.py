@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spotkeeper.advice.placements import Advice, GoogleRate, InUse, OwnRecord, Place, Scope, advise, useful_hour_cost
+from spotkeeper.cli.advise import advice_lines
 
 HERE = "us-central1"
 WEEK = InUse("n2-standard-8", HERE, Decimal(168))
@@ -35,9 +36,11 @@ def regions(advice: Advice) -> list[str]:
     ("own", "checkpoint_hours", "cost"),
     [
         (None, "1", None),
-        (OwnRecord(0, Decimal(50)), "1", "0.2"),
-        (OwnRecord(5, Decimal(50)), "1", "0.21"),
-        (OwnRecord(5, Decimal(50)), "4", "0.24"),
+        (OwnRecord(0, Decimal("99.9")), "1", None),
+        (OwnRecord(9, Decimal("99.9")), "1", None),
+        (OwnRecord(0, Decimal(100)), "1", "0.2"),
+        (OwnRecord(10, Decimal(100)), "1", "0.21"),
+        (OwnRecord(10, Decimal(100)), "4", "0.24"),
     ],
 )
 def test_useful_work_costs_what_is_repeated_after_each_preemption(
@@ -49,7 +52,7 @@ def test_useful_work_costs_what_is_repeated_after_each_preemption(
 
 
 def test_a_scope_is_ordered_by_useful_work_only_where_it_is_known_of_all_places() -> None:
-    often, seldom = OwnRecord(10, Decimal(10)), OwnRecord(0, Decimal(10))
+    often, seldom = OwnRecord(100, Decimal(100)), OwnRecord(0, Decimal(100))
     here = place(Scope.HERE, "0.2")
     cheap, safe = (
         place(Scope.NEAR, "0.10", "us-east1", own=often),
@@ -88,10 +91,23 @@ def test_savings_are_of_the_price_and_of_the_vm_hours_of_the_last_week() -> None
     assert advice.monthly_savings(near, 730) == Decimal("36.5")
 
 
+def test_a_useful_hour_is_shown_from_100_vm_hours_on_and_below_how_many_there_are() -> None:
+    here = place(Scope.HERE, "0.2", own=OwnRecord(10, Decimal(100)))
+    near = place(Scope.NEAR, "0.15", "us-east1", own=OwnRecord(0, Decimal("99.9")))
+    never = place(Scope.ANYWHERE, "0.1", "europe-west1")
+
+    _, _, *cells = advice_lines([advise(WEEK, [here, near, never], Decimal(1))], {}, 60)
+
+    assert cells[0].endswith("10 in 100 h                       0.2100")
+    assert cells[1].endswith("0 in 100 h       not enough: 99 VM-hours")
+    assert cells[2].endswith("unknown                          unknown")
+    assert "a month: 730 hours, at the VM-hours of the last week." in cells
+
+
 @given(
     st.decimals("0.001", 10, places=6),
     st.integers(0, 1000),
-    st.decimals(1, 10_000, places=2),
+    st.decimals(100, 10_000, places=2),
     st.decimals("0.01", 24, places=2),
 )
 def test_useful_work_never_costs_less_than_the_price_nor_less_with_more_preemptions(

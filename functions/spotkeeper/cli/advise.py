@@ -4,10 +4,20 @@ import argparse
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING
 
-from spotkeeper.advice.placements import Advice, Live, LiveStatus, OwnRecord, Place, RankedPlace, Scope, advise
+from spotkeeper.advice.placements import (
+    MIN_OWN_HOURS,
+    Advice,
+    Live,
+    LiveStatus,
+    OwnRecord,
+    Place,
+    RankedPlace,
+    Scope,
+    advise,
+)
 from spotkeeper.cli.advise_mix import add_mix_arguments, mix_question, print_mix, read_mix, refuse_mix_arguments
 from spotkeeper.cli.amounts import HOURS_PER_MONTH, cents
 from spotkeeper.cli.commands import Subparsers, add_command
@@ -41,6 +51,7 @@ _MACHINE_TYPE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+")
 _UNKNOWN = "unknown"
 _LEGEND = (
     "saves: of the price, against here; traffic between regions is not considered.",
+    f"a month: {HOURS_PER_MONTH} hours, at the VM-hours of the last week.",
     "Google's rate: preempted Spot VMs of all that stopped, and the days observed; #1 is the lowest.",
     "It ranks places and is no probability. Not observed is not safe.",
 )
@@ -222,7 +233,10 @@ def advice_lines(found: Sequence[Advice], live: Mapping[Place, Live], checkpoint
         yield from aligned([header, *(_cells(advice, each, live) for each in advice.places)], right, width())
         yield ""
     yield from _LEGEND
-    yield f"useful hour: USD with work saved every {checkpoint_minutes} minutes, from own preemptions alone."
+    yield (
+        f"useful hour: USD with work saved every {checkpoint_minutes} minutes, from own preemptions in "
+        f"{MIN_OWN_HOURS} VM-hours or more."
+    )
     if live:
         yield "can be had: Google's estimate that so many VMs can be created, and what most of them run at least."
         yield from _failures(live)
@@ -240,7 +254,7 @@ def _cells(advice: Advice, each: RankedPlace, live: Mapping[Place, Live]) -> lis
         "" if is_here else cents(advice.monthly_savings(place, HOURS_PER_MONTH)),
         _google(each),
         _own(place.own),
-        _UNKNOWN if each.useful_hour_cost is None else f"{each.useful_hour_cost:.4f}",
+        _useful_hour(each),
     ]
     return [*cells, _live(live[place])] if live else cells
 
@@ -252,6 +266,13 @@ def _google(each: RankedPlace) -> str:
 
 def _own(own: OwnRecord | None) -> str:
     return f"{own.preemptions} in {own.vm_hours:.0f} h" if own else _UNKNOWN
+
+
+def _useful_hour(each: RankedPlace) -> str:
+    if each.useful_hour_cost is not None:
+        return f"{each.useful_hour_cost:.4f}"
+    own = each.place.own
+    return f"not enough: {own.vm_hours.quantize(Decimal(1), ROUND_DOWN)} VM-hours" if own else _UNKNOWN
 
 
 def _live(answer: Live) -> str:

@@ -146,7 +146,7 @@ def _budgets(budgets: "tuple[BudgetState, ...]") -> Iterator[str]:
     header = ["budget", "USD", "spent", "", "projected", "", "used up in", "state"]
     rows = [
         [
-            f"{each.period} ({each.covers}){f' {each.label}' if each.label else ''}",
+            _name(each),
             cents(each.budget),
             _money(each.spent),
             _percent(each.spent_percent),
@@ -161,6 +161,13 @@ def _budgets(budgets: "tuple[BudgetState, ...]") -> Iterator[str]:
     yield lines[0]
     for each, line in zip(budgets, lines[1:], strict=True):
         yield line if each.state in _WELL else painted(line, Color.YELLOW)
+    for each in budgets:
+        if each.not_known:
+            yield f"{_name(each)}, not known: {each.not_known}"
+
+
+def _name(each: "BudgetState") -> str:
+    return f"{each.period} ({each.covers}){f' {each.label}' if each.label else ''}"
 
 
 def _money(amount: Decimal | None) -> str:

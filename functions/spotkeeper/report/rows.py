@@ -153,6 +153,7 @@ class BudgetState:
     projected_percent: Decimal | None
     hours_until_spent: Decimal | None
     state: str
+    not_known: str | None
 
     @property
     def label(self) -> str:
@@ -255,7 +256,7 @@ class CheaperPlace:
 
     machine_type: str
     region: str
-    vms: Decimal
+    weekly_vm_hours: Decimal
     spot_price: Decimal
     preemptions_per_1000_hours: Decimal | None
     option_machine_type: str

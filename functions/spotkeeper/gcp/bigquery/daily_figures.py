@@ -58,7 +58,7 @@ _WEEK, _THREE_DAYS = timedelta(days=7), timedelta(days=3)
 _BUDGETS = """
 SELECT
   period, CONCAT(label_key, '=', label_value) AS label, covers, budget, spent, spent_percent, projected_cost,
-  projected_percent, hours_until_spent, state
+  projected_percent, hours_until_spent, state, not_known
 FROM budget_status
 ORDER BY label IS NOT NULL, label, period, budget
 """
@@ -120,6 +120,7 @@ class BudgetState:
     projected_percent: Decimal | None
     hours_until_spent: Decimal | None
     state: str
+    not_known: str | None
 
 
 @dataclass(frozen=True, slots=True)

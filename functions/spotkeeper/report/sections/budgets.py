@@ -78,7 +78,7 @@ def _sentence(each: BudgetState) -> str:
         tail = f"{known}, so whether it will be exceeded is unknown."
     elif each.state == "at least":
         tail = (
-            f"part of the cost is not known; at the current rate it will be at least "
+            f"part of the cost is not known ({each.not_known}); at the current rate it will be at least "
             f"{wording.money(each.projected_cost)} at {end}."
         )
     else:

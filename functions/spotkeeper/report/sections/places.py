@@ -23,7 +23,7 @@ _COLUMNS = (
 _CHEAPER_COLUMNS = (
     Column("machine_type", "Machine type"),
     Column("region", "in"),
-    Column("vms", "VMs", is_number=True),
+    Column("weekly_vm_hours", "VM-hours, last week", is_number=True),
     Column("spot_price", "Price per hour", is_number=True),
     Column("option_machine_type", "Cheaper option"),
     Column("option_region", "in"),
@@ -65,7 +65,7 @@ def _answer(pairs: Sequence[tuple[tuple[str, str], Sum]], whole: Sum, cheaper: S
         said.append(
             f"At today's list prices {first.machine_type} in {first.region} would be "
             f"{wording.percent(first.savings_percent)} cheaper as {first.option_machine_type} in "
-            f"{first.option_region}: {wording.money(first.monthly_savings)} a month."
+            f"{first.option_region}: {wording.money(first.monthly_savings)} a month at the VM-hours of the last week."
         )
     return said
 
@@ -139,8 +139,8 @@ def _cheaper(cheaper: Sequence[CheaperPlace]) -> list[Table]:
             "Cheaper placements",
             _CHEAPER_COLUMNS,
             [_cheaper_line(row) for row in listed],
-            note="The cheapest option with the same resources or more, for the use of the last complete hour, at 730 "
-            "hours a month. The cost of moving and the available capacity are not considered." + more,
+            note="The cheapest option with the same resources or more, for the VM-hours of the last week, in a "
+            "month of 730 hours. The cost of moving and the available capacity are not considered." + more,
         )
     ]
 
@@ -149,7 +149,7 @@ def _cheaper_line(row: CheaperPlace) -> list[Cell]:
     return [
         cell(row.machine_type),
         cell(row.region),
-        cell(row.vms, wording.hours),
+        cell(row.weekly_vm_hours, wording.hours),
         cell(row.spot_price, wording.price),
         cell(row.option_machine_type),
         cell(row.option_region),
