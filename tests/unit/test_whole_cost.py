@@ -259,6 +259,22 @@ def test_a_disk_that_a_standard_vm_has_for_a_while_is_recorded_within_two_hours_
     assert abs(ran - truth) <= timedelta(hours=2)
 
 
+def test_a_run_that_reads_an_old_hour_again_records_no_earlier_time_of_a_disk_than_one_that_does_not() -> None:
+    of_worker, of_standard = ((ZONE, "worker"),), ((ZONE, "standard"),)
+    disks = (
+        StoredDisk("back", users=((at(-99), of_worker), (at(5, 30), of_standard), (at(9, 30), of_worker))),
+        StoredDisk("new to Spot", users=((at(-99), of_standard), (at(9, 30), of_worker))),
+    )
+    found = cloud(Vm("worker"), Vm("standard", model=ProvisioningModel.STANDARD), disks=disks)
+    for hour in range(4, 9):
+        found.run(hour)
+
+    found.run(9, 4)
+
+    assert spans(found, "back") == [(at(4), at(5, 7)), (at(8), at(10, 7))]
+    assert spans(found, "new to Spot") == [(at(8), at(10, 7))]
+
+
 def test_a_day_of_february_costs_more_than_one_of_march() -> None:
     of_february, of_march = ((GIB_MONTH * 100 / hours).quantize(Decimal("1e-9")) for hours in (28 * 24, 31 * 24 - 1))
     found = cloud(Vm("vm"), disks=(disk("disk", "vm"),))

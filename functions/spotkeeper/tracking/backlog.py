@@ -93,6 +93,15 @@ def with_learned(
     return {hour: backlog.get(hour, frozenset()) | again.get(hour, frozenset()) for hour in hours}
 
 
+def last_recorded(states: Iterable[HourState]) -> dict[str, datetime]:
+    """Return the latest hour of each project that was read, without those that are still incomplete."""
+    hours: dict[str, datetime] = {}
+    for state in states:
+        for project_id in state.settled | state.provisional:
+            hours[project_id] = max(state.hour, hours.get(project_id, state.hour))
+    return hours
+
+
 def projects_of(backlog: Backlog) -> list[str]:
     """Return every project with a pending hour, in order."""
     return sorted(frozenset[str]().union(*backlog.values()))

@@ -32,6 +32,7 @@ from spotkeeper.tracking.backlog import (
     HourState,
     full_backlog,
     hours_of,
+    last_recorded,
     lost_hours,
     pending_hours,
     projects_of,
@@ -100,7 +101,7 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     # A budget that was passed in an hour that is caught up on is notified, though its day or month may be over.
     caught_up = () if request.hours else periods_of(backlog)
     with ports.ledger.stage(run_id, request.now) as stage:
-        run = _Run(settings, ports, stage, backlog, hours, request.now, started)
+        run = _Run(settings, ports, stage, backlog, hours, request.now, started, last_recorded(states))
         if history is None:
             rates = ports.ledger.rates(first_needed(min(backlog), catalog_readings))
             history = PriceHistory(rates, catalog_readings)
@@ -129,7 +130,8 @@ def _lost(settings: TrackerSettings, request: TrackRequest, states: Iterable[Hou
 class _Run:
     """The steps of one run; `shapes` collects the shapes of all cost rows, `rates` what each of them costs an hour.
 
-    `metrics_error` is why the metrics were not written, None when they were.
+    `recorded` is the latest hour of each project that an earlier run recorded. `metrics_error` is why the metrics were
+    not written, None when they were.
     """
 
     settings: TrackerSettings
@@ -139,6 +141,7 @@ class _Run:
     hours: HourRuns
     now: datetime
     started: timedelta
+    recorded: Mapping[str, datetime]
     sources: Sources = field(init=False)
     rates: dict[_Priced, HourlyRates] = field(default_factory=dict)
     shapes: set[Shape] = field(default_factory=set)
@@ -146,7 +149,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         """Prepare to read the sources within the deadline of the run."""
-        self.sources = Sources(self.ports, self.stage, self.backlog, self.hours, self.now, self._is_late)
+        self.sources = Sources(self.ports, self.stage, self.backlog, self.hours, self.now, self._is_late, self.recorded)
 
     def refresh_prices(self, history: PriceHistory) -> PriceHistory:
         """Read the catalog when it is due, stage the changes, and return the history with them."""

@@ -37,7 +37,8 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 class Sources:
     """Reads the sources of one run, and stages the instances and preemptions as they are read.
 
-    `is_late` says whether the read deadline has passed, and then records the hours as a gap of the project.
+    `is_late` says whether the read deadline has passed, and then records the hours as a gap of the project. `recorded`
+    is the latest hour of each project that an earlier run recorded: disks and addresses were listed after it.
     `running_since` is from when on something ran in each project, `preempted` the first preemption of each instance in
     the hours that are read.
     """
@@ -48,6 +49,7 @@ class Sources:
     hours: HourRuns
     now: datetime
     is_late: Callable[[str, Iterable[datetime]], bool]
+    recorded: Mapping[str, datetime]
     running_since: dict[str, datetime] = field(default_factory=dict)
     preempted: dict[InstanceKey, datetime] = field(default_factory=dict)
 
@@ -118,7 +120,7 @@ class Sources:
 
         A list that fails is no gap of the hours: the next run records the time of an address that this one leaves out.
         """
-        scan = AddressScan(pricing, min(hours), self.now.replace(microsecond=0))
+        scan = AddressScan(pricing, self._unlisted_since(project_id, hours), self.now.replace(microsecond=0))
 
         def report(detail: str) -> None:
             log_event("addresses not read in full", logging.WARNING, project_id=project_id, detail=detail)
@@ -139,7 +141,8 @@ class Sources:
         A list that fails is no gap of the hours: the disks of the instances are then those of an earlier scan, or
         unknown. The next run records the time of a disk that this one leaves out; what several leave out stays out.
         """
-        scan, since, now = DiskScan(sightings), min(hours), self.now.replace(microsecond=0)
+        scan, now = DiskScan(sightings), self.now.replace(microsecond=0)
+        since = self._unlisted_since(project_id, hours)
         prices = DayPrices(pricing, since, now)
 
         def report(detail: str) -> None:
@@ -154,6 +157,11 @@ class Sources:
         except UnavailableError as error:
             report(str(error))
         return scan
+
+    def _unlisted_since(self, project_id: str, hours: Sequence[datetime]) -> datetime:
+        """Return the start of the time of which disks and addresses are recorded: what was listed before stays."""
+        # One hour more than was not listed, so that what a single run could not list is recorded by the next one.
+        return max(min(hours), self.recorded.get(project_id, min(hours)))
 
     def read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Ran]:
         """Yield the uptime of every instance and hour once, as far as it is known, a few hours at a time."""
