@@ -31,6 +31,8 @@ project_states AS (
     COUNTIF(known.state = 'incomplete') AS incomplete,
     COUNTIF(known.state = 'final') AS final,
     SUM(known.unresolved_hours) AS unresolved_hours,
+    -- Without a price of any VM of a project nothing can be said of its others: NULL, not 0.
+    COUNTIF(known.unresolved_hours > 0 AND prices.mean_price IS NULL) > 0 AS lacks_estimate,
     SUM(known.unresolved_hours * prices.mean_compute_price) AS estimated_compute_cost,
     SUM(known.unresolved_hours * prices.mean_price) AS estimated_cost
   FROM `${dataset}.project_hours` AS known
@@ -56,6 +58,7 @@ hours AS (
     -- Cost rows of a day without a rollup are older than the rollups.
     OR (MAX(runs.row_count) > 0 AND MAX(rolled.usage_date) IS NULL) AS has_gaps,
     COALESCE(MAX(known.unresolved_hours), 0) AS unresolved_hours,
+    COALESCE(LOGICAL_OR(known.lacks_estimate), FALSE) AS lacks_estimate,
     COALESCE(MAX(known.estimated_compute_cost), 0) AS estimated_compute_cost,
     COALESCE(MAX(known.estimated_cost), 0) AS estimated_cost
   FROM `${dataset}.tracker_runs` AS runs
@@ -147,6 +150,7 @@ recorded_hours AS (
     hours.hour,
     hours.has_gaps,
     hours.unresolved_hours,
+    hours.lacks_estimate,
     hours.estimated_compute_cost,
     hours.estimated_cost,
     hourly.vm_hours,
@@ -173,6 +177,7 @@ recorded_hours AS (
     CAST(NULL AS TIMESTAMP) AS hour,
     FALSE AS has_gaps,
     NUMERIC '0' AS unresolved_hours,
+    FALSE AS lacks_estimate,
     NUMERIC '0' AS estimated_compute_cost,
     NUMERIC '0' AS estimated_cost,
     NUMERIC '0' AS vm_hours,
@@ -193,6 +198,7 @@ covered_hours AS (
     recorded.hour,
     recorded.has_gaps,
     recorded.unresolved_hours,
+    recorded.lacks_estimate,
     recorded.vm_hours,
     recorded.priced_hours,
     IF(periods.covers = 'total', recorded.estimated_cost, recorded.estimated_compute_cost) AS estimated_cost,
@@ -225,6 +231,7 @@ spending AS (
     SUM(IF(covered.hour >= covered.period_start, COALESCE(covered.vm_hours, 0), 0)) AS vm_hours,
     SUM(IF(covered.hour >= covered.period_start, covered.unresolved_hours, 0)) AS unresolved_hours,
     SUM(IF(covered.hour >= covered.period_start, covered.estimated_cost, 0)) AS estimated_cost,
+    COUNTIF(covered.hour >= covered.period_start AND covered.lacks_estimate) > 0 AS lacks_estimate,
     SUM(IF(covered.hour >= covered.period_start, COALESCE(covered.priced_hours, 0), 0)) AS priced_hours,
     SUM(IF(covered.hour >= covered.period_start, covered.partial_hours, 0)) AS partial_hours,
     SUM(IF(covered.hour >= covered.period_start, covered.idle_cost, 0)) AS idle_cost,
@@ -332,7 +339,9 @@ SELECT
   spent,  -- NUMERIC: Cost of the recorded usage of the period that the budget covers, as far as it is known, in USD.
   idle_spent,  -- NUMERIC: The part of spent of disks and reserved addresses while no VM ran with them, in USD; stopping VMs does not end it.
   ROUND(SAFE_DIVIDE(spent, budget) * 100, 2) AS spent_percent,  -- NUMERIC: spent in percent of the budget.
-  IF(label_value IS NULL OR unresolved_hours = 0, ROUND(spent + estimated_cost, 6), NULL) AS estimated_spent,  -- NUMERIC: An estimate in USD: spent, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 33 days. NULL for the VMs of a label where some are unidentified.
+  IF(
+    NOT lacks_estimate AND (label_value IS NULL OR unresolved_hours = 0), ROUND(spent + estimated_cost, 6), NULL
+  ) AS estimated_spent,  -- NUMERIC: An estimate in USD: spent, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 33 days. NULL where a project with unidentified VMs has none with a price, and for the VMs of a label where some are unidentified.
   CASE
     WHEN priced_hours < vm_hours + unresolved_hours THEN
       LEAST(ROUND(SAFE_DIVIDE(priced_hours, vm_hours + unresolved_hours), 6), NUMERIC '0.999999')

@@ -45,7 +45,12 @@ project_states AS (
     COUNTIF(known.state = 'provisional') AS provisional,
     COUNTIF(known.state = 'final') AS final,
     SUM(known.unresolved_hours) AS unresolved_hours,
-    SUM(known.unresolved_hours * prices.mean_price) AS estimated_cost
+    -- Without a price of any VM of a project nothing can be said of its others: NULL, not 0.
+    IF(
+      COUNTIF(known.unresolved_hours > 0 AND prices.mean_price IS NULL) > 0,
+      NULL,
+      COALESCE(SUM(known.unresolved_hours * prices.mean_price), 0)
+    ) AS estimated_cost
   FROM `${dataset}.project_hours` AS known
   LEFT JOIN mean_prices AS prices
     ON prices.project_id = known.project_id
@@ -111,8 +116,10 @@ SELECT
   END AS priced_share,  -- NUMERIC: The share of all VM-hours with a known price, those of unidentified VMs included; 1 only when every hour has one, NULL without hours.
   IF(recorded.lacks_rollups IS NOT FALSE OR hourly.vm_hours > 0, hourly.cost, 0) AS burn_rate,  -- NUMERIC: Cost of the hour's priced usage, in USD per hour; NULL for a missing hour, one that is not rolled up, and when no price is known.
   ROUND(
-    IF(recorded.lacks_rollups IS NOT FALSE OR hourly.vm_hours > 0, hourly.cost, 0) + COALESCE(known.estimated_cost, 0), 6
-  ) AS estimated_burn_rate,  -- NUMERIC: An estimate in USD per hour: burn_rate, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 35 days.
+    IF(recorded.lacks_rollups IS NOT FALSE OR hourly.vm_hours > 0, hourly.cost, 0)
+      + IF(known.hour IS NULL, 0, known.estimated_cost),
+    6
+  ) AS estimated_burn_rate,  -- NUMERIC: An estimate in USD per hour: burn_rate, and what unidentified VMs cost if they are Spot VMs at the mean price of their project's VMs of these 35 days; NULL where a project with unidentified VMs has none with a price.
   IF(recorded.lacks_rollups IS NOT FALSE OR hourly.vm_hours > 0, hourly.ondemand_cost, 0) AS ondemand_burn_rate,  -- NUMERIC: The same usage at on-demand list prices, in USD per hour, as far as they are known.
   IF(recorded.lacks_rollups IS NOT FALSE OR hourly.vm_hours > 0, hourly.known_cost, 0) AS total_burn_rate,  -- NUMERIC: Compute, licenses, addresses, disks and bandwidth of running Spot VMs, as far as they are known, in USD per hour.
   hourly.license_cost AS license_burn_rate,  -- NUMERIC: The part of total_burn_rate that licenses of operating systems cost; NULL when nothing is known of them.
