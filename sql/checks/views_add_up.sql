@@ -85,13 +85,13 @@ view_sums AS (
   SELECT
     'focus_costs' AS view_name,
     DATE(summed.ChargePeriodStart) AS period,
-    SUM(summed.ConsumedQuantity) AS vm_hours,
+    SUM(summed.x_UptimeHours) AS vm_hours,
     NUMERIC '0' AS unresolved_hours,
     SUM(COALESCE(summed.EffectiveCost, 0)) AS cost
   FROM (
     SELECT
       priced.ChargePeriodStart,
-      priced.ConsumedQuantity,
+      priced.x_UptimeHours,
       priced.EffectiveCost
     FROM `${dataset}.focus_costs` AS priced
     -- The other parts are of the same hours.
@@ -99,7 +99,7 @@ view_sums AS (
     UNION ALL
     SELECT
       unpriced.ChargePeriodStart,
-      unpriced.ConsumedQuantity,
+      unpriced.ConsumedQuantity AS x_UptimeHours,
       NUMERIC '0' AS EffectiveCost
     FROM `${dataset}.focus_costs_unpriced` AS unpriced
   ) AS summed

@@ -1,35 +1,291 @@
 -- What did each Spot VM cost each hour, in the columns of FOCUS 1.2, the FinOps Open Cost and Usage Specification?
--- Grain: one part of the cost of one Spot VM in one UTC hour in which it ran: compute, license, address, disk or bandwidth.
+-- Grain: one part of the cost of one Spot VM in one UTC hour in which it ran: a SKU of compute, license, address, disk or bandwidth.
 --
 -- An hour in which a VM was started as another machine has two or more charge periods.
+-- Compute has a row for each of its SKUs: vCPUs, memory, GPUs and local SSD, with quantities in the unit of the SKU. The
+-- cost of one is the difference of two running sums over the components in the order of their names, each rounded once;
+-- the last takes the rest, so that they sum to cost of spot_vm_costs to the last digit. Where no recorded rates make up
+-- the price of the hour (it is of Google's own price history, or was read later), compute is one row, in hours.
+-- x_UptimeHours and x_OndemandCost are in one row of compute, so that they can be summed.
 -- These are list prices, not an invoice: all costs are that of the hour at the Spot list price, as Google's own export has
--- them for a Spot SKU, and x_OndemandCost is what the hour would have cost on demand. ConsumedQuantity is the uptime,
--- PricingQuantity what is billed of it. A part that is not known, or costs nothing, has no row, for a cost of the
--- specification is never NULL: hours whose compute has no known price are in focus_costs_unpriced, and partial_hours of
--- hourly_burn_rate says of how many VM-hours another part is missing. Compute is there also when it costs nothing. SkuId
--- is that of a part which one SKU bills, such as addresses and disks of one type; x_SkuIds has all of a part. Disks are
--- those of the time that the VM ran. Tags are the labels of that hour as a JSON object. A billing period is a month of
--- Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are extensions; ServiceProviderName and HostProviderName are those of FOCUS 1.3. Reads at most 400 days; a filter on
--- ChargePeriodStart limits the partitions that are read.
+-- them for a Spot SKU, and x_OndemandCost is what the hour would have cost on demand. For other parts ConsumedQuantity is
+-- the uptime, PricingQuantity what is billed of it. A part that is not known, or costs nothing, has no row, for a cost of
+-- the specification is never NULL: hours whose compute has no known price are in focus_costs_unpriced, and partial_hours
+-- of hourly_burn_rate says of how many VM-hours another part is missing. Compute is there also when it costs nothing.
+-- SkuId is that of a row which one SKU bills, such as vCPUs, addresses and disks of one type; x_SkuIds has all of a row.
+-- Disks are those of the time that the VM ran. Tags are the labels of that hour as a JSON object. A billing period is a
+-- month of Cloud Billing, in America/Los_Angeles. Columns that begin with x_ are extensions; ServiceProviderName and
+-- HostProviderName are those of FOCUS 1.3. Reads at most 400 days; a filter on ChargePeriodStart limits the partitions
+-- that are read.
+WITH rates AS (
+  SELECT
+    components.machine_type,
+    COALESCE(components.gpu_type, '') AS gpu_type,
+    components.gpu_count,
+    components.local_ssd_gib,
+    components.component,
+    components.quantity,
+    prices.region,
+    prices.sku_id,
+    prices.unit,
+    prices.rate,
+    COALESCE(prices.by_month, FALSE) AS by_month,
+    prices.valid_from,
+    prices.valid_to
+  FROM `${dataset}.shape_components` AS components
+  INNER JOIN `${dataset}.spot_prices` AS prices
+    ON prices.component = components.component
+  WHERE prices.market = 'spot'
+    -- A rate that ended in the hour it began in was never in effect.
+    AND (prices.valid_to IS NULL OR prices.valid_to > prices.valid_from)
+),
+
+changes AS (
+  SELECT
+    changed.*,
+    LEAD(changed.held_from) OVER (
+      PARTITION BY changed.machine_type, changed.gpu_type, changed.gpu_count, changed.local_ssd_gib, changed.region
+      ORDER BY changed.held_from
+    ) AS held_to
+  FROM (
+    SELECT DISTINCT
+      rates.machine_type,
+      rates.gpu_type,
+      rates.gpu_count,
+      rates.local_ssd_gib,
+      rates.region,
+      rates.valid_from AS held_from
+    FROM rates
+  ) AS changed
+),
+
+held AS (
+  SELECT
+    changes.*,
+    rates.component,
+    rates.quantity,
+    rates.sku_id,
+    rates.unit,
+    rates.rate,
+    rates.by_month,
+    IF(rates.by_month, BIGNUMERIC '0', rates.rate * CAST(rates.quantity AS BIGNUMERIC)) AS hourly_price,
+    -- The price of a month over 730 hours is taken for the hours of the month in question.
+    IF(rates.by_month, rates.rate * CAST(rates.quantity AS BIGNUMERIC) * 730, BIGNUMERIC '0') AS monthly_price
+  FROM changes
+  INNER JOIN rates
+    ON rates.machine_type = changes.machine_type
+    AND rates.gpu_type = changes.gpu_type
+    AND rates.gpu_count = changes.gpu_count
+    AND rates.local_ssd_gib = changes.local_ssd_gib
+    AND rates.region = changes.region
+    AND rates.valid_from <= changes.held_from
+    AND COALESCE(rates.valid_to > changes.held_from, TRUE)
+  -- Of several rates of a component the highest counts, as in the price of the hour.
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY
+      changes.machine_type, changes.gpu_type, changes.gpu_count, changes.local_ssd_gib, changes.region,
+      changes.held_from, rates.component
+    ORDER BY rates.rate DESC, rates.sku_id DESC
+  ) = 1
+),
+
+components AS (
+  SELECT
+    held.*,
+    SUM(held.hourly_price) OVER in_order AS hourly_price_until,
+    SUM(held.monthly_price) OVER in_order AS monthly_price_until,
+    SUM(held.hourly_price) OVER of_shape AS hourly_price_of_all,
+    SUM(held.monthly_price) OVER of_shape AS monthly_price_of_all,
+    ROW_NUMBER() OVER in_order AS number,
+    COUNT(*) OVER of_shape AS component_count
+  FROM held
+  WINDOW
+    of_shape AS (
+      PARTITION BY held.machine_type, held.gpu_type, held.gpu_count, held.local_ssd_gib, held.region, held.held_from
+    ),
+    in_order AS (of_shape ORDER BY held.component)
+),
+
+hours AS (
+  SELECT
+    costs.usage_start_time,
+    costs.usage_end_time,
+    costs.project_id,
+    costs.zone,
+    costs.region,
+    costs.instance_id,
+    costs.instance_name,
+    costs.machine_type,
+    costs.vcpus,
+    costs.memory_gib,
+    costs.gpu_type,
+    costs.gpu_count,
+    costs.local_ssd_gib,
+    costs.uptime_hours,
+    costs.spot_price,
+    costs.ondemand_price,
+    costs.cost,
+    costs.ondemand_cost,
+    costs.currency,
+    costs.price_status,
+    costs.price_as_of,
+    costs.labels,
+    costs.managed_by,
+    costs.run_id,
+    costs.license_cost,
+    costs.license_status,
+    costs.address_cost,
+    costs.address_status,
+    costs.disk_cost,
+    costs.disk_status,
+    costs.bandwidth_cost,
+    costs.bandwidth_status,
+    costs.compute_skus,
+    costs.license_skus,
+    costs.address_skus,
+    costs.disk_skus,
+    costs.bandwidth_skus,
+    COALESCE(costs.billed_hours, costs.uptime_hours) AS charged_hours,
+    TIMESTAMP(
+      DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH), 'America/Los_Angeles'
+    ) AS month_start,
+    TIMESTAMP(
+      DATE_ADD(DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH),
+      'America/Los_Angeles'
+    ) AS month_end
+  FROM `${dataset}.spot_vm_costs` AS costs
+  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
+),
+
+parts AS (
+  SELECT
+    costs.*,
+    TIMESTAMP_DIFF(costs.month_end, costs.month_start, HOUR) AS month_hours,
+    part.name AS part_name,
+    part.words AS part_words,
+    part.cost AS part_cost,
+    part.price AS part_price,
+    part.status AS part_status,
+    part.hours AS part_hours,
+    part.skus AS part_skus,
+    part.meter AS part_meter
+  FROM hours AS costs
+  CROSS JOIN UNNEST([
+    STRUCT(
+      'compute' AS name, '' AS words, costs.cost AS cost, costs.spot_price AS price, costs.price_status AS status,
+      costs.charged_hours AS hours, costs.compute_skus AS skus, 'Compute' AS meter
+    ),
+    STRUCT(
+      'license', 'Licenses of ', costs.license_cost,
+      ROUND(SAFE_DIVIDE(costs.license_cost, costs.charged_hours), 9), costs.license_status,
+      costs.charged_hours, costs.license_skus, 'License'
+    ),
+    STRUCT(
+      'address', 'External addresses of ', costs.address_cost,
+      ROUND(SAFE_DIVIDE(costs.address_cost, costs.uptime_hours), 9), costs.address_status, costs.uptime_hours,
+      costs.address_skus, 'External IPv4 address'
+    ),
+    STRUCT(
+      'disk', 'Disks of ', costs.disk_cost,
+      ROUND(SAFE_DIVIDE(costs.disk_cost, costs.uptime_hours), 9), costs.disk_status, costs.uptime_hours, costs.disk_skus,
+      'Disk'
+    ),
+    STRUCT(
+      'bandwidth', 'Tier_1 bandwidth of ', costs.bandwidth_cost,
+      ROUND(SAFE_DIVIDE(costs.bandwidth_cost, costs.charged_hours), 9),
+      costs.bandwidth_status, costs.charged_hours, costs.bandwidth_skus,
+      'Tier_1 bandwidth'
+    )
+  ]) AS part
+  WHERE part.cost IS NOT NULL
+    -- Most VMs have no license and no Tier_1.
+    AND (part.name = 'compute' OR part.cost > 0)
+),
+
+charges AS (
+  SELECT
+    parts.*,
+    components.component,
+    components.quantity,
+    components.sku_id,
+    components.unit,
+    components.number,
+    CAST(
+      components.rate * IF(components.by_month, 730, parts.month_hours) / parts.month_hours AS NUMERIC
+    ) AS unit_price,
+    -- The running sums of the price, over the components before this one and up to it.
+    CAST(
+      components.hourly_price_until - components.hourly_price
+      + (components.monthly_price_until - components.monthly_price) / parts.month_hours
+      AS NUMERIC
+    ) AS price_before,
+    IF(
+      components.number < components.component_count,
+      CAST(components.hourly_price_until + components.monthly_price_until / parts.month_hours AS NUMERIC),
+      NULL
+    ) AS price_until
+  FROM parts
+  LEFT JOIN components
+    ON components.machine_type = parts.machine_type
+    AND components.gpu_type = COALESCE(parts.gpu_type, '')
+    AND components.gpu_count = parts.gpu_count
+    AND components.local_ssd_gib = parts.local_ssd_gib
+    AND components.region = parts.region
+    AND components.held_from <= parts.usage_start_time
+    AND COALESCE(components.held_to > parts.usage_start_time, TRUE)
+    AND parts.part_name = 'compute'
+    -- Rates that make up another price are not those of the hour.
+    AND ABS(
+      CAST(components.hourly_price_of_all + components.monthly_price_of_all / parts.month_hours AS NUMERIC)
+      - parts.spot_price
+    ) <= NUMERIC '0.000000001'
+),
+
+focus AS (
+  SELECT
+    charges.*,
+    -- A product has nine decimals. A rounded sum must not exceed the cost, of which the last component takes the rest.
+    IF(
+      charges.sku_id IS NULL,
+      charges.part_cost,
+      COALESCE(LEAST(charges.charged_hours * charges.price_until, charges.part_cost), charges.part_cost)
+      - LEAST(charges.charged_hours * charges.price_before, charges.part_cost)
+    ) AS charge,
+    COALESCE(charges.unit_price, charges.part_price) AS list_price,
+    COALESCE(charges.quantity, 1) AS units,
+    COALESCE(charges.number, 1) = 1 AND charges.part_name = 'compute' AS is_first,
+    COALESCE(charges.sku_id, charges.part_skus) AS skus,
+    CASE
+      WHEN charges.sku_id IS NULL THEN charges.part_meter
+      WHEN charges.unit = 'vcpu_hour' THEN 'vCPU'
+      WHEN charges.unit = 'gpu_hour' THEN 'GPU'
+      WHEN charges.unit = 'instance_hour' THEN 'Virtual machine'
+      WHEN charges.component LIKE '%local-ssd' THEN 'Local SSD'
+      ELSE 'Memory'
+    END AS meter,
+    CASE charges.unit
+      WHEN 'vcpu_hour' THEN 'vCPU-Hours'
+      WHEN 'gib_hour' THEN 'GiB-Hours'
+      WHEN 'gpu_hour' THEN 'GPU-Hours'
+      ELSE 'Hours'
+    END AS pricing_unit
+  FROM charges
+)
+
 SELECT
   costs.zone AS AvailabilityZone,  -- STRING: The zone.
-  part.cost AS BilledCost,  -- NUMERIC: Cost at the list price, in USD; no invoice.
+  costs.charge AS BilledCost,  -- NUMERIC: Cost at the list price, in USD; no invoice.
   NULLIF('${billing_account}', '') AS BillingAccountId,  -- STRING: The billing account that the deployment names; NULL without one.
   NULLIF('${billing_account}', '') AS BillingAccountName,  -- STRING: Its id: its name is not recorded.
   'Billing Account' AS BillingAccountType,  -- STRING: The kind of account that BillingAccountId would name.
   costs.currency AS BillingCurrency,  -- STRING: The currency of the costs, USD.
-  TIMESTAMP(
-    DATE_ADD(DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH), INTERVAL 1 MONTH),
-    'America/Los_Angeles'
-  ) AS BillingPeriodEnd,  -- TIMESTAMP: The end of the month of Cloud Billing, in America/Los_Angeles; not part of it.
-  TIMESTAMP(
-    DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH), 'America/Los_Angeles'
-  ) AS BillingPeriodStart,  -- TIMESTAMP: The start of the month of Cloud Billing, in America/Los_Angeles.
+  costs.month_end AS BillingPeriodEnd,  -- TIMESTAMP: The end of the month of Cloud Billing, in America/Los_Angeles; not part of it.
+  costs.month_start AS BillingPeriodStart,  -- TIMESTAMP: The start of the month of Cloud Billing, in America/Los_Angeles.
   CAST(NULL AS STRING) AS CapacityReservationId,  -- STRING: NULL: a Spot VM has no reservation.
   CAST(NULL AS STRING) AS CapacityReservationStatus,  -- STRING: NULL: a Spot VM has no reservation.
   'Usage' AS ChargeCategory,  -- STRING: Usage, in every row.
   CAST(NULL AS STRING) AS ChargeClass,  -- STRING: NULL: no row corrects an earlier one.
-  CONCAT(part.words, 'Spot VM ', COALESCE(costs.machine_type, 'of unknown type'), ' in ', costs.zone) AS ChargeDescription,  -- STRING: The part, the machine type and the zone in words.
+  CONCAT(COALESCE(CONCAT(costs.component, ' of '), costs.part_words), 'Spot VM ', COALESCE(costs.machine_type, 'of unknown type'), ' in ', costs.zone) AS ChargeDescription,  -- STRING: The part or component, the machine type and the zone in words.
   'Usage-Based' AS ChargeFrequency,  -- STRING: Usage-Based, in every row.
   costs.usage_end_time AS ChargePeriodEnd,  -- TIMESTAMP: The end of the time of usage, not part of it.
   costs.usage_start_time AS ChargePeriodStart,  -- TIMESTAMP: The start of the time of usage; a filter on it limits what is read.
@@ -40,23 +296,23 @@ SELECT
   CAST(NULL AS STRING) AS CommitmentDiscountStatus,  -- STRING: NULL: commitments do not apply to Spot VMs.
   CAST(NULL AS STRING) AS CommitmentDiscountType,  -- STRING: NULL: commitments do not apply to Spot VMs.
   CAST(NULL AS STRING) AS CommitmentDiscountUnit,  -- STRING: NULL: commitments do not apply to Spot VMs.
-  costs.uptime_hours AS ConsumedQuantity,  -- NUMERIC: Uptime in hours.
-  'Hours' AS ConsumedUnit,  -- STRING: Hours, in every row.
-  part.cost AS ContractedCost,  -- NUMERIC: Cost at the list price, in USD: negotiated prices are not known.
-  part.price AS ContractedUnitPrice,  -- NUMERIC: The list price of the part, in USD per hour.
-  part.cost AS EffectiveCost,  -- NUMERIC: Cost at the list price, in USD.
+  costs.uptime_hours * costs.units AS ConsumedQuantity,  -- NUMERIC: Uptime in ConsumedUnit: vCPU-hours of a row for vCPUs, else hours.
+  costs.pricing_unit AS ConsumedUnit,  -- STRING: vCPU-Hours, GiB-Hours or GPU-Hours in the rows of SKUs of compute, else Hours.
+  costs.charge AS ContractedCost,  -- NUMERIC: Cost at the list price, in USD: negotiated prices are not known.
+  costs.list_price AS ContractedUnitPrice,  -- NUMERIC: The list price, in USD per PricingUnit.
+  costs.charge AS EffectiveCost,  -- NUMERIC: Cost at the list price, in USD.
   CAST(NULL AS STRING) AS InvoiceId,  -- STRING: NULL: these rows are on no invoice.
   'Google Cloud' AS HostProviderName,  -- STRING: Google Cloud, in every row.
   'Google Cloud' AS InvoiceIssuerName,  -- STRING: Google Cloud, in every row.
-  part.cost AS ListCost,  -- NUMERIC: Cost at the list price, in USD.
-  part.price AS ListUnitPrice,  -- NUMERIC: The list price of the part, in USD per hour.
-  IF(part.name = 'compute', 'Dynamic', 'Standard') AS PricingCategory,  -- STRING: Dynamic for compute, whose Spot prices change, else Standard.
+  costs.charge AS ListCost,  -- NUMERIC: Cost at the list price, in USD.
+  costs.list_price AS ListUnitPrice,  -- NUMERIC: The list price, in USD per PricingUnit.
+  IF(costs.part_name = 'compute', 'Dynamic', 'Standard') AS PricingCategory,  -- STRING: Dynamic for compute, whose Spot prices change, else Standard.
   costs.currency AS PricingCurrency,  -- STRING: The currency of the prices, USD.
-  part.price AS PricingCurrencyContractedUnitPrice,  -- NUMERIC: The list price in PricingCurrency, per hour.
-  part.cost AS PricingCurrencyEffectiveCost,  -- NUMERIC: EffectiveCost in PricingCurrency.
-  part.price AS PricingCurrencyListUnitPrice,  -- NUMERIC: The list price in PricingCurrency, per hour.
-  part.hours AS PricingQuantity,  -- NUMERIC: The hours that are billed.
-  'Hours' AS PricingUnit,  -- STRING: Hours, in every row.
+  costs.list_price AS PricingCurrencyContractedUnitPrice,  -- NUMERIC: The list price in PricingCurrency, per PricingUnit.
+  costs.charge AS PricingCurrencyEffectiveCost,  -- NUMERIC: EffectiveCost in PricingCurrency.
+  costs.list_price AS PricingCurrencyListUnitPrice,  -- NUMERIC: The list price in PricingCurrency, per PricingUnit.
+  costs.part_hours * costs.units AS PricingQuantity,  -- NUMERIC: What is billed, in PricingUnit.
+  costs.pricing_unit AS PricingUnit,  -- STRING: As ConsumedUnit.
   'Google Cloud' AS ProviderName,  -- STRING: Google Cloud, in every row.
   'Google Cloud' AS PublisherName,  -- STRING: Google Cloud, in every row.
   costs.region AS RegionId,  -- STRING: The region.
@@ -70,10 +326,10 @@ SELECT
   'Compute Engine' AS ServiceName,  -- STRING: Compute Engine, in every row.
   'Google Cloud' AS ServiceProviderName,  -- STRING: Google Cloud, in every row.
   'Virtual Machines' AS ServiceSubcategory,  -- STRING: Virtual Machines, in every row: a service has one subcategory.
-  IF(part.skus LIKE '% %', NULL, part.skus) AS SkuId,  -- STRING: The SKU of the part; NULL where several SKUs bill it, or which is not recorded.
-  IF(part.skus IS NULL OR part.skus LIKE '% %', NULL, part.meter) AS SkuMeter,  -- STRING: What the SKU bills; NULL without SkuId.
+  IF(costs.skus LIKE '% %', NULL, costs.skus) AS SkuId,  -- STRING: The SKU of the row; NULL where several SKUs bill it, or which is not recorded.
+  IF(costs.skus IS NULL OR costs.skus LIKE '% %', NULL, costs.meter) AS SkuMeter,  -- STRING: What the SKU bills; NULL without SkuId.
   CAST(NULL AS STRING) AS SkuPriceDetails,  -- STRING: NULL: not recorded.
-  IF(part.skus LIKE '% %', NULL, part.skus) AS SkuPriceId,  -- STRING: SkuId, which has one price in a region at a time.
+  IF(costs.skus LIKE '% %', NULL, costs.skus) AS SkuPriceId,  -- STRING: SkuId, which has one price in a region at a time.
   costs.project_id AS SubAccountId,  -- STRING: The id of the Google Cloud project.
   costs.project_id AS SubAccountName,  -- STRING: The id of the Google Cloud project; its name is not recorded.
   'Project' AS SubAccountType,  -- STRING: Project, in every row.
@@ -88,12 +344,14 @@ SELECT
     ),
     '}'
   ) AS Tags,  -- STRING: The labels of the VM in that hour, as a JSON object.
-  part.skus AS x_SkuIds,  -- STRING: All SKUs that bill the part, separated by spaces; NULL when they are not recorded.
-  part.name AS x_CostPart,  -- STRING: compute, license, address, disk or bandwidth.
+  costs.skus AS x_SkuIds,  -- STRING: All SKUs that bill the row, separated by spaces; NULL when they are not recorded.
+  costs.part_name AS x_CostPart,  -- STRING: compute, license, address, disk or bandwidth.
+  costs.component AS x_Component,  -- STRING: What the SKU of compute prices, as in spot_prices, such as n2:core; NULL for other parts and for compute in one row.
   costs.machine_type AS x_MachineType,  -- STRING: The machine type; NULL when it is not known.
-  IF(part.name = 'compute', costs.ondemand_cost, NULL) AS x_OndemandCost,  -- NUMERIC: Cost at the on-demand list price, in USD; NULL for other parts and when it is not known.
-  IF(part.name = 'compute', costs.ondemand_price, NULL) AS x_OndemandUnitPrice,  -- NUMERIC: The on-demand list price, in USD per hour; NULL for other parts and when it is not known.
-  part.status AS x_PriceStatus,  -- STRING: How certain the price is: the column price_status, license_status and so on of spot_vm_costs.
+  IF(costs.is_first, costs.ondemand_cost, NULL) AS x_OndemandCost,  -- NUMERIC: Cost of all compute at the on-demand list price, in USD, in the first row of compute; NULL in other rows and when it is not known.
+  IF(costs.is_first, costs.ondemand_price, NULL) AS x_OndemandUnitPrice,  -- NUMERIC: The on-demand list price of all compute, in USD per hour, in the first row of compute; NULL in other rows and when it is not known.
+  IF(costs.is_first, costs.uptime_hours, NULL) AS x_UptimeHours,  -- NUMERIC: Uptime in hours, in the first row of compute: its sum is VM-hours; NULL in other rows.
+  costs.part_status AS x_PriceStatus,  -- STRING: How certain the price is: the column price_status, license_status and so on of spot_vm_costs.
   costs.price_as_of AS x_PriceAsOf,  -- TIMESTAMP: When the price was read from the catalog.
   costs.vcpus AS x_VcpuCount,  -- NUMERIC: vCPUs of the machine type.
   costs.memory_gib AS x_MemoryGib,  -- NUMERIC: Memory of the machine type in GiB.
@@ -102,35 +360,4 @@ SELECT
   costs.local_ssd_gib AS x_LocalSsdGib,  -- INTEGER: Local SSD in GiB.
   costs.managed_by AS x_ManagedBy,  -- STRING: The managed instance group that created the VM; NULL for a VM of no group.
   costs.run_id AS x_RunId  -- STRING: The run of the tracker that wrote the row.
-FROM `${dataset}.spot_vm_costs` AS costs
-CROSS JOIN UNNEST([
-  STRUCT(
-    'compute' AS name, '' AS words, costs.cost AS cost, costs.spot_price AS price, costs.price_status AS status,
-    COALESCE(costs.billed_hours, costs.uptime_hours) AS hours, costs.compute_skus AS skus, 'Compute' AS meter
-  ),
-  STRUCT(
-    'license', 'Licenses of ', costs.license_cost,
-    ROUND(SAFE_DIVIDE(costs.license_cost, COALESCE(costs.billed_hours, costs.uptime_hours)), 9), costs.license_status,
-    COALESCE(costs.billed_hours, costs.uptime_hours), costs.license_skus, 'License'
-  ),
-  STRUCT(
-    'address', 'External addresses of ', costs.address_cost,
-    ROUND(SAFE_DIVIDE(costs.address_cost, costs.uptime_hours), 9), costs.address_status, costs.uptime_hours,
-    costs.address_skus, 'External IPv4 address'
-  ),
-  STRUCT(
-    'disk', 'Disks of ', costs.disk_cost,
-    ROUND(SAFE_DIVIDE(costs.disk_cost, costs.uptime_hours), 9), costs.disk_status, costs.uptime_hours, costs.disk_skus,
-    'Disk'
-  ),
-  STRUCT(
-    'bandwidth', 'Tier_1 bandwidth of ', costs.bandwidth_cost,
-    ROUND(SAFE_DIVIDE(costs.bandwidth_cost, COALESCE(costs.billed_hours, costs.uptime_hours)), 9),
-    costs.bandwidth_status, COALESCE(costs.billed_hours, costs.uptime_hours), costs.bandwidth_skus,
-    'Tier_1 bandwidth'
-  )
-]) AS part
-WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
-  AND part.cost IS NOT NULL
-  -- Most VMs have no license and no Tier_1.
-  AND (part.name = 'compute' OR part.cost > 0)
+FROM focus AS costs

@@ -111,7 +111,7 @@ def test_ids_above_every_signed_number_join_and_are_written_with_all_their_digit
         "WHERE costs.usage_start_time >= '2026-07-01' AND known.last_seen >= '2026-07-01' GROUP BY 1"
     )
     written = played.tracker.rows(
-        "SELECT TO_JSON_STRING(focus) AS row FROM focus_costs AS focus WHERE focus.x_CostPart = 'compute'"
+        "SELECT TO_JSON_STRING(focus) AS row FROM focus_costs AS focus WHERE focus.x_UptimeHours IS NOT NULL"
     )
 
     assert {row["times"] for row in joined if row["instance_id"] in large} == {1}
