@@ -13,6 +13,7 @@ from spotkeeper.report.rows import (
     EnforcedAction,
     HourBurn,
     HourQuality,
+    IdleResource,
     Interruptions,
     PlaceCost,
     PriceChange,
@@ -54,6 +55,25 @@ HOSTILE = (
 def money(text: str | int) -> Decimal:
     """Return an amount."""
     return Decimal(text)
+
+
+def idle(name: str, monthly_cost: Decimal | None, instance: str | None, **other: object) -> IdleResource:
+    """Return a disk of a stopped VM, or what the other fields make of it."""
+    usual = IdleResource(
+        resource_type="disk",
+        project_id="research-ml",
+        region="us-central1",
+        zone="us-central1-a",
+        resource_name=name,
+        held_by="stopped VM",
+        instance_name=instance,
+        idle_since=datetime(2026, 7, 22, 12, 41, tzinfo=UTC),
+        owner="ada",
+        team="vision",
+        monthly_cost=monthly_cost,
+        price_reason=None,
+    )
+    return replace(usual, **other)  # type: ignore[arg-type] # the fields are named by the samples
 
 
 def place(day: date, machine_type: str, zone: str, cost: str | None, hours: str = "24") -> PlaceCost:
@@ -280,6 +300,11 @@ def usual_rows() -> ReportRows:
                 money(4),
             )
         ],
+        idle=[
+            idle("data", money("12.5"), "trainer-1"),
+            idle("front", money("7.3"), None, resource_type="address", zone=None, held_by="no VM"),
+            idle("scratch", None, None, price_reason="no rate", held_by="no VM", idle_since=None),
+        ],
         quality=[quality(hour, unpriced=1, unpriced_machine_types="n9-standard-4") for hour in HOURS],
         weeks=[
             week("research", "vision", "70", "60", "5"),
@@ -334,6 +359,9 @@ def hostile_rows() -> ReportRows:
         actions=[action(name, reason=name, error=name, project_id=name) for name in HOSTILE],
         spared=[replace(usual.spared[0], spared_because=name, example=name) for name in HOSTILE],
         effects=[replace(usual.effects[0], instance_name=name) for name in HOSTILE],
+        idle=[
+            replace(usual.idle[0], resource_name=name, instance_name=name, owner=name, team=name) for name in HOSTILE
+        ],
         quality=[quality(HOURS[0], "incomplete", gaps=name, unpriced_machine_types=name) for name in HOSTILE],
         weeks=[replace(usual.weeks[0], project_id=name, team=name, machine_type=name) for name in HOSTILE],
         costly_vms=[replace(usual.costly_vms[0], instance_name=name, project_id=name) for name in HOSTILE],

@@ -18,6 +18,7 @@ from spotkeeper.report.rows import (
     EnforcedAction,
     HourBurn,
     HourQuality,
+    IdleResource,
     Interruptions,
     LabelCost,
     PlaceCost,
@@ -52,6 +53,7 @@ KINDS: tuple[type[ViewRow], ...] = (
     Spared,
     Enforced,
     StopEffect,
+    IdleResource,
     HourQuality,
     WeekCost,
     CostlyVm,
@@ -81,6 +83,7 @@ def test_a_view_of_days_is_queried_for_days_and_no_view_for_all_columns() -> Non
         "weekly_cost_by_project",
         "vm_costs",
         "cost_by_label",
+        "stopped_but_costing",
     }
 
     assert {kind.source.view for kind in KINDS if " >= @first_" not in statement(kind)} == fixed

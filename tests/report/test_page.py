@@ -109,12 +109,31 @@ def test_every_table_has_the_rows_of_its_view_and_their_sum(usual: Read) -> None
     assert usual.amounts("movers", "team", "change_by_price") == {"vision": 5, "search": 0}
     assert usual.amounts("vms", "instance_name", "cost") == {"trainer-1": 72}
     assert usual.amounts("effects", "instance", "net_avoided") == {"trainer-1": 4, "": 4}
+    assert usual.amounts("idle", "resource", "monthly_cost") == {
+        "data": Decimal("12.5"),
+        "front": Decimal("7.3"),
+        "scratch": None,
+        "all": Decimal("19.8"),
+    }
     assert [row["reason"] for row in usual.tables["enforcement"]] == [
         "place 1 of 3 in the order of stopping: low priority",
         "place 2 of 3 in the order of stopping: low priority; quota",
     ]
     assert [(row["instances"], row["reason"]) for row in usual.tables["spared"]] == [("3", "it is protected")]
     assert usual.text.count("until 1\N{NO-BREAK SPACE}Aug, 07:00") == 1
+
+
+def test_what_costs_money_without_a_running_vm_says_since_when_how_much_a_month_and_whom_to_ask(usual: Read) -> None:
+    text = re.sub(r"\s+", " ", usual.text)
+
+    assert "Without a running VM: 3 disks and addresses, $19.80 a month, 1 of them not priced." in text
+    assert [(row["held_by"], row["idle_since"], row["owner"], row["team"]) for row in usual.tables["idle"][:-1]] == [
+        ("trainer-1", "2026-07-22T12:41:00Z", "ada", "vision"),
+        ("", "2026-07-22T12:41:00Z", "ada", "vision"),
+        ("", "", "ada", "vision"),
+    ]
+    assert "address, research-ml / us-central1" in text
+    assert "no rate" in text
 
 
 def test_a_week_with_hours_that_nobody_recorded_says_so(usual: Read) -> None:

@@ -359,6 +359,26 @@ class StopEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleResource:
+    """A disk or a reserved address that no running VM uses, at the latest scan of its project."""
+
+    source: ClassVar = Source("stopped_but_costing", order="monthly_cost DESC, project_id, resource_name")
+
+    resource_type: str
+    project_id: str
+    region: str | None
+    zone: str | None
+    resource_name: str
+    held_by: str
+    instance_name: str | None
+    idle_since: datetime | None
+    owner: str
+    team: str
+    monthly_cost: Decimal | None
+    price_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class HourQuality:
     """The data quality of an hour."""
 
@@ -515,6 +535,7 @@ class ReportRows:
     spared: Sequence[Spared] = ()
     enforced: Sequence[Enforced] = ()
     effects: Sequence[StopEffect] = ()
+    idle: Sequence[IdleResource] = ()
     quality: Sequence[HourQuality] = ()
     weeks: Sequence[WeekCost] = ()
     costly_vms: Sequence[CostlyVm] = ()

@@ -22,6 +22,7 @@ from spotkeeper.report.rows import (
     EnforcedAction,
     HourBurn,
     HourQuality,
+    IdleResource,
     Interruptions,
     LabelCost,
     PlaceCost,
@@ -48,7 +49,7 @@ _OF_HOURS: tuple[type[ViewRow], ...] = (
     *(PlaceCost, TeamCost, DaySavings, BudgetState, Unattributed),
     *(Interruptions, PriceChange, PriceDrift, PriceHeld, CheaperPlace, WeekCost, CostlyVm, RunCost, TeamWork),
 )
-_UNTIL_NOW: tuple[type[ViewRow], ...] = (EnforcedAction, Spared, Enforced, StopEffect, HourQuality)
+_UNTIL_NOW: tuple[type[ViewRow], ...] = (EnforcedAction, Spared, Enforced, StopEffect, IdleResource, HourQuality)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -111,6 +112,7 @@ class ReportViews:
             spared=rows(Spared),
             enforced=rows(Enforced),
             effects=rows(StopEffect),
+            idle=rows(IdleResource),
             quality=rows(HourQuality),
             weeks=rows(WeekCost),
             costly_vms=rows(CostlyVm),

@@ -1,11 +1,11 @@
-"""Stops, starts and spared VMs of the enforcer, with reasons."""
+"""Stops, starts and spared VMs of the enforcer, with reasons, and what costs money while no VM runs with it."""
 
 from collections.abc import Sequence
 from decimal import Decimal
 
 from spotkeeper.report import wording
 from spotkeeper.report.blocks import Cell, Column, Section, Table, Tone, cell, named, total
-from spotkeeper.report.rows import EnforcedAction, ReportRows, Spared, StopEffect
+from spotkeeper.report.rows import EnforcedAction, IdleResource, ReportRows, Spared, StopEffect
 
 _TONES = {"stopped": Tone.GOOD, "restarted": Tone.GOOD, "failed": Tone.BAD, "open": Tone.WARNING}
 _ACTION_COLUMNS = (
@@ -38,6 +38,15 @@ _EFFECT_COLUMNS = (
     Column("cost_after_stop", "Cost after the stop", is_number=True),
     Column("net_avoided", "Avoided, net", is_number=True),
 )
+_MOST_IDLE = 25
+_IDLE_COLUMNS = (
+    Column("resource", "Disk or address"),
+    Column("held_by", "Held by"),
+    Column("idle_since", "Since (UTC)"),
+    Column("monthly_cost", "USD per month", is_number=True),
+    Column("owner", "Owner"),
+    Column("team", "Team"),
+)
 
 
 def enforcement(rows: ReportRows) -> Section:
@@ -49,11 +58,13 @@ def enforcement(rows: ReportRows) -> Section:
         tables.append(_spared(rows))
     if rows.effects:
         tables.append(_effects(rows.effects))
+    if rows.idle:
+        tables.append(_idle(rows.idle))
     return Section(
         key="enforcement",
         name="Enforcement",
         question="Which VMs were stopped or spared, and why?",
-        answer=_answer(rows),
+        answer=[*_answer(rows), *_still_costing(rows.idle)],
         tables=tables,
         tone=Tone.BAD if any(row.outcome == "failed" for row in rows.enforced) else Tone.PLAIN,
     )
@@ -75,6 +86,16 @@ def _answer(rows: ReportRows) -> list[str]:
     if avoided is not None:
         said.append(f"Stops avoided {wording.money(avoided)} so far, net of the cost of the stopped VMs afterwards.")
     return said
+
+
+def _still_costing(idle: Sequence[IdleResource]) -> list[str]:
+    if not idle:
+        return []
+    monthly, unpriced = total(row.monthly_cost for row in idle), sum(row.monthly_cost is None for row in idle)
+    things = wording.things(len(idle), "disk or address", "disks and addresses")
+    cost = f"{wording.money(monthly)} a month" if monthly is not None else "an unknown amount"
+    known = f", {unpriced:,} of them not priced" if unpriced and monthly is not None else ""
+    return [f"Without a running VM: {things}, {cost}{known}."]
 
 
 def _actions(rows: ReportRows) -> Table:
@@ -155,4 +176,30 @@ def _effect(row: StopEffect) -> list[Cell]:
         cell(row.avoided, wording.money),
         cell(row.cost_after_stop, wording.money),
         cell(row.net_avoided, wording.money),
+    ]
+
+
+def _idle(idle: Sequence[IdleResource]) -> Table:
+    listed = sorted(idle, key=lambda row: (-(row.monthly_cost or Decimal(0)), row.project_id, row.resource_name))
+    listed = listed[:_MOST_IDLE]
+    last = [named("all"), named(""), named(""), cell(total(row.monthly_cost for row in idle), wording.money)]
+    return Table(
+        "idle",
+        "Disks and reserved addresses without a running VM",
+        _IDLE_COLUMNS,
+        [_idle_line(row) for row in listed],
+        [[*last, named(""), named("")]],
+        f"The {len(listed)} most expensive of {len(idle):,}; the sum is of all." if len(listed) < len(idle) else "",
+    )
+
+
+def _idle_line(row: IdleResource) -> list[Cell]:
+    place = row.zone or row.region
+    return [
+        cell(row.resource_name, detail=f"{row.resource_type}, {row.project_id} / {place}"),
+        cell(row.instance_name, detail=row.held_by),
+        cell(row.idle_since, lambda at: wording.short_moment(at) if at else ""),
+        cell(row.monthly_cost, wording.money, detail=row.price_reason or ""),
+        cell(row.owner),
+        cell(row.team),
     ]
