@@ -74,6 +74,13 @@ def test_a_cost_that_is_unknown_would_not_pass(rows: Rows, tmp_path: Path) -> No
     assert found["BilledCost-C-003-M"] == "FAIL"
 
 
+def test_compute_has_a_row_for_each_sku(rows: Rows) -> None:
+    parts = [row for row in rows if row["x_Component"] is not None]
+
+    assert {row["SkuMeter"] for row in parts} >= {"vCPU", "Memory", "GPU"}
+    assert [row["ResourceName"] for row in parts if row["SkuId"] is None] == []
+
+
 def _written(value: object) -> object:
     match value:
         case datetime():
