@@ -17,8 +17,11 @@ from spotkeeper.tracking.run_summary import Gap
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--projects", ""], "names no project, such as PROJECT=my-project-1"),
-        (["--projects", "My Project"], "'My Project': a project id such as my-project-1"),
+        (["--projects", ""], "'' names no project, such as PROJECT=my-project-1"),
+        (
+            ["--projects", "a-project-1,My Project"],
+            ": 'My Project' must be a project id such as my-project-1, or folders/",
+        ),
         (["--projects", "my-project-1", "--days", "42"], "'42' is not a number of days from 1 to 41"),
         (["--projects", "my-project-1", "--days", "0"], "'0' is not a number of days"),
         (["--projects", "my-project-1", "--budget", "-1"], "'-1' must be an amount above 0"),

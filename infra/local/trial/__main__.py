@@ -211,8 +211,7 @@ def _names(value: str) -> tuple[str, ...]:
     try:
         return named(value)
     except ValueError as error:
-        message = f"{value!r}: {error}"
-        raise argparse.ArgumentTypeError(message) from error
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _days(value: str) -> int:

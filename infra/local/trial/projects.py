@@ -18,9 +18,9 @@ def named(text: str) -> tuple[str, ...]:
     """Return the projects, folders and organizations of a list with commas; raises ValueError naming a wrong one."""
     names = tuple(dict.fromkeys(name for each in text.split(",") if (name := each.strip())))
     if not names:
-        message = "names no project, such as PROJECT=my-project-1,folders/123456789012"
+        message = f"{text!r} names no project, such as PROJECT=my-project-1,folders/123456789012"
         raise ValueError(message)
-    return tuple(name if _PARENT.fullmatch(name) else project_id(name) for name in names)
+    return tuple(name if _PARENT.fullmatch(name) else _project(name) for name in names)
 
 
 def expanded(names: Sequence[str], endpoints: Endpoints, retry_timeout: timedelta) -> tuple[str, ...]:
@@ -30,6 +30,14 @@ def expanded(names: Sequence[str], endpoints: Endpoints, retry_timeout: timedelt
     for name in names:
         found.update(dict.fromkeys(_projects(calls, name) if _PARENT.fullmatch(name) else [name]))
     return tuple(found)
+
+
+def _project(name: str) -> str:
+    try:
+        return project_id(name)
+    except ValueError as expected:
+        message = f"{name!r} must be {expected}, or folders/123456789012 or organizations/123456789012"
+        raise ValueError(message) from expected
 
 
 def _projects(calls: HttpCalls, parent: str) -> Iterator[str]:
