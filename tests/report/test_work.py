@@ -13,7 +13,7 @@ def test_the_section_says_what_work_cost_and_how_much_was_idle_or_lost() -> None
     section = work(usual_rows())
 
     assert section.answer == [
-        "23 pieces of work ran on Spot VMs that cost $80.90: $8.47 of it was idle time.",
+        "23 pieces of work ran on Spot VMs that cost $80.90: $8.47 of it while no recorded work ran.",
         "Preemptions lost work of $6.06.",
         "1.0 VM-hours have no known price and are not in these sums.",
     ]

@@ -56,7 +56,7 @@ def _answer(teams: Sequence[TeamWork]) -> list[str]:
     cost, idle = total(row.cost for row in teams), total(row.idle_cost for row in teams)
     lost, works = total(row.lost_cost for row in teams), sum(row.works for row in teams)
     ran = f"{wording.things(works, 'piece')} of work ran on Spot VMs that cost {wording.money(cost)}"
-    said = [f"{ran}: {wording.money(idle or Decimal(0))} of it was idle time."]
+    said = [f"{ran}: {wording.money(idle or Decimal(0))} of it while no recorded work ran."]
     if lost:
         said.append(f"Preemptions lost work of {wording.money(lost)}.")
     unpriced = sum((row.vm_hours - row.priced_hours for row in teams), Decimal(0))
