@@ -11,12 +11,16 @@ import pytest
 import requests
 from flask import Flask
 
+from infra.local.bigquery.tables import create_dataset
 from infra.local.fleet.fleet import FLEET_START
-from infra.local.stack.stack import DATASET, Stack
+from infra.local.stack.stack import Stack
 from spotkeeper.periods import PeriodKind, budget_period
 from tests.entry.served import served
 
 TARGET = "enforce_budget_limit"
+DATASET = "stories"
+"""Records apart from other tests: with the prices of a tracker's run, a VM whose price is known is stopped first."""
+
 NOW = FLEET_START + timedelta(hours=8, minutes=7)
 JULY, AUGUST = "2026-07-01T07:00:00Z", "2026-08-01T07:00:00Z"
 MINUTES_TO_AUGUST = int((datetime(2026, 8, 1, 8, tzinfo=UTC) - NOW).total_seconds() // 60)
@@ -245,7 +249,8 @@ RULES = {
 def functions(stack: Stack) -> Iterator[dict[str, Flask]]:
     """The function, once by the time of its messages and once by the system's clock."""
     policy = json.dumps({"budgets": RULES, "restart": True})
-    settings = {**stack.settings, "ENFORCEMENT_POLICY": policy}
+    create_dataset(stack.client(), DATASET)
+    settings = {**stack.settings, "DATASET": DATASET, "ENFORCEMENT_POLICY": policy}
     with served(TARGET, settings) as schedule, served(TARGET, {**settings, "CLOCK": "system"}) as system:
         yield {"schedule": schedule, "system": system}
 
