@@ -13,7 +13,7 @@ from itertools import islice
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey, Sighting
 from spotkeeper.logs import log_event
-from spotkeeper.periods import HOUR, rfc3339, spans
+from spotkeeper.periods import HOUR, latest_closed_hour, rfc3339, spans
 from spotkeeper.pricing.price_history import PriceHistory
 from spotkeeper.tracking.addresses import AddressPricing, AddressScan, holder_of
 from spotkeeper.tracking.backlog import Backlog, projects_of
@@ -161,7 +161,9 @@ class Sources:
     def _unlisted_since(self, project_id: str, hours: Sequence[datetime]) -> datetime:
         """Return the start of the time of which disks and addresses are recorded: what was listed before stays."""
         # One hour more than was not listed, so that what a single run could not list is recorded by the next one.
-        return max(min(hours), self.recorded.get(project_id, min(hours)))
+        # A run of an earlier moment that comes late ends before hours that are recorded: it begins before its own end.
+        recorded = min(self.recorded.get(project_id, min(hours)), latest_closed_hour(self.now))
+        return max(min(hours), recorded)
 
     def read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Ran]:
         """Yield the uptime of every instance and hour once, as far as it is known, a few hours at a time."""
