@@ -100,17 +100,20 @@ def cost_of_price_changes(
     return change
 
 
-def running_vms(fleet: Fleet, rows: Iterable[Expected]) -> dict[tuple[str, str], Decimal]:
-    """Return how many VMs without attached GPU or local SSD ran in the last hour, by machine type and region."""
+def vm_hours(fleet: Fleet, rows: Iterable[Expected]) -> dict[tuple[str, str], Decimal]:
+    """Return how long VMs without GPU or local SSD ran, by machine type and region, of those of the last hour."""
     known = list(rows)
     last_hour = max(row.hour for row in known)
     found: dict[tuple[str, str], Decimal] = {}
+    in_use: set[tuple[str, str]] = set()
     for row in known:
         vm = fleet.by_id(int(row.instance_id))
-        if row.hour == last_hour and vm is not None and vm.gpu is None and not vm.attached_local_ssds:
+        if vm is not None and vm.gpu is None and not vm.attached_local_ssds:
             place = row.machine_type, vm.region
             found[place] = found.get(place, Decimal(0)) + row.uptime_hours
-    return found
+            if row.hour == last_hour:
+                in_use.add(place)
+    return {place: hours for place, hours in found.items() if place in in_use}
 
 
 def preemptions_by_type(preempted: Iterable[Preempted]) -> Counter[str]:

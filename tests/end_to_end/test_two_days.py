@@ -387,7 +387,7 @@ def test_whom_to_ask_and_what_would_be_cheaper_is_what_the_scenario_makes(report
         (row for row in rows if figures.team_of(row) == "(unlabelled)"), lambda row: row.project_id
     )
     prices = expected_type_prices(fleet, HOURS[-1])
-    running = figures.running_vms(fleet, rows)
+    hours = figures.vm_hours(fleet, rows)
 
     asked: dict[str, Decimal] = {}
     identified = [row for row in page.tables["unattributed"] if row["name_pattern"] != UNRESOLVED]
@@ -399,9 +399,11 @@ def test_whom_to_ask_and_what_would_be_cheaper_is_what_the_scenario_makes(report
     for row in page.tables["cheaper"]:
         place, option = (row["machine_type"], row["region"]), (row["option_machine_type"], row["option_region"])
         here, there = Decimal(row["spot_price"]), Decimal(row["option_spot_price"])
-        assert (here, Decimal(row["vms"])) == (prices[place][0], running[place])
+        assert (here, Decimal(row["weekly_vm_hours"])) == (prices[place][0], hours[place])
         assert there == prices.get(option, (there,))[0]
-        assert float(row["monthly_savings"]) == pytest.approx(float((here - there) * running[place] * 730), abs=1e-5)
+        assert float(row["monthly_savings"]) == pytest.approx(
+            float((here - there) * hours[place] * 730 / 168), abs=1e-5
+        )
 
 
 def test_the_report_lists_the_stop_with_its_reason_and_what_it_avoided(report: Path) -> None:

@@ -53,9 +53,9 @@ def is_pseudo(column: str) -> bool:
 
 
 def fullest(view: Path) -> Case:
-    """Return the case with the most values that come out of a view."""
+    """Return the case with the most values that come out of a view, of those that replace no other view."""
     return max(
-        (case for case in cases("views") if case.query == view and not case.leaves_out),
+        (case for case in cases("views") if case.query == view and not case.leaves_out and not case.views),
         key=lambda case: sum(value != "" for row in case.expected for value in row.values()),
     )
 

@@ -142,9 +142,10 @@ def write_report(  # noqa: PLR0913 (what the command takes)
 
 
 def _view_texts(dataset: str, at: datetime) -> dict[str, str]:
-    """Return the views as they would be at a time."""
+    """Return the views as they would be at a time, but for the one that says which labels this deployment reads."""
     now = f"TIMESTAMP '{rfc3339(at)}'"
-    return {name: filled(text, dataset=dataset, now=now) for name, text in sql_files("views").items()}
+    texts = {name: filled(text, dataset=dataset, now=now) for name, text in sql_files("views").items()}
+    return {name: text for name, text in texts.items() if "${" not in text}
 
 
 def _views(variables: dict[str, str], texts: dict[str, str] | None = None) -> "ReportViews":
