@@ -24,6 +24,7 @@ EMPTY_ARRAYS = "/_control/empty_arrays/"
 _JOB = re.compile(r"/bigquery/v2/projects/(?P<project>[^/]+)/(?:jobs|queries)/(?P<job>[^/]+)(?:/cancel)?")
 _JOBS = re.compile(r"(?:/upload|/resumable/upload)?/bigquery/v2/projects/(?P<project>[^/]+)/(?:jobs|queries)")
 _SCRIPT = re.compile(r";\s*\S")
+_TEXT_OR_COMMENT = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|--[^\n]*""")
 _US, _HERE = re.compile(rb'"location": ?"US"'), f'"location":"{LOCATION}"'.encode()
 _US_IN_TEXT, _HERE_IN_TEXT = b"in location US", f"in location {LOCATION}".encode()
 
@@ -71,8 +72,7 @@ def _wrong_location(request: dict[str, Any]) -> str:
     if named:
         return "" if _is_here(named) else str(named)
     query = request.get("query") or request.get("configuration", {}).get("query", {}).get("query", "")
-    without_comments = re.sub(r"--[^\n]*", "", str(query)).strip()
-    return "US" if _SCRIPT.search(without_comments) else ""
+    return "US" if _SCRIPT.search(_TEXT_OR_COMMENT.sub(" ", str(query))) else ""
 
 
 def _first_object(body: bytes) -> dict[str, Any]:
