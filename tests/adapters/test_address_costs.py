@@ -48,7 +48,7 @@ def run_on(found: Cloud, tables: TrackerTables, hours: Iterable[int]) -> None:
     for number, hour in enumerate(hours):
         found.now = at(hour + 1, 7)
         ports = replace(found.ports(), ledger=tables, inventory=tables)
-        track(found.settings, ports, f"run{number}_{hour}", TrackRequest(found.now, found.now))
+        track(found.settings, ports, f"address{number}_{hour}", TrackRequest(found.now, found.now))
 
 
 @pytest.fixture
