@@ -74,17 +74,21 @@ def facts(changes: Iterable[DatedRate]) -> set[tuple[str, Decimal, datetime, dat
         (6, "0.056", "uncertain"),
         (7, "0.096", "uncertain"),
         (10, "0.096", "uncertain"),
-        (11, "0.096", "exact"),
+        (11, "0.096", "uncertain"),
         (12, "0.096", "uncertain"),
         (20, "0.096", "uncertain"),
-        (21, "0.056", "exact"),
+        (21, "0.056", "uncertain"),
+        (22, "0.056", "exact"),
         (500, "0.056", "exact"),
     ],
 )
 def test_between_two_readings_that_differ_a_price_is_uncertain_and_counts_from_midnight_or_else_the_reading(
     number: int, price: str, status: str
 ) -> None:
-    """Midnight in Los Angeles is 07:00 UTC: between the first two readings, and not between the last two."""
+    """Midnight in Los Angeles is 07:00 UTC: between the first two readings, and not between the last two.
+
+    Where no midnight is between them, the price may have changed in the hours of the readings too.
+    """
     history = history_of({0: FIRST, 10: DEARER, 20: FIRST})
 
     assert spot(history, number) == (Decimal(price), status)
@@ -115,7 +119,7 @@ def test_rows_recorded_between_readings_that_differ_are_named_by_their_spot_rate
     dearer_on_demand = {**DEARER, "n2:ram on_demand": "0.005"}
     history = history_of({0: FIRST, 5: dearer_on_demand})
 
-    assert list(history.uncertain_prices()) == [UncertainPrice("n2:core", REGION, hour(2), hour(6))]
+    assert list(history.uncertain_prices()) == [UncertainPrice("n2:core", REGION, hour(1), hour(7))]
     assert list(history.after([], read_at(6)).uncertain_prices()) == []
 
 
@@ -224,7 +228,8 @@ def test_a_component_that_is_gone_is_unknown_from_midnight_on_and_uncertain_befo
     assert spot(history, 1) == (Decimal("0.056"), "exact")
     assert spot(history, 6) == (Decimal("0.056"), "uncertain")
     assert spot(history, 10) == (None, "unknown")
-    assert spot(history, 21) == (Decimal("0.096"), "exact")
+    assert spot(history, 21) == (Decimal("0.096"), "uncertain")
+    assert spot(history, 22) == (Decimal("0.096"), "exact")
     assert history.price(N2, REGION, hour(10)).reason == "no Spot rate for n2:ram in us-central1"
 
 
@@ -408,7 +413,9 @@ def status_of(readings: Mapping[int, Reading], number: int) -> str:
     if any(rate_of_first(readings, name) > number for name in COMPONENTS):
         return "fallback"
     for earlier, later in pairwise(readings):
-        if earlier + 1 < number <= later:
+        # The reading of `earlier` is in the hour after it; midnight in Los Angeles is 07:00 UTC.
+        around_midnight = any(between % 24 == 7 for between in range(earlier + 2, later + 2))
+        if earlier + 1 + around_midnight <= number <= later + 1 - around_midnight:
             for name in COMPONENTS:
                 before, after = (rate_of(readings, name, each + 1) for each in (earlier, later))
                 if before is not None and before != after:

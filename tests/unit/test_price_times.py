@@ -21,7 +21,7 @@ BEFORE, AFTER = Decimal("0.08"), Decimal("0.12")
 CHANGE = at(10, 23)
 """Between the readings at 07:07, after midnight in Los Angeles, and at 13:07."""
 
-UNCERTAIN_HOURS = (8, 9, 10, 11, 12)
+UNCERTAIN_HOURS = (7, 8, 9, 10, 11, 12, 13)
 
 VMS = (
     Vm("steady", instance_id="1"),
@@ -169,7 +169,7 @@ def test_a_source_that_fails_while_an_hour_is_read_again_leaves_it_to_the_next_r
     found.run(17)
 
     assert {statuses(found, VMS[0])[hour] for hour in UNCERTAIN_HOURS} == {"confirmed"}
-    assert {statuses(found, VMS[0])[hour] for hour in (7, 13, 16)} == {"exact"}
+    assert {statuses(found, VMS[0])[hour] for hour in (6, 14, 16)} == {"exact"}
 
 
 def test_a_run_that_is_killed_before_its_commit_leaves_the_hours_to_the_next_run() -> None:
@@ -278,7 +278,7 @@ def test_a_backfill_prices_hours_before_the_first_reading_as_they_were_and_says_
     found.run(15)
     found.ledger.tables.recorded_prices = truthful(at(16, 7))
 
-    found.run(16, *range(8, 13))
+    found.run(16, *UNCERTAIN_HOURS)
 
     for vm in COVERED:
         for hour, status in statuses(found, vm).items():
@@ -294,7 +294,7 @@ def test_a_backfill_takes_no_price_of_a_history_that_disagrees_with_the_first_re
     found.run(15)
     found.ledger.tables.recorded_prices = truthful(at(16, 7))
 
-    found.run(16, *range(8, 13))
+    found.run(16, *UNCERTAIN_HOURS)
 
     assert {statuses(found, VMS[0])[hour] for hour in UNCERTAIN_HOURS} == {"fallback"}
 
@@ -306,8 +306,8 @@ def test_hours_older_than_runs_catch_up_on_are_not_read_again() -> None:
 
     found.run(16)
 
-    assert {hour for hour, status in statuses(found, VMS[0]).items() if status == "confirmed"} == {10, 11, 12}
-    assert {hour for hour, status in statuses(found, VMS[0]).items() if status == "uncertain"} == {8, 9}
+    assert {hour for hour, status in statuses(found, VMS[0]).items() if status == "confirmed"} == {10, 11, 12, 13}
+    assert {hour for hour, status in statuses(found, VMS[0]).items() if status == "uncertain"} == {7, 8, 9}
 
 
 def test_a_price_that_changes_at_midnight_between_two_readings_around_it_is_exact_without_the_history() -> None:
@@ -322,11 +322,11 @@ def test_a_price_that_changes_at_midnight_between_two_readings_around_it_is_exac
 
 
 def test_a_change_in_the_minutes_around_a_reading_is_found_in_the_hour_that_it_cuts() -> None:
-    """Without the history the hour of the reading counts as a whole, and is called exact."""
+    """Without the history the hour of the reading counts as a whole, and is uncertain."""
     for change, number in ((at(13, 3), 13), (at(7, 40), 7)):
         found = cloud(VMS[0])
         run_hours(found, 0, 15, change=number if number == 7 else 12)
-        assert statuses(found, VMS[0])[number] == "exact"
+        assert statuses(found, VMS[0])[number] == "uncertain"
 
         found.ledger.tables.recorded_prices = truthful(at(16, 7), change=change)
         found.run(16)

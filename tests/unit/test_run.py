@@ -500,10 +500,10 @@ def test_rows_recorded_between_two_readings_that_differ_are_uncertain_and_the_ot
 
     uncertain = {hour for hour, statuses in statuses_by_hour(found).items() if statuses == {"uncertain"}}
 
-    assert uncertain == {8, 9, 10, 11, 12}
+    assert uncertain == set(range(7, 14))
     assert {hour for hour, statuses in statuses_by_hour(found).items() if statuses == {"exact"}} == {
-        *range(8),
-        *range(13, 16),
+        *range(7),
+        *range(14, 16),
     }
 
 
@@ -519,7 +519,7 @@ def test_after_an_outage_in_which_a_price_changed_no_hour_of_it_becomes_exact() 
         found.run(hour)
 
     exact, uncertain = {"exact"}, {"uncertain"}
-    assert list(statuses_by_hour(found).values()) == [exact, exact, *[uncertain] * 4, exact, exact]
+    assert list(statuses_by_hour(found).values()) == [exact, *[uncertain] * 6, exact]
 
 
 def test_without_any_catalog_every_cost_is_unknown_and_none_is_zero() -> None:

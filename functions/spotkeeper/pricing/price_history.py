@@ -1,9 +1,9 @@
 """Component rates over time: the rate valid in each hour, and the changes that a new reading of the catalog brings.
 
 A change is detected by its value alone: the catalog's `effectiveTime` is the time of publication, which moves daily
-whether or not a price changed. Prices change at full hours, so that a change lies at one of those between the reading
-that had the old rate and the one that has the new rate. Where that is one hour, the change is known; where it is
-several, the hours from the first to the last of them have prices that are not certain.
+whether or not a price changed. It lies between the reading that had the old rate and the one that has the new rate.
+Around a midnight in Los Angeles a price is taken to change then; of other changes the time is not known, and the hours
+from the one reading to the other, their own included, have prices that are not certain.
 """
 
 from bisect import bisect_left, bisect_right
@@ -87,7 +87,6 @@ class PriceHistory:
         self._times = times or PriceTimes()
         self._readings = sorted(set(readings))
         self._covered = [latest_closed_hour(reading) for reading in self._readings]
-        self._shown = [floor_hour(reading) for reading in self._readings]
         self._refresh_failed = refresh_failed
         self._changes = sorted({time for dated in self._rates for time in (dated.valid_from, dated.valid_to) if time})
         self._books: dict[int, _HourBook] = {}
@@ -119,9 +118,10 @@ class PriceHistory:
 
         What Google sells by the month costs by the length of the hour's month, not by the 730 hours of price lists.
         `exact`: the rates valid in the hour. `uncertain`: a Spot rate differs between the readings before and after the
-        hour. `fallback`: the hour is before the first known rate, which is then used. `stale`: reading the catalog
-        failed when it was due, so a newer rate may exist. `unknown`: a component has no rate, so there is no price.
-        `confirmed` and `from_history`: as `timed_price` has it; the price is that of an instance that ran all the hour.
+        hour, or around a reading in it. `fallback`: the hour is before the first known rate, which is then used.
+        `stale`: reading the catalog failed when it was due, so a newer rate may exist. `unknown`: a component has no
+        rate, so there is no price. `confirmed` and `from_history`: as `timed_price` has it; the price is that of an
+        instance that ran all the hour.
         """
         place = shape, region, hour
         known = self._prices.get(place)
@@ -268,10 +268,10 @@ class PriceHistory:
         """Yield the Spot rates that differ between the last two readings, with the hours that may have either."""
         if len(self._readings) > 1:
             before, after = self._readings[-2:]
-            possible = full_hours(before, after)
-            for component, market, region in self._changed_between(before, after) if len(possible) > 1 else ():
+            first, end = _doubtful_hours(before, after)
+            for component, market, region in self._changed_between(before, after) if first < end else ():
                 if market is Market.SPOT:
-                    yield UncertainPrice(component, region, possible[0], possible[-1])
+                    yield UncertainPrice(component, region, first, end)
 
     def after(self, changes: Iterable[DatedRate], read_at: datetime) -> "PriceHistory":
         """Return the history with the changes of a reading applied."""
@@ -333,8 +333,7 @@ class PriceHistory:
 
         The only Monday's midnight of those that are possible, else the only midnight, else the latest full hour.
         """
-        possible = full_hours(self._readings[-1], read_at) if self._readings else ()
-        midnights = [hour for hour in possible if budget_period(PeriodKind.DAY, hour).start == hour]
+        midnights = _midnights(self._readings[-1], read_at) if self._readings else []
         mondays = [hour for hour in midnights if is_monday(hour)]
         for found in (mondays, midnights):
             if len(found) == 1:
@@ -343,10 +342,15 @@ class PriceHistory:
 
     def _changed_in(self, hour: datetime) -> frozenset[_Component]:
         """The components whose rates changed between two readings so that it may have been in this hour or not."""
-        following = bisect_right(self._shown, hour)
-        if following == len(self._shown) or following == 0 or self._shown[following - 1] == hour:
-            return frozenset()
-        return self._changed_between(self._readings[following - 1], self._readings[following])
+        changed: frozenset[_Component] = frozenset()
+        for after in range(max(bisect_right(self._readings, hour), 1), len(self._readings)):
+            before, following = self._readings[after - 1], self._readings[after]
+            if before >= hour + HOUR:
+                break
+            first, end = _doubtful_hours(before, following)
+            if first <= hour < end:
+                changed |= self._changed_between(before, following)
+        return changed
 
     def _changed_between(self, before: datetime, after: datetime) -> frozenset[_Component]:
         """The components whose highest rate differs between two readings; not those that had none before."""
@@ -391,6 +395,22 @@ class PriceHistory:
 def first_needed(hour: datetime, readings: Iterable[datetime]) -> datetime:
     """Return from when on rates are needed to price an hour: from the last reading before it."""
     return max((floor_hour(reading) for reading in readings if reading <= hour), default=hour)
+
+
+def _midnights(before: datetime, after: datetime) -> list[datetime]:
+    """Return the full hours between two readings at which a day of Cloud Billing begins."""
+    return [hour for hour in full_hours(before, after) if budget_period(PeriodKind.DAY, hour).start == hour]
+
+
+def _doubtful_hours(before: datetime, after: datetime) -> tuple[datetime, datetime]:
+    """Return the first hour that may have had the rates of either reading, and the first later one that has not.
+
+    Around a midnight a change is taken to be at midnight, and the hours of the readings have the rates that were read;
+    else it may have been in these hours too, before or after the minute of the reading.
+    """
+    if _midnights(before, after):
+        return floor_hour(before) + HOUR, floor_hour(after)
+    return floor_hour(before), floor_hour(after) + HOUR
 
 
 def _holds(dated: DatedRate, hour: datetime) -> bool:

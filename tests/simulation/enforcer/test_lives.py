@@ -6,8 +6,8 @@ from tests.simulation.enforcer.drawing import KINDS, story_of
 from tests.simulation.enforcer.life import Life
 from tests.simulation.enforcer.telling import telling
 
-_LIVES_OF_A_KIND = 4
-_LARGE_LIVES = 1
+_LIVES_OF_A_KIND = 20
+_LARGE_LIVES = 4
 
 
 @pytest.mark.parametrize("number", range(len(KINDS)), ids=[kind.name for kind in KINDS])

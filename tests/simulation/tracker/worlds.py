@@ -38,13 +38,9 @@ WORLDS: Mapping[str, NamedWorld] = {
     ),
     "machines changed while stopped": _world(replace(SMALL, changes=True, long_lived=20, hours=40)),
     "prices moved": _world(replace(SMALL, moves=True)),
-    # A price that moves within the hour of a reading is not told from one that held since (docs/accuracy.md).
-    "prices moved at odd minutes": _world(
-        replace(SMALL, moves=True, odd_minutes=True, hours=52), "prices_are_true_or_marked"
-    ),
+    "prices moved at odd minutes": _world(replace(SMALL, moves=True, odd_minutes=True, hours=52)),
     "prices moved at odd minutes, with their history": _world(
-        replace(SMALL, moves=True, odd_minutes=True, hours=52, capacity_history=True),
-        "prices_are_true_or_marked",
+        replace(SMALL, moves=True, odd_minutes=True, hours=52, capacity_history=True)
     ),
     "outages": _world(replace(SMALL, outages=True)),
     "prices moved in an outage": _world(replace(SMALL, moves=True, outages=True)),
