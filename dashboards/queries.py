@@ -67,8 +67,9 @@ def price_changes() -> str:
 
 def values_of(choice: str) -> str:
     """Return the query of the values to choose from: those with cost in the chosen days."""
-    view = "daily_cost_by_team"
     column = CHOICES[choice]
+    # The first has all projects too, and reads a third of the bytes.
+    view = "daily_cost_breakdown" if column == "project_id" else "daily_cost_by_team"
     return f"SELECT DISTINCT {column}\nFROM {_view(view)}\nWHERE {_chosen_days(view, 'usage_date')}\nORDER BY 1"
 
 

@@ -64,7 +64,7 @@ def test_reserved_addresses_in_bigquery_are_those_in_memory(stack: Stack, datase
 
     for hour in RUNS:
         in_memory.run(hour)
-    run_on(in_bigquery, TrackerTables(Jobs(HOME, dataset, endpoint, timedelta(seconds=60))), RUNS)
+    run_on(in_bigquery, TrackerTables(Jobs(HOME, dataset, endpoint, timedelta(seconds=5))), RUNS)
 
     rows = local_client(endpoint, HOME).query(
         f"SELECT * FROM {dataset}.address_costs WHERE usage_start_time >= '2026-07-01'"

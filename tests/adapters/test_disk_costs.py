@@ -56,7 +56,7 @@ def dataset(stack: Stack) -> Iterator[str]:
 
 @pytest.fixture
 def dataset_tables(stack: Stack, dataset: str) -> TrackerTables:
-    return TrackerTables(Jobs(HOME, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(seconds=60)))
+    return TrackerTables(Jobs(HOME, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(seconds=5)))
 
 
 def test_disks_and_costs_in_bigquery_are_those_in_memory(

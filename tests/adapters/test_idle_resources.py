@@ -73,7 +73,7 @@ def test_idle_resources_are_the_disks_and_addresses_that_no_cost_row_has(
     stack: Stack, dataset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_memory, in_bigquery = cloud(), cloud()
-    tables = TrackerTables(Jobs(HOME, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(seconds=60)))
+    tables = TrackerTables(Jobs(HOME, dataset, stack.settings["BIGQUERY_ENDPOINT"], timedelta(seconds=5)))
     for hour in RUNS:
         in_memory.run(hour)
     run_on(in_bigquery, tables, RUNS)
