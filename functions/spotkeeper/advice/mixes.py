@@ -6,19 +6,26 @@ The model, which errs on the side of more VMs:
   VM-hour, with half a preemption more than was counted, t is the recovery time.
 - Pools of one region are out together: the correlation, 0 to 1, is how much of the smallest share is a common outage.
   Regions are independent of each other.
-- VMs on demand are always there. All pools of a plan have equally many VMs, but for one more.
+- VMs on demand are always there. All pools of a plan have equally many VMs, but for one more in some of them.
 
 SkyServe (https://arxiv.org/abs/2411.01438) spreads replicas and overprovisions as well, but creates VMs on demand only
 when Spot VMs are missing; here they are bought in advance, and what they cost is certain.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import combinations, groupby
+from itertools import combinations
 
 MOST_POOLS = 6
 """Pools that a plan may use: the cheapest ones are considered, and all their combinations."""
+
+type Outages = Mapping[tuple[int, int], float]
+"""The share of time in which so many of the pools are out, and so many of those that have one VM more."""
+
+type Spread = tuple[Sequence[Pool], Sequence[Pool]]
+"""Pools that have equally many VMs, and pools that have one more than those."""
 
 _UNCOUNTED = Decimal("0.5")
 """Added to a count of preemptions (the prior of Jeffreys for a rate): no preemption in few hours does not mean none."""
@@ -77,81 +84,96 @@ def cheapest_mix(pools: Sequence[Pool], ondemand_price: Decimal, wanted: Wanted,
 
     Of equal cost, the one that holds it longer. Considered are the cheapest MOST_POOLS pools.
     """
-    nothing_spot = Mix(wanted.size, (), 1.0, wanted.size * ondemand_price)
+    cheapest = Mix(wanted.size, (), 1.0, wanted.size * ondemand_price)
     considered = sorted(pools, key=lambda each: (each.spot_price, each.zone))[:MOST_POOLS]
-    mixes = (
-        mix
-        for count in range(1, len(considered) + 1)
-        for chosen in combinations(considered, count)
-        for mix in _mixes(chosen, ondemand_price, wanted, assumptions)
-    )
-    return min((nothing_spot, *mixes), key=lambda each: (each.hourly_cost, -each.availability))
+    for usual, larger in _spreads(considered):
+        chances = outages(usual, larger, assumptions)
+        one_more = sum((pool.spot_price for pool in larger), Decimal(0))
+        together = sum((pool.spot_price for pool in usual), one_more)
+        for ondemand in range(wanted.size):
+            certain = ondemand * ondemand_price + one_more
+            if certain > cheapest.hourly_cost:
+                break
+            fewest = max(1, _quotient(wanted.size - ondemand - len(larger), len(usual) + len(larger)))
+            if certain + fewest * together > cheapest.hourly_cost:
+                continue
+            floor = wanted.floor - ondemand
+            count, availability = _vms_in_each((usual, larger), chances, floor, wanted.availability, fewest)
+            if availability < wanted.availability:
+                continue
+            cost = certain + count * together
+            if (cost, -availability) < (cheapest.hourly_cost, -cheapest.availability):
+                spot = [*((each, count) for each in usual), *((each, count + 1) for each in larger)]
+                ordered = tuple(sorted(spot, key=lambda each: (each[0].spot_price, each[0].zone)))
+                cheapest = Mix(ondemand, ordered, availability, cost)
+    return cheapest
 
 
-def outages(pools: Iterable[Pool], assumptions: Assumptions) -> list[float]:
-    """Return the share of time in which 0, 1, 2 … of the pools are out at once."""
-    total = [1.0]
-    for _, group in groupby(sorted(pools, key=lambda each: each.region), key=lambda each: each.region):
-        total = _sums(total, _of_region([each.outage(assumptions.recovery_hours) for each in group], assumptions))
-    return total
+def outages(usual: Sequence[Pool], larger: Sequence[Pool], assumptions: Assumptions) -> Outages:
+    """Return the share of time in which so many of the first pools and so many of the others are out at once."""
+    regions: dict[str, list[tuple[float, tuple[int, int]]]] = defaultdict(list)
+    for pools, counted in ((usual, (1, 0)), (larger, (0, 1))):
+        for pool in pools:
+            regions[pool.region].append((pool.outage(assumptions.recovery_hours), counted))
+    found: Outages = {(0, 0): 1.0}
+    for members in regions.values():
+        found = _sums(found, _of_region(members, assumptions.correlation))
+    return found
 
 
-def _of_region(shares: Sequence[float], assumptions: Assumptions) -> list[float]:
+def _of_region(members: Sequence[tuple[float, tuple[int, int]]], correlation: float) -> Outages:
     """Return how many pools of one region are out: a common outage of all, else each by itself."""
-    common = assumptions.correlation * min(shares) if len(shares) > 1 else 0.0
-    alone = [1.0]
-    for share in shares:
+    common = correlation * min(share for share, _ in members) if len(members) > 1 else 0.0
+    alone: Outages = {(0, 0): 1.0 - common}
+    for share, counted in members:
         own = (share - common) / (1 - common)
-        alone = _sums(alone, [1 - own, own])
-    found = [each * (1 - common) for each in alone]
-    found[-1] += common
-    return found
+        alone = _sums(alone, {(0, 0): 1 - own, counted: own})
+    every = (sum(counted[0] for _, counted in members), sum(counted[1] for _, counted in members))
+    return {**alone, every: alone.get(every, 0.0) + common}
 
 
-def _sums(first: Sequence[float], second: Sequence[float]) -> list[float]:
+def _sums(first: Outages, second: Outages) -> Outages:
     """Return the distribution of the sum of two independent counts."""
-    found = [0.0] * (len(first) + len(second) - 1)
-    for left, chance in enumerate(first):
-        for right, other in enumerate(second):
-            found[left + right] += chance * other
+    found: dict[tuple[int, int], float] = defaultdict(float)
+    for (usual, larger), chance in first.items():
+        for (more_usual, more_larger), other in second.items():
+            found[usual + more_usual, larger + more_larger] += chance * other
     return found
 
 
-def _mixes(pools: Sequence[Pool], ondemand_price: Decimal, wanted: Wanted, assumptions: Assumptions) -> Iterator[Mix]:
-    """Yield the cheapest mix of these pools, one of each number on demand that improves on the one before."""
-    out = outages(pools, assumptions)
-    # Pools that may be out at once: fewer need fewer VMs. When all may, the floor is on demand.
-    tolerated = next((n for n in range(len(pools)) if sum(out[: n + 1]) >= wanted.availability), len(pools))
-    together = sum((pool.spot_price for pool in pools), Decimal(0))
-    cheapest: Decimal | None = None
-    first = wanted.floor if tolerated == len(pools) else 0
-    for ondemand in range(first, wanted.size):
-        total = _total(len(pools), tolerated, wanted.size - ondemand, wanted.floor - ondemand)
-        each, more = divmod(total, len(pools))
-        cost = ondemand * ondemand_price + each * together + sum(pool.spot_price for pool in pools[:more])
-        if cheapest is None or cost < cheapest:
-            cheapest = cost
-            counts = [each + (number < more) for number in range(len(pools))]
-            held = sum(out[: _most_out(len(pools), total, wanted.floor - ondemand) + 1])
-            yield Mix(ondemand, tuple(zip(pools, counts, strict=True)), min(held, 1.0), cost)
+def _spreads(pools: Sequence[Pool]) -> Iterator[Spread]:
+    """Yield all choices of pools, parted into those that have equally many VMs and those that have one more."""
+    for number in range(1, len(pools) + 1):
+        for chosen in combinations(pools, number):
+            for more in range(number):
+                for larger in combinations(chosen, more):
+                    yield [each for each in chosen if each not in larger], larger
 
 
-def _total(pools: int, tolerated: int, wanted: int, floor: int) -> int:
-    """Return the fewest Spot VMs: so many in all, one in each pool, and the floor without the largest pools."""
-    total = max(wanted, pools)
-    if floor > 0:
-        total = max(total, floor * pools // (pools - tolerated) - pools)
-    while total - _largest(total, pools, tolerated) < floor:
-        total += 1
-    return total
+def _vms_in_each(spread: Spread, chances: Outages, floor: int, availability: float, fewest: int) -> tuple[int, float]:
+    """Return the fewest VMs in each usual pool that are the floor for the share of time, and that share.
+
+    A share below the wanted one means that no number of VMs is enough.
+    """
+    if floor <= 0:
+        return fewest, 1.0
+    usual, larger = len(spread[0]), len(spread[1])
+    # The fewest VMs of a usual pool with which the pools that are left are the floor, for each case of an outage.
+    needed = sorted(
+        (_quotient(floor - (larger - out_larger), usual + larger - out_usual - out_larger), chance)
+        for (out_usual, out_larger), chance in chances.items()
+        if out_usual + out_larger < usual + larger
+    )
+    held, count = 0.0, fewest
+    for least, chance in needed:
+        if least > count:
+            if held >= availability:
+                break
+            count = least
+        held += chance
+    return count, min(held, 1.0)
 
 
-def _most_out(pools: int, total: int, floor: int) -> int:
-    """Return how many pools may be out while the others still are the floor."""
-    return max(count for count in range(pools + 1) if count == 0 or total - _largest(total, pools, count) >= floor)
-
-
-def _largest(total: int, pools: int, count: int) -> int:
-    """Return the VMs of the largest pools."""
-    each, more = divmod(total, pools)
-    return count * each + min(count, more)
+def _quotient(dividend: int, divisor: int) -> int:
+    """Return the quotient, rounded up."""
+    return -(-dividend // divisor)
