@@ -5,12 +5,15 @@ far more than evaluating, and turning a resolved tree into Python objects costs 
 for all its cases, and what only has to be accepted is not turned into objects.
 """
 
+import fcntl
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 from types import MappingProxyType
 from typing import Any
 
@@ -259,7 +262,10 @@ def _language() -> LanguageOptions:
 
 @cache
 def _service() -> ZetaSqlLocalService:
-    """The one analyzer of this process, compiled once for each machine: 20 seconds become less than one."""
+    """The one analyzer of this process, compiled once for each machine: 20 seconds become less than one.
+
+    A second process waits for the first one's compilation, which uses all cores, rather than compile it as well.
+    """
 
     def cached_config() -> wasmtime.Config:
         config = wasmtime.Config()
@@ -267,4 +273,6 @@ def _service() -> ZetaSqlLocalService:
         return config
 
     wasm_client.Config = cached_config
-    return ZetaSqlLocalService.get_instance()
+    with (Path(gettempdir()) / f"spotkeeper-analyzer-{os.getuid()}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return ZetaSqlLocalService.get_instance()
