@@ -106,6 +106,7 @@ price_refresh_hours      = 6
 price_rise_alert_percent = 10
 asset_history            = true
 audit_log_history        = false
+record_creators          = false
 capacity_history         = false
 capacity_history_calls   = 50
 custom_metrics           = true

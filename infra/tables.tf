@@ -23,6 +23,7 @@ locals {
     "spot_preemptions",
     "spot_vm_costs",
     "stopped_vm_costs",
+    "vm_creators",
     "vm_inventory",
     "work",
   ]

@@ -61,6 +61,7 @@ locals {
     PRICE_RISE_ALERT_PERCENT      = tostring(var.price_rise_alert_percent)
     PROJECTS                      = join(",", sort(local.projects))
     PROJECT_ID                    = var.project_id
+    RECORD_CREATORS               = tostring(var.record_creators)
     RETRY_TIMEOUT_SECONDS         = tostring(var.retry_timeout_seconds)
     STOP_THRESHOLDS               = length(local.stop_thresholds) > 0 ? join(",", distinct(local.stop_thresholds)) : null
   }

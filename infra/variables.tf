@@ -475,6 +475,12 @@ variable "publish_events" {
   default     = false
 }
 
+variable "record_creators" {
+  description = "Whether the tracker records who created VMs, by the e-mail address that Compute Engine's operations name, for the view unattributed_creators: personal data that all readers of the dataset see."
+  type        = bool
+  default     = false
+}
+
 variable "region" {
   description = "The region of the functions and the scheduler, such as us-central1; VMs are tracked wherever they are."
   type        = string

@@ -54,6 +54,7 @@ module "spotkeeper" {
   project_id                    = var.project_id
   projects                      = var.projects
   publish_events                = var.publish_events
+  record_creators               = var.record_creators
   region                        = var.region
   retry_timeout_seconds         = var.retry_timeout_seconds
   slack_channel                 = var.slack_channel

@@ -113,6 +113,7 @@ run "the_least_that_can_be_set" {
       PRICE_RISE_ALERT_PERCENT = "10"
       PROJECTS                 = "home-project-1"
       PROJECT_ID               = "home-project-1"
+      RECORD_CREATORS          = "false"
       RETRY_TIMEOUT_SECONDS    = "60"
     })
     error_message = "The tracker must get its settings, and none that is not set."

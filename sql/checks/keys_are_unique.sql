@@ -41,6 +41,12 @@ WITH table_keys AS (
   WHERE taken.preempted_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
   UNION ALL
   SELECT
+    'vm_creators' AS table_name,
+    CONCAT(created.project_id, ' ', created.zone, ' ', created.instance_id) AS row_key
+  FROM `${dataset}.vm_creators` AS created
+  WHERE created.created_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 45 DAY)
+  UNION ALL
+  SELECT
     'machine_type_prices' AS table_name,
     CONCAT(types.machine_type, ' ', types.region) AS row_key
   FROM `${dataset}.machine_type_prices` AS types

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from infra.local.emulators.permissions import Denial
 from infra.local.fleet.fleet import FLEET_END
 
 ZONE = {"project": "research-ml", "zone": "us-central1-a"}
+INSERTED = 'operationType eq "insert|bulkInsert"'
 PREEMPTED = 'operationType="compute.instances.preempted"'
 
 type Instances = compute_v1.InstancesClient
@@ -67,6 +68,21 @@ def test_no_preemption_is_listed_before_it_happens(cloud: Cloud, everywhere: Glo
     assert len(expected[FLEET_END]) > len(expected[FIRST_SCAN])
 
 
+def test_a_creation_names_who_asked_and_is_kept_for_14_days(cloud: Cloud, everywhere: Global) -> None:
+    cloud.state.clock.now = FLEET_END
+    created = {vm.instance_id: vm for vm in cloud.state.fleet.of_project("research-ml")}
+    listed = {one.target_id: one.user for one in aggregated(everywhere, filter=INSERTED)}
+    recent = {key for key, vm in created.items() if FLEET_END - timedelta(days=14) <= vm.created < FLEET_END}
+    cloud.state.clock.now = FLEET_END + timedelta(days=15)
+
+    assert listed.keys() == recent
+    assert {user for key, user in listed.items() if not created[key].created_by} == {"builder@example.com"}
+    assert all(
+        user.endswith("@cloudservices.gserviceaccount.com") for key, user in listed.items() if created[key].created_by
+    )
+    assert aggregated(everywhere, filter=INSERTED) == []
+
+
 @pytest.mark.parametrize("order", ["name", "creationTimestamp desc"])
 def test_pages_together_hold_every_operation_once(cloud: Cloud, everywhere: Global, order: str) -> None:
     cloud.state.clock.now = FLEET_END
@@ -111,9 +127,10 @@ def test_operations_are_found_by_when_and_what(cloud: Cloud, instances: Instance
         return [one.operation_type for one in zone_operations.list(request={**ZONE, "filter": text})]
 
     assert names("operationType=stop") == ["stop"]
-    assert names('insertTime >= "2026-07-21T12:00:00Z" AND operationType != delete') == ["stop"]
-    assert set(names('insertTime < "2026-07-21T05:00:00-07:00"')) == {"compute.instances.preempted"}
-    assert names("targetLink eq .*/trainer-t4") == ["stop"]
+    assert names('insertTime >= "2026-07-21T12:07:00Z" AND operationType != delete') == ["stop"]
+    assert set(names('insertTime < "2026-07-21T05:00:00-07:00"')) == {"compute.instances.preempted", "insert"}
+    assert set(names('operationType eq "insert|bulkInsert"')) == {"insert"}
+    assert sorted(names("targetLink eq .*/trainer-t4")) == ["insert", "stop"]
 
 
 @pytest.mark.parametrize(

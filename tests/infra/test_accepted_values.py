@@ -36,6 +36,7 @@ ODD: Mapping[str, Sequence[object]] = {
     "capacity_history": [True],
     "capacity_history_calls": [1, 1000],
     "price_rise_alert_percent": [1, 1000],
+    "record_creators": [True],
     "catch_up_hours": [1, 168],
     "partition_expiration_days": [401, None],
     "daily_budget_hour_share": ["${1 / 24}", 10, 0.0000001],

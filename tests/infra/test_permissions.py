@@ -206,6 +206,7 @@ def test_plain_calls_are_made_by_the_clients_of_our_own_alone() -> None:
         "deployment",
         "http_calls",
         "lists",
+        "logged_creations",
         "probes",
         "rest_query",
         "shapes",

@@ -124,6 +124,7 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
         "dataset": tracker.dataset,
         "price_refresh_hours": tracker.price_refresh_hours,
         "price_rise_alert_percent": tracker.price_rise_alert_percent,
+        "record_creators": tracker.record_creators,
     }
 
     assert {name: _plain(variables()[name]["default"]) for name in expected} == expected

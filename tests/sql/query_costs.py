@@ -51,6 +51,7 @@ _FIXED_DAYS = {
     "spot_adoption_by_team": 2,
     "stopped_but_costing": 62,
     "team_forecast": 40,
+    "unattributed_creators": 31,
     "unit_costs": 396,
     "unusual_cost_by_team": 29,
     "vm_costs": 92,
@@ -91,6 +92,9 @@ VMS_OF_A_KIND = 10
 """VMs with the same project, zone, machine type and labels, which share a row of `daily_costs`: an assumption."""
 
 _PREEMPTIONS_A_DAY = 0.1
+_CREATORS_DAYS = 400
+"""The days of creations that are read: a preempted VM is created again."""
+
 _SKUS_OF_A_VM = 3
 _PLANS_A_DAY = 0.1
 _STARTED_AGAIN = 0.1
@@ -185,6 +189,7 @@ def _rows(name: str, vms: int, days: int) -> float:
         "tracker_runs": 24 * days,
         "project_hours": 24 * days * _PROJECTS,
         "spot_preemptions": vms * days * _PREEMPTIONS_A_DAY,
+        "vm_creators": vms * (1 + _CREATORS_DAYS * _PREEMPTIONS_A_DAY),
         "vm_inventory": vms * (1 + DAYS * _PREEMPTIONS_A_DAY),
         "enforcement_actions": vms * days * _PLANS_A_DAY,
         "budget_notifications": 48 * days,

@@ -67,6 +67,7 @@ def parameters() -> Mapping[str, Type]:
         "disks_since",
         "addresses_since",
         "alerts_since",
+        "created_since",
         "observed_since",
         "reserved_until",
     ]
@@ -198,5 +199,5 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 31
+    assert len(names) == 32
     assert silent == []

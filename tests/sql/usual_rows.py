@@ -89,6 +89,18 @@ def _preemption(row: Row) -> Row:
     return usual | dict(row)
 
 
+def _creator(row: Row) -> Row:
+    usual = {
+        "project_id": "research",
+        "zone": "us-central1-a",
+        "instance_name": f"vm-{row['instance_id']}",
+        "created_by_source": "operation",
+        "run_id": "run-1",
+        "recorded_at": _later(row["created_at"], minutes=67),
+    }
+    return usual | dict(row)
+
+
 def _type_price(row: Row) -> Row:
     usual = {"gpu_count": 0, "local_ssd_gib": 0, "architecture": "X86_64", "as_of": "2026-07-22T04:07:00Z"}
     return usual | {"run_id": "run-1"} | dict(row)
@@ -179,6 +191,7 @@ _COMPLETE: Mapping[str, Callable[[Row], Row]] = {
     "billing_export": _charge,
     "spot_prices": _price,
     "spot_preemptions": _preemption,
+    "vm_creators": _creator,
     "machine_type_prices": _type_price,
     "shape_components": lambda row: {"gpu_count": 0, "local_ssd_gib": 0, "run_id": "run-1", **row},
     "vm_inventory": _look,

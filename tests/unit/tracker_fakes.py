@@ -16,6 +16,7 @@ from spotkeeper.pricing.attachments import attached_components
 from spotkeeper.pricing.skus import AttachmentReading, CatalogReading, Market, Rate, RateUnit
 from spotkeeper.tracking.addresses import ListedAddress
 from spotkeeper.tracking.alerts import Alert, Spend
+from spotkeeper.tracking.creators import Creation, Creators, CreatorSource
 from spotkeeper.tracking.disks import ListedDisk, Place
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Ports
@@ -30,6 +31,7 @@ START = datetime(2026, 7, 21, tzinfo=UTC)
 HOME, OTHER = "data-platform", "web-frontend"
 ZONE, FAR_ZONE = "us-central1-a", "us-central1-b"
 OF_LOG = "preemption log"
+CREATIONS, CREATION_LOG = "creations", "creation log"
 ASSET_HISTORY, AUDIT_LOG = "asset history", "audit log"
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
 SMALL = Shape("e2-standard-2", Decimal(2), Decimal(8))
@@ -78,6 +80,7 @@ class Vm:
     created: datetime | None = None
     licenses: tuple[str, ...] = ()
     addresses: int = 0
+    created_by: str = "dana@example.com"
     instance_id: str = field(default_factory=lambda: str(next(_IDS)))
 
     @property
@@ -252,6 +255,7 @@ class Cloud:
             addresses=FakeAddresses(self),
             preemptions=FakePreemptions(self),
             preemption_log=FakePreemptions(self, OF_LOG) if self.settings.audit_log_history else None,
+            creators=self._creators(),
             catalog=FakeCatalog(self),
             ledger=self.ledger,
             inventory=self.ledger,
@@ -259,6 +263,12 @@ class Cloud:
             histories=self._histories(),
             stopwatch=lambda: timedelta(seconds=next(shown)),
         )
+
+    def _creators(self) -> Creators | None:
+        if not self.settings.record_creators:
+            return None
+        log = FakeCreations(self, CREATION_LOG) if self.settings.audit_log_history else None
+        return Creators(FakeCreations(self, CREATIONS), log)
 
     def _histories(self) -> list["FakeHistory"]:
         histories = []
@@ -400,6 +410,30 @@ class FakePreemptions:
                     name = f"systemevent-{vm.instance_id}-{moment:%H%M}"
                     number = name if self.source == OF_LOG else f"{vm.instance_id}{moment:%H%M}"
                     yield Preemption(vm.key, vm.name, number, name, moment)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeCreations:
+    """Compute Engine's operations, or the log that keeps them longer; a VM without `created_by` has no principal."""
+
+    cloud: Cloud
+    source: str
+
+    def creations(self, project_id: str, start: datetime, end: datetime, report: Report) -> Iterator[Creation]:
+        """Yield the creations from start to end; a source that is partial fails after the first."""
+        self.cloud.fail(self.source, project_id)
+        of_log = self.source == CREATION_LOG
+        for vm in self.cloud.vms:
+            created = vm.created or vm.runs[0][0]
+            if vm.project_id != project_id or not vm.created_by or not start <= created < end:
+                continue
+            if not of_log and self.cloud.now - created > OPERATIONS_KEPT:
+                continue
+            source = CreatorSource.AUDIT_LOG if of_log else CreatorSource.OPERATION
+            yield Creation(vm.key, vm.name, created, vm.created_by, source)
+            if (self.source, project_id) in self.cloud.partial:
+                report(f"Compute Engine: {FAR_ZONE} does not answer")
+                return
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow, hourly_rates
+from spotkeeper.tracking.creators import Creation
 from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since, is_unchanged
 from spotkeeper.tracking.ports import Record
@@ -64,6 +65,7 @@ class Tables:
     disks: list[DiskRow] = field(default_factory=list)
     addresses: list[AddressRow] = field(default_factory=list)
     preemptions: dict[tuple[InstanceKey, str], tuple[Preemption, str | None]] = field(default_factory=dict)
+    creators: dict[InstanceKey, Creation] = field(default_factory=dict)
     project_hours: dict[tuple[datetime, str], tuple[ProjectHour, str]] = field(default_factory=dict)
     runs: dict[tuple[str, datetime], HourRun] = field(default_factory=dict)
     alerts: dict[tuple[Period, Notified], Reservation] = field(default_factory=dict)
@@ -207,6 +209,7 @@ class FakeStage:
         tables.addresses = record_addresses(tables.addresses, self._of(AddressSighting))
         for preemption in self._of(Preemption):
             tables.preemptions.setdefault((preemption.key, preemption.operation_name), (preemption, None))
+        _name_creators(tables, self._of(Creation))
         if self._of(Preemption):
             _name_machine_types(tables, min(hours), since)
         self.ledger.tables = tables
@@ -362,6 +365,11 @@ def _start_row(tables: Tables, new: Observation) -> None:
             tables.inventory[place] = max(known, new, key=lambda each: each.last_seen)
             return
     tables.inventory.append(new)
+
+
+def _name_creators(tables: Tables, creations: Sequence[Creation]) -> None:
+    for creation in sorted(creations, key=lambda each: each.created_at):
+        tables.creators.setdefault(creation.key, creation)
 
 
 def _name_machine_types(tables: Tables, since: datetime, observed_since: datetime) -> None:

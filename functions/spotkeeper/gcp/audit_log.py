@@ -31,6 +31,9 @@ CREATED_WITHIN = timedelta(days=7)
 SERVICE = "Cloud Logging"
 _INSERT = "compute.instances.insert"
 _BULK_INSERTS = ("compute.instances.bulkInsert", "compute.regionInstances.bulkInsert")
+CREATING_METHODS = (_INSERT, *_BULK_INSERTS)
+"""What instances are created with."""
+
 _TRIGGER = "compute.googleapis.com/root_trigger_id"
 _LOCAL_SSD_GIB = 375
 """The size of an attached local SSD, which a request need not say: https://cloud.google.com/compute/docs/disks/local-ssd"""
@@ -123,18 +126,21 @@ class AuditLogHistory:
 
 def _inserts_of(project_id: str, ids: Iterable[str]) -> list[str]:
     return [
-        *_first_entries(project_id, (_INSERT, *_BULK_INSERTS)),
+        *first_entries(project_id, CREATING_METHODS),
         'resource.type="gce_instance"',
         f"resource.labels.instance_id={_any_of(ids)}",
     ]
 
 
 def _bulk_inserts(project_id: str) -> list[str]:
-    return [*_first_entries(project_id, _BULK_INSERTS), 'resource.type="audited_resource"']
+    return [*first_entries(project_id, _BULK_INSERTS), 'resource.type="audited_resource"']
 
 
-def _first_entries(project_id: str, methods: Iterable[str]) -> list[str]:
-    """The first entry of each operation: the last one has no request. `:` finds v1 as well as beta."""
+def first_entries(project_id: str, methods: Iterable[str]) -> list[str]:
+    """Return the conditions on the first entry of each operation: the last one has no request.
+
+    `:` finds v1 as well as beta.
+    """
     return [
         f'logName="projects/{project_id}/logs/cloudaudit.googleapis.com%2Factivity"',
         f"protoPayload.methodName:{_any_of(methods)}",

@@ -17,6 +17,7 @@ from spotkeeper.gcp.monitoring import MonitoringUptime, metric_client
 from spotkeeper.periods import HOUR
 from spotkeeper.ports import Report
 from spotkeeper.pricing.skus import CatalogReading
+from spotkeeper.tracking.creators import Creators
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Ports, PreemptionReader
 from spotkeeper.tracking.settings import TrackerSettings
@@ -31,6 +32,9 @@ https://cloud.google.com/asset-inventory/docs/reference/rest/v1/TopLevel/batchGe
 
 _CAPACITY_RETRY_TIMEOUT = timedelta(seconds=10)
 """A quota that is exhausted is not retried for long: it waits until the next day."""
+
+_CREATORS_RETRY_TIMEOUT = timedelta(seconds=10)
+"""What the costs do not need is not retried for long in each project: a later run of the day asks again."""
 
 AUDIT_LOG_RETENTION = timedelta(days=400)
 """How long the _Required bucket keeps admin activity: https://cloud.google.com/logging/quotas#logs_retention_periods"""
@@ -52,6 +56,7 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
         addresses=ComputeAddresses(endpoints.compute, retry_timeout),
         preemptions=ComputePreemptions(endpoints.compute, retry_timeout),
         preemption_log=_preemption_log(settings, retry_timeout),
+        creators=_creators(settings, min(retry_timeout, _CREATORS_RETRY_TIMEOUT)),
         catalog=_CatalogWhenDue(endpoints.billing, retry_timeout),
         ledger=tables,
         inventory=tables,
@@ -69,6 +74,16 @@ def _preemption_log(settings: TrackerSettings, retry_timeout: timedelta) -> Pree
     from spotkeeper.gcp.system_events import SystemEventPreemptions  # noqa: PLC0415 (off by default)
 
     return SystemEventPreemptions(settings.endpoints.logging, retry_timeout)
+
+
+def _creators(settings: TrackerSettings, retry_timeout: timedelta) -> Creators | None:
+    if not settings.record_creators:
+        return None
+    from spotkeeper.gcp.compute.creations import ComputeCreations  # noqa: PLC0415 (off by default)
+    from spotkeeper.gcp.logged_creations import LoggedCreations  # noqa: PLC0415 (off by default)
+
+    log = LoggedCreations(settings.endpoints.logging, retry_timeout) if settings.audit_log_history else None
+    return Creators(ComputeCreations(settings.endpoints.compute, retry_timeout), log)
 
 
 def capacity_ports(settings: TrackerSettings) -> "CapacityPorts":

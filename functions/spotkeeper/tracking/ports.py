@@ -19,6 +19,7 @@ from spotkeeper.tracking.addresses import AddressSighting, ListedAddress
 from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.creators import Creation, Creators
 from spotkeeper.tracking.disks import DiskSighting, ListedDisk
 from spotkeeper.tracking.inventory import Comparison, Observation
 from spotkeeper.tracking.preemptions import Preemption
@@ -37,6 +38,7 @@ type Record = (
     | ShapeComponent
     | MachineTypePrice
     | Preemption
+    | Creation
     | DiskSighting
     | AddressSighting
 )
@@ -204,7 +206,7 @@ class AlertChannel(Protocol):
 class Ports:
     """All ports of the tracker; `histories` are asked one after another, `stopwatch` is monotonic.
 
-    `preemption_log` is None where the tracker may not read it.
+    `preemption_log` is None where the tracker may not read it, `creators` where they are not recorded.
     """
 
     uptime: UptimeReader
@@ -213,6 +215,7 @@ class Ports:
     addresses: AddressReader
     preemptions: PreemptionReader
     preemption_log: PreemptionReader | None
+    creators: Creators | None
     catalog: CatalogReader
     ledger: Ledger
     inventory: InventoryReader

@@ -52,6 +52,8 @@ READ_DEADLINE_SECONDS = 540
 """After so long a run starts to read no further project or hours: the function has 900 seconds, and needs up to 300 to
 record what it read."""
 
+_NO_TIME = f"not read: the run had read for {READ_DEADLINE_SECONDS} s"
+
 WHOLE_HOUR_SECONDS = 3599.0
 """An instance that ran so long in an hour ran through it, give or take some milliseconds of each sample."""
 
@@ -107,6 +109,7 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
             history = PriceHistory(rates, catalog_readings)
         history = run.refresh_prices(history)
         run.record_usage(history, scanned_before=bool(states))
+        run.record_creators()
         run.record_lost(lost)
         alerts = run.finish(history, budget_periods(latest), caught_up, backlog | lost)
     return Summary(run_id, hours.all(), alerts, run.metrics_error)
@@ -230,6 +233,17 @@ class _Run:
                 samples = self.sources.read_samples(project_id, hour, [ran.uptime.key for ran, _ in some])
                 for ran, identity in some:
                     self._record_parts(ran, identity, samples[ran.uptime.key], history)
+
+    def record_creators(self) -> None:
+        """Stage who created instances, where that is recorded; last, for the costs do not need it."""
+        if self.ports.creators is None:
+            return
+        for project_id in projects_of(self.backlog):
+            if self._has_no_time():
+                log_event("creators not read in full", logging.WARNING, project_id=project_id, detail=_NO_TIME)
+                return
+            hours = hours_of(self.backlog, project_id)
+            self.ports.creators.stage(self.stage, project_id, hours, self.now, self.recorded)
 
     def record_lost(self, lost: Backlog) -> None:
         """Record the hours that no run read in time as gaps that stay."""
@@ -360,11 +374,13 @@ class _Run:
 
     def _is_late(self, project_id: str, hours: Iterable[datetime]) -> bool:
         """Whether the read deadline has passed, so that these hours are left to the next run."""
-        late = self.ports.stopwatch() - self.started >= timedelta(seconds=READ_DEADLINE_SECONDS)
+        late = self._has_no_time()
         if late:
-            detail = f"not read: the run had read for {READ_DEADLINE_SECONDS} s"
-            self.hours.record_gap(hours, Gap("time", detail, project_id))
+            self.hours.record_gap(hours, Gap("time", _NO_TIME, project_id))
         return late
+
+    def _has_no_time(self) -> bool:
+        return self.ports.stopwatch() - self.started >= timedelta(seconds=READ_DEADLINE_SECONDS)
 
 
 def _log_catalog(reading: CatalogReading, changes: int) -> None:

@@ -149,6 +149,7 @@ class TrackerSettings:
     capacity_history: bool = False
     capacity_history_calls: int = 50
     price_rise_alert_percent: int = 10
+    record_creators: bool = False
     custom_metrics: bool = True
     retry_timeout_seconds: int = 60
     clock: Clock = Clock.SYSTEM
@@ -177,6 +178,7 @@ class TrackerSettings:
             price_rise_alert_percent=found.read(
                 "PRICE_RISE_ALERT_PERCENT", from_text(integer(1, _MOST_PRICE_RISE)), 10
             ),
+            record_creators=found.read("RECORD_CREATORS", from_text(boolean), default=False),
             custom_metrics=found.read("CUSTOM_METRICS", from_text(boolean), default=True),
             retry_timeout_seconds=read_retry_timeout_seconds(found),
             clock=read_clock(found, endpoints),

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from infra.local.emulators import log_filters
 from infra.local.emulators.compute import resources
-from infra.local.emulators.compute.operations_api import event_id
+from infra.local.emulators.compute.past_operations import creator, event_id
 from infra.local.emulators.rest import ApiError, Call, Method
 from infra.local.emulators.state import CloudState
 from infra.local.fleet.clock import rfc3339
@@ -153,13 +153,12 @@ def _entry(vm: Vm, project: Project, method: str, request: Json, **operation: bo
     """An entry of the admin activity log, as recorded ones look."""
     place = f"projects/{project.number if vm.created_by else project.project_id}/zones/{vm.zone}"
     agent = "GCE Managed Instance Group" if vm.created_by else "google-cloud-sdk gcloud/548.0.0"
-    account = f"{project.number}@cloudservices.gserviceaccount.com" if vm.created_by else "builder@example.com"
     number = resources.fingerprint(vm.bulk_insert or vm.instance_id)
     at = vm.created + (timedelta(seconds=8) if operation == {"last": True} else timedelta(0))
     return {
         "protoPayload": {
             "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
-            "authenticationInfo": {"principalEmail": account},
+            "authenticationInfo": {"principalEmail": creator(project, vm)},
             "requestMetadata": {"callerSuppliedUserAgent": agent, "requestAttributes": {}, "destinationAttributes": {}},
             "serviceName": "compute.googleapis.com",
             "methodName": f"v1.{method}",

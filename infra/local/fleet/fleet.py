@@ -179,10 +179,11 @@ class Vm:
     `machine_types` and `labels` say what held from when on; `provisioning_model` is what the API says (`SPOT`,
     `STANDARD`, `FLEX_START`, or nothing) and `legacy_preemptible` marks the older form, which says `preemptible: true`
     only. A VM is listed from `created` until `deleted`, running or not. `bulk_insert` is the name pattern of the bulk
-    insert that made it with others. `shown_status` is what the API shows instead of what the runs say, `metadata` the
-    items that were set, None when they still are those it was made with. `graceful_shutdown` is how
-    long its guest takes to end its work when it is stopped, unless that is cut. `disks` are made and deleted with it,
-    the boot disk first, which has the `licenses`; its external address is `ephemeral`, `reserved`, or none.
+    insert that made it with others, `user` whoever asked for it. `shown_status` is what the API shows instead of what
+    the runs say, `metadata` the items that were set, None when they still are those it was made with.
+    `graceful_shutdown` is how long its guest takes to end its work when it is stopped, unless that is cut. `disks` are
+    made and deleted with it, the boot disk first, which has the `licenses`; its external address is `ephemeral`,
+    `reserved`, or none.
     """
 
     project_id: str
@@ -199,6 +200,7 @@ class Vm:
     gpu: Gpu | None = None
     attached_local_ssds: int = 0
     created_by: str | None = None
+    user: str = "builder@example.com"
     gaps: tuple[Gap, ...] = ()
     has_history: bool = True
     bulk_insert: str = ""

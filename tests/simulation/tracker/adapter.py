@@ -492,6 +492,7 @@ class Tracker:
             addresses=services,
             preemptions=services,
             preemption_log=None,
+            creators=None,
             catalog=services,
             ledger=self.tables,
             inventory=self.tables,

@@ -21,6 +21,7 @@ from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.costs import AttachedCosts, CostRow, HourlyRates
+from spotkeeper.tracking.creators import Creation
 from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import Record
@@ -29,7 +30,15 @@ from spotkeeper.tracking.run_summary import HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.uptime import Uptime
 
 type _Few = (
-    DatedRate | ShapeComponent | MachineTypePrice | Preemption | HourReading | UncertainPrice | ProjectHour | HourRun
+    DatedRate
+    | ShapeComponent
+    | MachineTypePrice
+    | Preemption
+    | Creation
+    | HourReading
+    | UncertainPrice
+    | ProjectHour
+    | HourRun
 )
 """Records of which a run has few."""
 
@@ -69,6 +78,8 @@ def _staged_by_name(record: _Few, run_id: str, recorded_at: str) -> str:
             column, row = "machine_type_price", _machine_type_price(record) | by_run
         case Preemption():
             column, row = "preemption", _preemption(record) | at_run
+        case Creation():
+            column, row = "creation", _creation(record) | at_run
         case HourReading() | UncertainPrice():
             column, row = _marker(record)
         case ProjectHour():
@@ -336,6 +347,16 @@ def _preemption(record: Preemption) -> dict[str, object]:
         "instance_name": record.instance_name,
         "operation_id": record.operation_id,
         "operation_name": record.operation_name,
+    }
+
+
+def _creation(record: Creation) -> dict[str, object]:
+    return {
+        "created_at": rfc3339(record.created_at),
+        **record.key._asdict(),
+        "instance_name": record.instance_name,
+        "created_by": record.created_by,
+        "created_by_source": record.source,
     }
 
 

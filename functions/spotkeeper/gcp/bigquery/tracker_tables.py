@@ -45,6 +45,7 @@ from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState
 from spotkeeper.tracking.costs import CostRow
+from spotkeeper.tracking.creators import Creation
 from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since
 from spotkeeper.tracking.ports import Record
@@ -63,6 +64,7 @@ RECORD_TABLES = {
     "component": "shape_components",
     "machine_type_price": "machine_type_prices",
     "preemption": "spot_preemptions",
+    "creation": "vm_creators",
 }
 """The records of the staging table; each has the columns of its table, as they are deployed."""
 
@@ -71,6 +73,7 @@ _PARTS: Mapping[type, str] = {
     ShapeComponent: "commit_components",
     MachineTypePrice: "commit_price_list",
     Preemption: "commit_preemptions",
+    Creation: "commit_creators",
     UncertainPrice: "commit_uncertain",
     DiskSighting: "commit_disks",
     AddressSighting: "commit_addresses",
@@ -221,6 +224,7 @@ class StagingTable:
         self._disks_since: datetime | None = None
         self._oldest_observation = recorded_at
         self._addresses_since: datetime | None = None
+        self._created_since: datetime | None = None
 
     def add(self, record: Record) -> None:
         """Stage a record."""
@@ -242,6 +246,8 @@ class StagingTable:
             case AddressSighting():
                 first = record.prices[0].start
                 self._addresses_since = min(first, self._addresses_since or first)
+            case Creation():
+                self._created_since = min(record.created_at, self._created_since or record.created_at)
             case UncertainPrice():
                 self._uncertain_since = min(record.start, self._uncertain_since or record.start)
                 self._repriced_days.update(days_between(record.start, record.end))
@@ -284,6 +290,8 @@ class StagingTable:
             parameters.append(_time("disks_since", self._disks_since))
         if self._addresses_since is not None:
             parameters.append(_time("addresses_since", self._addresses_since))
+        if self._created_since is not None:
+            parameters.append(_time("created_since", self._created_since))
         if self._uncertain_since is not None:
             parameters.append(_time("uncertain_since", self._uncertain_since))
         parameters += rollup_parameters(self._changed_days())

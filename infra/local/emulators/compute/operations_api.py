@@ -1,12 +1,10 @@
 """Operations over REST: to be read, listed and waited for, those of Compute Engine itself among them."""
 
 import asyncio
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from starlette.routing import Route
 
@@ -33,15 +31,12 @@ from infra.local.emulators.compute.lists import (
     place,
     token,
 )
+from infra.local.emulators.compute.past_operations import past_operations
 from infra.local.emulators.compute.resources import ROOT, pacific
 from infra.local.emulators.operations import Operation
 from infra.local.emulators.rest import ApiError, Call, mask, select
 from infra.local.emulators.state import CloudState
-from infra.local.fleet.fleet import Operation as SystemEvent
 from infra.local.fleet.fleet import Project
-
-KEPT = timedelta(days=14)
-"""How long operations are listed."""
 
 LOOKS_AGAIN = 0.01
 NEWEST_FIRST = "creationTimestamp desc"
@@ -167,20 +162,16 @@ class OperationsApi:
         found = self.state.operations.find(project.project_id, scope, name)
         if found is not None:
             return described(found)
-        events = (_event(project, one) for one in self._events(project) if f"zones/{one.vm.zone}" == scope)
-        event = next((one for one in events if name in (one["name"], one["id"])), None)
-        if event is None:
+        past = (one for where, one in past_operations(self.state, project) if where == scope)
+        done = next((one for one in past if name in (one["name"], one["id"])), None)
+        if done is None:
             raise not_found(project.project_id, resource)
-        return event
+        return done
 
     def _all(self, project: Project) -> list[tuple[str, Json]]:
         self.state.settle()
         changes = [(one.task.scope, described(one)) for one in self.state.operations.of_project(project.project_id)]
-        return [*changes, *((f"zones/{one.vm.zone}", _event(project, one)) for one in self._events(project))]
-
-    def _events(self, project: Project) -> Iterator[SystemEvent]:
-        now = self.state.clock.now
-        return (event for event in self.state.fleet.preemptions(project.project_id, now) if now - event.at <= KEPT)
+        return [*changes, *past_operations(self.state, project)]
 
 
 def once(state: CloudState, call: Call, project: Project, request: object, begin: Callable[[str], Operation]) -> bytes:
@@ -228,37 +219,6 @@ def described(operation: Operation) -> Json:
         resource["httpErrorStatusCode"] = task.failure.status
         resource["httpErrorMessage"] = task.failure.phrase
     return resource
-
-
-def event_id(event: SystemEvent) -> tuple[int, str]:
-    """Return the number and the name of the operation of an event."""
-    described = f"{event.vm.instance_id} {event.operation_type} {pacific(event.at)}"
-    number = int.from_bytes(hashlib.sha256(described.encode()).digest()[:8])
-    return number, f"systemevent-{int(event.at.timestamp() * 1000)}-{number:016x}"
-
-
-def _event(project: Project, event: SystemEvent) -> Json:
-    """Something Compute Engine did by itself, as the API shows it."""
-    vm, moment = event.vm, pacific(event.at)
-    where = f"{ROOT}/projects/{project.project_id}/zones/{vm.zone}"
-    number, name = event_id(event)
-    return {
-        "kind": "compute#operation",
-        "id": str(number),
-        "name": name,
-        "operationType": event.operation_type,
-        "targetLink": f"{where}/instances/{vm.name}",
-        "targetId": str(vm.instance_id),
-        "status": "DONE",
-        "statusMessage": "Instance was preempted.",
-        "user": "system",
-        "progress": 100,
-        "insertTime": moment,
-        "startTime": moment,
-        "endTime": moment,
-        "selfLink": f"{where}/operations/{name}",
-        "zone": where,
-    }
 
 
 def _key(row: tuple[str, Json]) -> tuple[str, str]:
