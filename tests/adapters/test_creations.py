@@ -17,6 +17,7 @@ from spotkeeper.gcp.compute.creations import MOST_OPERATIONS, ComputeCreations
 from spotkeeper.gcp.compute.lists import OperationList
 from spotkeeper.gcp.logged_creations import LoggedCreations
 from spotkeeper.tracking.creators import Creation, CreatorSource
+from tests.adapters.fuzz_answers import Answers
 
 HOUR = datetime(2026, 7, 21, 10, tzinfo=UTC)
 NOW = HOUR + timedelta(minutes=67)
@@ -38,10 +39,10 @@ ENTRY = {
     "insertId": "abc",
     "timestamp": "2026-07-21T10:10:00Z",
     "resource": {"type": "gce_instance", "labels": {"zone": ZONE, "instance_id": "17"}},
-    "protoPayload": {
-        "authenticationInfo": {"principalEmail": "dana@example.com"},
-        "resourceName": "projects/research-ml/zones/us-central1-b/instances/worker",
-    },
+}
+PAYLOAD = {
+    "authenticationInfo": {"principalEmail": "dana@example.com"},
+    "resourceName": "projects/research-ml/zones/us-central1-b/instances/worker",
 }
 
 
@@ -142,19 +143,10 @@ def test_a_zone_that_does_not_answer_is_reported_and_the_others_are_read(served:
 
 def of_operations(*operations: object) -> tuple[list[Creation], list[str]]:
     """What is read of these operations, and what is reported."""
+    page = {"kind": OperationList.kind, "items": {f"zones/{ZONE}": {"operations": list(operations)}}}
     reader, problems = ComputeCreations("http://127.0.0.1:9", timedelta(0)), list[str]()
-    reader._operations = Listed(operations)  # type: ignore[assignment] # noqa: SLF001 (the list alone is answered here)
+    reader._operations = OperationList(Answers(lambda _: page), "id")  # noqa: SLF001 (the list alone is answered here)
     return list(reader.creations(PROJECT.project_id, HOUR, NOW, problems.append)), problems
-
-
-class Listed(OperationList):
-    """A list that is answered from memory."""
-
-    def __init__(self, operations: tuple[object, ...]) -> None:
-        self._listed = operations
-
-    def items(self, *_: object, **__: str) -> Iterator[Any]:
-        yield from self._listed
 
 
 OTHERS = {
@@ -201,37 +193,33 @@ def test_so_many_operations_are_read_and_no_more() -> None:
     assert problems == ["Compute Engine: more than 10000 operations that create something"]
 
 
-def of_log(entry: dict[str, object]) -> list[Creation]:
+def of_log(payload: dict[str, object]) -> list[Creation]:
     """What is read of an entry of the log; a report fails the test."""
+    page = {"entries": [{**ENTRY, "protoPayload": {**PAYLOAD, **payload}}]}
     reader = LoggedCreations("http://127.0.0.1:9", timedelta(0))
-    reader._entries = Logged(entry)  # type: ignore[assignment] # noqa: SLF001 (the list alone is answered here)
+    reader._entries = LogEntries(Answers(lambda _: page))  # noqa: SLF001 (the list alone is answered here)
     return list(reader.creations(PROJECT.project_id, HOUR, NOW, pytest.fail))
-
-
-class Logged(LogEntries):
-    """A log that is answered from memory."""
-
-    def __init__(self, entry: dict[str, object]) -> None:
-        self._entry = entry
-
-    def items(self, *_: object) -> Iterator[Any]:
-        yield self._entry
 
 
 def test_a_federated_identity_is_named_by_its_subject() -> None:
     subject = "principal://iam.googleapis.com/locations/global/workforcePools/staff/subject/dana"
-    payload = {**ENTRY["protoPayload"], "authenticationInfo": {"principalSubject": subject}}  # type: ignore[dict-item]
 
-    [found] = of_log({**ENTRY, "protoPayload": payload})
+    [found] = of_log({"authenticationInfo": {"principalSubject": subject}})
 
     assert found.created_by == subject
+
+
+def test_an_entry_names_its_principal() -> None:
+    [found] = of_log({})
+
+    assert (found.key.instance_id, found.instance_name, found.created_by) == ("17", "worker", "dana@example.com")
 
 
 @pytest.mark.parametrize(
     "changed", [{"authenticationInfo": {}}, {"status": {"code": 7, "message": "PERMISSION_DENIED"}}]
 )
 def test_a_request_without_a_principal_or_that_was_refused_names_nobody(changed: dict[str, object]) -> None:
-    assert of_log({**ENTRY, "protoPayload": {**ENTRY["protoPayload"], **changed}}) == []  # type: ignore[dict-item]
+    assert of_log(changed) == []
 
 
 @pytest.mark.parametrize("source", READERS)
