@@ -83,7 +83,7 @@ def test_the_page_of_accuracy_repeats_the_defaults_of_the_code() -> None:
     tracker = TrackerSettings.from_mapping({"PROJECT_ID": PROJECT})
     expected = [
         f"**Prices are read every {tracker.price_refresh_hours} hours**",
-        f"up to {tracker.price_refresh_hours - 1} hours with the old or the new one",
+        f"two hours around midnight, up to {tracker.price_refresh_hours + 1} at another time",
         f"divide by {LIST_HOURS_PER_MONTH} hours",
     ]
 

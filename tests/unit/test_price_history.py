@@ -69,8 +69,7 @@ def facts(changes: Iterable[DatedRate]) -> set[tuple[str, Decimal, datetime, dat
     [
         (-1, "0.056", "fallback"),
         (0, "0.056", "exact"),
-        (1, "0.056", "exact"),
-        (2, "0.056", "uncertain"),
+        (1, "0.056", "uncertain"),
         (6, "0.056", "uncertain"),
         (7, "0.096", "uncertain"),
         (10, "0.096", "uncertain"),
@@ -87,23 +86,49 @@ def test_between_two_readings_that_differ_a_price_is_uncertain_and_counts_from_m
 ) -> None:
     """Midnight in Los Angeles is 07:00 UTC: between the first two readings, and not between the last two.
 
-    Where no midnight is between them, the price may have changed in the hours of the readings too.
+    The price may have changed in the hours of the readings too, before or after their minute.
     """
     history = history_of({0: FIRST, 10: DEARER, 20: FIRST})
 
     assert spot(history, number) == (Decimal(price), status)
 
 
-def test_two_readings_within_an_hour_tell_when_a_price_changed() -> None:
+def test_two_readings_around_midnight_leave_both_their_hours_uncertain() -> None:
+    """No source tells that the price changed at midnight, though Google's mostly do."""
     history = history_of({0: FIRST, 5: FIRST, 6: DEARER})
 
     assert [spot(history, number) for number in (5, 6, 7, 8)] == [
         (Decimal("0.056"), "exact"),
-        (Decimal("0.056"), "exact"),
-        (Decimal("0.096"), "exact"),
+        (Decimal("0.056"), "uncertain"),
+        (Decimal("0.096"), "uncertain"),
         (Decimal("0.096"), "exact"),
     ]
-    assert list(history.uncertain_prices()) == []
+    assert list(history.uncertain_prices()) == [UncertainPrice("n2:core", REGION, hour(6), hour(8))]
+
+
+def test_a_reading_at_a_full_hour_tells_the_price_of_the_hour_that_begins() -> None:
+    history = history_of({0: FIRST})
+    changed = history.after(history.observe(rates(DEARER), hour(6)), hour(6))
+
+    assert [spot(changed, number) for number in (0, 1, 5, 6)] == [
+        (Decimal("0.056"), "exact"),
+        (Decimal("0.056"), "uncertain"),
+        (Decimal("0.056"), "uncertain"),
+        (Decimal("0.096"), "exact"),
+    ]
+
+
+@pytest.mark.parametrize(("last", "status"), [(25, "exact"), (26, "uncertain")])
+def test_between_equal_readings_more_than_a_day_apart_a_price_may_have_changed_and_changed_back(
+    last: int, status: str
+) -> None:
+    """Google changes a price once a day at most, and a day of its time zone has up to 25 hours."""
+    history = history_of({0: FIRST, last: FIRST})
+
+    assert {spot(history, number) for number in range(1, last + 2)} == {(Decimal("0.056"), status)}
+    assert spot(history, last + 2) == (Decimal("0.056"), "exact")
+    uncertain = [] if status == "exact" else [hour(1), hour(last + 2)]
+    assert {at for each in history.uncertain_prices() for at in (each.start, each.end)} == set(uncertain)
 
 
 def test_a_change_in_an_outage_of_days_counts_from_the_only_monday_in_it() -> None:
@@ -225,7 +250,8 @@ def test_a_component_that_is_gone_is_unknown_from_midnight_on_and_uncertain_befo
     without_ram = {name: usd for name, usd in FIRST.items() if name != "n2:ram"}
     history = history_of({0: FIRST, 10: without_ram, 20: DEARER})
 
-    assert spot(history, 1) == (Decimal("0.056"), "exact")
+    assert spot(history, 0) == (Decimal("0.056"), "exact")
+    assert spot(history, 1) == (Decimal("0.056"), "uncertain")
     assert spot(history, 6) == (Decimal("0.056"), "uncertain")
     assert spot(history, 10) == (None, "unknown")
     assert spot(history, 21) == (Decimal("0.096"), "uncertain")
@@ -413,12 +439,11 @@ def status_of(readings: Mapping[int, Reading], number: int) -> str:
     if any(rate_of_first(readings, name) > number for name in COMPONENTS):
         return "fallback"
     for earlier, later in pairwise(readings):
-        # The reading of `earlier` is in the hour after it; midnight in Los Angeles is 07:00 UTC.
-        around_midnight = any(between % 24 == 7 for between in range(earlier + 2, later + 2))
-        if earlier + 1 + around_midnight <= number <= later + 1 - around_midnight:
+        # The reading of `earlier` is in the hour after it.
+        if earlier + 1 <= number <= later + 1:
             for name in COMPONENTS:
                 before, after = (rate_of(readings, name, each + 1) for each in (earlier, later))
-                if before is not None and before != after:
+                if before is not None and (before != after or later - earlier > 25):
                     return "uncertain"
     return "exact"
 
@@ -487,10 +512,10 @@ def test_a_rate_that_is_known_to_be_one_of_a_month_only_now_begins_anew_with_the
     history = history_of({0: {**FIRST, "local-ssd": "0.0001"}})
     read = [*rates(FIRST), replace(rate("local-ssd", "0.0001"), by_month=True)]
 
-    changes = history.observe(read, read_at(30))
+    changes = history.observe(read, read_at(20))
 
     assert {(each.rate.component, each.rate.by_month) for each in changes} == {
         ("local-ssd", False),
         ("local-ssd", True),
     }
-    assert list(history.after(changes, read_at(30)).uncertain_prices()) == []
+    assert list(history.after(changes, read_at(20)).uncertain_prices()) == []

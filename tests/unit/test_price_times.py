@@ -310,15 +310,19 @@ def test_hours_older_than_runs_catch_up_on_are_not_read_again() -> None:
     assert {hour for hour, status in statuses(found, VMS[0]).items() if status == "uncertain"} == {7, 8, 9}
 
 
-def test_a_price_that_changes_at_midnight_between_two_readings_around_it_is_exact_without_the_history() -> None:
+def test_a_price_that_changes_at_midnight_is_uncertain_in_the_hours_of_the_readings_until_the_history_confirms_it() -> (
+    None
+):
     """Midnight in Los Angeles is 07:00 UTC: readings at 06:07 and 07:07."""
     found = cloud(VMS[0])
     run_hours(found, 0, 10, change=6)
-    assert set(statuses(found, VMS[0]).values()) == {"exact"}
+    assert {hour for hour, status in statuses(found, VMS[0]).items() if status == "uncertain"} == {6, 7}
+    before = {hour: row.cost for (hour, _), row in costs(found).items()}
     found.ledger.tables.recorded_prices = truthful(at(11, 7), change=at(7))
 
-    assert [hour.hour for hour in found.run(11).hours] == [at(10), at(11)]
-    assert set(statuses(found, VMS[0]).values()) == {"exact"}
+    assert [hour.hour for hour in found.run(11).hours] == [at(6), at(7), at(10), at(11)]
+    assert {hour for hour, status in statuses(found, VMS[0]).items() if status == "confirmed"} == {6, 7}
+    assert all(costs(found)[hour, VMS[0].key].cost == cost for hour, cost in before.items())
 
 
 def test_a_change_in_the_minutes_around_a_reading_is_found_in_the_hour_that_it_cuts() -> None:

@@ -2,8 +2,8 @@
 
 A change is detected by its value alone: the catalog's `effectiveTime` is the time of publication, which moves daily
 whether or not a price changed. It lies between the reading that had the old rate and the one that has the new rate.
-Around a midnight in Los Angeles a price is taken to change then; of other changes the time is not known, and the hours
-from the one reading to the other, their own included, have prices that are not certain.
+Around a midnight in Los Angeles a price is taken to change then, as Google's did when measured in 2026. No reading
+tells that, so the hours from the one reading to the other, their own included, have prices that are not certain.
 """
 
 from bisect import bisect_left, bisect_right
@@ -44,6 +44,10 @@ _SHOWN = Decimal("1e-9")
 
 _KINDS = (AttachmentKind.LICENSE, AttachmentKind.ADDRESS, AttachmentKind.DISK, AttachmentKind.BANDWIDTH)
 _NO_SHAPE = Shape("", None, None)
+
+_LONGEST_DAY = timedelta(hours=25)
+"""Google changes a Spot price once a day at most (https://cloud.google.com/spot-vms/pricing), and a day of its time
+zone has up to 25 hours: between two equal readings no further apart it did not change and change back."""
 
 _LARGEST_SHARE_GONE = 0.5
 """A reading that lacks more than half of the known rates is treated as incomplete."""
@@ -118,7 +122,8 @@ class PriceHistory:
 
         What Google sells by the month costs by the length of the hour's month, not by the 730 hours of price lists.
         `exact`: the rates valid in the hour. `uncertain`: a Spot rate differs between the readings before and after the
-        hour, or around a reading in it. `fallback`: the hour is before the first known rate, which is then used.
+        hour, or around a reading in it, or they are more than a day apart. `fallback`: the hour is before the first
+        known rate, which is then used.
         `stale`: reading the catalog failed when it was due, so a newer rate may exist. `unknown`: a component has no
         rate, so there is no price. `confirmed` and `from_history`: as `timed_price` has it; the price is that of an
         instance that ran all the hour.
@@ -265,13 +270,12 @@ class PriceHistory:
         return [*ended, *begun.values()]
 
     def uncertain_prices(self) -> Iterator[UncertainPrice]:
-        """Yield the Spot rates that differ between the last two readings, with the hours that may have either."""
+        """Yield the Spot rates that may have changed between the last two readings, and the hours concerned."""
         if len(self._readings) > 1:
             before, after = self._readings[-2:]
-            first, end = _doubtful_hours(before, after)
-            for component, market, region in self._changed_between(before, after) if first < end else ():
+            for component, market, region in self._changed_between(before, after):
                 if market is Market.SPOT:
-                    yield UncertainPrice(component, region, first, end)
+                    yield UncertainPrice(component, region, floor_hour(before), _hour_after(after))
 
     def after(self, changes: Iterable[DatedRate], read_at: datetime) -> "PriceHistory":
         """Return the history with the changes of a reading applied."""
@@ -347,16 +351,18 @@ class PriceHistory:
             before, following = self._readings[after - 1], self._readings[after]
             if before >= hour + HOUR:
                 break
-            first, end = _doubtful_hours(before, following)
-            if first <= hour < end:
-                changed |= self._changed_between(before, following)
+            changed |= self._changed_between(before, following)
         return changed
 
     def _changed_between(self, before: datetime, after: datetime) -> frozenset[_Component]:
-        """The components whose highest rate differs between two readings; not those that had none before."""
+        """The components whose highest rate differs between two readings, or all when these are more than a day apart.
+
+        Not those that had none before.
+        """
         if (before, after) not in self._differences:
             one, other = self._highest(floor_hour(before)), self._highest(floor_hour(after))
-            changed = frozenset(component for component, usd in one.items() if other.get(component) != usd)
+            is_far = after - before > _LONGEST_DAY
+            changed = frozenset(component for component, usd in one.items() if is_far or other.get(component) != usd)
             self._differences[before, after] = changed
         return self._differences[before, after]
 
@@ -402,15 +408,9 @@ def _midnights(before: datetime, after: datetime) -> list[datetime]:
     return [hour for hour in full_hours(before, after) if budget_period(PeriodKind.DAY, hour).start == hour]
 
 
-def _doubtful_hours(before: datetime, after: datetime) -> tuple[datetime, datetime]:
-    """Return the first hour that may have had the rates of either reading, and the first later one that has not.
-
-    Around a midnight a change is taken to be at midnight, and the hours of the readings have the rates that were read;
-    else it may have been in these hours too, before or after the minute of the reading.
-    """
-    if _midnights(before, after):
-        return floor_hour(before) + HOUR, floor_hour(after)
-    return floor_hour(before), floor_hour(after) + HOUR
+def _hour_after(at: datetime) -> datetime:
+    """Return the first full hour at a time or after it."""
+    return at if at == floor_hour(at) else floor_hour(at) + HOUR
 
 
 def _holds(dated: DatedRate, hour: datetime) -> bool:

@@ -153,7 +153,8 @@ class _Draw:
 def _moves(parameters: Parameters) -> tuple[Move, ...]:
     """Spot prices move on the second day, between two readings of the catalog, and on Mondays at midnight Pacific.
 
-    At odd minutes they move twice between two readings, so that none has the price in between, and once after them.
+    At odd minutes they move twice between two readings, so that none has the price in between, once after them, and
+    in the hours before and after a midnight Pacific.
     """
     start, hours = parameters.start, parameters.hours
     moves = [Move(_scaled(start, hours, 27), Fraction(23, 20))]
@@ -161,6 +162,11 @@ def _moves(parameters: Parameters) -> tuple[Move, ...]:
         first = moves[0].at + timedelta(minutes=83)
         later = first + timedelta(minutes=74), first + timedelta(minutes=370)
         moves = [Move(first, Fraction(23, 20)), Move(later[0], Fraction(6, 5)), Move(later[1], Fraction(11, 10))]
+        night = midnight_in_billing_time(later[1] + timedelta(hours=30))
+        moves += [
+            Move(night - timedelta(minutes=19), Fraction(7, 6)),
+            Move(night + timedelta(minutes=23), Fraction(8, 7)),
+        ]
     midnight = midnight_in_billing_time(start)
     while (midnight := midnight_in_billing_time(midnight + timedelta(hours=30))) < start + hours * HOUR:
         if midnight.astimezone(BILLING_TIME).weekday() == 0:
