@@ -53,8 +53,8 @@ UNTRACED = "probe-untraced"
 UNTRACED_HOUR = HOURS[13]
 """The hour in which it ran: read in the next call, and in the one after, which no longer waits to learn of it."""
 
-CHANGED = HOURS[26:31]
-"""The hours after the catalog was read at 01:07 and before it was at 07:07: the price of N2 changed at 07:00."""
+CHANGED = HOURS[25:32]
+"""The hours from that of the reading of the catalog at 01:07 to that at 07:07: the price of N2 changed at 07:00."""
 
 SCANS = scans_after(HOURS[number - 1] for number in CALLS)
 WINDOW = "usage_start_time >= '2026-07-21' AND usage_start_time < '2026-07-23'"
