@@ -11,16 +11,18 @@ from infra.local.stack.stack import Stack
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute.capacity import ComputeCapacity, to_reading
 from spotkeeper.tracking.capacity import (
-    PriceSpan,
     Reading,
     ReadingStatus,
     Target,
 )
 from spotkeeper.tracking.capacity_days import PreemptionSpan
+from spotkeeper.tracking.capacity_prices import PriceSpan
 
 HERE = Target("n2-standard-8", "us-central1")
 START, CHANGE, END = (datetime(2026, 7, number, 7, tzinfo=UTC) for number in (1, 10, 21))
 INTERVAL = {"startTime": "2026-07-01T07:00:00Z", "endTime": "2026-07-10T07:00:00Z"}
+
+BACKWARDS = {"startTime": INTERVAL["endTime"], "endTime": INTERVAL["startTime"]}
 
 
 def answer(**more: object) -> dict[str, Any]:
@@ -38,13 +40,25 @@ def priced(**money: object) -> dict[str, Any]:
         ({"nanos": 478720000}, "0.47872"),
         ({"units": "2"}, "2"),
         ({"units": "1", "nanos": "1"}, "1.000000001"),
-        ({}, "0"),
     ],
 )
 def test_money_is_read_without_units_or_nanos_and_with_nanos_as_text(money: dict[str, object], usd: str) -> None:
     [price] = to_reading(HERE, priced(**money)).prices
 
     assert price == PriceSpan(START, CHANGE, Decimal(usd))
+
+
+@pytest.mark.parametrize("money", [{}, {"units": "0", "nanos": 0}])
+def test_a_price_of_zero_is_no_price(money: dict[str, object]) -> None:
+    """No Spot VM is free; a price that Google leaves out must not make hours cost nothing."""
+    assert to_reading(HERE, priced(**money)) == Reading(HERE, ReadingStatus.READ)
+
+
+def test_an_interval_without_any_time_is_left_out() -> None:
+    empty = {"startTime": INTERVAL["startTime"], "endTime": INTERVAL["startTime"]}
+    money = {"currencyCode": "USD", "units": "1"}
+
+    assert to_reading(HERE, answer(priceHistory=[{"interval": empty, "listPrice": money}])).prices == ()
 
 
 def test_a_rate_of_zero_is_a_rate_and_an_empty_history_is_none() -> None:
@@ -66,6 +80,16 @@ def test_a_rate_of_zero_is_a_rate_and_an_empty_history_is_none() -> None:
         priced(currencyCode="EUR"),
         priced(nanos="1000000000"),
         priced(units=-1),
+        priced(nanos="-478720000"),
+        priced(nanos=0.5),
+        answer(priceHistory=[{"interval": INTERVAL}]),
+        answer(priceHistory=[{"interval": BACKWARDS, "listPrice": {"currencyCode": "USD", "units": 1}}]),
+        answer(
+            priceHistory=[
+                {"interval": {"startTime": start}, "listPrice": {"currencyCode": "USD", "units": 1}}
+                for start in INTERVAL.values()
+            ]
+        ),
     ],
 )
 def test_a_history_in_another_form_is_refused(found: dict[str, Any]) -> None:

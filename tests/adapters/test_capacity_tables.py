@@ -13,13 +13,13 @@ from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.tracking.capacity import (
     CapacityLimits,
     CapacityPorts,
-    PriceSpan,
     Reading,
     ReadingStatus,
     Target,
     read_capacity_history,
 )
 from spotkeeper.tracking.capacity_days import PreemptionSpan
+from spotkeeper.tracking.capacity_prices import PriceSpan
 from tests.adapters.conftest import Tracker, new_dataset, new_tracker
 
 HERE = Target("n2-standard-8", "us-central1")

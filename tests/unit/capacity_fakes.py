@@ -11,11 +11,11 @@ from spotkeeper.tracking.capacity import (
     Candidate,
     CapacityPorts,
     PriceCheck,
-    PriceSpan,
     Reading,
     ReadingStatus,
     Target,
 )
+from spotkeeper.tracking.capacity_prices import PriceSpan
 
 
 @dataclass

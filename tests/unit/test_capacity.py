@@ -20,7 +20,6 @@ from spotkeeper.tracking.capacity import (
     PriceCheck,
     PriceDifference,
     PriceRise,
-    PriceSpan,
     Reading,
     ReadingStatus,
     Target,
@@ -29,6 +28,7 @@ from spotkeeper.tracking.capacity import (
     read_capacity_history,
     targets_of_day,
 )
+from spotkeeper.tracking.capacity_prices import PriceSpan
 from tests.unit.capacity_fakes import History, Ledger, ports
 
 NOW = datetime(2026, 7, 21, 10, 7, tzinfo=UTC)
@@ -240,7 +240,6 @@ def rise(
         ([(20, "0.10"), (0, "0.12")], ["20.0"]),
         ([(300, "0.10"), (10, "0.20"), (0, "0.15")], []),
         ([(300, "0.10")], []),
-        ([(300, "0"), (0, "0.1")], []),
         ([], []),
     ],
 )

@@ -56,6 +56,20 @@ def test_days_have_23_and_25_hours_where_clocks_change(start: str, end: str, exp
     assert [each.day for each in read(whole)] == expected
 
 
+@pytest.mark.parametrize(("first", "midnight"), [("2026-10-29", 7), ("2026-03-05", 8)], ids=["autumn", "spring"])
+def test_days_of_24_hours_across_a_change_of_the_clocks_keep_their_rates(first: str, midnight: int) -> None:
+    """Intervals whose bounds stay at the same time of UTC end an hour before or after midnight from the change on."""
+    start = datetime.fromisoformat(first).replace(hour=midnight, tzinfo=UTC)
+    starts = [start + timedelta(days=number) for number in range(7)]
+    spans = [PreemptionSpan(at, at + timedelta(days=1), Decimal(number) / 10) for number, at in enumerate(starts)]
+
+    found = read(*spans, at=starts[-1] + timedelta(hours=10))
+
+    expected = [(date.fromisoformat(first) + timedelta(days=number), Decimal(number) / 10) for number in range(7)]
+    assert [(each.day, each.rate) for each in found] == expected
+    assert [each.day for each in found if each.provisional] == [expected[-1][0]]
+
+
 @pytest.mark.parametrize(
     ("read_at", "provisional"),
     [

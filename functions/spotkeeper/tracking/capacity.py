@@ -17,6 +17,7 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.logs import log_event
 from spotkeeper.periods import local_day, local_hour, rfc3339
 from spotkeeper.tracking.capacity_days import PreemptionSpan
+from spotkeeper.tracking.capacity_prices import PriceSpan, Rise, latest_rise, prices_held
 
 DUE_HOURS = range(3, 7)
 """The hours of the day in Los Angeles in which a run reads the history; the later ones repeat what failed before."""
@@ -58,15 +59,6 @@ class ReadingStatus(StrEnum):
     UNSUPPORTED = "unsupported"
     QUOTA_EXHAUSTED = "quota_exhausted"
     UNAVAILABLE = "unavailable"
-
-
-@dataclass(frozen=True, slots=True)
-class PriceSpan:
-    """The Spot list price in USD per VM-hour from `start` up to, but without, `end`; the last one has no end."""
-
-    start: datetime
-    end: datetime | None
-    usd: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,28 +237,26 @@ def price_rises(
     """
     in_use = {each.target: each for each in candidates if each.weekly_cost and not each.target.zone}
     rises = (
-        rise
+        _price_rise(in_use[reading.target], rise)
         for reading in readings
-        if reading.target in in_use and (rise := _rise(in_use[reading.target], reading.prices, now)) is not None
+        if reading.target in in_use and (rise := _rise(in_use[reading.target], reading, now)) is not None
     )
     found = [rise for rise in rises if rise.price > rise.price_before * (1 + Decimal(percent) / 100)]
     return sorted(found, key=lambda each: (-each.weekly_cost, each.machine_type, each.region))
 
 
-def _rise(candidate: Candidate, prices: Sequence[PriceSpan], now: datetime) -> PriceRise | None:
-    """Return the latest change, if it is a rise that came after the last reading; None otherwise."""
-    was_read = candidate.status is ReadingStatus.READ and candidate.read_at is not None
-    since = candidate.read_at if was_read and candidate.read_at else now - timedelta(days=7)
-    if len(prices) < 2 or prices[-1].start <= since or prices[-1].usd <= prices[-2].usd:  # noqa: PLR2004 (a pair)
-        return None
-    begun = [each for each in prices if each.start <= now - RISE_WINDOW]
-    before = (begun or prices)[-1 if begun else 0].usd
+def _price_rise(candidate: Candidate, rise: Rise) -> PriceRise:
     target = candidate.target
-    if not before:
-        return None
     return PriceRise(
-        target.machine_type, target.region, prices[-1].start, before, prices[-1].usd, candidate.weekly_cost
+        target.machine_type, target.region, rise.changed_at, rise.price_before, rise.price, candidate.weekly_cost
     )
+
+
+def _rise(candidate: Candidate, reading: Reading, now: datetime) -> Rise | None:
+    """Return the rise since the last reading, or of the last week where that failed or there was none."""
+    was_read = candidate.read_at if candidate.status is ReadingStatus.READ else None
+    since = was_read or now - timedelta(days=7)
+    return latest_rise(prices_held(reading.prices, now), since, now - RISE_WINDOW)
 
 
 def targets_of_day(candidates: Sequence[Candidate], most_calls: int, day: date) -> list[Target]:

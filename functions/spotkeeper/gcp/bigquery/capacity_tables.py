@@ -21,6 +21,7 @@ from spotkeeper.tracking.capacity import (
     Target,
 )
 from spotkeeper.tracking.capacity_days import preemption_days
+from spotkeeper.tracking.capacity_prices import prices_held
 
 IN_USE = timedelta(days=7)
 """What had a cost in this time is in use."""
@@ -114,14 +115,12 @@ def _rows(run_id: str, now: datetime, readings: Sequence[Reading]) -> Iterator[d
                     **by_run,
                 }
             }
-        for number, span in enumerate(reading.prices, 1):
-            latest = number == len(reading.prices)
+        for span in prices_held(reading.prices, now):
             yield {
                 "span": {
                     **place,
                     "valid_from": rfc3339(span.start),
-                    # The latest price is known up to the reading, whatever end its interval has.
-                    "valid_to": rfc3339(span.end) if span.end and not latest else None,
+                    "valid_to": rfc3339(span.end) if span.end else None,
                     "price": format(span.usd, "f"),
                     **by_run,
                 }

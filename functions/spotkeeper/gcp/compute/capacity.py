@@ -1,6 +1,6 @@
 """Compute Engine's history of Spot prices and preemptions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from http import HTTPStatus
@@ -8,8 +8,9 @@ from http import HTTPStatus
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.compute.lists import PROJECTS, Json, compute_calls, last_part, translate_parse_errors
 from spotkeeper.gcp.http_calls import RATE_LIMITS, CallError, HttpCalls
-from spotkeeper.tracking.capacity import PriceSpan, Reading, ReadingStatus, Target
+from spotkeeper.tracking.capacity import Reading, ReadingStatus, Target
 from spotkeeper.tracking.capacity_days import PreemptionSpan
+from spotkeeper.tracking.capacity_prices import PriceSpan
 from spotkeeper.values import from_text, integer, number, string, time
 
 _BILLIONTH = Decimal("1e-9")
@@ -73,7 +74,7 @@ def to_reading(target: Target, found: Json) -> Reading:
             target,
             ReadingStatus.READ,
             preemptions=tuple(map(_preemption_span, found.get("preemptionHistory", ()))),
-            prices=tuple(sorted(map(_price_span, found.get("priceHistory", ())), key=lambda each: each.start)),
+            prices=_prices(found.get("priceHistory", ())),
         )
 
 
@@ -84,10 +85,23 @@ def _preemption_span(found: Json) -> PreemptionSpan:
     return PreemptionSpan(time(interval["startTime"]), time(interval["endTime"]), rate)
 
 
+def _prices(found: Sequence[Json]) -> tuple[PriceSpan, ...]:
+    """Return the prices in order. A price of 0 is none, as in the catalog: nothing is known of its time."""
+    spans = sorted(map(_price_span, found), key=lambda each: each.start)
+    if any(span.end is None for span in spans[:-1]):
+        expected = "an interval with an end, before the latest one"
+        raise ValueError(expected)
+    return tuple(span for span in spans if span.usd and span.end != span.start)
+
+
 def _price_span(found: Json) -> PriceSpan:
     interval = found["interval"]
-    end = interval.get("endTime")
-    return PriceSpan(time(interval["startTime"]), time(end) if end is not None else None, _dollars(found["listPrice"]))
+    start, end = time(interval["startTime"]), interval.get("endTime")
+    span = PriceSpan(start, time(end) if end is not None else None, _dollars(found["listPrice"]))
+    if span.end is not None and span.end < start:
+        expected = "an interval that ends after its start"
+        raise ValueError(expected)
+    return span
 
 
 def _dollars(money: Mapping[str, object]) -> Decimal:
