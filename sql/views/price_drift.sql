@@ -39,7 +39,7 @@ history AS (
     MAX(
       IF(
         known.valid_from <= TIMESTAMP_SUB(${now}, INTERVAL 7 DAY)
-        AND COALESCE(known.valid_to > TIMESTAMP_SUB(${now}, INTERVAL 7 DAY), TRUE),
+        AND COALESCE(known.valid_to, known.read_at) > TIMESTAMP_SUB(${now}, INTERVAL 7 DAY),
         known.price,
         NULL
       )
@@ -71,7 +71,7 @@ latest_checks AS (
     checks.day,
     checks.status
   FROM `${dataset}.price_checks` AS checks
-  WHERE TRUE
+  WHERE checks.day >= DATE_SUB(DATE(${now}), INTERVAL 7 DAY)
   QUALIFY ROW_NUMBER() OVER (PARTITION BY checks.machine_type, checks.region ORDER BY checks.day DESC) = 1
 )
 
@@ -95,7 +95,7 @@ SELECT
   ROUND((1 - SAFE_DIVIDE(history.price, listed.ondemand_price)) * 100, 2) AS discount_percent,  -- NUMERIC: What Spot still costs less than on demand, in percent.
   ROUND((SAFE_DIVIDE(listed.commitment_1yr_price, history.price) - 1) * 100, 2) AS rise_to_commitment_1yr_percent,  -- NUMERIC: By how much the price may rise before a commitment of one year is cheaper, in percent: negative where it is already. NULL where none is sold.
   ROUND((SAFE_DIVIDE(listed.commitment_3yr_price, history.price) - 1) * 100, 2) AS rise_to_commitment_3yr_percent,  -- NUMERIC: The same for three years.
-  latest_checks.status AS price_check,  -- STRING: agrees, late or differs: our price beside Google's on the latest day compared (price_checks); NULL when they were not compared.
+  latest_checks.status AS price_check,  -- STRING: agrees, uncertain or differs: our price beside Google's on the latest day compared (price_checks); NULL when they were not compared in the last seven days.
   latest_checks.day AS price_checked_day,  -- DATE: That UTC day.
   history.read_at,  -- TIMESTAMP: When the history was last read.
   TIMESTAMP_ADD(present.hour, INTERVAL 1 HOUR) AS as_of,  -- TIMESTAMP: The end of the hour that the fleet is of.

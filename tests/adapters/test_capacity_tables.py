@@ -97,8 +97,10 @@ CHECKS: Mapping[str, tuple[list[str], tuple[str, int, int] | None]] = {
     "e-nano": ([cost_row("e-nano", "0.100000001")], ("agrees", 1, 0)),
     "e-two-nanos": ([cost_row("e-two-nanos", "0.100000002")], ("differs", 1, 1)),
     "e-old-price": ([cost_row("e-old-price", "0.1", at=LATER)], ("differs", 1, 1)),
-    # Our price was read later than it changed, and the row says that it may be the earlier one.
-    "e-late": ([cost_row("e-late", "0.1", at=LATER, status="uncertain")], ("late", 1, 1)),
+    # Our price was read later than it changed, or not, or never was: the row says that it may be another.
+    "e-uncertain": ([cost_row("e-uncertain", "0.1", at=LATER, status="uncertain")], ("uncertain", 1, 1)),
+    "e-stale": ([cost_row("e-stale", "0.1", at=LATER, status="stale")], ("uncertain", 1, 1)),
+    "e-fallback": ([cost_row("e-fallback", "0.1", at=LATER, status="fallback")], ("uncertain", 1, 1)),
     "e-both": ([cost_row("e-both", "0.1"), cost_row("e-both", "0.2", at=CHANGED)], ("agrees", 2, 0)),
     "e-in-the-hour": ([cost_row("e-in-the-hour", "0.1", at=CHANGED)], ("agrees", 1, 0)),
     # A mean of both prices in the hour of the change, one that is none, and a price of the history itself.
@@ -114,7 +116,7 @@ CHECKS: Mapping[str, tuple[list[str], tuple[str, int, int] | None]] = {
 """Machine types whose price rises from 0.1 to 0.2 at 07:30, their cost rows, and what comes out: status and hours."""
 
 
-def test_a_price_agrees_differs_or_was_read_late(tracker: Tracker) -> None:
+def test_a_price_agrees_differs_or_is_in_doubt_by_its_own_row(tracker: Tracker) -> None:
     insert_costs(tracker, *(row for rows, _ in CHECKS.values() for row in rows))
     change = CHANGED + timedelta(minutes=30)
     spans = (PriceSpan(START, change, Decimal("0.1")), PriceSpan(change, NOW, Decimal("0.2")))
@@ -126,7 +128,7 @@ def test_a_price_agrees_differs_or_was_read_late(tracker: Tracker) -> None:
     assert {row.pop("machine_type"): tuple(row.values()) for row in found} == {
         name: expected for name, (_, expected) in CHECKS.items() if expected
     }
-    assert check.compared == 11
+    assert check.compared == 13
     assert [each.machine_type for each in check.differences] == [
         "e-after-mean",
         "e-exact-mean",
@@ -137,7 +139,7 @@ def test_a_price_agrees_differs_or_was_read_late(tracker: Tracker) -> None:
 
 
 def test_the_prices_of_the_machine_types_that_ran_come_with_the_rates_in_one_query(tracker: Tracker) -> None:
-    spans = (PriceSpan(START, CHANGE, Decimal("0.1")), PriceSpan(CHANGE, END, Decimal("0.2")))
+    spans = (PriceSpan(START, CHANGE, Decimal("0.1")), PriceSpan(CHANGE, None, Decimal("0.2")))
     types = ("n2-standard-8", "n2d-standard-8")
     readings = [Reading(Target(name, "us-central1"), ReadingStatus.READ, prices=spans) for name in types]
     ports = capacity_ports(tracker.settings)
@@ -213,6 +215,39 @@ def test_a_year_that_moves_on_adds_prices_and_keeps_when_they_began(tracker: Tra
     )
 
     assert prices_of(tracker) == [(START, CHANGE, low), (CHANGE, END + day, high), (END + day, None, low)]
+
+
+@pytest.mark.parametrize("tenths", [1, 2], ids=["equal", "dearer"])
+def test_a_history_that_begins_after_the_last_reading_leaves_the_time_between_unknown(
+    tracker: Tracker, tenths: int
+) -> None:
+    """A list that is cut off, or a type that was not read for long: the price may have changed, and changed back."""
+    ports = capacity_ports(tracker.settings)
+    begin, now = END + timedelta(days=18), END + timedelta(days=20)
+    low = Decimal("0.1")
+
+    record(ports, f"f{tenths}", END, PriceSpan(START, None, low))
+    for run_id in ("g", "again"):
+        record(ports, f"{run_id}{tenths}", now, PriceSpan(begin, None, Decimal(tenths) / 10))
+
+    assert prices_of(tracker) == [(START, END, low), (begin, None, Decimal(tenths) / 10)]
+
+
+def test_a_history_that_ends_long_before_it_is_read_is_not_known_after_its_end(tracker: Tracker) -> None:
+    record(capacity_ports(tracker.settings), "h", END, PriceSpan(START, CHANGE, Decimal("0.1")))
+
+    assert prices_of(tracker) == [(START, CHANGE, Decimal("0.1"))]
+
+
+def test_a_type_in_use_no_more_whose_call_failed_today_stops_no_further_call(tracker: Tracker) -> None:
+    insert_costs(tracker, cost_row("n2-standard-8", "0.2"))
+    ports, gone = capacity_ports(tracker.settings), Target("c2-standard-4", "us-central1")
+    ports.ledger.record("i", NOW, [Reading(gone, ReadingStatus.UNAVAILABLE, "HTTP 500")])
+    tracker.stack.set_time(NOW)
+
+    later = read_capacity_history("research-ml", CapacityLimits(50), ports, "j", NOW + timedelta(hours=1))
+
+    assert later.calls[ReadingStatus.READ] >= 2
 
 
 def test_a_day_that_is_read_again_has_the_later_rate(tracker: Tracker) -> None:

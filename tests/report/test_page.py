@@ -365,6 +365,12 @@ def test_the_report_says_which_prices_agree_with_google_s_own_history(usual: Rea
     assert (
         "1 of 2 machine types agree with Google's own price history; not n2d-standard-8 in us-central1." in usual.text
     )
+    drift = [
+        replace(each, price_check="uncertain") if each.price_check == "differs" else each
+        for each in usual_rows().price_drift
+    ]
+    unsure = read(page(replace(usual_rows(), price_drift=drift), SCOPE))
+    assert "1 of 2 machine types agree with Google's own price history, 1 but for hours whose price" in unsure.text
     assert usual.amounts("price-history", "machine_type", "monthly_cost_change") == {
         "n2-standard-8": Decimal("87.6"),
         "n2d-standard-8": Decimal("87.6"),

@@ -150,14 +150,22 @@ def test_a_single_stale_price_is_reported() -> None:
     assert "stale prices" not in of_records()
 
 
+AGREE = "machine types agree with Google's own price history"
+
+
 @pytest.mark.parametrize(
     ("checks", "state", "said"),
     [
-        (PriceChecks(9), "ok", "9 of 9 machine types agree with Google's own price history."),
+        (PriceChecks(9), "ok", f"9 of 9 {AGREE}."),
         (
             PriceChecks(9, ("n2-standard-8 in us-central1",)),
             "problem",
-            "8 of 9 machine types agree with Google's own price history; not n2-standard-8 in us-central1.",
+            f"8 of 9 {AGREE}; not n2-standard-8 in us-central1.",
+        ),
+        (
+            PriceChecks(9, uncertain=2),
+            "ok",
+            f"7 of 9 {AGREE}, 2 but for hours whose price is marked as not certain.",
         ),
     ],
 )

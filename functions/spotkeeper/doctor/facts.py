@@ -111,10 +111,14 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class PriceChecks:
-    """The machine types in use, by region, compared with Google's own price history, and those that differ."""
+    """The machine types in use, by region, compared with Google's own price history, and those that differ.
+
+    `uncertain` is how many differ only in hours whose price is marked as not certain.
+    """
 
     compared: int = 0
     differing: tuple[str, ...] = ()
+    uncertain: int = 0
 
 
 @dataclass(frozen=True, slots=True)

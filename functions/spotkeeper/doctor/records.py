@@ -94,8 +94,10 @@ def _price_checks(checks: PriceChecks | Unread) -> Iterator[Finding]:
     if isinstance(checks, Unread):
         yield unknown("price history", checks, _MAY_LOOK)
     elif checks.compared:
-        agreeing = checks.compared - len(checks.differing)
+        agreeing = checks.compared - len(checks.differing) - checks.uncertain
         said = f"{agreeing} of {checks.compared} machine types agree with Google's own price history"
+        if checks.uncertain:
+            said = f"{said}, {checks.uncertain} but for hours whose price is marked as not certain"
         if checks.differing:
             yield problem("price history", f"{said}; not {', '.join(checks.differing)}.", "make catalog-check")
         else:

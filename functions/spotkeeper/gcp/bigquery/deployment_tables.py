@@ -259,7 +259,7 @@ def _prices(rows: list[Row]) -> Prices:
 
 def _price_checks(rows: list[Row]) -> PriceChecks:
     differing = (f"{row['machine_type']} in {row['region']}" for row in rows if row["status"] == "differs")
-    return PriceChecks(len(rows), tuple(differing))
+    return PriceChecks(len(rows), tuple(differing), sum(row["status"] == "uncertain" for row in rows))
 
 
 def _notification(rows: list[Row]) -> Notification | None:

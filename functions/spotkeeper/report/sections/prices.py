@@ -92,8 +92,11 @@ def _second_opinion(drift: Sequence[PriceDrift]) -> list[str]:
     differing = [row for row in compared if row.price_check == "differs"]
     if not compared:
         return []
-    agreeing = len(compared) - len(differing)
+    uncertain = sum(row.price_check == "uncertain" for row in compared)
+    agreeing = len(compared) - len(differing) - uncertain
     said = f"{agreeing:,} of {wording.things(len(compared), 'machine type')} agree with Google's own price history"
+    if uncertain:
+        said = f"{said}, {uncertain:,} but for hours whose price is marked as not certain"
     names = ", ".join(f"{row.machine_type} in {row.region}" for row in differing)
     return [f"{said}; not {names}." if differing else f"{said}."]
 

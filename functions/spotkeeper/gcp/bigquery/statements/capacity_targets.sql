@@ -134,7 +134,7 @@ SELECT
   COALESCE(targets.machine_type, latest.machine_type) AS machine_type,
   COALESCE(targets.region, latest.region) AS region,
   COALESCE(targets.zone, latest.zone) AS zone,
-  targets.weekly_cost,
+  COALESCE(targets.weekly_cost, 0) AS weekly_cost,
   latest.read_at,
   latest.status,
   COALESCE(latest.calls_today, 0) AS calls_today

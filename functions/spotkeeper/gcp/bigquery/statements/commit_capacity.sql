@@ -34,11 +34,20 @@ WHERE EXISTS (
     AND staged.span.valid_from <= recorded.valid_from
 );
 
--- The price that held when the year began is known from earlier readings, and began when they say.
+-- The price that held when the year began is known from earlier readings, and began when they say. One that was read last
+-- before the new prices begin is known up to that reading: nothing tells when it ended.
 UPDATE capacity_prices AS recorded
 SET
-  valid_to = IF(recorded.price = first.price, first.valid_to, first.valid_from),
-  read_at = IF(recorded.price = first.price, first.read_at, recorded.read_at)
+  valid_to = CASE
+    WHEN COALESCE(recorded.valid_to, recorded.read_at) < first.valid_from THEN recorded.read_at
+    WHEN recorded.price = first.price THEN first.valid_to
+    ELSE first.valid_from
+  END,
+  read_at = IF(
+    COALESCE(recorded.valid_to, recorded.read_at) >= first.valid_from AND recorded.price = first.price,
+    first.read_at,
+    recorded.read_at
+  )
 FROM (
   SELECT
     staged.span.machine_type,
@@ -83,7 +92,7 @@ WITH ours AS (
     costs.region,
     TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS hour,
     costs.spot_price,
-    LOGICAL_AND(costs.price_status = 'uncertain') AS uncertain,
+    LOGICAL_AND(costs.price_status IN ('uncertain', 'stale', 'fallback')) AS doubtful,
     LOGICAL_AND(costs.price_status = 'confirmed') AS confirmed
   FROM spot_vm_costs AS costs
   LEFT JOIN machine_type_prices AS bundled
@@ -111,7 +120,7 @@ compared AS (
     ours.region,
     ours.hour,
     ours.spot_price,
-    ours.uncertain,
+    ours.doubtful,
     known.price,
     ABS(ours.spot_price - known.price) > NUMERIC '0.000000001'
       AND NOT (
@@ -144,7 +153,7 @@ shown AS (
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY compared.machine_type, compared.region, DATE(compared.hour)
-    ORDER BY IF(compared.differs, 0, 1), IF(compared.uncertain, 1, 0), compared.hour DESC, compared.spot_price
+    ORDER BY IF(compared.differs, 0, 1), IF(compared.doubtful, 1, 0), compared.hour DESC, compared.spot_price
   ) = 1
 ),
 
@@ -155,7 +164,7 @@ days AS (
     DATE(compared.hour) AS day,
     COUNT(DISTINCT compared.hour) AS hours,
     COUNT(DISTINCT IF(compared.differs, compared.hour, NULL)) AS differing_hours,
-    COUNT(DISTINCT IF(compared.differs AND NOT compared.uncertain, compared.hour, NULL)) AS unexplained_hours
+    COUNT(DISTINCT IF(compared.differs AND NOT compared.doubtful, compared.hour, NULL)) AS unexplained_hours
   FROM compared
   GROUP BY
     compared.machine_type,
@@ -169,7 +178,7 @@ SELECT
   days.region,
   CASE
     WHEN days.unexplained_hours > 0 THEN 'differs'
-    WHEN days.differing_hours > 0 THEN 'late'
+    WHEN days.differing_hours > 0 THEN 'uncertain'
     ELSE 'agrees'
   END AS status,
   days.hours,
