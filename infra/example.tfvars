@@ -109,6 +109,7 @@ audit_log_history        = false
 record_creators          = false
 capacity_history         = false
 capacity_history_calls   = 50
+contract_prices          = false
 custom_metrics           = true
 custom_role_suffix       = ""
 retry_timeout_seconds    = 60

@@ -40,6 +40,11 @@ output "connect_a_budget" {
   value       = "gcloud billing budgets update BUDGET_ID --billing-account ${coalesce(var.billing_account_id, "BILLING_ACCOUNT_ID")} --notifications-rule-pubsub-topic ${google_pubsub_topic.budget.id}"
 }
 
+output "allow_contract_prices" {
+  description = "Lets the tracker read the prices of the billing account; for who administers it. Needed for contract_prices = true only."
+  value       = "gcloud billing accounts add-iam-policy-binding ${coalesce(var.billing_account_id, "BILLING_ACCOUNT_ID")} --member ${google_service_account.tracker.member} --role roles/billing.viewer"
+}
+
 output "budget_ids" {
   description = "The ids of the created budgets, by their names."
   value       = { for name, budget in google_billing_budget.made : name => reverse(split("/", budget.name))[0] }

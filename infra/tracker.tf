@@ -48,6 +48,7 @@ locals {
     CAPACITY_HISTORY              = tostring(var.capacity_history)
     CAPACITY_HISTORY_CALLS        = tostring(var.capacity_history_calls)
     CATCH_UP_HOURS                = tostring(var.catch_up_hours)
+    CONTRACT_PRICES               = tostring(var.contract_prices)
     CUSTOM_METRICS                = tostring(var.custom_metrics)
     DAILY_BUDGET_HOUR_SHARE       = lookup(local.tracker_numbers, "DAILY_BUDGET_HOUR_SHARE", null)
     DAILY_BUDGET_PROJECTION_SHARE = lookup(local.tracker_numbers, "DAILY_BUDGET_PROJECTION_SHARE", null)

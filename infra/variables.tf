@@ -179,6 +179,17 @@ variable "catch_up_hours" {
   }
 }
 
+variable "contract_prices" {
+  description = "Whether the tracker also reads what billing_account_id pays by its contract, from Google's Pricing API, and records costs at these prices beside list prices. Who administers the billing account has to allow it: output allow_contract_prices. No hour is incomplete because of it."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.contract_prices || var.billing_account_id != null
+    error_message = "contract_prices are those of a billing account: set billing_account_id too."
+  }
+}
+
 variable "custom_metrics" {
   description = "Whether the tracker writes custom metrics to Cloud Monitoring; the dashboard and most alerts need them."
   type        = bool

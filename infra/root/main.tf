@@ -28,6 +28,7 @@ module "spotkeeper" {
   capacity_history              = var.capacity_history
   capacity_history_calls        = var.capacity_history_calls
   catch_up_hours                = var.catch_up_hours
+  contract_prices               = var.contract_prices
   custom_metrics                = var.custom_metrics
   custom_role_suffix            = var.custom_role_suffix
   daily_budget_hour_share       = var.daily_budget_hour_share

@@ -40,6 +40,11 @@ output "connect_a_budget" {
   value       = module.spotkeeper.connect_a_budget
 }
 
+output "allow_contract_prices" {
+  description = "Lets the tracker read the prices of the billing account; for who administers it. Needed for contract_prices = true only."
+  value       = module.spotkeeper.allow_contract_prices
+}
+
 output "budget_ids" {
   description = "The ids of the created budgets, by their names."
   value       = module.spotkeeper.budget_ids

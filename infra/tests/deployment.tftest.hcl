@@ -106,6 +106,7 @@ run "the_least_that_can_be_set" {
       CAPACITY_HISTORY         = "false"
       CAPACITY_HISTORY_CALLS   = "50"
       CATCH_UP_HOURS           = "48"
+      CONTRACT_PRICES          = "false"
       CUSTOM_METRICS           = "true"
       DATASET                  = "cost_tracking"
       DATASET_LOCATION         = "us-central1"

@@ -150,13 +150,14 @@ def test_the_prices_of_the_machine_types_that_ran_come_with_the_rates_in_one_que
     )
     ledger = tracker_ports(tracker.settings).ledger
 
-    found = ledger.rates_and_recorded_prices(CHANGE - timedelta(hours=1))
-    later = ledger.rates_and_recorded_prices(CHANGE)
+    found = ledger.known_prices(CHANGE - timedelta(hours=1), recorded=True, contract=False)
+    later = ledger.known_prices(CHANGE, recorded=True, contract=False)
+    unasked = ledger.known_prices(CHANGE, recorded=False, contract=False)
 
     before = RecordedPrice("n2-standard-8", "us-central1", START, CHANGE, Decimal("0.1"), NOW)
     after = RecordedPrice("n2-standard-8", "us-central1", CHANGE, NOW, Decimal("0.2"), NOW)
-    assert (found[0], sorted(found[1], key=lambda each: each.start)) == ([], [before, after])
-    assert later == ([], [after])
+    assert (found.rates, sorted(found.recorded, key=lambda each: each.start)) == ([], [before, after])
+    assert (later.rates, later.recorded, unasked.recorded) == ([], [after], [])
 
 
 def test_cheaper_places_and_types_are_candidates_until_they_were_read(tracker: Tracker) -> None:

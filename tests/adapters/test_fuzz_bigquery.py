@@ -93,6 +93,18 @@ RATE = {
     "valid_to": None,
     "by_month": None,
 }
+CONTRACT_PRICE = {
+    "source": "contract",
+    "sku_id": "1",
+    "unit": "vcpu_hour",
+    "rate": Decimal(1),
+    "currency": "USD",
+    "origin": None,
+    "by_month": False,
+    "reason": None,
+    "valid_from": NOON,
+    "valid_to": None,
+}
 FINGERPRINTS = {"project_id": "p", "fingerprints": f"{KEY['instance_id']} {'0' * 32}"}
 OBSERVATION = {
     **KEY,
@@ -123,6 +135,7 @@ HOUR = {
     "incomplete": ["r"],
     "recorded": [{"project_id": "p", "recorded_at": NOON}],
     "readings": [NOON],
+    "contract_readings": [NOON],
 }
 
 
@@ -149,6 +162,7 @@ READERS: list[tuple[dict[str, Any], Callable[[Any], object]]] = [
     (STOPPED, lambda row: EnforcementRecords(Rows(row)).stopped(RULE, NOON)),
     (RATE, lambda row: EnforcementRecords(Rows(row)).rates(NOON)),
     (RATE, lambda row: TrackerTables(Rows(row)).rates(NOON)),
+    (CONTRACT_PRICE, lambda row: TrackerTables(Rows(row)).known_prices(NOON, recorded=False, contract=True)),
     (FINGERPRINTS, lambda row: list(TrackerTables(Rows(row)).comparisons(["p"], NOON))),
     (OBSERVATION, lambda row: list(TrackerTables(Rows(row)).observations_of([], NOON))),
     (HOUR, lambda row: TrackerTables(Rows(row)).hour_states(NOON)),

@@ -18,11 +18,13 @@ from spotkeeper.gcp.bigquery.tracker_tables import TrackerTables
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.periods import HOUR, PeriodKind, budget_periods
 from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
+from spotkeeper.pricing.contract_history import DatedContractPrice
+from spotkeeper.pricing.contract_prices import ContractPrice
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import DatedRate, InstancePrice, PriceStatus
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
-from spotkeeper.pricing.skus import Market
+from spotkeeper.pricing.skus import Market, RateUnit
 from spotkeeper.tracking.alerts import Alert, AlertKind, HourSpend
 from spotkeeper.tracking.billing import Billed
 from spotkeeper.tracking.costs import Usage, cost_row, hourly_rates
@@ -46,6 +48,8 @@ BUDGETS = Budgets(amounts_usd={PeriodKind.DAY: Decimal("1.5")}, display_name="Sp
 PERIODS = budget_periods(at(1))
 RETRY_TIMEOUT = timedelta(seconds=5)
 NOTHING = AttachedPrices(*(NOTHING_ATTACHED,) * 4)
+FIXED = ContractPrice("spot-e2:core", RateUnit.VCPU_HOUR, Decimal("0.019"), origin="fixed-discount")
+UNPRICED = ContractPrice("spot-e2:ram", RateUnit.GIB_HOUR, None, "EUR", by_month=True, reason="tiers")
 
 
 class Both(Ledger, InventoryReader, Protocol):
@@ -100,6 +104,7 @@ def hour_run(run_id: str, hour: datetime, *gaps: Gap, projects: frozenset[str] =
         hour + HOUR,
         provisional=hour == at(0),
         prices_as_of=at(0, 30),
+        contract_prices_as_of=at(0, 29),
         projects=projects,
         gaps=list(gaps),
     )
@@ -123,6 +128,8 @@ def story(ledger: Both) -> Answers:
             Observation(WORKER, at(1, 7), at(1, 7)),
             Observation(GIANT, at(1, 7), at(1, 7), at(0, 20), at(0, 19)),
             *(DatedRate(each, at(0)) for each in RATES),
+            DatedContractPrice(FIXED, at(0)),
+            DatedContractPrice(UNPRICED, at(0)),
             *components_of(SMALL),
             MachineTypePrice(SMALL, "us-central1", "x86_64", dict.fromkeys(Market, Decimal("0.08")), at(1, 7)),
             preemption(GIANT, at(0, 59), "op-1"),
@@ -156,6 +163,8 @@ def story(ledger: Both) -> Answers:
             Observation(UNKNOWN, at(0, 10), at(0, 58)),  # from asset history: it names the machine type of op-2
             Observation(UNKNOWN, at(0, 10), at(0, 40)),  # the same version, of which the history was asked twice
             DatedRate(RATES[0], at(0), at(2)),
+            DatedContractPrice(FIXED, at(0), at(1)),
+            DatedContractPrice(replace(FIXED, amount=Decimal("0.5"), origin="fixed-price"), at(1)),
             UncertainPrice("e2:core", "us-central1", at(0), at(1)),
             UncertainPrice("e2:ram", "us-central1", at(0), at(1)),
             replace(preemption(GIANT, at(0, 59), "op-1"), operation_id="systemevent-op-1"),  # from the log
@@ -202,8 +211,9 @@ def story(ledger: Both) -> Answers:
     answers["states"] = ledger.hour_states(at(-9))
     answers["later states"] = ledger.hour_states(at(1))
     answers["rates"] = sorted(ledger.rates(at(0)), key=lambda each: each.rate.sku_id)
-    rates, prices = ledger.rates_and_recorded_prices(at(0))
-    answers["rates beside prices"] = sorted(rates, key=lambda each: each.rate.sku_id), prices
+    prices = ledger.known_prices(at(0), recorded=True, contract=True)
+    answers["rates beside prices"] = sorted(prices.rates, key=lambda each: each.rate.sku_id), prices.recorded
+    answers["contract prices"] = sorted(prices.contract, key=lambda each: (each.price.sku_id, each.valid_from))
     answers["later rates"] = sorted(ledger.rates(at(2)), key=lambda each: each.rate.sku_id)
     for hour in range(-1, 4):
         for project_id, compare in ledger.comparisons([HOME_PROJECT, "other"], at(hour)):

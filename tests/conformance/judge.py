@@ -31,6 +31,7 @@ DOCUMENTS = {
     "iam": "iam.v1",
     "logging": "logging.v2",
     "monitoring": "monitoring.v3",
+    "pricing": "cloudbilling.v1beta",
     "pubsub": "pubsub.v1",
     "resource_manager": "cloudresourcemanager.v3",
     "run": "run.v2",
@@ -71,6 +72,10 @@ ACCEPTED: Mapping[str, str] = {
 }
 """Deviations that stay, as regular expressions, each with its reason."""
 
+_SAME_FORM = re.compile(r"^/v2beta/(?=billingAccounts/)")
+"""The package has no document of the Pricing API's v2beta, whose reference has the methods and fields of v1beta:
+https://cloud.google.com/billing/docs/reference/pricing-api/rest"""
+
 _ERROR_FIELDS = {"code", "message", "errors", "status", "details"}
 
 
@@ -101,7 +106,7 @@ def _rest(exchange: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{exchange['service']} error: {fault}" for fault in _error_faults(exchange["answer"]))
         return
     api = document(DOCUMENTS[exchange["service"]])
-    method = api.method(exchange["verb"], exchange["path"])
+    method = api.method(exchange["verb"], _SAME_FORM.sub("/v1beta/", exchange["path"]))
     if method is None:
         yield f"{api.name} has no method {exchange['verb']} {exchange['path']}"
         return

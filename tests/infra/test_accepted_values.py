@@ -38,6 +38,7 @@ ODD: Mapping[str, Sequence[object]] = {
     "price_rise_alert_percent": [1, 1000],
     "record_creators": [True],
     "catch_up_hours": [1, 168],
+    "contract_prices": [False, True],
     "partition_expiration_days": [401, None],
     "daily_budget_hour_share": ["${1 / 24}", 10, 0.0000001],
     "daily_budget_projection_share": ["${1 / 3}", 10],

@@ -116,6 +116,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 PREDEFINED = {
     "roles/artifactregistry.writer": "the builder stores the image it built",
     "roles/bigquery.dataViewer": "analysts read the dataset",
+    "roles/billing.viewer": "named in a command for who administers the billing account, and given by no resource",
     "roles/iam.serviceAccountTokenCreator": "Pub/Sub signs its calls as the delivery account",
     "roles/logging.logWriter": "the builder writes the log of the build",
     "roles/pubsub.publisher": "Cloud Billing publishes notifications, and Pub/Sub dead letters",
@@ -202,6 +203,7 @@ def test_plain_calls_are_made_by_the_clients_of_our_own_alone() -> None:
 
     assert users == {
         "audit_log",
+        "billing_prices",
         "capacity",
         "deployment",
         "http_calls",

@@ -146,6 +146,7 @@ REFUSED_FIRST: Mapping[str, Sequence[object]] = {
 
 REFUSED_TOGETHER: Sequence[tuple[str, Values]] = [
     ("billing_account_id", {"billing_account_id": None, "billing_budgets": {"compute": BUDGET}}),
+    ("contract_prices", {"billing_account_id": None, "contract_prices": True}),
     ("enforcement_policy", {"enforcement_policy": NO_BUDGET}),
     ("approvers", {"enforcement_mode": "approve", "approvers": []}),
     ("folder_id", {"folder_id": "111111111111"}),

@@ -119,6 +119,7 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
         "retry_timeout_seconds": tracker.retry_timeout_seconds,
         "capacity_history": tracker.capacity_history,
         "capacity_history_calls": tracker.capacity_history_calls,
+        "contract_prices": tracker.contract_prices,
         "catch_up_hours": tracker.catch_up_hours,
         "custom_metrics": tracker.custom_metrics,
         "dataset": tracker.dataset,

@@ -96,7 +96,7 @@ def parameters() -> Mapping[str, Type]:
         "value": simple("STRING"),
         "work": simple("STRING"),
         **{name: simple("INTEGER") for name in ("most", "most_types", "most_places")},
-        "drill": simple("BOOLEAN"),
+        **{name: simple("BOOLEAN") for name in ("drill", "recorded", "contract")},
         **{name: simple("TIMESTAMP") for name in ("rollup_since", "rollup_until")},
         **{name: TypeFactory.create_array_type(simple("DATE")) for name in ("rollup_days", "rollup_months")},
         **{name: simple("DATE") for name in ("months_since", "months_until")},
@@ -199,5 +199,5 @@ def test_every_column_says_what_it_holds() -> None:
         f"{name}.{field['name']}" for name in names for field in table_fields(name) if not field.get("description")
     ]
 
-    assert len(names) == 32
+    assert len(names) == 33
     assert silent == []

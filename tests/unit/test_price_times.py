@@ -132,7 +132,7 @@ def test_machine_types_without_a_history_stay_as_they_are() -> None:
 def test_switched_off_it_reads_no_history_and_changes_no_row() -> None:
     found, without = moved(on=False), moved(on=False)
     found.ledger.tables.recorded_prices = truthful(at(16, 7))
-    found.ledger.failing.add("rates_and_recorded_prices")
+    found.ledger.failing.add("known_prices")
 
     found.run(16)
     without.run(16)
@@ -388,7 +388,7 @@ def test_the_history_prices_predefined_machine_types_without_attachments_only(sh
 def test_a_run_that_cannot_read_the_recorded_prices_changes_nothing_and_may_be_repeated() -> None:
     found = moved()
     found.ledger.tables.recorded_prices = truthful(at(16, 7))
-    found.ledger.failing.add("rates_and_recorded_prices")
+    found.ledger.failing.add("known_prices")
     rows = dict(costs(found))
 
     with pytest.raises(UnavailableError):

@@ -116,7 +116,7 @@ def gaps(summary: Summary) -> list[tuple[str, str]]:
 
 
 def complete_hours(found: Cloud) -> list[int]:
-    states, _ = found.ledger.hour_states(at(-999))
+    states = found.ledger.hour_states(at(-999)).states
     return [(state.hour - START) // HOUR for state in states if state.notified and not state.incomplete]
 
 
@@ -278,7 +278,7 @@ def test_a_second_reading_that_fails_leaves_the_hour_incomplete_with_its_first_r
     fail(found, "denied", "monitoring", HOME)
 
     found.run(1)
-    [state] = [state for state in found.ledger.hour_states(at(0))[0] if state.hour == at(0)]
+    [state] = [state for state in found.ledger.hour_states(at(0)).states if state.hour == at(0)]
     repair(found)
 
     assert (set(state.incomplete), set(state.settled)) == ({HOME}, {OTHER})
@@ -326,7 +326,7 @@ def test_a_lost_hour_that_is_requested_later_is_recorded_and_complete() -> None:
     found.run(5)
     found.run(6, 2)
 
-    [state] = [state for state in found.ledger.hour_states(at(2))[0] if state.hour == at(2)]
+    [state] = [state for state in found.ledger.hour_states(at(2)).states if state.hour == at(2)]
     assert state.settled == set(PROJECTS)
     assert found.ledger.tables.project_hours[at(2), HOME][0].state is Completeness.COMPLETE
 

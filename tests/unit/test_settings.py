@@ -41,6 +41,7 @@ def test_every_setting_is_read() -> None:
             "BUDGET_ID": "b-1",
             "BILLING_ACCOUNT_ID": "000000-AAAAAA-111111",
             "BUDGET_DISPLAY_NAME": "Spot fleet",
+            "CONTRACT_PRICES": "true",
             "COMPUTE_ENDPOINT": "http://127.0.0.1:8080",
         }
     )
@@ -59,6 +60,27 @@ def test_every_setting_is_read() -> None:
     assert (settings.budgets.budget_id, settings.budgets.display_name) == ("b-1", "Spot fleet")
     assert settings.endpoints.compute == "http://127.0.0.1:8080"
     assert settings.endpoints.bigquery is None
+    assert settings.contract_prices
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"CONTRACT_PRICES": "true"}, "CONTRACT_PRICES is true without BILLING_ACCOUNT_ID: say whose contract it is"),
+        ({"CONTRACT_PRICES": "012345-6789AB-CDEF01"}, "CONTRACT_PRICES is"),
+        (
+            {"CONTRACT_PRICES": "true", "BILLING_ACCOUNT_ID": "billingAccounts/012345-6789AB-CDEF01"},
+            "BILLING_ACCOUNT_ID is",
+        ),
+    ],
+)
+def test_contract_prices_without_the_account_whose_they_are_are_refused(
+    variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        TrackerSettings.from_mapping({"PROJECT_ID": "my-project-1", **variables})
+
+    assert message in str(refused.value)
 
 
 UUID = "11111111-2222-3333-4444-555555555555"

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from spotkeeper.instances import Attachments, Disk, Instance, InstanceKey, Provi
 from spotkeeper.periods import HOUR, PeriodKind, hours_between
 from spotkeeper.ports import Report
 from spotkeeper.pricing.attachments import attached_components
+from spotkeeper.pricing.contract_prices import ContractPrice
 from spotkeeper.pricing.skus import AttachmentReading, CatalogReading, Market, Rate, RateUnit
 from spotkeeper.tracking.addresses import ListedAddress
 from spotkeeper.tracking.alerts import Alert, Spend
@@ -231,6 +232,8 @@ class Cloud:
     """Called before and after each call that records or sends: with its name, and `before` or `after`."""
     disks: list[StoredDisk] = field(default_factory=list)
     addresses: list[StoredAddress] = field(default_factory=list)
+    contract: dict[str, ContractPrice] | None = None
+    """The contract prices by SKU; None where the tracker is not to read any."""
 
     def run(self, hour: int, *requested: int, due: int | None = None) -> Summary:
         """Run in minute 7 after an hour, for all that is due or for the requested hours."""
@@ -262,6 +265,7 @@ class Cloud:
             alerts=FakeAlerts(self),
             histories=self._histories(),
             stopwatch=lambda: timedelta(seconds=next(shown)),
+            contract_prices=None if self.contract is None else FakeContractPrices(self, self.contract),
         )
 
     def _creators(self) -> Creators | None:
@@ -449,6 +453,19 @@ class FakeCatalog:
         machines = tuple(rate for rate in self.cloud.rates if rate.component not in attached)
         others = tuple(rate for rate in self.cloud.rates if rate.component in attached)
         return CatalogReading(machines, attachments=AttachmentReading(others))
+
+
+@dataclass(frozen=True, slots=True)
+class FakeContractPrices:
+    """The Pricing API, for one billing account."""
+
+    cloud: Cloud
+    prices: Mapping[str, ContractPrice]
+
+    def read(self, rates: Mapping[str, Rate]) -> Mapping[str, ContractPrice]:
+        """Return the prices of the SKUs of these rates."""
+        self.cloud.fail("contract prices", "")
+        return {sku_id: price for sku_id, price in self.prices.items() if sku_id in rates}
 
 
 @dataclass(frozen=True, slots=True)

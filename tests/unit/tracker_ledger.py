@@ -14,6 +14,7 @@ from functools import partial
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import Period, floor_hour
+from spotkeeper.pricing.contract_history import DatedContractPrice
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate, PriceStatus
 from spotkeeper.pricing.price_history import UncertainPrice
@@ -21,12 +22,12 @@ from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
-from spotkeeper.tracking.backlog import HourState
+from spotkeeper.tracking.backlog import HourState, RecordedHours
 from spotkeeper.tracking.costs import CostRow, hourly_rates
 from spotkeeper.tracking.creators import Creation
 from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since, is_unchanged
-from spotkeeper.tracking.ports import Record
+from spotkeeper.tracking.ports import KnownPrices, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
@@ -59,6 +60,7 @@ class Tables:
     written_by: dict[Place, str] = field(default_factory=dict)
     inventory: list[Observation] = field(default_factory=list)
     rates: dict[tuple[str, str, datetime], DatedRate] = field(default_factory=dict)
+    contract_prices: dict[tuple[str, datetime], DatedContractPrice] = field(default_factory=dict)
     components: dict[tuple[str, str, int, int, str], Decimal] = field(default_factory=dict)
     price_list: list[MachineTypePrice] = field(default_factory=list)
     recorded_prices: list[RecordedPrice] = field(default_factory=list)
@@ -85,14 +87,18 @@ class FakeLedger:
     watched: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
     """What surrounds a commit, a reservation and a close, by their names."""
 
-    def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
+    def hour_states(self, since: datetime) -> RecordedHours:
         """Return the recorded state of each hour."""
         self._fail("hour_states")
         runs = [run for run in self.tables.runs.values() if run.hour >= since]
         states = [
             self._state(hour, [run for run in runs if run.hour == hour]) for hour in sorted({run.hour for run in runs})
         ]
-        return states, sorted({run.prices_as_of for run in runs if run.prices_as_of is not None})
+        return RecordedHours(
+            states,
+            sorted({run.prices_as_of for run in runs if run.prices_as_of is not None}),
+            sorted({run.contract_prices_as_of for run in runs if run.contract_prices_as_of is not None}),
+        )
 
     def _state(self, hour: datetime, runs: Sequence[HourRun]) -> HourState:
         latest = max(run.recorded_at for run in runs)
@@ -126,10 +132,15 @@ class FakeLedger:
         self._fail("rates")
         return [each for each in self.tables.rates.values() if each.valid_to is None or each.valid_to > since]
 
-    def rates_and_recorded_prices(self, since: datetime) -> tuple[list[DatedRate], list[RecordedPrice]]:
-        """Return the rates that held then or later, and Google's own prices."""
-        self._fail("rates_and_recorded_prices")
-        return self.rates(since), [each for each in self.tables.recorded_prices if each.end > since]
+    def known_prices(self, since: datetime, *, recorded: bool, contract: bool) -> KnownPrices:
+        """Return the rates that held then or later, and Google's own prices and contract prices if asked for."""
+        self._fail("known_prices")
+        agreed = self.tables.contract_prices.values() if contract else ()
+        return KnownPrices(
+            self.rates(since),
+            [each for each in self.tables.recorded_prices if recorded and each.end > since],
+            [each for each in agreed if each.valid_to is None or each.valid_to > since],
+        )
 
     def comparisons(self, projects: Sequence[str], hour: datetime) -> Iterator[tuple[str, Comparison]]:
         """Yield what compares an instance with the observations since the hour, in order of project id."""
@@ -198,6 +209,8 @@ class FakeStage:
             _observe(tables, latest.get(observation.instance.key), observation)
         for dated in self._of(DatedRate):
             tables.rates[dated.rate.sku_id, dated.rate.region, dated.valid_from] = dated
+        agreed = self._of(DatedContractPrice)
+        tables.contract_prices |= {(each.price.sku_id, each.valid_from): each for each in agreed}
         for part in self._of(ShapeComponent):
             shape = part.shape
             billed = (shape.machine_type, shape.gpu_type or "", shape.gpu_count, shape.local_ssd_gib, part.component)

@@ -19,7 +19,7 @@ from spotkeeper.ports import Report
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.creators import Creators
 from spotkeeper.tracking.inventory import Observation
-from spotkeeper.tracking.ports import Ports, PreemptionReader
+from spotkeeper.tracking.ports import ContractPriceReader, Ports, PreemptionReader
 from spotkeeper.tracking.settings import TrackerSettings
 from spotkeeper.tracking.uptime import Uptime
 
@@ -65,7 +65,16 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
         ),
         histories=list(_histories(settings, instances, retry_timeout)),
         stopwatch=lambda: timedelta(seconds=time.monotonic()),
+        contract_prices=_contract_prices(settings, retry_timeout),
     )
+
+
+def _contract_prices(settings: TrackerSettings, retry_timeout: timedelta) -> ContractPriceReader | None:
+    if not settings.contract_prices:
+        return None
+    from spotkeeper.gcp.billing_prices import BillingPrices  # noqa: PLC0415 (off by default)
+
+    return BillingPrices(settings.budgets.billing_account_id, settings.endpoints.billing, retry_timeout)
 
 
 def _preemption_log(settings: TrackerSettings, retry_timeout: timedelta) -> PreemptionReader | None:

@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from spotkeeper.pricing.contract_amounts import ContractAmount
+
 
 class AttachedStatus(StrEnum):
     """How reliable the price of an attachment is; `none` is that there is nothing to be priced."""
@@ -20,13 +22,15 @@ class AttachedStatus(StrEnum):
 class AttachedPrice(NamedTuple):
     """The price of one kind of attachment in USD per hour with nine decimals; None where it is unknown, with why.
 
-    `skus` are the ids of the SKUs that it is made of.
+    `skus` are the ids of the SKUs that it is made of. `contract` is the price by the customer's own contract; None
+    where contract prices are not read.
     """
 
     usd: Decimal | None
     status: AttachedStatus
     reason: str = ""
     skus: tuple[str, ...] = ()
+    contract: ContractAmount | None = None
 
 
 NOTHING_ATTACHED = AttachedPrice(Decimal(0), AttachedStatus.NONE)

@@ -92,6 +92,11 @@ def attachment_rates_of(sku: Sku) -> tuple[Rate, ...] | Unmatched:
     return Unmatched("no disk, address or license is worded like this") if match is None else _priced(sku, match)
 
 
+def attached_units_per(unit: RateUnit, usage_unit: str) -> Decimal | None:
+    """Return how many of a SKU's usage units one unit of an attachment is; None when they measure other things."""
+    return _FACTORS[unit].get(usage_unit)
+
+
 def _priced(sku: Sku, match: _Match) -> tuple[Rate, ...] | Unmatched:
     component, unit = match
     if sku.usage_unit not in _FACTORS[unit]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from spotkeeper.instances import Shape
+from spotkeeper.pricing.contract_amounts import ContractAmount
 from spotkeeper.pricing.families import Unpriceable, bill_of, family_of, is_amount
 from spotkeeper.pricing.skus import Market, Rate
 
@@ -73,7 +74,8 @@ class Price:
 class InstancePrice:
     """The price of an instance at one time in USD per hour; None where it is unknown, with the reason.
 
-    `skus` are the ids of the SKUs that the Spot price is made of.
+    `skus` are the ids of the SKUs that the Spot price is made of. `contract` is the Spot price by the customer's own
+    contract; None where contract prices are not read.
     """
 
     spot: Decimal | None
@@ -82,6 +84,7 @@ class InstancePrice:
     as_of: datetime | None
     reason: str = ""
     skus: tuple[str, ...] = ()
+    contract: ContractAmount | None = None
 
     def __hash__(self) -> int:
         """Return an equal number for equal prices, without the words: it is asked for in every row."""

@@ -14,21 +14,15 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Attachments, Disk, Shape
-from spotkeeper.periods import (
-    HOUR,
-    PeriodKind,
-    budget_period,
-    floor_hour,
-    full_hours,
-    hours_of_month,
-    is_monday,
-    latest_closed_hour,
-)
+from spotkeeper.periods import HOUR, floor_hour, hours_of_month, latest_closed_hour
 from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
 from spotkeeper.pricing.attachments import AttachmentBook, AttachmentKind, attached_components
+from spotkeeper.pricing.contract_amounts import ContractAmount
+from spotkeeper.pricing.contract_history import ContractHistory
 from spotkeeper.pricing.families import left_out
 from spotkeeper.pricing.price_book import DatedRate, InstancePrice, Price, PriceBook, PriceStatus
 from spotkeeper.pricing.price_times import CatalogPrice, PriceTimes, TimedPrice
+from spotkeeper.pricing.readings import Readings
 from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH
 from spotkeeper.pricing.skus import Market, Rate
 
@@ -48,6 +42,10 @@ _NO_SHAPE = Shape("", None, None)
 _LONGEST_DAY = timedelta(hours=25)
 """Google changes a Spot price once a day at most (https://cloud.google.com/spot-vms/pricing), and a day of its time
 zone has up to 25 hours: between two equal readings no further apart it did not change and change back."""
+
+_BY_GOOGLE = ContractAmount(
+    None, "the price of the hour is of Google's own price history, which has no contract prices"
+)
 
 _LARGEST_SHARE_GONE = 0.5
 """A reading that lacks more than half of the known rates is treated as incomplete."""
@@ -76,7 +74,7 @@ class PriceHistory:
     """All known rates with their validity.
 
     `readings` are the times at which the catalog was read; `times` are those of changes by Google's own price history;
-    `refresh_failed`: a newer reading was due and failed.
+    `refresh_failed`: a newer reading was due and failed. `contract` is None where contract prices are not read.
     """
 
     def __init__(
@@ -86,12 +84,13 @@ class PriceHistory:
         times: PriceTimes | None = None,
         *,
         refresh_failed: bool = False,
+        contract: ContractHistory | None = None,
     ) -> None:
         self._rates = tuple(rates)
         self._times = times or PriceTimes()
-        self._readings = sorted(set(readings))
-        self._covered = [latest_closed_hour(reading) for reading in self._readings]
-        self._refresh_failed = refresh_failed
+        self.contract = contract
+        self._catalog = Readings.at(readings, failed=refresh_failed)
+        self._readings = self._catalog.times
         self._changes = sorted({time for dated in self._rates for time in (dated.valid_from, dated.valid_to) if time})
         self._books: dict[int, _HourBook] = {}
         self._prices: dict[tuple[Shape, str, datetime], InstancePrice] = {}
@@ -103,19 +102,11 @@ class PriceHistory:
     @property
     def last_covered(self) -> datetime | None:
         """The latest hour that a reading covers; None when the catalog was never read."""
-        return self._covered[-1] if self._covered else None
+        return self._catalog.last_covered
 
     def is_due(self, now: datetime, max_age: timedelta) -> bool:
-        """Whether the catalog is to be read: after `max_age`, in the last hour before midnight, and first after it.
-
-        Google changes Spot prices at midnight in America/Los_Angeles: on Mondays, measured in 2026; once a day at most
-        (https://cloud.google.com/spot-vms/pricing). Two readings around midnight tell the hour of a change.
-        """
-        if self.last_covered is None or latest_closed_hour(now) - self.last_covered >= max_age:
-            return True
-        day = budget_period(PeriodKind.DAY, now)
-        is_last_hour = now >= day.end - HOUR and latest_closed_hour(now) > self.last_covered
-        return is_last_hour or self._readings[-1] < day.start
+        """Whether the catalog is to be read: after `max_age`, in the last hour before midnight, and first after it."""
+        return self._catalog.is_due(now, max_age)
 
     def price(self, shape: Shape, region: str, hour: datetime) -> InstancePrice:
         """Return the price of an instance of this shape in this hour, and its status.
@@ -151,7 +142,11 @@ class PriceHistory:
             as_of=self.as_of(hour) if known else None,
             reason=_reason(spot, ondemand, shape) if self._rates else "no price catalog has been read yet",
             skus=_skus(spot) if known else (),
+            contract=_BY_GOOGLE if self.contract and timed else self._contract_amount(spot, hour),
         )
+
+    def _contract_amount(self, price: Price, hour: datetime) -> ContractAmount | None:
+        return self.contract.amount(price, hour) if self.contract else None
 
     def timed_price(self, shape: Shape, region: str, hour: datetime) -> TimedPrice | None:
         """Return the price of an hour by Google's own history; None where the readings alone are as good or better.
@@ -227,19 +222,17 @@ class PriceHistory:
         usd = _in_month(price, hour)
         if usd is None:
             reason = price.reason if self._rates else "no price catalog has been read yet"
-            return AttachedPrice(None, AttachedStatus.UNKNOWN, reason)
+            return AttachedPrice(None, AttachedStatus.UNKNOWN, reason, contract=self._contract_amount(price, hour))
         shown = usd.quantize(_SHOWN, context=_STORED_CONTEXT)
-        skus = _skus(price)
-        if self._is_stale(hour):
-            return AttachedPrice(shown, AttachedStatus.STALE, skus=skus)
         late = any(_component(rate) in hour_book.late for rate in price.rates)
-        return AttachedPrice(shown, AttachedStatus.FALLBACK if late else AttachedStatus.EXACT, skus=skus)
+        status = AttachedStatus.FALLBACK if late else AttachedStatus.EXACT
+        if self._catalog.is_stale(hour):
+            status = AttachedStatus.STALE
+        return AttachedPrice(shown, status, skus=_skus(price), contract=self._contract_amount(price, hour))
 
     def as_of(self, hour: datetime) -> datetime | None:
         """Return the time of the reading that covers this hour; None when the catalog was never read."""
-        if not self._readings:
-            return None
-        return self._readings[max(bisect_right(self._covered, hour) - 1, 0)]
+        return self._catalog.as_of(hour)
 
     def observe(self, reading: Iterable[Rate], read_at: datetime) -> list[DatedRate]:
         """Return the changes in a complete reading of the catalog: rates that ended, and rates that began.
@@ -255,7 +248,7 @@ class PriceHistory:
                 f"the Cloud Billing Catalog has {len(read)} rates and lacks {len(gone)} of the {len(held)} known ones"
             )
             raise UnavailableError(message)
-        first, changed = latest_closed_hour(read_at), self._time_of_change(read_at)
+        first, changed = latest_closed_hour(read_at), self._catalog.time_of_change(read_at)
         known = {_component(dated.rate) for dated in held.values()}
         begun = {
             key: DatedRate(rate, changed if _component(rate) in known else first)
@@ -280,11 +273,20 @@ class PriceHistory:
     def after(self, changes: Iterable[DatedRate], read_at: datetime) -> "PriceHistory":
         """Return the history with the changes of a reading applied."""
         dated_rates = {(*_rate_key(dated.rate), dated.valid_from): dated for dated in (*self._rates, *changes)}
-        return PriceHistory(dated_rates.values(), [*self._readings, read_at], self._times)
+        return PriceHistory(dated_rates.values(), [*self._readings, read_at], self._times, contract=self.contract)
 
     def without_refresh(self) -> "PriceHistory":
         """Return the history after a reading that was due and failed."""
-        return PriceHistory(self._rates, self._readings, self._times, refresh_failed=True)
+        return PriceHistory(self._rates, self._readings, self._times, refresh_failed=True, contract=self.contract)
+
+    def with_contract(self, contract: ContractHistory) -> "PriceHistory":
+        """Return the history with other contract prices."""
+        failed = self._catalog.failed
+        return PriceHistory(self._rates, self._readings, self._times, refresh_failed=failed, contract=contract)
+
+    def rates_in_force(self) -> list[Rate]:
+        """Return the rates that have not ended."""
+        return [dated.rate for dated in self._rates if dated.valid_to is None]
 
     def _timed_price(self, shape: Shape, region: str, hour: datetime) -> TimedPrice | None:
         end = hour + HOUR
@@ -319,7 +321,7 @@ class PriceHistory:
         return CatalogPrice(reading, price.usd_per_hour)
 
     def _status(self, hour_book: _HourBook, spot: Price, region: str, hour: datetime) -> PriceStatus:
-        if self._is_stale(hour):
+        if self._catalog.is_stale(hour):
             return PriceStatus.STALE
         if any((part.rate.component, Market.SPOT, region) in hour_book.late for part in spot.components):
             return PriceStatus.FALLBACK
@@ -327,22 +329,6 @@ class PriceHistory:
         if changed and any((part.rate.component, Market.SPOT, region) in changed for part in spot.components):
             return PriceStatus.UNCERTAIN
         return PriceStatus.EXACT
-
-    def _is_stale(self, hour: datetime) -> bool:
-        """Whether a reading of the catalog that would cover this hour was due and failed."""
-        return self._refresh_failed and (self.last_covered is None or hour > self.last_covered)
-
-    def _time_of_change(self, read_at: datetime) -> datetime:
-        """The full hour from which on a rate counts that this reading is the first to have.
-
-        The only Monday's midnight of those that are possible, else the only midnight, else the latest full hour.
-        """
-        midnights = _midnights(self._readings[-1], read_at) if self._readings else []
-        mondays = [hour for hour in midnights if is_monday(hour)]
-        for found in (mondays, midnights):
-            if len(found) == 1:
-                return found[0]
-        return floor_hour(read_at)
 
     def _changed_in(self, hour: datetime) -> frozenset[_Component]:
         """The components whose rates changed between two readings so that it may have been in this hour or not."""
@@ -401,11 +387,6 @@ class PriceHistory:
 def first_needed(hour: datetime, readings: Iterable[datetime]) -> datetime:
     """Return from when on rates are needed to price an hour: from the last reading before it."""
     return max((floor_hour(reading) for reading in readings if reading <= hour), default=hour)
-
-
-def _midnights(before: datetime, after: datetime) -> list[datetime]:
-    """Return the full hours between two readings at which a day of Cloud Billing begins."""
-    return [hour for hour in full_hours(before, after) if budget_period(PeriodKind.DAY, hour).start == hour]
 
 
 def _hour_after(at: datetime) -> datetime:

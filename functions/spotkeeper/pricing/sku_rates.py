@@ -46,7 +46,9 @@ _GIB_PER_GB = Decimal("1.073741824")
 LIST_HOURS_PER_MONTH = Decimal(730)
 """The hours of a month in Google's price lists: https://cloud.google.com/compute/disks-image-pricing."""
 
-_BY_MONTH = ("GiBy.mo", "GBy.mo", "mo")
+BY_MONTH = ("GiBy.mo", "GBy.mo", "mo")
+"""The usage units of what Google sells by the month."""
+
 _PER_HOUR = {"h": Decimal(1)}
 _PER_GIB_HOUR = {
     "GiBy.h": Decimal(1),
@@ -140,6 +142,11 @@ def without_place(description: str) -> str:
     return _PLACE.sub("", description)
 
 
+def units_per(unit: RateUnit, usage_unit: str) -> Decimal | None:
+    """Return how many of a SKU's usage units one unit of a component is; None when they measure other things."""
+    return _FACTORS[unit].get(usage_unit) if unit in _FACTORS else None
+
+
 def check_currency(sku: Sku) -> None:
     """Raise ForeignCurrencyError when a SKU is not priced in US dollars."""
     if sku.tiers and sku.currency != CURRENCY:
@@ -149,7 +156,7 @@ def check_currency(sku: Sku) -> None:
 
 def rates_in_regions(sku: Sku, component: str, market: Market, unit: RateUnit, usd: Decimal) -> tuple[Rate, ...]:
     """Return the rate of a SKU at this price in each of its regions."""
-    by_month = sku.usage_unit in _BY_MONTH
+    by_month = sku.usage_unit in BY_MONTH
     return tuple(
         Rate(component, market, region, sku.sku_id, sku.description, unit, usd, by_month)
         for region in sku.service_regions

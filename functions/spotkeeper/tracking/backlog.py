@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from spotkeeper.periods import HOUR, hours_between
 
@@ -30,6 +31,14 @@ class HourState:
     def projects(self) -> frozenset[str]:
         """Every project that is recorded, in any state."""
         return self.settled | self.provisional | self.incomplete
+
+
+class RecordedHours(NamedTuple):
+    """The states of recorded hours, and the times at which the catalog and the contract prices were read."""
+
+    states: list[HourState]
+    catalog_readings: list[datetime]
+    contract_readings: list[datetime]
 
 
 def full_backlog(hours: Iterable[datetime], projects: Collection[str]) -> Backlog:

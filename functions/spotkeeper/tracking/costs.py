@@ -1,13 +1,18 @@
-"""The cost of one Spot VM in one hour, or in the part of it in which it was one machine: billed hours times price."""
+"""The cost of one Spot VM in one hour, or in the part of it in which it was one machine: billed hours times price.
+
+Where contract prices are read, the same hours cost their contract prices too, by the same arithmetic.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
+from itertools import starmap
 from typing import NamedTuple
 
 from spotkeeper.instances import Instance
-from spotkeeper.pricing.attached_prices import AttachedPrices
+from spotkeeper.pricing.attached_prices import AttachedPrice, AttachedPrices, AttachedStatus
+from spotkeeper.pricing.contract_amounts import ContractAmount
 from spotkeeper.pricing.price_book import InstancePrice
 from spotkeeper.tracking.billing import Billed
 
@@ -51,13 +56,41 @@ class AttachedCosts(NamedTuple):
     complete: bool
 
 
+class ContractRates(NamedTuple):
+    """What an hour costs at contract prices, in whole billionths of a dollar; None where it is not known, with why."""
+
+    compute: int | None
+    license: int | None
+    address: int | None
+    disk: int | None
+    bandwidth: int | None
+    reason: str
+
+
+class ContractCosts(NamedTuple):
+    """What a row costs at contract prices, in USD with nine decimals; None where it is not known."""
+
+    compute: Decimal | None
+    license: Decimal | None
+    address: Decimal | None
+    disk: Decimal | None
+    bandwidth: Decimal | None
+
+    @property
+    def total(self) -> Decimal | None:
+        """The sum of all parts; None unless every one is known."""
+        known = [part for part in self if part is not None]
+        return sum(known, _NOTHING) if len(known) == len(self) else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class HourlyRates:
     """What makes up the cost of a row, by the hour, in whole billionths of a dollar; None where it is not known.
 
     `shown` is the price with its amounts rounded. `attached_costs` is what is attached where it costs the same however
     long the VM runs: nothing, or an amount that is not known. Equal ones are one object, which the rows of a fleet
-    share, so that what is kept of it is found without a comparison.
+    share, so that what is kept of it is found without a comparison. `contract` is None where contract prices
+    are not read.
     """
 
     shown: InstancePrice
@@ -69,6 +102,7 @@ class HourlyRates:
     disk: int | None
     bandwidth: int | None
     attached_costs: AttachedCosts | None = None
+    contract: ContractRates | None = None
 
 
 class CostRow(NamedTuple):
@@ -86,6 +120,7 @@ class CostRow(NamedTuple):
     cost: Decimal | None
     ondemand_cost: Decimal | None
     attached: AttachedCosts
+    contract: ContractCosts | None = None
 
     @property
     def price(self) -> InstancePrice:
@@ -116,7 +151,8 @@ class CostRow(NamedTuple):
 @lru_cache(maxsize=4096)
 def hourly_rates(price: InstancePrice, attached: AttachedPrices) -> HourlyRates:
     """Return what makes up the cost of the rows that have a price."""
-    shown = replace(price, spot=_rounded(price.spot), ondemand=_rounded(price.ondemand))
+    contract = price.contract and price.contract._replace(usd=_rounded(price.contract.usd))
+    shown = replace(price, spot=_rounded(price.spot), ondemand=_rounded(price.ondemand), contract=contract)
     rates = HourlyRates(
         shown,
         attached,
@@ -126,6 +162,7 @@ def hourly_rates(price: InstancePrice, attached: AttachedPrices) -> HourlyRates:
         _billionths(attached.address.usd),
         _billionths(attached.disk.usd),
         _billionths(attached.bandwidth.usd),
+        contract=None if contract is None else _contract_rates(contract, attached),
     )
     if rates.license or rates.address or rates.disk or rates.bandwidth:
         return rates
@@ -141,12 +178,15 @@ def cost_row(usage: Usage, billed: Billed, rates: HourlyRates) -> CostRow:
     """
     hours, ran = _hours(usage.seconds)
     billed_hours, paid = (hours, ran) if billed.machine == usage.seconds else _hours(billed.machine)
-    attached = rates.attached_costs
-    if attached is None:
+    attached, contract = rates.attached_costs, None
+    if attached is None or rates.contract:
         licensed = paid if billed.licenses == billed.machine else _hours(billed.licenses)[1]
-        attached = _attached_costs(rates, licensed, ran, paid)
+        attached = attached or _attached_costs(rates, licensed, ran, paid)
+        contract = rates.contract and _contract_costs(rates.contract, licensed, ran, paid)
     spot, ondemand = _charge(rates.spot, paid), _charge(rates.ondemand, paid)
-    return CostRow(usage.start, usage.end, usage.instance, hours, billed_hours, rates, spot, ondemand, attached)
+    return CostRow(
+        usage.start, usage.end, usage.instance, hours, billed_hours, rates, spot, ondemand, attached, contract
+    )
 
 
 def _attached_costs(rates: HourlyRates, licensed: _Seconds, ran: _Seconds, paid: _Seconds) -> AttachedCosts:
@@ -159,6 +199,33 @@ def _attached_costs(rates: HourlyRates, licensed: _Seconds, ran: _Seconds, paid:
     return AttachedCosts(
         rates.attached, license_cost, address, disk, bandwidth, sum(known, nothing), len(known) == _KINDS
     )
+
+
+def _contract_rates(compute: ContractAmount, attached: AttachedPrices) -> ContractRates:
+    """Return the contract prices of a row, and why those that are not known are not, kind by kind."""
+    kinds = {"compute": compute, **{kind: _contract_amount(price) for kind, price in attached.by_kind().items()}}
+    amounts = {kind: _billionths(_rounded(amount.usd)) for kind, amount in kinds.items()}
+    reason = "; ".join(f"{kind}: {amount.reason}" for kind, amount in kinds.items() if amount.reason)
+    return ContractRates(**amounts, reason=reason)
+
+
+def _contract_amount(price: AttachedPrice) -> ContractAmount:
+    """Return the contract price of an attachment: nothing where nothing is attached."""
+    if price.status is AttachedStatus.NONE:
+        return ContractAmount(Decimal(0))
+    return price.contract or ContractAmount(None, price.reason)
+
+
+def _contract_costs(rates: ContractRates, licensed: _Seconds, ran: _Seconds, paid: _Seconds) -> ContractCosts:
+    """Return the costs of a row at contract prices for the seconds that each part is billed for."""
+    of_parts = (
+        (rates.compute, paid),
+        (rates.license, licensed),
+        (rates.address, ran),
+        (rates.disk, ran),
+        (rates.bandwidth, paid),
+    )
+    return ContractCosts(*starmap(_charge, of_parts))
 
 
 @lru_cache(maxsize=4096)

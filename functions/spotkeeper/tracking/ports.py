@@ -9,15 +9,17 @@ from typing import Protocol
 from spotkeeper.instances import InstanceKey, Sighting
 from spotkeeper.periods import Period
 from spotkeeper.ports import Report
+from spotkeeper.pricing.contract_history import DatedContractPrice
+from spotkeeper.pricing.contract_prices import ContractPrice
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.price_times import RecordedPrice
-from spotkeeper.pricing.skus import CatalogReading
+from spotkeeper.pricing.skus import CatalogReading, Rate
 from spotkeeper.tracking.addresses import AddressSighting, ListedAddress
 from spotkeeper.tracking.alerts import Alert, Spend
-from spotkeeper.tracking.backlog import HourState
+from spotkeeper.tracking.backlog import RecordedHours
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.creators import Creation, Creators
 from spotkeeper.tracking.disks import DiskSighting, ListedDisk
@@ -31,6 +33,7 @@ type Record = (
     CostRow
     | Observation
     | DatedRate
+    | DatedContractPrice
     | UncertainPrice
     | HourReading
     | ProjectHour
@@ -119,19 +122,39 @@ class CatalogReader(Protocol):
         ...
 
 
+class ContractPriceReader(Protocol):
+    """The Pricing API, for the contract prices of one billing account."""
+
+    def read(self, rates: Mapping[str, Rate]) -> Mapping[str, ContractPrice]:
+        """Return the prices of the SKUs of these list rates by their ids; raises UnavailableError unless all are read.
+
+        A SKU that the account has no price of is left out.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPrices:
+    """The rates that earlier runs recorded, Google's own prices of the machine types that ran, and contract prices."""
+
+    rates: Sequence[DatedRate]
+    recorded: Sequence[RecordedPrice] = ()
+    contract: Sequence[DatedContractPrice] = ()
+
+
 class Ledger(Protocol):
     """The records of earlier runs; every verb raises UnavailableError."""
 
-    def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
-        """Return the recorded state of each hour since then, and the times at which the catalog was read."""
+    def hour_states(self, since: datetime) -> RecordedHours:
+        """Return the recorded state of each hour since then, and when prices were read."""
         ...
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
         ...
 
-    def rates_and_recorded_prices(self, since: datetime) -> tuple[list[DatedRate], list[RecordedPrice]]:
-        """Return the rates that held then or later, and so Google's own prices of the machine types that ran."""
+    def known_prices(self, since: datetime, *, recorded: bool, contract: bool) -> KnownPrices:
+        """Return the rates that held then or later, and so Google's own prices and contract prices if asked for."""
         ...
 
     def stage(self, run_id: str, recorded_at: datetime) -> AbstractContextManager["Stage"]:
@@ -206,7 +229,8 @@ class AlertChannel(Protocol):
 class Ports:
     """All ports of the tracker; `histories` are asked one after another, `stopwatch` is monotonic.
 
-    `preemption_log` is None where the tracker may not read it, `creators` where they are not recorded.
+    `preemption_log` is None where the tracker may not read it, `creators` where they are not recorded, and
+    `contract_prices` where it is not to read any.
     """
 
     uptime: UptimeReader
@@ -222,3 +246,4 @@ class Ports:
     alerts: AlertChannel
     histories: Sequence[InstanceHistory]
     stopwatch: Callable[[], timedelta]
+    contract_prices: ContractPriceReader | None = None

@@ -20,16 +20,20 @@ from spotkeeper.periods import (
     latest_closed_hour,
     periods_of,
 )
+from spotkeeper.pricing.contract_history import ContractHistory
+from spotkeeper.pricing.contract_prices import contract_rates
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import InstancePrice
 from spotkeeper.pricing.price_history import PriceHistory, first_needed
 from spotkeeper.pricing.price_list import machine_type_prices
 from spotkeeper.pricing.price_times import PriceTimes
+from spotkeeper.pricing.readings import Readings
 from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend, due_alerts
 from spotkeeper.tracking.backlog import (
     Backlog,
     HourState,
+    RecordedHours,
     full_backlog,
     hours_of,
     last_recorded,
@@ -83,13 +87,13 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     """
     started = ports.stopwatch()
     latest = latest_closed_hour(request.now)
-    states, catalog_readings = ports.ledger.hour_states(latest - RETENTION)
+    recorded = ports.ledger.hour_states(latest - RETENTION)
+    states = recorded.states
     backlog = _backlog(settings, request, states)
     history: PriceHistory | None = None
     if settings.capacity_history:
         since = min(latest - timedelta(hours=settings.catch_up_hours), *request.hours, latest)
-        rates, prices = ports.ledger.rates_and_recorded_prices(first_needed(since, catalog_readings))
-        history = PriceHistory(rates, catalog_readings, PriceTimes(prices))
+        history = _known_prices(settings, ports, recorded, since)
         if not request.hours:
             learned = history.learned_hours(hours_between(since, latest))
             backlog = with_learned(backlog, states, learned, settings.projects)
@@ -105,14 +109,30 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     with ports.ledger.stage(run_id, request.now) as stage:
         run = _Run(settings, ports, stage, backlog, hours, request.now, started, last_recorded(states))
         if history is None:
-            rates = ports.ledger.rates(first_needed(min(backlog), catalog_readings))
-            history = PriceHistory(rates, catalog_readings)
-        history = run.refresh_prices(history)
+            history = _known_prices(settings, ports, recorded, min(backlog))
+        history = run.refresh_contract_prices(run.refresh_prices(history))
         run.record_usage(history, scanned_before=bool(states))
         run.record_creators()
         run.record_lost(lost)
         alerts = run.finish(history, budget_periods(latest), caught_up, backlog | lost)
     return Summary(run_id, hours.all(), alerts, run.metrics_error)
+
+
+def _known_prices(settings: TrackerSettings, ports: Ports, recorded: RecordedHours, since: datetime) -> PriceHistory:
+    """Return the prices that earlier runs recorded, as far as hours from `since` on need them."""
+    needed = first_needed(since, recorded.catalog_readings)
+    if not (settings.capacity_history or ports.contract_prices):
+        return PriceHistory(ports.ledger.rates(needed), recorded.catalog_readings)
+    known = ports.ledger.known_prices(
+        needed, recorded=settings.capacity_history, contract=ports.contract_prices is not None
+    )
+    contract = ContractHistory(known.contract, Readings.at(recorded.contract_readings))
+    return PriceHistory(
+        known.rates,
+        recorded.catalog_readings,
+        PriceTimes(known.recorded),
+        contract=contract if ports.contract_prices else None,
+    )
 
 
 def _backlog(settings: TrackerSettings, request: TrackRequest, states: Iterable[HourState]) -> Backlog:
@@ -134,7 +154,7 @@ class _Run:
     """The steps of one run; `shapes` collects the shapes of all cost rows, `rates` what each of them costs an hour.
 
     `recorded` is the latest hour of each project that an earlier run recorded. `metrics_error` is why the metrics were
-    not written, None when they were.
+    not written, None when they were; `contract_prices_problem` is why contract prices that were due were not read.
     """
 
     settings: TrackerSettings
@@ -149,6 +169,7 @@ class _Run:
     rates: dict[_Priced, HourlyRates] = field(default_factory=dict)
     shapes: set[Shape] = field(default_factory=set)
     metrics_error: str | None = None
+    contract_prices_problem: str | None = None
 
     def __post_init__(self) -> None:
         """Prepare to read the sources within the deadline of the run."""
@@ -173,6 +194,29 @@ class _Run:
         for uncertain in refreshed.uncertain_prices():
             self.stage.add(uncertain)
         return refreshed
+
+    def refresh_contract_prices(self, history: PriceHistory) -> PriceHistory:
+        """Read the contract prices when they are due, stage the changes, and return the history with them.
+
+        An hour is complete without them: what is not known is said in the rows, and the problem in the run.
+        """
+        contract, reader = history.contract, self.ports.contract_prices
+        max_age = timedelta(hours=self.settings.price_refresh_hours)
+        if contract is None or reader is None or not contract.readings.is_due(self.now, max_age):
+            return history
+        wanted = contract_rates(history.rates_in_force())
+        try:
+            reading = reader.read(wanted)
+            changes = contract.observe(reading, self.now)
+        except UnavailableError as error:
+            self.contract_prices_problem = str(error)
+            log_event("contract prices not read", logging.WARNING, detail=str(error))
+            return history.with_contract(contract.without_refresh())
+        unknown = sum(price.usd.usd is None for price in reading.values()) + len(wanted.keys() - reading.keys())
+        log_event("contract prices read", prices=len(reading), changes=len(changes), unknown=unknown)
+        for change in changes:
+            self.stage.add(change)
+        return history.with_contract(contract.after(changes, self.now))
 
     def record_usage(self, history: PriceHistory, *, scanned_before: bool) -> None:
         """Stage the cost rows of all hours and projects, and every instance as it is listed now."""
@@ -349,6 +393,8 @@ class _Run:
             for project_hour in run.project_hours(projects):
                 self.stage.add(project_hour)
             run.prices_as_of = history.as_of(hour)
+            run.contract_prices_as_of = history.contract.readings.as_of(hour) if history.contract else None
+            run.contract_prices_problem = self.contract_prices_problem
             run.duration = self.ports.stopwatch() - self.started
             for project_id in run.projects:
                 self.stage.add(HourReading(project_id, hour))

@@ -79,7 +79,8 @@ class Unpriced:
 class HourRun:
     """One hour of one run, as it is recorded in `tracker_runs`; `projects` are those recorded in full.
 
-    `resolving` is whether later runs ask again who ran in it, where that is not known.
+    `resolving` is whether later runs ask again who ran in it, where that is not known. `contract_prices_problem` is why
+    contract prices could not be read: no gap, for the hour is complete without them.
     """
 
     run_id: str
@@ -87,6 +88,8 @@ class HourRun:
     recorded_at: datetime
     provisional: bool = False
     prices_as_of: datetime | None = None
+    contract_prices_as_of: datetime | None = None
+    contract_prices_problem: str | None = None
     projects: frozenset[str] = frozenset()
     rows: int = 0
     uptime_hours: Decimal = Decimal(0)

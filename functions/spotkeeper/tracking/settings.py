@@ -148,6 +148,7 @@ class TrackerSettings:
     audit_log_history: bool = False
     capacity_history: bool = False
     capacity_history_calls: int = 50
+    contract_prices: bool = False
     price_rise_alert_percent: int = 10
     record_creators: bool = False
     custom_metrics: bool = True
@@ -175,6 +176,7 @@ class TrackerSettings:
             capacity_history_calls=found.read(
                 "CAPACITY_HISTORY_CALLS", from_text(integer(1, _MOST_CAPACITY_CALLS)), 50
             ),
+            contract_prices=found.read("CONTRACT_PRICES", from_text(boolean), default=False),
             price_rise_alert_percent=found.read(
                 "PRICE_RISE_ALERT_PERCENT", from_text(integer(1, _MOST_PRICE_RISE)), 10
             ),
@@ -188,6 +190,8 @@ class TrackerSettings:
         for name in ("BUDGET_ID", "LABEL_BUDGETS"):
             if settings.budgets.topic is None and found.has(name):
                 found.problems.append(f"{name} is set without BUDGET_TOPIC: say where its alerts go")
+        if settings.contract_prices and not settings.budgets.billing_account_id:
+            found.problems.append("CONTRACT_PRICES is true without BILLING_ACCOUNT_ID: say whose contract it is")
         raise_problems(found)
         return settings
 

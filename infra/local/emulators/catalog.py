@@ -107,7 +107,7 @@ def sku_resource(sku: Sku, published: datetime, currency: str = "USD") -> Json:
     rate = CURRENCIES[currency]
     unit_description, base_unit, base_description, factor = UNITS[sku.unit]
     tiers = [
-        {"startUsageAmount": float(start), "unitPrice": _money(price * rate, currency)} for start, price in sku.tiers
+        {"startUsageAmount": float(start), "unitPrice": money(price * rate, currency)} for start, price in sku.tiers
     ]
     geo = "GLOBAL" if sku.regions == ("global",) else "REGIONAL" if len(sku.regions) == 1 else "MULTI_REGIONAL"
     return {
@@ -229,8 +229,8 @@ def _other_usage() -> Iterator[Sku]:
                     yield Sku(description, "Compute", group, "OnDemand", (region,), unit, ((Decimal(0), asked),))
 
 
-def _money(amount: Decimal, currency: str) -> Json:
-    """Split an amount as Google does: whole units as a text, the rest in billionths."""
+def money(amount: Decimal, currency: str) -> Json:
+    """Return an amount as Google does, split: whole units as a text, the rest in billionths."""
     nanos = int((amount / NANO).to_integral_value())
     units, rest = divmod(abs(nanos), BILLIONTHS)
     sign = -1 if nanos < 0 else 1

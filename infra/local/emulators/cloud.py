@@ -18,7 +18,7 @@ import grpc
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from infra.local.emulators import assets_api, catalog_api, control_api, logging_api, resource_manager_api
+from infra.local.emulators import assets_api, catalog_api, control_api, logging_api, pricing_api, resource_manager_api
 from infra.local.emulators.compute import reads
 from infra.local.emulators.monitoring_api import Monitoring
 from infra.local.emulators.pubsub_api import PubSub
@@ -86,6 +86,7 @@ class Cloud:
             routes=[
                 *reads.routes(self.state),
                 *catalog_api.routes(self.state),
+                *pricing_api.routes(self.state),
                 *assets_api.routes(self.state),
                 *logging_api.routes(self.state),
                 *resource_manager_api.routes(self.state),

@@ -21,6 +21,7 @@ _COMPUTE = {
     "projects": "get setCommonInstanceMetadata",
 }
 _OTHERS = {
+    "billing.billingAccountPrices": "list",
     "bigquery.datasets": "create get update",
     "bigquery.jobs": "create get list",
     "bigquery.tables": "create delete get getData list update updateData",

@@ -131,7 +131,7 @@ class Method:
     def _limited(self, query: Mapping[str, str]) -> dict[str, str]:
         """The query, with smaller pages where they are limited."""
         limit = self.state.faults.page_limits.get((self.service, self.name))
-        name = {"catalog": "pageSize", "compute": "maxResults"}.get(self.service)
+        name = {"catalog": "pageSize", "pricing": "pageSize", "compute": "maxResults"}.get(self.service)
         return {**query, name: str(limit)} if limit and name else dict(query)
 
     async def _handled(self, call: Call) -> bytes:

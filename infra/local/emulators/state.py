@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from infra.local.emulators.contract import Contract
 from infra.local.emulators.faults import Faults
 from infra.local.emulators.operations import Operations
 from infra.local.emulators.permissions import Permissions
@@ -27,6 +28,7 @@ class CloudState:
 
     original: Fleet
     clock: Clock
+    contract: Contract = field(default_factory=Contract)
     faults: Faults = field(default_factory=Faults)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     metrics_scopes: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class CloudState:
         with self._lock:
             self._fleet = self.original
             self.groups = Groups.of(self.original)
+            self.contract = Contract()
             self.permissions.denials = ()
             self.operations.forget()
             self.faults.replace(())

@@ -29,12 +29,12 @@ from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.pricing.skus import CatalogReading, sku_from_json
 from spotkeeper.tracking.addresses import ListedAddress
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
-from spotkeeper.tracking.backlog import HourState
+from spotkeeper.tracking.backlog import HourState, RecordedHours
 from spotkeeper.tracking.costs import CostRow as TrackedRow
 from spotkeeper.tracking.costs import hourly_rates
 from spotkeeper.tracking.disks import ListedDisk
 from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since, is_unchanged
-from spotkeeper.tracking.ports import Ports, Record
+from spotkeeper.tracking.ports import KnownPrices, Ports, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun
@@ -231,7 +231,7 @@ class Tables:
     recorded_prices: list[RecordedPrice] = field(default_factory=list)
     kill: Kill | None = None
 
-    def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
+    def hour_states(self, since: datetime) -> RecordedHours:
         """Return what is recorded of each hour."""
         states = []
         for hour in sorted({run.hour for run in self.runs if run.hour >= since}):
@@ -256,15 +256,17 @@ class Tables:
                     ),
                 )
             )
-        return states, sorted({run.prices_as_of for run in self.runs if run.prices_as_of and run.hour >= since})
+        readings = sorted({run.prices_as_of for run in self.runs if run.prices_as_of and run.hour >= since})
+        return RecordedHours(states, readings, [])
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
         return [dated for dated in self.dated_rates.values() if dated.valid_to is None or dated.valid_to > since]
 
-    def rates_and_recorded_prices(self, since: datetime) -> tuple[list[DatedRate], list[RecordedPrice]]:
-        """Return the rates that held then or later, and Google's own prices."""
-        return self.rates(since), [each for each in self.recorded_prices if each.end > since]
+    def known_prices(self, since: datetime, *, recorded: bool, contract: bool) -> KnownPrices:
+        """Return the rates that held then or later, and Google's own prices; no world has a contract."""
+        assert not contract
+        return KnownPrices(self.rates(since), [each for each in self.recorded_prices if recorded and each.end > since])
 
     def comparisons(self, projects: Sequence[str], hour: datetime) -> Iterator[tuple[str, Comparison]]:
         """Yield what compares an instance with the observations since an hour, in order of project."""

@@ -14,13 +14,14 @@ from spotkeeper.gcp.bigquery.address_rows import staged_address
 from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text, labels_text, skus_text, staged_disk, text
 from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape, region_of
 from spotkeeper.periods import rfc3339
+from spotkeeper.pricing.contract_history import DatedContractPrice
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.addresses import AddressSighting
-from spotkeeper.tracking.costs import AttachedCosts, CostRow, HourlyRates
+from spotkeeper.tracking.costs import AttachedCosts, ContractCosts, CostRow, HourlyRates
 from spotkeeper.tracking.creators import Creation
 from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import Observation
@@ -31,6 +32,7 @@ from spotkeeper.tracking.uptime import Uptime
 
 type _Few = (
     DatedRate
+    | DatedContractPrice
     | ShapeComponent
     | MachineTypePrice
     | Preemption
@@ -72,6 +74,8 @@ def _staged_by_name(record: _Few, run_id: str, recorded_at: str) -> str:
     match record:
         case DatedRate():
             column, row = "price", _price(record) | by_run
+        case DatedContractPrice():
+            column, row = "contract_price", _contract_price(record) | by_run
         case ShapeComponent():
             column, row = "component", _component(record) | by_run
         case MachineTypePrice():
@@ -161,7 +165,7 @@ def _parted(attachments: Attachments) -> tuple[Attachments, str]:
 
 
 def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
-    start, end, instance, uptime_hours, billed_hours, rates, cost, ondemand_cost, attached = row
+    start, end, instance, uptime_hours, billed_hours, rates, cost, ondemand_cost, attached, contract = row
     times, prices = _cost_alike(start, end, rates, run_id, recorded_at)
     uptime, compute, known = _number(uptime_hours), _number(cost), row.known_cost
     total = compute if known == cost else _number(known)
@@ -170,7 +174,8 @@ def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
         f'"billed_hours": {uptime if billed_hours is uptime_hours else _number(billed_hours)}, "cost": {compute}, '
         f'"ondemand_cost": {_number(ondemand_cost)}, '
         f"{_same_costs(rates) if attached is rates.attached_costs else _attached_costs(attached)}, "
-        f'"known_cost": {total}, "total_cost": {total if row.complete else "null"}, {prices}{_instance(instance)[1:]}}}'
+        f'"known_cost": {total}, "total_cost": {total if row.complete else "null"}, '
+        f"{_contract_costs(contract) if contract else ''}{prices}{_instance(instance)[1:]}}}"
     )
 
 
@@ -195,6 +200,22 @@ def _attached_costs(attached: AttachedCosts) -> str:
     )
 
 
+def _contract_costs(contract: ContractCosts) -> str:
+    return (
+        f'"contract_cost": {_number(contract.compute)}, "contract_license_cost": {_number(contract.license)}, '
+        f'"contract_address_cost": {_number(contract.address)}, "contract_disk_cost": {_number(contract.disk)}, '
+        f'"contract_bandwidth_cost": {_number(contract.bandwidth)}, "contract_total_cost": {_number(contract.total)}, '
+    )
+
+
+def _contract_prices(rates: HourlyRates) -> str:
+    """Return the contract price that a row has, and what is said of it; nothing where none are read."""
+    if rates.contract is None or rates.shown.contract is None:
+        return ""
+    price = _number(rates.shown.contract.usd)
+    return f', "contract_price": {price}, "contract_reason": {text(rates.contract.reason or None)}'
+
+
 def _prices(rates: HourlyRates) -> str:
     """Return the prices that a row has, and what is said of them."""
     price, attached = rates.shown, rates.attached
@@ -207,7 +228,7 @@ def _prices(rates: HourlyRates) -> str:
         f'"price_status": "{price.status}", "price_reason": {text(price.reason or None)}, '
         f'"compute_skus": {skus_text(price.skus)}, '
         f'"price_as_of": {text(rfc3339(price.as_of) if price.as_of else None)}, '
-        f'{statuses}, "attached_reason": {text(attached.reason or None)}'
+        f'{statuses}, "attached_reason": {text(attached.reason or None)}{_contract_prices(rates)}'
     )
 
 
@@ -309,6 +330,21 @@ def _price(dated: DatedRate) -> dict[str, object]:
     }
 
 
+def _contract_price(dated: DatedContractPrice) -> dict[str, object]:
+    price = dated.price
+    return {
+        "sku_id": price.sku_id,
+        "unit": price.unit,
+        "rate": _plain(price.amount),
+        "currency": price.currency,
+        "origin": price.origin or None,
+        "by_month": price.by_month,
+        "reason": price.reason or None,
+        "valid_from": rfc3339(dated.valid_from),
+        "valid_to": rfc3339(dated.valid_to) if dated.valid_to else None,
+    }
+
+
 def _component(part: ShapeComponent) -> dict[str, object]:
     return {
         "machine_type": part.shape.machine_type,
@@ -379,6 +415,8 @@ def _run(run: HourRun) -> dict[str, object]:
         "complete": run.complete,
         "projects": sorted(run.projects),
         "prices_as_of": rfc3339(run.prices_as_of) if run.prices_as_of else None,
+        "contract_prices_as_of": rfc3339(run.contract_prices_as_of) if run.contract_prices_as_of else None,
+        "contract_prices_problem": run.contract_prices_problem,
         "row_count": run.rows,
         "cost": _plain(run.cost),
         "ondemand_cost": _plain(run.ondemand_cost),

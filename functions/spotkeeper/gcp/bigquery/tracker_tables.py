@@ -30,25 +30,26 @@ from google.cloud.bigquery import (
 from spotkeeper.gcp.bigquery.address_rows import ADDRESS
 from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
+from spotkeeper.gcp.bigquery.optional_prices import contract_price_from, recorded_price_from
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.bigquery.rollups import ROLLUP_STATEMENTS, days_between, rollup_parameters
 from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, observation_from, staged
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339
+from spotkeeper.pricing.contract_history import DatedContractPrice
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
-from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.tracking.addresses import AddressSighting
 from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
-from spotkeeper.tracking.backlog import HourState
+from spotkeeper.tracking.backlog import HourState, RecordedHours
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.creators import Creation
 from spotkeeper.tracking.disks import DiskSighting
 from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since
-from spotkeeper.tracking.ports import Record
+from spotkeeper.tracking.ports import KnownPrices, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap
 from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
@@ -59,6 +60,7 @@ RECORD_TABLES = {
     "cost": "spot_vm_costs",
     "observation": "vm_inventory",
     "price": "spot_prices",
+    "contract_price": "contract_prices",
     "run": "tracker_runs",
     "project_hour": "project_hours",
     "component": "shape_components",
@@ -68,8 +70,12 @@ RECORD_TABLES = {
 }
 """The records of the staging table; each has the columns of its table, as they are deployed."""
 
+_OPTIONAL_RECORDS: Mapping[str, type] = {"contract_price": DatedContractPrice}
+"""Records that the staging table has only in a run that stages them: each takes a call for the columns of its table."""
+
 _PARTS: Mapping[type, str] = {
     DatedRate: "commit_rates",
+    DatedContractPrice: "commit_contract_prices",
     ShapeComponent: "commit_components",
     MachineTypePrice: "commit_price_list",
     Preemption: "commit_preemptions",
@@ -137,8 +143,8 @@ class TrackerTables:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
-    def hour_states(self, since: datetime) -> tuple[list[HourState], list[datetime]]:
-        """Return the recorded state of each hour since then, and the times at which the catalog was read."""
+    def hour_states(self, since: datetime) -> RecordedHours:
+        """Return the recorded state of each hour since then, and when prices were read."""
         with translate_errors("BigQuery"):
             rows = list(self._jobs.query("hour_states", [_time("since", since)]))
             states = [
@@ -152,24 +158,33 @@ class TrackerTables:
                 )
                 for row in rows
             ]
-            return states, sorted({reading for row in rows for reading in row["readings"]})
+            return RecordedHours(
+                states,
+                sorted({reading for row in rows for reading in row["readings"]}),
+                sorted({reading for row in rows for reading in row["contract_readings"] or ()}),
+            )
 
     def rates(self, since: datetime) -> list[DatedRate]:
         """Return the rates that held at that time or later."""
         with translate_errors("BigQuery"):
             return [dated_rate_from(row) for row in self._jobs.query("rates", [_time("since", since)])]
 
-    def rates_and_recorded_prices(self, since: datetime) -> tuple[list[DatedRate], list[RecordedPrice]]:
-        """Return the rates that held at that time or later, and Google's own prices, in one query."""
-        rates: list[DatedRate] = []
-        prices: list[RecordedPrice] = []
+    def known_prices(self, since: datetime, *, recorded: bool, contract: bool) -> KnownPrices:
+        """Return the rates that held then or later, and Google's own prices and contract prices, in one query."""
+        parameters: list[Parameter] = [
+            _time("since", since),
+            ScalarQueryParameter("recorded", "BOOL", recorded),
+            ScalarQueryParameter("contract", "BOOL", contract),
+        ]
+        by_source: dict[str, list[Any]] = {"list": [], "history": [], "contract": []}
         with translate_errors("BigQuery"):
-            for row in self._jobs.query("rates_and_recorded_prices", [_time("since", since)]):
-                if row["sku_id"] is None:
-                    prices.append(_recorded_price(row))
-                else:
-                    rates.append(dated_rate_from(row))
-        return rates, prices
+            for row in self._jobs.query("known_prices", parameters):
+                by_source[row["source"]].append(row)
+            return KnownPrices(
+                [dated_rate_from(row) for row in by_source["list"]],
+                [recorded_price_from(row) for row in by_source["history"]],
+                [contract_price_from(row) for row in by_source["contract"]],
+            )
 
     def comparisons(self, projects: Sequence[str], hour: datetime) -> Iterator[tuple[str, Comparison]]:
         """Yield, by project id, what compares an instance with the observations since that hour."""
@@ -270,7 +285,9 @@ class StagingTable:
         self._write()
         self._lines.close()
         columns = [
-            SchemaField(name, "RECORD", fields=self._jobs.fields(table)) for name, table in RECORD_TABLES.items()
+            SchemaField(name, "RECORD", fields=self._jobs.fields(table))
+            for name, table in RECORD_TABLES.items()
+            if _OPTIONAL_RECORDS.get(name) in {None, *self._kinds}
         ]
         self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK, ADDRESS], self._file)
         self._hours = hours
@@ -380,12 +397,6 @@ class StagingTable:
         """Delete the staging table."""
         self._lines.close()
         self._jobs.drop(self._table)
-
-
-def _recorded_price(row: Mapping[str, Any]) -> RecordedPrice:
-    return RecordedPrice(
-        row["machine_type"], row["region"], row["valid_from"], row["valid_to"], row["price"], row["read_at"]
-    )
 
 
 def _fingerprints(rows: Iterator[Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:

@@ -37,7 +37,10 @@ WHERE recorded.usage_start_time >= @first_hour
         recorded.tier_1, recorded.license_cost, recorded.license_status, recorded.address_cost,
         recorded.address_status, recorded.disk_cost, recorded.disk_status, recorded.bandwidth_cost,
         recorded.bandwidth_status, recorded.known_cost, recorded.total_cost, recorded.attached_reason,
-        recorded.compute_skus, recorded.license_skus, recorded.address_skus, recorded.disk_skus, recorded.bandwidth_skus
+        recorded.compute_skus, recorded.license_skus, recorded.address_skus, recorded.disk_skus, recorded.bandwidth_skus,
+        recorded.contract_price, recorded.contract_cost, recorded.contract_license_cost,
+        recorded.contract_address_cost, recorded.contract_disk_cost, recorded.contract_bandwidth_cost,
+        recorded.contract_total_cost, recorded.contract_reason
       )) = TO_JSON_STRING(STRUCT(
         staged.cost.usage_end_time, staged.cost.instance_name, staged.cost.machine_type,
         staged.cost.provisioning_model, staged.cost.vcpus, staged.cost.memory_gib, staged.cost.gpu_type,
@@ -49,7 +52,10 @@ WHERE recorded.usage_start_time >= @first_hour
         staged.cost.address_cost, staged.cost.address_status, staged.cost.disk_cost, staged.cost.disk_status,
         staged.cost.bandwidth_cost, staged.cost.bandwidth_status, staged.cost.known_cost, staged.cost.total_cost,
         staged.cost.attached_reason, staged.cost.compute_skus, staged.cost.license_skus, staged.cost.address_skus,
-        staged.cost.disk_skus, staged.cost.bandwidth_skus
+        staged.cost.disk_skus, staged.cost.bandwidth_skus,
+        staged.cost.contract_price, staged.cost.contract_cost, staged.cost.contract_license_cost,
+        staged.cost.contract_address_cost, staged.cost.contract_disk_cost, staged.cost.contract_bandwidth_cost,
+        staged.cost.contract_total_cost, staged.cost.contract_reason
       ))
   );
 
@@ -81,7 +87,10 @@ WHERE recorded.usage_start_time >= @first_hour
         recorded.tier_1, recorded.license_cost, recorded.license_status, recorded.address_cost,
         recorded.address_status, recorded.disk_cost, recorded.disk_status, recorded.bandwidth_cost,
         recorded.bandwidth_status, recorded.known_cost, recorded.total_cost, recorded.attached_reason,
-        recorded.compute_skus, recorded.license_skus, recorded.address_skus, recorded.disk_skus, recorded.bandwidth_skus
+        recorded.compute_skus, recorded.license_skus, recorded.address_skus, recorded.disk_skus, recorded.bandwidth_skus,
+        recorded.contract_price, recorded.contract_cost, recorded.contract_license_cost,
+        recorded.contract_address_cost, recorded.contract_disk_cost, recorded.contract_bandwidth_cost,
+        recorded.contract_total_cost, recorded.contract_reason
       )) = TO_JSON_STRING(STRUCT(
         staged.cost.usage_end_time, staged.cost.instance_name, staged.cost.machine_type,
         staged.cost.provisioning_model, staged.cost.vcpus, staged.cost.memory_gib, staged.cost.gpu_type,
@@ -93,7 +102,10 @@ WHERE recorded.usage_start_time >= @first_hour
         staged.cost.address_cost, staged.cost.address_status, staged.cost.disk_cost, staged.cost.disk_status,
         staged.cost.bandwidth_cost, staged.cost.bandwidth_status, staged.cost.known_cost, staged.cost.total_cost,
         staged.cost.attached_reason, staged.cost.compute_skus, staged.cost.license_skus, staged.cost.address_skus,
-        staged.cost.disk_skus, staged.cost.bandwidth_skus
+        staged.cost.disk_skus, staged.cost.bandwidth_skus,
+        staged.cost.contract_price, staged.cost.contract_cost, staged.cost.contract_license_cost,
+        staged.cost.contract_address_cost, staged.cost.contract_disk_cost, staged.cost.contract_bandwidth_cost,
+        staged.cost.contract_total_cost, staged.cost.contract_reason
       ))
   );
 

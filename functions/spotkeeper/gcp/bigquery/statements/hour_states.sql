@@ -12,6 +12,7 @@ WITH runs AS (
     recorded.run_id,
     recorded.recorded_at,
     recorded.prices_as_of,
+    recorded.contract_prices_as_of,
     EXISTS (
       SELECT 1
       FROM UNNEST(recorded.gaps) AS gap
@@ -25,7 +26,8 @@ hours AS (
   SELECT
     runs.hour,
     COALESCE(MAX(IF(runs.failed, NULL, runs.recorded_at)) = MAX(runs.recorded_at), FALSE) AS notified,
-    ARRAY_AGG(DISTINCT runs.prices_as_of IGNORE NULLS) AS readings
+    ARRAY_AGG(DISTINCT runs.prices_as_of IGNORE NULLS) AS readings,
+    ARRAY_AGG(DISTINCT runs.contract_prices_as_of IGNORE NULLS) AS contract_readings
   FROM runs
   GROUP BY runs.hour
 ),
@@ -59,7 +61,8 @@ SELECT
   projects.provisional,
   projects.incomplete,
   projects.recorded,
-  hours.readings
+  hours.readings,
+  hours.contract_readings
 FROM hours
 LEFT JOIN projects
   ON projects.hour = hours.hour
