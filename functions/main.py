@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from spotkeeper.enforcement.ports import EnforcerPorts
     from spotkeeper.enforcement.settings import EnforcerSettings
     from spotkeeper.tracking.capacity import CapacitySummary
+    from spotkeeper.tracking.interim import InterimPorts, InterimRequest
     from spotkeeper.tracking.ports import Ports
     from spotkeeper.tracking.run import TrackRequest
     from spotkeeper.tracking.settings import TrackerSettings
@@ -33,12 +34,13 @@ write_json_lines()
 
 @functions_framework.http
 def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue:
-    """Record what Spot VMs cost in the hours that are due, or in those that the request names.
+    """Record what Spot VMs cost in the hours that are due, or in those that the request names; or check budgets.
 
     200: recorded, with gaps when `complete` is false; 400, 405: the request is wrong and must not be retried; 503:
     nothing was recorded, retry.
     """
     from spotkeeper.tracking.http_api import decode, response_body  # noqa: PLC0415 (see above)
+    from spotkeeper.tracking.interim import InterimRequest  # noqa: PLC0415 (see above)
     from spotkeeper.tracking.run import track  # noqa: PLC0415 (see above)
 
     if request.method != "POST":
@@ -49,6 +51,8 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
     query = {name: request.args.getlist(name) for name in request.args}
     try:
         wanted = decode(dict(request.headers), query, request.get_data(), datetime.now(UTC), settings.clock)
+        if isinstance(wanted, InterimRequest):
+            return _interim_check(settings, run_id, wanted), HTTPStatus.OK
         summary = track(settings, _tracker_ports(), run_id, wanted)
     except RefusedRequestError as error:
         log_event("refused", logging.WARNING, run_id=run_id, reason=str(error))
@@ -59,6 +63,16 @@ def track_spot_costs(request: flask.Request) -> flask.typing.ResponseReturnValue
     response = response_body(summary, _capacity_history(settings, run_id, wanted))
     log_event("run recorded", **response)
     return response, HTTPStatus.OK
+
+
+def _interim_check(settings: "TrackerSettings", run_id: str, wanted: "InterimRequest") -> dict[str, object]:
+    """Estimate between two hourly runs what the budgets have come to; raises what the function answers."""
+    from spotkeeper.tracking.http_api import interim_body  # noqa: PLC0415 (see above)
+    from spotkeeper.tracking.interim import check_interim  # noqa: PLC0415 (see above)
+
+    response = interim_body(check_interim(settings, _interim_ports(), run_id, wanted), settings.budgets)
+    log_event("interim check", **response)
+    return response
 
 
 @functions_framework.http
@@ -148,6 +162,13 @@ def _tracker_ports() -> "Ports":
     from spotkeeper.gcp.tracker import tracker_ports  # noqa: PLC0415 (see above)
 
     return tracker_ports(_tracker_settings())
+
+
+@cache
+def _interim_ports() -> "InterimPorts":
+    from spotkeeper.gcp.tracker import interim_ports  # noqa: PLC0415 (off by default)
+
+    return interim_ports(_tracker_settings())
 
 
 @cache

@@ -102,6 +102,8 @@ labels                    = { app = "spotkeeper" }
 
 # How both functions work.
 catch_up_hours           = 48
+interim_checks           = false
+interim_check_share      = 0.9
 price_refresh_hours      = 6
 price_rise_alert_percent = 10
 asset_history            = true

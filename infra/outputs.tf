@@ -10,6 +10,11 @@ output "dashboard" {
   value       = "https://console.cloud.google.com/monitoring/dashboards/builder/${reverse(split("/", google_monitoring_dashboard.overview.id))[0]}?project=${var.project_id}"
 }
 
+output "interim_check_now" {
+  description = "Checks the budgets now; null without interim_checks."
+  value       = one([for job in google_cloud_scheduler_job.interim : "gcloud scheduler jobs run ${job.name} --project ${var.project_id} --location ${var.region}"])
+}
+
 output "looker_studio" {
   description = "The URL that makes a report of Looker Studio with a data source for each view of docs/looker-studio.md."
   value       = trimspace(templatefile("${path.module}/../dashboards/looker-studio.tftpl", { project_id = var.project_id, dataset = var.dataset }))

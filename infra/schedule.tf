@@ -1,4 +1,5 @@
-# Seven minutes after each hour: an hour is closed six minutes after its end, when all its points are visible.
+# Seven minutes after each hour: an hour is closed six minutes after its end, when all its points are visible. Between two
+# hours, when it is wanted, a check of the budgets.
 
 resource "google_cloud_scheduler_job" "hourly" {
   project          = var.project_id
@@ -20,6 +21,37 @@ resource "google_cloud_scheduler_job" "hourly" {
   http_target {
     http_method = "POST"
     uri         = google_cloudfunctions2_function.tracker.service_config[0].uri
+
+    oidc_token {
+      service_account_email = google_service_account.scheduler.email
+      audience              = google_cloudfunctions2_function.tracker.service_config[0].uri
+    }
+  }
+
+  depends_on = [google_cloud_run_service_iam_member.scheduler]
+}
+
+resource "google_cloud_scheduler_job" "interim" {
+  count = var.interim_checks ? 1 : 0
+
+  project          = var.project_id
+  name             = "spotkeeper-interim"
+  description      = "Calls track_spot_costs, which estimates the budgets that are nearly spent between two hourly runs."
+  region           = var.region
+  schedule         = "*/5 * * * *"
+  time_zone        = "Etc/UTC"
+  attempt_deadline = "300s" # the next check begins then
+
+  # The next check comes in five minutes: a failed one is not repeated.
+  retry_config {
+    retry_count = 0
+  }
+
+  http_target {
+    http_method = "POST"
+    uri         = google_cloudfunctions2_function.tracker.service_config[0].uri
+    body        = base64encode(jsonencode({ check = "interim" }))
+    headers     = { "Content-Type" = "application/json" }
 
     oidc_token {
       service_account_email = google_service_account.scheduler.email

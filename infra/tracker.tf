@@ -31,6 +31,7 @@ locals {
       DAILY_BUDGET_PROJECTION_SHARE = var.daily_budget_projection_share
       DAILY_BUDGET_USD              = var.daily_budget_usd
       HOURLY_BUDGET_USD             = var.hourly_budget_usd
+      INTERIM_CHECK_SHARE           = var.interim_check_share
       MONTHLY_BUDGET_USD            = var.monthly_budget_usd
     } : name => replace(format("%.9f", number), "/\\.?0+$/", "") if number != null
   }
@@ -56,6 +57,8 @@ locals {
     DATASET                       = var.dataset
     DATASET_LOCATION              = google_bigquery_dataset.costs.location
     HOURLY_BUDGET_USD             = lookup(local.tracker_numbers, "HOURLY_BUDGET_USD", null)
+    INTERIM_CHECKS                = tostring(var.interim_checks)
+    INTERIM_CHECK_SHARE           = lookup(local.tracker_numbers, "INTERIM_CHECK_SHARE", null)
     LABEL_BUDGETS                 = length(var.label_budgets) > 0 ? jsonencode(local.label_budgets) : null
     MONTHLY_BUDGET_USD            = lookup(local.tracker_numbers, "MONTHLY_BUDGET_USD", null)
     PRICE_REFRESH_HOURS           = tostring(var.price_refresh_hours)
@@ -99,8 +102,9 @@ resource "google_cloudfunctions2_function" "tracker" {
     available_memory      = "512Mi"
     timeout_seconds       = 900
 
-    # Concurrent runs are safe: they lock the same row. The second one is for hours requested by hand.
-    max_instance_count               = 2
+    # Concurrent runs are safe: they lock the same row. The second one is for hours requested by hand, the third for an
+    # interim check.
+    max_instance_count               = 3
     max_instance_request_concurrency = 1
   }
 

@@ -308,6 +308,24 @@ variable "hourly_budget_usd" {
   }
 }
 
+variable "interim_check_share" {
+  description = "The share of a budget of a day or a month from which on interim_checks list the running VMs: 0.9 is 90 %."
+  type        = number
+  default     = 0.9
+
+  validation {
+    condition     = try(var.interim_check_share >= 0.000000001 && var.interim_check_share <= 1, false)
+    error_message = "Set interim_check_share to a share above 0 and at most 1: 0.9 is 90 %."
+  }
+}
+
+variable "interim_checks" {
+  description = "Whether the tracker is also called every five minutes: near a budget it estimates what the running VMs have cost since the last recorded hour, and alerts before the next one. docs/deploy.md has its cost."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "label_budgets" {
   description = "What the VMs with one value of the label team may cost, in USD by the tracker's figures, by the id that its alerts carry: an hourly cap, amounts for a day and a month. A budget of enforcement_policy with this id makes the enforcer act on them."
   type = map(object({

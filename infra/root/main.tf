@@ -42,6 +42,8 @@ module "spotkeeper" {
   expect_budget_notifications   = var.expect_budget_notifications
   folder_id                     = var.folder_id
   hourly_budget_usd             = var.hourly_budget_usd
+  interim_check_share           = var.interim_check_share
+  interim_checks                = var.interim_checks
   label_budgets                 = var.label_budgets
   label_keys                    = var.label_keys
   labels                        = var.labels

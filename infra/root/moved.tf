@@ -56,6 +56,11 @@ moved {
 }
 
 moved {
+  from = google_cloud_scheduler_job.interim
+  to   = module.spotkeeper.google_cloud_scheduler_job.interim
+}
+
+moved {
   from = google_cloudfunctions2_function.enforcer
   to   = module.spotkeeper.google_cloudfunctions2_function.enforcer
 }

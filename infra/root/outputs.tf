@@ -10,6 +10,11 @@ output "dashboard" {
   value       = module.spotkeeper.dashboard
 }
 
+output "interim_check_now" {
+  description = "Checks the budgets now; null without interim_checks."
+  value       = module.spotkeeper.interim_check_now
+}
+
 output "looker_studio" {
   description = "The URL that makes a report of Looker Studio with a data source for each view of docs/looker-studio.md."
   value       = module.spotkeeper.looker_studio

@@ -110,6 +110,8 @@ run "the_least_that_can_be_set" {
       CUSTOM_METRICS           = "true"
       DATASET                  = "cost_tracking"
       DATASET_LOCATION         = "us-central1"
+      INTERIM_CHECKS           = "false"
+      INTERIM_CHECK_SHARE      = "0.9"
       PRICE_REFRESH_HOURS      = "6"
       PRICE_RISE_ALERT_PERCENT = "10"
       PROJECTS                 = "home-project-1"
@@ -184,6 +186,8 @@ run "the_least_that_can_be_set" {
 
   assert {
     condition = alltrue([
+      length(google_cloud_scheduler_job.interim) == 0,
+      output.interim_check_now == null,
       google_cloud_scheduler_job.hourly.schedule == "7 * * * *",
       google_cloud_scheduler_job.hourly.time_zone == "Etc/UTC",
       google_cloud_scheduler_job.hourly.retry_config[0].retry_count == 5,
@@ -297,6 +301,8 @@ run "the_tracker_alone" {
 
   variables {
     capacity_history    = true
+    interim_checks      = true
+    interim_check_share = 0.75
     enforcement_mode    = "off"
     enforcement_policy  = { budgets = {}, freeze_groups = 1 }
     publish_events      = true
@@ -325,6 +331,18 @@ run "the_tracker_alone" {
       keys(google_project_iam_member.staging) == ["tracker"],
     ])
     error_message = "Mode off deploys no function and no identity that could stop anything."
+  }
+
+  assert {
+    condition = alltrue([
+      google_cloud_scheduler_job.interim[0].schedule == "*/5 * * * *",
+      google_cloud_scheduler_job.interim[0].retry_config[0].retry_count == 0,
+      jsondecode(base64decode(google_cloud_scheduler_job.interim[0].http_target[0].body)) == { check = "interim" },
+      google_cloud_scheduler_job.interim[0].http_target[0].oidc_token[0].audience == google_cloudfunctions2_function.tracker.service_config[0].uri,
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["INTERIM_CHECKS"] == "true",
+      google_cloudfunctions2_function.tracker.service_config[0].environment_variables["INTERIM_CHECK_SHARE"] == "0.75",
+    ])
+    error_message = "With interim_checks a job of its own calls the tracker every five minutes, and the tracker knows of it."
   }
 
   assert {

@@ -25,13 +25,14 @@ WITH table_keys AS (
     CONCAT(
       alerts.period, ' ', FORMAT_TIMESTAMP('%FT%TZ', alerts.period_start), ' ',
       COALESCE(alerts.kind, 'threshold'), ' ', CAST(CAST(alerts.threshold AS FLOAT64) AS STRING), ' ',
-      COALESCE(CAST(CAST(alerts.budget AS FLOAT64) AS STRING), '')
+      COALESCE(CAST(CAST(alerts.budget AS FLOAT64) AS STRING), ''), ' ', COALESCE(alerts.label_budget, ''), ' ',
+      COALESCE(FORMAT_TIMESTAMP('%FT%H:%M:%E*SZ', alerts.withdrawn_at), '')
     ) AS row_key
   FROM `${dataset}.budget_alerts` AS alerts
   UNION ALL
   SELECT
     'budgets' AS table_name,
-    budgets.period AS row_key
+    CONCAT(budgets.period, ' ', budgets.budget_id) AS row_key
   FROM `${dataset}.budgets` AS budgets
   UNION ALL
   SELECT

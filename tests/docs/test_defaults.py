@@ -60,6 +60,8 @@ def test_the_settings_of_the_tracker_are_those_of_its_page() -> None:
         "PRICE_RISE_ALERT_PERCENT": written(settings.price_rise_alert_percent),
         "RECORD_CREATORS": written(settings.record_creators),
         "CONTRACT_PRICES": written(settings.contract_prices),
+        "INTERIM_CHECKS": written(settings.interim_checks),
+        "INTERIM_CHECK_SHARE": str(settings.interim_check_share),
         "CUSTOM_METRICS": written(settings.custom_metrics),
         "RETRY_TIMEOUT_SECONDS": written(settings.retry_timeout_seconds),
         "CLOCK": settings.clock,

@@ -46,6 +46,8 @@ ODD: Mapping[str, Sequence[object]] = {
     "dataset": ["_", "A1_" * 10],
     "dataset_location": ["EU", "us-central1"],
     "hourly_budget_usd": ["${1 / 3}", 1e6],
+    "interim_checks": [True],
+    "interim_check_share": [0.000000001, "${2 / 3}", 1],
     "label_budgets": [
         {"cap": {"label": "team", "value": "équipe-1", "hourly_usd": "${1 / 3}"}},
         {"0_-": {"label": "team", "value": "a" * 63, "daily_usd": 1e-9, "monthly_usd": 1e12}},

@@ -27,7 +27,8 @@ CHOICES: Mapping[str, Mapping[str, AbstractSet[object]]] = {
     },
     "google_cloud_scheduler_job": {
         "http_target.http_method": {"POST", "GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"},
-        "schedule": {"7 * * * *"},
+        "http_target.headers.Content-Type": {"application/json"},
+        "schedule": {"7 * * * *", "*/5 * * * *"},
         "time_zone": {"Etc/UTC"},
     },
     "google_cloudfunctions2_function": {

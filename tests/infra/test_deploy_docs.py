@@ -171,6 +171,12 @@ BY_HAND_AND_BY_TERRAFORM = {
         "http-method": "http_method",
         "time-zone": "time_zone",
     },
+    ("scheduler jobs create http spotkeeper-interim", "google_cloud_scheduler_job.interim"): {
+        "attempt-deadline": "attempt_deadline",
+        "max-retry-attempts": "retry_count",
+        "http-method": "http_method",
+        "time-zone": "time_zone",
+    },
 }
 """The commands of docs/without-terraform.md and the resources that are the same: each flag and its attribute."""
 

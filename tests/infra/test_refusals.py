@@ -105,6 +105,7 @@ REFUSED: Mapping[str, Sequence[object]] = {
     "dataset": ["cost-tracking", "x" * 1025],
     "enforcement_policy": REFUSED_POLICIES,
     "folder_id": ["folders/1"],
+    "interim_check_share": [0, 90, 1.01],
     "notification_emails": [["oncall"]],
     "price_refresh_hours": [0, 169],
     "project_id": ["My Project", "123456789012"],

@@ -122,6 +122,8 @@ def test_a_variable_has_the_default_of_its_setting() -> None:
         "contract_prices": tracker.contract_prices,
         "catch_up_hours": tracker.catch_up_hours,
         "custom_metrics": tracker.custom_metrics,
+        "interim_checks": tracker.interim_checks,
+        "interim_check_share": float(tracker.interim_check_share),
         "dataset": tracker.dataset,
         "price_refresh_hours": tracker.price_refresh_hours,
         "price_rise_alert_percent": tracker.price_rise_alert_percent,

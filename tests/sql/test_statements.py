@@ -121,6 +121,9 @@ def parameters() -> Mapping[str, Type]:
             display_name="STRING",
             label_key="STRING",
             label_value="STRING",
+            period_start="TIMESTAMP",
+            cost="NUMERIC",
+            next_threshold="NUMERIC",
         ),
         "alerts": struct_array(
             period="STRING",
@@ -136,6 +139,7 @@ def parameters() -> Mapping[str, Type]:
             total_from="TIMESTAMP",
             unpriced_resource_hours="NUMERIC",
             label_budget="STRING",
+            estimated_at="TIMESTAMP",
             repeated="BOOLEAN",
             message_id="STRING",
         ),

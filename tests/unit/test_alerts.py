@@ -8,15 +8,15 @@ from typing import Any, cast
 import pytest
 
 from spotkeeper.periods import HOUR, Period, PeriodKind
+from spotkeeper.tracking.alert_messages import notification_attributes, notification_body
 from spotkeeper.tracking.alerts import (
     Alert,
     AlertKind,
     HourSpend,
     Notified,
+    Sent,
     Spend,
     due_alerts,
-    notification_attributes,
-    notification_body,
     spend_of,
 )
 from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
@@ -127,7 +127,7 @@ def test_a_budget_of_a_label_value_is_repeated_at_its_own_steps_only() -> None:
 
 
 def test_what_was_notified_of_all_vms_says_nothing_of_a_label_value() -> None:
-    notified = [("day", MIDNIGHT, Notified(AlertKind.THRESHOLD, Decimal("0.5"), Decimal(10)))]
+    notified = [Sent("day", MIDNIGHT, Notified(AlertKind.THRESHOLD, Decimal("0.5"), Decimal(10)))]
 
     of_team = spend_of(DAY, [HourSpend(MIDNIGHT, Decimal(5))], notified, "cap-vision")
 
@@ -232,7 +232,7 @@ def test_a_spend_says_which_share_is_unseen_and_from_when_it_counts() -> None:
         HourSpend(MIDNIGHT + HOUR, Decimal(60), Decimal(6), Decimal(1), Decimal(2)),
         HourSpend(MIDNIGHT + 30 * HOUR, Decimal(60), Decimal(6), Decimal(6), Decimal(6)),
     ]
-    found = spend_of(DAY, hours, [("day", MIDNIGHT - HOUR, Notified(AlertKind.THRESHOLD, Decimal(1), Decimal(1)))])
+    found = spend_of(DAY, hours, [Sent("day", MIDNIGHT - HOUR, Notified(AlertKind.THRESHOLD, Decimal(1), Decimal(1)))])
 
     assert (found.cost_usd, found.notified) == (Decimal(60), frozenset())
     assert (found.unseen_share, found.counts_from) == (Decimal("0.375"), MIDNIGHT + HOUR)

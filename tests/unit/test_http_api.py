@@ -12,11 +12,13 @@ from spotkeeper.instances import InstanceKey
 from spotkeeper.periods import Period, PeriodKind
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.settings import Clock
-from spotkeeper.tracking.alerts import Alert
+from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.capacity import CapacitySummary, PriceCheck, PriceDifference, ReadingStatus
-from spotkeeper.tracking.http_api import SCHEDULE_HEADER, SCHEDULED_LATER, decode, response_body
+from spotkeeper.tracking.http_api import SCHEDULE_HEADER, SCHEDULED_LATER, decode, interim_body, response_body
+from spotkeeper.tracking.interim import InterimRequest, InterimStatus, InterimSummary
 from spotkeeper.tracking.run import TrackRequest
 from spotkeeper.tracking.run_summary import Gap, HourRun, Summary, Unpriced
+from spotkeeper.tracking.settings import Budgets
 from spotkeeper.tracking.uptime import Uptime
 
 NOW = datetime(2026, 7, 21, 14, 7, 12, tzinfo=UTC)
@@ -33,7 +35,9 @@ def asked(
     clock: Clock = Clock.SYSTEM,
 ) -> TrackRequest:
     headers = {} if schedule is None else {SCHEDULE_HEADER: schedule}
-    return decode(headers, query or {}, body if isinstance(body, bytes) else json.dumps(body).encode(), NOW, clock)
+    found = decode(headers, query or {}, body if isinstance(body, bytes) else json.dumps(body).encode(), NOW, clock)
+    assert isinstance(found, TrackRequest)
+    return found
 
 
 @pytest.mark.parametrize("body", [b"", b"  \r\n", b"{}", b" { } "])
@@ -57,9 +61,20 @@ def test_a_range_is_read_from_the_body_and_the_query(
     assert asked(body, query) == RANGE
 
 
+@pytest.mark.parametrize(("body", "query"), [(b'{"check": "interim"}', {}), (b"", {"check": ["interim"]})])
+def test_an_interim_check_is_of_the_present(body: bytes, query: Mapping[str, Sequence[str]]) -> None:
+    late = {SCHEDULE_HEADER: "2026-07-21T14:00:00Z"}
+
+    assert decode(late, query, body, NOW, Clock.SYSTEM) == InterimRequest(NOW)
+
+
 @pytest.mark.parametrize(
     ("body", "query", "message"),
     [
+        ({"check": "hourly"}, {}, "check must be interim, without start and end"),
+        ({"check": "interim", "start": START, "end": END}, {}, "check must be interim, without start and end"),
+        ({"check": "interim"}, {"check": ["interim"]}, "check is given 2 times"),
+        ({"check": True}, {}, "check is true, but must be a non-empty string"),
         ({"start": START, "end": END, "dry_run": True}, {}, '"dry_run" is not a field of this request'),
         (b"", {"Start": [START]}, '"Start" is not a field of this request'),
         ({"": START}, {}, '"" is not a field of this request'),
@@ -233,6 +248,46 @@ def test_the_response_has_every_count_and_names_what_is_missing() -> None:
         ],
         "metrics_error": "Cloud Monitoring: 403",
         "capacity_history": None,
+    }
+
+
+def test_the_response_to_an_interim_check_has_the_estimate_of_each_budget() -> None:
+    day = Period(PeriodKind.DAY, datetime(2026, 7, 21, 7, tzinfo=UTC), datetime(2026, 7, 22, 7, tzinfo=UTC))
+    month = Period(PeriodKind.MONTH, datetime(2026, 7, 1, 7, tzinfo=UTC), datetime(2026, 8, 1, 7, tzinfo=UTC))
+    estimates = (Spend(day, Decimal("10.5")), Spend(month, Decimal(99)))
+    alert = Alert(day, Decimal("10.5"), Decimal(10), (Decimal("1.0"),), estimated_at=NOW)
+    gap = Gap("instances", "403", "web-frontend")
+    found = InterimSummary(
+        "run-1", InterimStatus.ESTIMATED, HOURS[1], estimates, (alert,), (gap,), instances=3, unpriced=1, undated=2
+    )
+
+    assert interim_body(found, Budgets({PeriodKind.DAY: Decimal(10)})) == {
+        "status": "estimated",
+        "run_id": "run-1",
+        "recorded_until": "2026-07-21T06:00:00Z",
+        "currency": "USD",
+        "estimates": [
+            {
+                "label_budget": None,
+                "period": "day",
+                "period_start": "2026-07-21T07:00:00Z",
+                "budget": "10",
+                "estimated_cost": "10.5",
+            }
+        ],
+        "instances": 3,
+        "unpriced": 1,
+        "undated": 2,
+        "gaps": [{"source": "instances", "project_id": "web-frontend", "detail": "403", "final": False}],
+        "alerts": [
+            {
+                "kind": "threshold",
+                "label_budget": None,
+                "period": "day",
+                "period_start": "2026-07-21T07:00:00Z",
+                "threshold": "1.0",
+            }
+        ],
     }
 
 

@@ -14,7 +14,8 @@ from spotkeeper.enforcement.notifications import (
 from spotkeeper.enforcement.policies import Source
 from spotkeeper.enforcement.verdicts import first_verdict
 from spotkeeper.periods import PeriodKind
-from spotkeeper.tracking.alerts import Alert, notification_attributes, notification_body
+from spotkeeper.tracking.alert_messages import notification_attributes, notification_body
+from spotkeeper.tracking.alerts import Alert
 from spotkeeper.tracking.settings import Budgets
 from spotkeeper.values import shown
 from tests.unit.enforcer_samples import (

@@ -31,6 +31,8 @@ def test_every_setting_is_read() -> None:
             "PRICE_REFRESH_HOURS": "24",
             "ASSET_HISTORY": "true",
             "CUSTOM_METRICS": "false",
+            "INTERIM_CHECKS": "true",
+            "INTERIM_CHECK_SHARE": "0.75",
             "RETRY_TIMEOUT_SECONDS": "5",
             "CLOCK": "schedule",
             "HOURLY_BUDGET_USD": "2.50",
@@ -49,6 +51,7 @@ def test_every_setting_is_read() -> None:
     assert settings.projects == ("team-a-prod", "team-b-prod")
     assert (settings.dataset, settings.catch_up_hours, settings.price_refresh_hours) == ("costs", 12, 24)
     assert (settings.asset_history, settings.custom_metrics, settings.retry_timeout_seconds) == (True, False, 5)
+    assert (settings.interim_checks, settings.interim_check_share) == (True, Decimal("0.75"))
     assert settings.clock is Clock.SCHEDULE
     assert settings.budgets.amounts_usd == {
         PeriodKind.HOUR: Decimal("2.50"),

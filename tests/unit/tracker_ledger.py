@@ -13,7 +13,7 @@ from functools import partial
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Instance, InstanceKey
-from spotkeeper.periods import Period, floor_hour
+from spotkeeper.periods import Period, PeriodKind, floor_hour
 from spotkeeper.pricing.contract_history import DatedContractPrice
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate, PriceStatus
@@ -21,7 +21,7 @@ from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.tracking.addresses import AddressSighting
-from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
+from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Sent, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState, RecordedHours
 from spotkeeper.tracking.costs import CostRow, hourly_rates
 from spotkeeper.tracking.creators import Creation
@@ -31,6 +31,7 @@ from spotkeeper.tracking.ports import KnownPrices, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Completeness, Gap, HourReading, HourRun, ProjectHour
 from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
+from spotkeeper.tracking.standings import Standing, standings
 from tests.unit.address_ledger import AddressRow, record_addresses
 from tests.unit.disk_ledger import DiskRow, record_disks
 from tests.unit.idle_resources import IdleCost, idle_cost
@@ -71,7 +72,9 @@ class Tables:
     project_hours: dict[tuple[datetime, str], tuple[ProjectHour, str]] = field(default_factory=dict)
     runs: dict[tuple[str, datetime], HourRun] = field(default_factory=dict)
     alerts: dict[tuple[Period, Notified], Reservation] = field(default_factory=dict)
+    withdrawn: list[Reservation] = field(default_factory=list)
     budgets: dict[tuple[str, str], tuple[Decimal, str]] = field(default_factory=dict)
+    standings: list[Standing] = field(default_factory=list)
 
     def copy(self) -> "Tables":
         """Return tables that can be changed without these."""
@@ -162,6 +165,60 @@ class FakeLedger:
         self._fail("stage")
         yield FakeStage(self, run_id, recorded_at)
 
+    def standings(self) -> list[Standing]:
+        """Return where the budgets of days and months stood after the latest run."""
+        self._fail("standings")
+        return [each for each in self.tables.standings if each.period.kind is not PeriodKind.HOUR]
+
+    def spends(self, now: datetime, periods: Sequence[Period], budgets: Budgets) -> tuple[list[Spend], bool]:
+        """Return the recorded spend of each period, and whether reserved alerts were not sent."""
+        self._fail("spends")
+        unsent = any(each.message_id is None and each.until <= now for each in self.tables.alerts.values())
+        spends = [
+            _spend(self.tables, period, budgets.covers, label)
+            for period in periods
+            for label in (None, *budgets.labels)
+            if label is None or period.kind in label.amounts_usd
+        ]
+        return spends, unsent
+
+    def reserve(self, run_id: str, now: datetime, alerts: Sequence[Alert]) -> list[Alert]:
+        """Reserve the alerts that are free, and take over those that another run left."""
+        with self.watched("reserve"):
+            return self._reserve(run_id, now, alerts)
+
+    def _reserve(self, run_id: str, now: datetime, alerts: Sequence[Alert]) -> list[Alert]:
+        self._fail("reserve")
+        tables, until = self.tables.copy(), now + RESERVATION
+        for key, known in tables.alerts.items():
+            if known.message_id is None and known.until <= now:
+                tables.alerts[key] = replace(known, run_id=run_id, until=until)
+        repeated = []
+        for alert in alerts:
+            keys = [
+                (alert.period, Notified(alert.kind, each, alert.budget_usd, alert.label_budget))
+                for each in alert.thresholds
+            ]
+            if not alert.repeated:
+                for key in keys:
+                    tables.alerts.setdefault(key, Reservation(alert, run_id, until))
+                continue
+            again = [key for key in keys if key in tables.alerts and _may_repeat(tables.alerts[key], run_id, now)]
+            for key in again:
+                tables.alerts[key] = replace(tables.alerts[key], repeated_at=now, repeated_by=run_id)
+            if again:
+                repeated.append(replace(alert, thresholds=tuple(notified.threshold for _, notified in again)))
+        self.tables = tables
+        return [*_reserved(tables, run_id, alerts), *repeated]
+
+    def confirm(self, run_id: str, now: datetime, sent: Mapping[str, Alert]) -> None:
+        """Record the alerts that were sent."""
+        with self.watched("confirm"):
+            self._fail("confirm")
+            tables = self.tables.copy()
+            _confirm(tables, run_id, now, sent)
+            self.tables = tables
+
     def _fail(self, verb: str) -> None:
         if verb in self.failing:
             message = f"BigQuery: {verb} failed"
@@ -176,6 +233,7 @@ class FakeStage:
     run_id: str
     recorded_at: datetime
     records: list[Record] = field(default_factory=list)
+    spends: Sequence[Spend] = ()
 
     def add(self, record: Record) -> None:
         """Stage a record as it is now."""
@@ -226,63 +284,12 @@ class FakeStage:
         if self._of(Preemption):
             _name_machine_types(tables, min(hours), since)
         self.ledger.tables = tables
-        unsent = any(each.message_id is None and each.until <= self.recorded_at for each in tables.alerts.values())
-        spends = [
-            _spend(tables, period, budgets.covers, label)
-            for period in periods
-            for label in (None, *budgets.labels)
-            if label is None or period.kind in label.amounts_usd
-        ]
-        return spends, unsent
+        self.spends, unsent = self.ledger.spends(self.recorded_at, periods, budgets)
+        return list(self.spends), unsent
 
     def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
         """Reserve the alerts that are free, and take over those that another run left."""
-        with self.ledger.watched("reserve"):
-            return self._reserve(alerts)
-
-    def _reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
-        self.ledger._fail("reserve")  # noqa: SLF001 (the stage is part of the ledger)
-        tables, until = self.ledger.tables.copy(), self.recorded_at + RESERVATION
-        for key, known in tables.alerts.items():
-            if known.message_id is None and known.until <= self.recorded_at:
-                tables.alerts[key] = replace(known, run_id=self.run_id, until=until)
-        repeated = []
-        for alert in alerts:
-            keys = [
-                (alert.period, Notified(alert.kind, each, alert.budget_usd, alert.label_budget))
-                for each in alert.thresholds
-            ]
-            if not alert.repeated:
-                for key in keys:
-                    tables.alerts.setdefault(key, Reservation(alert, self.run_id, until))
-                continue
-            again = [key for key in keys if key in tables.alerts and self._may_repeat(tables.alerts[key])]
-            for key in again:
-                tables.alerts[key] = replace(tables.alerts[key], repeated_at=self.recorded_at, repeated_by=self.run_id)
-            if again:
-                repeated.append(replace(alert, thresholds=tuple(notified.threshold for _, notified in again)))
-        self.ledger.tables = tables
-        return [*self._reserved(alerts), *repeated]
-
-    def _may_repeat(self, known: Reservation) -> bool:
-        if (known.repeated_by, known.repeated_at) == (self.run_id, self.recorded_at):
-            return True
-        last = known.repeated_at or known.sent_at
-        return last is not None and floor_hour(last) < floor_hour(self.recorded_at)
-
-    def _reserved(self, due: Sequence[Alert]) -> Iterator[Alert]:
-        mine: dict[tuple[Period, AlertKind, Decimal, str], list[Decimal]] = {}
-        for (period, notified), known in self.ledger.tables.alerts.items():
-            if known.run_id == self.run_id and known.message_id is None:
-                mine.setdefault((period, notified.kind, notified.budget_usd, notified.label_budget), []).append(
-                    notified.threshold
-                )
-        for about, thresholds in mine.items():
-            period, kind, budget, label = about
-            known = self.ledger.tables.alerts[period, Notified(kind, thresholds[-1], budget, label)]
-            fresh = [each for each in due if (each.period, each.kind, each.budget_usd, each.label_budget) == about]
-            alert = next((each for each in fresh if not each.repeated), known.alert)
-            yield replace(alert, thresholds=tuple(sorted(thresholds)))
+        return self.ledger.reserve(self.run_id, self.recorded_at, alerts)
 
     def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
         """Record the run, its alerts and the budgets."""
@@ -294,15 +301,8 @@ class FakeStage:
         tables = self.ledger.tables.copy()
         for run in self._of(HourRun):
             tables.runs.setdefault((self.run_id, run.hour), replace(run, gaps=[*run.gaps, *gaps]))
-        for message_id, alert in alerts.items():
-            for threshold in () if alert.repeated else alert.thresholds:
-                key = alert.period, Notified(alert.kind, threshold, alert.budget_usd, alert.label_budget)
-                known = tables.alerts.get(key)
-                if known is not None and known.run_id == self.run_id and known.message_id is None:
-                    tables.alerts[key] = replace(known, message_id=message_id, sent_at=self.recorded_at)
-        for key, known in tables.alerts.items():
-            if known.run_id == self.run_id and known.message_id is None:
-                tables.alerts[key] = replace(known, until=self.recorded_at)
+        _confirm(tables, self.run_id, self.recorded_at, alerts)
+        tables.standings = standings(self.spends, budgets, alerts.values())
         tables.budgets = {
             (each.budget_id, kind): (amount, label.name if label else "")
             for label, each in budgets.each()
@@ -312,6 +312,45 @@ class FakeStage:
 
     def _of[Kind](self, kind: type[Kind]) -> list[Kind]:
         return [record for record in self.records if isinstance(record, kind)]
+
+
+def _may_repeat(known: Reservation, run_id: str, now: datetime) -> bool:
+    if (known.repeated_by, known.repeated_at) == (run_id, now):
+        return True
+    last = known.repeated_at or known.sent_at
+    return last is not None and floor_hour(last) < floor_hour(now)
+
+
+def _reserved(tables: Tables, run_id: str, due: Sequence[Alert]) -> Iterator[Alert]:
+    mine: dict[tuple[Period, AlertKind, Decimal, str], list[Decimal]] = {}
+    for (period, notified), known in tables.alerts.items():
+        if known.run_id == run_id and known.message_id is None:
+            mine.setdefault((period, notified.kind, notified.budget_usd, notified.label_budget), []).append(
+                notified.threshold
+            )
+    for about, thresholds in mine.items():
+        period, kind, budget, label = about
+        known = tables.alerts[period, Notified(kind, thresholds[-1], budget, label)]
+        fresh = [each for each in due if (each.period, each.kind, each.budget_usd, each.label_budget) == about]
+        alert = next((each for each in fresh if not each.repeated), known.alert)
+        yield replace(alert, thresholds=tuple(sorted(thresholds)))
+
+
+def _confirm(tables: Tables, run_id: str, now: datetime, sent: Mapping[str, Alert]) -> None:
+    """Record the alerts that a run sent, withdraw others, and free what it reserved and did not send."""
+    for message_id, alert in sent.items():
+        for threshold in () if alert.repeated else alert.thresholds:
+            withdrawn = alert.kind is AlertKind.WITHDRAWAL
+            kind = AlertKind.THRESHOLD if withdrawn else alert.kind
+            key = alert.period, Notified(kind, threshold, alert.budget_usd, alert.label_budget)
+            known = tables.alerts.get(key)
+            if withdrawn and known is not None and known.alert.estimated_at:
+                tables.withdrawn.append(tables.alerts.pop(key))
+            elif known is not None and known.run_id == run_id and known.message_id is None:
+                tables.alerts[key] = replace(known, message_id=message_id, sent_at=now)
+    for key, known in tables.alerts.items():
+        if known.run_id == run_id and known.message_id is None:
+            tables.alerts[key] = replace(known, until=now)
 
 
 def _delete(tables: Tables, readings: Sequence[HourReading], rows: Sequence[CostRow]) -> None:
@@ -425,7 +464,11 @@ def _spend(tables: Tables, period: Period, covers: Covers, label: LabelBudget | 
         )
         for hour in sorted({*unresolved, *(row.hour for row in rows)})
     ]
-    sent = [(key.kind, key.start, each) for (key, each), known in tables.alerts.items() if known.message_id]
+    sent = [
+        Sent(key.kind, key.start, each, known.alert.estimated_at)
+        for (key, each), known in tables.alerts.items()
+        if known.message_id
+    ]
     return spend_of(period, hours, sent, label.budget_id if label else "")
 
 

@@ -16,7 +16,8 @@ from google.cloud.monitoring_v3 import (
 
 from spotkeeper.gcp.client_calls import TIMEOUT, retry, translate_errors
 from spotkeeper.logs import log_event
-from spotkeeper.tracking.alerts import Alert, AlertKind, Spend, notification_attributes, notification_body
+from spotkeeper.tracking.alert_messages import notification_attributes, notification_body
+from spotkeeper.tracking.alerts import Alert, AlertKind, Spend
 from spotkeeper.tracking.run_summary import HourRun
 from spotkeeper.tracking.settings import Budgets
 
@@ -24,6 +25,7 @@ _EVENTS = {
     AlertKind.THRESHOLD: "budget threshold passed",
     AlertKind.PACE: "an hour costs more than its share of the daily budget",
     AlertKind.PROJECTION: "the day is projected to pass its budget",
+    AlertKind.WITHDRAWAL: "the recorded cost has not passed the threshold that an estimate passed",
 }
 METRIC_PREFIX = "custom.googleapis.com/spotkeeper/"
 

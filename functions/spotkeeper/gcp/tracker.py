@@ -25,6 +25,7 @@ from spotkeeper.tracking.uptime import Uptime
 
 if TYPE_CHECKING:
     from spotkeeper.tracking.capacity import CapacityPorts
+    from spotkeeper.tracking.interim import InterimPorts
 
 ASSET_RETENTION = timedelta(days=35) - HOUR
 """Cloud Asset Inventory keeps 35 days, and refuses a window that begins earlier; the hour is spare.
@@ -66,6 +67,23 @@ def tracker_ports(settings: TrackerSettings) -> Ports:
         histories=list(_histories(settings, instances, retry_timeout)),
         stopwatch=lambda: timedelta(seconds=time.monotonic()),
         contract_prices=_contract_prices(settings, retry_timeout),
+    )
+
+
+def interim_ports(settings: TrackerSettings) -> "InterimPorts":
+    """Connect to what the interim check needs."""
+    from spotkeeper.gcp.bigquery.interim_tables import InterimTables  # noqa: PLC0415 (off by default)
+    from spotkeeper.tracking.interim import InterimPorts  # noqa: PLC0415 (as above)
+
+    endpoints = settings.endpoints
+    retry_timeout = timedelta(seconds=settings.retry_timeout_seconds)
+    return InterimPorts(
+        InterimTables(
+            Jobs(settings.project_id, settings.dataset, endpoints.bigquery, retry_timeout, settings.dataset_location)
+        ),
+        ComputeInstances(endpoints.compute, retry_timeout, attachments=True),
+        PubSubAlertChannel(None, settings.project_id, settings.budgets, retry_timeout),
+        lambda: timedelta(seconds=time.monotonic()),
     )
 
 

@@ -1,15 +1,13 @@
-"""Alerts for spend that passes a threshold, a pace or a projection, as Cloud Billing budget notifications."""
+"""Alerts for spend that passes a threshold, a pace or a projection, and their withdrawal."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from spotkeeper.budget_messages import SOURCE
-from spotkeeper.periods import HOUR, Period, PeriodKind, rfc3339
+from spotkeeper.periods import HOUR, Period, PeriodKind
 from spotkeeper.tracking.settings import Budgets, Covers
 
 RESERVATION = timedelta(minutes=15)
@@ -19,11 +17,15 @@ _SHARE = Decimal("1e-6")
 
 
 class AlertKind(StrEnum):
-    """What an alert is about: the spend of a period, the cost of an hour of a day, or what the day will have cost."""
+    """What an alert is about: the spend of a period, the cost of an hour of a day, or what the day will have cost.
+
+    A withdrawal says that an estimated spend passed a threshold which the recorded spend has not passed.
+    """
 
     THRESHOLD = "threshold"
     PACE = "pace"
     PROJECTION = "projection"
+    WITHDRAWAL = "withdrawal"
 
 
 class Notified(NamedTuple):
@@ -36,6 +38,15 @@ class Notified(NamedTuple):
     threshold: Decimal
     budget_usd: Decimal
     label_budget: str = ""
+
+
+class Sent(NamedTuple):
+    """What was notified of the period of a kind that began at `start`; `estimated_at` is the time of an estimate."""
+
+    kind: str
+    start: datetime
+    notified: Notified
+    estimated_at: datetime | None = None
 
 
 class HourSpend(NamedTuple):
@@ -63,6 +74,7 @@ class Spend:
     """What Spot VMs cost in a period so far, in USD, by recorded hour, and what was notified already.
 
     They are all VMs, or those that `label_budget` is about. What has no identity has no label: it may be one of them.
+    `estimates` are those of `notified` that were estimated, with the times of the estimates.
     """
 
     period: Period
@@ -70,6 +82,7 @@ class Spend:
     notified: frozenset[Notified] = frozenset()
     hours: tuple[HourSpend, ...] = ()
     label_budget: str = ""
+    estimates: tuple[tuple[Notified, datetime], ...] = ()
 
     @property
     def unseen_share(self) -> Decimal | None:
@@ -103,6 +116,11 @@ class Spend:
         return None if latest is None else latest + HOUR
 
     @property
+    def recorded_until(self) -> datetime | None:
+        """The end of the latest recorded hour; None without any."""
+        return max((each.hour + HOUR for each in self.hours), default=None)
+
+    @property
     def dearest_hour_usd(self) -> Decimal:
         """The cost of the hour that cost most."""
         return max((each.cost_usd for each in self.hours), default=Decimal(0))
@@ -122,7 +140,8 @@ class Alert:
 
     A `repeated` one was notified before: it reminds the enforcer, not people, that a threshold at which it may stop
     instances is still passed. `unseen_share`, `counts_from`, `partial_share`, `total_from`, `label_budget` and
-    `unpriced_resource_hours` are those of the spend.
+    `unpriced_resource_hours` are those of the spend. `estimated_at` is when the cost was estimated, None for a recorded
+    one. An estimate is of the instances that run then: what ended since the last recorded hour is not in it.
     """
 
     period: Period
@@ -138,32 +157,28 @@ class Alert:
     total_from: datetime | None = None
     label_budget: str = ""
     unpriced_resource_hours: Decimal = Decimal(0)
+    estimated_at: datetime | None = None
 
     @property
     def at_least(self) -> bool:
         """Whether the period cost more than is known."""
         begins_late = self.counts_from or self.total_from
-        return bool(self.unseen_share or self.partial_share or self.unpriced_resource_hours or begins_late)
+        unknown = self.unseen_share or self.partial_share or self.unpriced_resource_hours
+        return bool(unknown or begins_late or self.estimated_at)
 
 
-def spend_of(
-    period: Period,
-    hours: Iterable[HourSpend],
-    notified: Iterable[tuple[str, datetime, Notified]],
-    label_budget: str = "",
-) -> Spend:
-    """Return the spend of a period; `notified` has the kind and the start of the period of each."""
+def spend_of(period: Period, hours: Iterable[HourSpend], sent: Iterable[Sent], label_budget: str = "") -> Spend:
+    """Return the spend of a period, from hours and alerts of any."""
     within = tuple(each for each in sorted(hours) if period.start <= each.hour < period.end)
+    about = (period.kind, period.start, label_budget)
+    own = [each for each in sent if (each.kind, each.start, each.notified.label_budget) == about]
     return Spend(
         period,
         sum((each.cost_usd for each in within), Decimal(0)),
-        frozenset(
-            each
-            for kind, start, each in notified
-            if (kind, start, each.label_budget) == (period.kind, period.start, label_budget)
-        ),
+        frozenset(each.notified for each in own),
         within,
         label_budget,
+        tuple((each.notified, each.estimated_at) for each in own if each.estimated_at),
     )
 
 
@@ -176,12 +191,43 @@ def due_alerts(spends: Iterable[Spend], budgets: Budgets, present: Iterable[Peri
     instances is repeated: the ledger lets that happen once an hour.
     """
     now = frozenset(present)
-    by_id = {"" if label is None else label.budget_id: each for label, each in budgets.each()}
+    by_id = _by_id(budgets)
     return [
         alert
         for spend in spends
         for alert in _alerts_of(spend, by_id[spend.label_budget], is_present=spend.period in now)
     ]
+
+
+def withdrawals(spends: Iterable[Spend], budgets: Budgets) -> list[Alert]:
+    """Return what is to be withdrawn: thresholds of estimates that the recorded spend has not passed either.
+
+    A full hour after the estimate has to be recorded too: a spend that rises on passes the threshold by then, a minute
+    later than estimated. What is withdrawn may be notified again.
+    """
+    by_id = _by_id(budgets)
+    found = []
+    for spend in spends:
+        own = by_id[spend.label_budget]
+        budget = own.amounts_usd.get(spend.period.kind)
+        thresholds = tuple(
+            sorted(
+                each.threshold
+                for each, at in spend.estimates
+                if each.budget_usd == budget
+                and spend.cost_usd < each.budget_usd * each.threshold
+                and spend.recorded_until is not None
+                and at + HOUR <= spend.recorded_until
+            )
+        )
+        if thresholds:
+            found.append(_alert(spend, own, thresholds, AlertKind.WITHDRAWAL))
+    return found
+
+
+def _by_id(budgets: Budgets) -> dict[str, Budgets]:
+    """Return the budgets of each label budget by its id, and those of all instances by an empty one."""
+    return {"" if label is None else label.budget_id: each for label, each in budgets.each()}
 
 
 def _alerts_of(spend: Spend, budgets: Budgets, *, is_present: bool) -> Iterator[Alert]:
@@ -235,62 +281,3 @@ def _alert(
         spend.label_budget,
         spend.unpriced_resource_hours,
     )
-
-
-def notification_body(alert: Alert, budgets: Budgets) -> bytes:
-    """Return the alert as a budget notification's JSON; an alert on the pace of a day names no threshold.
-
-    The name of the budget says which cost it is compared with.
-
-    https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications#notification_format
-    """
-    own = _budgets_of(alert, budgets)
-    thresholds = {
-        AlertKind.THRESHOLD: {"alertThresholdExceeded": float(alert.thresholds[-1])},
-        AlertKind.PACE: {},
-        AlertKind.PROJECTION: {"forecastThresholdExceeded": float(alert.thresholds[-1])},
-    }
-    body = {
-        "budgetDisplayName": f"{own.display_name} ({alert.period.kind}, {alert.covers} cost)",
-        **thresholds[alert.kind],
-        "costAmount": float(alert.cost_usd),
-        "costIntervalStart": rfc3339(alert.period.start),
-        "budgetAmount": float(alert.budget_usd),
-        "budgetAmountType": "SPECIFIED_AMOUNT",
-        "currencyCode": "USD",
-    }
-    return json.dumps(body).encode()
-
-
-def notification_attributes(alert: Alert, budgets: Budgets) -> Mapping[str, str]:
-    """Return the attributes of the notification: those of Cloud Billing, and what only the tracker knows."""
-    attributes = {
-        "billingAccountId": budgets.billing_account_id,
-        "budgetId": _budgets_of(alert, budgets).budget_id,
-        "schemaVersion": "1.0",
-        "source": SOURCE,
-        "period": alert.period.kind,
-        "alertKind": alert.kind,
-        "covers": alert.covers,
-    }
-    if alert.at_least:
-        attributes["atLeast"] = "true"
-    if alert.repeated:
-        attributes["repeated"] = "true"
-    if alert.unseen_share is not None:
-        attributes["unseenShare"] = str(alert.unseen_share)
-    if alert.counts_from is not None:
-        attributes["countsFrom"] = rfc3339(alert.counts_from)
-    if alert.partial_share is not None:
-        attributes["partialShare"] = str(alert.partial_share)
-    if alert.total_from is not None:
-        attributes["totalFrom"] = rfc3339(alert.total_from)
-    if alert.unpriced_resource_hours:
-        attributes["unpricedResourceHours"] = str(alert.unpriced_resource_hours)
-    return attributes
-
-
-def _budgets_of(alert: Alert, budgets: Budgets) -> Budgets:
-    """Return the budgets that the alert is about; only their id when they are no longer set."""
-    labelled = (each for label, each in budgets.each() if label and label.budget_id == alert.label_budget)
-    return next(labelled, replace(budgets, budget_id=alert.label_budget or budgets.budget_id))

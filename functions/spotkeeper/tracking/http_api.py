@@ -8,8 +8,11 @@ from spotkeeper.errors import RefusedRequestError
 from spotkeeper.logs import log_event
 from spotkeeper.periods import RETENTION, parse_time, requested_hours, rfc3339
 from spotkeeper.settings import Clock
+from spotkeeper.tracking.alerts import Alert
+from spotkeeper.tracking.interim import InterimRequest, InterimSummary
 from spotkeeper.tracking.run import TrackRequest
-from spotkeeper.tracking.run_summary import Summary
+from spotkeeper.tracking.run_summary import Gap, Summary
+from spotkeeper.tracking.settings import Budgets
 from spotkeeper.values import json_object, parsed, shown, string
 
 if TYPE_CHECKING:
@@ -25,15 +28,19 @@ https://cloud.google.com/scheduler/docs/reference/rpc/google.cloud.scheduler.v1#
 SCHEDULED_LATER = "scheduled in the future: taken as now"
 """The log event of a call whose schedule time is in the future."""
 
-_FIELDS = ("start", "end")
+INTERIM = "interim"
+"""The check that a request may name."""
+
+_RANGE = ("start", "end")
+_CHECK = "check"
 _CLOCK_SKEW = timedelta(minutes=10)
 _MOST_NAMED = 20
 
 
 def decode(
     headers: Mapping[str, str], query: Mapping[str, Sequence[str]], body: bytes, system_time: datetime, clock: Clock
-) -> TrackRequest:
-    """Return the request of a call; raises RefusedRequestError naming the wrong value.
+) -> TrackRequest | InterimRequest:
+    """Return the request of a call: a run, or an interim check; raises RefusedRequestError naming the wrong value.
 
     A call that is due in the future is due now.
     """
@@ -48,7 +55,12 @@ def decode(
     fields = _fields(query, body)
     if not fields:
         return TrackRequest(now, min(scheduled, now))
-    if lacking := [name for name in _FIELDS if name not in fields]:
+    if _CHECK in fields:
+        if fields.keys() != {_CHECK} or fields[_CHECK] != INTERIM:
+            message = f"{_CHECK} must be {INTERIM}, without {' and '.join(_RANGE)}"
+            raise RefusedRequestError(message)
+        return InterimRequest(now)
+    if lacking := [name for name in _RANGE if name not in fields]:
         message = f"{lacking[0]} is missing: give both start and end, or neither"
         raise RefusedRequestError(message)
     return TrackRequest(now, min(scheduled, now), requested_hours(fields["start"], fields["end"], now))
@@ -82,23 +94,57 @@ def response_body(summary: Summary, capacity: "CapacitySummary | None" = None) -
             for each, count in summary.unpriced.most_common(_MOST_NAMED)
         ],
         "price_statuses": dict(summary.statuses),
-        "gaps": [
-            {"source": gap.source, "project_id": gap.project_id, "detail": gap.detail, "final": gap.final}
-            for gap in summary.gaps
-        ],
-        "alerts": [
-            {
-                "kind": alert.kind,
-                "label_budget": alert.label_budget or None,
-                "period": alert.period.kind,
-                "period_start": rfc3339(alert.period.start),
-                "threshold": str(alert.thresholds[-1]),
-            }
-            for alert in summary.alerts
-        ],
+        "gaps": _gaps(summary.gaps),
+        "alerts": _alerts(summary.alerts),
         "metrics_error": summary.metrics_error,
         "capacity_history": _capacity(capacity) if capacity else None,
     }
+
+
+def interim_body(summary: InterimSummary, budgets: Budgets) -> dict[str, object]:
+    """Return the response to an interim check: each budget with its recorded and its estimated spend."""
+    by_id = {label.budget_id if label else "": each.amounts_usd for label, each in budgets.each()}
+    return {
+        "status": summary.status,
+        "run_id": summary.run_id,
+        "recorded_until": rfc3339(summary.since) if summary.since else None,
+        "currency": "USD",
+        "estimates": [
+            {
+                "label_budget": spend.label_budget or None,
+                "period": spend.period.kind,
+                "period_start": rfc3339(spend.period.start),
+                "budget": format(budget, "f"),
+                "estimated_cost": format(spend.cost_usd, "f"),
+            }
+            for spend in summary.estimates
+            if (budget := by_id[spend.label_budget].get(spend.period.kind))
+        ],
+        "instances": summary.instances,
+        "unpriced": summary.unpriced,
+        "undated": summary.undated,
+        "gaps": _gaps(summary.gaps),
+        "alerts": _alerts(summary.alerts),
+    }
+
+
+def _gaps(gaps: Sequence[Gap]) -> list[dict[str, object]]:
+    return [
+        {"source": gap.source, "project_id": gap.project_id, "detail": gap.detail, "final": gap.final} for gap in gaps
+    ]
+
+
+def _alerts(alerts: Sequence[Alert]) -> list[dict[str, object]]:
+    return [
+        {
+            "kind": alert.kind,
+            "label_budget": alert.label_budget or None,
+            "period": alert.period.kind,
+            "period_start": rfc3339(alert.period.start),
+            "threshold": str(alert.thresholds[-1]),
+        }
+        for alert in alerts
+    ]
 
 
 def _capacity(summary: "CapacitySummary") -> dict[str, object]:
@@ -126,8 +172,8 @@ def _fields(query: Mapping[str, Sequence[str]], body: bytes) -> dict[str, str]:
         given.setdefault(name, []).append(value)
     fields = {}
     for name, values in given.items():
-        if name not in _FIELDS:
-            message = f"{shown(name)} is not a field of this request: it takes start and end"
+        if name not in (*_RANGE, _CHECK):
+            message = f"{shown(name)} is not a field of this request: it takes start and end, or check"
             raise RefusedRequestError(message)
         if len(values) > 1:
             message = f"{name} is given {len(values)} times"

@@ -188,9 +188,10 @@ class Stage(Protocol):
         ...
 
     def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
-        """Record the run, its alerts by message id, the gaps since the commit, and the budgets in force.
+        """Record the run, its alerts by message id, the gaps since the commit, and the budgets as they stand now.
 
-        The next run may send the alerts that this one reserved and did not send.
+        The next run may send the alerts that this one reserved and did not send. A withdrawal frees the thresholds that
+        an estimate had passed.
         """
         ...
 

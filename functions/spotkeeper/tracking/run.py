@@ -29,7 +29,7 @@ from spotkeeper.pricing.price_list import machine_type_prices
 from spotkeeper.pricing.price_times import PriceTimes
 from spotkeeper.pricing.readings import Readings
 from spotkeeper.pricing.skus import CatalogReading
-from spotkeeper.tracking.alerts import Alert, Spend, due_alerts
+from spotkeeper.tracking.alerts import Alert, Spend, due_alerts, withdrawals
 from spotkeeper.tracking.backlog import (
     Backlog,
     HourState,
@@ -47,6 +47,7 @@ from spotkeeper.tracking.costs import HourlyRates, Usage, cost_row, hourly_rates
 from spotkeeper.tracking.identify import RESOLVE_WITHIN, Identification, Place
 from spotkeeper.tracking.inventory import Identity, Inventory, Observation
 from spotkeeper.tracking.ports import Ports, Stage
+from spotkeeper.tracking.publishing import publish_alerts
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRuns, Summary
 from spotkeeper.tracking.settings import TrackerSettings
 from spotkeeper.tracking.sources import Sources
@@ -307,7 +308,9 @@ class _Run:
         budgets, periods = self.settings.budgets, tuple(dict.fromkeys((*caught_up, *present)))
         spends, unsent = self.stage.commit(sorted(recorded), periods, budgets)
         due = due_alerts(spends, budgets, present)
-        alerts, gaps = self._notify(self.stage.reserve(due) if due or unsent else ())
+        false_estimates = [] if any(hour.open for hour in self.hours.all()) else withdrawals(spends, budgets)
+        reserved = self.stage.reserve(due) if due or unsent else []
+        alerts, gaps = publish_alerts(self.ports.alerts, [*reserved, *false_estimates])
         self.stage.close(alerts, gaps, budgets)
         for gap in gaps:
             self.hours.record_gap(self.backlog, gap)
@@ -399,16 +402,6 @@ class _Run:
             for project_id in run.projects:
                 self.stage.add(HourReading(project_id, hour))
             self.stage.add(run)
-
-    def _notify(self, alerts: Sequence[Alert]) -> tuple[dict[str, Alert], list[Gap]]:
-        """Publish the alerts; return those that were sent by message id, and what failed."""
-        sent: dict[str, Alert] = {}
-        try:
-            for alert in alerts:
-                sent[self.ports.alerts.publish(alert)] = alert
-        except UnavailableError as error:
-            return sent, [Gap("alerts", str(error))]
-        return sent, []
 
     def _write_metrics(self, present: Sequence[Spend]) -> None:
         """Write the metrics, the heartbeat of a recorded run; no part of the record, which is complete without them."""

@@ -151,6 +151,8 @@ class TrackerSettings:
     contract_prices: bool = False
     price_rise_alert_percent: int = 10
     record_creators: bool = False
+    interim_checks: bool = False
+    interim_check_share: Decimal = Decimal("0.9")
     custom_metrics: bool = True
     retry_timeout_seconds: int = 60
     clock: Clock = Clock.SYSTEM
@@ -181,6 +183,8 @@ class TrackerSettings:
                 "PRICE_RISE_ALERT_PERCENT", from_text(integer(1, _MOST_PRICE_RISE)), 10
             ),
             record_creators=found.read("RECORD_CREATORS", from_text(boolean), default=False),
+            interim_checks=found.read("INTERIM_CHECKS", from_text(boolean), default=False),
+            interim_check_share=found.read("INTERIM_CHECK_SHARE", _interim_share, Decimal("0.9")),
             custom_metrics=found.read("CUSTOM_METRICS", from_text(boolean), default=True),
             retry_timeout_seconds=read_retry_timeout_seconds(found),
             clock=read_clock(found, endpoints),
@@ -282,6 +286,10 @@ def _projects(value: object) -> tuple[str, ...]:
 
 def _share(value: object) -> Decimal:
     return from_text(amount(_HIGHEST_SHARE, "a share of the daily budget such as 0.1 (1.0 is all of it)"))(value)
+
+
+def _interim_share(value: object) -> Decimal:
+    return from_text(amount(Decimal(1), "a share of the budget such as 0.9, at most 1"))(value)
 
 
 def _thresholds(value: object) -> tuple[Decimal, ...]:

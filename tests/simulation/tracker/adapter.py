@@ -28,7 +28,7 @@ from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_times import RecordedPrice
 from spotkeeper.pricing.skus import CatalogReading, sku_from_json
 from spotkeeper.tracking.addresses import ListedAddress
-from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
+from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Sent, Spend, spend_of
 from spotkeeper.tracking.backlog import HourState, RecordedHours
 from spotkeeper.tracking.costs import CostRow as TrackedRow
 from spotkeeper.tracking.costs import hourly_rates
@@ -422,7 +422,7 @@ class _Stage:
         for row in self._tables.costs.values():
             costs[row.hour] += row.known_cost if covers is Covers.TOTAL else row.cost or Decimal(0)
         hours = [HourSpend(hour, cost) for hour, cost in costs.items()]
-        sent = [(key.kind, key.start, each) for (key, each), known in self._tables.alerts.items() if known[3]]
+        sent = [Sent(key.kind, key.start, each) for (key, each), known in self._tables.alerts.items() if known[3]]
         return spend_of(period, hours, sent)
 
 

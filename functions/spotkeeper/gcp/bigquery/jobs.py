@@ -67,15 +67,24 @@ class Jobs:
         return _all_rows(rows)
 
     def transaction(
-        self, statement: str, parameters: Sequence[Parameter], staging: str = "", parts: Sequence[str] = ()
+        self,
+        statement: str,
+        parameters: Sequence[Parameter],
+        staging: str = "",
+        parts: Sequence[str] = (),
+        answer: str = "",
     ) -> list[Any]:
         """Run a script that is one transaction, with some parts in it, and return the rows of its last statement.
+
+        `answer` is a statement that is run after the transaction, in the same script.
 
         BigQuery ends a transaction that wrote to a table in which another one wrote meanwhile; then it is run again.
         https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency
         """
         within = "\n".join(map(statement_text, parts))
         script = statement_text(statement).replace("-- {parts}", within).replace("{staging}", f"`{staging}`")
+        if answer:
+            script = f"{script}\n{statement_text(answer)}"
         with translate_errors("BigQuery"):
             for collisions in range(_MOST_COLLISIONS):
                 try:

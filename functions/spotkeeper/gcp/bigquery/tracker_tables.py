@@ -7,10 +7,8 @@ records itself in another.
 
 import gzip
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -28,22 +26,24 @@ from google.cloud.bigquery import (
 )
 
 from spotkeeper.gcp.bigquery.address_rows import ADDRESS
+from spotkeeper.gcp.bigquery.alert_tables import reserve_alerts, sent_parameter
 from spotkeeper.gcp.bigquery.disk_rows import DISK
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.optional_prices import contract_price_from, recorded_price_from
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.bigquery.rollups import ROLLUP_STATEMENTS, days_between, rollup_parameters
+from spotkeeper.gcp.bigquery.spending_tables import spending_parameters, spends_in
 from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, observation_from, staged
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import Instance, InstanceKey
-from spotkeeper.periods import Period, PeriodKind, budget_period, rfc3339
+from spotkeeper.periods import Period, PeriodKind, rfc3339
 from spotkeeper.pricing.contract_history import DatedContractPrice
 from spotkeeper.pricing.families import ShapeComponent
 from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.tracking.addresses import AddressSighting
-from spotkeeper.tracking.alerts import RESERVATION, Alert, AlertKind, HourSpend, Notified, Spend, spend_of
+from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState, RecordedHours
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.creators import Creation
@@ -52,7 +52,8 @@ from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observa
 from spotkeeper.tracking.ports import KnownPrices, Record
 from spotkeeper.tracking.preemptions import Preemption
 from spotkeeper.tracking.run_summary import Gap
-from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
+from spotkeeper.tracking.settings import Budgets, LabelBudget
+from spotkeeper.tracking.standings import Standing, standings
 
 _LINES_PER_WRITE = 200
 
@@ -88,9 +89,6 @@ _PARTS: Mapping[type, str] = {
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_OLDEST_ALERTS = timedelta(days=40)
-"""A month, and the week at most that runs catch up on: older periods have no alert that may still be sent."""
-
 _READING = SchemaField(
     "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
 )
@@ -110,23 +108,7 @@ _GAP = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="detail"),
     ScalarQueryParameterType("BOOL", name="final"),
 )
-_ALERT = StructQueryParameterType(
-    ScalarQueryParameterType("STRING", name="period"),
-    ScalarQueryParameterType("TIMESTAMP", name="period_start"),
-    ScalarQueryParameterType("STRING", name="kind"),
-    ScalarQueryParameterType("NUMERIC", name="threshold"),
-    ScalarQueryParameterType("NUMERIC", name="budget"),
-    ScalarQueryParameterType("NUMERIC", name="cost"),
-    ScalarQueryParameterType("NUMERIC", name="unseen_share"),
-    ScalarQueryParameterType("TIMESTAMP", name="counts_from"),
-    ScalarQueryParameterType("STRING", name="covers"),
-    ScalarQueryParameterType("NUMERIC", name="partial_share"),
-    ScalarQueryParameterType("TIMESTAMP", name="total_from"),
-    ScalarQueryParameterType("NUMERIC", name="unpriced_resource_hours"),
-    ScalarQueryParameterType("BOOL", name="repeated"),
-    ScalarQueryParameterType("STRING", name="message_id"),
-    ScalarQueryParameterType("STRING", name="label_budget"),
-)
+
 _BUDGET = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="period"),
     ScalarQueryParameterType("NUMERIC", name="budget"),
@@ -134,6 +116,9 @@ _BUDGET = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="display_name"),
     ScalarQueryParameterType("STRING", name="label_key"),
     ScalarQueryParameterType("STRING", name="label_value"),
+    ScalarQueryParameterType("TIMESTAMP", name="period_start"),
+    ScalarQueryParameterType("NUMERIC", name="cost"),
+    ScalarQueryParameterType("NUMERIC", name="next_threshold"),
 )
 
 
@@ -238,6 +223,7 @@ class StagingTable:
         self._uncertain_since: datetime | None = None
         self._disks_since: datetime | None = None
         self._oldest_observation = recorded_at
+        self._spends: list[Spend] = []
         self._addresses_since: datetime | None = None
         self._created_since: datetime | None = None
 
@@ -291,16 +277,10 @@ class StagingTable:
         ]
         self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK, ADDRESS], self._file)
         self._hours = hours
-        parameters = [*self._run_parameters(), _time("last_hour", max(hours))]
-        spending: list[Parameter] = [
-            ScalarQueryParameter("covers", "STRING", budgets.covers),
-            ArrayQueryParameter("teams", "STRING", ["", *(each.value for each in budgets.labels)]),
-            _time("periods_start", min(period.start for period in periods)),
-            _time("periods_end", max(period.end for period in periods)),
-        ]
-        parameters += [
-            *spending,
-            self._alerts_since(),
+        parameters = [
+            *self._run_parameters(),
+            _time("last_hour", max(hours)),
+            *spending_parameters(periods, budgets, self._recorded_at),
             _time("observed_since", min(*hours, self._oldest_observation) - OBSERVATION_REACH),
         ]
         if self._disks_since is not None:
@@ -314,40 +294,16 @@ class StagingTable:
         parameters += rollup_parameters(self._changed_days())
         parts = [*(part for kind, part in _PARTS.items() if kind in self._kinds), *ROLLUP_STATEMENTS]
         with translate_errors("BigQuery"):
-            [row] = self._jobs.transaction("commit", parameters, self._table, parts)
-            spent: dict[str, list[HourSpend]] = defaultdict(list)
-            for each in row["hours"] if row["rolled_up"] else self._jobs.query("spent_hours", spending):
-                spent[each["team"]].append(_hour_spend(each))
-            notified = [
-                (
-                    each["period"],
-                    each["period_start"],
-                    Notified(AlertKind(each["kind"]), each["threshold"], each["budget"], each["label_budget"]),
-                )
-                for each in row["notified"]
-            ]
-            return [*_spends(periods, budgets, spent, notified)], row["unsent"]
+            [row] = self._jobs.transaction("commit", parameters, self._table, parts, answer="spending")
+        self._spends, unsent = spends_in(self._jobs, row, periods, budgets, self._recorded_at)
+        return self._spends, unsent
 
     def reserve(self, alerts: Sequence[Alert]) -> list[Alert]:
         """Reserve alerts in one transaction, and return those that this run is to send."""
-        parameters = [
-            *self._run_parameters(),
-            self._alerts_since(),
-            _time("reserved_until", self._recorded_at + RESERVATION),
-            ArrayQueryParameter("alerts", _ALERT, [each for alert in alerts for each in _thresholds(alert)]),
-        ]
-        with translate_errors("BigQuery"):
-            rows = list(self._jobs.transaction("reserve", parameters, self._table))
-            return list(_reserved(rows, alerts))
+        return reserve_alerts(self._jobs, self._run_id, self._recorded_at, alerts)
 
     def close(self, alerts: Mapping[str, Alert], gaps: Sequence[Gap], budgets: Budgets) -> None:
-        """Record the run, its alerts by message id, the gaps since the commit, and the budgets in force."""
-        sent = [
-            each
-            for message_id, alert in alerts.items()
-            if not alert.repeated
-            for each in _thresholds(alert, message_id)
-        ]
+        """Record the run, its alerts by message id, the gaps since the commit, and where the budgets stand."""
         missed = [
             StructQueryParameter(
                 None,
@@ -358,19 +314,23 @@ class StagingTable:
             )
             for gap in gaps
         ]
+        standing = {
+            (each.period.kind, each.budget_id): each for each in standings(self._spends, budgets, alerts.values())
+        }
         amounts = [
-            _budget(period, amount, label, each)
+            _budget(period, amount, label, each, standing.get((period, each.budget_id)))
             for label, each in budgets.each()
             for period, amount in each.amounts_usd.items()
         ]
         parameters = [
             *self._run_parameters(),
-            ArrayQueryParameter("alerts", _ALERT, sent),
+            _time("recorded_at", self._recorded_at),
+            sent_parameter(alerts),
             ArrayQueryParameter("gaps", _GAP, missed),
             ArrayQueryParameter("budgets", _BUDGET, amounts),
             ScalarQueryParameter("covers", "STRING", budgets.covers),
         ]
-        self._jobs.transaction("close", parameters, self._table)
+        self._jobs.transaction("close", parameters, self._table, ("confirm_alerts",))
 
     def _changed_days(self) -> set[date]:
         """Return the UTC days whose rows the transaction may change."""
@@ -386,12 +346,8 @@ class StagingTable:
     def _run_parameters(self) -> list[Parameter]:
         return [
             ScalarQueryParameter("run_id", "STRING", self._run_id),
-            _time("recorded_at", self._recorded_at),
             _time("first_hour", min(self._hours)),
         ]
-
-    def _alerts_since(self) -> ScalarQueryParameter:
-        return _time("alerts_since", self._recorded_at - _OLDEST_ALERTS)
 
     def sweep(self) -> None:
         """Delete the staging table."""
@@ -422,30 +378,8 @@ def _compare(known: Mapping[str, str], hour: datetime, instance: Instance) -> Si
         return _EPOCH + timedelta(microseconds=int(first_seen))
 
 
-def _thresholds(alert: Alert, message_id: str | None = None) -> Iterator[StructQueryParameter]:
-    for threshold in alert.thresholds:
-        yield StructQueryParameter(
-            None,
-            ScalarQueryParameter("period", "STRING", alert.period.kind),
-            _time("period_start", alert.period.start),
-            ScalarQueryParameter("kind", "STRING", alert.kind),
-            _amount("threshold", threshold),
-            _amount("budget", alert.budget_usd),
-            _amount("cost", alert.cost_usd),
-            ScalarQueryParameter("unseen_share", "NUMERIC", alert.unseen_share),
-            ScalarQueryParameter("counts_from", "TIMESTAMP", alert.counts_from),
-            ScalarQueryParameter("covers", "STRING", alert.covers),
-            ScalarQueryParameter("partial_share", "NUMERIC", alert.partial_share),
-            ScalarQueryParameter("total_from", "TIMESTAMP", alert.total_from),
-            ScalarQueryParameter("unpriced_resource_hours", "NUMERIC", alert.unpriced_resource_hours),
-            ScalarQueryParameter("repeated", "BOOL", alert.repeated),
-            ScalarQueryParameter("message_id", "STRING", message_id),
-            ScalarQueryParameter("label_budget", "STRING", alert.label_budget or None),
-        )
-
-
 def _budget(
-    period: PeriodKind, amount_usd: Decimal, label: LabelBudget | None, budgets: Budgets
+    period: PeriodKind, amount_usd: Decimal, label: LabelBudget | None, budgets: Budgets, standing: Standing | None
 ) -> StructQueryParameter:
     return StructQueryParameter(
         None,
@@ -455,68 +389,9 @@ def _budget(
         ScalarQueryParameter("display_name", "STRING", budgets.display_name),
         ScalarQueryParameter("label_key", "STRING", label.label if label else None),
         ScalarQueryParameter("label_value", "STRING", label.value if label else None),
-    )
-
-
-def _hour_spend(row: Mapping[str, Any]) -> HourSpend:
-    return HourSpend(
-        row["hour"],
-        row["cost"],
-        row["uptime_hours"],
-        row["unpriced_hours"],
-        row["unresolved_hours"],
-        row["partial_hours"],
-        row["compute_only_hours"],
-        row["unpriced_resource_hours"],
-    )
-
-
-def _spends(
-    periods: Sequence[Period],
-    budgets: Budgets,
-    spent: Mapping[str, Sequence[HourSpend]],
-    notified: Sequence[tuple[str, datetime, Notified]],
-) -> Iterator[Spend]:
-    """Yield the spend of each period, and of each label budget of such a period."""
-    for period in periods:
-        yield spend_of(period, spent.get("", ()), notified)
-        for label in budgets.labels:
-            if period.kind in label.amounts_usd:
-                yield spend_of(period, spent.get(label.value, ()), notified, label.budget_id)
-
-
-def _reserved(rows: Sequence[Any], alerts: Sequence[Alert]) -> Iterator[Alert]:
-    """The alerts of the reserved thresholds: as they are due now, or as an earlier run reserved them."""
-    due = {(alert.period, alert.kind, alert.label_budget, alert.budget_usd, alert.repeated): alert for alert in alerts}
-    key = itemgetter("period_start", "period", "kind", "label_budget", "budget")
-    for _, group in groupby(rows, key=key):
-        for repeated, thresholds in groupby(group, key=lambda row: bool(row["repeated"])):
-            found = list(thresholds)
-            row = found[-1]
-            period = budget_period(PeriodKind(row["period"]), row["period_start"])
-            kind = AlertKind(row["kind"])
-            alert = due.get((period, kind, row["label_budget"], row["budget"], repeated)) or _recorded_alert(
-                row, period, kind, repeated=repeated
-            )
-            yield replace(alert, thresholds=tuple(each["threshold"] for each in found))
-
-
-def _recorded_alert(row: Mapping[str, Any], period: Period, kind: AlertKind, *, repeated: bool) -> Alert:
-    """An alert as an earlier run reserved it; before budgets covered the total cost, they covered compute."""
-    return Alert(
-        period,
-        row["cost"],
-        row["budget"],
-        (),
-        kind,
-        repeated,
-        row["unseen_share"],
-        row["counts_from"],
-        Covers(row["covers"] or Covers.COMPUTE),
-        row["partial_share"],
-        row["total_from"],
-        row["label_budget"],
-        row["unpriced_resource_hours"] or Decimal(0),
+        ScalarQueryParameter("period_start", "TIMESTAMP", standing.period.start if standing else None),
+        ScalarQueryParameter("cost", "NUMERIC", standing.recorded_usd if standing else None),
+        ScalarQueryParameter("next_threshold", "NUMERIC", standing.next_threshold if standing else None),
     )
 
 

@@ -1,5 +1,5 @@
--- Record a run, hour by hour, the alerts it sent, and the budgets in force. Idempotent. What the run reserved and did not
--- send is free for the next one. An empty array parameter may arrive as NULL.
+-- Record a run, hour by hour, the alerts it sent, and where the budgets in force stand. Idempotent. What the run
+-- reserved and did not send is free for the next one. An empty array parameter may arrive as NULL.
 BEGIN TRANSACTION;
 
 UPDATE tracker_lock
@@ -20,31 +20,18 @@ WHERE run.run_id IS NOT NULL
     WHERE recorded.run_id = @run_id AND recorded.hour >= @first_hour
   );
 
-UPDATE budget_alerts AS recorded
-SET message_id = alert.message_id, sent_at = @recorded_at
-FROM UNNEST(@alerts) AS alert
-WHERE recorded.period = alert.period
-  AND recorded.period_start = alert.period_start
-  AND recorded.kind = alert.kind
-  AND recorded.threshold = alert.threshold
-  AND recorded.budget = alert.budget
-  AND COALESCE(recorded.label_budget, '') = COALESCE(alert.label_budget, '')
-  AND recorded.run_id = @run_id
-  AND recorded.message_id IS NULL;
-
-UPDATE budget_alerts
-SET reserved_until = @recorded_at
-WHERE run_id = @run_id AND message_id IS NULL;
+-- {parts}
 
 DELETE FROM budgets
 WHERE TRUE;
 
 INSERT INTO budgets (
-  period, budget, budget_id, budget_display_name, recorded_at, run_id, covers, label_key, label_value
+  period, budget, budget_id, budget_display_name, recorded_at, run_id, covers, label_key, label_value,
+  period_start, cost, next_threshold
 )
 SELECT
   present.period, present.budget, present.budget_id, present.display_name, @recorded_at, @run_id, @covers,
-  present.label_key, present.label_value
+  present.label_key, present.label_value, present.period_start, present.cost, present.next_threshold
 FROM UNNEST(@budgets) AS present;
 
 COMMIT TRANSACTION;

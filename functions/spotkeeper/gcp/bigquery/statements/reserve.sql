@@ -14,12 +14,12 @@ WHERE message_id IS NULL AND reserved_until <= @recorded_at AND period_start >= 
 INSERT INTO budget_alerts (
   period, period_start, kind, threshold, cost, budget, unseen_share, counts_from, reserved_until, message_id, sent_at,
   repeated_at, repeated_by, run_id, covers, partial_share, total_from,
-  label_budget, unpriced_resource_hours
+  label_budget, unpriced_resource_hours, estimated_at, withdrawn_at
 )
 SELECT
   alert.period, alert.period_start, alert.kind, alert.threshold, alert.cost, alert.budget, alert.unseen_share,
   alert.counts_from, @reserved_until, NULL, NULL, NULL, NULL, @run_id, alert.covers, alert.partial_share,
-  alert.total_from, alert.label_budget, alert.unpriced_resource_hours
+  alert.total_from, alert.label_budget, alert.unpriced_resource_hours, alert.estimated_at, NULL
 FROM UNNEST(@alerts) AS alert
 WHERE NOT alert.repeated
   AND NOT EXISTS (
@@ -31,6 +31,7 @@ WHERE NOT alert.repeated
       AND recorded.threshold = alert.threshold
       AND recorded.budget = alert.budget
       AND COALESCE(recorded.label_budget, '') = COALESCE(alert.label_budget, '')
+      AND recorded.withdrawn_at IS NULL
   );
 
 UPDATE budget_alerts AS recorded
@@ -44,6 +45,7 @@ WHERE alert.repeated
   AND recorded.budget = alert.budget
   AND COALESCE(recorded.label_budget, '') = COALESCE(alert.label_budget, '')
   AND recorded.message_id IS NOT NULL
+  AND recorded.withdrawn_at IS NULL
   AND TIMESTAMP_TRUNC(COALESCE(recorded.repeated_at, recorded.sent_at), HOUR) < TIMESTAMP_TRUNC(@recorded_at, HOUR);
 
 COMMIT TRANSACTION;
@@ -62,6 +64,7 @@ SELECT
   mine.total_from,
   COALESCE(mine.label_budget, '') AS label_budget,
   mine.unpriced_resource_hours,
+  mine.estimated_at,
   mine.message_id IS NOT NULL AS repeated
 FROM budget_alerts AS mine
 WHERE mine.period_start >= @alerts_since

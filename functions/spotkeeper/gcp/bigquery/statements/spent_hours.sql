@@ -1,7 +1,7 @@
 -- What did Spot VMs cost in each hour of the periods, by the cost rows themselves?
 -- Grain: one hour with rows, or with a recorded state of a project, of all teams (an empty one) or of one.
 --
--- The commit of a run has the same from hourly_costs, which lacks the days before a deployment had it. Of those days what
+-- A run has the same from hourly_costs, which lacks the days before a deployment had it. Of those days what
 -- disks and reserved addresses cost while no VM ran is left out, until rebuild-rollups is run.
 WITH labelled AS (
   SELECT
