@@ -11,14 +11,16 @@ from spotkeeper.errors import RefusedRequestError
 from spotkeeper.logs import follow_trace
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.http_api import SCHEDULE_HEADER, decode
+from spotkeeper.tracking.interim import InterimRequest
+from spotkeeper.tracking.run import TrackRequest
 from tests.unit.any_json import TIMES, any_json, nested, spoilt
 
 NOW = datetime(2026, 7, 21, 14, 7, 12, tzinfo=UTC)
 BODY = {"start": "2026-07-21T05:00:00Z", "end": "2026-07-21T07:00:00Z"}
 VALUES = st.sampled_from((*TIMES, *BODY.values(), "2026-07-21 05:00:00+00:00", "20260721T05Z", "2026-W30-2T05:00Z"))
 QUERIES = st.dictionaries(
-    st.sampled_from(("start", "end", "at")) | st.text(max_size=4),
-    st.lists(VALUES | st.text(max_size=12), min_size=1, max_size=2),
+    st.sampled_from(("start", "end", "at", "check")) | st.text(max_size=4),
+    st.lists(VALUES | st.just("interim") | st.text(max_size=12), min_size=1, max_size=2),
     max_size=3,
 )
 CLOCKS = st.sampled_from(Clock)
@@ -31,6 +33,9 @@ def check(query: dict[str, list[str]], body: bytes, clock: Clock, header: str | 
     except RefusedRequestError as error:
         refusal = str(error)
     else:
+        if isinstance(found, InterimRequest):
+            assert found.now.utcoffset() == timedelta(0)
+            return
         assert found.due <= found.now
         assert found.due.utcoffset() == timedelta(0)
         assert all(hour.tzinfo is UTC and not hour.minute and hour < NOW for hour in found.hours)
@@ -41,7 +46,10 @@ def check(query: dict[str, list[str]], body: bytes, clock: Clock, header: str | 
 
 
 def test_the_sample_is_understood() -> None:
-    assert decode({}, {}, json.dumps(BODY).encode(), NOW, Clock.SYSTEM).hours
+    found = decode({}, {}, json.dumps(BODY).encode(), NOW, Clock.SYSTEM)
+
+    assert isinstance(found, TrackRequest)
+    assert found.hours
 
 
 @given(QUERIES, CLOCKS)

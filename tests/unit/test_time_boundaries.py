@@ -11,6 +11,7 @@ from spotkeeper.periods import HOUR, PeriodKind, budget_period, latest_closed_ho
 from spotkeeper.settings import Clock
 from spotkeeper.tracking.backlog import HourState, pending_hours
 from spotkeeper.tracking.http_api import SCHEDULE_HEADER, decode
+from spotkeeper.tracking.run import TrackRequest
 from tests.unit.enforcer_samples import notification, policy, rule
 
 PROJECTS = ("blue",)
@@ -24,6 +25,7 @@ def at(moment: str) -> datetime:
 def due_hours(clock: str, header: str, *recorded: str) -> list[str]:
     """Return the hours that a call does when the function's clock shows this and Cloud Scheduler says that."""
     asked = decode({SCHEDULE_HEADER: header}, {}, b"", at(clock), Clock.SYSTEM)
+    assert isinstance(asked, TrackRequest)
     states = [
         HourState(at(f"2026-07-21T{hour}:00:00Z"), notified=True, settled=frozenset(PROJECTS)) for hour in recorded
     ]
