@@ -6,8 +6,8 @@
 -- once more for points that come late, and final where the missing part can no longer be read. unresolved and
 -- unresolved_hours are of VMs that no source could identify: Spot or not, they have no cost row. priced_share counts
 -- their hours as not priced. estimated_unresolved_cost is an estimate: what they cost if they are Spot VMs at the mean
--- price of their project's VMs of these 45 days. gaps are the sources of an incomplete or final hour. Stale, fallback and
--- uncertain prices are those of price_status; prices_age_hours is the age of the catalog at the end of the hour, for the
+-- price of their project's VMs of these 45 days. gaps are the sources of an incomplete or final hour. Stale, fallback,
+-- uncertain and other prices are those of price_status, and the six costs by price_status add up to the cost; prices_age_hours is the age of the catalog at the end of the hour, for the
 -- oldest price used. 45 days cover the six weeks in which the tracker can repeat an hour; all of them are read whatever
 -- the filter, since a missing hour has no row to filter on. A day whose cost rows are older than the rollups has no sums:
 -- its hours are incomplete, with NULL for figures, until rebuild-rollups is run.
@@ -102,6 +102,14 @@ hourly_rows AS (
     SUM(rolled.stale) AS stale,
     SUM(rolled.fallback) AS fallback,
     SUM(rolled.uncertain) AS uncertain,
+    SUM(rolled.confirmed) AS confirmed,
+    SUM(rolled.from_history) AS from_history,
+    SUM(rolled.exact_cost) AS exact_cost,
+    SUM(rolled.confirmed_cost) AS confirmed_cost,
+    SUM(rolled.from_history_cost) AS from_history_cost,
+    SUM(rolled.uncertain_cost) AS uncertain_cost,
+    SUM(rolled.fallback_cost) AS fallback_cost,
+    SUM(rolled.stale_cost) AS stale_cost,
     MAX(unpriced_types.machine_types) AS unpriced_machine_types,
     MAX(rolled.prices_age_hours) AS prices_age_hours
   FROM `${dataset}.hourly_costs` AS rolled
@@ -145,7 +153,15 @@ SELECT
   hourly.unpriced_machine_types,  -- STRING: Their machine types.
   COALESCE(hourly.stale, 0) AS stale,  -- INTEGER: Cost rows with a stale price: a newer catalog was due and could not be read.
   COALESCE(hourly.fallback, 0) AS fallback,  -- INTEGER: Cost rows with the earliest price known, which is later than the hour.
-  COALESCE(hourly.uncertain, 0) AS uncertain,  -- INTEGER: Cost rows with an uncertain price: it differs between the readings before and after the hour.
+  COALESCE(hourly.uncertain, 0) AS uncertain,  -- INTEGER: Cost rows with an uncertain price: it differs between the readings before and after the hour, or they are more than a day apart.
+  COALESCE(hourly.confirmed, 0) AS confirmed,  -- INTEGER: Cost rows with a confirmed price: it changed between two readings, and Google's own price history has the time.
+  COALESCE(hourly.from_history, 0) AS from_history,  -- INTEGER: Cost rows with the price of Google's own history, where no reading of the catalog has it.
+  IF(recorded.lacks_rollups IS NOT FALSE, NULL, IF(hourly.usage_start_time IS NULL, 0, hourly.exact_cost)) AS exact_cost,  -- NUMERIC: The part of the cost at exact prices, in USD; NULL for a missing hour, and one that is not rolled up by price_status.
+  IF(recorded.lacks_rollups IS NOT FALSE, NULL, IF(hourly.usage_start_time IS NULL, 0, hourly.confirmed_cost)) AS confirmed_cost,  -- NUMERIC: The part of the cost at confirmed prices, in USD.
+  IF(recorded.lacks_rollups IS NOT FALSE, NULL, IF(hourly.usage_start_time IS NULL, 0, hourly.from_history_cost)) AS from_history_cost,  -- NUMERIC: The part of the cost at prices of Google's own history, in USD.
+  IF(recorded.lacks_rollups IS NOT FALSE, NULL, IF(hourly.usage_start_time IS NULL, 0, hourly.uncertain_cost)) AS uncertain_cost,  -- NUMERIC: The part of the cost at uncertain prices, in USD.
+  IF(recorded.lacks_rollups IS NOT FALSE, NULL, IF(hourly.usage_start_time IS NULL, 0, hourly.fallback_cost)) AS fallback_cost,  -- NUMERIC: The part of the cost at fallback prices, in USD.
+  IF(recorded.lacks_rollups IS NOT FALSE, NULL, IF(hourly.usage_start_time IS NULL, 0, hourly.stale_cost)) AS stale_cost,  -- NUMERIC: The part of the cost at stale prices, in USD.
   hourly.prices_age_hours  -- INTEGER: The age of the catalog at the end of the hour, in hours, for the oldest price used.
 FROM hours
 LEFT JOIN recorded_hours AS recorded

@@ -91,7 +91,9 @@ def team(day: date, name: str, cost: str | None, hours: str = "24") -> TeamCost:
 
 def quality(hour: datetime, state: str = "complete", **fields: object) -> HourQuality:
     """Return how sure an hour is."""
-    return replace(HourQuality(hour, state, None, 3, Decimal(1), 0, Decimal(0), None, 0, None, 0, 0, 0, 2), **fields)  # type: ignore[arg-type]
+    costs = money(3), money(0), money(0), money(0), money(0), money(0)
+    usual = HourQuality(hour, state, None, 3, Decimal(1), 0, Decimal(0), None, 0, None, 0, 0, 0, 2, *costs)
+    return replace(usual, **fields)  # type: ignore[arg-type]
 
 
 def action(name: str, number: int = 1, **fields: object) -> EnforcedAction:

@@ -361,6 +361,21 @@ def test_what_was_spent_is_drawn_from_the_start_of_the_record_up_to_what_the_bud
     )
 
 
+def test_the_report_says_how_much_of_the_cost_has_which_certainty() -> None:
+    hours = [
+        quality(HOURS[0], exact_cost=Decimal(900), uncertain_cost=Decimal("99.6")),
+        quality(HOURS[1], exact_cost=None, uncertain_cost=None),
+        quality(HOURS[2], exact_cost=Decimal(0), stale_cost=Decimal("0.4"), confirmed_cost=Decimal(1000)),
+    ]
+
+    text = read(page(replace(only(usual_rows()), quality=hours), SCOPE)).text
+
+    assert (
+        "Of the cost, 45.0 % is at exact prices, 50.0 % is at prices that Google's own history confirms, "
+        "4.9 % is at uncertain prices, below 0.1 % is at stale prices."
+    ) in text.replace("\xa0", " ")
+
+
 def test_the_report_says_which_prices_agree_with_google_s_own_history(usual: Read) -> None:
     assert (
         "1 of 2 machine types agree with Google's own price history; not n2d-standard-8 in us-central1." in usual.text

@@ -398,6 +398,12 @@ class HourQuality:
     fallback: int
     uncertain: int
     prices_age_hours: int | None
+    exact_cost: Decimal | None
+    confirmed_cost: Decimal | None
+    from_history_cost: Decimal | None
+    uncertain_cost: Decimal | None
+    fallback_cost: Decimal | None
+    stale_cost: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from spotkeeper.report.sums import Sum, days_between, first_and_rest, sum_of
 
 _COMPLETE, _PROVISIONAL, _INCOMPLETE, _FINAL, _MISSING = "complete", "provisional", "incomplete", "final", "missing"
 _MOST_TYPES = 8
+_LEAST = Decimal("0.001")
 _OLD_PRICES_HOURS = 12
 _STALE_AFTER = timedelta(hours=3)
 _COLUMNS = (
@@ -30,6 +31,15 @@ _DOUBTS = {
     "fallback": "a fallback price: the earliest one known, read after their hour",
     "uncertain": "an uncertain price: it changed between two readings of the catalog, and their hour had one of both",
 }
+_CERTAINTY = {
+    "exact_cost": "exact prices",
+    "confirmed_cost": "prices that Google's own history confirms",
+    "from_history_cost": "prices of that history alone",
+    "uncertain_cost": "uncertain prices",
+    "fallback_cost": "fallback prices",
+    "stale_cost": "stale prices",
+}
+"""The prices that a part of the cost is at, the surest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,7 @@ def quality(rows: ReportRows, scope: Scope) -> Section:
         key="quality",
         name="Data quality",
         question="How reliable are these figures?",
-        answer=_answer(hours, priced),
+        answer=[*_answer(hours, priced), *_certainty(rows.quality)],
         charts=(_chart(rows.quality, scope),) if rows.quality else (),
         tables=(_table(rows.quality),) if rows.quality else (),
         folds_all=True,
@@ -111,6 +121,19 @@ def _answer(hours: Hours, priced: Sum) -> list[str]:
     share = wording.covered(priced.priced_share)
     said.append(f"{share} of the VM-hours have a price; the cost of the others is not included.")
     return said
+
+
+def _certainty(quality_rows: Sequence[HourQuality]) -> list[str]:
+    """Say how much of the cost is at prices of which certainty."""
+    costs = {name: sum((getattr(row, name) or Decimal(0) for row in quality_rows), Decimal(0)) for name in _CERTAINTY}
+    whole = sum(costs.values(), Decimal(0))
+    parts = [f"{_share(cost / whole)} is at {_CERTAINTY[name]}" for name, cost in costs.items() if cost > 0]
+    return [f"Of the cost, {', '.join(parts)}."] if parts else []
+
+
+def _share(share: Decimal) -> str:
+    """Return a share of 1, rounded down, so that no doubt is rounded away; a little is not nothing."""
+    return f"below {wording.percent(_LEAST * 100)}" if share < _LEAST else wording.covered(share)
 
 
 def _hours_are(number: int) -> str:

@@ -98,7 +98,15 @@ SELECT
     DISTINCT IF(price_status = 'unknown', machine_type, NULL), ', '
     ORDER BY IF(price_status = 'unknown', machine_type, NULL)
   ) AS unpriced_machine_types,
-  MAX(TIMESTAMP_DIFF(usage_end_time, price_as_of, HOUR)) AS prices_age_hours
+  MAX(TIMESTAMP_DIFF(usage_end_time, price_as_of, HOUR)) AS prices_age_hours,
+  COUNTIF(price_status = 'confirmed') AS confirmed,
+  COUNTIF(price_status = 'from_history') AS from_history,
+  SUM(IF(price_status = 'exact', cost, 0)) AS exact_cost,
+  SUM(IF(price_status = 'confirmed', cost, 0)) AS confirmed_cost,
+  SUM(IF(price_status = 'from_history', cost, 0)) AS from_history_cost,
+  SUM(IF(price_status = 'uncertain', cost, 0)) AS uncertain_cost,
+  SUM(IF(price_status = 'fallback', cost, 0)) AS fallback_cost,
+  SUM(IF(price_status = 'stale', cost, 0)) AS stale_cost
 FROM vm_hours
 GROUP BY
   usage_hour,
