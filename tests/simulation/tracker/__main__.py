@@ -6,9 +6,11 @@ python -m tests.simulation.tracker --world 'points late' --vms 500 --hours 72 --
 import argparse
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from fractions import Fraction
 from time import process_time
 
@@ -70,7 +72,19 @@ def _sized(parameters: Parameters, options: argparse.Namespace) -> Parameters:
 
 def _summary(outcome: Outcome) -> str:
     vm_hours = len(outcome.spot_truth)
-    return f"{len(outcome.world.vms)} VMs, {vm_hours} Spot VM-hours, {len(outcome.records.rows)} rows"
+    sizes = f"{len(outcome.world.vms)} VMs, {vm_hours} Spot VM-hours, {len(outcome.records.rows)} rows"
+    return ", ".join((sizes, *_cost_by_price_status(outcome)))
+
+
+def _cost_by_price_status(outcome: Outcome) -> Iterator[str]:
+    """Yield the share of the cost at prices of each status."""
+    costs: dict[str, Decimal] = defaultdict(Decimal)
+    for row in outcome.records.rows:
+        costs[row.price_status] += row.cost or Decimal(0)
+    whole = sum(costs.values(), Decimal(0))
+    for status, cost in sorted(costs.items(), key=lambda each: -each[1]):
+        if cost:
+            yield f"{cost / whole:.2%} {status}"
 
 
 def _judge(outcome: Outcome, more: Mapping[str, list[Finding]], pending: frozenset[str]) -> bool:
