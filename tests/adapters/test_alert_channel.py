@@ -102,7 +102,7 @@ def test_a_topic_that_does_not_exist_is_named(stack: Stack, monkeypatch: pytest.
 def test_the_metrics_of_a_run_are_written_as_custom_metrics(stack: Stack) -> None:
     now = DAY.start + timedelta(days=1)
     stack.set_time(now)
-    run = HourRun("run", DAY.start, now, rows=52, uptime_hours=Decimal("51.5"), gaps=[Gap("monitoring", "403")])
+    run = HourRun("run", DAY.start, now, rows=52, uptime_billionths=51_500_000_000, gaps=[Gap("monitoring", "403")])
     run.unresolved.append(Uptime(InstanceKey("p", "us-central1-a", "1"), "stranger", DAY.start, 1800.0))
     stranger = run.unresolved[0]  # it ran in both hours of the run
     before = HourRun("run", DAY.start, now, unresolved=[stranger])

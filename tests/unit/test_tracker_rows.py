@@ -5,8 +5,12 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from math import floor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, staged
 from spotkeeper.instances import CONFIDENTIAL, Attachments, Disk, Instance, InstanceKey, ProvisioningModel, Shape
@@ -179,6 +183,47 @@ def test_a_cost_row_whose_attachments_cost_the_same_in_every_hour_has_what_is_sa
         disk.status,
         f"disk: {disk.reason}" if disk.reason else None,
     )
+
+
+SECONDS = st.floats(0, 3600) | st.integers(0, 3600).map(float) | st.decimals(0, 3600, places=6).map(float)
+USD = st.none() | st.decimals(Decimal("-0.5"), Decimal(1000), places=9)
+
+
+@given(SECONDS, SECONDS, SECONDS, st.tuples(*(USD,) * 6))
+def test_the_amounts_of_a_row_are_the_exact_ones_rounded_once(
+    ran: float, billed: float, licensed: float, usd: tuple[Decimal | None, ...]
+) -> None:
+    spot, ondemand, *attached = usd
+    price = InstancePrice(spot, ondemand, PriceStatus.EXACT, NOON)
+    rates = hourly_rates(price, AttachedPrices(*(AttachedPrice(each, AttachedStatus.EXACT) for each in attached)))
+    usage = Usage(PLAIN, NOON, NOON + timedelta(hours=1), ran)
+
+    row = json.loads(staged(cost_row(usage, Billed(billed, licensed), rates), "run", "now"))["cost"]
+
+    charged = zip((spot, ondemand, *attached), (billed, billed, licensed, ran, ran, billed), strict=True)
+    exact = [None if usd is None else nine_decimals(Fraction(usd), seconds) for usd, seconds in charged]
+    cost, _, *of_attached = exact
+    parts = [cost, *of_attached]
+    known = sum((part for part in parts if part is not None), Decimal(0))
+    amounts = {
+        "uptime_hours": nine_decimals(Fraction(1), ran),
+        "billed_hours": nine_decimals(Fraction(1), billed),
+        **dict(zip(AMOUNTS, exact, strict=True)),
+        "known_cost": known,
+        "total_cost": None if None in parts else known,
+    }
+    assert {name: row[name] for name in amounts} == {
+        name: None if amount is None else f"{amount:.9f}" for name, amount in amounts.items()
+    }
+
+
+AMOUNTS = ("cost", "ondemand_cost", "license_cost", "address_cost", "disk_cost", "bandwidth_cost")
+
+
+def nine_decimals(usd_per_hour: Fraction, seconds: float) -> Decimal:
+    """What seconds come to, as they are written, rounded half up."""
+    exact = Fraction(repr(seconds)) / 3600 * usd_per_hour
+    return Decimal(floor(exact * 10**9 + Fraction(1, 2))).scaleb(-9)
 
 
 def test_rows_of_the_same_price_in_two_runs_and_two_hours_have_their_own_times() -> None:

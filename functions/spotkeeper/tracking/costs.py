@@ -5,7 +5,7 @@ Where contract prices are read, the same hours cost their contract prices too, b
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from itertools import starmap
 from typing import NamedTuple
@@ -14,22 +14,10 @@ from spotkeeper.instances import Instance
 from spotkeeper.pricing.attached_prices import AttachedPrice, AttachedPrices, AttachedStatus
 from spotkeeper.pricing.contract_amounts import ContractAmount
 from spotkeeper.pricing.price_book import InstancePrice
+from spotkeeper.tracking.amounts import Billionths, Seconds, as_decimal, charge, hours, in_billionths, rounded
 from spotkeeper.tracking.billing import Billed
 
-_NUMERIC = Decimal("1e-9")
-_EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
-_NOTHING = Decimal("0E-9")
-_SECONDS_PER_HOUR = 3600
 _NO_TIME = 0, 1
-_KINDS = 4
-"""Licenses, addresses, disks and bandwidth."""
-
-_PER_UNIT = 10**9
-"""NUMERIC has nine decimals: the amounts of a row are whole billionths."""
-
-
-type _Seconds = tuple[int, int]
-"""Seconds exactly as they are written, as a fraction: numerator and denominator."""
 
 
 class Usage(NamedTuple):
@@ -42,28 +30,48 @@ class Usage(NamedTuple):
 
 
 class AttachedCosts(NamedTuple):
-    """What was attached to a Spot VM cost while it ran, in USD with nine decimals; None where it is not known.
+    """What was attached to a Spot VM cost while it ran, in billionths of a dollar; None where it is not known.
 
-    `known` is the sum of those that are known, and `complete` whether all are.
+    `known_billionths` is the sum of those that are known, and `complete` whether all are.
     """
 
     prices: AttachedPrices
-    license: Decimal | None
-    address: Decimal | None
-    disk: Decimal | None
-    bandwidth: Decimal | None
-    known: Decimal
+    license_billionths: Billionths | None
+    address_billionths: Billionths | None
+    disk_billionths: Billionths | None
+    bandwidth_billionths: Billionths | None
+    known_billionths: Billionths
     complete: bool
+
+    @property
+    def license(self) -> Decimal | None:
+        """The cost of licenses in USD, with nine decimals like all amounts here."""
+        return as_decimal(self.license_billionths)
+
+    @property
+    def address(self) -> Decimal | None:
+        """The cost of external addresses in USD."""
+        return as_decimal(self.address_billionths)
+
+    @property
+    def disk(self) -> Decimal | None:
+        """The cost of disks in USD."""
+        return as_decimal(self.disk_billionths)
+
+    @property
+    def bandwidth(self) -> Decimal | None:
+        """The cost of Tier_1 bandwidth in USD."""
+        return as_decimal(self.bandwidth_billionths)
 
 
 class ContractRates(NamedTuple):
     """What an hour costs at contract prices, in whole billionths of a dollar; None where it is not known, with why."""
 
-    compute: int | None
-    license: int | None
-    address: int | None
-    disk: int | None
-    bandwidth: int | None
+    compute: Billionths | None
+    license: Billionths | None
+    address: Billionths | None
+    disk: Billionths | None
+    bandwidth: Billionths | None
     reason: str
 
 
@@ -80,7 +88,7 @@ class ContractCosts(NamedTuple):
     def total(self) -> Decimal | None:
         """The sum of all parts; None unless every one is known."""
         known = [part for part in self if part is not None]
-        return sum(known, _NOTHING) if len(known) == len(self) else None
+        return sum(known, as_decimal(0)) if len(known) == len(self) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,12 +103,12 @@ class HourlyRates:
 
     shown: InstancePrice
     attached: AttachedPrices
-    spot: int | None
-    ondemand: int | None
-    license: int | None
-    address: int | None
-    disk: int | None
-    bandwidth: int | None
+    spot: Billionths | None
+    ondemand: Billionths | None
+    license: Billionths | None
+    address: Billionths | None
+    disk: Billionths | None
+    bandwidth: Billionths | None
     attached_costs: AttachedCosts | None = None
     contract: ContractRates | None = None
 
@@ -108,17 +116,18 @@ class HourlyRates:
 class CostRow(NamedTuple):
     """One Spot VM in one UTC hour, or in the part of it from a start as another machine on or up to it.
 
-    Money is in USD with nine decimals, as BigQuery's NUMERIC keeps them.
+    Amounts are kept as whole billionths, and shown as decimals with nine decimals, as BigQuery's NUMERIC keeps them:
+    hours, and money in USD.
     """
 
     start: datetime
     end: datetime
     instance: Instance
-    uptime_hours: Decimal
-    billed_hours: Decimal
+    uptime_billionths: Billionths
+    billed_billionths: Billionths
     rates: HourlyRates
-    cost: Decimal | None
-    ondemand_cost: Decimal | None
+    cost_billionths: Billionths | None
+    ondemand_billionths: Billionths | None
     attached: AttachedCosts
     contract: ContractCosts | None = None
 
@@ -128,9 +137,29 @@ class CostRow(NamedTuple):
         return self.rates.shown
 
     @property
+    def uptime_hours(self) -> Decimal:
+        """How long the instance ran, in hours."""
+        return as_decimal(self.uptime_billionths)
+
+    @property
+    def billed_hours(self) -> Decimal:
+        """How much of that its machine type is billed for, in hours."""
+        return as_decimal(self.billed_billionths)
+
+    @property
+    def cost(self) -> Decimal | None:
+        """The cost of the machine type; None where its price is not known."""
+        return as_decimal(self.cost_billionths)
+
+    @property
+    def ondemand_cost(self) -> Decimal | None:
+        """What the machine type would have cost on demand; None where that price is not known."""
+        return as_decimal(self.ondemand_billionths)
+
+    @property
     def known_cost(self) -> Decimal:
         """The cost of the machine type and of all that is attached, as far as it is known."""
-        return self.attached.known if self.cost is None else self.cost + self.attached.known
+        return as_decimal(self.attached.known_billionths + (self.cost_billionths or 0))
 
     @property
     def total_cost(self) -> Decimal | None:
@@ -140,7 +169,7 @@ class CostRow(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether every part of the cost is known."""
-        return self.cost is not None and self.attached.complete
+        return self.cost_billionths is not None and self.attached.complete
 
     @property
     def hour(self) -> datetime:
@@ -151,17 +180,17 @@ class CostRow(NamedTuple):
 @lru_cache(maxsize=4096)
 def hourly_rates(price: InstancePrice, attached: AttachedPrices) -> HourlyRates:
     """Return what makes up the cost of the rows that have a price."""
-    contract = price.contract and price.contract._replace(usd=_rounded(price.contract.usd))
-    shown = replace(price, spot=_rounded(price.spot), ondemand=_rounded(price.ondemand), contract=contract)
+    contract = price.contract and price.contract._replace(usd=rounded(price.contract.usd))
+    shown = replace(price, spot=rounded(price.spot), ondemand=rounded(price.ondemand), contract=contract)
     rates = HourlyRates(
         shown,
         attached,
-        _billionths(shown.spot),
-        _billionths(shown.ondemand),
-        _billionths(attached.license.usd),
-        _billionths(attached.address.usd),
-        _billionths(attached.disk.usd),
-        _billionths(attached.bandwidth.usd),
+        in_billionths(shown.spot),
+        in_billionths(shown.ondemand),
+        in_billionths(attached.license.usd),
+        in_billionths(attached.address.usd),
+        in_billionths(attached.disk.usd),
+        in_billionths(attached.bandwidth.usd),
         contract=None if contract is None else _contract_rates(contract, attached),
     )
     if rates.license or rates.address or rates.disk or rates.bandwidth:
@@ -176,35 +205,32 @@ def cost_row(usage: Usage, billed: Billed, rates: HourlyRates) -> CostRow:
     cost what they cost in the time that it ran. Prices, hours and costs are each rounded once, half up, to nine
     decimals; a cost is computed from the unrounded hours and the rounded price, which is the price that the row shows.
     """
-    hours, ran = _hours(usage.seconds)
-    billed_hours, paid = (hours, ran) if billed.machine == usage.seconds else _hours(billed.machine)
+    uptime, ran = hours(usage.seconds)
+    billed_uptime, paid = (uptime, ran) if billed.machine == usage.seconds else hours(billed.machine)
     attached, contract = rates.attached_costs, None
     if attached is None or rates.contract:
-        licensed = paid if billed.licenses == billed.machine else _hours(billed.licenses)[1]
+        licensed = paid if billed.licenses == billed.machine else hours(billed.licenses)[1]
         attached = attached or _attached_costs(rates, licensed, ran, paid)
         contract = rates.contract and _contract_costs(rates.contract, licensed, ran, paid)
-    spot, ondemand = _charge(rates.spot, paid), _charge(rates.ondemand, paid)
+    spot, ondemand = charge(rates.spot, paid), charge(rates.ondemand, paid)
     return CostRow(
-        usage.start, usage.end, usage.instance, hours, billed_hours, rates, spot, ondemand, attached, contract
+        usage.start, usage.end, usage.instance, uptime, billed_uptime, rates, spot, ondemand, attached, contract
     )
 
 
-def _attached_costs(rates: HourlyRates, licensed: _Seconds, ran: _Seconds, paid: _Seconds) -> AttachedCosts:
+def _attached_costs(rates: HourlyRates, licensed: Seconds, ran: Seconds, paid: Seconds) -> AttachedCosts:
     """Return what is attached for the seconds that licenses, addresses and disks, and bandwidth are billed for."""
-    license_cost = _charge(rates.license, licensed)
-    address, disk = _charge(rates.address, ran), _charge(rates.disk, ran)
-    bandwidth = _charge(rates.bandwidth, paid)
-    known = [part for part in (license_cost, address, disk, bandwidth) if part is not None]
-    nothing = _NOTHING if known else Decimal(0)
-    return AttachedCosts(
-        rates.attached, license_cost, address, disk, bandwidth, sum(known, nothing), len(known) == _KINDS
-    )
+    of_licenses, of_bandwidth = charge(rates.license, licensed), charge(rates.bandwidth, paid)
+    of_addresses, of_disks = charge(rates.address, ran), charge(rates.disk, ran)
+    known = (of_licenses or 0) + (of_addresses or 0) + (of_disks or 0) + (of_bandwidth or 0)
+    complete = None not in {of_licenses, of_addresses, of_disks, of_bandwidth}
+    return AttachedCosts(rates.attached, of_licenses, of_addresses, of_disks, of_bandwidth, known, complete)
 
 
 def _contract_rates(compute: ContractAmount, attached: AttachedPrices) -> ContractRates:
     """Return the contract prices of a row, and why those that are not known are not, kind by kind."""
     kinds = {"compute": compute, **{kind: _contract_amount(price) for kind, price in attached.by_kind().items()}}
-    amounts = {kind: _billionths(_rounded(amount.usd)) for kind, amount in kinds.items()}
+    amounts = {kind: in_billionths(rounded(amount.usd)) for kind, amount in kinds.items()}
     reason = "; ".join(f"{kind}: {amount.reason}" for kind, amount in kinds.items() if amount.reason)
     return ContractRates(**amounts, reason=reason)
 
@@ -216,7 +242,7 @@ def _contract_amount(price: AttachedPrice) -> ContractAmount:
     return price.contract or ContractAmount(None, price.reason)
 
 
-def _contract_costs(rates: ContractRates, licensed: _Seconds, ran: _Seconds, paid: _Seconds) -> ContractCosts:
+def _contract_costs(rates: ContractRates, licensed: Seconds, ran: Seconds, paid: Seconds) -> ContractCosts:
     """Return the costs of a row at contract prices for the seconds that each part is billed for."""
     of_parts = (
         (rates.compute, paid),
@@ -225,37 +251,4 @@ def _contract_costs(rates: ContractRates, licensed: _Seconds, ran: _Seconds, pai
         (rates.disk, ran),
         (rates.bandwidth, paid),
     )
-    return ContractCosts(*starmap(_charge, of_parts))
-
-
-@lru_cache(maxsize=4096)
-def _hours(seconds: float) -> tuple[Decimal, _Seconds]:
-    """Return seconds in hours, and exactly as they are written, as a fraction."""
-    fraction = Decimal(repr(seconds)).as_integer_ratio()
-    return _charged(_PER_UNIT, fraction), fraction
-
-
-def _charge(billionths_per_hour: int | None, seconds: _Seconds) -> Decimal | None:
-    """Return what some seconds come to at so many billionths an hour; None where these are not known."""
-    if not billionths_per_hour:
-        return None if billionths_per_hour is None else _NOTHING
-    return _charged(billionths_per_hour, seconds)
-
-
-def _charged(billionths_per_hour: int, seconds: _Seconds) -> Decimal:
-    """Return what some seconds, a fraction, come to at so many billionths an hour, rounded half up.
-
-    It is one division of whole numbers: 75 s are a repeating fraction of an hour, and rounding it first would round the
-    amount twice.
-    """
-    numerator, denominator = seconds
-    hour = _SECONDS_PER_HOUR * denominator
-    return Decimal((2 * billionths_per_hour * numerator + hour) // (2 * hour)) * _NUMERIC
-
-
-def _billionths(amount: Decimal | None) -> int | None:
-    return None if amount is None else int(amount.scaleb(9, _EXACT))
-
-
-def _rounded(amount: Decimal | None) -> Decimal | None:
-    return None if amount is None else amount.quantize(_NUMERIC, context=_EXACT)
+    return ContractCosts(*map(as_decimal, starmap(charge, of_parts)))

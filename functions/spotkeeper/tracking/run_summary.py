@@ -13,6 +13,7 @@ from spotkeeper.periods import latest_closed_hour
 from spotkeeper.ports import Report
 from spotkeeper.pricing.price_book import PriceStatus
 from spotkeeper.tracking.alerts import Alert
+from spotkeeper.tracking.amounts import Billionths, as_decimal
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.uptime import Uptime
 
@@ -92,9 +93,9 @@ class HourRun:
     contract_prices_problem: str | None = None
     projects: frozenset[str] = frozenset()
     rows: int = 0
-    uptime_hours: Decimal = Decimal(0)
-    cost: Decimal = Decimal(0)
-    ondemand_cost: Decimal = Decimal(0)
+    uptime_billionths: Billionths = 0
+    cost_billionths: Billionths = 0
+    ondemand_billionths: Billionths = 0
     statuses: Counter[PriceStatus] = field(default_factory=Counter)
     unpriced: Counter[Unpriced] = field(default_factory=Counter)
     unresolved: list[Uptime] = field(default_factory=list)
@@ -106,6 +107,21 @@ class HourRun:
     def complete(self) -> bool:
         """Whether all sources were read."""
         return not self.gaps
+
+    @property
+    def uptime_hours(self) -> Decimal:
+        """How long the instances of all cost rows ran, in hours."""
+        return as_decimal(self.uptime_billionths)
+
+    @property
+    def cost(self) -> Decimal:
+        """The sum of the known costs, in USD."""
+        return as_decimal(self.cost_billionths)
+
+    @property
+    def ondemand_cost(self) -> Decimal:
+        """What the same rows would have cost on demand, as far as that is known, in USD."""
+        return as_decimal(self.ondemand_billionths)
 
     @property
     def open(self) -> bool:
@@ -120,11 +136,11 @@ class HourRun:
     def count(self, row: CostRow) -> None:
         """Add one cost row to the sums."""
         self.rows += 1
-        self.uptime_hours += row.uptime_hours
-        self.cost += row.cost or 0
-        self.ondemand_cost += row.ondemand_cost or 0
+        self.uptime_billionths += row.uptime_billionths
+        self.cost_billionths += row.cost_billionths or 0
+        self.ondemand_billionths += row.ondemand_billionths or 0
         self.statuses[row.price.status] += 1
-        if row.cost is None:
+        if row.cost_billionths is None:
             self.unpriced[Unpriced(row.instance.shape.machine_type, row.instance.region, row.price.reason)] += 1
 
     def without_gaps(self, projects: frozenset[str]) -> frozenset[str]:

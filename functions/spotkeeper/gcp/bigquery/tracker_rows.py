@@ -21,6 +21,7 @@ from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.addresses import AddressSighting
+from spotkeeper.tracking.amounts import Billionths
 from spotkeeper.tracking.costs import AttachedCosts, ContractCosts, CostRow, HourlyRates
 from spotkeeper.tracking.creators import Creation
 from spotkeeper.tracking.disks import DiskSighting
@@ -167,14 +168,16 @@ def _parted(attachments: Attachments) -> tuple[Attachments, str]:
 def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
     start, end, instance, uptime_hours, billed_hours, rates, cost, ondemand_cost, attached, contract = row
     times, prices = _cost_alike(start, end, rates, run_id, recorded_at)
-    uptime, compute, known = _number(uptime_hours), _number(cost), row.known_cost
-    total = compute if known == cost else _number(known)
+    uptime, compute = _amount(uptime_hours), _amount(cost)
+    known = attached.known_billionths + (cost or 0)
+    at_least = compute if known == cost else _amount(known)
+    total = at_least if cost is not None and attached.complete else "null"
     return (
         f'{times}"uptime_hours": {uptime}, '
-        f'"billed_hours": {uptime if billed_hours is uptime_hours else _number(billed_hours)}, "cost": {compute}, '
-        f'"ondemand_cost": {_number(ondemand_cost)}, '
+        f'"billed_hours": {uptime if billed_hours == uptime_hours else _amount(billed_hours)}, "cost": {compute}, '
+        f'"ondemand_cost": {_amount(ondemand_cost)}, '
         f"{_same_costs(rates) if attached is rates.attached_costs else _attached_costs(attached)}, "
-        f'"known_cost": {total}, "total_cost": {total if row.complete else "null"}, '
+        f'"known_cost": {at_least}, "total_cost": {total}, '
         f"{_contract_costs(contract) if contract else ''}{prices}{_instance(instance)[1:]}}}"
     )
 
@@ -194,9 +197,10 @@ def _same_costs(rates: HourlyRates) -> str:
 
 
 def _attached_costs(attached: AttachedCosts) -> str:
+    _, of_licenses, of_addresses, of_disks, of_bandwidth, *_ = attached
     return (
-        f'"license_cost": {_number(attached.license)}, "address_cost": {_number(attached.address)}, '
-        f'"disk_cost": {_number(attached.disk)}, "bandwidth_cost": {_number(attached.bandwidth)}'
+        f'"license_cost": {_amount(of_licenses)}, "address_cost": {_amount(of_addresses)}, '
+        f'"disk_cost": {_amount(of_disks)}, "bandwidth_cost": {_amount(of_bandwidth)}'
     )
 
 
@@ -304,14 +308,17 @@ def _alike(  # noqa: PLR0913, PLR0917 (all but the id and the name)
     return before_id, ', "instance_name": ', after_name
 
 
+def _amount(billionths: Billionths | None) -> str:
+    """Return an amount as the string of its nine decimals, as JSON has it."""
+    if not billionths:
+        return "null" if billionths is None else '"0.000000000"'
+    digits = f"{billionths:010d}" if billionths > 0 else f"{billionths:011d}"
+    return f'"{digits[:-9]}.{digits[-9:]}"'
+
+
 def _number(value: Decimal | None) -> str:
     """Return a number as the string of its plain decimal notation, as JSON has it."""
-    if value is None:
-        return "null"
-    written = str(value)
-    if written == "0E-9":  # What is not attached costs nothing: of most rows several parts.
-        return '"0.000000000"'
-    return f'"{value:f}"' if "E" in written else f'"{written}"'
+    return "null" if value is None else f'"{value:f}"'
 
 
 def _price(dated: DatedRate) -> dict[str, object]:
