@@ -28,6 +28,7 @@ from spotkeeper.pricing.skus import Market, RateUnit
 from spotkeeper.tracking.alerts import Alert, AlertKind, HourSpend
 from spotkeeper.tracking.billing import Billed
 from spotkeeper.tracking.costs import Usage, cost_row, hourly_rates
+from spotkeeper.tracking.creators import Creation, CreatorSource
 from spotkeeper.tracking.inventory import Observation
 from spotkeeper.tracking.ports import InventoryReader, Ledger, Record
 from spotkeeper.tracking.preemptions import Preemption
@@ -97,6 +98,10 @@ def preemption(one: Instance, moment: datetime, operation: str) -> Preemption:
     return Preemption(one.key, one.name, operation, f"systemevent-{operation}", moment)
 
 
+def creation(one: Instance, moment: datetime, who: str, source: CreatorSource = CreatorSource.OPERATION) -> Creation:
+    return Creation(one.key, one.name, moment, who, source)
+
+
 def hour_run(run_id: str, hour: datetime, *gaps: Gap, projects: frozenset[str] = frozenset({HOME_PROJECT})) -> HourRun:
     run = HourRun(
         run_id,
@@ -134,6 +139,8 @@ def story(ledger: Both) -> Answers:
             MachineTypePrice(SMALL, "us-central1", "x86_64", dict.fromkeys(Market, Decimal("0.08")), at(1, 7)),
             preemption(GIANT, at(0, 59), "op-1"),
             preemption(UNKNOWN, at(0, 58), "op-2"),
+            creation(WORKER, at(0, 1), "dana@example.com"),
+            creation(WORKER, at(0, 1), "dana@example.com"),  # the list named it twice
             HourReading(HOME_PROJECT, at(0)),
             known(at(0), Completeness.PROVISIONAL, "0.5"),
             hour_run("first", at(0)),
@@ -168,6 +175,8 @@ def story(ledger: Both) -> Answers:
             UncertainPrice("e2:core", "us-central1", at(0), at(1)),
             UncertainPrice("e2:ram", "us-central1", at(0), at(1)),
             replace(preemption(GIANT, at(0, 59), "op-1"), operation_id="systemevent-op-1"),  # from the log
+            creation(WORKER, at(-1, 59), "eve@example.com", CreatorSource.AUDIT_LOG),  # of the day before, and known
+            creation(GIANT, at(0, 19), "42@cloudservices.gserviceaccount.com", CreatorSource.AUDIT_LOG),
             *components_of(SMALL),
             HourReading(HOME_PROJECT, at(1)),
             known(at(0), Completeness.INCOMPLETE, "0.25"),  # in part: it knows of no less than the first run
@@ -259,6 +268,9 @@ STORED = {
     "preemptions": """
         SELECT operation_id, instance_id, preempted_at, machine_type
         FROM spot_preemptions WHERE preempted_at >= '2026-07-01' ORDER BY operation_id""",
+    "creators": """
+        SELECT instance_id, instance_name, created_at, created_by, created_by_source
+        FROM vm_creators WHERE created_at >= '2026-07-01' ORDER BY instance_id""",
     "project hours": """
         SELECT hour, project_id, state, unresolved, unresolved_hours, run_id
         FROM project_hours WHERE hour >= '2026-07-01' ORDER BY hour""",
@@ -342,6 +354,10 @@ def remembered(ledger: FakeLedger) -> dict[str, Rows]:
         "preemptions": [
             (each.operation_id, each.key.instance_id, each.preempted_at, machine_type)
             for each, machine_type in sorted(tables.preemptions.values(), key=lambda each: each[0].operation_id)
+        ],
+        "creators": [
+            (key.instance_id, each.instance_name, each.created_at, each.created_by, each.source)
+            for key, each in sorted(tables.creators.items(), key=lambda known: known[0].instance_id)
         ],
         "project hours": [
             (hour, project_id, each.state, each.unresolved, each.unresolved_hours, run_id)
@@ -429,6 +445,7 @@ def test_the_tables_in_bigquery_answer_and_hold_what_those_in_memory_do(
         "components": 2,
         "price list": 1,
         "preemptions": 2,
+        "creators": 2,
         "project hours": 3,
         "runs": 7,
         "alerts": 7,
@@ -595,6 +612,7 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
                 stage.add(cost(one, at(0)))
                 stage.add(Observation(one, at(1, 7), at(1, 7)))
             stage.add(preemption(GIANT, at(0, 59), "op-1"))
+            stage.add(creation(GIANT, at(0, 19), f"{number}@example.com"))
             stage.add(HourReading(HOME_PROJECT, at(0)))
             stage.add(known(at(0), Completeness.PROVISIONAL))
             stage.add(hour_run(f"parallel{number}", at(0)))
@@ -616,6 +634,7 @@ def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, datas
         "components": 0,
         "price list": 0,
         "preemptions": 1,
+        "creators": 1,
         "project hours": 1,
         "runs": 4,
         "alerts": 1,

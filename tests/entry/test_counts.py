@@ -43,7 +43,7 @@ _NAMES = {
     r"GET /compute/v1/projects/[^/]+/aggregated/addresses\?": "addresses of a project",
     r"GET /compute/v1/projects/[^/]+/aggregated/disks\?": "disks of a project",
     r"GET /compute/v1/projects/[^/]+/aggregated/instances\?": "instances of a project",
-    r"GET /compute/v1/projects/[^/]+/aggregated/operations\?": "preemptions of a project",
+    r"GET /compute/v1/projects/[^/]+/aggregated/operations\?": "operations of a project",
     r"GET /compute/v1/.*/machineTypes/": "unknown machine type",
     r"GET /v1/services/6F81-5844-456A/skus\?": "page of the price catalog",
 }
@@ -58,7 +58,7 @@ HOURLY = {
     "addresses of a project": PROJECTS,
     "disks of a project": PROJECTS,
     "instances of a project": PROJECTS,
-    "preemptions of a project": PROJECTS,
+    "operations of a project": PROJECTS,
     "ListTimeSeries": PROJECTS,
     "CreateTimeSeries": 1,
 }
@@ -174,6 +174,22 @@ def test_an_hour_asks_for_the_same_few_things(
     assert second["job: load"] == 1
     assert dict(second - Counter(HOURLY)) == {}
     assert dict(first - Counter(HOURLY) - Counter(FIRST)) == {}
+
+
+def test_creators_take_one_more_list_of_each_project_and_no_job(
+    stack: Stack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
+    create_dataset(stack.client(), "counted_creators")
+    wanted = {"DATASET": "counted_creators", "RECORD_CREATORS": "true"}
+    settings = TrackerSettings.from_mapping({**stack.settings, **wanted})
+    caplog.set_level(logging.DEBUG, "urllib3.connectionpool")
+    counting = Counting(stack, caplog, tracker_ports(settings), settings)
+
+    counting.run(HOUR)
+    second = counting.run(HOUR + timedelta(hours=1))
+
+    assert dict(second - Counter(HOURLY) - Counter(FIRST)) == {"operations of a project": PROJECTS}
 
 
 def test_the_tracker_starts_without_the_clients_that_few_runs_need(stack: Stack) -> None:

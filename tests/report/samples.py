@@ -27,6 +27,7 @@ from spotkeeper.report.rows import (
     TeamCost,
     TeamWork,
     Unattributed,
+    UnattributedCreator,
     WeekCost,
 )
 
@@ -216,6 +217,11 @@ def usual_rows() -> ReportRows:
         burn=[HourBurn(hour, "complete", 3, money(1), money("1.5")) for hour in HOURS],
         budgets=[budget()],
         unattributed=[Unattributed(day, "web", None, "worker-*", "worker-7", money(24), money(2)) for day in DAYS],
+        creators=[
+            UnattributedCreator("web", None, None, 1, money(5), money("0.5")),
+            UnattributedCreator("web", "dana@example.com", None, 3, money(24), money(60)),
+            UnattributedCreator("web", "7@cloudservices.gserviceaccount.com", "pool", 2, money(8), None),
+        ],
         interruptions=[
             Interruptions("all", None, None, None, money(2160), 9, 0, money(240), money(9), money("0.004"), *_daly()),
             Interruptions(
@@ -346,6 +352,7 @@ def hostile_rows() -> ReportRows:
         places=[place(day, name, name, "10") for day, name in named.items()],
         teams=[team(day, name, "10") for day, name in named.items()],
         unattributed=[Unattributed(day, name, name, name, name, money(24), money(2)) for day, name in named.items()],
+        creators=[UnattributedCreator(name, name, name, 1, money(24), money(2)) for name in HOSTILE],
         interruptions=[
             *(row for row in usual.interruptions if row.grouped_by in {"all", "hour_of_day"}),
             *(

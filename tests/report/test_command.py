@@ -31,6 +31,7 @@ from spotkeeper.report.rows import (
     TeamCost,
     TeamWork,
     Unattributed,
+    UnattributedCreator,
     ViewRow,
     WeekCost,
 )
@@ -44,6 +45,7 @@ KINDS: tuple[type[ViewRow], ...] = (
     HourBurn,
     BudgetState,
     Unattributed,
+    UnattributedCreator,
     Interruptions,
     PriceChange,
     PriceDrift,
@@ -84,6 +86,7 @@ def test_a_view_of_days_is_queried_for_days_and_no_view_for_all_columns() -> Non
         "vm_costs",
         "cost_by_label",
         "stopped_but_costing",
+        "unattributed_creators",
     }
 
     assert {kind.source.view for kind in KINDS if " >= @first_" not in statement(kind)} == fixed

@@ -104,6 +104,11 @@ def test_every_table_has_the_rows_of_its_view_and_their_sum(usual: Read) -> None
         "n9:core": None,
     }
     assert usual.amounts("unattributed", "name_pattern") == {"worker-*": 60}
+    assert usual.amounts("creators", "created_by") == {
+        "dana@example.com": 60,
+        "(not recorded)": Decimal("0.5"),
+        "7@cloudservices.gserviceaccount.com": None,
+    }
     assert usual.amounts("cheaper", "machine_type", "monthly_savings") == {"g2-standard-8": 73}
     assert usual.amounts("projects", "project_id", "cost_change") == {"research": -12, "web": 0, "all": -12}
     assert usual.amounts("movers", "team", "change_by_price") == {"vision": 5, "search": 0}

@@ -177,6 +177,20 @@ class Unattributed:
 
 
 @dataclass(frozen=True, slots=True)
+class UnattributedCreator:
+    """Who created VMs without a team, and what these cost in the 30 days up to now; None when it is not recorded."""
+
+    source: ClassVar = Source("unattributed_creators")
+
+    project_id: str
+    created_by: str | None
+    created_by_group: str | None
+    instances: int
+    vm_hours: Decimal
+    cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Interruptions:
     """Preemptions of VMs in the last 90 days."""
 
@@ -532,6 +546,7 @@ class ReportRows:
     burn: Sequence[HourBurn] = ()
     budgets: Sequence[BudgetState] = ()
     unattributed: Sequence[Unattributed] = ()
+    creators: Sequence[UnattributedCreator] = ()
     interruptions: Sequence[Interruptions] = ()
     price_changes: Sequence[PriceChange] = ()
     price_drift: Sequence[PriceDrift] = ()

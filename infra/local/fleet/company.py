@@ -180,7 +180,10 @@ def _web() -> list[Vm]:
             one_vm(WEB, "us-central1-b", f"search-{number}", "n2-highmem-8", _SEARCH, start=_BEFORE)
             for number in (1, 2)
         ),
-        one_vm(WEB, "us-east1-c", "load-test", "t2d-standard-4", {"project": "shop"}, start=moment("13 09:00:00")),
+        replace(
+            one_vm(WEB, "us-east1-c", "load-test", "t2d-standard-4", {"project": "shop"}, start=moment("13 09:00:00")),
+            user="sam@example.com",
+        ),
         shop,
     ]
 

@@ -38,6 +38,7 @@ from spotkeeper.report.rows import (
     TeamCost,
     TeamWork,
     Unattributed,
+    UnattributedCreator,
     ViewRow,
     WeekCost,
 )
@@ -46,7 +47,7 @@ QUERY_SECONDS = 300.0
 """Seconds that one query may take."""
 
 _OF_HOURS: tuple[type[ViewRow], ...] = (
-    *(PlaceCost, TeamCost, DaySavings, BudgetState, Unattributed),
+    *(PlaceCost, TeamCost, DaySavings, BudgetState, Unattributed, UnattributedCreator),
     *(Interruptions, PriceChange, PriceDrift, PriceHeld, CheaperPlace, WeekCost, CostlyVm, RunCost, TeamWork),
 )
 _UNTIL_NOW: tuple[type[ViewRow], ...] = (EnforcedAction, Spared, Enforced, StopEffect, IdleResource, HourQuality)
@@ -103,6 +104,7 @@ class ReportViews:
             burn=burn,
             budgets=rows(BudgetState),
             unattributed=rows(Unattributed),
+            creators=rows(UnattributedCreator),
             interruptions=rows(Interruptions),
             price_changes=rows(PriceChange),
             price_drift=rows(PriceDrift),

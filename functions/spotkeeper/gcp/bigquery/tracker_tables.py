@@ -71,7 +71,7 @@ RECORD_TABLES = {
 }
 """The records of the staging table; each has the columns of its table, as they are deployed."""
 
-_OPTIONAL_RECORDS: Mapping[str, type] = {"contract_price": DatedContractPrice}
+_OPTIONAL_RECORDS: Mapping[str, type] = {"contract_price": DatedContractPrice, "creation": Creation}
 """Records that the staging table has only in a run that stages them: each takes a call for the columns of its table."""
 
 _PARTS: Mapping[type, str] = {

@@ -7,6 +7,7 @@ from spotkeeper.report import wording
 from spotkeeper.report.blocks import Cell, Chart, Column, Section, Table, cell, named, total
 from spotkeeper.report.charts import stacked_days
 from spotkeeper.report.rows import UNRESOLVED, ReportRows, Scope, TeamCost
+from spotkeeper.report.sections.creators import creators
 from spotkeeper.report.sums import Sum, days_between, dearest, first_and_rest, grouped, sum_of, together
 
 _MOST_TEAMS = 6
@@ -44,7 +45,7 @@ def spend(rows: ReportRows, scope: Scope) -> Section:
         question="What was spent each day, by team?",
         answer=_answer(teams, whole, scope),
         charts=(_chart(rows, scope),) if rows.teams else (),
-        tables=[_team_table(rows, teams, whole), _day_table(rows), *_unattributed(rows)],
+        tables=[_team_table(rows, teams, whole), _day_table(rows), *_unattributed(rows), *creators(rows)],
     )
 
 
