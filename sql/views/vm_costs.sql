@@ -25,34 +25,15 @@ preemptions AS (
     preempted.instance_id
 ),
 
-hours AS (
+ranked AS (
   SELECT
-    costs.project_id,
-    costs.zone,
-    costs.instance_id,
-    TIMESTAMP_TRUNC(costs.usage_start_time, HOUR) AS hour,
-    costs.instance_name,
-    costs.machine_type,
-    costs.managed_by,
-    COALESCE(
-      (
-        SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
-        FROM UNNEST(costs.labels) AS label
-        WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
-      ),
-      '(unlabelled)'
-    ) AS team,
-    costs.uptime_hours,
-    costs.cost,
-    costs.ondemand_cost,
-    IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
-    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours,
+    rolled.*,
+    -- Of the sums of one VM, that which has its last cost row.
     ROW_NUMBER() OVER (
-      PARTITION BY costs.project_id, costs.zone, costs.instance_id ORDER BY costs.usage_start_time DESC
+      PARTITION BY rolled.project_id, rolled.zone, rolled.instance_id ORDER BY rolled.last_start_time DESC
     ) = 1 AS is_last
-  FROM `${dataset}.spot_vm_costs` AS costs
-  CROSS JOIN `${dataset}.label_keys` AS keys
-  WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
+  FROM `${dataset}.daily_vm_costs` AS rolled
+  WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 92 DAY)
 ),
 
 vms AS (
@@ -64,15 +45,15 @@ vms AS (
     MAX(IF(is_last, machine_type, NULL)) AS machine_type,
     MAX(IF(is_last, managed_by, NULL)) AS managed_by,
     MAX(IF(is_last, team, NULL)) AS team,
-    MIN(hour) AS first_hour,
-    MAX(hour) AS last_hour,
-    SUM(uptime_hours) AS vm_hours,
-    SUM(IF(cost IS NULL, 0, uptime_hours)) AS priced_hours,
+    MIN(first_hour) AS first_hour,
+    TIMESTAMP_TRUNC(MAX(last_start_time), HOUR) AS last_hour,
+    SUM(vm_hours) AS vm_hours,
+    SUM(priced_hours) AS priced_hours,
     SUM(cost) AS cost,
     SUM(ondemand_cost) AS ondemand_cost,
     SUM(known_cost) AS known_cost,
     SUM(fully_priced_hours) AS fully_priced_hours
-  FROM hours
+  FROM ranked
   GROUP BY
     project_id,
     zone,
