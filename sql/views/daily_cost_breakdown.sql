@@ -4,7 +4,8 @@
 -- A UTC day has two rows, one for each day of Cloud Billing (in America/Los_Angeles) that it is part of: sum by
 -- usage_date or by billing_date. Uptime that no source could identify is a row of its own whose machine type, region and
 -- zone are '(unresolved)': not priced, with an estimate if it is of Spot VMs at the mean price of their project that day.
--- cost covers the priced hours only. Reads at most 400 days, so that a day can be compared with the same day of last
+-- cost covers the priced hours only, and contract_cost those with a contract price, which contract_list_cost has at list
+-- prices. Reads at most 400 days, so that a day can be compared with the same day of last
 -- year; a filter on usage_date limits the partitions that are read.
 WITH all_usage AS (
   SELECT
@@ -21,7 +22,10 @@ WITH all_usage AS (
     SUM(rolled.priced_billed_hours) AS priced_billed_hours,
     SUM(rolled.cost) AS cost,
     SUM(rolled.known_cost) AS known_cost,
-    SUM(rolled.fully_priced_hours) AS fully_priced_hours
+    SUM(rolled.fully_priced_hours) AS fully_priced_hours,
+    SUM(rolled.contract_hours) AS contract_hours,
+    SUM(rolled.contract_list_cost) AS contract_list_cost,
+    SUM(rolled.contract_cost) AS contract_cost
   FROM `${dataset}.daily_costs` AS rolled
   WHERE rolled.usage_date >= DATE_SUB(DATE(${now}), INTERVAL 400 DAY)
   GROUP BY
@@ -56,6 +60,10 @@ SELECT
     machine_type = '(unresolved)',
     ROUND(vm_hours * SAFE_DIVIDE(SUM(cost) OVER project_days, SUM(priced_hours) OVER project_days), 6),
     NULL
-  ) AS estimated_unresolved_cost  -- NUMERIC: An estimate in USD: what unidentified VMs cost if they are Spot VMs at the mean price of their project that day; NULL in other rows, and without a price.
+  ) AS estimated_unresolved_cost,  -- NUMERIC: An estimate in USD: what unidentified VMs cost if they are Spot VMs at the mean price of their project that day; NULL in other rows, and without a price.
+  contract_hours,  -- NUMERIC: The VM-hours whose contract price is known; NULL without any.
+  contract_cost,  -- NUMERIC: Cost of contract_hours at contract prices, in USD.
+  contract_list_cost,  -- NUMERIC: Cost of contract_hours at Spot list prices, in USD.
+  ROUND(100 * SAFE_DIVIDE(contract_list_cost - contract_cost, contract_list_cost), 2) AS contract_discount_percent  -- NUMERIC: By how many percent contract_cost is below contract_list_cost.
 FROM all_usage
 WINDOW project_days AS (PARTITION BY usage_date, project_id)

@@ -7,8 +7,9 @@
 -- the last takes the rest, so that they sum to cost of spot_vm_costs to the last digit. Where no recorded rates make up
 -- the price of the hour (it is of Google's own price history, or was read later), compute is one row, in hours.
 -- x_UptimeHours and x_OndemandCost are in one row of compute, so that they can be summed.
--- These are list prices, not an invoice: all costs are that of the hour at the Spot list price, as Google's own export has
--- them for a Spot SKU, and x_OndemandCost is what the hour would have cost on demand. For other parts ConsumedQuantity is
+-- ListCost is that of the hour at the Spot list price, as Google's own export has it for a Spot SKU, and x_OndemandCost what the
+-- hour would have cost on demand. The other costs are at the contract prices of the billing account where they are known,
+-- and x_IsContractPrice says so, else at list prices; nothing is an invoice. For other parts ConsumedQuantity is
 -- the uptime, PricingQuantity what is billed of it. A part that is not known, or costs nothing, has no row, for a cost of
 -- the specification is never NULL: hours whose compute has no known price are in focus_costs_unpriced, and partial_hours
 -- of hourly_burn_rate says of how many VM-hours another part is missing. Compute is there also when it costs nothing.
@@ -140,6 +141,12 @@ hours AS (
     costs.disk_status,
     costs.bandwidth_cost,
     costs.bandwidth_status,
+    costs.contract_price,
+    costs.contract_cost,
+    costs.contract_license_cost,
+    costs.contract_address_cost,
+    costs.contract_disk_cost,
+    costs.contract_bandwidth_cost,
     costs.compute_skus,
     costs.license_skus,
     costs.address_skus,
@@ -167,33 +174,34 @@ parts AS (
     part.price AS part_price,
     part.status AS part_status,
     part.hours AS part_hours,
+    part.contract AS part_contract,
     part.skus AS part_skus,
     part.meter AS part_meter
   FROM hours AS costs
   CROSS JOIN UNNEST([
     STRUCT(
       'compute' AS name, '' AS words, costs.cost AS cost, costs.spot_price AS price, costs.price_status AS status,
-      costs.charged_hours AS hours, costs.compute_skus AS skus, 'Compute' AS meter
+      costs.charged_hours AS hours, costs.contract_cost AS contract, costs.compute_skus AS skus, 'Compute' AS meter
     ),
     STRUCT(
       'license', 'Licenses of ', costs.license_cost,
       ROUND(SAFE_DIVIDE(costs.license_cost, costs.charged_hours), 9), costs.license_status,
-      costs.charged_hours, costs.license_skus, 'License'
+      costs.charged_hours, costs.contract_license_cost, costs.license_skus, 'License'
     ),
     STRUCT(
       'address', 'External addresses of ', costs.address_cost,
       ROUND(SAFE_DIVIDE(costs.address_cost, costs.uptime_hours), 9), costs.address_status, costs.uptime_hours,
-      costs.address_skus, 'External IPv4 address'
+      costs.contract_address_cost, costs.address_skus, 'External IPv4 address'
     ),
     STRUCT(
       'disk', 'Disks of ', costs.disk_cost,
-      ROUND(SAFE_DIVIDE(costs.disk_cost, costs.uptime_hours), 9), costs.disk_status, costs.uptime_hours, costs.disk_skus,
-      'Disk'
+      ROUND(SAFE_DIVIDE(costs.disk_cost, costs.uptime_hours), 9), costs.disk_status, costs.uptime_hours,
+      costs.contract_disk_cost, costs.disk_skus, 'Disk'
     ),
     STRUCT(
       'bandwidth', 'Tier_1 bandwidth of ', costs.bandwidth_cost,
       ROUND(SAFE_DIVIDE(costs.bandwidth_cost, costs.charged_hours), 9),
-      costs.bandwidth_status, costs.charged_hours, costs.bandwidth_skus,
+      costs.bandwidth_status, costs.charged_hours, costs.contract_bandwidth_cost, costs.bandwidth_skus,
       'Tier_1 bandwidth'
     )
   ]) AS part
@@ -210,6 +218,10 @@ charges AS (
     components.sku_id,
     components.unit,
     components.number,
+    components.component_count,
+    CAST(
+      agreed.rate * IF(agreed.by_month, 730, parts.month_hours) / parts.month_hours AS NUMERIC
+    ) AS contract_unit_price,
     CAST(
       components.rate * IF(components.by_month, 730, parts.month_hours) / parts.month_hours AS NUMERIC
     ) AS unit_price,
@@ -239,6 +251,13 @@ charges AS (
       CAST(components.hourly_price_of_all + components.monthly_price_of_all / parts.month_hours AS NUMERIC)
       - parts.spot_price
     ) <= NUMERIC '0.000000001'
+  LEFT JOIN `${dataset}.contract_prices` AS agreed
+    ON agreed.sku_id = components.sku_id
+    AND agreed.currency = 'USD'
+    AND agreed.valid_from <= TIMESTAMP_TRUNC(parts.usage_start_time, HOUR)
+    AND COALESCE(agreed.valid_to > TIMESTAMP_TRUNC(parts.usage_start_time, HOUR), TRUE)
+    -- An hour that was recorded without contract prices has none.
+    AND parts.part_contract IS NOT NULL
 ),
 
 focus AS (
@@ -270,11 +289,40 @@ focus AS (
       ELSE 'Hours'
     END AS pricing_unit
   FROM charges
+),
+
+contracted AS (
+  SELECT
+    focus.*,
+    CASE
+      WHEN focus.part_contract IS NULL THEN focus.charge
+      WHEN focus.sku_id IS NULL THEN focus.part_contract
+      -- The last component takes the rest, so that they sum to contract_cost to the last digit.
+      WHEN focus.number = focus.component_count
+        THEN focus.part_contract - COALESCE(
+          SUM(
+            COALESCE(ROUND(focus.charged_hours * focus.quantity * focus.contract_unit_price, 9), focus.charge)
+          ) OVER (
+            PARTITION BY focus.project_id, focus.zone, focus.instance_id, focus.usage_start_time, focus.part_name
+            ORDER BY focus.number
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+          ),
+          0
+        )
+      ELSE COALESCE(ROUND(focus.charged_hours * focus.quantity * focus.contract_unit_price, 9), focus.charge)
+    END AS contracted,
+    CASE
+      WHEN focus.part_contract IS NULL THEN focus.list_price
+      WHEN focus.sku_id IS NOT NULL THEN COALESCE(focus.contract_unit_price, focus.list_price)
+      WHEN focus.part_name = 'compute' THEN focus.contract_price
+      ELSE ROUND(SAFE_DIVIDE(focus.part_contract, focus.part_hours), 9)
+    END AS contracted_price
+  FROM focus
 )
 
 SELECT
   costs.zone AS AvailabilityZone,  -- STRING: The zone.
-  costs.charge AS BilledCost,  -- NUMERIC: Cost at the list price, in USD; no invoice.
+  costs.contracted AS BilledCost,  -- NUMERIC: ContractedCost; no invoice.
   NULLIF('${billing_account}', '') AS BillingAccountId,  -- STRING: The billing account that the deployment names; NULL without one.
   NULLIF('${billing_account}', '') AS BillingAccountName,  -- STRING: Its id: its name is not recorded.
   'Billing Account' AS BillingAccountType,  -- STRING: The kind of account that BillingAccountId would name.
@@ -298,9 +346,9 @@ SELECT
   CAST(NULL AS STRING) AS CommitmentDiscountUnit,  -- STRING: NULL: commitments do not apply to Spot VMs.
   costs.uptime_hours * costs.units AS ConsumedQuantity,  -- NUMERIC: Uptime in ConsumedUnit: vCPU-hours of a row for vCPUs, else hours.
   costs.pricing_unit AS ConsumedUnit,  -- STRING: vCPU-Hours, GiB-Hours or GPU-Hours in the rows of SKUs of compute, else Hours.
-  costs.charge AS ContractedCost,  -- NUMERIC: Cost at the list price, in USD: negotiated prices are not known.
-  costs.list_price AS ContractedUnitPrice,  -- NUMERIC: The list price, in USD per PricingUnit.
-  costs.charge AS EffectiveCost,  -- NUMERIC: Cost at the list price, in USD.
+  costs.contracted AS ContractedCost,  -- NUMERIC: Cost at the contract price where it is known, else at the list price, in USD.
+  costs.contracted_price AS ContractedUnitPrice,  -- NUMERIC: The contract price where it is known, else the list price, in USD per PricingUnit.
+  costs.contracted AS EffectiveCost,  -- NUMERIC: ContractedCost: nothing is prepaid.
   CAST(NULL AS STRING) AS InvoiceId,  -- STRING: NULL: these rows are on no invoice.
   'Google Cloud' AS HostProviderName,  -- STRING: Google Cloud, in every row.
   'Google Cloud' AS InvoiceIssuerName,  -- STRING: Google Cloud, in every row.
@@ -308,8 +356,8 @@ SELECT
   costs.list_price AS ListUnitPrice,  -- NUMERIC: The list price, in USD per PricingUnit.
   IF(costs.part_name = 'compute', 'Dynamic', 'Standard') AS PricingCategory,  -- STRING: Dynamic for compute, whose Spot prices change, else Standard.
   costs.currency AS PricingCurrency,  -- STRING: The currency of the prices, USD.
-  costs.list_price AS PricingCurrencyContractedUnitPrice,  -- NUMERIC: The list price in PricingCurrency, per PricingUnit.
-  costs.charge AS PricingCurrencyEffectiveCost,  -- NUMERIC: EffectiveCost in PricingCurrency.
+  costs.contracted_price AS PricingCurrencyContractedUnitPrice,  -- NUMERIC: ContractedUnitPrice in PricingCurrency.
+  costs.contracted AS PricingCurrencyEffectiveCost,  -- NUMERIC: EffectiveCost in PricingCurrency.
   costs.list_price AS PricingCurrencyListUnitPrice,  -- NUMERIC: The list price in PricingCurrency, per PricingUnit.
   costs.part_hours * costs.units AS PricingQuantity,  -- NUMERIC: What is billed, in PricingUnit.
   costs.pricing_unit AS PricingUnit,  -- STRING: As ConsumedUnit.
@@ -358,6 +406,7 @@ SELECT
   costs.gpu_type AS x_GpuType,  -- STRING: The type of attached or bundled GPUs; NULL without any.
   costs.gpu_count AS x_GpuCount,  -- INTEGER: The number of GPUs.
   costs.local_ssd_gib AS x_LocalSsdGib,  -- INTEGER: Local SSD in GiB.
+  costs.part_contract IS NOT NULL AS x_IsContractPrice,  -- BOOLEAN: Whether the costs but ListCost are at the contract price.
   costs.managed_by AS x_ManagedBy,  -- STRING: The managed instance group that created the VM; NULL for a VM of no group.
   costs.run_id AS x_RunId  -- STRING: The run of the tracker that wrote the row.
-FROM focus AS costs
+FROM contracted AS costs

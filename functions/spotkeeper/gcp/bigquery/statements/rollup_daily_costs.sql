@@ -86,7 +86,10 @@ SELECT
   SUM(lost_hours) AS lost_hours,
   SUM(priced_lost_hours) AS priced_lost_hours,
   SUM(lost_cost) AS lost_cost,
-  SUM(preemptions) AS preemptions
+  SUM(preemptions) AS preemptions,
+  SUM(contract_hours) AS contract_hours,
+  SUM(contract_list_cost) AS contract_list_cost,
+  SUM(contract_cost) AS contract_cost
 FROM counted
 GROUP BY
   usage_date,
@@ -141,7 +144,10 @@ SELECT
   NUMERIC '0' AS lost_hours,
   NUMERIC '0' AS priced_lost_hours,
   CAST(NULL AS NUMERIC) AS lost_cost,
-  0 AS preemptions
+  0 AS preemptions,
+  CAST(NULL AS NUMERIC) AS contract_hours,
+  CAST(NULL AS NUMERIC) AS contract_list_cost,
+  CAST(NULL AS NUMERIC) AS contract_cost
 FROM project_hours AS known
 WHERE known.hour >= @rollup_since
   AND known.hour < @rollup_until

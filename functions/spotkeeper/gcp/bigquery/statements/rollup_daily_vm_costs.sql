@@ -147,7 +147,10 @@ SELECT
   SUM(IF(cost IS NULL OR gpu_type IS NOT NULL, NULL, ROUND(uptime_hours * vcpus, 9))) AS vcpu_hours,
   SUM(IF(cost IS NULL OR gpu_type IS NULL, NULL, uptime_hours * gpu_count)) AS gpu_hours,
   SUM(IF(gpu_type IS NOT NULL OR vcpus IS NULL, NULL, cost)) AS vcpu_cost,
-  SUM(IF(gpu_type IS NULL OR gpu_count IS NULL, NULL, cost)) AS gpu_cost
+  SUM(IF(gpu_type IS NULL OR gpu_count IS NULL, NULL, cost)) AS gpu_cost,
+  SUM(IF(contract_cost IS NULL, NULL, uptime_hours)) AS contract_hours,
+  SUM(IF(contract_cost IS NULL, NULL, cost)) AS contract_list_cost,
+  SUM(contract_cost) AS contract_cost
 FROM vm_hours
 GROUP BY
   usage_date,
