@@ -42,7 +42,7 @@ def _print(name: str, scenarios: list[Scenario], *, estimating: bool, misses: bo
     for line in table(judged):
         say(line)
     for each in judged if misses else ():
-        if each.is_keepable and not (each.is_in_band and each.is_frugal and not each.stops_higher_for_nothing):
+        if each.misses_a_goal:
             say(f"  {_sentence(each)}")
     return judged
 
@@ -51,7 +51,8 @@ def _sentence(each: Judgement) -> str:
     stopped = "+".join(map(str, each.course.stopped.values()))
     needed = "+".join(map(str, each.ideal.stopped.values()))
     hours = each.course.lost_hours / max(each.ideal.lost_hours, 1.0)
-    ends = f"{each.course.end:.1%} ({each.ideal.end:.1%})"
+    limited = f", {each.limited.end:.1%} with limits" if each.limited else ""
+    ends = f"{each.course.end:.1%} ({each.ideal.end:.1%}{limited})"
     return f"{ends}, {stopped} ({needed}) stopped, hours x{hours:.2f}: {each.scenario}"
 
 

@@ -1,7 +1,7 @@
 """The judge: it knows the true spending and the ideal course, and says what a controller reached of the goals."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.simulation.steering.fleets import Vm
 from tests.simulation.steering.ideal import Course, course_of, ideal_course
@@ -14,6 +14,8 @@ BAND = (0.97, 1.005)
 _KEEPABLE = 1.0005
 _HOURS_FACTOR, _HOURS_SHARE = 1.15, 0.01
 _NOT_KEEPABLE_POINTS = 0.005
+_PER_DAY = 30
+"""Stops that the policy's default allows in a day: the ideal has no such limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Judgement:
     ideal: Course
     fleet_hours: float
     requests: int
+    limited: Course | None = None
+    """The ideal's course with the limit per day, of a month that it cannot keep."""
 
     @property
     def is_stoppable(self) -> bool:
@@ -48,6 +52,28 @@ class Judgement:
         return self.course.lost_hours <= allowed
 
     @property
+    def misses_a_goal(self) -> bool:
+        """Whether the month is one that a goal does not allow."""
+        if self.is_hopeless:
+            return not self.is_near_ideal
+        return self.is_keepable and not (self.is_in_band and self.is_frugal and not self.stops_higher_for_nothing)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the ideal itself ends above the budget."""
+        return self.is_stoppable and self.ideal.end > _KEEPABLE
+
+    @property
+    def is_near_ideal(self) -> bool:
+        """Whether the month ends hardly above the ideal."""
+        return self.course.end - self.ideal.end <= _NOT_KEEPABLE_POINTS
+
+    @property
+    def is_near_limited(self) -> bool:
+        """Whether the month ends hardly above what the limit per day allows."""
+        return self.limited is not None and self.course.end - self.limited.end <= _NOT_KEEPABLE_POINTS
+
+    @property
     def stops_higher_for_nothing(self) -> bool:
         """Whether a class was touched that the ideal leaves alone."""
         return any(self.course.stopped[name] and not self.ideal.stopped[name] for name in CLASSES[1:])
@@ -64,13 +90,14 @@ def play(scenario: Scenario, controller: Callable[[Month], Decide]) -> Judgement
                 month.stop(vm, message.received)
         month.close_hour()
     fleet_hours = float(sum(sum(vm.works) for vm in month.fleet))
-    return Judgement(scenario, course_of(month, disorder), ideal_course(scenario), fleet_hours, len(month.requests))
+    judged = Judgement(scenario, course_of(month, disorder), ideal_course(scenario), fleet_hours, len(month.requests))
+    return replace(judged, limited=ideal_course(scenario, _PER_DAY)) if judged.is_hopeless else judged
 
 
 def table(judged: list[Judgement]) -> Iterator[str]:
     """Yield the goals, each with what was reached and whether that is enough."""
     keepable = [each for each in judged if each.is_keepable]
-    hopeless = [each for each in judged if each.is_stoppable and each.ideal.end > _KEEPABLE]
+    hopeless = [each for each in judged if each.is_hopeless]
     needless = 0.10 if any(each.scenario.disturbance is not Disturbance.NONE for each in judged) else 0.05
     yield f"{len(judged)} months, {len(keepable)} can be kept by the allowed classes, {len(hopeless)} cannot"
     if keepable:
@@ -93,8 +120,10 @@ def table(judged: list[Judgement]) -> Iterator[str]:
     yield _goal("no higher class before a running lower one", float(not disorder), 1.0)
     if hopeless:
         above = [each.course.end - each.ideal.end for each in hopeless]
-        near = _share(each <= _NOT_KEEPABLE_POINTS for each in above)
+        near = _share(each.is_near_ideal for each in hopeless)
         yield _goal("cannot be kept: at most 0.5 points above the ideal", near, 1.0)
+        near = _share(each.is_near_limited for each in hopeless)
+        yield f"  at most 0.5 points above the ideal with {_PER_DAY} stops a day: {near:.1%}"
         yield f"  mean {_mean(above) * 100:.2f} points above, at most {max(above) * 100:.2f}"
 
 
