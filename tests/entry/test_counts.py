@@ -10,8 +10,9 @@ import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -21,8 +22,10 @@ from infra.local.stack.stack import BUDGET_ID, ROOT, Stack
 from spotkeeper.gcp.compute.instances import attachments_of, to_instance
 from spotkeeper.gcp.compute.lists import compute_calls
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
-from spotkeeper.gcp.tracker import tracker_ports
+from spotkeeper.gcp.tracker import interim_ports, tracker_ports
 from spotkeeper.instances import Instance
+from spotkeeper.periods import PeriodKind
+from spotkeeper.tracking.interim import InterimRequest, InterimSummary, check_interim
 from spotkeeper.tracking.ports import Ports
 from spotkeeper.tracking.run import TrackRequest, track
 from spotkeeper.tracking.settings import TrackerSettings
@@ -64,8 +67,11 @@ HOURLY = {
 }
 """All that a run asks of all services; more is slower, and costs more, in every hour of every user."""
 
-FIRST = {"schema of a table": 8, "page of the price catalog": 1, "unknown machine type": 1}
+FIRST = {"schema of a table": 9, "page of the price catalog": 1, "unknown machine type": 1}
 """What the first run of a process asks for besides, at most."""
+
+LISTED = {"instances of a project": PROJECTS, "unknown machine type": 1}
+"""What an interim check asks of Compute Engine near a limit, at most."""
 
 _CODE = """
 import json, sys
@@ -100,17 +106,32 @@ class Counting:
 
     def run(self, hour: datetime) -> Counter[str]:
         now = hour + timedelta(hours=1, minutes=7)
+        self._begin(now)
+        assert track(self.settings, self.ports, f"counted{hour.hour}", TrackRequest(now, now)).complete
+        return self._counted()
+
+    def check(self, now: datetime, share: str, monthly: str = "100000") -> tuple[InterimSummary, Counter[str]]:
+        """Make an interim check that lists from this share of a monthly budget on."""
+        budgets = replace(self.settings.budgets, amounts_usd={PeriodKind.MONTH: Decimal(monthly)}, topic=None)
+        settings = replace(self.settings, interim_checks=True, interim_check_share=Decimal(share), budgets=budgets)
+        ports = interim_ports(settings)
+        self._begin(now)
+        summary = check_interim(settings, ports, f"checked{now:%H%M}", InterimRequest(now))
+        return summary, self._counted()
+
+    def _begin(self, now: datetime) -> None:
         self.stack.set_time(now)
         self.stack.control("DELETE", "requests")
         self.log.clear()
-        assert track(self.settings, self.ports, f"counted{hour.hour}", TrackRequest(now, now)).complete
+
+    def _counted(self) -> Counter[str]:
         lines = [line for record in self.log.records if (line := _LINE.search(record.getMessage()))]
         asked = [f"{line[1]} {line[2]}" for line in lines]
         # How often one is asked whether a job is done depends on how fast the machine is.
         waited = {request for request in asked if request.startswith("GET /bigquery/")}
         counted = Counter(map(kind, [*waited, *(request for request in asked if request not in waited)]))
         requests = self.stack.control("GET", "requests")["requests"]
-        return counted + Counter({name: number for name, number in requests["monitoring"].items() if number})
+        return counted + Counter({name: number for name, number in requests.get("monitoring", {}).items() if number})
 
 
 def kind(request: str) -> str:
@@ -190,6 +211,29 @@ def test_creators_take_one_more_list_of_each_project_and_no_job(
     second = counting.run(HOUR + timedelta(hours=1))
 
     assert dict(second - Counter(HOURLY) - Counter(FIRST)) == {"operations of a project": PROJECTS}
+
+
+def test_an_interim_check_asks_for_one_value_and_near_a_limit_for_the_list_of_each_project(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    create_dataset(stack.client(), f"{DATASET}_between")
+    settings = TrackerSettings.from_mapping(
+        {**stack.settings, "DATASET": f"{DATASET}_between", "MONTHLY_BUDGET_USD": "100000"}
+    )
+    caplog.set_level(logging.DEBUG, "urllib3.connectionpool")
+    counting = Counting(stack, caplog, tracker_ports(settings), settings)
+    hour = HOUR + timedelta(hours=2)
+    counting.run(hour)
+    now = hour + timedelta(hours=1, minutes=20)
+
+    below, asked_below = counting.check(now, "0.9")
+    near, asked_near = counting.check(now, "0.000001")
+    passed, asked_with_alert = counting.check(now, "0.000001", monthly="0.01")
+
+    assert (below.status, near.status, len(near.alerts), len(passed.alerts)) == ("below", "estimated", 0, 1)
+    assert dict(asked_below - Counter({"job: statement": 1, "answer": 2})) == {}
+    assert dict(asked_near - Counter({"job: statement": 3, "answer": 6} | LISTED)) == {}
+    assert dict(asked_with_alert - Counter({"job: statement": 5, "answer": 10} | LISTED)) == {}
 
 
 def test_the_tracker_starts_without_the_clients_that_few_runs_need(stack: Stack) -> None:
