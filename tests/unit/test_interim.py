@@ -7,9 +7,12 @@ from decimal import Decimal
 import pytest
 
 from spotkeeper.errors import RefusedRequestError, UnavailableError
-from spotkeeper.instances import ProvisioningModel, Shape
-from spotkeeper.periods import PeriodKind
-from spotkeeper.tracking.alerts import AlertKind
+from spotkeeper.instances import ProvisioningModel, Shape, Sighting
+from spotkeeper.periods import PeriodKind, budget_period
+from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrices
+from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
+from spotkeeper.tracking.alerts import Alert, AlertKind, Notified, Spend
+from spotkeeper.tracking.costs import hourly_rates
 from spotkeeper.tracking.interim import (
     InterimPorts,
     InterimRequest,
@@ -17,7 +20,9 @@ from spotkeeper.tracking.interim import (
     InterimSummary,
     check_interim,
 )
+from spotkeeper.tracking.running_costs import RunningCosts
 from spotkeeper.tracking.settings import Budgets, Covers, LabelBudget
+from spotkeeper.tracking.standings import standings
 from tests.unit.tracker_fakes import (
     HOME,
     HOURLY,
@@ -88,6 +93,20 @@ def watch(budget: str = "0.3", covers: Covers = Covers.COMPUTE, labels: tuple[La
         cloud.run(hour)
     assert cloud.published == []
     return Watch(cloud)
+
+
+DAY = budget_period(PeriodKind.DAY, at(10))
+
+
+def costs() -> RunningCosts:
+    """Return the sums of an hour at 0.08 USD for each VM."""
+    price = InstancePrice(HOURLY, HOURLY, PriceStatus.EXACT, None)
+    rates = hourly_rates(price, AttachedPrices(*(NOTHING_ATTACHED,) * 4))
+    return RunningCosts(Budgets(), (DAY,), at(10), at(11), lambda _: rates)
+
+
+def sightings(*names: str) -> list[Sighting]:
+    return [Sighting(Vm(name).instance(at(10)), at(9)) for name in names]
 
 
 def notified(cloud: Cloud) -> list[tuple[AlertKind, tuple[Decimal, ...], datetime | None]]:
@@ -196,7 +215,27 @@ def test_a_vm_that_has_stopped_since_is_left_out() -> None:
 
     summary = watched.check(10, 25)
 
-    assert (summary.instances, summary.alerts) == (1, ())
+    assert (summary.instances, summary.undated, summary.alerts) == (1, 0, ())
+
+
+def test_a_vm_that_does_not_say_since_when_it_runs_is_left_out_and_counted() -> None:
+    [resumed, _] = sightings("resumed", "running")
+    running = costs()
+
+    running.add(resumed._replace(running_since=None))
+
+    assert (running.instances, running.undated, running.added_to([])) == (0, 1, [])
+
+
+def test_a_vm_that_a_list_names_twice_counts_once() -> None:
+    [vm, other] = sightings("one", "other")
+    running = costs()
+
+    for sighting in (vm, other, vm):
+        running.add(sighting)
+
+    [day] = running.added_to([Spend(DAY, Decimal(0))])
+    assert (running.instances, day.cost_usd) == (2, 2 * HOURLY)
 
 
 def test_a_clock_before_the_last_recorded_hour_estimates_nothing() -> None:
@@ -225,6 +264,23 @@ def test_a_new_day_starts_without_what_the_last_one_cost() -> None:
 
     assert watched.check(30, 55).alerts != ()
     assert watched.check(31, 3).status is InterimStatus.BELOW
+
+
+def test_a_day_that_began_since_the_last_recorded_hour_counts_from_its_midnight() -> None:
+    cloud = Cloud(vms=[Vm("steady", runs=((LONG_AGO, None),))])
+    budgets = Budgets(
+        {PeriodKind.DAY: Decimal(1), PeriodKind.MONTH: Decimal("0.1")}, Covers.COMPUTE, thresholds=(Decimal(3),)
+    )
+    cloud.settings = replace(cloud.settings, interim_checks=True, budgets=budgets)
+    cloud.run(4)
+    cloud.run(5)
+
+    summary = Watch(cloud).check(7, 30)
+
+    assert {spend.period.kind: spend.cost_usd for spend in summary.estimates} == {
+        PeriodKind.DAY: HOURLY / 2,
+        PeriodKind.MONTH: 2 * HOURLY + HOURLY * 3 / 2,
+    }
 
 
 def test_two_checks_at_once_send_one_alert() -> None:
@@ -288,6 +344,38 @@ def test_a_check_that_was_killed_after_it_reserved_is_finished_by_a_later_one() 
     during, after = watched.check(10, 30), watched.check(10, 40)
 
     assert (during.alerts, len(after.alerts)) == ((), 1)
+
+
+def test_what_an_earlier_run_could_not_send_is_sent_though_no_estimate_is_due() -> None:
+    watched = watch()
+    watched.burst(10, 10, 20)
+    watched.cloud.denied |= {("alerts", "")}
+    watched.check(10, 25)
+    watched.cloud.denied.clear()
+    watched.cloud.vms = watched.cloud.vms[:1]
+
+    summary = watched.check(10, 30)
+
+    assert [alert.estimated_at for alert in summary.alerts] == [at(10, 25)]
+
+
+def test_alerts_that_were_sent_before_one_failed_are_not_sent_again() -> None:
+    vision = LabelBudget("cap-vision", "team", "vision", {PeriodKind.DAY: Decimal("0.1")})
+    watched = watch(labels=(vision,))
+    watched.burst(10, 10, 0, team="vision")
+
+    def fail_second(call: str, when: str) -> None:
+        if (call, when) == ("publish", "before") and watched.cloud.published:
+            watched.cloud.denied |= {("alerts", "")}
+
+    watched.cloud.on_call = fail_second
+    first = watched.check(10, 12)
+    watched.cloud.on_call = None
+    watched.cloud.denied.clear()
+    second = watched.check(10, 15)
+
+    assert (len(first.alerts), len(second.alerts)) == (1, 1)
+    assert {alert.label_budget for alert in watched.cloud.published} == {"", "cap-vision"}
 
 
 def test_an_estimate_that_the_recorded_hours_do_not_reach_is_withdrawn_once_and_notified_anew_when_it_is_so() -> None:
@@ -413,3 +501,26 @@ def test_before_the_first_run_there_is_nothing_to_add_to() -> None:
     cloud.settings = replace(cloud.settings, interim_checks=True)
 
     assert Watch(cloud).check(1).status is InterimStatus.BELOW
+
+
+@pytest.mark.parametrize(
+    ("earlier", "kind", "sent", "following"),
+    [
+        ((), None, (), "0.5"),
+        (("0.5",), None, (), "0.8"),
+        (("0.5",), AlertKind.THRESHOLD, ("0.8",), "1.0"),
+        (("0.5", "0.8"), AlertKind.WITHDRAWAL, ("0.8",), "0.8"),
+        (("0.5",), AlertKind.PACE, ("0.8",), "0.8"),
+        (("0.5", "0.8", "1.0"), None, (), None),
+    ],
+)
+def test_a_standing_has_the_lowest_threshold_that_is_still_to_be_notified(
+    earlier: tuple[str, ...], kind: AlertKind | None, sent: tuple[str, ...], following: str | None
+) -> None:
+    budgets = Budgets({PeriodKind.DAY: Decimal(10)})
+    known = frozenset(Notified(AlertKind.THRESHOLD, Decimal(each), Decimal(10)) for each in earlier)
+    just_now = [Alert(DAY, Decimal(9), Decimal(10), tuple(map(Decimal, sent)), kind)] if kind else []
+
+    [standing] = standings([Spend(DAY, Decimal(9), known)], budgets, just_now)
+
+    assert standing.next_threshold == (Decimal(following) if following else None)
