@@ -1,5 +1,6 @@
 """A mix over recorded time, against an hour-by-hour calculation."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotkeeper.advice.backtests import PoolHour, PriceSpan, backtest_cost, backtest_floor, mean_price
+from spotkeeper.advice.backtests import PoolHour, PriceSpan, backtest_cost, backtest_floor
 from spotkeeper.advice.mixes import Mix, Pool, Wanted
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,21 +72,40 @@ def test_without_prices_of_every_region_at_one_time_there_is_no_backtest(known: 
     assert backtest_cost(MIX, WANTED, "us-east1", ONDEMAND, known) is None
 
 
-changes = st.lists(st.tuples(st.integers(1, 29), st.sampled_from(["0.1", "0.25", "0.3"])), max_size=4).map(
-    lambda found: history((0, "0.2"), *sorted(dict(found).items()), end=30)
-)
+prices = st.lists(st.one_of(st.none(), st.sampled_from(["0.1", "0.25", "0.3"])), min_size=12, max_size=12)
+"""The price of each hour of one region; None where the history does not say."""
 
 
-@given(st.lists(changes, min_size=1, max_size=3), st.integers(0, 14), st.integers(15, 30))
-def test_the_lowest_price_is_the_mean_of_each_hour_s_lowest(
-    histories: list[list[PriceSpan]], first: int, end: int
+@given(st.fixed_dictionaries({"us-east1": prices, "us-west1": prices}, optional={"us-central1": prices}))
+def test_a_backtest_is_the_mean_of_the_hours_in_which_its_regions_have_prices(
+    hourly: dict[str, list[str | None]],
 ) -> None:
-    lowest = [
-        min(span.price for spans in histories for span in spans if span.start <= at(hour) < span.end)
-        for hour in range(first, end)
-    ]
+    known = {
+        region: [
+            PriceSpan(at(hour), at(hour + 1), Decimal(price)) for hour, price in enumerate(some) if price is not None
+        ]
+        for region, some in hourly.items()
+    }
+    common = [hour for hour in range(12) if hourly["us-east1"][hour] and hourly["us-west1"][hour]]
 
-    assert mean_price(histories, at(first), at(end)) == pytest.approx(sum(lowest) / len(lowest))
+    found = backtest_cost(MIX, WANTED, "us-east1", ONDEMAND, known)
+
+    def mean(paid: Callable[[int], float]) -> float:
+        return sum(map(paid, common)) / len(common)
+
+    def price(region: str, hour: int) -> float:
+        return float(hourly[region][hour] or "nan")
+
+    if not common:
+        assert found is None
+        return
+    assert found is not None
+    assert (found.start, found.end) == (at(common[0]), at(common[-1] + 1))
+    cost = mean(lambda hour: 0.4 + 3 * price("us-east1", hour) + 2 * price("us-west1", hour))
+    lowest = mean(lambda hour: min(float(some[hour] or "inf") for some in hourly.values()))
+    assert float(found.mix_cost) == pytest.approx(cost)
+    assert float(found.spot_percent) == pytest.approx((1 - mean(lambda hour: price("us-east1", hour)) / 0.4) * 100)
+    assert float(found.cheapest_region_percent) == pytest.approx((1 - lowest / 0.4) * 100)
 
 
 def test_the_floor_is_held_while_what_is_not_out_is_enough() -> None:

@@ -1,6 +1,6 @@
 """A mix over recorded time: what it would have cost by Google's prices, and when it would have held its floor."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,6 +10,7 @@ from math import ceil
 from spotkeeper.advice.mixes import Mix, Wanted
 
 _HOUR = timedelta(hours=1)
+_MICROSECOND = timedelta(microseconds=1)
 _NANO = Decimal("1e-9")
 
 
@@ -32,8 +33,19 @@ class PoolHour:
 
 
 @dataclass(frozen=True, slots=True)
+class _Step:
+    """A time in which no price changes, and the price of each region that has one, in USD per VM-hour."""
+
+    start: datetime
+    length: timedelta
+    prices: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
 class CostTest:
-    """Mean cost over the time that all regions have prices of, in USD per hour, and the savings in percent.
+    """Mean cost over the time that all its regions have prices of, in USD per hour, and the savings in percent.
+
+    From `start` to `end`, without the time between in which a region has no price.
 
     Savings are against on demand at its present price, of which there is no history: of the mix, of Spot alone where it
     runs, of 70 % Spot and 30 % on demand there, and of Spot in whichever region was cheapest at each time.
@@ -67,37 +79,39 @@ def backtest_cost(
     The mix is compared with the VMs that are wanted, not with those that it overprovisions.
     """
     regions = {here, *(pool.region for pool, _ in mix.spot)}
-    if any(not history.get(region) for region in regions):
+    steps = [step for step in _steps(history) if regions <= step.prices.keys()]
+    if not steps:
         return None
-    start = max(history[region][0].start for region in regions)
-    end = min(history[region][-1].end for region in regions)
-    if start >= end:
-        return None
-    spot = {region: mean_price([history[region]], start, end) for region in regions}
+    spot = {region: _mean((step.prices[region], step.length) for step in steps) for region in regions}
     mix_cost = mix.ondemand * ondemand_price + sum(count * spot[pool.region] for pool, count in mix.spot)
     alone = _saved(spot[here], ondemand_price)
     return CostTest(
-        start,
-        end,
+        steps[0].start,
+        steps[-1].start + steps[-1].length,
         mix_cost.quantize(_NANO),
         _saved(mix_cost, wanted.size * ondemand_price),
         alone,
         alone * _SEVENTY,
-        _saved(mean_price(history.values(), start, end), ondemand_price),
+        _saved(_mean((min(step.prices.values()), step.length) for step in steps), ondemand_price),
     )
 
 
-def mean_price(histories: Iterable[Sequence[PriceSpan]], start: datetime, end: datetime) -> Decimal:
-    """Return the mean over the time of the lowest of several prices; a time without any price does not count."""
-    spans = [each for history in histories for each in history if each.start < end and each.end > start]
-    times = sorted({start, end, *(at for each in spans for at in (each.start, each.end) if start < at < end)})
+def _steps(history: Mapping[str, Sequence[PriceSpan]]) -> Iterator[_Step]:
+    """Yield the times in which no price changes, in order."""
+    times = sorted({at for spans in history.values() for span in spans for at in (span.start, span.end)})
+    for start, end in pairwise(times):
+        prices = {
+            region: span.price for region, spans in history.items() for span in spans if span.start <= start < span.end
+        }
+        yield _Step(start, end - start, prices)
+
+
+def _mean(prices: Iterable[tuple[Decimal, timedelta]]) -> Decimal:
     paid, seconds = Decimal(0), Decimal(0)
-    for begin, until in pairwise(times):
-        prices = [each.price for each in spans if each.start <= begin < each.end]
-        if prices:
-            length = Decimal((until - begin).total_seconds())
-            paid += min(prices) * length
-            seconds += length
+    for price, length in prices:
+        weight = Decimal(length // _MICROSECOND)
+        paid += price * weight
+        seconds += weight
     return paid / seconds
 
 
