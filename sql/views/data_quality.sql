@@ -153,7 +153,7 @@ SELECT
   hourly.unpriced_machine_types,  -- STRING: Their machine types.
   COALESCE(hourly.stale, 0) AS stale,  -- INTEGER: Cost rows with a stale price: a newer catalog was due and could not be read.
   COALESCE(hourly.fallback, 0) AS fallback,  -- INTEGER: Cost rows with the earliest price known, which is later than the hour.
-  COALESCE(hourly.uncertain, 0) AS uncertain,  -- INTEGER: Cost rows with an uncertain price: it differs between the readings before and after the hour, or they are more than a day apart.
+  COALESCE(hourly.uncertain, 0) AS uncertain,  -- INTEGER: Cost rows with an uncertain price: it differs between the readings before and after the hour, or they are more than a week apart.
   COALESCE(hourly.confirmed, 0) AS confirmed,  -- INTEGER: Cost rows with a confirmed price: it changed between two readings, and Google's own price history has the time.
   COALESCE(hourly.from_history, 0) AS from_history,  -- INTEGER: Cost rows with the price of Google's own history, where no reading of the catalog has it.
   IF(recorded.lacks_rollups IS NOT FALSE, NULL, IF(hourly.usage_start_time IS NULL, 0, hourly.exact_cost)) AS exact_cost,  -- NUMERIC: The part of the cost at exact prices, in USD; NULL for a missing hour, and one that is not rolled up by price_status.

@@ -39,9 +39,10 @@ _SHOWN = Decimal("1e-9")
 _KINDS = (AttachmentKind.LICENSE, AttachmentKind.ADDRESS, AttachmentKind.DISK, AttachmentKind.BANDWIDTH)
 _NO_SHAPE = Shape("", None, None)
 
-_LONGEST_DAY = timedelta(hours=25)
-"""Google changes a Spot price once a day at most (https://cloud.google.com/spot-vms/pricing), and a day of its time
-zone has up to 25 hours: between two equal readings no further apart it did not change and change back."""
+_SHORTEST_TIME_BETWEEN_CHANGES = timedelta(days=7)
+"""Google changed the Spot price of a machine type once a week at most, when measured in 2026; its documents allow
+once a day (https://cloud.google.com/spot-vms/pricing). Between equal readings no further apart it did not change and
+change back."""
 
 _BY_GOOGLE = ContractAmount(
     None, "the price of the hour is of Google's own price history, which has no contract prices"
@@ -113,7 +114,7 @@ class PriceHistory:
 
         What Google sells by the month costs by the length of the hour's month, not by the 730 hours of price lists.
         `exact`: the rates valid in the hour. `uncertain`: a Spot rate differs between the readings before and after the
-        hour, or around a reading in it, or they are more than a day apart. `fallback`: the hour is before the first
+        hour, or around a reading in it, or they are more than a week apart. `fallback`: the hour is before the first
         known rate, which is then used.
         `stale`: reading the catalog failed when it was due, so a newer rate may exist. `unknown`: a component has no
         rate, so there is no price. `confirmed` and `from_history`: as `timed_price` has it; the price is that of an
@@ -341,13 +342,13 @@ class PriceHistory:
         return changed
 
     def _changed_between(self, before: datetime, after: datetime) -> frozenset[_Component]:
-        """The components whose highest rate differs between two readings, or all when these are more than a day apart.
+        """The components whose highest rate differs between two readings, or all when these are more than a week apart.
 
         Not those that had none before.
         """
         if (before, after) not in self._differences:
             one, other = self._highest(floor_hour(before)), self._highest(floor_hour(after))
-            is_far = after - before > _LONGEST_DAY
+            is_far = after - before > _SHORTEST_TIME_BETWEEN_CHANGES
             changed = frozenset(component for component, usd in one.items() if is_far or other.get(component) != usd)
             self._differences[before, after] = changed
         return self._differences[before, after]

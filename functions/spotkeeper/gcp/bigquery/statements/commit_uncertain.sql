@@ -1,5 +1,5 @@
 -- Rows of the hours in which a rate of theirs may have changed already are not exact: two readings of the catalog differ,
--- or are more than a day apart, and the rows were recorded between them. What is stale or unknown stays so.
+-- or are more than a week apart, and the rows were recorded between them. What is stale or unknown stays so.
 UPDATE spot_vm_costs AS recorded
 SET price_status = 'uncertain'
 FROM (
