@@ -27,6 +27,7 @@ QUERY, DATASET = "/bigquery/v2/projects/p/queries", "/bigquery/v2/projects/p/dat
 INSTANCES, OPERATIONS = "/compute/v1/projects/p/aggregated/instances", "/compute/v1/projects/p/aggregated/operations"
 HISTORY, ENTRIES = "/v1/projects/p:batchGetAssetsHistory", "/v2/entries:list"
 ACCOUNT, BUDGETS = "/v1/projects/p/billingInfo", "/v1/billingAccounts/A/budgets"
+PRICES = "/v2beta/billingAccounts/A/skus/-/prices"
 AS_ASSUMED: Mapping[str, Any] = {
     DATASET: {"location": "EU"},
     QUERY: {"jobReference": {"location": "EU"}, "rows": [{"f": [{"v": "NULL"}]}]},
@@ -35,6 +36,16 @@ AS_ASSUMED: Mapping[str, Any] = {
     OPERATIONS: {"items": {"zones/z": {"operations": [{"insertTime": "2026-07-08T12:00:00-07:00"}]}}},
     ENTRIES: {"entries": [{"timestamp": "2026-07-20T00:00:00Z", "jsonPayload": {"scheduled": "2026-07-21T00:07:00Z"}}]},
     ACCOUNT: {"billingAccountName": "billingAccounts/A"},
+    PRICES: {
+        "billingAccountPrices": [
+            {
+                "name": "billingAccounts/A/skus/CORE/price",
+                "currencyCode": "USD",
+                "valueType": "rate",
+                "rate": {"tiers": [{"contractPrice": {"currencyCode": "USD", "nanos": 1}}]},
+            }
+        ]
+    },
     BUDGETS: {
         "budgets": [
             {
@@ -57,7 +68,8 @@ class Server:
     def findings(self, **answers: object) -> dict[str, Finding]:
         """Return what the probes find when some paths are answered in another way."""
         self.answers = {**AS_ASSUMED, **answers}
-        everywhere = Endpoints(bigquery=self.address, compute=self.address, assets=self.address, logging=self.address)
+        services = ("bigquery", "compute", "assets", "logging", "billing")
+        everywhere = Endpoints(**dict.fromkeys(services, self.address))
         prober = Prober(Installation("p", "d"), everywhere, self.address, timedelta(0))
         return {each.about.removeprefix("probe "): each for each in prober.findings(NOON)}
 
@@ -95,8 +107,8 @@ def test_the_emulators_do_what_is_assumed(
 ) -> None:
     stack.set_time(NOW)
     with Platform(HOME_PROJECT, "us-central1", "probed", NOW) as platform, new_dataset(stack, "probed") as dataset:
-        for name in ("BIGQUERY_ENDPOINT", "COMPUTE_ENDPOINT", "ASSETS_ENDPOINT", "LOGGING_ENDPOINT"):
-            monkeypatch.setenv(name, stack.settings[name])
+        for name in ("BIGQUERY", "COMPUTE", "ASSETS", "LOGGING", "BILLING"):
+            monkeypatch.setenv(f"{name}_ENDPOINT", stack.settings[f"{name}_ENDPOINT"])
         monkeypatch.setenv("PLATFORM_ENDPOINT", platform.url)
         at = NOW.isoformat().replace("+00:00", "Z")
 
@@ -104,7 +116,7 @@ def test_the_emulators_do_what_is_assumed(
 
     printed = capsys.readouterr()
     assert (code, printed.err) == (0, ""), printed.out
-    assert printed.out.splitlines()[-1] == "doctor: 8 ok, 0 problems, 0 unknown"
+    assert printed.out.splitlines()[-1] == "doctor: 9 ok, 0 problems, 0 unknown"
     assert "probe empty-array: An empty array parameter arrives as 0." in printed.out
     assert (
         "probe location: The dataset lies in us-central1; a query without a location ran in us-central1." in printed.out
@@ -133,6 +145,12 @@ def test_what_is_as_assumed_is_ok(server: Server) -> None:
             "The oldest operation listed is 30 days old.",
         ),
         (
+            "contract-price-form",
+            PRICES,
+            {"billingAccountPrices": [{**AS_ASSUMED[PRICES]["billingAccountPrices"][0], "valueType": "fee", "fee": 1}]},
+            "has the type fee, is in USD and has fee.",
+        ),
+        (
             "budget-form",
             BUDGETS,
             {"budgets": [{**AS_ASSUMED[BUDGETS]["budgets"][0], "amount": {}, "spendCap": {}}]},
@@ -159,6 +177,7 @@ def test_what_differs_is_a_problem_that_is_named(
         ("operations-age", OPERATIONS, {}),
         ("scheduler-header", ENTRIES, {}),
         ("budget-form", BUDGETS, {}),
+        ("contract-price-form", PRICES, None),
     ],
 )
 def test_where_there_is_nothing_to_see_nothing_is_claimed(server: Server, name: str, path: str, answer: object) -> None:

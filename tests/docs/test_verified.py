@@ -19,7 +19,7 @@ def rows() -> list[list[str]]:
 
 
 def test_every_probe_is_on_the_page_and_every_probe_on_the_page_exists() -> None:
-    everywhere = Endpoints(bigquery=LOCAL, compute=LOCAL, assets=LOCAL, logging=LOCAL)
+    everywhere = Endpoints(bigquery=LOCAL, compute=LOCAL, assets=LOCAL, logging=LOCAL, billing=LOCAL)
     probes = Prober(Installation("p", "d"), everywhere, LOCAL, timedelta(0)).probes
 
     named = [name for row in rows() for name in re.findall(r"probe `([\w-]+)`", row[3])]

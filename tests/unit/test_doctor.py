@@ -128,6 +128,33 @@ def test_an_incomplete_run_says_what_it_lacks() -> None:
     )
 
 
+REFUSED = "Cloud Billing Pricing API: 403 Forbidden: The caller does not have permission"
+
+
+@pytest.mark.parametrize(
+    ("age", "reason", "state", "fix"),
+    [
+        (timedelta(hours=24), None, "ok", ""),
+        (timedelta(hours=24) + SECOND, None, "problem", "gcloud functions logs read"),
+        (None, None, "problem", "gcloud functions logs read"),
+        (timedelta(hours=1), REFUSED, "problem", "gcloud billing accounts add-iam-policy-binding 012345-6789AB-CDEF01"),
+        (None, "Cloud Billing Pricing API: 503 Unavailable", "problem", "gcloud functions logs read"),
+    ],
+)
+def test_contract_prices_that_are_not_read_are_a_problem_where_they_are_to_be(
+    age: timedelta | None, reason: str | None, state: str, fix: str
+) -> None:
+    run = replace(RUN, contract_prices_as_of=None if age is None else NOW - age, contract_prices_problem=reason)
+    environment = {"CONTRACT_PRICES": "true", "BILLING_ACCOUNT_ID": "012345-6789AB-CDEF01"}
+    function = Function("us-central1", "ACTIVE", "tracker@home", 2, 1, "https://tracker", environment)
+    switched_on = platform(functions={TRACKER: function, deployment.ENFORCER: None})
+
+    found = {each.about: each for each in data(HERE, switched_on, replace(RECORDS, run=run), NOW)}["contract prices"]
+
+    assert (found.state, found.fix.startswith(fix)) == (state, True)
+    assert "contract prices" not in of_records(run=run)
+
+
 @pytest.mark.parametrize(
     ("age", "state"),
     [(timedelta(hours=24), "ok"), (timedelta(hours=24) + SECOND, "problem")],

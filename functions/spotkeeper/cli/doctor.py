@@ -25,7 +25,7 @@ FIELDS = ("about", "state", "sentence", "fix")
 
 _ORDER = (State.PROBLEM, State.UNKNOWN, State.OK)
 _COLORS = {State.PROBLEM: Color.RED, State.UNKNOWN: Color.YELLOW, State.OK: Color.GREEN}
-_REACHED = ("COMPUTE_ENDPOINT", "ASSETS_ENDPOINT", "LOGGING_ENDPOINT")
+_REACHED = ("COMPUTE_ENDPOINT", "ASSETS_ENDPOINT", "LOGGING_ENDPOINT", "BILLING_ENDPOINT")
 
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:

@@ -91,13 +91,18 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The latest recorded run of the tracker, by its latest hour."""
+    """The latest recorded run of the tracker, by its latest hour.
+
+    `contract_prices_problem` is why contract prices that were due could not be read in it.
+    """
 
     hour: datetime
     recorded_at: datetime
     complete: bool
     gaps: tuple[str, ...]
     prices_as_of: datetime | None
+    contract_prices_as_of: datetime | None = None
+    contract_prices_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

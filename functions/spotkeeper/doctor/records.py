@@ -29,6 +29,8 @@ def data(installation: Installation, platform: Platform, records: Records, now: 
     yield from _run(records, now, run_now, read_log)
     yield from _hours(records, read_log)
     yield from _prices(records, now, read_log)
+    if isinstance(tracker, Function):
+        yield from _contract_prices(tracker, records, now, read_log)
     yield from _pruning(records, f"--project {installation.project_id} --dataset {installation.dataset}")
     if not platform.is_tracker_alone:
         yield from _notification(installation, records, now)
@@ -87,6 +89,28 @@ def _prices(records: Records, now: datetime, read_log: str) -> Iterator[Finding]
         if prices.stale:
             yield problem("stale prices", f"{stale:.0%} of the last day's cost rows have stale prices.", read_log)
     yield from _price_checks(records.price_checks)
+
+
+def _contract_prices(tracker: Function, records: Records, now: datetime, read_log: str) -> Iterator[Finding]:
+    """Yield whether contract prices are read, where they are to be."""
+    run, about = records.run, "contract prices"
+    if tracker.environment.get("CONTRACT_PRICES") != "true" or not isinstance(run, Run):
+        return
+    read_at = run.contract_prices_as_of
+    when = f"last read {ago(now - read_at)}" if read_at else "never read"
+    if run.contract_prices_problem:
+        account = tracker.environment.get("BILLING_ACCOUNT_ID", "BILLING_ACCOUNT_ID")
+        allow = (
+            f"gcloud billing accounts add-iam-policy-binding {account} --member serviceAccount:{tracker.account} "
+            "--role roles/billing.viewer"
+        )
+        is_denied = " 403 " in run.contract_prices_problem
+        said = f"They could not be read, and were {when}: {run.contract_prices_problem}"
+        yield problem(about, said, allow if is_denied else read_log)
+    elif read_at is None or now - read_at > LATEST_PRICES:
+        yield problem(about, f"They were {when}: contract_cost is not known.", read_log)
+    else:
+        yield ok(about, f"They were {when}.")
 
 
 def _price_checks(checks: PriceChecks | Unread) -> Iterator[Finding]:

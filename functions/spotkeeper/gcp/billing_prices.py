@@ -20,10 +20,15 @@ PRICES_PER_PAGE = 5_000
 READ_DEADLINE = timedelta(seconds=90)
 """After so long no further page is asked for: the run has its usage to read in the same 15 minutes."""
 
-_HOST = "cloudbilling.googleapis.com"
+HOST = "cloudbilling.googleapis.com"
 _SERVICE = "Cloud Billing Pricing API"
 _LONGEST_RETRY = timedelta(seconds=10)
 """A call that fails is due again in the next run."""
+
+
+def prices_path(billing_account_id: str) -> str:
+    """Return the path of the list of all prices of an account."""
+    return f"/v2beta/billingAccounts/{billing_account_id}/skus/-/prices"
 
 
 class BillingPrices:
@@ -37,8 +42,8 @@ class BillingPrices:
         deadline: timedelta = READ_DEADLINE,
     ) -> None:
         """Prepare to ask; nothing is called."""
-        self._path = f"/v2beta/billingAccounts/{billing_account_id}/skus/-/prices"
-        self._calls = HttpCalls(_SERVICE, _HOST, endpoint, min(retry_timeout, _LONGEST_RETRY))
+        self._path = prices_path(billing_account_id)
+        self._calls = HttpCalls(_SERVICE, HOST, endpoint, min(retry_timeout, _LONGEST_RETRY))
         self._deadline = deadline.total_seconds()
 
     def read(self, rates: Mapping[str, Rate]) -> Mapping[str, ContractPrice]:
@@ -53,10 +58,6 @@ class BillingPrices:
                     price = contract_price_from_json(resource, rates[sku_id])
                     found[sku_id] = max(found.get(sku_id, price), price, key=lambda each: each.amount or 0)
         return found
-
-    def probe(self) -> int:
-        """Return how many prices the first page has when one is asked for; raises UnavailableError."""
-        return len(_prices_of(next(self._pages(1))))
 
     def _pages(self, size: int) -> Iterator[dict[str, Any]]:
         begun, tokens, query = time.monotonic(), PageTokens(_SERVICE), {"pageSize": str(size)}

@@ -6,6 +6,7 @@ docs/verified.md lists the assumptions, and what else supports each.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from spotkeeper.doctor.deployment import TOPIC, Installation
@@ -15,11 +16,14 @@ from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.audit_log import HOST as LOGGING_HOST
 from spotkeeper.gcp.audit_log import LogEntries
 from spotkeeper.gcp.bigquery.rest_query import HOST as BIGQUERY_HOST
+from spotkeeper.gcp.billing_prices import HOST as PRICING_HOST
+from spotkeeper.gcp.billing_prices import prices_path
 from spotkeeper.gcp.compute.lists import HOST as COMPUTE_HOST
 from spotkeeper.gcp.compute.lists import PROJECTS, Json
 from spotkeeper.gcp.deployment import HOSTS, unread, unreadable
 from spotkeeper.gcp.http_calls import CallError, HttpCalls
 from spotkeeper.periods import rfc3339
+from spotkeeper.pricing.contract_prices import sku_of
 from spotkeeper.settings import Endpoints
 from spotkeeper.tracking.http_api import SCHEDULED_LATER
 
@@ -41,6 +45,8 @@ _BUDGET_FIELDS = {
     "ownershipScope",
     "thresholdRules",
 }
+_PRICE_FIELDS = {"name", "currencyCode", "valueType", "priceReason", "rate"}
+_TIER_FIELDS = {"startAmount", "listPrice", "contractPrice", "effectiveDiscountPercent"}
 _CREDITS = {"INCLUDE_ALL_CREDITS", "EXCLUDE_ALL_CREDITS", "INCLUDE_SPECIFIED_CREDITS"}
 
 
@@ -65,6 +71,7 @@ class Prober:
         self._assets = HttpCalls("Cloud Asset Inventory", _ASSETS_HOST, endpoints.assets, retry_timeout)
         self._logging = LogEntries(HttpCalls("Cloud Logging", LOGGING_HOST, endpoints.logging, retry_timeout))
         self._billing = HttpCalls("Cloud Billing", HOSTS["Cloud Billing"], platform, retry_timeout)
+        self._pricing = HttpCalls("Cloud Billing Pricing API", PRICING_HOST, endpoints.billing, retry_timeout)
         self._budgets = HttpCalls("Cloud Billing Budgets", HOSTS["Cloud Billing Budgets"], platform, retry_timeout)
         self.probes: Mapping[str, Callable[[datetime], Seen]] = {
             "empty-array": self._empty_array,
@@ -75,6 +82,7 @@ class Prober:
             "operations-age": self._operations_age,
             "scheduler-header": self._scheduler_header,
             "budget-form": self._budget_form,
+            "contract-price-form": self._contract_price_form,
         }
 
     def findings(self, now: datetime) -> Iterator[Finding]:
@@ -184,8 +192,29 @@ class Prober:
         later = found["jsonPayload"]["scheduled"]
         return Seen(True, f"A call of {found['timestamp']} had the schedule time {later}.")  # noqa: FBT003 (as named)
 
+    def _billing_account(self) -> str:
+        path = f"/v1/projects/{self._at.project_id}/billingInfo"
+        return str(self._billing.call("GET", path)["billingAccountName"])
+
+    def _contract_price_form(self, _: datetime) -> Seen:
+        account = self._billing_account().removeprefix("billingAccounts/")
+        try:
+            page = self._pricing.call("GET", prices_path(account), query={"pageSize": "1"})
+        except CallError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            return Seen(None, "who asks may not read the prices of the billing account.")
+        [price] = page["billingAccountPrices"]
+        tiers = price["rate"]["tiers"]
+        odd = [*(price.keys() - _PRICE_FIELDS), *(field for each in tiers for field in each.keys() - _TIER_FIELDS)]
+        said = f"A price of the account has the type {price['valueType']}, is in {price['currencyCode']}"
+        return Seen(
+            price["valueType"] == "rate" and not odd and sku_of(price) != "",
+            f"{said} and has {', '.join(sorted(odd)) or 'no unknown fields'}.",
+        )
+
     def _budget_form(self, _: datetime) -> Seen:
-        account = self._billing.call("GET", f"/v1/projects/{self._at.project_id}/billingInfo")["billingAccountName"]
+        account = self._billing_account()
         page = self._budgets.call("GET", f"/v1/{account}/budgets", query={"pageSize": "100"})
         budgets = [each for each in page.get("budgets", ()) if _publishes(each)]
         if not budgets:

@@ -37,7 +37,9 @@ SELECT
   runs.recorded_at,
   runs.complete,
   ARRAY(SELECT DISTINCT gap.source FROM UNNEST(runs.gaps) AS gap ORDER BY gap.source) AS gaps,
-  runs.prices_as_of
+  runs.prices_as_of,
+  runs.contract_prices_as_of,
+  runs.contract_prices_problem
 FROM tracker_runs AS runs
 WHERE runs.hour >= @since
 ORDER BY runs.recorded_at DESC, runs.hour DESC
@@ -232,7 +234,15 @@ def _there[Fact](found: Found[Fact], otherwise: Fact) -> Fact | Unread:
 def _run(rows: list[Row]) -> Run | None:
     return next(
         (
-            Run(row["hour"], row["recorded_at"], row["complete"], tuple(row["gaps"]), row["prices_as_of"])
+            Run(
+                row["hour"],
+                row["recorded_at"],
+                row["complete"],
+                tuple(row["gaps"]),
+                row["prices_as_of"],
+                row["contract_prices_as_of"],
+                row["contract_prices_problem"],
+            )
             for row in rows
         ),
         None,
