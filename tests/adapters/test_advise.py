@@ -156,7 +156,7 @@ def as_rows(output: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_places_are_here_near_anywhere_and_other_types_each_by_price(command: Command) -> None:
+def test_places_are_here_near_far_and_other_types_each_by_price(command: Command) -> None:
     code, output, error = command("--format", "json")
 
     rows = as_rows(output)
@@ -168,7 +168,7 @@ def test_places_are_here_near_anywhere_and_other_types_each_by_price(command: Co
         ("here", "n2-standard-8", f"{HERE}-b"),
         ("near", "n2-standard-8", "us-east4"),
         ("near", "n2-standard-8", "northamerica-northeast1"),
-        ("anywhere", "n2-standard-8", "europe-west1"),
+        ("far", "n2-standard-8", "europe-west1"),
         ("other type", "e2-standard-8", HERE),
         ("other type", "n2d-standard-8", HERE),
     ]
@@ -186,6 +186,36 @@ def test_rates_are_of_their_place_with_the_days_and_hours_that_they_are_of(track
     assert found["n2-standard-8", f"{HERE}-a"] == (GoogleRate(Decimal("0.1"), 1), OwnRecord(0, Decimal(30)))
     assert found["n2-standard-8", f"{HERE}-b"] == (None, OwnRecord(4, Decimal(10)))
     assert found["n2-standard-8", "us-east4"] == (GoogleRate(Decimal("0.7"), 1), None)
+
+
+def test_a_place_that_was_not_read_differs_from_one_in_which_nothing_was_observed(
+    tracker: Tracker, command: Command
+) -> None:
+    read: Row = {"machine_type": "n2-standard-8", "read_at": "2026-07-22 12:00:00", "status": "read"}
+    insert(
+        tracker,
+        "capacity_readings",
+        {**read, "region": "europe-west1"},
+        {**read, "region": HERE, "machine_type": "e2-standard-8", "status": "unsupported"},
+        # A call that failed later takes nothing back, and one of months ago says nothing.
+        {**read, "region": "europe-west1", "status": "unavailable", "read_at": "2026-07-23 11:00:00"},
+        {**read, "region": "us-east4", "read_at": "2026-05-01 12:00:00"},
+    )
+
+    _, output, _ = command("--machine-type", "n2-standard-8", "--format", "json")
+
+    found = {(row["machine_type"], row["region"]): row["google_history"] for row in as_rows(output)}
+    assert found["n2-standard-8", "europe-west1"] == "read"
+    assert found["e2-standard-8", HERE] == "unsupported"
+    assert found["n2-standard-8", "us-east4"] == found["n2d-standard-8", HERE] == "not_read"
+
+
+def test_what_costs_more_is_no_place_unless_its_zone_is_asked_for(command: Command) -> None:
+    _, output, _ = command("--machine-type", "c3-standard-4", "--format", "json")
+    _, of_zone, _ = command("--machine-type", "c3-standard-4", "--zones", "us-east1-b", "--format", "json")
+
+    assert "us-east1" not in {row["region"] for row in as_rows(output)}
+    assert "us-east1-b" in {row["zone"] for row in as_rows(of_zone)}
 
 
 def test_a_place_saves_in_a_month_what_the_view_says(tracker: Tracker, command: Command) -> None:
@@ -233,29 +263,13 @@ def test_the_screen_has_the_savings_both_rates_and_the_cost_of_useful_work(comma
 
     lines = output.splitlines()
     assert code == 0
-    assert lines[0] == f"n2-standard-8 in {HERE}: 40.00 VM-hours in the last week, 34.76 USD a month"
+    assert lines[0] == f"n2-standard-8 in {HERE}: 40 VM-hours last week, 34.76 USD a month"
     [here] = [line for line in lines if line.startswith("here ") and f" {HERE} " in line]
-    assert here.split() == [
-        "here",
-        "n2-standard-8",
-        HERE,
-        "0.2000",
-        "0.30",
-        "#2",
-        "(2",
-        "d)",
-        "4",
-        "in",
-        "40",
-        "h",
-        "not",
-        "enough:",
-        "40",
-        "VM-hours",
-    ]
-    [near] = [line for line in lines if " us-east4 " in line]
-    assert near.split()[3:] == ["0.1000", "50%", "17.38", "0.70", "#3", "(1", "d)", "unknown", "unknown"]
-    assert "e2-standard-8 (cost-optimized)" in output
+    assert lines[1] == "  Cheapest, preemptions unknown: far europe-west1, 75% less, 26.07 USD a month."
+    assert here.split() == ["here", HERE, "0.2000", "0.30", "2d", "#2", "4", "in", "40", "h"]
+    [near] = [line for line in lines if line.startswith("near us-east4 ")]
+    assert near.split()[2:] == ["0.1000", "50%", "17.38", "0.70", "1d", "#3", "none", "ran"]
+    assert "e2-standard-8: a vCPU does less work (cost-optimized)." in lines
 
 
 def test_without_a_fleet_the_screen_says_so(stack: Stack, command: Command) -> None:
@@ -298,7 +312,7 @@ def test_a_denied_permission_is_a_cell_and_one_sentence_and_the_prices_stay(
 
     lines = output.splitlines()
     assert (code, error) == (0, "")
-    assert [line.split()[3] for line in lines if line.endswith("  denied")][:1] == ["0.2000"]
+    assert [line.split()[2] for line in lines if line.endswith("  denied")][:1] == ["0.2000"]
     assert [line.partition(": ")[0] for line in lines if line.endswith("; it takes compute.advice.capacity")] == [
         "denied"
     ]

@@ -23,7 +23,7 @@ class Scope(StrEnum):
 
     HERE = "here"
     NEAR = "near"
-    ANYWHERE = "anywhere"
+    FAR = "far"
     OTHER_TYPE = "other type"
 
 
@@ -36,6 +36,14 @@ class GoogleRate:
 
     mean: Decimal
     observed_days: int
+
+
+class GoogleHistory(StrEnum):
+    """Whether Google's history of a place was read in the last 30 days. Unsupported: Google keeps none there."""
+
+    NOT_READ = "not_read"
+    READ = "read"
+    UNSUPPORTED = "unsupported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class InUse:
 class Place:
     """A machine type in a region, or in one of its zones; prices are USD per VM-hour and those of the region.
 
-    `google` is None when nothing was observed, `own` when nothing of ours ran there: neither means safe.
+    `google` is None when nothing was observed or read, `own` when nothing of ours ran there: neither means safe.
     """
 
     scope: Scope
@@ -78,6 +86,7 @@ class Place:
     slower_because: str | None = None
     google: GoogleRate | None = None
     own: OwnRecord | None = None
+    google_history: GoogleHistory = GoogleHistory.NOT_READ
 
 
 class LiveStatus(StrEnum):

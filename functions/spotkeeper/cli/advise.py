@@ -4,27 +4,22 @@ import argparse
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from spotkeeper.advice.placements import (
-    MIN_OWN_HOURS,
     Advice,
     Live,
-    LiveStatus,
-    OwnRecord,
     Place,
-    RankedPlace,
-    Scope,
     advise,
 )
 from spotkeeper.cli.advise_mix import add_mix_arguments, mix_question, print_mix, read_mix, refuse_mix_arguments
-from spotkeeper.cli.amounts import HOURS_PER_MONTH, cents
+from spotkeeper.cli.advise_screen import advice_lines
+from spotkeeper.cli.amounts import HOURS_PER_MONTH
 from spotkeeper.cli.commands import Subparsers, add_command
 from spotkeeper.cli.dataset_arguments import add_dataset_arguments, add_time_argument, chosen_settings
 from spotkeeper.cli.output import Format, Row, add_format_argument, as_csv, as_json
 from spotkeeper.cli.terminal import progress, width
-from spotkeeper.cli.text_tables import aligned
 from spotkeeper.errors import RefusedRequestError
 from spotkeeper.tracking.settings import TrackerSettings
 
@@ -34,7 +29,14 @@ if TYPE_CHECKING:
 FIELDS = (
     *("used_machine_type", "used_region", "weekly_vm_hours", "scope", "machine_type", "region", "zone", "vcpus"),
     *("memory_gib", "spot_price", "savings_percent", "monthly_savings_usd", "slower_because", "google_preemption_rate"),
-    *("google_observed_days", "google_rank", "own_preemptions", "own_vm_hours", "useful_hour_cost_usd"),
+    *(
+        "google_observed_days",
+        "google_rank",
+        "google_history",
+        "own_preemptions",
+        "own_vm_hours",
+        "useful_hour_cost_usd",
+    ),
     *("obtainability", "estimated_uptime_seconds", "live_status"),
 )
 """The fields of a place in JSON and CSV."""
@@ -48,13 +50,6 @@ _LARGEST_SIZE = 1000
 _DAY_MINUTES = 1440
 _ZONE = re.compile(r"[a-z]+-[a-z]+[0-9]+-[a-z]")
 _MACHINE_TYPE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+")
-_UNKNOWN = "unknown"
-_LEGEND = (
-    "saves: of the price, against here; traffic between regions is not considered.",
-    f"a month: {HOURS_PER_MONTH} hours, at the VM-hours of the last week.",
-    "Google's rate: preempted Spot VMs of all that stopped, and the days observed; #1 is the lowest.",
-    "It ranks places and is no probability. Not observed is not safe.",
-)
 
 
 def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -127,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         case Format.CSV:
             print(as_csv(FIELDS, list(place_rows(found, live))))
         case Format.TABLE:
-            for line in advice_lines(found, live, arguments.checkpoint_minutes):
+            for line in advice_lines(found, live, arguments.checkpoint_minutes, width()):
                 print(line)
     return 0
 
@@ -206,6 +201,7 @@ def place_rows(found: Sequence[Advice], live: Mapping[Place, Live]) -> Iterator[
                 "google_preemption_rate": place.google.mean if place.google else None,
                 "google_observed_days": place.google.observed_days if place.google else 0,
                 "google_rank": each.google_rank,
+                "google_history": str(place.google_history),
                 "own_preemptions": place.own.preemptions if place.own else None,
                 "own_vm_hours": place.own.vm_hours if place.own else None,
                 "useful_hour_cost_usd": each.useful_hour_cost,
@@ -213,81 +209,6 @@ def place_rows(found: Sequence[Advice], live: Mapping[Place, Live]) -> Iterator[
                 "estimated_uptime_seconds": int(answer.uptime.total_seconds()) if answer and answer.uptime else None,
                 "live_status": str(answer.status) if answer else None,
             }
-
-
-def advice_lines(found: Sequence[Advice], live: Mapping[Place, Live], checkpoint_minutes: int) -> Iterator[str]:
-    """Yield the screen: a table for each machine type, then how to read it."""
-    if not found:
-        yield "No Spot VM of a machine type with a known price ran in the last week."
-        return
-    for advice in found:
-        in_use = advice.in_use
-        hours = f"{cents(in_use.weekly_vm_hours)} VM-hours in the last week"
-        monthly = advice.spot_price * in_use.weekly_vm_hours * HOURS_PER_MONTH / (7 * 24)
-        runs = f"{hours}, {cents(monthly)} USD a month" if in_use.weekly_vm_hours else "does not run"
-        yield f"{in_use.machine_type} in {in_use.region}: {runs}"
-        header = ["", "type", "where", "USD/h", "saves", "a month", "Google's rate", "own preemptions", "useful hour"]
-        right = frozenset({3, 4, 5, 8})
-        if live:
-            header.append("can be had")
-        yield from aligned([header, *(_cells(advice, each, live) for each in advice.places)], right, width())
-        yield ""
-    yield from _LEGEND
-    yield (
-        f"useful hour: USD with work saved every {checkpoint_minutes} minutes, from own preemptions in "
-        f"{MIN_OWN_HOURS} VM-hours or more."
-    )
-    if live:
-        yield "can be had: Google's estimate that so many VMs can be created, and what most of them run at least."
-        yield from _failures(live)
-
-
-def _cells(advice: Advice, each: RankedPlace, live: Mapping[Place, Live]) -> list[str]:
-    place = each.place
-    is_here = place.scope is Scope.HERE
-    cells = [
-        str(place.scope),
-        f"{place.machine_type} ({place.slower_because})" if place.slower_because else place.machine_type,
-        place.zone or place.region,
-        f"{place.spot_price:.4f}",
-        "" if is_here else f"{advice.savings_percent(place):.0f}%",
-        "" if is_here else cents(advice.monthly_savings(place, HOURS_PER_MONTH)),
-        _google(each),
-        _own(place.own),
-        _useful_hour(each),
-    ]
-    return [*cells, _live(live[place])] if live else cells
-
-
-def _google(each: RankedPlace) -> str:
-    rate = each.place.google
-    return f"{rate.mean:.2f} #{each.google_rank} ({rate.observed_days} d)" if rate else "not observed"
-
-
-def _own(own: OwnRecord | None) -> str:
-    return f"{own.preemptions} in {own.vm_hours:.0f} h" if own else _UNKNOWN
-
-
-def _useful_hour(each: RankedPlace) -> str:
-    if each.useful_hour_cost is not None:
-        return f"{each.useful_hour_cost:.4f}"
-    own = each.place.own
-    return f"not enough: {own.vm_hours.quantize(Decimal(1), ROUND_DOWN)} VM-hours" if own else _UNKNOWN
-
-
-def _live(answer: Live) -> str:
-    if answer.status is not LiveStatus.KNOWN or answer.obtainability is None:
-        return str(answer.status).replace("_", " ")
-    uptime = f", {answer.uptime.total_seconds() / 60:.0f} min" if answer.uptime else ""
-    return f"{answer.obtainability:.2f}{uptime}"
-
-
-def _failures(live: Mapping[Place, Live]) -> Iterator[str]:
-    """Yield one sentence for each kind of failure."""
-    reasons = {each.status: each.detail for each in reversed(list(live.values())) if each.detail}
-    for status, detail in sorted(reasons.items()):
-        needed = "; it takes compute.advice.capacity" if status is LiveStatus.DENIED else ""
-        yield f"{str(status).replace('_', ' ')}: {detail}{needed}"
 
 
 def _number(most: int) -> Callable[[str], int]:

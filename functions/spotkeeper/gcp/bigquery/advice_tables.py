@@ -12,7 +12,7 @@ from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
 
 from spotkeeper.advice.backtests import PoolHour, PriceSpan
 from spotkeeper.advice.mixes import Pool
-from spotkeeper.advice.placements import GoogleRate, InUse, OwnRecord, Place, Scope
+from spotkeeper.advice.placements import GoogleHistory, GoogleRate, InUse, OwnRecord, Place, Scope
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.bigquery.jobs import Parameter
 from spotkeeper.gcp.bigquery.rest_query import statement_text
@@ -107,6 +107,7 @@ def _place(row: Mapping[str, Any]) -> Place:
         slower_because=row["slower_because"],
         google=None if row["observed_days"] is None else GoogleRate(row["preemption_rate"], row["observed_days"]),
         own=OwnRecord(row["own_preemptions"], row["own_vm_hours"]) if row["own_vm_hours"] else None,
+        google_history=GoogleHistory(row["google_history"]),
     )
 
 

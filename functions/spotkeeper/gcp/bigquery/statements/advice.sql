@@ -3,9 +3,9 @@
 -- empty).
 --
 -- The dearest @most_types of the last week by VM-hours times list price, or the machine types asked for. Places are where
--- it runs (here), the cheapest @most_places regions of the continent (near) and of the others (anywhere), and the cheapest
+-- it runs (here), the cheapest @most_places regions of the continent (near) and of the others (far), and the cheapest
 -- other types in its region (other type) with at least as many vCPUs, as much memory and local SSD, the same bundled GPUs and
--- the same CPU architecture. With @zones only these and where it runs; a type that does not run is looked at in the region of
+-- the same CPU architecture; none that costs more. With @zones only these and where it runs; a type that does not run is looked at in the region of
 -- the first zone. VMs with attached GPUs or local SSD and custom types are left out: the price of a machine type does not
 -- include them. Rates are of the last 30 days.
 WITH asked_zones AS (
@@ -100,7 +100,7 @@ compared AS (
       WHEN there.machine_type != here.machine_type THEN 'other type'
       WHEN there.region = here.region THEN 'here'
       WHEN there.continent = here.continent THEN 'near'
-      ELSE 'anywhere'
+      ELSE 'far'
     END AS scope,
     there.machine_type,
     there.region,
@@ -128,7 +128,7 @@ compared AS (
     AND COALESCE(there.architecture, '') = COALESCE(here.architecture, '')
     AND (there.machine_type = here.machine_type OR there.region = here.region)
   WHERE (there.machine_type = here.machine_type AND there.region = here.region)
-    OR COALESCE(ARRAY_LENGTH(@zones), 0) = 0
+    OR (COALESCE(ARRAY_LENGTH(@zones), 0) = 0 AND there.spot_price <= here.spot_price)
     OR there.region IN (SELECT asked_zones.region FROM asked_zones)
 ),
 
@@ -235,6 +235,23 @@ google_rates AS (
     known.machine_type,
     known.region,
     COALESCE(known.zone, '')
+),
+
+-- Whether Google was asked, and keeps a history there: nothing observed and nothing read are not the same.
+google_histories AS (
+  SELECT
+    readings.machine_type,
+    readings.region,
+    COALESCE(readings.zone, '') AS zone,
+    readings.status
+  FROM capacity_readings AS readings
+  WHERE readings.status IN ('read', 'unsupported')
+    AND readings.read_at > TIMESTAMP_SUB(@now, INTERVAL 30 DAY)
+    AND readings.read_at <= @now
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY readings.machine_type, readings.region, COALESCE(readings.zone, '')
+    ORDER BY readings.read_at DESC
+  ) = 1
 )
 
 SELECT
@@ -252,6 +269,7 @@ SELECT
   places.slower_because,
   google_rates.preemption_rate,
   google_rates.observed_days,
+  COALESCE(google_histories.status, 'not_read') AS google_history,
   own_hours.vm_hours AS own_vm_hours,
   COALESCE(own_preemptions.preemptions, 0) AS own_preemptions,
   places.as_of
@@ -260,6 +278,10 @@ LEFT JOIN google_rates
   ON google_rates.machine_type = places.machine_type
   AND google_rates.region = places.region
   AND google_rates.zone = places.zone
+LEFT JOIN google_histories
+  ON google_histories.machine_type = places.machine_type
+  AND google_histories.region = places.region
+  AND google_histories.zone = places.zone
 LEFT JOIN own_hours
   ON own_hours.machine_type = places.machine_type
   AND own_hours.region = places.region
