@@ -21,6 +21,11 @@ HOUR = timedelta(hours=1)
 NAMES = ["a", "b", "c"]
 WAITING = policy(approval_minutes=240)
 SNOOZED = policy(snooze_until=at("2026-08-01T00:00:00"), approval_minutes=240)
+HOURLY = policy(
+    replace(rule(), responses={Source.TRACKER: Response.STOP, Source.BILLING: Response.WARN}),
+    approval_minutes=240,
+    execute_unapproved=True,
+)
 EXECUTING = policy(approval_minutes=240, execute_unapproved=True)
 
 
@@ -109,6 +114,43 @@ def test_the_policy_may_have_the_next_message_execute_a_plan_that_nobody_answere
     assert later(cloud, 1, used=EXECUTING) is VerdictName.OVER_BUDGET
     assert cloud.stopped_names() == NAMES
     assert approve(cloud, EXECUTING) is VerdictName.PLAN_EXECUTED
+
+
+def hourly(cloud: Cloud, number: int, cost: str = "120") -> VerdictName:
+    """Deliver the alert of the tracker about the last hour that is over, in the mode approve."""
+    said = tracker_alert(PeriodKind.HOUR, budget_period(PeriodKind.HOUR, latest_closed_hour(cloud.now)), cost)
+    published = replace(said, message=replace(said.message, message_id=f"hour-{number}"), published_at=cloud.now)
+    return cloud.deliver(published, HOURLY, mode=Mode.APPROVE).name
+
+
+@pytest.mark.parametrize(
+    ("hours", "cost", "stopped"),
+    [(1, "120", NAMES), (1, "20", []), (2, "120", [])],
+    ids=["the next hour is above the cap", "the next hour is below it", "an hour is between"],
+)
+def test_the_next_hour_above_an_hourly_cap_executes_a_plan_that_nobody_answered(
+    hours: int, cost: str, stopped: list[str]
+) -> None:
+    cloud = Cloud().has(*(vm(name) for name in "abcde"))
+    cloud.now = at("2026-07-21T15:07:00")
+    hourly(cloud, 1)
+    cloud.now += hours * HOUR
+
+    hourly(cloud, 2, cost)
+
+    assert cloud.stopped_names() == stopped
+
+
+def test_the_plan_of_a_day_is_not_executed_by_the_alert_of_its_last_hour() -> None:
+    cloud = Cloud().has(*(vm(name) for name in "abcde"))
+    cloud.now = at("2026-07-22T06:30:00")
+    day = tracker_alert(PeriodKind.DAY, budget_period(PeriodKind.DAY, cloud.now))
+    cloud.deliver(replace(day, published_at=cloud.now), HOURLY, mode=Mode.APPROVE)
+    cloud.now = at("2026-07-22T08:07:00")  # The hour that began when the day ended is over.
+
+    hourly(cloud, 2)
+
+    assert cloud.stopped_names() == []
 
 
 def test_a_message_under_the_budget_executes_no_unanswered_plan() -> None:

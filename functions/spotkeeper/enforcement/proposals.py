@@ -15,7 +15,7 @@ from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.spot_vms import RUNNING, SpotVm
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName, allowed_priorities, newest_credible, reported_until
 from spotkeeper.instances import Instance, ProvisioningModel, Shape
-from spotkeeper.periods import rfc3339
+from spotkeeper.periods import Period, PeriodKind, rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,22 @@ def unapproved_plan(delivery: Delivery, history: History, policy: Policy) -> Pro
         return None
     if delivery.verdict.name is VerdictName.REDELIVERED:
         return plan if plan.executed_by == delivery.message_id else None
-    period = delivery.verdict.period
     is_due = plan.is_unanswered and plan.expires_at <= now and policy.is_news(plan.expires_at, now)
-    of_same_period = period is not None and plan.period_end == period.end
-    return plan if delivery.verdict.may_stop and is_due and of_same_period and plan.is_intact else None
+    continues = delivery.verdict.may_stop and _continues(plan, delivery.verdict.period)
+    return plan if continues and is_due and plan.is_intact else None
+
+
+def _continues(plan: ProposedPlan, period: Period | None) -> bool:
+    """Whether a message about a period may execute a plan: one of the same period, or of the hour before.
+
+    An hour is over when its plan is made, so that no message about it comes after the plan has expired; plans of other
+    periods expire with them.
+    """
+    if period is None:
+        return False
+    is_of_hour = plan.period_end is not None and plan.expires_at > plan.period_end
+    follows = period.kind is PeriodKind.HOUR and is_of_hour and plan.period_end == period.start
+    return plan.period_end == period.end or follows
 
 
 def approval_refusal(proposal: Proposal, given_hash: str | None, now: datetime) -> tuple[VerdictName, str] | None:
