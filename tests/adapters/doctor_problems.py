@@ -15,6 +15,7 @@ TRACKER, ENFORCER = "functions/track-spot-costs", "functions/enforce-budget-limi
 TRACKER_URI = "https://track-spot-costs-abcdefghij-uc.a.run.app"
 ENFORCER_URI = "https://enforce-budget-limit-abcdefghij-uc.a.run.app"
 SUBSCRIPTION, JOB = "subscriptions/spotkeeper-enforcer", "jobs/spotkeeper-hourly"
+EVENTS = f"projects/{HOME_PROJECT}/topics/spotkeeper-events"
 TOPIC = f"projects/{HOME_PROJECT}/topics/spotkeeper-budget"
 BILLING = "serviceAccount:billing-budget-alert@system.gserviceaccount.com"
 DEPLOY = "make deploy"
@@ -95,6 +96,21 @@ def another_budget(resources: Resources) -> None:
     resources["budgets"]["budgets"] = [first, *silent, other]
 
 
+def with_events(failed: dict[str, int], *bindings: dict[str, object]) -> Callable[[Resources], None]:
+    """Return what gives the enforcer a topic of events, with who may publish there and the requests that failed."""
+
+    def spoil(resources: Resources) -> None:
+        resources[ENFORCER]["serviceConfig"]["environmentVariables"]["EVENTS_TOPIC"] = EVENTS
+        resources["topics/spotkeeper-events:policy"] = {
+            "version": 3,
+            "etag": "BwYxyzAAAAA=",
+            "bindings": list(bindings),
+        }
+        resources["failed publishes"] = failed
+
+    return spoil
+
+
 def role(name: str) -> str:
     return f"projects/{HOME_PROJECT}/roles/{name}"
 
@@ -107,6 +123,10 @@ TARGET = (
     f"gcloud scheduler jobs update http spotkeeper-hourly {AT_REGION} --uri {TRACKER_URI} "
     f"--oidc-service-account-email {email('scheduler')} --oidc-token-audience {TRACKER_URI}"
 )
+MAY_PUBLISH: dict[str, object] = {
+    "role": role("spotkeeperAlerts"),
+    "members": [f"serviceAccount:{email('enforcer')}"],
+}
 TRACKER_LOG = f"gcloud functions logs read track-spot-costs {AT_PROJECT} --limit 20 --region {REGION}"
 
 PROBLEMS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
@@ -327,6 +347,33 @@ PROBLEMS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
         "spotkeeper-hourly has not called the tracker yet.",
         f"gcloud scheduler jobs run spotkeeper-hourly {AT_REGION}",
     ),
+    "interim checks without a job": (
+        settings(TRACKER, INTERIM_CHECKS="true"),
+        "interim checks",
+        f"There is no job spotkeeper-interim in {REGION}: nothing checks the budgets between two hours.",
+        DEPLOY,
+    ),
+    "no topic of events": (
+        settings(ENFORCER, EVENTS_TOPIC=EVENTS),
+        "events topic",
+        "There is no topic spotkeeper-events: nobody hears of stops from it.",
+        DEPLOY,
+    ),
+    "the enforcer may publish no events": (
+        with_events({}),
+        "events of the enforcer",
+        f"serviceAccount:{email('enforcer')} does not have {role('spotkeeperAlerts')} on spotkeeper-events.",
+        (
+            f"gcloud pubsub topics add-iam-policy-binding spotkeeper-events {AT_PROJECT} "
+            f"--member serviceAccount:{email('enforcer')} --role {role('spotkeeperAlerts')}"
+        ),
+    ),
+    "events are not published": (
+        with_events({"permission_denied": 3, "invalid_argument": 2}, MAY_PUBLISH),
+        "published events",
+        "5 requests of enforce-budget-limit to publish on spotkeeper-events failed in the last day.",
+        (f"gcloud logging read 'jsonPayload.message=\"event not published\"' {AT_PROJECT} --limit 5 --freshness 1d"),
+    ),
     "a yearly budget is under a monthly rule": (
         of_a_year,
         f"rule {BUDGET_ID}",
@@ -336,7 +383,7 @@ PROBLEMS: dict[str, tuple[Callable[[Resources], None], str, str, str]] = {
 }
 """Each problem: its cause, the part it is reported for, how the sentence begins, and the command."""
 
-CHANGED = ("budget_notifications", "project_hours", "spot_vm_costs", "tracker_runs")
+CHANGED = ("budget_notifications", "enforcement_actions", "project_hours", "spot_vm_costs", "tracker_runs")
 """The tables whose rows a test changes."""
 
 IN_PLACE: dict[str, tuple[str, str, str, str]] = {
@@ -360,6 +407,21 @@ IN_PLACE: dict[str, tuple[str, str, str, str]] = {
         "last notification",
         "No budget notification was recorded in the last week: check that a budget publishes to the topic.",
         f"gcloud pubsub subscriptions describe spotkeeper-enforcer {AT_PROJECT}",
+    ),
+    "a group is frozen beyond its budget period": (
+        (
+            "INSERT INTO {dataset}.enforcement_actions (message_id, delivery_id, budget_id, period_end, happened_at, "
+            "project_id, zone, instance_id, instance_name, managed_by, event, reason, mode) "
+            "SELECT 'm1', 'd1', 'b1', TIMESTAMP '2026-07-20T07:00:00Z', TIMESTAMP '2026-07-19T12:00:00Z', 'p', "
+            "'us-central1-a', '7', 'workers', 'projects/p/zones/us-central1-a/instanceGroupManagers/workers', event, "
+            "'at 100 %', 'enforce' FROM UNNEST(['freeze_planned', 'frozen']) AS event"
+        ),
+        "freezes",
+        (
+            "projects/p/zones/us-central1-a/instanceGroupManagers/workers is frozen still, though its budget period "
+            "ended 1 d 22 h ago: set its autoscaler on."
+        ),
+        "gcloud compute instance-groups managed update-autoscaling workers --zone us-central1-a --project p --mode on",
     ),
     "nothing was ever recorded": (
         "DELETE FROM {dataset}.tracker_runs WHERE TRUE",

@@ -282,7 +282,7 @@ def test_without_a_budget_that_reports_the_command_to_connect_the_only_one_is_pr
 def test_where_nothing_is_deployed_everything_is_missing_and_nothing_crashes(
     doctor: Doctor, platform: Platform
 ) -> None:
-    kept = {"policy", "billingInfo", "budgets", "waiting"}
+    kept = {"policy", "billingInfo", "budgets", "waiting", "failed publishes"}
     for name in platform.resources.keys() - kept:
         del platform.resources[name]
     platform.resources["policy"]["bindings"] = []

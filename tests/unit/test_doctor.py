@@ -13,12 +13,14 @@ from spotkeeper.doctor import deployment
 from spotkeeper.doctor.budgets import budgets
 from spotkeeper.doctor.deployment import ROLES, TRACKER, TRACKER_HOME, TRACKER_INSTANCES, Installation
 from spotkeeper.doctor.diagnosis import diagnose
+from spotkeeper.doctor.events import events
 from spotkeeper.doctor.facts import (
     Binding,
     Budget,
     Function,
     Job,
     Notification,
+    OpenFreeze,
     Plan,
     Platform,
     PriceChecks,
@@ -33,6 +35,7 @@ from spotkeeper.doctor.findings import Finding, State, ago, ok, problem, unknown
 from spotkeeper.doctor.messages import messages
 from spotkeeper.doctor.records import data
 from spotkeeper.doctor.rights import grants, needed_roles, roles
+from spotkeeper.doctor.schedule import schedule
 from spotkeeper.enforcement.permissions import (
     FREEZE_PERMISSIONS,
     RESTART_PERMISSIONS,
@@ -471,6 +474,7 @@ ACCOUNTS = ("tracker", "enforcer", "scheduler", "delivery", "builder")
         ("google_pubsub_subscription", "dead_letter", "name", deployment.DEAD_LETTER),
         ("google_pubsub_subscription", "enforcer", "name", deployment.SUBSCRIPTION),
         ("google_cloud_scheduler_job", "hourly", "name", deployment.JOB),
+        ("google_cloud_scheduler_job", "interim", "name", deployment.INTERIM_JOB),
         ("google_cloudfunctions2_function", "tracker", "name", deployment.TRACKER),
         ("google_cloudfunctions2_function", "enforcer", "name", deployment.ENFORCER),
         ("google_project_iam_custom_role", "tracker_instances", "role_id", f"{deployment.TRACKER_INSTANCES}{SUFFIX}"),
@@ -556,3 +560,109 @@ def test_an_enforcer_that_is_gone_while_its_subscription_is_there_is_a_problem()
         "role spotkeeperEnforcerHome in home-project",
         "last notification",
     }
+
+
+URI = "https://tracker.example"
+INTERIM = Job("ENABLED", URI, HERE.email("scheduler"), URI, NOW, "", '{"check": "interim"}')
+
+
+def of_interim(job: object, **variables: str) -> list[Finding]:
+    """Return what is said of interim checks, where the hourly job is as it should be."""
+    served = Function("us-central1", "ACTIVE", "tracker@x", 1, 1, URI, {})
+    found = platform(functions={TRACKER: served, deployment.ENFORCER: None}, job=replace(INTERIM, body=""))
+    found = replace(found, interim_job=job)  # type: ignore[arg-type] # as the test has it
+    return [each for each in schedule(HERE, found, tracker(**variables)) if "interim" in each.about]
+
+
+@pytest.mark.parametrize(
+    ("job", "about", "says"),
+    [
+        (INTERIM, "interim checks", "spotkeeper-interim is enabled and calls the tracker as"),
+        (None, "interim checks", "There is no job spotkeeper-interim in us-central1: nothing checks the budgets"),
+        (Unread("403", denied=True), "interim checks", "403"),
+        (replace(INTERIM, state="PAUSED"), "interim checks", "spotkeeper-interim is PAUSED: nothing checks"),
+        (replace(INTERIM, uri="https://old"), "interim checks target", "spotkeeper-interim calls https://old"),
+        (replace(INTERIM, body=""), "interim checks target", "spotkeeper-interim sends nothing, but must send"),
+        (replace(INTERIM, body="{"), "interim checks target", "spotkeeper-interim sends {, but must send"),
+        (replace(INTERIM, failure="code 14"), "interim checks result", "The last call of spotkeeper-interim failed"),
+        (replace(INTERIM, last_attempt_at=None), "interim checks result", "spotkeeper-interim has not called"),
+    ],
+)
+def test_the_job_of_interim_checks_is_looked_at_where_they_are_on(job: object, about: str, says: str) -> None:
+    [found] = of_interim(job, INTERIM_CHECKS="true")
+
+    assert found.about == about
+    assert says in found.sentence
+
+
+def test_without_interim_checks_no_job_is_missed_and_one_that_is_there_is_a_problem() -> None:
+    assert of_interim(None) == []
+    assert of_interim(Unread("403")) == []
+    [found] = of_interim(INTERIM)
+    assert found.state is State.PROBLEM
+    assert "refuses" in found.sentence
+
+
+EVENTS = replace(enforcer(), events_topic="projects/home-project/topics/spotkeeper-events")
+MAY_PUBLISH = frozenset({Binding(HERE.role(deployment.ALERTS), HERE.member("enforcer"))})
+
+
+@pytest.mark.parametrize(
+    ("policy", "failed", "expected"),
+    [
+        (MAY_PUBLISH, 0, {"events topic": ["ok"], "events of the enforcer": ["ok"], "published events": ["ok"]}),
+        (MAY_PUBLISH, 3, {"events topic": ["ok"], "events of the enforcer": ["ok"], "published events": ["problem"]}),
+        (
+            frozenset(),
+            0,
+            {"events topic": ["ok"], "events of the enforcer": ["problem"], "published events": ["ok"]},
+        ),
+        (
+            MAY_PUBLISH,
+            DENIED,
+            {"events topic": ["ok"], "events of the enforcer": ["ok"], "published events": ["unknown"]},
+        ),
+        (None, 0, {"events topic": ["problem"]}),
+        (DENIED, 0, {"events topic": ["unknown"]}),
+    ],
+)
+def test_the_topic_of_events_is_there_is_granted_and_takes_what_is_published(
+    policy: object, failed: object, expected: dict[str, list[str]]
+) -> None:
+    found = platform(events_topic=policy, failed_events=failed)
+
+    assert states(list(events(HERE, found, EVENTS))) == expected
+
+
+def test_without_a_topic_of_events_nothing_is_said_of_it() -> None:
+    assert list(events(HERE, platform(), enforcer())) == []
+    assert list(events(HERE, platform(), None)) == []
+
+
+GROUP = "projects/p/zones/us-central1-a/instanceGroupManagers/workers"
+
+
+@pytest.mark.parametrize(
+    ("since_end", "state"),
+    [(-timedelta(days=3), "ok"), (timedelta(hours=24), "ok"), (timedelta(hours=24) + SECOND, "problem")],
+)
+def test_a_freeze_is_overdue_a_day_after_its_period(since_end: timedelta, state: str) -> None:
+    assert of_records(freezes=(OpenFreeze(GROUP, NOW - since_end),))["freezes"] == [state]
+
+
+def test_each_overdue_freeze_has_its_command_and_the_others_are_not_named() -> None:
+    regional = "projects/p/regions/us-east1/instanceGroupManagers/trainers"
+    ended = NOW - timedelta(days=2)
+    freezes = (OpenFreeze(GROUP, ended), OpenFreeze(regional, ended - SECOND), OpenFreeze("x", NOW))
+
+    found = [each for each in data(HERE, platform(), replace(RECORDS, freezes=freezes), NOW) if each.about == "freezes"]
+
+    assert [each.fix for each in found] == [
+        "gcloud compute instance-groups managed update-autoscaling trainers --region us-east1 --project p --mode on",
+        "gcloud compute instance-groups managed update-autoscaling workers --zone us-central1-a --project p --mode on",
+    ]
+
+
+def test_freezes_that_cannot_be_read_are_unknown_and_none_are_nothing() -> None:
+    assert of_records(freezes=DENIED)["freezes"] == ["unknown"]
+    assert "freezes" not in of_records()

@@ -12,12 +12,8 @@ CALLERS = {TRACKER: "scheduler", ENFORCER: "delivery"}
 BUILDER_ROLES = ("roles/artifactregistry.writer", "roles/logging.logWriter", "roles/storage.objectViewer")
 
 APPROVALS_TOPIC = "spotkeeper-approvals"
-TOPIC, DEAD_LETTER, SUBSCRIPTION, JOB = (
-    "spotkeeper-budget",
-    "spotkeeper-dead-letter",
-    "spotkeeper-enforcer",
-    "spotkeeper-hourly",
-)
+TOPIC, DEAD_LETTER, SUBSCRIPTION = "spotkeeper-budget", "spotkeeper-dead-letter", "spotkeeper-enforcer"
+JOB, INTERIM_JOB = "spotkeeper-hourly", "spotkeeper-interim"
 BUDGET_PUBLISHER = "serviceAccount:billing-budget-alert@system.gserviceaccount.com"
 
 TRACKER_INSTANCES, TRACKER_HOME = "spotkeeperTrackerInstances", "spotkeeperTrackerHome"

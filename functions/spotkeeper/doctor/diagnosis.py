@@ -4,6 +4,7 @@ from datetime import datetime
 
 from spotkeeper.doctor.budgets import budgets
 from spotkeeper.doctor.deployment import Installation
+from spotkeeper.doctor.events import events
 from spotkeeper.doctor.facts import Platform, Records
 from spotkeeper.doctor.findings import Finding
 from spotkeeper.doctor.functions import enforcer_settings, functions, tracker_settings
@@ -23,8 +24,9 @@ def diagnose(installation: Installation, platform: Platform, records: Records, n
         *dataset_access(installation, platform, records),
         *functions(installation, platform),
         *messages(installation, platform),
+        *events(installation, platform, enforcer),
         *budgets(installation, platform, tracker, enforcer),
         *rules(platform, records, tracker, enforcer, now),
-        *schedule(installation, platform),
+        *schedule(installation, platform, tracker),
         *data(installation, platform, records, now),
     ]

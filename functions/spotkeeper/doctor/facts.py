@@ -79,7 +79,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The Cloud Scheduler job; `failure` is the code and message of the last attempt when it failed."""
+    """A Cloud Scheduler job; `failure` is the code and message of the last attempt when it failed.
+
+    `body` is what it sends.
+    """
 
     state: str
     uri: str
@@ -87,6 +90,7 @@ class Job:
     audience: str
     last_attempt_at: datetime | None
     failure: str
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,14 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenFreeze:
+    """A managed instance group whose autoscaler is switched off, by its partial URL, and when its period ends."""
+
+    group: str
+    period_end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Platform:
     """The deployment outside BigQuery."""
 
@@ -198,6 +210,10 @@ class Platform:
     billing_account: Found[str]
     budgets: Sequence[Budget] | Unread
     job: Found[Job]
+    interim_job: Found[Job] = None
+    events_topic: Found[Policy] = None
+    failed_events: int | Unread = 0
+    """The requests to publish on the topic of events that failed in the last day."""
 
     @property
     def is_tracker_alone(self) -> bool:
@@ -227,3 +243,6 @@ class Records:
     price_checks: PriceChecks | Unread
     pruning: Mapping[str, Found[Pruning]]
     """How the partitions of the tables that grow are read, by table; None for a table that does not exist."""
+
+    freezes: Sequence[OpenFreeze] | Unread = ()
+    """The freezes that have not ended."""

@@ -4,12 +4,26 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from spotkeeper.doctor.deployment import JOB, TRACKER, Installation
-from spotkeeper.doctor.facts import Function, Notification, Plan, Platform, PriceChecks, Pruning, Records, Run, Unread
+from spotkeeper.doctor.facts import (
+    Function,
+    Notification,
+    OpenFreeze,
+    Plan,
+    Platform,
+    PriceChecks,
+    Pruning,
+    Records,
+    Run,
+    Unread,
+)
 from spotkeeper.doctor.findings import Finding, ago, ok, problem, unknown
 
 LATEST_RUN = timedelta(hours=2)
 LATEST_PRICES = timedelta(hours=24)
 LATEST_NOTIFICATION = timedelta(hours=24)
+LATEST_THAW = timedelta(hours=24)
+"""A freeze ends with the first message of a new period: Cloud Billing sends several a day."""
+
 MOST_UNPRICED = 0.05
 """The default threshold of the alert policy on prices."""
 
@@ -35,6 +49,7 @@ def data(installation: Installation, platform: Platform, records: Records, now: 
     if not platform.is_tracker_alone:
         yield from _notification(installation, records, now)
         yield from _plan(records, now)
+        yield from _freezes(records, now)
 
 
 def _run(records: Records, now: datetime, run_now: str, read_log: str) -> Iterator[Finding]:
@@ -187,3 +202,27 @@ def _plan(records: Records, now: datetime) -> Iterator[Finding]:
                 yield problem("last plan", f"The enforcer lacked {lacks} {ago(now - plan.made_at)}.", _DEPLOY)
             else:
                 yield ok("last plan", f"Made {ago(now - plan.made_at)}: {what}.")
+
+
+def _freezes(records: Records, now: datetime) -> Iterator[Finding]:
+    """Yield the groups that were to be thawed since: they neither grow nor replace what they lose."""
+    if isinstance(records.freezes, Unread):
+        yield unknown("freezes", records.freezes, _MAY_LOOK)
+        return
+    overdue = sorted((each for each in records.freezes if now - each.period_end > LATEST_THAW), key=_by_end)
+    for each in overdue:
+        said = f"{each.group} is frozen still, though its budget period ended {ago(now - each.period_end)}"
+        yield problem("freezes", f"{said}: set its autoscaler on.", _switch_on(each.group))
+    if records.freezes and not overdue:
+        yield ok("freezes", f"{len(records.freezes)} groups are frozen, each within its budget period.")
+
+
+def _by_end(freeze: OpenFreeze) -> tuple[datetime, str]:
+    return freeze.period_end, freeze.group
+
+
+def _switch_on(group: str) -> str:
+    """Return the command that sets the autoscaler of a group on; the path is that of GroupKey."""
+    _, project_id, scope, place, _, name = group.split("/")
+    where = f"--{scope.removesuffix('s')} {place} --project {project_id}"
+    return f"gcloud compute instance-groups managed update-autoscaling {name} {where} --mode on"

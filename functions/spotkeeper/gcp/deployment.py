@@ -1,5 +1,6 @@
 """Read a deployment over REST, one call per question; nothing is changed."""
 
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 from spotkeeper.doctor.deployment import (
     DEAD_LETTER,
     FUNCTIONS,
+    INTERIM_JOB,
     JOB,
     SUBSCRIPTION,
     TOPIC,
@@ -28,6 +30,7 @@ from spotkeeper.doctor.facts import (
 from spotkeeper.doctor.functions import enforcer_settings, tracker_settings
 from spotkeeper.doctor.rights import enforced_projects, needed_roles
 from spotkeeper.enforcement.policies import CustomPeriod
+from spotkeeper.enforcement.settings import EnforcerSettings
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.http_calls import ERROR_MESSAGE, CallError, HttpCalls, PageTokens
 from spotkeeper.periods import PeriodKind, rfc3339
@@ -83,11 +86,12 @@ class PlatformReader:
             numbers={},
             billing_account=account,
             budgets=self._all(partial(self._budgets, account)) if isinstance(account, str) else (),
-            job=self._found(partial(self._job, region)) if region else Unread("the region is not known; set --region"),
+            job=self._scheduled(JOB, region),
+            interim_job=self._scheduled(INTERIM_JOB, region),
         )
-        return self._with_rights(found)
+        return self._with_rights(found, now)
 
-    def _with_rights(self, found: Platform) -> Platform:
+    def _with_rights(self, found: Platform, now: datetime) -> Platform:
         """The roles and policies to read follow from the settings of the functions."""
         needed = needed_roles(self._at, tracker_settings(found), enforcer_settings(found))
         projects = sorted({self._at.project_id, *(project for project, _ in needed)})
@@ -100,8 +104,24 @@ class PlatformReader:
                     for each in enforced_projects(enforcer_settings(found))
                 },
                 "policies": {each: self._found(partial(self._project_policy, each)) for each in projects},
+                **self._events(enforcer_settings(found), now),
             }
         )
+
+    def _events(self, enforcer: EnforcerSettings | None, now: datetime) -> dict[str, Any]:
+        """Return what is to be known of the topic of events; nothing without one."""
+        topic = enforcer.events_topic if enforcer else None
+        if topic is None:
+            return {}
+        return {
+            "events_topic": self._found(partial(self._policy_of, topic)),
+            "failed_events": self._all(partial(self._failed_publishes, topic, now)),
+        }
+
+    def _scheduled(self, name: str, region: str | None) -> Found[Job]:
+        if not region:
+            return Unread("the region is not known; set --region")
+        return self._found(partial(self._job, name, region))
 
     def _call(
         self, service: str, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None
@@ -152,17 +172,19 @@ class PlatformReader:
         found = self._all(read)
         return {name: found if isinstance(found, Unread) else found.get(name) for name in FUNCTIONS}
 
-    def _pages(self, service: str, path: str, items: str) -> list[dict[str, Any]]:
+    def _pages(
+        self, service: str, path: str, items: str, filtered: Mapping[str, str] | None = None
+    ) -> list[dict[str, Any]]:
         """All items of a list; one of which a part cannot be reached, or that turns in a circle, is none."""
         found: list[dict[str, Any]] = []
-        page_tokens, query = PageTokens(service), {"pageSize": _PAGE}
+        page_tokens, query = PageTokens(service), {**(filtered or {}), "pageSize": _PAGE}
         while True:
             answer = self._call(service, "GET", path, query=query)
             if answer.get("unreachable"):
                 message = f"{service}: {', '.join(map(str, answer['unreachable']))} cannot be reached"
                 raise CallError(message, 0)
             token = str(answer.get("nextPageToken", ""))
-            found += answer.get(items, []) if token or not answer else answer[items]
+            found += answer.get(items, []) if token or not answer or filtered else answer[items]
             if not token:
                 return found
             query["pageToken"] = page_tokens.follow(token)
@@ -185,8 +207,27 @@ class PlatformReader:
 
     def _pubsub_policy(self, resource: str) -> Policy:
         """https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/getIamPolicy."""
-        path = f"/v1/projects/{self._at.project_id}/{resource}:getIamPolicy"
-        return _policy(self._call("Pub/Sub", "GET", path, query=_policy_version()))
+        return self._policy_of(f"projects/{self._at.project_id}/{resource}")
+
+    def _policy_of(self, resource: str) -> Policy:
+        return _policy(self._call("Pub/Sub", "GET", f"/v1/{resource}:getIamPolicy", query=_policy_version()))
+
+    def _failed_publishes(self, topic: str, now: datetime) -> int:
+        """How many requests to publish on a topic failed in the last day.
+
+        https://cloud.google.com/monitoring/api/metrics_gcp_p_z#gcp-pubsub
+        """
+        _, project, _, name = topic.split("/")
+        query = {
+            "filter": (
+                'metric.type="pubsub.googleapis.com/topic/send_request_count" '
+                f'AND resource.labels.topic_id="{name}" AND metric.labels.response_class!="success"'
+            ),
+            "interval.startTime": rfc3339(now - timedelta(days=1)),
+            "interval.endTime": rfc3339(now),
+        }
+        series = self._pages("Cloud Monitoring", f"/v3/projects/{project}/timeSeries", "timeSeries", query)
+        return sum(int(point["value"].get("int64Value", 0)) for each in series for point in each.get("points", ()))
 
     def _subscription(self) -> Subscription:
         """https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions."""
@@ -237,9 +278,9 @@ class PlatformReader:
         """https://cloud.google.com/resource-manager/reference/rest/v3/projects/get."""
         return str(self._call("Resource Manager", "GET", f"/v3/projects/{project}")["name"]).rpartition("/")[2]
 
-    def _job(self, region: str) -> Job:
+    def _job(self, name: str, region: str) -> Job:
         """https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs."""
-        path = f"/v1/projects/{self._at.project_id}/locations/{region}/jobs/{JOB}"
+        path = f"/v1/projects/{self._at.project_id}/locations/{region}/jobs/{name}"
         answer = self._call("Cloud Scheduler", "GET", path)
         target = answer.get("httpTarget") or {}
         token = target.get("oidcToken") or {}
@@ -252,6 +293,7 @@ class PlatformReader:
             audience=str(token.get("audience", "")),
             last_attempt_at=parsed("lastAttemptTime", attempted, time) if attempted else None,
             failure=f"code {code} {status.get('message', '')}".strip() if code else "",
+            body=b64decode(str(target.get("body", "")), validate=True).decode(),
         )
 
 

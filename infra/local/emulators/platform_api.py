@@ -173,10 +173,13 @@ def region_of(function: Mapping[str, Any]) -> str:
 
 
 def _waiting(platform: Platform, call: Call) -> object:
-    call.only("filter", "interval.startTime", "interval.endTime")
+    call.only("filter", "interval.startTime", "interval.endTime", "pageSize", "pageToken")
     _known_project(platform, call)
-    if "num_undelivered_messages" not in call.query.get("filter", ""):
-        raise ApiError(400, "The emulator has one metric only.")
+    wanted = call.query.get("filter", "")
+    if "send_request_count" in wanted:
+        return _failed_requests(platform, call)
+    if "num_undelivered_messages" not in wanted:
+        raise ApiError(400, "The emulator has two metrics only.")
     if parse(call.query["interval.startTime"]) > parse(call.query["interval.endTime"]):
         raise ApiError(400, "Field interval.startTime must not be later than interval.endTime.")
     waiting = platform.resources["waiting"]["messages"]
@@ -185,6 +188,26 @@ def _waiting(platform: Platform, call: Call) -> object:
     point = {"interval": {"endTime": call.query["interval.endTime"]}, "value": {"int64Value": str(waiting)}}
     metric = {"type": "pubsub.googleapis.com/subscription/num_undelivered_messages"}
     return {"timeSeries": [{"metric": metric, "metricKind": "GAUGE", "valueType": "INT64", "points": [point]}]}
+
+
+def _failed_requests(platform: Platform, call: Call) -> object:
+    """The requests to publish that failed, of which one series is for each kind of failure."""
+    if 'metric.labels.response_class!="success"' not in call.query["filter"]:
+        raise ApiError(400, "The emulator knows failed requests only.")
+    interval = {"startTime": call.query["interval.startTime"], "endTime": call.query["interval.endTime"]}
+    series = [
+        {
+            "metric": {
+                "type": "pubsub.googleapis.com/topic/send_request_count",
+                "labels": {"response_class": "invalid", "response_code": code},
+            },
+            "metricKind": "DELTA",
+            "valueType": "INT64",
+            "points": [{"interval": interval, "value": {"int64Value": str(count)}}],
+        }
+        for code, count in platform.resources["failed publishes"].items()
+    ]
+    return {"timeSeries": series} if series else {"unit": "1"}
 
 
 def _budgets(platform: Platform, call: Call) -> object:

@@ -67,6 +67,7 @@ def healthy(project: str, region: str, dataset: str, now: datetime) -> Resources
         },
         "budgets": {"budgets": [_budget(topic, project)]},
         "waiting": {"messages": 0},
+        "failed publishes": {},
         "topics/spotkeeper-budget:policy": _granted(
             ("roles/pubsub.publisher", "serviceAccount:billing-budget-alert@system.gserviceaccount.com"),
             (f"projects/{project}/roles/spotkeeperAlerts", members["tracker"]),

@@ -14,6 +14,7 @@ from spotkeeper.doctor.facts import (
     Found,
     LastVerdict,
     Notification,
+    OpenFreeze,
     Plan,
     PriceChecks,
     Prices,
@@ -24,6 +25,8 @@ from spotkeeper.doctor.facts import (
     Unread,
 )
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.bigquery.enforcer_tables import LONGEST_STOP
+from spotkeeper.gcp.bigquery.rest_query import statement_text
 from spotkeeper.gcp.client_calls import TIMEOUT, client_options, credentials, retry, translate_errors
 
 QUERY_SECONDS = 120.0
@@ -161,6 +164,9 @@ class RecordsReader:
             ),
             plan=self._found(lambda: _plan(self._rows(_PLAN, since))),
             price_checks=_there(self._found(lambda: _price_checks(self._rows(_PRICE_CHECKS, since))), PriceChecks()),
+            freezes=_there(
+                self._found(lambda: _freezes(self._rows(statement_text("freezes"), now - LONGEST_STOP))), []
+            ),
             pruning={name: self._found(partial(self._pruning, query, now)) for name, query in _FILTERED.items()},
         )
 
@@ -278,6 +284,12 @@ def _notification(rows: list[Row]) -> Notification | None:
 
 def _verdicts(rows: list[Row]) -> dict[str, LastVerdict]:
     return {row["budget_id"]: LastVerdict(row["verdict"], row["reason"], row["cost"]) for row in rows}
+
+
+def _freezes(rows: list[Row]) -> list[OpenFreeze]:
+    return [
+        OpenFreeze(row["managed_by"], row["period_end"]) for row in rows if row["frozen"] and row["ended_by"] is None
+    ]
 
 
 def _unlabelled(rows: list[Row]) -> Unlabelled:
