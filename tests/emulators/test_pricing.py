@@ -1,5 +1,6 @@
 """The Pricing API's emulator, and what reads contract prices from it."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from infra.local.emulators.faults import Kind, Rule
 from infra.local.emulators.permissions import Denial
 from infra.local.emulators.pricing_api import PERMISSION
 from infra.local.fleet.clock import parse
+from spotkeeper.cli.main import main
 from spotkeeper.errors import UnavailableError
 from spotkeeper.gcp.billing_catalog import BillingCatalog
 from spotkeeper.gcp.billing_prices import BillingPrices
@@ -149,3 +151,34 @@ def test_of_two_prices_of_one_sku_the_higher_counts(cloud: Cloud, rates: dict[st
     cloud.state.contract = Twice()
 
     assert reader(cloud).read(rates) == once
+
+
+def test_the_price_of_a_machine_type_is_shown_by_the_contract_beside_the_list_price(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILLING_ENDPOINT", cloud.rest_url)
+    asked = ["price", "n2-standard-8", "--region", "us-central1", "--disk", "pd-balanced=100", "--contract", ACCOUNT]
+
+    assert main(asked) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert main([*asked, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    [listed] = [line for line in lines if line[:1] == ["Spot"] and line[1] != "by" and line[-1] == "exact"]
+    [agreed] = [line for line in lines if line[:3] == ["Spot", "by", "contract"]]
+    assert Decimal(agreed[3]) == Decimal(listed[1]) * Decimal("0.95")
+    assert found["contract"]["n2-standard-8"] == {"per_hour": agreed[3], "reason": ""}
+    assert found["contract"]["disk"].keys() == {"per_hour", "reason"}
+
+
+def test_an_account_that_may_not_be_read_or_is_none_is_named(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILLING_ENDPOINT", cloud.rest_url)
+    asked = ["price", "n2-standard-8", "--region", "us-central1", "--contract"]
+
+    assert main([*asked, "000000-000000-000000"]) == 2
+    assert "The caller does not have permission" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*asked, "my-account"])
+    assert "must be a billing account id" in capsys.readouterr().err

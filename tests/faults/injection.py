@@ -36,6 +36,7 @@ METHODS = {
     "assets": ("assets", "*"),
     "audit log": ("logging", "*"),
     "skus": ("catalog", "*"),
+    "contract prices": ("pricing", "*"),
     **{
         name: ("bigquery", name)
         for name in ("query", "rows", "load", "commit", "sweep", "outcomes", "freeze outcomes", "record")

@@ -46,7 +46,7 @@ PASSING = frozenset({Kind.SLOW, Kind.RESET, Kind.LOST, Kind.TOO_MANY, Kind.INTER
 """What may pass by itself, so that a call is tried again; for what may not, once is as bad as from then on."""
 
 PARTIAL = frozenset({"uptime", "instances", "addresses", "disks", "autoscalers", "preemptions"})
-LISTS = PARTIAL | {"audit log", "skus", "rows"}
+LISTS = PARTIAL | {"audit log", "skus", "contract prices", "rows"}
 GRPC = frozenset({"uptime", "figures", "publish", "events"})
 EMPTY_IS_AN_ANSWER = {
     **dict.fromkeys(("assets", "audit log"), "an instance without a history is answered so"),

@@ -72,11 +72,11 @@ def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
         recorded = [row for row in found.after["tracker_runs"] if not row["complete"]]
         if not recorded:
             return Result(Outcome.WRONG, "said to be incomplete, but not recorded so")
-        return _named(Outcome.COMPLETED, kind, service, causes)
+        return named(Outcome.COMPLETED, kind, service, causes)
     if answer.status == 503:
         if halves := _halves(found, reference):
             return Result(Outcome.WRONG, f"refused, but half-written: {halves}")
-        return _named(Outcome.REFUSED, kind, service, [str(answer.body.get("error"))])
+        return named(Outcome.REFUSED, kind, service, [str(answer.body.get("error"))])
     return Result(Outcome.WRONG, f"answered {answer.status} {answer.body}")
 
 
@@ -122,7 +122,7 @@ def judged_beside(fault: Fault, service: str, answer: Answer, found: Story, refe
     ]:
         return Result(Outcome.WRONG, f"rows that an undisturbed run never wrote: {invented[:2]}")
     failed = [row["detail"] for row in found.after[_READINGS] if row["status"] not in _ANSWERED]
-    return _named(
+    return named(
         Outcome.COMPLETED,
         fault.kind,
         service,
@@ -151,7 +151,8 @@ def differs(found: Snapshot, wanted: Snapshot) -> list[str]:
     return problems + differences(without(found, OF_THE_RUN), without(wanted, OF_THE_RUN))
 
 
-def _named(outcome: Outcome, kind: Kind, service: str, causes: Sequence[str]) -> Result:
+def named(outcome: Outcome, kind: Kind, service: str, causes: Sequence[str]) -> Result:
+    """Return the outcome if one of the causes names the service, and what went wrong."""
     wanted = CAUSES.get(kind, "")
     if any(service in cause and re.search(wanted, cause) for cause in causes):
         return Result(outcome)

@@ -29,6 +29,7 @@ PAGE_LIMITS = {
     ("compute", "autoscalers.aggregatedList"): 1,
     ("compute", "globalOperations.aggregatedList"): 1,
     ("catalog", "skus.list"): 600,
+    ("pricing", "skus.prices.list"): 600,
     ("logging", "entries.list"): 1,
     ("bigquery", "rows"): 150,
     ("monitoring", "ListTimeSeries"): 12,

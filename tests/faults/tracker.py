@@ -7,7 +7,9 @@ from datetime import datetime
 
 from werkzeug.test import Client
 
+from infra.local.emulators.contract import ACCOUNT
 from infra.local.stack.stack import HOME_PROJECT, TOPIC, Answer
+from tests.faults.contract import judged_contract
 from tests.faults.fleets import at
 from tests.faults.injection import Fault
 from tests.faults.keeping import empty, keep, put_back
@@ -32,6 +34,7 @@ OPERATIONS = {
     "assets": "Cloud Asset Inventory",
     "audit log": "Cloud Logging",
     "skus": "Cloud Billing Catalog",
+    "contract prices": "Pricing API",
     "query": "BigQuery",
     "rows": "BigQuery",
     "load": "BigQuery",
@@ -53,7 +56,7 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a fault strikes: a run with prices of so many hours, which may be one that reads the capacity history.
+    """What a fault strikes: a run with prices of so many hours, which may read the capacity history or contract prices.
 
     That is read once a day, from 3:00 in Los Angeles on; what could not be read is read on the next day. One that is
     `hourly` has one hour to record: the list of addresses is made up for while its hours are recorded once more.
@@ -61,6 +64,7 @@ class Case:
 
     price_refresh_hours: int = 6
     reads_capacity: bool = False
+    reads_contract: bool = False
     hourly: bool = False
 
     @property
@@ -74,11 +78,17 @@ class Case:
     def settings(self) -> Mapping[str, str]:
         """The settings that it adds."""
         capacity = {"CAPACITY_HISTORY": "true", "CAPACITY_HISTORY_CALLS": "200"} if self.reads_capacity else {}
-        return {"PRICE_REFRESH_HOURS": str(self.price_refresh_hours), **capacity}
+        contract = {"CONTRACT_PRICES": "true", "BILLING_ACCOUNT_ID": ACCOUNT} if self.reads_contract else {}
+        return {"PRICE_REFRESH_HOURS": str(self.price_refresh_hours), **capacity, **contract}
 
 
 USUAL = Case()
-CASES = {"skus": Case(price_refresh_hours=1), "capacity": Case(reads_capacity=True), "addresses": Case(hourly=True)}
+CASES = {
+    "skus": Case(price_refresh_hours=1),
+    "capacity": Case(reads_capacity=True),
+    "contract prices": Case(reads_contract=True),
+    "addresses": Case(hourly=True),
+}
 """The case of each operation for which the usual one does not do."""
 
 
@@ -116,6 +126,8 @@ class Tracker:
         run = self._story(case, fault)
         if run.problems:
             return Result(Outcome.WRONG, "; ".join(run.problems))
+        if case.reads_contract:
+            return judged_contract(fault.kind, OPERATIONS[fault.operation], run.answer, run.story, reference)
         if fault.operation in BESIDE:
             return judged_beside(fault, OPERATIONS[fault.operation], run.answer, run.story, reference)
         return judged(fault.kind, OPERATIONS[fault.operation], run.answer, run.story, reference)

@@ -5,6 +5,7 @@ import sys
 
 from spotkeeper.cli.catalogs import add_catalog_argument, read
 from spotkeeper.cli.commands import Subparsers, add_command
+from spotkeeper.cli.contracts import add_contract_argument, read_contract
 from spotkeeper.cli.output import Format, add_format_argument, as_csv
 from spotkeeper.cli.shapes import asked_shape, disk_argument, gpu_argument, local_ssd_argument, unknown
 from spotkeeper.cli.terminal import progress
@@ -21,6 +22,7 @@ _OF_ONE_VM = {
     "address": "--address",
     "license": "--license",
     "bandwidth_gbps": "--bandwidth-gbps",
+    "contract": "--contract",
 }
 
 
@@ -69,6 +71,7 @@ def add_to(subparsers: Subparsers) -> argparse.ArgumentParser:
         default=0,
         help=f"Tier_1 network bandwidth up to so many Gbps: {', '.join(map(str, bandwidths()))}",
     )
+    add_contract_argument(parser)
     add_format_argument(parser)
     add_catalog_argument(parser)
     return parser
@@ -91,7 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
     attached = Attachments(
         tuple(arguments.disk or ()), arguments.address, tuple(arguments.license or ()), arguments.bandwidth_gbps
     )
-    asked = quote(shape, arguments.region, book, catalog, attached)
+    agreed = None
+    if arguments.contract:
+        with progress("Reading the contract prices"):
+            agreed = read_contract(arguments.contract, (*catalog.reading.rates, *catalog.reading.attachments.rates))
+    asked = quote(shape, arguments.region, book, catalog, attached, agreed)
     match Format(arguments.format):
         case Format.JSON:
             print(as_json(asked))

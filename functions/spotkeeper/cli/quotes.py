@@ -1,7 +1,7 @@
 """A quote: the Spot and the on-demand price of one machine type in one region, as text or JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -11,6 +11,9 @@ from spotkeeper.cli.text_tables import aligned
 from spotkeeper.instances import Attachments, Shape
 from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.attachments import NO_ATTACHMENTS, AttachmentBook, AttachmentKind
+from spotkeeper.pricing.contract_amounts import ContractAmount
+from spotkeeper.pricing.contract_history import contract_amount
+from spotkeeper.pricing.contract_prices import ContractPrice
 from spotkeeper.pricing.families import left_out
 from spotkeeper.pricing.price_book import MARKET_WORDS, Price, PriceBook, PricedComponent, PriceStatus
 from spotkeeper.pricing.skus import CURRENCY, PAID_BY_USE, Market, RateUnit
@@ -28,13 +31,17 @@ _UNIT_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A shape and its price in each market, and the price of each kind of attachment."""
+    """A shape and its price in each market, and the price of each kind of attachment.
+
+    `contract` is the Spot price of each item by the contract of a billing account; None where it was not asked for.
+    """
 
     shape: Shape
     region: str
     catalog: Catalog
     prices: dict[Market, Price]
     attached: dict[Market, dict[AttachmentKind, Price]]
+    contract: Mapping[str, ContractAmount] | None = None
 
     @property
     def is_known(self) -> bool:
@@ -54,18 +61,29 @@ class Quote:
         return None if spot is None or ondemand is None else (1 - spot / ondemand) * 100
 
 
-def quote(
-    shape: Shape, region: str, book: PriceBook, catalog: Catalog, attachments: Attachments = NO_ATTACHMENTS
+def quote(  # noqa: PLR0913, PLR0917 (what is asked, and what it is answered from)
+    shape: Shape,
+    region: str,
+    book: PriceBook,
+    catalog: Catalog,
+    attachments: Attachments = NO_ATTACHMENTS,
+    agreed: Mapping[str, ContractPrice] | None = None,
 ) -> Quote:
-    """Return the prices of a shape and of what is attached to it."""
+    """Return the prices of a shape and of what is attached to it; `agreed` are contract prices by SKU."""
     extra = AttachmentBook(catalog.reading.attachments.rates)
-    return Quote(
-        shape,
-        region,
-        catalog,
-        {market: book.price(shape, region, market) for market in PAID_BY_USE},
-        {market: extra.prices(attachments, shape, region, market) for market in PAID_BY_USE},
-    )
+    prices = {market: book.price(shape, region, market) for market in PAID_BY_USE}
+    attached = {market: extra.prices(attachments, shape, region, market) for market in PAID_BY_USE}
+    contract = None
+    if agreed is not None:
+        items = [(shape.machine_type, prices[Market.SPOT]), *attached[Market.SPOT].items()]
+        contract = {str(item): _by_contract(price, agreed) for item, price in items}
+    return Quote(shape, region, catalog, prices, attached, contract)
+
+
+def _by_contract(price: Price, agreed: Mapping[str, ContractPrice]) -> ContractAmount:
+    if price.usd_per_hour is None:
+        return ContractAmount(None, f"no list price: {price.reason}")
+    return contract_amount(price, agreed)
 
 
 def status(price: Price) -> PriceStatus:
@@ -95,9 +113,17 @@ def as_json(asked: Quote) -> str:
                 for market, price in asked.prices.items()
             },
             "saving_percent": None if saving is None else cents(saving),
+            "contract": None if asked.contract is None else _contract_json(asked.contract),
         },
         indent=2,
     )
+
+
+def _contract_json(contract: Mapping[str, ContractAmount]) -> dict[str, object]:
+    return {
+        item: {"per_hour": None if each.usd is None else exact(each.usd), "reason": each.reason}
+        for item, each in contract.items()
+    }
 
 
 QUOTE_FIELDS = ("market", "item", "per_hour", "per_month", "status", "reason")
@@ -106,21 +132,22 @@ QUOTE_FIELDS = ("market", "item", "per_hour", "per_month", "status", "reason")
 
 def as_rows(asked: Quote) -> list[dict[str, object]]:
     """Return the price of the machine type and of each attachment, Spot and on-demand."""
-    named = [
-        (market, item, price)
+    listed = [
+        (market.value, str(item), price.usd_per_hour, price.reason)
         for market, of_type in asked.prices.items()
         for item, price in [(asked.shape.machine_type, of_type), *asked.attached[market].items()]
     ]
+    agreed = [("contract", item, each.usd, each.reason) for item, each in (asked.contract or {}).items()]
     return [
         {
-            "market": market.value,
-            "item": str(item),
-            "per_hour": price.usd_per_hour,
-            "per_month": None if price.usd_per_hour is None else price.usd_per_hour * HOURS_PER_MONTH,
-            "status": str(status(price)),
-            "reason": price.reason or None,
+            "market": market,
+            "item": item,
+            "per_hour": usd,
+            "per_month": None if usd is None else usd * HOURS_PER_MONTH,
+            "status": str(PriceStatus.UNKNOWN if usd is None else PriceStatus.EXACT),
+            "reason": reason or None,
         }
-        for market, item, price in named
+        for market, item, usd, reason in (*listed, *agreed)
     ]
 
 
@@ -172,6 +199,9 @@ def _lines(asked: Quote) -> Iterator[str]:
                 [f"  {kind}", *_amounts(each.usd_per_hour), _status_shown(each)] for kind, each in attached.items()
             ]
             summary.append(["  total", *_amounts(asked.total(market)), ""])
+    for item, each in (asked.contract or {}).items():
+        named = "Spot by contract" if item == asked.shape.machine_type else f"  {item}"
+        summary.append([named, *_amounts(each.usd), f"unknown: {each.reason}" if each.reason else "exact"])
     yield from aligned(summary, right=frozenset({1, 2}))
     if not_priced := left_out(asked.shape):
         yield f"Not included: {not_priced}"

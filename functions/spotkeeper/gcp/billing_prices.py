@@ -52,17 +52,19 @@ class BillingPrices:
         Of two prices of one SKU the higher counts, so that no cost is understated.
         """
         found: dict[str, ContractPrice] = {}
-        for page in self._pages(PRICES_PER_PAGE):
+        for page in self._pages():
             for sku_id, resource in _named(page):
                 if sku_id in rates:
                     price = contract_price_from_json(resource, rates[sku_id])
                     found[sku_id] = max(found.get(sku_id, price), price, key=lambda each: each.amount or 0)
         return found
 
-    def _pages(self, size: int) -> Iterator[dict[str, Any]]:
-        begun, tokens, query = time.monotonic(), PageTokens(_SERVICE), {"pageSize": str(size)}
+    def _pages(self) -> Iterator[dict[str, Any]]:
+        begun, tokens, query = time.monotonic(), PageTokens(_SERVICE), {"pageSize": str(PRICES_PER_PAGE)}
         while True:
             page = self._calls.call("GET", self._path, query=query)
+            if not page.get("nextPageToken") and not _prices_of(page):
+                page = self._calls.call("GET", self._path, query=query)  # An account has prices, and so a last page.
             yield page
             token = page.get("nextPageToken", "")
             if not token:

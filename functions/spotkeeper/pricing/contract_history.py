@@ -32,6 +32,26 @@ class DatedContractPrice:
     valid_to: datetime | None = None
 
 
+def contract_amount(
+    price: Price, prices: Mapping[str, ContractPrice | None], month_hours: Decimal | int = LIST_HOURS_PER_MONTH
+) -> ContractAmount:
+    """Return what the parts of a list price cost at contract prices, by their SKUs, in a month of so many hours.
+
+    In USD per hour, unrounded; None with the reason where the price of a single part is not known.
+    """
+    total = by_month = Decimal(0)
+    for part in price.components:
+        agreed = prices.get(part.rate.sku_id)
+        if agreed is None:
+            return ContractAmount(None, f"{part.rate.component}: no contract price of SKU {part.rate.sku_id}")
+        if agreed.usd.usd is None:
+            return ContractAmount(None, f"{part.rate.component}: {agreed.usd.reason}")
+        cost = agreed.usd.usd * part.quantity
+        total += cost
+        by_month += cost if agreed.by_month else 0
+    return ContractAmount(total + by_month * (LIST_HOURS_PER_MONTH / month_hours - 1))
+
+
 class ContractHistory:
     """All known contract prices of a billing account with their validity, and when they were read."""
 
@@ -53,17 +73,8 @@ class ContractHistory:
             return ContractAmount(None, "contract prices have not been read yet")
         if self.readings.is_stale(hour):
             return ContractAmount(None, f"contract prices could not be read after {rfc3339(self.readings.times[-1])}")
-        total = by_month = Decimal(0)
-        for part in price.components:
-            held = self._held(part.rate.sku_id, hour)
-            if held is None:
-                return ContractAmount(None, f"{part.rate.component}: no contract price of SKU {part.rate.sku_id}")
-            if held.usd.usd is None:
-                return ContractAmount(None, f"{part.rate.component}: {held.usd.reason}")
-            cost = held.usd.usd * part.quantity
-            total += cost
-            by_month += cost if held.by_month else 0
-        return ContractAmount(total + by_month * (LIST_HOURS_PER_MONTH / hours_of_month(hour) - 1))
+        held = {part.rate.sku_id: self._held(part.rate.sku_id, hour) for part in price.components}
+        return contract_amount(price, held, hours_of_month(hour))
 
     def observe(self, reading: Mapping[str, ContractPrice], read_at: datetime) -> list[DatedContractPrice]:
         """Return the changes in a complete reading: prices that ended, and prices that began.

@@ -22,7 +22,10 @@ UNHEARD = {Kind.RESET, Kind.NO_ANSWER, Kind.NOT_JSON, Kind.WRONG_JSON, Kind.NO_B
 """The kinds for which the service does nothing."""
 
 PAUSE_SECONDS = 0.05
-LISTS = {"addresses", "autoscalers", "disks", "entries", "instances", "items", "operations", "rows", "skus"}
+LISTS = {
+    *("addresses", "autoscalers", "billingAccountPrices", "disks", "entries", "instances", "items", "operations"),
+    *("rows", "skus"),
+}
 JSON = "application/json; charset=UTF-8"
 
 
