@@ -28,7 +28,8 @@ def was_seen(found: Snapshot, reference: Snapshot) -> bool:
 def comparable(found: Snapshot) -> Snapshot:
     """Return the tables without what a lost scan may leave unknown, and one row for versions that are then the same.
 
-    A disk that only the lost scan found is not in the idle resources of its hours either: of those the addresses stay.
+    A disk that only the lost scan found is not in the idle resources of its hours either, nor in what is spent of a
+    budget: of those the addresses and the amounts stay.
     """
     rest = {name: [_without(row, COLUMNS | {"fingerprint"}) for row in rows] for name, rows in found.items()}
     versions = {str(sorted(_without(row, {"first_seen", "last_seen"}).items())): row for row in rest["vm_inventory"]}
@@ -37,7 +38,9 @@ def comparable(found: Snapshot) -> Snapshot:
         for row in found.get("hourly_idle_resources", ())
         if row["address_cost"] is not None
     ]
-    return {**rest, "vm_inventory": list(versions.values()), "disk_costs": [], "hourly_idle_resources": idle}
+    budgets = [_without(row, {"cost", "next_threshold"}) for row in found.get("budgets", ())]
+    changed = {"vm_inventory": list(versions.values()), "hourly_idle_resources": idle, "budgets": budgets}
+    return {**rest, **changed, "disk_costs": []}
 
 
 def wrong_figures(found: Snapshot, reference: Snapshot) -> Iterator[str]:
