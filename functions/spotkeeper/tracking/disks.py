@@ -6,7 +6,7 @@ or not, is recorded whole when one of them is a Spot VM; each bears an equal par
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -59,14 +59,39 @@ class DayPrice(NamedTuple):
     price: AttachedPrice
 
 
-class DiskSighting(NamedTuple):
-    """A disk as a scan found it at `seen`, to be recorded from `since` on, or from when it was last recorded."""
+@dataclass(frozen=True, slots=True, eq=False)
+class PricedTime:
+    """The time from `since` up to `seen` that a run records of a disk, and the price in each day of it.
 
-    listed: ListedDisk
-    users: tuple[DiskUser, ...]
+    Disks that are alike share one, so that what is kept of it is found without a comparison.
+    """
+
     since: datetime
     seen: datetime
     prices: tuple[DayPrice, ...]
+
+
+class DiskSighting(NamedTuple):
+    """A disk as a scan found it, to be recorded for a time, or since it was last recorded."""
+
+    listed: ListedDisk
+    users: tuple[DiskUser, ...]
+    time: PricedTime
+
+    @property
+    def since(self) -> datetime:
+        """From when on the disk is to be recorded."""
+        return self.time.since
+
+    @property
+    def seen(self) -> datetime:
+        """When the scan found the disk."""
+        return self.time.seen
+
+    @property
+    def prices(self) -> tuple[DayPrice, ...]:
+        """The price of the disk in each day of the time."""
+        return self.time.prices
 
 
 class DiskScan:
@@ -121,27 +146,33 @@ class DiskScan:
 
 def is_recorded(users: Sequence[DiskUser]) -> bool:
     """Whether a disk with these users is recorded: a Spot VM has it attached, or nothing has."""
-    return not users or any(user.provisioning_model is ProvisioningModel.SPOT for user in users)
+    for user in users:
+        if user.provisioning_model is ProvisioningModel.SPOT:
+            return True
+    return not users
 
 
 class DayPrices:
-    """The prices of disks in the days that a run records, each worked out once.
+    """The prices of disks in the days from `since` up to `until` that a run records, each worked out once.
 
     A day of Cloud Billing has the price that held when it began, and the real length of its month.
     """
 
     def __init__(self, pricing: DiskPricing, since: datetime, until: datetime) -> None:
         self._pricing = pricing
+        self._since = since
+        self._until = until
         self._days = tuple(days_of(since, until))
-        self._known: dict[tuple[Disk, str], tuple[DayPrice, ...]] = {}
+        self._known: dict[tuple[Disk, str], PricedTime] = {}
 
-    def of(self, disk: Disk, region: str) -> tuple[DayPrice, ...]:
-        """Return the price of a disk in each day."""
-        whole = replace(disk, users=1) if disk.users > 1 else disk
-        known = self._known.get((whole, region))
+    def of(self, listed: ListedDisk) -> PricedTime:
+        """Return the time that is recorded of a disk, with the price of the whole disk in each day."""
+        alike = listed.disk, listed.place
+        known = self._known.get(alike)
         if known is None:
-            known = tuple(DayPrice(start, end, self._pricing(whole, region, start)) for start, end in self._days)
-            self._known[whole, region] = known
+            whole, region = replace(listed.disk, users=1), listed.region
+            days = tuple(DayPrice(start, end, self._pricing(whole, region, start)) for start, end in self._days)
+            known = self._known[alike] = PricedTime(self._since, self._until, days)
         return known
 
 

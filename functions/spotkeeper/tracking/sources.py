@@ -142,8 +142,7 @@ class Sources:
         unknown. The next run records the time of a disk that this one leaves out; what several leave out stays out.
         """
         scan, now = DiskScan(sightings), self.now.replace(microsecond=0)
-        since = self._unlisted_since(project_id, hours)
-        prices = DayPrices(pricing, since, now)
+        prices = DayPrices(pricing, self._unlisted_since(project_id, hours), now)
 
         def report(detail: str) -> None:
             log_event("disks not read in full", logging.WARNING, project_id=project_id, detail=detail)
@@ -152,8 +151,7 @@ class Sources:
             for listed in self.ports.disks.disks(project_id, report):
                 users = scan.users(listed)
                 if users is not None and is_recorded(users):
-                    days = prices.of(listed.disk, listed.region)
-                    self.stage.add(DiskSighting(listed, users, since, now, days))
+                    self.stage.add(DiskSighting(listed, users, prices.of(listed)))
         except UnavailableError as error:
             report(str(error))
         return scan

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
@@ -11,7 +10,7 @@ from google.cloud.bigquery import SchemaField
 
 from spotkeeper.instances import Disk, ProvisioningModel, region_of
 from spotkeeper.periods import rfc3339
-from spotkeeper.tracking.disks import DayPrice, DiskSighting, DiskUser
+from spotkeeper.tracking.disks import DayPrice, DiskSighting, DiskUser, PricedTime
 
 LABELS = SchemaField(
     "labels", "RECORD", "REPEATED", fields=(SchemaField("key", "STRING"), SchemaField("value", "STRING"))
@@ -96,19 +95,19 @@ def disks_text(disks: tuple[Disk, ...]) -> str:
 
 def staged_disk(sighting: DiskSighting) -> str:
     """Return a disk as a row of the staging table in JSON."""
-    listed, users = sighting.listed, sighting.users
-    detached = listed.last_detached
-    before_name, after_name, after_users = _alike_disks(listed.project_id, listed.place, listed.disk, listed.labels)
+    listed, users, time = sighting
+    project_id, place, disk_id, name, disk, created, _, labels, detached = listed
+    before_name, after_name, after_users = _alike_disks(project_id, place, disk, labels)
     described = (
-        f"{before_name}{encode_basestring_ascii(listed.name)}{after_name}"
+        f"{before_name}{encode_basestring_ascii(name)}{after_name}"
         f"{_user(users[0]) if len(users) == 1 else ', '.join(map(_user, users))}{after_users}"
     )
     digest = hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
     return (
-        f'{{"disk": {{"disk_id": {encode_basestring_ascii(listed.disk_id)}, {described}, "fingerprint": "{digest}", '
-        f'{_spot_user(users)}, "created_at": "{rfc3339(listed.created)}", '
+        f'{{"disk": {{"disk_id": {encode_basestring_ascii(disk_id)}, {described}, "fingerprint": "{digest}", '
+        f'{_spot_user(users)}, "created_at": "{rfc3339(created)}", '
         f'"last_detached_at": {text(rfc3339(detached) if detached else None)}, '
-        f"{_recorded(sighting.since, sighting.seen, sighting.prices)}}}}}"
+        f"{_recorded(time)}}}}}"
     )
 
 
@@ -127,10 +126,13 @@ def _alike_disks(project_id: str, place: str, disk: Disk, labels: tuple[tuple[st
 
 def _spot_user(users: tuple[DiskUser, ...]) -> str:
     """Return the Spot VM that a disk is recorded for: the first by its name."""
-    spot = min((each for each in users if each.provisioning_model is ProvisioningModel.SPOT), key=_name, default=None)
+    spot = [each for each in users if each.provisioning_model is ProvisioningModel.SPOT]
+    if not spot:
+        return '"spot_instance_id": null, "spot_instance_name": null'
+    first = spot[0] if len(spot) == 1 else min(spot, key=_name)
     return (
-        f'"spot_instance_id": {text(spot and spot.instance_id)}, '
-        f'"spot_instance_name": {text(spot and spot.instance_name)}'
+        f'"spot_instance_id": {encode_basestring_ascii(first.instance_id)}, '
+        f'"spot_instance_name": {encode_basestring_ascii(first.instance_name)}'
     )
 
 
@@ -147,9 +149,9 @@ def _user(user: DiskUser) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _recorded(since: datetime, seen: datetime, days: tuple[DayPrice, ...]) -> str:
+def _recorded(time: PricedTime) -> str:
     """Return the time that a disk is recorded for, and its price in each day of it."""
-    return f'"since": "{rfc3339(since)}", "seen_at": "{rfc3339(seen)}", "days": {days_json(days)}'
+    return f'"since": "{rfc3339(time.since)}", "seen_at": "{rfc3339(time.seen)}", "days": {days_json(time.prices)}'
 
 
 @lru_cache(maxsize=4096)

@@ -47,32 +47,38 @@ def to_disk(project_id: str, found: Json) -> ListedDisk:
 
 
 def _disk(project_id: str, found: Json) -> ListedDisk:
-    users = tuple(sorted(map(_user, found.get("users", ()))))
-    zone, region = found.get("zone"), found.get("region")
+    """Return a disk; its parts that others have too are shared. Raises one of PARSE_ERRORS.
+
+    Two hundred thousand disks are read in one run.
+    """
+    zone, region, urls = found.get("zone"), found.get("region"), found.get("users", ())
+    users = (_user(urls[0]),) if len(urls) == 1 else tuple(sorted(map(_user, urls)))
+    disk = _spec(
+        _last_name(found["type"]),
+        found["sizeGb"],
+        found.get("provisionedIops", 0),
+        found.get("provisionedThroughput", 0),
+        "" if zone else "regional",
+        len(users) or 1,
+        _special(found),
+    )
+    created = time(found["creationTimestamp"])
     return ListedDisk(
-        project_id=project_id,
-        place=_last_name(zone or region),
-        disk_id=identifier(found["id"]),
-        name=string(found["name"]),
-        disk=_spec(
-            _last_name(found["type"]),
-            found["sizeGb"],
-            found.get("provisionedIops", 0),
-            found.get("provisionedThroughput", 0),
-            "" if zone else "regional",
-            max(len(users), 1),
-            _special(found),
-        ),
-        created=time(found["creationTimestamp"]).replace(microsecond=0),
-        users=users,
-        labels=labels_of(found.get("labels", {})),
-        last_detached=None if users else time_from(found.get("lastDetachTimestamp")),
+        project_id,
+        _last_name(zone or region),
+        identifier(found["id"]),
+        string(found["name"]),
+        disk,
+        created.replace(microsecond=0) if created.microsecond else created,
+        users,
+        labels_of(found["labels"]) if "labels" in found else (),
+        None if users else time_from(found.get("lastDetachTimestamp")),
     )
 
 
 def _user(url: object) -> tuple[str, str]:
     """The zone and the name of an instance: `…/projects/P/zones/ZONE/instances/NAME`."""
-    *_, zone, kind, name = string(url).split("/")
+    _, zone, kind, name = string(url).rsplit("/", 3)
     if kind != "instances" or not zone or not name:
         expected = "the URL of an instance"
         raise ValueError(expected)
