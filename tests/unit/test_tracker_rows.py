@@ -18,6 +18,7 @@ from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, 
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
 from spotkeeper.tracking.billing import Billed
 from spotkeeper.tracking.costs import Usage, cost_row, hourly_rates
+from spotkeeper.tracking.disks import DayPrice, DiskSighting, DiskUser, ListedDisk, PricedTime
 from spotkeeper.tracking.inventory import Observation
 
 NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
@@ -183,6 +184,65 @@ def test_a_cost_row_whose_attachments_cost_the_same_in_every_hour_has_what_is_sa
         disk.status,
         f"disk: {disk.reason}" if disk.reason else None,
     )
+
+
+def test_a_disk_is_that_of_an_encoder() -> None:
+    disk = Disk("hyperdisk-balanced", Decimal("0.5"), 6000, 300, regional=True, users=2, special=CONFIDENTIAL)
+    listed = ListedDisk(
+        "data-platform", "europe-west4", "71", 'a "disk" ü', disk, NOON, labels=(("priorität", ""), ("team", 'x"y'))
+    )
+    users = tuple(
+        DiskUser(name, f'{name} "ü"', model)
+        for name, model in (
+            ("3", ProvisioningModel.STANDARD),
+            ("2", ProvisioningModel.SPOT),
+            ("1", ProvisioningModel.SPOT),
+        )
+    )
+    price = AttachedPrice(Decimal("0.0012"), AttachedStatus.FALLBACK, 'no "rate"', ("D-1", "D-2"))
+    time = PricedTime(NOON, NOON + timedelta(hours=1), (DayPrice(NOON, NOON + timedelta(hours=12), price),))
+    described: dict[str, object] = {
+        "project_id": "data-platform",
+        "place": "europe-west4",
+        "disk_name": 'a "disk" ü',
+        "region": "europe-west4",
+        "disk_type": "hyperdisk-balanced",
+        "size_gib": "0.5",
+        "provisioned_iops": 6000,
+        "provisioned_throughput_mibps": 300,
+        "regional": True,
+        "special": CONFIDENTIAL,
+    }
+    labels = {"labels": [{"key": "priorität", "value": ""}, {"key": "team", "value": 'x"y'}]}
+    for some, spot in ((users, users[2]), (users[:1], None), (users[1:2], users[1]), ((), None)):
+        attached = {"attached_to": [each._asdict() for each in some]}
+
+        row = json.loads(staged(DiskSighting(listed, some, time), "run", "now"))["disk"]
+
+        alike = json.dumps(described | attached | labels)[1:-1]
+        assert row == {
+            "disk_id": "71",
+            **described,
+            **attached,
+            **labels,
+            "fingerprint": hashlib.blake2b(alike.encode(), digest_size=16).hexdigest(),
+            "spot_instance_id": spot and spot.instance_id,
+            "spot_instance_name": spot and spot.instance_name,
+            "created_at": "2026-07-21T12:00:00Z",
+            "last_detached_at": None,
+            "since": "2026-07-21T12:00:00Z",
+            "seen_at": "2026-07-21T13:00:00Z",
+            "days": [
+                {
+                    "day_start": "2026-07-21T12:00:00Z",
+                    "day_end": "2026-07-22T00:00:00Z",
+                    "price": "0.0012",
+                    "price_status": "fallback",
+                    "price_reason": 'no "rate"',
+                    "skus": "D-1 D-2",
+                }
+            ],
+        }
 
 
 SECONDS = st.floats(0, 3600) | st.integers(0, 3600).map(float) | st.decimals(0, 3600, places=6).map(float)

@@ -3,12 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
-from typing import Any
+from typing import Any, NamedTuple
 
 from spotkeeper.gcp.bigquery.address_rows import staged_address
 from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text, labels_text, skus_text, staged_disk, text
@@ -152,17 +151,9 @@ def fingerprint(instance: Instance) -> str:
 
     That of an instance whose disks were not read is how those of the same one with any disks begin.
     """
-    without_disks, of_disks = _parted(instance.attachments)
-    return hashlib.blake2b(_written(instance, without_disks).encode(), digest_size=16).hexdigest() + of_disks
-
-
-@lru_cache(maxsize=4096)
-def _parted(attachments: Attachments) -> tuple[Attachments, str]:
-    """Return attachments without the disks, and what a fingerprint ends with for these: nothing when unknown."""
-    if attachments.disks is None:
-        return attachments, ""
-    digest = hashlib.blake2b(disks_text(attachments.disks).encode(), digest_size=4).hexdigest()
-    return replace(attachments, disks=None), f"-{digest}"
+    alike, rest = _written(instance)
+    digest = hashlib.blake2b(f"{alike.without_disks}{rest}".encode(), digest_size=16).hexdigest()
+    return digest + alike.of_disks
 
 
 def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
@@ -178,7 +169,7 @@ def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
         f'"ondemand_cost": {_amount(ondemand_cost)}, '
         f"{_same_costs(rates) if attached is rates.attached_costs else _attached_costs(attached)}, "
         f'"known_cost": {at_least}, "total_cost": {total}, '
-        f"{_contract_costs(contract) if contract else ''}{prices}{_instance(instance)[1:]}}}"
+        f"{_contract_costs(contract) if contract else ''}{prices}{_instance(instance)}}}"
     )
 
 
@@ -241,7 +232,7 @@ def _observation(observation: Observation) -> str:
     return (
         f'{{"observation": {{"first_seen": "{_time(first_seen)}", "last_seen": "{_time(last_seen)}", '
         f'"fingerprint": "{fingerprint(instance)}", "started_at": {_quoted(started)}, '
-        f'"created_at": {_quoted(created)}, {_instance(instance)[1:]}}}'
+        f'"created_at": {_quoted(created)}, {_instance(instance)}}}'
     )
 
 
@@ -253,31 +244,47 @@ def _quoted(at: datetime | None) -> str:
     return f'"{rfc3339(at)}"' if at else "null"
 
 
-@lru_cache(maxsize=4)
 def _instance(instance: Instance) -> str:
-    """Return an instance as JSON; it is staged in an observation, and in the cost of each hour: the latest are kept."""
-    return _written(instance, instance.attachments)
+    """Return an instance as JSON, without the brace that it begins with."""
+    alike, rest = _written(instance)
+    return f"{alike.with_disks}{rest}"
 
 
-def _written(instance: Instance, attachments: Attachments) -> str:
-    """Return an instance with these attachments as JSON with its names in order, whose digest is its fingerprint.
+class _Alike(NamedTuple):
+    """What the JSON of many instances has alike, its names in order: before the id, and after the name.
 
-    Most of what a run stages is this text: what many instances have alike is shared.
+    What comes before the id is once with and once without the disks: without them, the digest of the JSON is how a
+    fingerprint begins. `of_disks` is what it ends with for these, nothing when they are unknown.
+    """
+
+    with_disks: str
+    without_disks: str
+    after_name: str
+    of_disks: str
+
+
+@lru_cache(maxsize=4)
+def _written(instance: Instance) -> tuple[_Alike, str]:
+    """Return what an instance has alike with others, and its JSON from its id on.
+
+    It is compared, and staged in an observation and in the cost of each hour: the latest are kept. Most of what a run
+    stages is this text.
     """
     (project_id, zone, instance_id) = instance.key
-    before_id, before_name, after_name = _alike(
+    alike = _alike(
         project_id,
         zone,
         instance.provisioning_model,
         instance.shape,
         instance.labels,
         instance.managed_by,
-        attachments,
+        instance.attachments,
     )
-    return (
-        f"{before_id}{encode_basestring_ascii(instance_id)}{before_name}"
-        f"{encode_basestring_ascii(instance.name)}{after_name}"
+    rest = (
+        f'{encode_basestring_ascii(instance_id)}, "instance_name": '
+        f"{encode_basestring_ascii(instance.name)}{alike.after_name}"
     )
+    return alike, rest
 
 
 @lru_cache(maxsize=4096)
@@ -289,14 +296,12 @@ def _alike(  # noqa: PLR0913, PLR0917 (all but the id and the name)
     labels: tuple[tuple[str, str], ...],
     managed_by: str | None,
     attachments: Attachments,
-) -> tuple[str, str, str]:
-    """Return the parts of an instance's JSON before its id, between that and its name, and after the name."""
+) -> _Alike:
+    """Return what instances have alike."""
+    addresses = f'"addresses": {json.dumps(attachments.addresses)}, "disks": '
+    gpus = f', "gpu_count": {shape.gpu_count}, "gpu_type": {text(shape.gpu_type)}, "instance_id": '
     disks = None if attachments.disks is None else disks_text(attachments.disks)
     licenses = None if attachments.licenses is None else " ".join(attachments.licenses)
-    before_id = (
-        f'{{"addresses": {json.dumps(attachments.addresses)}, "disks": {text(disks)}, "gpu_count": {shape.gpu_count}, '
-        f'"gpu_type": {text(shape.gpu_type)}, "instance_id": '
-    )
     after_name = (
         f', "labels": {labels_text(labels)}, "licenses": {text(licenses)}, "local_ssd_gib": {shape.local_ssd_gib}, '
         f'"machine_type": {text(shape.machine_type)}, "managed_by": {text(managed_by)}, '
@@ -305,7 +310,12 @@ def _alike(  # noqa: PLR0913, PLR0917 (all but the id and the name)
         f'"reserved_addresses": {attachments.reserved_addresses}, "tier_1": {json.dumps(attachments.tier_1)}, '
         f'"vcpus": {_number(shape.vcpus)}, "zone": {text(zone)}}}'
     )
-    return before_id, ', "instance_name": ', after_name
+    return _Alike(
+        with_disks=f"{addresses}{text(disks)}{gpus}",
+        without_disks=f"{{{addresses}null{gpus}",
+        after_name=after_name,
+        of_disks="" if disks is None else f"-{hashlib.blake2b(disks.encode(), digest_size=4).hexdigest()}",
+    )
 
 
 def _amount(billionths: Billionths | None) -> str:
