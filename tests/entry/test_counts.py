@@ -17,6 +17,7 @@ from decimal import Decimal
 import pytest
 
 from infra.local.bigquery.tables import create_dataset
+from infra.local.emulators.contract import ACCOUNT
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.stack.stack import BUDGET_ID, ROOT, Stack
 from spotkeeper.gcp.compute.instances import attachments_of, to_instance
@@ -48,6 +49,7 @@ _NAMES = {
     r"GET /compute/v1/projects/[^/]+/aggregated/instances\?": "instances of a project",
     r"GET /compute/v1/projects/[^/]+/aggregated/operations\?": "operations of a project",
     r"GET /compute/v1/.*/machineTypes/": "unknown machine type",
+    r"GET /v2beta/billingAccounts/[^/]+/skus/-/prices\?": "page of contract prices",
     r"GET /v1/services/6F81-5844-456A/skus\?": "page of the price catalog",
 }
 HOURLY = {
@@ -107,7 +109,7 @@ class Counting:
     def run(self, hour: datetime) -> Counter[str]:
         now = hour + timedelta(hours=1, minutes=7)
         self._begin(now)
-        assert track(self.settings, self.ports, f"counted{hour.hour}", TrackRequest(now, now)).complete
+        assert track(self.settings, self.ports, f"{self.settings.dataset}_{hour.hour}", TrackRequest(now, now)).complete
         return self._counted()
 
     def check(self, now: datetime, share: str, monthly: str = "100000") -> tuple[InterimSummary, Counter[str]]:
@@ -211,6 +213,26 @@ def test_creators_take_one_more_list_of_each_project_and_no_job(
     second = counting.run(HOUR + timedelta(hours=1))
 
     assert dict(second - Counter(HOURLY) - Counter(FIRST)) == {"operations of a project": PROJECTS}
+
+
+def test_contract_prices_take_their_pages_when_they_are_due_and_no_job(
+    stack: Stack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.pubsub)
+    create_dataset(stack.client(), "counted_contract")
+    wanted = {"DATASET": "counted_contract", "CONTRACT_PRICES": "true", "BILLING_ACCOUNT_ID": ACCOUNT}
+    settings = TrackerSettings.from_mapping({**stack.settings, **wanted})
+    caplog.set_level(logging.DEBUG, "urllib3.connectionpool")
+    counting = Counting(stack, caplog, tracker_ports(settings), settings)
+
+    first, second = counting.run(HOUR), counting.run(HOUR + timedelta(hours=1))
+
+    assert dict(first - Counter(HOURLY) - Counter(FIRST)) == {"page of contract prices": 1}
+    assert dict(second - Counter(HOURLY) - Counter(FIRST)) == {}
+    recorded = "SELECT cost, contract_cost FROM counted_contract.spot_vm_costs WHERE usage_start_time >= '2026-07-01'"
+    costs = [(row["cost"], row["contract_cost"]) for row in stack.client().query(recorded).result() if row["cost"]]
+    assert len(costs) > 10
+    assert all(agreed is not None and 0 < agreed < listed for listed, agreed in costs)
 
 
 def test_an_interim_check_asks_for_one_value_and_near_a_limit_for_the_list_of_each_project(
