@@ -112,16 +112,18 @@ def test_units_are_converted_as_those_of_list_prices(rate: Rate, unit: str, quan
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        (resource(valueType="unspecified"), "its contract price is of the type 'unspecified', which has no rate"),
+        (resource(valueType="unspecified"), 'its contract price is of the type "unspecified", which has no rate'),
         (
             with_rate(("unitInfo", "unit"), "GiBy.h"),
-            "its contract price is per 'GiBy.h', which does not measure a vcpu_hour",
+            'its contract price is per "GiBy.h", which does not measure a vcpu_hour',
         ),
-        (with_rate(("unitInfo", "unitQuantity"), {"value": "0"}), "its contract price is of 0 'h'"),
+        (with_rate(("unitInfo", "unitQuantity"), {"value": "0"}), 'its contract price is of 0 "h"'),
         (
             with_rate(("unitInfo", "unitQuantity"), {"value": "one"}),
             "rate.unitInfo.unitQuantity is ",
         ),
+        (with_rate(("unitInfo", "unitQuantity"), {"value": "1e99"}), "its contract price is 9.50e-102 per vcpu_hour"),
+        (with_rate(("unitInfo", "unitQuantity"), {"value": "1e-20"}), "its contract price is 9.50e+17 per vcpu_hour"),
         (with_rate(("tiers",), []), "its contract price is 0, which is not believed"),
         (with_rate(("tiers",), [tier("0", 0)]), "its contract price is 0, which is not believed"),
         (with_rate(("tiers",), [tier("0", 9), tier("100", 8)]), "its contract price has tiers that start at 0, 100"),
@@ -212,7 +214,7 @@ def test_what_is_sold_by_the_month_costs_by_the_length_of_the_month() -> None:
     [
         (ContractHistory(), "contract prices have not been read yet"),
         (history_of({at(1, 7): {"CORE": "0.008"}}), "n2:ram: no contract price of SKU RAM"),
-        (history_of({at(9, 7): BOTH}), "n2:core: no contract price of SKU CORE"),
+        (history_of({at(9, 7): BOTH}), "contract prices were not read within a day before the hour ended"),
         (
             history_of({at(0, 7): BOTH}).without_refresh(),
             "contract prices could not be read after 2026-07-21T00:07:00Z",
@@ -265,6 +267,28 @@ def test_a_reading_that_lacks_more_than_half_of_the_prices_is_incomplete(left: t
 
     with pytest.raises(UnavailableError, match="lacks"):
         history.observe({name: price(name, "1") for name in left}, at(2, 7))
+
+
+def test_prices_that_were_read_long_ago_are_taken_for_no_hour_between() -> None:
+    """As when contract prices are switched off for a month, and on again with other terms."""
+    history = history_of({at(1, 7): BOTH, at(101, 7): {**BOTH, "CORE": "0.004"}})
+
+    found = {hour: history.amount(LIST, at(hour)).usd for hour in (0, 25, 26, 99, 100, 125, 126)}
+
+    old, new = Decimal("0.0464"), Decimal("0.0304")
+    assert found == {0: old, 25: old, 26: None, 99: None, 100: new, 125: new, 126: None}
+
+
+def test_prices_of_an_earlier_time_without_a_known_reading_end_before_the_hour_that_a_new_one_covers() -> None:
+    before = history_of({at(1, 7): BOTH})
+    known = [DatedContractPrice(price(name, usd), at(0)) for name, usd in BOTH.items()]
+    forgotten = ContractHistory(known)
+    reading = {name: price(name, usd) for name, usd in {**BOTH, "CORE": "0.004"}.items()}
+
+    history = forgotten.after(forgotten.observe(reading, at(101, 7)), at(101, 7))
+
+    assert before.amount(LIST, at(0)).usd == Decimal("0.0464")
+    assert [history.amount(LIST, at(hour)).usd for hour in (99, 100)] == [None, Decimal("0.0304")]
 
 
 def test_it_is_due_when_the_catalog_is() -> None:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotkeeper.errors import UnavailableError
@@ -21,6 +21,9 @@ from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH
 
 _LARGEST_SHARE_GONE = 0.5
 """A reading that lacks more than half of the known prices is treated as incomplete."""
+
+_LONGEST_DAY = timedelta(hours=25)
+"""Prices are read once a day at least, around midnight in Los Angeles, and a day there has up to 25 hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class ContractHistory:
             return ContractAmount(None, "contract prices have not been read yet")
         if self.readings.is_stale(hour):
             return ContractAmount(None, f"contract prices could not be read after {rfc3339(self.readings.times[-1])}")
+        if not self._is_covered(hour):
+            return ContractAmount(None, "contract prices were not read within a day before the hour ended")
         held = {part.rate.sku_id: self._held(part.rate.sku_id, hour) for part in price.components}
         return contract_amount(price, held, hours_of_month(hour))
 
@@ -87,7 +92,10 @@ class ContractHistory:
         if not reading or len(gone) > len(held) * _LARGEST_SHARE_GONE:
             message = f"the Pricing API has {len(reading)} prices and lacks {len(gone)} of the {len(held)} known ones"
             raise UnavailableError(message)
-        first, changed = latest_closed_hour(read_at), self.readings.time_of_change(read_at)
+        first = latest_closed_hour(read_at)
+        is_far = not self.readings.times or read_at - self.readings.times[-1] > _LONGEST_DAY
+        # What was known so long ago says nothing of the hour that this reading covers.
+        changed = first if is_far else self.readings.time_of_change(read_at)
         begun = {
             sku_id: DatedContractPrice(price, changed if sku_id in held else first)
             for sku_id, price in reading.items()
@@ -110,6 +118,11 @@ class ContractHistory:
         """Return the history after a reading that was due and failed."""
         known = [dated for some in self._by_sku.values() for dated in some]
         return ContractHistory(known, self.readings.and_failed())
+
+    def _is_covered(self, hour: datetime) -> bool:
+        """Whether prices were read by the end of the hour, and no longer than a day before."""
+        read_at = self.readings.as_of(hour)
+        return read_at is not None and timedelta(0) <= hour - latest_closed_hour(read_at) <= _LONGEST_DAY
 
     def _held(self, sku_id: str, hour: datetime) -> ContractPrice | None:
         """The price of a SKU that held in an hour."""

@@ -14,7 +14,7 @@ from spotkeeper.pricing.attachments import attached_components
 from spotkeeper.pricing.contract_amounts import ContractAmount
 from spotkeeper.pricing.sku_rates import BY_MONTH, units_per
 from spotkeeper.pricing.skus import CURRENCY, Market, Rate, RateUnit, money
-from spotkeeper.values import currency_code, from_text, integer, list_of, mapping, matching, parsed, string, text
+from spotkeeper.values import currency_code, from_text, integer, list_of, mapping, matching, parsed, shown, string, text
 from spotkeeper.values import field as read_field
 
 DEFAULT_PRICE = "default-price"
@@ -25,6 +25,10 @@ _STORED = Decimal("1e-18")
 _STORED_CONTEXT = Context(prec=76, rounding=ROUND_HALF_UP)
 """As list rates are stored."""
 
+_HIGHEST = Decimal(10) ** 9
+"""What no unit of a VM costs in an hour, in any currency: a column of money would not hold much more of it."""
+
+_LONGEST_ORIGIN = 100
 _NANOS = 10**9
 _LARGEST = 2**63 - 1
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,2})?")
@@ -98,10 +102,10 @@ class _Units(NamedTuple):
 def _price(resource: Mapping[str, object], rate: Rate) -> ContractPrice:
     kind = read_field(resource, "valueType", string)
     if kind != "rate":
-        message = f"its contract price is of the type {kind!r}, which has no rate"
+        message = f"its contract price is of the type {shown(kind)}, which has no rate"
         raise ValueError(message)
     reason = parsed("priceReason", resource.get("priceReason", {}), mapping)
-    origin = parsed("priceReason.type", reason.get("type", ""), text)
+    origin = parsed("priceReason.type", reason.get("type", ""), text)[:_LONGEST_ORIGIN]
     terms = read_field(resource, "rate", mapping)
     attached = rate.component in attached_components()
     tiers = read_field(terms, "tiers", list_of(mapping), "rate.")
@@ -109,9 +113,13 @@ def _price(resource: Mapping[str, object], rate: Rate) -> ContractPrice:
     units = _units_of(terms)
     per = attached_units_per(rate.unit, units.name) if attached else units_per(rate.unit, units.name)
     if per is None:
-        message = f"its contract price is per {units.name!r}, which does not measure a {rate.unit}"
+        message = f"its contract price is per {shown(units.name)}, which does not measure a {rate.unit}"
         raise ValueError(message)
-    amount = (tier.amount / units.quantity * per).quantize(_STORED, context=_STORED_CONTEXT)
+    amount = tier.amount / units.quantity * per
+    if not _STORED <= amount <= _HIGHEST:
+        message = f"its contract price is {amount:.3g} per {rate.unit}, which is not believed"
+        raise ValueError(message)
+    amount = amount.quantize(_STORED, context=_STORED_CONTEXT)
     return ContractPrice(rate.sku_id, rate.unit, amount, tier.currency, origin, units.name in BY_MONTH)
 
 
@@ -147,7 +155,7 @@ def _units_of(terms: Mapping[str, object]) -> _Units:
     name = read_field(unit, "unit", string, "rate.unitInfo.")
     quantity = parsed("rate.unitInfo.unitQuantity", unit.get("unitQuantity", {"value": "1"}), _decimal)
     if quantity <= 0:
-        message = f"its contract price is of {quantity} {name!r}"
+        message = f"its contract price is of {quantity} {shown(name)}"
         raise ValueError(message)
     return _Units(name, quantity)
 
