@@ -109,14 +109,7 @@ vm_rows AS (
     costs.license_cost,
     costs.disk_cost,
     IF(costs.cost IS NULL AND costs.known_cost = 0, NULL, COALESCE(costs.known_cost, costs.cost)) AS known_cost,
-    preemptions.preempted_at,
-    MIN(costs.instance_id) OVER name_in_hour != MAX(costs.instance_id) OVER name_in_hour AS shares_name,
-    -- Of a VM with two rows in the hour, neither is before the other.
-    MAX(preemptions.preempted_at) OVER (
-      PARTITION BY costs.project_id, costs.zone, costs.instance_name, TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
-      ORDER BY UNIX_MICROS(COALESCE(preemptions.preempted_at, costs.usage_end_time))
-      RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ) AS predecessor_preempted_at
+    preemptions.preempted_at
   FROM `${dataset}.spot_vm_costs` AS costs
   CROSS JOIN `${dataset}.label_keys` AS keys
   LEFT JOIN preemptions
@@ -125,8 +118,46 @@ vm_rows AS (
     AND preemptions.zone = costs.zone
     AND preemptions.instance_id = costs.instance_id
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 92 DAY)
+),
+
+named_hours AS (
+  SELECT DISTINCT
+    hour,
+    project_id,
+    zone,
+    instance_name
+  FROM attempt_hours
+  -- Where the id is known it counts.
+  WHERE instance_id IS NULL
+    AND instance_name IS NOT NULL
+),
+
+named_rows AS (
+  SELECT
+    vm_rows.hour,
+    vm_rows.usage_start_time,
+    vm_rows.usage_end_time,
+    vm_rows.project_id,
+    vm_rows.zone,
+    vm_rows.instance_id,
+    vm_rows.instance_name,
+    vm_rows.preempted_at,
+    MIN(vm_rows.instance_id) OVER name_in_hour != MAX(vm_rows.instance_id) OVER name_in_hour AS shares_name,
+    -- Of a VM with two rows in the hour, neither is before the other.
+    MAX(vm_rows.preempted_at) OVER (
+      name_in_hour
+      ORDER BY UNIX_MICROS(COALESCE(vm_rows.preempted_at, vm_rows.usage_end_time))
+      RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS predecessor_preempted_at
+  FROM vm_rows
+  -- Of a name that is named in an hour all rows are read, of others none.
+  INNER JOIN named_hours
+    ON named_hours.hour = vm_rows.hour
+    AND named_hours.project_id = vm_rows.project_id
+    AND named_hours.zone = vm_rows.zone
+    AND named_hours.instance_name = vm_rows.instance_name
   WINDOW name_in_hour AS (
-    PARTITION BY costs.project_id, costs.zone, costs.instance_name, TIMESTAMP_TRUNC(costs.usage_start_time, HOUR)
+    PARTITION BY vm_rows.project_id, vm_rows.zone, vm_rows.instance_name, vm_rows.hour
   )
 ),
 
@@ -163,28 +194,28 @@ candidates AS (
   WHERE COALESCE(attempt_hours.zone, vm_rows.zone) = vm_rows.zone
   UNION ALL
   SELECT
-    vm_rows.usage_start_time,
+    named_rows.usage_start_time,
     IF(
-      vm_rows.shares_name,
-      GREATEST(vm_rows.usage_start_time, COALESCE(vm_rows.predecessor_preempted_at, vm_rows.usage_start_time)),
-      vm_rows.usage_start_time
+      named_rows.shares_name,
+      GREATEST(named_rows.usage_start_time, COALESCE(named_rows.predecessor_preempted_at, named_rows.usage_start_time)),
+      named_rows.usage_start_time
     ) AS first_time,
     IF(
-      vm_rows.shares_name,
-      LEAST(vm_rows.usage_end_time, COALESCE(vm_rows.preempted_at, vm_rows.usage_end_time)),
-      vm_rows.usage_end_time
+      named_rows.shares_name,
+      LEAST(named_rows.usage_end_time, COALESCE(named_rows.preempted_at, named_rows.usage_end_time)),
+      named_rows.usage_end_time
     ) AS last_time,
-    vm_rows.project_id AS vm_project_id,
-    vm_rows.zone AS vm_zone,
-    vm_rows.instance_id AS vm_instance_id,
-    vm_rows.preempted_at,
+    named_rows.project_id AS vm_project_id,
+    named_rows.zone AS vm_zone,
+    named_rows.instance_id AS vm_instance_id,
+    named_rows.preempted_at,
     attempt_hours.*
   FROM attempt_hours
-  INNER JOIN vm_rows
-    ON vm_rows.hour = attempt_hours.hour
-    AND vm_rows.project_id = attempt_hours.project_id
-    AND vm_rows.zone = attempt_hours.zone
-    AND vm_rows.instance_name = attempt_hours.instance_name
+  INNER JOIN named_rows
+    ON named_rows.hour = attempt_hours.hour
+    AND named_rows.project_id = attempt_hours.project_id
+    AND named_rows.zone = attempt_hours.zone
+    AND named_rows.instance_name = attempt_hours.instance_name
   -- Where the id is known it counts.
   WHERE attempt_hours.instance_id IS NULL
   UNION ALL
@@ -407,10 +438,10 @@ used AS (
 measured AS (
   SELECT
     vm_rows.* EXCEPT (labels),
-    COALESCE(busy_rows.busy, 0) AS busy,
+    busy_rows.busy,
     CAST(vm_rows.uptime_hours * 3600000000 AS NUMERIC) AS up
   FROM vm_rows
-  LEFT JOIN busy_rows
+  INNER JOIN busy_rows
     ON busy_rows.usage_start_time = vm_rows.usage_start_time
     AND busy_rows.vm_project_id = vm_rows.project_id
     AND busy_rows.vm_zone = vm_rows.zone
@@ -449,11 +480,11 @@ shares AS (
     CAST(NULL AS TIMESTAMP) AS attempt_end_time,
     CAST(NULL AS TIMESTAMP) AS claim_start,
     CAST(0 AS NUMERIC) AS claimed_hours,
-    GREATEST(up - busy, 0) AS used,
+    up - busy AS used,
     CAST(0 AS NUMERIC) AS lost
   FROM measured
   -- Uptime has nine decimals of an hour: less than a millisecond is not idle time.
-  WHERE busy = 0 OR up - busy >= 1000
+  WHERE up - busy >= 1000
 ),
 
 running AS (
@@ -523,6 +554,70 @@ parts AS (
     PARTITION BY usage_start_time, project_id, zone, instance_id
     ORDER BY claim_start IS NULL, claim_start, work_id, attempt
   )
+),
+
+all_rows AS (
+  SELECT
+    hour,
+    usage_start_time,
+    project_id,
+    zone,
+    instance_id,
+    instance_name,
+    work_id,
+    attempt,
+    kind,
+    COALESCE(work_team, team) AS team,
+    COALESCE(work_experiment, experiment) AS experiment,
+    is_preempted,
+    attempt_end_time,
+    claimed_hours,
+    part_hours AS vm_hours,
+    IF(cost IS NULL, 0, part_hours) AS priced_hours,
+    part_cost AS cost,
+    part_ondemand_cost AS ondemand_cost,
+    part_license_cost AS license_cost,
+    part_disk_cost AS disk_cost,
+    part_known_cost AS known_cost,
+    CAST(ROUND(COALESCE(SAFE_DIVIDE(part_hours * lost, used), 0), 9) AS NUMERIC) AS lost_hours,
+    CAST(ROUND(COALESCE(SAFE_DIVIDE(part_cost * lost, used), 0 * part_cost), 9) AS NUMERIC) AS lost_cost,
+    CAST(ROUND(COALESCE(SAFE_DIVIDE(part_ondemand_cost * lost, used), 0 * part_ondemand_cost), 9) AS NUMERIC)
+      AS lost_ondemand_cost
+  FROM parts
+  UNION ALL
+  -- Most rows are of VMs on which no recorded work ran: they are idle as a whole.
+  SELECT
+    vm_rows.hour,
+    vm_rows.usage_start_time,
+    vm_rows.project_id,
+    vm_rows.zone,
+    vm_rows.instance_id,
+    vm_rows.instance_name,
+    '(idle)' AS work_id,
+    CAST(NULL AS INT64) AS attempt,
+    CAST(NULL AS STRING) AS kind,
+    vm_rows.team,
+    vm_rows.experiment,
+    FALSE AS is_preempted,
+    CAST(NULL AS TIMESTAMP) AS attempt_end_time,
+    CAST(0 AS NUMERIC) AS claimed_hours,
+    vm_rows.uptime_hours AS vm_hours,
+    IF(vm_rows.cost IS NULL, 0, vm_rows.uptime_hours) AS priced_hours,
+    vm_rows.cost,
+    vm_rows.ondemand_cost,
+    vm_rows.license_cost,
+    vm_rows.disk_cost,
+    vm_rows.known_cost,
+    CAST(0 AS NUMERIC) AS lost_hours,
+    0 * vm_rows.cost AS lost_cost,
+    0 * vm_rows.ondemand_cost AS lost_ondemand_cost
+  FROM vm_rows
+  LEFT JOIN busy_rows
+    ON busy_rows.usage_start_time = vm_rows.usage_start_time
+    AND busy_rows.vm_project_id = vm_rows.project_id
+    AND busy_rows.vm_zone = vm_rows.zone
+    AND busy_rows.vm_instance_id = vm_rows.instance_id
+  WHERE busy_rows.busy IS NULL
 )
 
 SELECT
@@ -535,19 +630,19 @@ SELECT
   work_id,  -- STRING: The work; (idle) for the time in which none ran.
   attempt,  -- INTEGER: The attempt at it; NULL for idle time.
   kind,  -- STRING: The kind of work; NULL for idle time, or when it is not recorded.
-  COALESCE(work_team, team) AS team,  -- STRING: The value of the work's key team, or of the VM's label team in that hour; (unlabelled) without either.
-  COALESCE(work_experiment, experiment) AS experiment,  -- STRING: The value of the work's key experiment, or of the VM's label; NULL without either.
+  team,  -- STRING: The value of the work's key team, or of the VM's label team in that hour; (unlabelled) without either.
+  experiment,  -- STRING: The value of the work's key experiment, or of the VM's label; NULL without either.
   is_preempted,  -- BOOLEAN: Whether the attempt ended by a preemption.
   attempt_end_time,  -- TIMESTAMP: When the attempt ended on the VM, as recorded or by the preemption of the VM; NULL while it runs, and for idle time.
   claimed_hours,  -- NUMERIC: How long the attempt says that it used the VM in the hour, in hours, also what it shared; 0 for idle time.
-  part_hours AS vm_hours,  -- NUMERIC: Its part of the uptime, in VM-hours, priced or not.
-  IF(cost IS NULL, 0, part_hours) AS priced_hours,  -- NUMERIC: Its part of the uptime that has a known Spot price, in VM-hours.
-  part_cost AS cost,  -- NUMERIC: Its part of the cost at the Spot list price, in USD; NULL when the price is not known.
-  part_ondemand_cost AS ondemand_cost,  -- NUMERIC: Its part of the cost at the on-demand price, in USD; NULL when the price is not known.
-  part_license_cost AS license_cost,  -- NUMERIC: Its part of what the licenses of the VM cost, in USD; NULL when that is not known.
-  part_disk_cost AS disk_cost,  -- NUMERIC: Its part of what the disks of the VM cost while it ran, in USD; NULL when that is not known.
-  part_known_cost AS known_cost,  -- NUMERIC: Its part of what is known of all that the VM costs, in USD; NULL when nothing is known.
-  CAST(ROUND(COALESCE(SAFE_DIVIDE(part_hours * lost, used), 0), 9) AS NUMERIC) AS lost_hours,  -- NUMERIC: What of vm_hours a preempted attempt did after its last checkpoint.
-  CAST(ROUND(COALESCE(SAFE_DIVIDE(part_cost * lost, used), 0 * part_cost), 9) AS NUMERIC) AS lost_cost,  -- NUMERIC: What of cost is lost, in USD; NULL when the price is not known.
-  CAST(ROUND(COALESCE(SAFE_DIVIDE(part_ondemand_cost * lost, used), 0 * part_ondemand_cost), 9) AS NUMERIC) AS lost_ondemand_cost  -- NUMERIC: What of ondemand_cost is lost, in USD; NULL when the price is not known.
-FROM parts
+  vm_hours,  -- NUMERIC: Its part of the uptime, in VM-hours, priced or not.
+  priced_hours,  -- NUMERIC: Its part of the uptime that has a known Spot price, in VM-hours.
+  cost,  -- NUMERIC: Its part of the cost at the Spot list price, in USD; NULL when the price is not known.
+  ondemand_cost,  -- NUMERIC: Its part of the cost at the on-demand price, in USD; NULL when the price is not known.
+  license_cost,  -- NUMERIC: Its part of what the licenses of the VM cost, in USD; NULL when that is not known.
+  disk_cost,  -- NUMERIC: Its part of what the disks of the VM cost while it ran, in USD; NULL when that is not known.
+  known_cost,  -- NUMERIC: Its part of what is known of all that the VM costs, in USD; NULL when nothing is known.
+  lost_hours,  -- NUMERIC: What of vm_hours a preempted attempt did after its last checkpoint.
+  lost_cost,  -- NUMERIC: What of cost is lost, in USD; NULL when the price is not known.
+  lost_ondemand_cost  -- NUMERIC: What of ondemand_cost is lost, in USD; NULL when the price is not known.
+FROM all_rows

@@ -6,23 +6,20 @@ The local engine is DuckDB behind BigQuery's interface. Its seconds say which vi
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
 from google.cloud import bigquery
 
-from infra.local.bigquery.tables import create_dataset, create_views, local_client, roll_up
+from infra.local.bigquery.tables import create_views, local_client
 from infra.local.stack.processes import Processes
 from tests.bench.rows import Row
+from tests.bench.year import DATASET, DAYS, NOW, PROJECT, ask, fill
 from tests.sql.cases import queries
 from tests.sql.query_costs import bytes_read
 
-VMS, DAYS = 200, 365
-PROJECT, DATASET = "data-platform", "cost_tracking"
-NOW = datetime(2026, 7, 21, tzinfo=UTC)
+VMS = 200
 _MOST_SECONDS = 60.0
-_FILL = Path(__file__).parent / "year.sql"
 _ASKED = {
     "daily_cost_breakdown": "usage_date",
     "daily_cost_by_team": "usage_date",
@@ -39,11 +36,7 @@ def rows() -> Sequence[Row]:
         data = ["--data-dir", f"{folder}/data", "--project", PROJECT, "--dataset", DATASET]
         address = processes.announced("bigquery", [sys.executable, "-m", "infra.local.bigquery", *data])["bigquery"]
         client = local_client(address, PROJECT)
-        create_dataset(client, DATASET)
-        for statement in _FILL.read_text().split(";\n"):
-            if statement.strip():
-                _ask(client, statement)
-        roll_up(address, PROJECT, DATASET, ((NOW - timedelta(days=number)).date() for number in range(DAYS + 1)))
+        fill(client, address, VMS)
         create_views(client, DATASET, NOW)
         return list(_asked(client))
 
@@ -56,14 +49,9 @@ def _asked(client: bigquery.Client) -> Iterator[Row]:
             continue
         where = f"WHERE {column} >= '2025-07-21'" if (column := _ASKED.get(view.stem)) else ""
         started = perf_counter()
-        _ask(client, f"CREATE OR REPLACE TABLE answer AS SELECT * FROM {view.stem} {where}")
+        ask(client, f"CREATE OR REPLACE TABLE answer AS SELECT * FROM {view.stem} {where}")
         seconds = perf_counter() - started
-        [found] = _ask(client, "SELECT COUNT(*) AS answered FROM answer")
+        [found] = ask(client, "SELECT COUNT(*) AS answered FROM answer")
         size = bytes_read(view, VMS, DAYS) / 1024**2
         result = f"{seconds:.2f} s, {found.answered:,} rows, {size:,.0f} MiB billed"
         yield Row(view.stem, result, f"{_MOST_SECONDS:.0f} s", passed=seconds <= _MOST_SECONDS)
-
-
-def _ask(client: bigquery.Client, statement: str) -> Sequence[bigquery.Row]:
-    configuration = bigquery.QueryJobConfig(default_dataset=f"{PROJECT}.{DATASET}")
-    return list(client.query(statement, job_config=configuration).result())

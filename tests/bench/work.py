@@ -4,11 +4,9 @@ Loading stays as fast, and views take CPU time in proportion. The local engine i
 its seconds are not BigQuery's, their ratio says what grows. The bytes are what BigQuery would bill.
 """
 
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -20,6 +18,7 @@ from infra.local.stack.processes import Processes
 from spotkeeper.gcp.bigquery.jobs import Jobs
 from spotkeeper.gcp.bigquery.work_tables import WorkTables
 from spotkeeper.work.formats import csv_lines
+from tests.bench.engine import Engine
 from tests.bench.rows import Row
 from tests.sql.cases import SQL
 from tests.sql.query_costs import bytes_read
@@ -35,7 +34,6 @@ _FILL = Path(__file__).parent / "month_of_work.sql"
 _ASKED = ("work_hours", "cost_by_work")
 _HOURS_OF_STARTS = 22
 _BIGQUERY = "bigquery"
-_TICKS = os.sysconf("SC_CLK_TCK")
 _MOST_OF_LAST_LOAD = 3.0
 _MOST_OF_VIEW = 1.5
 """How much more CPU time than in proportion a view may take with ten times the records: sorting takes a little more."""
@@ -50,13 +48,13 @@ def rows() -> Sequence[Row]:
         create_dataset(client, DATASET)
         create_views(client, DATASET, NOW)
         tables = WorkTables(Jobs(PROJECT, DATASET, address, timedelta(seconds=60)))
-        group = processes.pid(_BIGQUERY)
+        engine = Engine(processes.pid(_BIGQUERY))
         _fill(client, 0, 1)
         first = _load(tables, 0)
-        few = {view: _seconds(client, group, view) for view in _ASKED}
+        few = {view: _seconds(client, engine, view) for view in _ASKED}
         _fill(client, 1, FILES)
         last = [_load(tables, number) for number in range(1, FILES)][-1]
-        return [*_loads(first, last), *_views(client, group, few)]
+        return [*_loads(first, last), *_views(client, engine, few)]
 
 
 def _loads(first: tuple[float, float], last: tuple[float, float]) -> Iterator[Row]:
@@ -69,9 +67,9 @@ def _loads(first: tuple[float, float], last: tuple[float, float]) -> Iterator[Ro
     )
 
 
-def _views(client: bigquery.Client, group: int, few: dict[str, float]) -> Iterator[Row]:
+def _views(client: bigquery.Client, engine: Engine, few: dict[str, float]) -> Iterator[Row]:
     for view in _ASKED:
-        seconds, limit = _seconds(client, group, view), few[view] * FILES * _MOST_OF_VIEW
+        seconds, limit = _seconds(client, engine, view), few[view] * FILES * _MOST_OF_VIEW
         size = bytes_read(SQL / "views" / f"{view}.sql", RECORDS // DAYS) / 1024**3
         result = f"{seconds:.1f} CPU s, with a tenth {few[view]:.1f}"
         yield Row(f"{view}: {RECORDS:,} records", result, f"{limit:.1f} CPU s", seconds <= limit)
@@ -114,22 +112,11 @@ def _fill(client: bigquery.Client, first: int, last: int) -> None:
         _ask(client, statement)
 
 
-def _seconds(client: bigquery.Client, group: int, view: str) -> float:
+def _seconds(client: bigquery.Client, engine: Engine, view: str) -> float:
     """Ask a view; the CPU seconds of the local BigQuery, whose wall time says more of what else runs here."""
-    before = _cpu_seconds(group)
+    before = engine.cpu_seconds()
     _ask(client, f"CREATE OR REPLACE TABLE answer AS SELECT * FROM {view}")
-    return _cpu_seconds(group) - before
-
-
-def _cpu_seconds(group: int) -> float:
-    """Return the CPU time of a process group so far: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html."""
-    ticks = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[2]) == group:
-                ticks += int(fields[11]) + int(fields[12])
-    return ticks / _TICKS
+    return engine.cpu_seconds() - before
 
 
 def _ask(client: bigquery.Client, statement: str) -> Sequence[bigquery.Row]:

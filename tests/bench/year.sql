@@ -1,4 +1,4 @@
--- A year of 200 Spot VMs that run all the time, each recorded every hour.
+-- A year of ${vms} Spot VMs that run all the time, each recorded every hour.
 INSERT INTO spot_vm_costs (
   usage_start_time, usage_end_time, project_id, zone, region, instance_id, instance_name, machine_type,
   provisioning_model, vcpus, memory_gib, gpu_count, local_ssd_gib, uptime_hours, spot_price, ondemand_price, cost,
@@ -16,14 +16,14 @@ SELECT
   ],
   'bench', TIMESTAMP_ADD(hour, INTERVAL 67 MINUTE)
 FROM UNNEST(GENERATE_TIMESTAMP_ARRAY('2025-07-21 00:00:00+00', '2026-07-20 23:00:00+00', INTERVAL 1 HOUR)) AS hour
-CROSS JOIN UNNEST(GENERATE_ARRAY(0, 199)) AS vm;
+CROSS JOIN UNNEST(GENERATE_ARRAY(0, ${vms} - 1)) AS vm;
 
 INSERT INTO tracker_runs (
   run_id, hour, recorded_at, provisional, complete, projects, prices_as_of, row_count, cost, ondemand_cost, unpriced,
   unresolved, duration_seconds
 )
 SELECT
-  'bench', hour, TIMESTAMP_ADD(hour, INTERVAL 67 MINUTE), FALSE, TRUE, ['project-0', 'project-1'], hour, 200, 15, 62, 0, 0, 3
+  'bench', hour, TIMESTAMP_ADD(hour, INTERVAL 67 MINUTE), FALSE, TRUE, ['project-0', 'project-1'], hour, ${vms}, 0.075 * ${vms}, 0.31 * ${vms}, 0, 0, 3
 FROM UNNEST(GENERATE_TIMESTAMP_ARRAY('2025-07-21 00:00:00+00', '2026-07-20 23:00:00+00', INTERVAL 1 HOUR)) AS hour;
 
 INSERT INTO spot_preemptions (
@@ -35,7 +35,7 @@ SELECT
   'us-central1', CAST(1000000 + vm AS STRING), CONCAT('vm-', CAST(vm AS STRING)), 'e2-standard-4',
   CONCAT(FORMAT_TIMESTAMP('%F', day), '-', CAST(vm AS STRING)), 'operation', 'bench', day
 FROM UNNEST(GENERATE_TIMESTAMP_ARRAY('2025-07-21 00:00:00+00', '2026-07-20 00:00:00+00', INTERVAL 1 DAY)) AS day
-CROSS JOIN UNNEST(GENERATE_ARRAY(0, 19)) AS vm;
+CROSS JOIN UNNEST(GENERATE_ARRAY(0, DIV(${vms}, 10) - 1)) AS vm;
 
 INSERT INTO vm_inventory (
   project_id, zone, region, instance_id, first_seen, last_seen, instance_name, machine_type, provisioning_model, vcpus,
@@ -45,7 +45,7 @@ SELECT
   CONCAT('project-', CAST(MOD(vm, 8) AS STRING)), 'us-central1-a', 'us-central1', CAST(1000000 + vm AS STRING),
   TIMESTAMP '2025-07-21 00:00:00+00', TIMESTAMP '2026-07-21 00:00:00+00', CONCAT('vm-', CAST(vm AS STRING)),
   'e2-standard-4', 'SPOT', 4, 16, 0, 0, [STRUCT('team' AS key, 'team-1' AS value)], CAST(vm AS STRING)
-FROM UNNEST(GENERATE_ARRAY(0, 199)) AS vm;
+FROM UNNEST(GENERATE_ARRAY(0, ${vms} - 1)) AS vm;
 
 INSERT INTO budget_notifications (
   delivery_id, message_id, received_at, published_at, budget_id, verdict, reason, mode, drill
@@ -65,7 +65,7 @@ SELECT
   'us-central1-a', CAST(1000000 + vm AS STRING), CONCAT('vm-', CAST(vm AS STRING)), event, 'bench', 'enforce', vm, 'low',
   'e2-standard-4', NUMERIC '0.075'
 FROM UNNEST(GENERATE_TIMESTAMP_ARRAY('2025-07-21 00:00:00+00', '2026-07-20 00:00:00+00', INTERVAL 1 DAY)) AS day
-CROSS JOIN UNNEST(GENERATE_ARRAY(0, 19)) AS vm
+CROSS JOIN UNNEST(GENERATE_ARRAY(0, DIV(${vms}, 10) - 1)) AS vm
 CROSS JOIN UNNEST(['planned', 'stopped']) AS event
 ;
 
