@@ -77,6 +77,8 @@ def test_a_list_that_fails_is_no_gap_and_a_run_of_the_same_day_fills_it() -> Non
     found.run(-1)
     found.denied.add((CREATIONS, HOME))
     disturbed = found.run(0)
+    for hour in range(1, NEXT_DAY - 1):
+        found.run(hour)
     unread = creators(found)
     found.denied.clear()
     found.run(NEXT_DAY - 1)
