@@ -19,7 +19,8 @@ ARRAYS = {
 
 def translated(query: str) -> exp.Expression:
     [tree] = parse(query)
-    return tree.transform(aggregate_in_place, Context("p", "d"))
+    changed: exp.Expression = tree.transform(aggregate_in_place, Context("p", "d"))
+    return changed
 
 
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS.keys())
