@@ -197,6 +197,8 @@ class _Actuator:
         vm = world.vms.get(key.instance_id)
         with self._passing("find", vm):
             if not world.answers(key.zone):
+                if vm is not None:
+                    vm.failed_at = world.now  # Whoever asks for its stop cannot tell this from a stop that failed.
                 message = f"{key.zone} does not answer"
                 raise UnavailableError(message)
             return None if vm is None or vm.status == "DELETED" else _spot_vm(vm)

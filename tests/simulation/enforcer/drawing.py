@@ -28,7 +28,7 @@ from tests.simulation.enforcer.vms import Answer
 
 _PROJECTS = ("web-frontend", "batch-jobs")
 _ZONES = ("us-central1-a", "us-central1-b")
-_TEAMS = ("vision", "search")
+_VALUES = ("vision", "search")
 _LABELS = (
     *((("priority", "low"),),) * 5,
     (("priority", "medium"),),
@@ -237,7 +237,8 @@ class _Drawing:
         return Rule(
             budget=budget,
             projects=chance.choice((_PROJECTS, _PROJECTS, _PROJECTS[:1])),
-            teams=() if self.kind.simple or chance.random() < 0.6 else _TEAMS[: chance.randint(1, 2)],
+            values=() if self.kind.simple or chance.random() < 0.6 else _VALUES[: chance.randint(1, 2)],
+            label=chance.choice(("team", "team", "experiment")),
             thresholds=chance.choice(_THRESHOLDS),
             per_alert=caps[0],
             per_day=caps[1],
@@ -255,7 +256,9 @@ class _Drawing:
             )
         )
         if chance.random() < 0.8:
-            labels["team"] = chance.choice((*_TEAMS, *_TEAMS, "finance"))
+            labels["team"] = chance.choice((*_VALUES, *_VALUES, "finance"))
+        if chance.random() < 0.8:
+            labels["experiment"] = chance.choice((*_VALUES, *_VALUES, "finance"))
         group = None if self.kind.simple else chance.choice(_SCALED_GROUPS if self.kind.freezes else _GROUPS)
         zone = chance.choice(_ZONES)
         return NewVm(
@@ -380,7 +383,7 @@ class _Drawing:
         field, value, of_rule = chance.choice(
             (
                 ("projects", _PROJECTS[1:], True),
-                ("teams", _TEAMS[:1], True),
+                ("values", _VALUES[:1], True),
                 ("thresholds", (("1.5", ("low",)),), True),
                 ("thresholds", (("1.0", ("low", "medium", "high")),), True),
                 ("per_alert", 1, True),

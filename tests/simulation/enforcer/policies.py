@@ -25,11 +25,15 @@ type Threshold = tuple[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One budget: what it covers, from which share of it which priorities may be stopped, and its caps."""
+    """One budget: what it covers, from which share of it which priorities may be stopped, and its caps.
+
+    Where it has `values`, it covers the VMs whose `label` has one of them.
+    """
 
     budget: str
     projects: tuple[str, ...]
-    teams: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    label: str = "team"
     thresholds: tuple[Threshold, ...] = (("1.0", ("low",)),)
     per_alert: int = 3
     per_day: int = 30
@@ -40,7 +44,7 @@ class Rule:
 
     def covers(self, vm: Vm) -> bool:
         """Whether a VM counts against this budget."""
-        return vm.project in self.projects and (not self.teams or vm.labels.get("team") in self.teams)
+        return vm.project in self.projects and (not self.values or vm.labels.get(self.label) in self.values)
 
     def allowed(self, spent: Decimal) -> frozenset[str]:
         """Return the priorities that may be stopped once this share of the budget is spent."""
@@ -52,9 +56,9 @@ class Rule:
 
     def __str__(self) -> str:
         steps = ", ".join(f"{'+'.join(names)} at {share}" for share, names in self.thresholds)
-        teams = f" team {'/'.join(self.teams)}" if self.teams else ""
+        values = f" {self.label} {'/'.join(self.values)}" if self.values else ""
         return (
-            f"{self.budget} covers {'+'.join(self.projects)}{teams}, {steps}, at most {self.per_alert} per alert, "
+            f"{self.budget} covers {'+'.join(self.projects)}{values}, {steps}, at most {self.per_alert} per alert, "
             f"{self.per_day} per day, {self.fleet_share} of the fleet, billing {self.billing}, tracker {self.tracker}, "
             f"each {self.period}"
         )
@@ -70,7 +74,7 @@ class Rule:
             "max_fleet_share": float(self.fleet_share),
             "sources": {"billing": self.billing, "tracker": self.tracker},
         }
-        return found | ({"labels": {"team": list(self.teams)}} if self.teams else {})
+        return found | ({"labels": {self.label: list(self.values)}} if self.values else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def _simpler(story: Story) -> Iterator[Callable[[Story], Story]]:
         yield _with_policy(**{field: getattr(unset, field)})
     for budget in story.policy.rules:
         plain = Rule(budget, ())
-        for field in ("teams", "thresholds", "per_alert", "per_day", "fleet_share", "billing", "tracker", "period"):
+        for field in ("values", "thresholds", "per_alert", "per_day", "fleet_share", "billing", "tracker", "period"):
             yield _with_rule(budget, **{field: getattr(plain, field)})
         yield _without_rule(budget)
     yield lambda each: replace(each, attempts=2)

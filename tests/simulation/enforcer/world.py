@@ -12,10 +12,10 @@ from tests.simulation.enforcer.vms import RUNNING, STOPPING, SUSPENDED, TERMINAT
 _REFILL = timedelta(minutes=3)
 _BUSY_ATTEMPTS = 2
 _LABELS = {
-    Deed.PROTECT: ("spotkeeper-protect", "true"),
-    Deed.RAISE: ("priority", "high"),
-    Deed.LOWER: ("priority", "low"),
-    Deed.MOVE: ("team", "elsewhere"),
+    Deed.PROTECT: {"spotkeeper-protect": "true"},
+    Deed.RAISE: {"priority": "high"},
+    Deed.LOWER: {"priority": "low"},
+    Deed.MOVE: {"team": "elsewhere", "experiment": "elsewhere"},
 }
 _ANSWERS = {Deed.REPAIR: Answer.STOPS, Deed.FORBID: Answer.FORBIDDEN}
 
@@ -169,8 +169,7 @@ class World:
 
     def _do(self, deed: Deed, vm: Vm) -> None:
         if deed in _LABELS:
-            key, value = _LABELS[deed]
-            vm.labels[key] = value
+            vm.labels.update(_LABELS[deed])
         elif deed in _ANSWERS:
             vm.answer = _ANSWERS[deed]
         elif deed is Deed.DELETE:
