@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spotkeeper.instances import Instance, InstanceKey, ProvisioningModel, Shape
-from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrices
+from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
+from spotkeeper.pricing.contract_amounts import ContractAmount
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
 from spotkeeper.tracking.billing import Billed
 from spotkeeper.tracking.costs import CostRow, Usage, cost_row, hourly_rates
@@ -121,3 +122,19 @@ def test_a_row_of_a_part_of_an_hour_is_in_that_hour() -> None:
     found = cost_row(Usage(WORKER, start, end, 60.0), Billed(60.0, 60.0), hourly_rates(price, NOTHING))
 
     assert (found.hour, found.start, found.end) == (HOUR, start, end)
+
+
+@pytest.mark.parametrize("billed", [Billed(60.0, 60.0), Billed(0.0, 60.0), Billed(30.0, 30.0)])
+def test_contract_prices_that_are_the_list_prices_cost_the_same_whatever_is_billed(billed: Billed) -> None:
+    def priced(usd: str) -> AttachedPrice:
+        return AttachedPrice(Decimal(usd), AttachedStatus.EXACT, contract=ContractAmount(Decimal(usd)))
+
+    attached = AttachedPrices(priced("0.3"), priced("0.0025"), priced("0.07"), priced("0.11"))
+    price = InstancePrice(Decimal("0.6"), None, PriceStatus.EXACT, READ_AT, contract=ContractAmount(Decimal("0.6")))
+
+    found = cost_row(Usage(WORKER, HOUR, HOUR + timedelta(hours=1), 30.0), billed, hourly_rates(price, attached))
+
+    costs = found.attached
+    assert found.contract is not None
+    assert found.contract == (found.cost, costs.license, costs.address, costs.disk, costs.bandwidth)
+    assert found.contract.total == found.total_cost
