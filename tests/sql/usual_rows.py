@@ -190,6 +190,7 @@ _COMPLETE: Mapping[str, Callable[[Row], Row]] = {
     },
     "billing_export": _charge,
     "spot_prices": _price,
+    "contract_prices": lambda row: {"currency": "USD", "by_month": False, "run_id": "run-1", **row},
     "spot_preemptions": _preemption,
     "vm_creators": _creator,
     "machine_type_prices": _type_price,
