@@ -22,12 +22,12 @@ WITH table_keys AS (
   UNION ALL
   SELECT
     'budget_alerts' AS table_name,
-    CONCAT(
+    RTRIM(CONCAT(
       alerts.period, ' ', FORMAT_TIMESTAMP('%FT%TZ', alerts.period_start), ' ',
       COALESCE(alerts.kind, 'threshold'), ' ', CAST(CAST(alerts.threshold AS FLOAT64) AS STRING), ' ',
       COALESCE(CAST(CAST(alerts.budget AS FLOAT64) AS STRING), ''), ' ', COALESCE(alerts.label_budget, ''), ' ',
       COALESCE(FORMAT_TIMESTAMP('%FT%H:%M:%E*SZ', alerts.withdrawn_at), '')
-    ) AS row_key
+    )) AS row_key
   FROM `${dataset}.budget_alerts` AS alerts
   UNION ALL
   SELECT

@@ -20,7 +20,7 @@ SETTINGS = {
     **{f"{name}_ENDPOINT": NOWHERE for name in ("BIGQUERY", "COMPUTE", "MONITORING", "BILLING", "ASSETS", "LOGGING")},
 }
 NOW = "2026-07-21T14:07:00Z"
-NAMED = (SCHEDULE_HEADER, "start", "end", "the body", "is not a field of this request", "is given")
+NAMED = (SCHEDULE_HEADER, "start", "end", "check must", "the body", "is not a field of this request", "is given")
 
 
 @dataclass(slots=True)
