@@ -1,7 +1,7 @@
 """Each view over a year of 2,000 Spot VMs, 17.5 million cost rows, in the local BigQuery with 2 GiB for DuckDB.
 
 CPU time is compared with one sum over the labels of the year's rows in the same run; memory is the engine's process.
-`focus_costs`, which has a row for each SKU of each hour, is asked for a month of Cloud Billing, as FOCUS is delivered.
+`focus_costs` is left out: DuckDB works on every row of the table whatever time it is asked for, docs/speed.md has its figures.
 """
 
 import sys
@@ -38,9 +38,10 @@ _ASKED = {
     "daily_cost_by_team": "usage_date >= '2025-07-21'",
     "daily_spot_savings": "usage_date >= '2025-07-21'",
     "unattributed_cost": "usage_date >= '2025-07-21'",
-    "focus_costs": "ChargePeriodStart >= '2026-06-01 07:00:00+00' AND ChargePeriodStart < '2026-07-01 07:00:00+00'",
 }
 """What is asked of a view that does not bound its days itself."""
+
+_LEFT_OUT = "focus_costs"
 
 
 def rows() -> Sequence[Row]:
@@ -53,7 +54,7 @@ def rows() -> Sequence[Row]:
         create_views(client, DATASET, NOW)
         unit, _ = _measured(client, engine, _YARDSTICK)
         deployed = {table.table_id for table in client.list_tables(DATASET)}
-        names = [view.stem for view in queries("views") if view.stem in deployed]
+        names = [view.stem for view in queries("views") if view.stem in deployed - {_LEFT_OUT}]
         found = {name: _measured(client, engine, _question(name)) for name in names}
         return list(_rows(unit, found))
 
