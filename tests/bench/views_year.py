@@ -1,7 +1,7 @@
 """Each view over a year of 2,000 Spot VMs, 17.5 million cost rows, in the local BigQuery with 2 GiB for DuckDB.
 
 CPU time is compared with one sum over the labels of the year's rows in the same run; memory is the engine's process.
-`focus_costs` is left out: DuckDB works on every row of the table whatever time it is asked for, docs/speed.md has its figures.
+`focus_costs` is left out: DuckDB works on every row whatever time it is asked for; docs/speed.md has its figures.
 """
 
 import sys
