@@ -164,50 +164,58 @@ hours AS (
   WHERE costs.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 400 DAY)
 ),
 
-parts AS (
+numbered AS (
+  -- The parts of an hour by their number: an array of them would have to be made before a filter on the time applies.
   SELECT
     costs.*,
-    TIMESTAMP_DIFF(costs.month_end, costs.month_start, HOUR) AS month_hours,
-    part.name AS part_name,
-    part.words AS part_words,
-    part.cost AS part_cost,
-    part.price AS part_price,
-    part.status AS part_status,
-    part.hours AS part_hours,
-    part.contract AS part_contract,
-    part.skus AS part_skus,
-    part.meter AS part_meter
+    [
+      STRUCT(
+        'compute' AS name, '' AS words, costs.cost AS cost, costs.spot_price AS price, costs.price_status AS status,
+        costs.charged_hours AS hours, costs.contract_cost AS contract, costs.compute_skus AS skus, 'Compute' AS meter
+      ),
+      STRUCT(
+        'license', 'Licenses of ', costs.license_cost,
+        ROUND(SAFE_DIVIDE(costs.license_cost, costs.charged_hours), 9), costs.license_status,
+        costs.charged_hours, costs.contract_license_cost, costs.license_skus, 'License'
+      ),
+      STRUCT(
+        'address', 'External addresses of ', costs.address_cost,
+        ROUND(SAFE_DIVIDE(costs.address_cost, costs.uptime_hours), 9), costs.address_status, costs.uptime_hours,
+        costs.contract_address_cost, costs.address_skus, 'External IPv4 address'
+      ),
+      STRUCT(
+        'disk', 'Disks of ', costs.disk_cost,
+        ROUND(SAFE_DIVIDE(costs.disk_cost, costs.uptime_hours), 9), costs.disk_status, costs.uptime_hours,
+        costs.contract_disk_cost, costs.disk_skus, 'Disk'
+      ),
+      STRUCT(
+        'bandwidth', 'Tier_1 bandwidth of ', costs.bandwidth_cost,
+        ROUND(SAFE_DIVIDE(costs.bandwidth_cost, costs.charged_hours), 9),
+        costs.bandwidth_status, costs.charged_hours, costs.contract_bandwidth_cost, costs.bandwidth_skus,
+        'Tier_1 bandwidth'
+      )
+    ][SAFE_OFFSET(number)] AS part
   FROM hours AS costs
-  CROSS JOIN UNNEST([
-    STRUCT(
-      'compute' AS name, '' AS words, costs.cost AS cost, costs.spot_price AS price, costs.price_status AS status,
-      costs.charged_hours AS hours, costs.contract_cost AS contract, costs.compute_skus AS skus, 'Compute' AS meter
-    ),
-    STRUCT(
-      'license', 'Licenses of ', costs.license_cost,
-      ROUND(SAFE_DIVIDE(costs.license_cost, costs.charged_hours), 9), costs.license_status,
-      costs.charged_hours, costs.contract_license_cost, costs.license_skus, 'License'
-    ),
-    STRUCT(
-      'address', 'External addresses of ', costs.address_cost,
-      ROUND(SAFE_DIVIDE(costs.address_cost, costs.uptime_hours), 9), costs.address_status, costs.uptime_hours,
-      costs.contract_address_cost, costs.address_skus, 'External IPv4 address'
-    ),
-    STRUCT(
-      'disk', 'Disks of ', costs.disk_cost,
-      ROUND(SAFE_DIVIDE(costs.disk_cost, costs.uptime_hours), 9), costs.disk_status, costs.uptime_hours,
-      costs.contract_disk_cost, costs.disk_skus, 'Disk'
-    ),
-    STRUCT(
-      'bandwidth', 'Tier_1 bandwidth of ', costs.bandwidth_cost,
-      ROUND(SAFE_DIVIDE(costs.bandwidth_cost, costs.charged_hours), 9),
-      costs.bandwidth_status, costs.charged_hours, costs.contract_bandwidth_cost, costs.bandwidth_skus,
-      'Tier_1 bandwidth'
-    )
-  ]) AS part
-  WHERE part.cost IS NOT NULL
+  CROSS JOIN UNNEST([0, 1, 2, 3, 4]) AS number
+),
+
+parts AS (
+  SELECT
+    numbered.* EXCEPT (part),
+    TIMESTAMP_DIFF(numbered.month_end, numbered.month_start, HOUR) AS month_hours,
+    numbered.part.name AS part_name,
+    numbered.part.words AS part_words,
+    numbered.part.cost AS part_cost,
+    numbered.part.price AS part_price,
+    numbered.part.status AS part_status,
+    numbered.part.hours AS part_hours,
+    numbered.part.contract AS part_contract,
+    numbered.part.skus AS part_skus,
+    numbered.part.meter AS part_meter
+  FROM numbered
+  WHERE numbered.part.cost IS NOT NULL
     -- Most VMs have no license and no Tier_1.
-    AND (part.name = 'compute' OR part.cost > 0)
+    AND (numbered.part.name = 'compute' OR numbered.part.cost > 0)
 ),
 
 charges AS (
@@ -220,20 +228,20 @@ charges AS (
     components.number,
     components.component_count,
     CAST(
-      agreed.rate * IF(agreed.by_month, 730, parts.month_hours) / parts.month_hours AS NUMERIC
+      SAFE_DIVIDE(agreed.rate * IF(agreed.by_month, 730, parts.month_hours), parts.month_hours) AS NUMERIC
     ) AS contract_unit_price,
     CAST(
-      components.rate * IF(components.by_month, 730, parts.month_hours) / parts.month_hours AS NUMERIC
+      SAFE_DIVIDE(components.rate * IF(components.by_month, 730, parts.month_hours), parts.month_hours) AS NUMERIC
     ) AS unit_price,
     -- The running sums of the price, over the components before this one and up to it.
     CAST(
       components.hourly_price_until - components.hourly_price
-      + (components.monthly_price_until - components.monthly_price) / parts.month_hours
+      + SAFE_DIVIDE(components.monthly_price_until - components.monthly_price, parts.month_hours)
       AS NUMERIC
     ) AS price_before,
     IF(
       components.number < components.component_count,
-      CAST(components.hourly_price_until + components.monthly_price_until / parts.month_hours AS NUMERIC),
+      CAST(components.hourly_price_until + SAFE_DIVIDE(components.monthly_price_until, parts.month_hours) AS NUMERIC),
       NULL
     ) AS price_until
   FROM parts
@@ -248,7 +256,7 @@ charges AS (
     AND parts.part_name = 'compute'
     -- Rates that make up another price are not those of the hour.
     AND ABS(
-      CAST(components.hourly_price_of_all + components.monthly_price_of_all / parts.month_hours AS NUMERIC)
+      CAST(components.hourly_price_of_all + SAFE_DIVIDE(components.monthly_price_of_all, parts.month_hours) AS NUMERIC)
       - parts.spot_price
     ) <= NUMERIC '0.000000001'
   LEFT JOIN `${dataset}.contract_prices` AS agreed

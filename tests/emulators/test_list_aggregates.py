@@ -9,9 +9,11 @@ from sqlglot import exp
 from infra.local.bigquery.list_aggregates import aggregate_in_place
 
 LEAST = "SELECT ANY_VALUE(e.value HAVING MIN e.rank) FROM UNNEST(t.elements) AS e"
+JOINED = "SELECT STRING_AGG(e.value, ', ' ORDER BY e.rank) FROM UNNEST(t.elements) AS e"
 ARRAYS = {
     "several": "[{'rank': 2, 'value': 'b'}, {'rank': 1, 'value': 'a'}, {'rank': 3, 'value': ''}]",
     "one that the condition leaves out": "[{'rank': 1, 'value': ''}]",
+    "unknown values and ranks": "[{'rank': 2, 'value': 'b'}, {'rank': 1, 'value': NULL}, {'rank': NULL, 'value': 'z'}]",
     "an empty one": "[]::STRUCT(rank INTEGER, value VARCHAR)[]",
     "none": "NULL::STRUCT(rank INTEGER, value VARCHAR)[]",
 }
@@ -25,8 +27,9 @@ def translated(query: str) -> exp.Expression:
 
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS.keys())
 @pytest.mark.parametrize("where", ["", " WHERE e.value != t.left_out"])
-def test_the_least_of_an_array_is_what_the_subquery_gives(array: str, where: str) -> None:
-    query = f"SELECT ({LEAST}{where}) AS least FROM t"
+@pytest.mark.parametrize("subquery", [LEAST, JOINED], ids=["least", "joined"])
+def test_an_aggregate_of_an_array_is_what_the_subquery_gives(subquery: str, array: str, where: str) -> None:
+    query = f"SELECT ({subquery}{where}) AS found FROM t"
     connection = duckdb.connect()
     connection.execute(f"CREATE TABLE t AS SELECT {array} AS elements, '' AS left_out")
     before, after = parse(query)[0].sql(dialect=DuckDBDialect), translated(query).sql(dialect=DuckDBDialect)
@@ -39,6 +42,10 @@ def test_the_least_of_an_array_is_what_the_subquery_gives(array: str, where: str
 OTHERS = {
     "the greatest": LEAST.replace("MIN", "MAX"),
     "another aggregate": LEAST.replace("ANY_VALUE(e.value HAVING MIN e.rank)", "MAX(e.value)"),
+    "texts in no order": JOINED.replace(" ORDER BY e.rank", ""),
+    "texts in falling order": JOINED.replace("e.rank)", "e.rank DESC)"),
+    "texts by two orders": JOINED.replace("e.rank)", "e.rank, e.value)"),
+    "texts with a separator that is not given": JOINED.replace(", ', '", ""),
     "two arrays": f"{LEAST} CROSS JOIN UNNEST(t.others) AS other",
     "groups": f"{LEAST} GROUP BY e.rank",
     "a limit": f"{LEAST} LIMIT 0",
