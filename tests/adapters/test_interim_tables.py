@@ -39,7 +39,7 @@ def dataset(stack: Stack) -> Iterator[str]:
 def story(ledger: Ledger, interim: InterimLedger) -> Answers:
     """Record an hour, notify an estimate beside another check, and withdraw it by the hours that follow."""
     answers: Answers = {"before": interim.standings()}
-    answers["recorded"] = record(ledger, interim, "first", at(0))
+    answers["recorded"] = record(ledger, interim, "interimfirst", at(0))
     answers["rates"] = sorted(interim.rates(at(0)), key=lambda each: each.rate.sku_id)
     spends, unsent = interim.spends(at(1, 20), [DAY], BUDGETS)
     answers["spends"] = spends, unsent
@@ -54,9 +54,9 @@ def story(ledger: Ledger, interim: InterimLedger) -> Answers:
     answers["not sent"] = interim.reserve("check-4", at(1, 30), [unsent_alert])
     answers["taken over"] = interim.spends(at(1, 45), [DAY], BUDGETS)[1], interim.reserve("check-5", at(1, 45), [])
     interim.confirm("check-5", at(1, 45), {"message-2": unsent_alert})
-    answers["withdrawn too early"] = record(ledger, interim, "second", at(1))
-    answers["withdrawn"] = record(ledger, interim, "third", at(2))
-    answers["after"] = record(ledger, interim, "fourth", at(3))
+    answers["withdrawn too early"] = record(ledger, interim, "interimsecond", at(1))
+    answers["withdrawn"] = record(ledger, interim, "interimthird", at(2))
+    answers["after"] = record(ledger, interim, "interimfourth", at(3))
     answers["notified anew"] = interim.reserve("check-6", at(4, 20), [replace(estimate, estimated_at=at(4, 20))])
     return answers
 

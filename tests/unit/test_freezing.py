@@ -476,6 +476,20 @@ def test_an_autoscaler_that_somebody_switched_on_again_is_left_to_them() -> None
     assert "set to ONLY_SCALE_OUT by somebody else since" in reasons(cloud, ActionEvent.FREEZE_SPARED)[0]
 
 
+def test_a_plan_that_waits_for_approval_notices_too_that_somebody_switched_a_group_on() -> None:
+    cloud = fleet()
+    cloud.deliver(notification(), FROZEN_AT_BUDGET)
+    switched(cloud, "ONLY_SCALE_OUT")()
+    cloud.now += HOUR
+    said = notification("121", message_id="message-2", published=cloud.now)
+    cloud.deliver(said, FROZEN_AT_BUDGET, mode=Mode.APPROVE)
+    switched(cloud, "OFF")()
+    of_august(cloud, mode=Mode.APPROVE)
+
+    assert cloud.modes == [("api-mig", "OFF")]
+    assert reasons(cloud, ActionEvent.THAW_SKIPPED) == ["set to ONLY_SCALE_OUT by somebody else"]
+
+
 def test_one_that_was_switched_on_unnoticed_keeps_the_mode_that_it_has() -> None:
     cloud = fleet()
     cloud.deliver(notification(), FROZEN_AT_BUDGET)

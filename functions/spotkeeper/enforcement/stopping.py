@@ -149,6 +149,17 @@ class Stopping:
         with suppress(UnavailableError, ExceptionGroup):
             freezing.end(delivery, [each for each in recorded if each.frozen])
 
+    def _leave(self, delivery: Delivery, executor: Executor) -> None:
+        """Record which frozen groups somebody else has switched on: a plan that waits carries out nothing that would.
+
+        What fails is tried again by the next message.
+        """
+        if not delivery.freezes:
+            return
+        freezing = Freezing(self.ports.autoscalers, self.ports.records, executor.deadline, self.ports.parallel_requests)
+        with suppress(UnavailableError, ExceptionGroup):
+            freezing.leave(delivery, self._freezes.recorded(delivery), delivery.freezes)
+
     @property
     def _freezes(self) -> MessageFreezes:
         return MessageFreezes(self.policy, self.ports, self.notification, self.rule)
@@ -166,6 +177,8 @@ class Stopping:
             planned = proposed(planned, self.policy)
         if not record_plan(self.ports.records, planned, _events(planned), history):
             return None
+        if delivery.mode is Mode.APPROVE:
+            self._leave(planned, executor)
         check = self._preconditions(delivery, history, executor).planned(delivery.received_at)
         instances = [decision.vm.instance for decision in (planned.plan.stops if planned.plan else ())]
         return {vm_request(Verb.STOP, delivery.message_id, each.key, each.name): check for each in instances}

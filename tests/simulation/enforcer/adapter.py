@@ -430,6 +430,7 @@ def _spot_vm(vm: Vm) -> SpotVm:
 
 
 def _autoscaler(scaler: Scaler) -> Autoscaler:
+    scaler.unseen = None
     group = GroupKey(scaler.project, "zones", scaler.zone, scaler.group)
     return Autoscaler(group, scaler.number, scaler.group, scaler.mode)
 

@@ -98,7 +98,8 @@ class Scaler:
     """The autoscaler of a group, identified by its number.
 
     `frozen_until` is the end of the period for which the enforcer switched it off, `former` the mode that it had then;
-    once a person has changed it, it is theirs, and not to be frozen before `theirs_until`.
+    once a person has changed it, it is theirs, and not to be frozen before `theirs_until`. `unseen` is the freeze that
+    they ended, as long as the enforcer has not looked: when they switch it off again before, nobody can tell.
     """
 
     number: str
@@ -111,6 +112,7 @@ class Scaler:
     frozen_until: datetime | None = None
     frozen_by: str | None = None
     theirs_until: datetime | None = None
+    unseen: tuple[datetime, str | None] | None = None
     changed_at: datetime | None = None
 
     def owns(self, vm: Vm) -> bool:
@@ -123,7 +125,10 @@ class Scaler:
         if mode == self.mode:
             return
         self.mode, self.changed_at = mode, now
-        if self.frozen_until is not None:
+        if self.unseen is not None and mode == "OFF":
+            (self.frozen_until, self.frozen_by), self.theirs_until, self.unseen = self.unseen, None, None
+        elif self.frozen_until is not None:
+            self.unseen = self.frozen_until, self.frozen_by
             self.theirs_until, self.frozen_until, self.frozen_by = self.frozen_until, None, None
 
 
