@@ -132,12 +132,12 @@ def test_what_is_not_stopped_is_not_started(status: str) -> None:
 
 
 def test_what_somebody_started_and_stopped_again_since_is_theirs() -> None:
-    since = replace(now(), started=STOPPED_AT + timedelta(seconds=1))
+    since = replace(now(), started=STOPPED_AT)
 
     assert reason_not_to_restart(since, stopped()) == (
-        "started by someone else at 2026-07-20T14:15:01Z, and stopped again since"
+        "started by someone else at 2026-07-20T14:15:00Z, and stopped again since"
     )
-    assert reason_not_to_restart(replace(since, started=STOPPED_AT), stopped()) is None
+    assert reason_not_to_restart(replace(since, started=STOPPED_AT - timedelta(microseconds=1)), stopped()) is None
 
 
 def test_what_became_another_machine_or_is_no_spot_vm_any_more_is_not_started() -> None:

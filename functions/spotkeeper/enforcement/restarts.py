@@ -77,7 +77,7 @@ def reason_not_to_restart(vm: SpotVm, stopped: StoppedVm) -> str | None:
     """Return why an instance is not started: it changed since it was stopped; None if it may be started."""
     if vm.status not in _STOPPED_STATES:
         return f"status is {vm.status} already"
-    if vm.started > stopped.stopped_at:
+    if vm.started >= stopped.stopped_at:
         return f"started by someone else at {rfc3339(vm.started)}, and stopped again since"
     if vm.instance.provisioning_model is not stopped.instance.provisioning_model:
         return f"now {vm.instance.provisioning_model}, but {stopped.instance.provisioning_model} when it was stopped"
