@@ -85,11 +85,16 @@ def _pid(file: Path) -> int:
     raise TimeoutError(file)
 
 
+_PROCESSES = Path("/proc/self")
+
+
 def _lives(pid: int) -> bool:
     """Whether a process exists and is not only waiting to be collected."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        if not _PROCESSES.exists():  # Not Linux.
+            return True
+        # It may end between these lines: then its file is gone while it is read.
+        return (_PROCESSES.parent / f"{pid}" / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
