@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.demo.budget_topic import BudgetTopic, budget_topic
+from infra.local.demo.budget_topic import BudgetTopic
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.stack.stack import HOME_PROJECT, Stack
 from spotkeeper.enforcement.notifications import REPLAYED_AT
@@ -30,14 +30,6 @@ def dataset(stack: Stack) -> Iterator[str]:
         stack.processes.stop(ENFORCER)
         del stack.functions[ENFORCER]
         stack.serve_function(TRACKER)
-
-
-@pytest.fixture
-def topic(stack: Stack) -> Iterator[BudgetTopic]:
-    with budget_topic() as pushed:
-        stack.subscribe(pushed.endpoint)
-        yield pushed
-        stack.unsubscribe()
 
 
 def serve(stack: Stack, dataset: str, daily: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.local.bigquery.tables import create_views
-from infra.local.demo.budget_topic import BudgetTopic, budget_topic
+from infra.local.demo.budget_topic import BudgetTopic
 from infra.local.fleet.fleet import FLEET_START
 from infra.local.fleet.scenario import PROJECTS
 from infra.local.stack.stack import HOME_PROJECT, Stack
@@ -53,14 +53,6 @@ def dataset(stack: Stack) -> Iterator[str]:
         stack.processes.stop(ENFORCER)
         del stack.functions[ENFORCER]
         stack.serve_function(TRACKER)
-
-
-@pytest.fixture
-def topic(stack: Stack) -> Iterator[BudgetTopic]:
-    with budget_topic() as pushed:
-        stack.subscribe(pushed.endpoint)
-        yield pushed
-        stack.unsubscribe()
 
 
 def rows(stack: Stack, dataset: str, sql: str) -> list[dict[str, Any]]:

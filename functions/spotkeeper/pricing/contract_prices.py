@@ -6,14 +6,14 @@ https://cloud.google.com/billing/docs/reference/pricing-api/rest/v2beta/billingA
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
 from spotkeeper.pricing.attachment_rates import attached_units_per
 from spotkeeper.pricing.attachments import attached_components
 from spotkeeper.pricing.contract_amounts import ContractAmount
 from spotkeeper.pricing.sku_rates import BY_MONTH, units_per
-from spotkeeper.pricing.skus import CURRENCY, Market, Rate, RateUnit, money
+from spotkeeper.pricing.skus import CURRENCY, Market, Rate, RateUnit, money, stored_rate
 from spotkeeper.values import currency_code, from_text, integer, list_of, mapping, matching, parsed, shown, string, text
 from spotkeeper.values import field as read_field
 
@@ -21,9 +21,8 @@ DEFAULT_PRICE = "default-price"
 """The origin of a price that is the list price: the contract says nothing of the SKU."""
 
 _PARTS_OF_NAME = 5
-_STORED = Decimal("1e-18")
-_STORED_CONTEXT = Context(prec=76, rounding=ROUND_HALF_UP)
-"""As list rates are stored."""
+_LOWEST = Decimal("1e-18")
+"""Less is stored as 0."""
 
 _HIGHEST = Decimal(10) ** 9
 """What no unit of a VM costs in an hour, in any currency: a column of money would not hold much more of it."""
@@ -116,11 +115,10 @@ def _price(resource: Mapping[str, object], rate: Rate) -> ContractPrice:
         message = f"its contract price is per {shown(units.name)}, which does not measure a {rate.unit}"
         raise ValueError(message)
     amount = tier.amount / units.quantity * per
-    if not _STORED <= amount <= _HIGHEST:
+    if not _LOWEST <= amount <= _HIGHEST:
         message = f"its contract price is {amount:.3g} per {rate.unit}, which is not believed"
         raise ValueError(message)
-    amount = amount.quantize(_STORED, context=_STORED_CONTEXT)
-    return ContractPrice(rate.sku_id, rate.unit, amount, tier.currency, origin, units.name in BY_MONTH)
+    return ContractPrice(rate.sku_id, rate.unit, stored_rate(amount), tier.currency, origin, units.name in BY_MONTH)
 
 
 def _only(tiers: Sequence[_Tier], *, may_begin_free: bool) -> _Tier:

@@ -24,16 +24,13 @@ from spotkeeper.pricing.price_book import DatedRate, InstancePrice, Price, Price
 from spotkeeper.pricing.price_times import CatalogPrice, PriceTimes, TimedPrice
 from spotkeeper.pricing.readings import Readings
 from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH
-from spotkeeper.pricing.skus import Market, Rate
+from spotkeeper.pricing.skus import Market, Rate, stored_rate
 
 type _RateKey = tuple[str, str]
 type _Component = tuple[str, Market, str]
 
-_STORED = Decimal("1e-18")
-_STORED_CONTEXT = Context(prec=76, rounding=ROUND_HALF_UP)
-"""Rates per GiB-hour derived from a price per month or per GB are periodic decimals; eighteen digits are stored."""
-
 _SHOWN = Decimal("1e-9")
+_SHOWN_CONTEXT = Context(prec=76, rounding=ROUND_HALF_UP)
 """NUMERIC has nine decimals."""
 
 _KINDS = (AttachmentKind.LICENSE, AttachmentKind.ADDRESS, AttachmentKind.DISK, AttachmentKind.BANDWIDTH)
@@ -224,7 +221,7 @@ class PriceHistory:
         if usd is None:
             reason = price.reason if self._rates else "no price catalog has been read yet"
             return AttachedPrice(None, AttachedStatus.UNKNOWN, reason, contract=self._contract_amount(price, hour))
-        shown = usd.quantize(_SHOWN, context=_STORED_CONTEXT)
+        shown = usd.quantize(_SHOWN, context=_SHOWN_CONTEXT)
         late = any(_component(rate) in hour_book.late for rate in price.rates)
         status = AttachedStatus.FALLBACK if late else AttachedStatus.EXACT
         if self._catalog.is_stale(hour):
@@ -413,7 +410,7 @@ def _value(rate: Rate) -> tuple[_Component, str, Decimal, bool]:
 
 
 def _as_stored(rate: Rate) -> Rate:
-    return replace(rate, usd=rate.usd.quantize(_STORED, context=_STORED_CONTEXT))
+    return replace(rate, usd=stored_rate(rate.usd))
 
 
 def _in_month(price: Price, hour: datetime) -> Decimal | None:

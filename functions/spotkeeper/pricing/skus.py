@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
 
 from spotkeeper.values import field as read_field
 from spotkeeper.values import from_text, integer, items, list_of, mapping, number, parsed, shown, text
 
 CURRENCY = "USD"
+
+_STORED = Decimal("1e-18")
+_STORED_CONTEXT = Context(prec=76, rounding=ROUND_HALF_UP)
 
 
 class ForeignCurrencyError(ValueError):
@@ -132,6 +135,11 @@ class CatalogReading:
     commitments: tuple[Rate, ...] = ()
     tpu_skus: int = field(default=0, compare=False)
     attachments: AttachmentReading = AttachmentReading()
+
+
+def stored_rate(amount: Decimal) -> Decimal:
+    """Return a rate as it is stored, with eighteen digits: that of a monthly price is a periodic decimal."""
+    return amount.quantize(_STORED, context=_STORED_CONTEXT)
 
 
 def money(units: str | int, nanos: int) -> Decimal:

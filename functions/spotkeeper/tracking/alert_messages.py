@@ -69,5 +69,4 @@ def notification_attributes(alert: Alert, budgets: Budgets) -> Mapping[str, str]
 
 def _budgets_of(alert: Alert, budgets: Budgets) -> Budgets:
     """Return the budgets that the alert is about; only their id when they are no longer set."""
-    labelled = (each for label, each in budgets.each() if label and label.budget_id == alert.label_budget)
-    return next(labelled, replace(budgets, budget_id=alert.label_budget or budgets.budget_id))
+    return budgets.by_id().get(alert.label_budget) or replace(budgets, budget_id=alert.label_budget)

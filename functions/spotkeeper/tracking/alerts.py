@@ -191,7 +191,7 @@ def due_alerts(spends: Iterable[Spend], budgets: Budgets, present: Iterable[Peri
     instances is repeated: the ledger lets that happen once an hour.
     """
     now = frozenset(present)
-    by_id = _by_id(budgets)
+    by_id = budgets.by_id()
     return [
         alert
         for spend in spends
@@ -205,7 +205,7 @@ def withdrawals(spends: Iterable[Spend], budgets: Budgets) -> list[Alert]:
     A full hour after the estimate has to be recorded too: a spend that rises on passes the threshold by then, a minute
     later than estimated. What is withdrawn may be notified again.
     """
-    by_id = _by_id(budgets)
+    by_id = budgets.by_id()
     found = []
     for spend in spends:
         own = by_id[spend.label_budget]
@@ -223,11 +223,6 @@ def withdrawals(spends: Iterable[Spend], budgets: Budgets) -> list[Alert]:
         if thresholds:
             found.append(_alert(spend, own, thresholds, AlertKind.WITHDRAWAL))
     return found
-
-
-def _by_id(budgets: Budgets) -> dict[str, Budgets]:
-    """Return the budgets of each label budget by its id, and those of all instances by an empty one."""
-    return {"" if label is None else label.budget_id: each for label, each in budgets.each()}
 
 
 def _alerts_of(spend: Spend, budgets: Budgets, *, is_present: bool) -> Iterator[Alert]:

@@ -103,7 +103,7 @@ def response_body(summary: Summary, capacity: "CapacitySummary | None" = None) -
 
 def interim_body(summary: InterimSummary, budgets: Budgets) -> dict[str, object]:
     """Return the response to an interim check: each budget with its recorded and its estimated spend."""
-    by_id = {label.budget_id if label else "": each.amounts_usd for label, each in budgets.each()}
+    by_id = budgets.by_id()
     return {
         "status": summary.status,
         "run_id": summary.run_id,
@@ -118,7 +118,7 @@ def interim_body(summary: InterimSummary, budgets: Budgets) -> dict[str, object]
                 "estimated_cost": format(spend.cost_usd, "f"),
             }
             for spend in summary.estimates
-            if (budget := by_id[spend.label_budget].get(spend.period.kind))
+            if (budget := by_id[spend.label_budget].amounts_usd.get(spend.period.kind))
         ],
         "instances": summary.instances,
         "unpriced": summary.unpriced,

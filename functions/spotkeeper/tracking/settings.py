@@ -128,6 +128,10 @@ class Budgets:
                 ),
             )
 
+    def by_id(self) -> dict[str, "Budgets"]:
+        """Return the budgets of each label value by the id of its label budget, and those of all VMs by an empty id."""
+        return {label.budget_id if label else "": each for label, each in self.each()}
+
     @property
     def all_thresholds(self) -> tuple[Decimal, ...]:
         """The thresholds at which people are notified or instances may be stopped, ascending."""

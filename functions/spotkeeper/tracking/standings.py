@@ -32,7 +32,7 @@ class Standing:
 
 def standings(spends: Iterable[Spend], budgets: Budgets, sent: Iterable[Alert]) -> list[Standing]:
     """Return where each budget stands in its latest period, once these alerts are sent."""
-    by_id = {"" if label is None else label.budget_id: each for label, each in budgets.each()}
+    by_id = budgets.by_id()
     sent = list(sent)
     sent_now = _thresholds(each for each in sent if each.kind is AlertKind.THRESHOLD)
     withdrawn = _thresholds(each for each in sent if each.kind is AlertKind.WITHDRAWAL)
