@@ -40,6 +40,7 @@ variables {
   enforcement_mode      = "approve"
   enforcement_policy    = { budgets = { compute = { projects = ["home-project-1"] }, spotkeeper = { projects = ["home-project-1"] } } }
   folder_id             = "111111111111"
+  interim_checks        = true
   monthly_budget_usd    = 1500
   notification_emails   = ["oncall@example.com"]
   organization_id       = "222222222222"
