@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Shape
+from spotkeeper.pricing.dated_rates import DatedRates, first_needed
 from spotkeeper.pricing.price_book import DatedRate, PriceBook, PriceStatus
-from spotkeeper.pricing.price_history import PriceHistory, UncertainPrice, first_needed
+from spotkeeper.pricing.price_history import PriceHistory, UncertainPrice
+from spotkeeper.pricing.readings import Readings
 from spotkeeper.pricing.skus import Market, Rate, RateUnit
 
 START = datetime(2026, 7, 21, tzinfo=UTC)
 REGION = "us-central1"
 N2 = Shape("n2-standard-4", Decimal(4), Decimal(16))
-NOTHING_KNOWN = PriceHistory((), ())
+NOTHING_KNOWN = PriceHistory(DatedRates((), Readings()))
 THIRD = Decimal(1) / 3
 
 type Reading = Mapping[str, str]
@@ -382,14 +384,14 @@ def test_a_rate_that_does_not_end_is_kept_to_eighteen_decimals_and_read_again_un
     [begun] = NOTHING_KNOWN.observe(endless, read_at(0))
 
     assert begun.rate.usd == Decimal("0.333333333333333333")
-    assert PriceHistory([begun], [read_at(0)]).observe(endless, read_at(1)) == []
+    assert PriceHistory(DatedRates([begun], Readings.at([read_at(0)]))).observe(endless, read_at(1)) == []
 
 
 def test_the_history_after_a_reading_is_the_one_that_is_read_back_from_the_tables() -> None:
     changes = history_of({0: FIRST}).observe(rates(DEARER), read_at(6))
     after = history_of({0: FIRST}).after(changes, read_at(6))
     stored = [*(DatedRate(each, hour(0)) for each in rates(FIRST) if each.sku_id != "sku n2:core"), *changes]
-    read_back = PriceHistory(stored, [read_at(6), read_at(0), read_at(0)])
+    read_back = PriceHistory(DatedRates(stored, Readings.at([read_at(6), read_at(0), read_at(0)])))
 
     assert after.last_covered == read_back.last_covered == hour(6)
     for number in (-1, 0, 5, 6, 7):
@@ -496,7 +498,9 @@ def test_what_is_sold_by_the_month_costs_by_the_length_of_the_hour_s_month(at: s
     month = replace(rate("local-ssd", Decimal("0.0730") / 730), by_month=True)
     shape = replace(N2, local_ssd_gib=375)
     begin = datetime(2026, 1, 1, tzinfo=UTC)
-    history = PriceHistory([DatedRate(each, begin) for each in (*rates(FIRST), month)], [begin])
+    history = PriceHistory(
+        DatedRates([DatedRate(each, begin) for each in (*rates(FIRST), month)], Readings.at([begin]))
+    )
 
     found = history.price(shape, REGION, datetime.fromisoformat(at)).spot
     listed = PriceBook([*rates(FIRST), month]).price(shape, REGION, Market.SPOT).usd_per_hour

@@ -1,9 +1,7 @@
-"""Component rates over time: the rate valid in each hour, and the changes that a new reading of the catalog brings.
+"""What everything costs in each hour: Spot VMs, disks and addresses, by the rates that held then.
 
-A change is detected by its value alone: the catalog's `effectiveTime` is the time of publication, which moves daily
-whether or not a price changed. It lies between the reading that had the old rate and the one that has the new rate.
-Around a midnight in Los Angeles a price is taken to change then, as Google's did when measured in 2026. No reading
-tells that, so the hours from the one reading to the other, their own included, have prices that are not certain.
+A price has a status that says how sure it is: by the readings of the catalog around the hour, or by Google's own price
+history where it agrees with them.
 """
 
 from bisect import bisect_left, bisect_right
@@ -12,22 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from spotkeeper.errors import UnavailableError
 from spotkeeper.instances import Attachments, Disk, Shape
-from spotkeeper.periods import HOUR, floor_hour, hours_of_month, latest_closed_hour
+from spotkeeper.periods import HOUR, floor_hour, hours_of_month
 from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
 from spotkeeper.pricing.attachments import AttachmentBook, AttachmentKind, attached_components
 from spotkeeper.pricing.contract_amounts import ContractAmount
 from spotkeeper.pricing.contract_history import ContractHistory
+from spotkeeper.pricing.dated_rates import Component, DatedRates, component
 from spotkeeper.pricing.families import left_out
 from spotkeeper.pricing.price_book import DatedRate, InstancePrice, Price, PriceBook, PriceStatus
 from spotkeeper.pricing.price_times import CatalogPrice, PriceTimes, TimedPrice
-from spotkeeper.pricing.readings import Readings
 from spotkeeper.pricing.sku_rates import LIST_HOURS_PER_MONTH
-from spotkeeper.pricing.skus import Market, Rate, stored_rate
-
-type _RateKey = tuple[str, str]
-type _Component = tuple[str, Market, str]
+from spotkeeper.pricing.skus import Market, Rate
 
 _SHOWN = Decimal("1e-9")
 _SHOWN_CONTEXT = Context(prec=76, rounding=ROUND_HALF_UP)
@@ -36,17 +30,9 @@ _SHOWN_CONTEXT = Context(prec=76, rounding=ROUND_HALF_UP)
 _KINDS = (AttachmentKind.LICENSE, AttachmentKind.ADDRESS, AttachmentKind.DISK, AttachmentKind.BANDWIDTH)
 _NO_SHAPE = Shape("", None, None)
 
-_SHORTEST_TIME_BETWEEN_CHANGES = timedelta(days=7)
-"""Google changed the Spot price of a machine type once a week at most, when measured in 2026; its documents allow
-once a day (https://cloud.google.com/spot-vms/pricing). Between equal readings no further apart it did not change and
-change back."""
-
 _BY_GOOGLE = ContractAmount(
     None, "the price of the hour is of Google's own price history, which has no contract prices"
 )
-
-_LARGEST_SHARE_GONE = 0.5
-"""A reading that lacks more than half of the known rates is treated as incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,46 +51,35 @@ class _HourBook:
 
     book: PriceBook
     attachments: AttachmentBook
-    late: frozenset[_Component]
+    late: frozenset[Component]
 
 
 class PriceHistory:
-    """All known rates with their validity.
+    """The prices of all hours by the known rates.
 
-    `readings` are the times at which the catalog was read; `times` are those of changes by Google's own price history;
-    `refresh_failed`: a newer reading was due and failed. `contract` is None where contract prices are not read.
+    `times` are those of changes by Google's own price history. `contract` is None where contract prices are not read.
     """
 
     def __init__(
-        self,
-        rates: Iterable[DatedRate],
-        readings: Iterable[datetime],
-        times: PriceTimes | None = None,
-        *,
-        refresh_failed: bool = False,
-        contract: ContractHistory | None = None,
+        self, rates: DatedRates, times: PriceTimes | None = None, *, contract: ContractHistory | None = None
     ) -> None:
-        self._rates = tuple(rates)
+        self._rates = rates
         self._times = times or PriceTimes()
         self.contract = contract
-        self._catalog = Readings.at(readings, failed=refresh_failed)
-        self._readings = self._catalog.times
-        self._changes = sorted({time for dated in self._rates for time in (dated.valid_from, dated.valid_to) if time})
         self._books: dict[int, _HourBook] = {}
         self._prices: dict[tuple[Shape, str, datetime], InstancePrice] = {}
         self._timed: dict[tuple[Shape, str, datetime], TimedPrice | None] = {}
         self._equal_prices: dict[InstancePrice, InstancePrice] = {}
         self._attached_prices: dict[tuple[Attachments, Shape, str, datetime], AttachedPrices] = {}
-        self._differences: dict[tuple[datetime, datetime], frozenset[_Component]] = {}
 
     @property
     def last_covered(self) -> datetime | None:
         """The latest hour that a reading covers; None when the catalog was never read."""
-        return self._catalog.last_covered
+        return self._rates.catalog.last_covered
 
     def is_due(self, now: datetime, max_age: timedelta) -> bool:
         """Whether the catalog is to be read: after `max_age`, in the last hour before midnight, and first after it."""
-        return self._catalog.is_due(now, max_age)
+        return self._rates.catalog.is_due(now, max_age)
 
     def price(self, shape: Shape, region: str, hour: datetime) -> InstancePrice:
         """Return the price of an instance of this shape in this hour, and its status.
@@ -222,78 +197,56 @@ class PriceHistory:
             reason = price.reason if self._rates else "no price catalog has been read yet"
             return AttachedPrice(None, AttachedStatus.UNKNOWN, reason, contract=self._contract_amount(price, hour))
         shown = usd.quantize(_SHOWN, context=_SHOWN_CONTEXT)
-        late = any(_component(rate) in hour_book.late for rate in price.rates)
+        late = any(component(rate) in hour_book.late for rate in price.rates)
         status = AttachedStatus.FALLBACK if late else AttachedStatus.EXACT
-        if self._catalog.is_stale(hour):
+        if self._rates.catalog.is_stale(hour):
             status = AttachedStatus.STALE
         return AttachedPrice(shown, status, skus=_skus(price), contract=self._contract_amount(price, hour))
 
     def as_of(self, hour: datetime) -> datetime | None:
         """Return the time of the reading that covers this hour; None when the catalog was never read."""
-        return self._catalog.as_of(hour)
+        return self._rates.catalog.as_of(hour)
 
     def observe(self, reading: Iterable[Rate], read_at: datetime) -> list[DatedRate]:
         """Return the changes in a complete reading of the catalog: rates that ended, and rates that began.
 
-        The rates of a component without one so far begin in the latest closed hour: nothing contradicts them there.
         Raises UnavailableError for a reading that lacks more than half of the known rates.
         """
-        read = {_rate_key(rate): _as_stored(rate) for rate in reading}
-        held = {_rate_key(dated.rate): dated for dated in self._rates if dated.valid_to is None}
-        gone = held.keys() - read.keys()
-        if not read or len(gone) > len(held) * _LARGEST_SHARE_GONE:
-            message = (
-                f"the Cloud Billing Catalog has {len(read)} rates and lacks {len(gone)} of the {len(held)} known ones"
-            )
-            raise UnavailableError(message)
-        first, changed = latest_closed_hour(read_at), self._catalog.time_of_change(read_at)
-        known = {_component(dated.rate) for dated in held.values()}
-        begun = {
-            key: DatedRate(rate, changed if _component(rate) in known else first)
-            for key, rate in read.items()
-            if key not in held or _value(rate) != _value(held[key].rate)
-        }
-        ended = [
-            replace(dated, valid_to=max(changed, dated.valid_from))
-            for key, dated in held.items()
-            if key in gone or (key in begun and dated.valid_from < begun[key].valid_from)
-        ]
-        return [*ended, *begun.values()]
+        return self._rates.observe(reading, read_at)
 
     def uncertain_prices(self) -> Iterator[UncertainPrice]:
         """Yield the Spot rates that may have changed between the last two readings, and the hours concerned."""
-        if len(self._readings) > 1:
-            before, after = self._readings[-2:]
-            for component, market, region in self._changed_between(before, after):
+        readings = self._rates.catalog.times
+        if len(readings) > 1:
+            before, after = readings[-2:]
+            for name, market, region in self._rates.changed_between(before, after):
                 if market is Market.SPOT:
-                    yield UncertainPrice(component, region, floor_hour(before), _hour_after(after))
+                    yield UncertainPrice(name, region, floor_hour(before), _hour_after(after))
 
     def after(self, changes: Iterable[DatedRate], read_at: datetime) -> "PriceHistory":
         """Return the history with the changes of a reading applied."""
-        dated_rates = {(*_rate_key(dated.rate), dated.valid_from): dated for dated in (*self._rates, *changes)}
-        return PriceHistory(dated_rates.values(), [*self._readings, read_at], self._times, contract=self.contract)
+        return PriceHistory(self._rates.after(changes, read_at), self._times, contract=self.contract)
 
     def without_refresh(self) -> "PriceHistory":
         """Return the history after a reading that was due and failed."""
-        return PriceHistory(self._rates, self._readings, self._times, refresh_failed=True, contract=self.contract)
+        return PriceHistory(self._rates.without_refresh(), self._times, contract=self.contract)
 
     def with_contract(self, contract: ContractHistory) -> "PriceHistory":
         """Return the history with other contract prices."""
-        failed = self._catalog.failed
-        return PriceHistory(self._rates, self._readings, self._times, refresh_failed=failed, contract=contract)
+        return PriceHistory(self._rates, self._times, contract=contract)
 
     def rates_in_force(self) -> list[Rate]:
         """Return the rates that have not ended."""
-        return [dated.rate for dated in self._rates if dated.valid_to is None]
+        return self._rates.in_force()
 
     def _timed_price(self, shape: Shape, region: str, hour: datetime) -> TimedPrice | None:
-        end = hour + HOUR
-        before, after = bisect_right(self._readings, hour), bisect_left(self._readings, end)
-        within = [*self._readings[max(before - 1, 0) : after], *self._readings[after : after + 1]]
+        readings, end = self._rates.catalog.times, hour + HOUR
+        before, after = bisect_right(readings, hour), bisect_left(readings, end)
+        within = [*readings[max(before - 1, 0) : after], *readings[after : after + 1]]
         catalog = [found for reading in within if (found := self._read_price(shape, region, reading))]
         is_before = bool(catalog) and catalog[0].read_at <= hour
         if not catalog:
-            later = (self._read_price(shape, region, reading) for reading in self._readings[after + 1 :])
+            later = (self._read_price(shape, region, reading) for reading in readings[after + 1 :])
             catalog = [found for found in later if found][:1]
         timed = self._times.timed(shape, region, (hour, end), catalog)
         if timed is None or self._is_exact(timed, shape, region, hour):
@@ -314,103 +267,35 @@ class PriceHistory:
         hour = floor_hour(reading)
         hour_book = self._book(hour)
         price = hour_book.book.price(shape, region, Market.SPOT)
-        if price.usd_per_hour is None or any(_component(rate) in hour_book.late for rate in price.rates):
+        if price.usd_per_hour is None or any(component(rate) in hour_book.late for rate in price.rates):
             return None
         return CatalogPrice(reading, price.usd_per_hour)
 
     def _status(self, hour_book: _HourBook, spot: Price, region: str, hour: datetime) -> PriceStatus:
-        if self._catalog.is_stale(hour):
+        if self._rates.catalog.is_stale(hour):
             return PriceStatus.STALE
         if any((part.rate.component, Market.SPOT, region) in hour_book.late for part in spot.components):
             return PriceStatus.FALLBACK
-        changed = self._changed_in(hour)
+        changed = self._rates.changed_in(hour)
         if changed and any((part.rate.component, Market.SPOT, region) in changed for part in spot.components):
             return PriceStatus.UNCERTAIN
         return PriceStatus.EXACT
 
-    def _changed_in(self, hour: datetime) -> frozenset[_Component]:
-        """The components whose rates changed between two readings so that it may have been in this hour or not."""
-        changed: frozenset[_Component] = frozenset()
-        for after in range(max(bisect_right(self._readings, hour), 1), len(self._readings)):
-            before, following = self._readings[after - 1], self._readings[after]
-            if before >= hour + HOUR:
-                break
-            changed |= self._changed_between(before, following)
-        return changed
-
-    def _changed_between(self, before: datetime, after: datetime) -> frozenset[_Component]:
-        """The components whose highest rate differs between two readings, or all when these are more than a week apart.
-
-        Not those that had none before.
-        """
-        if (before, after) not in self._differences:
-            one, other = self._highest(floor_hour(before)), self._highest(floor_hour(after))
-            is_far = after - before > _SHORTEST_TIME_BETWEEN_CHANGES
-            changed = frozenset(component for component, usd in one.items() if is_far or other.get(component) != usd)
-            self._differences[before, after] = changed
-        return self._differences[before, after]
-
-    def _highest(self, hour: datetime) -> dict[_Component, Decimal]:
-        highest: dict[_Component, Decimal] = {}
-        for dated in self._rates:
-            if _holds(dated, hour):
-                component = _component(dated.rate)
-                highest[component] = max(dated.rate.usd, highest.get(component, dated.rate.usd))
-        return highest
-
     def _book(self, hour: datetime) -> _HourBook:
-        epoch = bisect_right(self._changes, hour)
+        epoch = self._rates.epoch(hour)
         if epoch not in self._books:
-            held = {_component(dated.rate): dated.rate for dated in self._rates if _holds(dated, hour)}
-            late = {
-                _component(dated.rate): dated.rate
-                for dated in self._later_than(hour)
-                if _component(dated.rate) not in held
-            }
-            rates, attached = [*held.values(), *late.values()], attached_components()
+            found, attached = self._rates.at(hour), attached_components()
             self._books[epoch] = _HourBook(
-                PriceBook(rate for rate in rates if rate.component not in attached),
-                AttachmentBook(rate for rate in rates if rate.component in attached),
-                frozenset(late),
+                PriceBook(rate for rate in found.rates if rate.component not in attached),
+                AttachmentBook(rate for rate in found.rates if rate.component in attached),
+                found.late,
             )
         return self._books[epoch]
-
-    def _later_than(self, hour: datetime) -> Iterator[DatedRate]:
-        """The rates first read after this hour, of components without one by then; the earliest comes last."""
-        begun = {_component(dated.rate) for dated in self._rates if dated.valid_from <= hour}
-        later = (dated for dated in self._rates if dated.valid_from > hour and _component(dated.rate) not in begun)
-        return iter(sorted(later, key=lambda dated: dated.valid_from, reverse=True))
-
-
-def first_needed(hour: datetime, readings: Iterable[datetime]) -> datetime:
-    """Return from when on rates are needed to price an hour: from the last reading before it."""
-    return max((floor_hour(reading) for reading in readings if reading <= hour), default=hour)
 
 
 def _hour_after(at: datetime) -> datetime:
     """Return the first full hour at a time or after it."""
     return at if at == floor_hour(at) else floor_hour(at) + HOUR
-
-
-def _holds(dated: DatedRate, hour: datetime) -> bool:
-    return dated.valid_from <= hour and (dated.valid_to is None or hour < dated.valid_to)
-
-
-def _rate_key(rate: Rate) -> _RateKey:
-    return rate.sku_id, rate.region
-
-
-def _component(rate: Rate) -> _Component:
-    return rate.component, rate.market, rate.region
-
-
-def _value(rate: Rate) -> tuple[_Component, str, Decimal, bool]:
-    """What identifies a price; the wording of the description does not."""
-    return _component(rate), rate.unit, rate.usd, rate.by_month
-
-
-def _as_stored(rate: Rate) -> Rate:
-    return replace(rate, usd=stored_rate(rate.usd))
 
 
 def _in_month(price: Price, hour: datetime) -> Decimal | None:

@@ -13,8 +13,10 @@ from typing import Protocol
 
 from spotkeeper.errors import RefusedRequestError, UnavailableError
 from spotkeeper.periods import Period, PeriodKind, budget_period, floor_hour
+from spotkeeper.pricing.dated_rates import DatedRates
 from spotkeeper.pricing.price_book import DatedRate
 from spotkeeper.pricing.price_history import PriceHistory
+from spotkeeper.pricing.readings import Readings
 from spotkeeper.tracking.alerts import Alert, Spend, due_alerts
 from spotkeeper.tracking.ports import InstanceReader
 from spotkeeper.tracking.publishing import AlertPublisher, publish_alerts
@@ -116,7 +118,7 @@ def check_interim(
     since = max((spend.recorded_until for spend in recorded if spend.recorded_until), default=None)
     if since is None or since >= now:
         return InterimSummary(run_id, InterimStatus.NOTHING_RECORDED, since)
-    history = PriceHistory(ports.ledger.rates(floor_hour(now)), ())
+    history = PriceHistory(DatedRates(ports.ledger.rates(floor_hour(now)), Readings()))
     running = RunningCosts(settings.budgets, periods, since, now, rates_at(history, now))
     gaps = _add_instances(settings.projects, ports, running)
     estimates = running.added_to(recorded)

@@ -22,9 +22,10 @@ from spotkeeper.periods import (
 )
 from spotkeeper.pricing.contract_history import ContractHistory
 from spotkeeper.pricing.contract_prices import contract_rates
+from spotkeeper.pricing.dated_rates import DatedRates, first_needed
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import InstancePrice
-from spotkeeper.pricing.price_history import PriceHistory, first_needed
+from spotkeeper.pricing.price_history import PriceHistory
 from spotkeeper.pricing.price_list import machine_type_prices
 from spotkeeper.pricing.price_times import PriceTimes
 from spotkeeper.pricing.readings import Readings
@@ -121,16 +122,16 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
 
 def _known_prices(settings: TrackerSettings, ports: Ports, recorded: RecordedHours, since: datetime) -> PriceHistory:
     """Return the prices that earlier runs recorded, as far as hours from `since` on need them."""
+    catalog = Readings.at(recorded.catalog_readings)
     needed = first_needed(since, recorded.catalog_readings)
     if not (settings.capacity_history or ports.contract_prices):
-        return PriceHistory(ports.ledger.rates(needed), recorded.catalog_readings)
+        return PriceHistory(DatedRates(ports.ledger.rates(needed), catalog))
     known = ports.ledger.known_prices(
         needed, recorded=settings.capacity_history, contract=ports.contract_prices is not None
     )
     contract = ContractHistory(known.contract, Readings.at(recorded.contract_readings))
     return PriceHistory(
-        known.rates,
-        recorded.catalog_readings,
+        DatedRates(known.rates, catalog),
         PriceTimes(known.recorded),
         contract=contract if ports.contract_prices else None,
     )
