@@ -20,21 +20,13 @@ from spotkeeper.periods import (
     latest_closed_hour,
     periods_of,
 )
-from spotkeeper.pricing.contract_history import ContractHistory
-from spotkeeper.pricing.contract_prices import contract_rates
-from spotkeeper.pricing.dated_rates import DatedRates, first_needed
 from spotkeeper.pricing.families import components_of
 from spotkeeper.pricing.price_book import InstancePrice
 from spotkeeper.pricing.price_history import PriceHistory
-from spotkeeper.pricing.price_list import machine_type_prices
-from spotkeeper.pricing.price_times import PriceTimes
-from spotkeeper.pricing.readings import Readings
-from spotkeeper.pricing.skus import CatalogReading
 from spotkeeper.tracking.alerts import Alert, Spend, due_alerts, withdrawals
 from spotkeeper.tracking.backlog import (
     Backlog,
     HourState,
-    RecordedHours,
     full_backlog,
     hours_of,
     last_recorded,
@@ -48,6 +40,7 @@ from spotkeeper.tracking.costs import HourlyRates, Usage, cost_row, hourly_rates
 from spotkeeper.tracking.identify import RESOLVE_WITHIN, Identification, Place
 from spotkeeper.tracking.inventory import Identity, Inventory, Observation
 from spotkeeper.tracking.ports import Ports, Stage
+from spotkeeper.tracking.price_readings import read_prices, recorded_prices
 from spotkeeper.tracking.publishing import publish_alerts
 from spotkeeper.tracking.run_summary import Gap, HourReading, HourRuns, Summary
 from spotkeeper.tracking.settings import TrackerSettings
@@ -68,8 +61,6 @@ _SAMPLED_AT_ONCE = 500
 
 type _Priced = tuple[Shape, Attachments, str, datetime]
 """What has one price: a shape with what is attached, in a zone and an hour."""
-
-_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +86,7 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     history: PriceHistory | None = None
     if settings.capacity_history:
         since = min(latest - timedelta(hours=settings.catch_up_hours), *request.hours, latest)
-        history = _known_prices(settings, ports, recorded, since)
+        history = recorded_prices(settings, ports, recorded, since)
         if not request.hours:
             learned = history.learned_hours(hours_between(since, latest))
             backlog = with_learned(backlog, states, learned, settings.projects)
@@ -111,30 +102,13 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     with ports.ledger.stage(run_id, request.now) as stage:
         run = _Run(settings, ports, stage, backlog, hours, request.now, started, last_recorded(states))
         if history is None:
-            history = _known_prices(settings, ports, recorded, min(backlog))
-        history = run.refresh_contract_prices(run.refresh_prices(history))
+            history = recorded_prices(settings, ports, recorded, min(backlog))
+        history = run.read_prices(history)
         run.record_usage(history, scanned_before=bool(states))
         run.record_creators()
         run.record_lost(lost)
         alerts = run.finish(history, budget_periods(latest), caught_up, backlog | lost)
     return Summary(run_id, hours.all(), alerts, run.metrics_error)
-
-
-def _known_prices(settings: TrackerSettings, ports: Ports, recorded: RecordedHours, since: datetime) -> PriceHistory:
-    """Return the prices that earlier runs recorded, as far as hours from `since` on need them."""
-    catalog = Readings.at(recorded.catalog_readings)
-    needed = first_needed(since, recorded.catalog_readings)
-    if not (settings.capacity_history or ports.contract_prices):
-        return PriceHistory(DatedRates(ports.ledger.rates(needed), catalog))
-    known = ports.ledger.known_prices(
-        needed, recorded=settings.capacity_history, contract=ports.contract_prices is not None
-    )
-    contract = ContractHistory(known.contract, Readings.at(recorded.contract_readings))
-    return PriceHistory(
-        DatedRates(known.rates, catalog),
-        PriceTimes(known.recorded),
-        contract=contract if ports.contract_prices else None,
-    )
 
 
 def _backlog(settings: TrackerSettings, request: TrackRequest, states: Iterable[HourState]) -> Backlog:
@@ -177,48 +151,13 @@ class _Run:
         """Prepare to read the sources within the deadline of the run."""
         self.sources = Sources(self.ports, self.stage, self.backlog, self.hours, self.now, self._is_late, self.recorded)
 
-    def refresh_prices(self, history: PriceHistory) -> PriceHistory:
-        """Read the catalog when it is due, stage the changes, and return the history with them."""
-        if not history.is_due(self.now, timedelta(hours=self.settings.price_refresh_hours)):
-            return history
-        try:
-            reading = self.ports.catalog.read()
-            changes = history.observe((*reading.rates, *reading.attachments.rates), self.now)
-        except UnavailableError as error:
-            self.hours.record_gap(self.backlog, Gap("billing catalog", str(error)))
-            return history.without_refresh()
-        _log_catalog(reading, len(changes))
-        for change in changes:
-            self.stage.add(change)
-        for price in machine_type_prices(reading, self.now):
-            self.stage.add(price)
-        refreshed = history.after(changes, self.now)
-        for uncertain in refreshed.uncertain_prices():
-            self.stage.add(uncertain)
-        return refreshed
-
-    def refresh_contract_prices(self, history: PriceHistory) -> PriceHistory:
-        """Read the contract prices when they are due, stage the changes, and return the history with them.
-
-        An hour is complete without them: what is not known is said in the rows, and the problem in the run.
-        """
-        contract, reader = history.contract, self.ports.contract_prices
-        max_age = timedelta(hours=self.settings.price_refresh_hours)
-        if contract is None or reader is None or not contract.readings.is_due(self.now, max_age):
-            return history
-        wanted = contract_rates(history.rates_in_force())
-        try:
-            reading = reader.read(wanted)
-            changes = contract.observe(reading, self.now)
-        except UnavailableError as error:
-            self.contract_prices_problem = str(error)
-            log_event("contract prices not read", logging.WARNING, detail=str(error))
-            return history.with_contract(contract.without_refresh())
-        unknown = sum(price.usd.usd is None for price in reading.values()) + len(wanted.keys() - reading.keys())
-        log_event("contract prices read", prices=len(reading), changes=len(changes), unknown=unknown)
-        for change in changes:
-            self.stage.add(change)
-        return history.with_contract(contract.after(changes, self.now))
+    def read_prices(self, history: PriceHistory) -> PriceHistory:
+        """Read the prices that are due, and return the history with them."""
+        read = read_prices(history, self.settings, self.ports, self.stage, self.now)
+        if read.catalog_problem is not None:
+            self.hours.record_gap(self.backlog, Gap("billing catalog", read.catalog_problem))
+        self.contract_prices_problem = read.contract_problem
+        return read.history
 
     def record_usage(self, history: PriceHistory, *, scanned_before: bool) -> None:
         """Stage the cost rows of all hours and projects, and every instance as it is listed now."""
@@ -421,15 +360,3 @@ class _Run:
 
     def _has_no_time(self) -> bool:
         return self.ports.stopwatch() - self.started >= timedelta(seconds=READ_DEADLINE_SECONDS)
-
-
-def _log_catalog(reading: CatalogReading, changes: int) -> None:
-    log_event(
-        "price catalog read",
-        rates=len(reading.rates),
-        changes=changes,
-        unmatched=len(reading.unmatched),
-        unmatched_skus=[str(each) for each in reading.unmatched[:_MOST_NAMED]],
-        duplicates=len(reading.duplicates),
-        duplicate_skus=[str(each) for each in reading.duplicates[:_MOST_NAMED]],
-    )
