@@ -18,6 +18,7 @@ locals {
     "hourly_costs",
     "hourly_fleet",
     "hourly_idle_resources",
+    "hourly_label_costs",
     "hourly_preemptions",
     "monthly_costs",
     "spot_preemptions",

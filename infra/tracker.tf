@@ -114,7 +114,7 @@ resource "google_cloudfunctions2_function" "tracker" {
         for key, budget in var.label_budgets : contains(keys(var.enforcement_policy.budgets), key) &&
         try(tolist(var.enforcement_policy.budgets[key].labels[budget.label]) == tolist([budget.value]), false)
       ])
-      error_message = "Each of label_budgets needs a rule in enforcement_policy.budgets under its id, with labels = { team = [its value] }: its messages match no other rule. To warn only, leave sources as they are."
+      error_message = "Each of label_budgets needs a rule in enforcement_policy.budgets under its id, with labels = { its label = [its value] }: its messages match no other rule. To warn only, leave sources as they are."
     }
   }
 

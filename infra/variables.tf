@@ -327,7 +327,7 @@ variable "interim_checks" {
 }
 
 variable "label_budgets" {
-  description = "What the VMs with one value of the label team may cost, in USD by the tracker's figures, by the id that its alerts carry: an hourly cap, amounts for a day and a month. A budget of enforcement_policy with this id makes the enforcer act on them."
+  description = "What the VMs with one value of a label of label_keys may cost, in USD by the tracker's figures, by the id that its alerts carry: an hourly cap, amounts for a day and a month. A budget of enforcement_policy with this id makes the enforcer act on them."
   type = map(object({
     label       = string
     value       = string
@@ -347,8 +347,8 @@ variable "label_budgets" {
   }
 
   validation {
-    condition     = alltrue([for budget in values(var.label_budgets) : budget.label == "team" && join(",", var.label_keys.team) == "team"])
-    error_message = "The label of label_budgets must be team, and so label_keys.team: the cost of an hour is summed by this label, and the enforcer reads it of each VM."
+    condition     = alltrue([for budget in values(var.label_budgets) : contains(flatten(values(var.label_keys)), budget.label)])
+    error_message = "The label of label_budgets must be one of label_keys, such as ${join(", ", flatten(values(var.label_keys)))}: the cost of an hour is summed by these labels alone."
   }
 
   # https://cloud.google.com/resource-manager/docs/labels-overview#requirements

@@ -3,8 +3,17 @@
 -- Reads the 30 days before today, and for monthly_costs this month and the last. A column of each kind stands for all:
 -- hours, billed hours, compute, known and total cost, lost and unresolved hours, and preemptions of VMs that have a cost
 -- row on the UTC day or have none; NULL counts as 0. misplaced_hours are VM-hours
--- that a rollup has under other labels than the rows, as after a change of the label keys.
-WITH last_preemptions AS (
+-- that a rollup has under other labels than the rows, as after a change of the label keys. Of hourly_label_costs the sums
+-- are those over all labels.
+WITH label_names AS (
+  SELECT DISTINCT label_key
+  FROM `${dataset}.label_keys` AS keys
+  CROSS JOIN UNNEST(SPLIT(CONCAT(keys.team, keys.project_label, keys.experiment, keys.cost_center), ',')) AS label_key
+  -- Each key is between commas.
+  WHERE label_key != ''
+),
+
+last_preemptions AS (
   SELECT
     -- The uptime that a preemption at the full hour ended is in the hour before.
     TIMESTAMP_TRUNC(TIMESTAMP_SUB(preempted.preempted_at, INTERVAL 1 MICROSECOND), HOUR) AS hour,
@@ -57,6 +66,7 @@ costs AS (
       ),
       '(unlabelled)'
     ) AS cost_center,
+    rows_read.labels,
     rows_read.uptime_hours,
     COALESCE(rows_read.billed_hours, rows_read.uptime_hours) AS billed_hours,
     COALESCE(rows_read.cost, 0) AS cost,
@@ -107,6 +117,23 @@ seen_vms AS (
   WHERE rows_read.usage_start_time >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 64 DAY)
 ),
 
+labelled AS (
+  -- Each row once for each label that hourly_label_costs has.
+  SELECT
+    costs.*,
+    names.label_key,
+    COALESCE(
+      (
+        SELECT ANY_VALUE(label.value HAVING MIN label.value)
+        FROM UNNEST(costs.labels) AS label
+        WHERE label.key = names.label_key AND label.value != ''
+      ),
+      '(unlabelled)'
+    ) AS label_value
+  FROM costs
+  CROSS JOIN label_names AS names
+),
+
 unresolved AS (
   SELECT
     DATE(known.hour) AS usage_date,
@@ -136,6 +163,23 @@ row_sums AS (
   GROUP BY
     rollup_name,
     period
+  UNION ALL
+  SELECT
+    'hourly_label_costs' AS rollup_name,
+    labelled.usage_date AS period,
+    SUM(labelled.uptime_hours) AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    SUM(labelled.cost) AS cost,
+    SUM(labelled.known_cost) AS known_cost,
+    NUMERIC '0' AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS unresolved_hours,
+    NUMERIC '0' AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
+  FROM labelled
+  GROUP BY period
   UNION ALL
   SELECT
     'monthly_costs' AS rollup_name,
@@ -273,6 +317,24 @@ rollup_sums AS (
   GROUP BY period
   UNION ALL
   SELECT
+    'hourly_label_costs' AS rollup_name,
+    DATE(rolled.usage_hour) AS period,
+    SUM(rolled.vm_hours) AS vm_hours,
+    NUMERIC '0' AS billed_hours,
+    SUM(COALESCE(rolled.cost, 0)) AS cost,
+    SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
+    NUMERIC '0' AS fully_priced_hours,
+    NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS unresolved_hours,
+    NUMERIC '0' AS lost_hours,
+    0 AS preemptions,
+    0 AS unseen_preemptions,
+    NUMERIC '0' AS misplaced_hours
+  FROM `${dataset}.hourly_label_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+  GROUP BY period
+  UNION ALL
+  SELECT
     'hourly_fleet' AS rollup_name,
     DATE(rolled.usage_hour) AS period,
     SUM(rolled.vm_hours) AS vm_hours,
@@ -396,6 +458,40 @@ label_sums AS (
     project_label,
     experiment,
     cost_center
+  UNION ALL
+  -- The first column has the label with its value.
+  SELECT
+    'hourly_label_costs' AS rollup_name,
+    DATE(rolled.usage_hour) AS period,
+    CONCAT(rolled.label_key, '=', rolled.label_value) AS team,
+    '' AS project_label,
+    '' AS experiment,
+    '' AS cost_center,
+    SUM(rolled.vm_hours) AS vm_hours
+  FROM `${dataset}.hourly_label_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 63 DAY)
+  GROUP BY
+    period,
+    team,
+    project_label,
+    experiment,
+    cost_center
+  UNION ALL
+  SELECT
+    'hourly_label_costs' AS rollup_name,
+    labelled.usage_date AS period,
+    CONCAT(labelled.label_key, '=', labelled.label_value) AS label,
+    '' AS row_project_label,
+    '' AS row_experiment,
+    '' AS row_cost_center,
+    -SUM(labelled.uptime_hours) AS vm_hours
+  FROM labelled
+  GROUP BY
+    period,
+    label,
+    row_project_label,
+    row_experiment,
+    row_cost_center
   UNION ALL
   SELECT
     'monthly_costs' AS rollup_name,

@@ -43,11 +43,20 @@ project_states AS (
 ),
 
 rolled_days AS (
-  -- A rollup is written for a whole UTC day.
-  SELECT DATE(rolled.usage_hour) AS usage_date
+  -- A rollup is written for a whole UTC day, and every label in it has a row.
+  SELECT
+    '' AS label_key,
+    DATE(rolled.usage_hour) AS usage_date
   FROM `${dataset}.hourly_costs` AS rolled
   WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
   GROUP BY usage_date
+  UNION ALL
+  SELECT
+    rolled.label_key,
+    DATE(rolled.usage_hour) AS usage_date
+  FROM `${dataset}.hourly_label_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
+  GROUP BY rolled.label_key, usage_date
 ),
 
 hours AS (
@@ -57,6 +66,7 @@ hours AS (
     COALESCE(MAX(known.incomplete + known.final), 0) > 0
     -- Cost rows of a day without a rollup are older than the rollups.
     OR (MAX(runs.row_count) > 0 AND MAX(rolled.usage_date) IS NULL) AS has_gaps,
+    MAX(runs.row_count) > 0 AS has_rows,
     COALESCE(MAX(known.unresolved_hours), 0) AS unresolved_hours,
     COALESCE(LOGICAL_OR(known.lacks_estimate), FALSE) AS lacks_estimate,
     COALESCE(MAX(known.estimated_compute_cost), 0) AS estimated_compute_cost,
@@ -66,6 +76,7 @@ hours AS (
     ON known.hour = runs.hour
   LEFT JOIN rolled_days AS rolled
     ON rolled.usage_date = DATE(runs.hour)
+    AND rolled.label_key = ''
   WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
   GROUP BY runs.hour
 ),
@@ -111,16 +122,19 @@ periods AS (
   CROSS JOIN present
 ),
 
-teams AS (
+labels AS (
   -- Whose cost some budget is compared with; an empty one is that of all VMs.
-  SELECT DISTINCT COALESCE(periods.label_value, '') AS team
+  SELECT DISTINCT
+    COALESCE(periods.label_key, '') AS label_key,
+    COALESCE(periods.label_value, '') AS label_value
   FROM periods
 ),
 
 hourly_sums AS (
   SELECT
     rolled.usage_hour AS usage_start_time,
-    teams.team AS counted_team,
+    '' AS label_key,
+    '' AS label_value,
     SUM(rolled.vm_hours) AS vm_hours,
     SUM(rolled.priced_hours) AS priced_hours,
     SUM(rolled.cost) AS compute_cost,
@@ -128,10 +142,21 @@ hourly_sums AS (
     SUM(rolled.partly_priced_hours) AS partial_hours,
     SUM(rolled.compute_only_hours) AS compute_only_hours
   FROM `${dataset}.hourly_costs` AS rolled
-  INNER JOIN teams
-    ON teams.team IN ('', rolled.team)
   WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
-  GROUP BY rolled.usage_hour, counted_team
+  GROUP BY rolled.usage_hour
+  UNION ALL
+  SELECT
+    rolled.usage_hour AS usage_start_time,
+    rolled.label_key,
+    rolled.label_value,
+    rolled.vm_hours,
+    rolled.priced_hours,
+    rolled.cost AS compute_cost,
+    rolled.known_cost,
+    rolled.partly_priced_hours AS partial_hours,
+    rolled.compute_only_hours
+  FROM `${dataset}.hourly_label_costs` AS rolled
+  WHERE rolled.usage_hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 33 DAY)
 ),
 
 idle_resources AS (
@@ -146,9 +171,10 @@ idle_resources AS (
 
 recorded_hours AS (
   SELECT
-    teams.team,
+    labels.label_key,
+    labels.label_value,
     hours.hour,
-    hours.has_gaps,
+    hours.has_gaps OR (hours.has_rows AND rolled.usage_date IS NULL) AS has_gaps,
     hours.unresolved_hours,
     hours.lacks_estimate,
     hours.estimated_compute_cost,
@@ -162,18 +188,23 @@ recorded_hours AS (
     COALESCE(idle.cost, 0) AS idle_cost,
     COALESCE(idle.unpriced_hours, 0) AS unpriced_resource_hours
   FROM hours
-  CROSS JOIN teams
+  CROSS JOIN labels
+  LEFT JOIN rolled_days AS rolled
+    ON rolled.usage_date = DATE(hours.hour)
+    AND rolled.label_key = labels.label_key
   LEFT JOIN hourly_sums AS hourly
     ON hourly.usage_start_time = hours.hour
-    AND hourly.counted_team = teams.team
+    AND hourly.label_key = labels.label_key
+    AND hourly.label_value = labels.label_value
   LEFT JOIN idle_resources AS idle
     ON idle.usage_hour = hours.hour
     -- It is summed by project: a budget of a label has none of it.
-    AND teams.team = ''
+    AND labels.label_key = ''
   UNION ALL
   -- A budget has a row also before the first hour is recorded.
   SELECT
-    teams.team,
+    labels.label_key,
+    labels.label_value,
     CAST(NULL AS TIMESTAMP) AS hour,
     FALSE AS has_gaps,
     NUMERIC '0' AS unresolved_hours,
@@ -188,7 +219,7 @@ recorded_hours AS (
     NUMERIC '0' AS compute_only_hours,
     NUMERIC '0' AS idle_cost,
     NUMERIC '0' AS unpriced_resource_hours
-  FROM teams
+  FROM labels
 ),
 
 covered_hours AS (
@@ -209,7 +240,8 @@ covered_hours AS (
     IF(periods.covers = 'total', recorded.compute_only_hours, 0) AS compute_only_hours
   FROM periods
   INNER JOIN recorded_hours AS recorded
-    ON recorded.team = COALESCE(periods.label_value, '')
+    ON recorded.label_key = COALESCE(periods.label_key, '')
+    AND recorded.label_value = COALESCE(periods.label_value, '')
 ),
 
 spending AS (

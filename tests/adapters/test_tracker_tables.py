@@ -602,6 +602,40 @@ def test_the_spend_is_that_of_the_cost_that_budgets_cover(stack: Stack, dataset:
     assert budget.covers == "total"
 
 
+def test_the_spend_of_a_label_is_that_of_the_vms_that_carry_it_summed_by_it_or_not(
+    stack: Stack, dataset: str, tables: TrackerTables
+) -> None:
+    run, same_value, host = (
+        LabelBudget(f"cap-{key}", key, value, {PeriodKind.DAY: Decimal(9)})
+        for key, value in (("experiment", "run-7"), ("team", "run-7"), ("host", "a"))
+    )
+    worker = replace(WORKER, labels=(("experiment", "run-7"), ("host", "a"), ("team", "vision")))
+    giant = replace(GIANT, labels=(("experiment", "run-8"), ("team", "run-7")))
+
+    def spent(run_id: str, *labels: LabelBudget) -> list[Decimal]:
+        with tables.stage(run_id, at(1, 7)) as stage:
+            stage.add(cost(worker, at(0), 3600))
+            stage.add(cost(giant, at(0), 1800))
+            recorded = hour_run(run_id, at(0))
+            recorded.rows = 2
+            stage.add(recorded)
+            spends, _ = stage.commit([at(0)], [PERIODS[1]], replace(BUDGETS, labels=labels))
+            stage.close({}, [], replace(BUDGETS, labels=labels))
+        return [spend.cost_usd for spend in spends]
+
+    by_rollup = spent("rolled", run, same_value)
+    # label_keys does not name it, so that the rows are read.
+    by_rows = spent("unrolled", run, same_value, host)
+
+    whole, of_worker, of_giant = by_rollup
+    assert (of_worker, of_giant) == (cost(worker, at(0), 3600).cost, cost(giant, at(0), 1800).cost)
+    assert whole == of_worker + of_giant
+    assert by_rows == [*by_rollup, of_worker]
+    labels = "SELECT DISTINCT label_key FROM `{}` WHERE usage_hour >= '2026-07-01' ORDER BY label_key"
+    found = stack.client().query_and_wait(labels.format(f"{HOME_PROJECT}.{dataset}.hourly_label_costs"))
+    assert [row["label_key"] for row in found] == ["cost_center", "experiment", "project", "team"]
+
+
 def test_transactions_at_the_same_time_leave_what_one_leaves(stack: Stack, dataset: str, tables: TrackerTables) -> None:
     """The row that every transaction updates serializes them; reading the states of the hours creates it."""
 

@@ -133,7 +133,7 @@ REFUSED_FIRST: Mapping[str, Sequence[object]] = {
         *[None] * 4,  # Its validations read those of billing_budgets and budget_id.
         {"spotkeeper": TEAM},
         {"Cap": TEAM},
-        {"cap": {**TEAM, "label": "project"}},
+        {"cap": {**TEAM, "label": "host"}},
         {"cap": {**TEAM, "value": "Vision"}},
         {"cap": TEAM, "second": {**TEAM, "daily_usd": 3}},
         {"cap": {**TEAM, "hourly_usd": 0}},
@@ -177,6 +177,12 @@ ACCEPTED: Sequence[Values] = [
     {"enforcement_policy": ONLY_TRACKER, "hourly_budget_usd": 1},
     {"enforcement_policy": policy(OF_TEAM), "label_budgets": {"spotkeeper": TEAM}, "budget_id": "own"},
     {"enforcement_mode": "off", "enforcement_policy": NO_BUDGET, "label_budgets": {"cap": TEAM}},
+    {
+        "enforcement_mode": "off",
+        "enforcement_policy": NO_BUDGET,
+        "label_budgets": {"cap": {**TEAM, "label": "squad"}, "run": {**TEAM, "label": "experiment"}},
+        "label_keys": {"team": ["team", "squad"]},
+    },
     {"enforcement_policy": policy(sources={"tracker": "stop"})},
     {"enforcement_policy": {"budgets": {"My budget": RULE}}, "billing_budgets": {"My budget": BUDGET}, **ACCOUNT},
     {"enforcement_policy": policy({"labels": {"priority": ["high", "low"], "spotkeeper-protect": ["off", "true"]}})},

@@ -102,6 +102,8 @@ _STARTED_AGAIN = 0.1
 
 _PROJECTS = 10
 _TEAMS_OF_A_PROJECT = 5
+_LABEL_VALUES = 200
+"""Values in use at once of all labels that label_keys names."""
 _MACHINES = 200
 """Machine types and regions in use together."""
 
@@ -182,6 +184,7 @@ def _rows(name: str, vms: int, days: int) -> float:
         "daily_costs": vms / VMS_OF_A_KIND * 2 * days,
         "monthly_costs": vms / VMS_OF_A_KIND * (days / 30),
         "hourly_costs": 24 * days * _PROJECTS * _TEAMS_OF_A_PROJECT,
+        "hourly_label_costs": 24 * days * _LABEL_VALUES,
         "hourly_fleet": 24 * days * min(vms, _MACHINES),
         "hourly_idle_resources": 24 * days * _PROJECTS,
         "hourly_preemptions": vms * days * _PREEMPTIONS_A_DAY,

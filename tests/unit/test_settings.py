@@ -131,8 +131,8 @@ def test_a_budget_of_a_label_value_has_the_id_the_amounts_and_the_stop_threshold
         (TEAM.replace('"vision"', '"Vision"'), 'cap-vision.value is "Vision", but must be a label value'),
         (TEAM.replace('"vision"', '""'), 'cap-vision.value is "", but must be a label value such as vision: instances'),
         (
-            TEAM.replace('"team"', '"project"'),
-            'cap-vision.label is "project", but must be team: the cost of an hour is',
+            TEAM.replace('"team"', '"Team"'),
+            'cap-vision.label is "Team", but must be a label key',
         ),
         (TEAM.replace("20", "0"), "cap-vision.hourly_usd is 0, but must be an amount above 0"),
         (TEAM.replace("0.8", "80"), "cap-vision.stop_thresholds is [1.0, 80], but must be a list, each item a share"),

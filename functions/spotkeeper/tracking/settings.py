@@ -50,9 +50,6 @@ _AMOUNT_FIELDS = {
     PeriodKind.MONTH: "monthly_usd",
 }
 
-SUMMED_LABEL = "team"
-"""The label by which the cost of an hour is summed: budgets of other labels would read every cost row of a month."""
-
 _MOST_LABEL_BUDGETS = 200
 _LABEL_BUDGET_ID = re.compile(r"(?![0-9a-f]{8}-|[0-9a-f]{32}$)[a-z0-9][a-z0-9_-]{0,99}")
 _EXPECTED_AMOUNT = "an amount above 0 such as 250 or 99.50, with nine decimals at most"
@@ -255,7 +252,7 @@ def _label_budget(name: str, fields: Fields) -> LabelBudget:
     stopping = list_of(amount(_HIGHEST_SHARE, "a share of the budget such as 0.8 (1.0 is all of it)"))
     budget = LabelBudget(
         budget_id=name,
-        label=fields.required("label", _summed_label, SUMMED_LABEL),
+        label=fields.required("label", label_key, ""),
         value=fields.required("value", _carried_value, ""),
         amounts_usd={kind: amount_usd for kind, amount_usd in amounts.items() if amount_usd is not None},
         stop_thresholds=tuple(sorted(set(fields.read("stop_thresholds", stopping, ())))),
@@ -264,13 +261,6 @@ def _label_budget(name: str, fields: Fields) -> LabelBudget:
         fields.problems.append(f"{name} has no amount: set one of {', '.join(_AMOUNT_FIELDS.values())}")
     fields.refuse_others()
     return budget
-
-
-def _summed_label(value: object) -> str:
-    if label_key(value) != SUMMED_LABEL:
-        expected = f"{SUMMED_LABEL}: the cost of an hour is summed by this label"
-        raise ValueError(expected)
-    return SUMMED_LABEL
 
 
 def _carried_value(value: object) -> str:

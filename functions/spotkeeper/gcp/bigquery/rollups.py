@@ -17,6 +17,7 @@ ROLLUPS = (
     "daily_costs",
     "monthly_costs",
     "hourly_costs",
+    "hourly_label_costs",
     "hourly_fleet",
     "hourly_idle_resources",
     "hourly_preemptions",

@@ -19,7 +19,9 @@ def spending_parameters(periods: Sequence[Period], budgets: Budgets, now: dateti
     """Return the parameters of the statement `spending`."""
     return [
         ScalarQueryParameter("covers", "STRING", budgets.covers),
-        ArrayQueryParameter("teams", "STRING", ["", *(each.value for each in budgets.labels)]),
+        # The empty ones stand for all VMs.
+        ArrayQueryParameter("labels", "STRING", ["", *(each.name for each in budgets.labels)]),
+        ArrayQueryParameter("counted_keys", "STRING", ["", *sorted({each.label for each in budgets.labels})]),
         ScalarQueryParameter("periods_start", "TIMESTAMP", min(period.start for period in periods)),
         ScalarQueryParameter("periods_end", "TIMESTAMP", max(period.end for period in periods)),
         ScalarQueryParameter("recorded_at", "TIMESTAMP", now),
@@ -32,13 +34,13 @@ def spends_in(
 ) -> tuple[list[Spend], bool]:
     """Return the spends in the row of `spending`, and whether alerts that an earlier run reserved were not sent.
 
-    Hours of before the rollups are read from the cost rows. Raises UnavailableError.
+    Hours of before the rollups, and of labels that these lack, are read from the cost rows. Raises UnavailableError.
     """
     with translate_errors("BigQuery"):
         spent: dict[str, list[HourSpend]] = defaultdict(list)
         parameters = spending_parameters(periods, budgets, now)
         for each in row["hours"] if row["rolled_up"] else jobs.query("spent_hours", parameters):
-            spent[each["team"]].append(_hour_spend(each))
+            spent[each["label"]].append(_hour_spend(each))
         sent = [
             Sent(
                 each["period"],
@@ -62,7 +64,7 @@ def _spends(
         yield spend_of(period, spent.get("", ()), sent)
         for label in budgets.labels:
             if period.kind in label.amounts_usd:
-                yield spend_of(period, spent.get(label.value, ()), sent, label.budget_id)
+                yield spend_of(period, spent.get(label.name, ()), sent, label.budget_id)
 
 
 def _hour_spend(row: Mapping[str, Any]) -> HourSpend:

@@ -1,25 +1,30 @@
 -- What did Spot VMs cost in each hour of the periods, by the cost rows themselves?
--- Grain: one hour with rows, or with a recorded state of a project, of all teams (an empty one) or of one.
+-- Grain: one hour with rows, or with a recorded state of a project, of all VMs (an empty label) or of those with a
+-- label such as team=vision.
 --
--- A run has the same from hourly_costs, which lacks the days before a deployment had it. Of those days what
--- disks and reserved addresses cost while no VM ran is left out, until rebuild-rollups is run.
-WITH labelled AS (
-  SELECT
-    costs.*,
-    (
-      SELECT ANY_VALUE(label.value HAVING MIN STRPOS(keys.team, CONCAT(',', label.key, ',')))
-      FROM UNNEST(costs.labels) AS label
-      WHERE STRPOS(keys.team, CONCAT(',', label.key, ',')) > 0 AND label.value != ''
-    ) AS carried_team
+-- A run has the same from hourly_costs and hourly_label_costs, which lack the days before a deployment had them, and
+-- labels that label_keys does not name. Of days without a rollup what disks and reserved addresses cost while no VM
+-- ran is left out, until rebuild-rollups is run.
+WITH counted_rows AS (
+  SELECT costs.*, counted_label
   FROM spot_vm_costs AS costs
-  CROSS JOIN label_keys AS keys
+  CROSS JOIN UNNEST(
+    ARRAY_CONCAT(
+      [''],
+      ARRAY(
+        SELECT CONCAT(label.key, '=', label.value)
+        FROM UNNEST(costs.labels) AS label
+        WHERE CONCAT(label.key, '=', label.value) IN UNNEST(@labels)
+      )
+    )
+  ) AS counted_label
   WHERE costs.usage_start_time >= @periods_start AND costs.usage_start_time < @periods_end
 ),
 
 costs AS (
   SELECT
     TIMESTAMP_TRUNC(usage_start_time, HOUR) AS hour,
-    counted AS team,
+    counted_label AS label,
     -- A total that is not known counts with what is known of it.
     COALESCE(SUM(IF(@covers = 'total', COALESCE(known_cost, cost), cost)), 0) AS cost,
     SUM(uptime_hours) AS uptime_hours,
@@ -30,18 +35,16 @@ costs AS (
       )
     ) AS partial_hours,
     SUM(IF(@covers = 'total' AND known_cost IS NULL, uptime_hours, 0)) AS compute_only_hours
-  FROM labelled
-  CROSS JOIN UNNEST(@teams) AS counted
-  WHERE counted = '' OR counted = labelled.carried_team
-  GROUP BY hour, counted
+  FROM counted_rows
+  GROUP BY hour, label
 ),
 
 recorded_hours AS (
-  SELECT hour, counted AS team, SUM(unresolved_hours) AS unresolved_hours
+  SELECT hour, label, SUM(unresolved_hours) AS unresolved_hours
   FROM project_hours
-  CROSS JOIN UNNEST(@teams) AS counted
+  CROSS JOIN UNNEST(@labels) AS label
   WHERE hour >= @periods_start AND hour < @periods_end
-  GROUP BY hour, counted
+  GROUP BY hour, label
 ),
 
 idle_resources AS (
@@ -58,7 +61,7 @@ idle_resources AS (
 
 SELECT
   COALESCE(recorded.hour, costs.hour) AS hour,
-  COALESCE(recorded.team, costs.team) AS team,
+  COALESCE(recorded.label, costs.label) AS label,
   COALESCE(costs.cost, 0) + COALESCE(idle.cost, 0) AS cost,
   COALESCE(costs.uptime_hours, 0) AS uptime_hours,
   COALESCE(costs.unpriced_hours, 0) AS unpriced_hours,
@@ -68,8 +71,8 @@ SELECT
   COALESCE(idle.unpriced_hours, 0) AS unpriced_resource_hours
 FROM recorded_hours AS recorded
 FULL OUTER JOIN costs
-  ON costs.hour = recorded.hour AND costs.team = recorded.team
+  ON costs.hour = recorded.hour AND costs.label = recorded.label
 LEFT JOIN idle_resources AS idle
   ON idle.hour = recorded.hour
   -- It is summed by project: a budget of a label has none of it.
-  AND recorded.team = ''
+  AND recorded.label = ''
