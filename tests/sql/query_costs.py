@@ -102,7 +102,7 @@ _STARTED_AGAIN = 0.1
 
 _PROJECTS = 10
 _TEAMS_OF_A_PROJECT = 5
-_LABEL_VALUES = 200
+_LABEL_VALUES = 100
 """Values in use at once of all labels that label_keys names."""
 _MACHINES = 200
 """Machine types and regions in use together."""
