@@ -8,43 +8,49 @@
 -- in America/Los_Angeles. Reads this month and the twelve before it, whatever the filter on month: a day of Cloud Billing
 -- is not a partition.
 WITH labelled_hours AS (
+  -- An hour has many VMs with the same labels, so months and labels are those of few rows.
   SELECT
-    DATE_TRUNC(DATE(costs.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
+    costs.usage_start_time,
     costs.project_id,
-    costs.labels,
-    costs.uptime_hours,
-    IF(costs.cost IS NULL, 0, costs.uptime_hours) AS priced_hours,
-    COALESCE(costs.cost, 0) AS cost,
-    COALESCE(costs.known_cost, costs.cost, 0) AS known_cost,
-    IF(costs.total_cost IS NULL, 0, costs.uptime_hours) AS fully_priced_hours
+    TO_JSON_STRING(costs.labels) AS label_text,
+    ANY_VALUE(costs.labels) AS labels,
+    SUM(costs.uptime_hours) AS vm_hours,
+    SUM(IF(costs.cost IS NULL, 0, costs.uptime_hours)) AS priced_hours,
+    SUM(COALESCE(costs.cost, 0)) AS cost,
+    SUM(COALESCE(costs.known_cost, costs.cost, 0)) AS known_cost,
+    SUM(IF(costs.total_cost IS NULL, 0, costs.uptime_hours)) AS fully_priced_hours
   FROM `${dataset}.spot_vm_costs` AS costs
   WHERE costs.usage_start_time >= TIMESTAMP(
     DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH), 'America/Los_Angeles'
   )
+  GROUP BY
+    costs.usage_start_time,
+    costs.project_id,
+    label_text
 ),
 
 months AS (
   SELECT
-    month,
-    project_id,
-    SUM(uptime_hours) AS vm_hours,
-    SUM(priced_hours) AS priced_hours,
-    SUM(cost) AS cost,
-    SUM(known_cost) AS known_cost,
-    SUM(fully_priced_hours) AS fully_priced_hours
+    DATE_TRUNC(DATE(labelled_hours.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
+    labelled_hours.project_id,
+    SUM(labelled_hours.vm_hours) AS vm_hours,
+    SUM(labelled_hours.priced_hours) AS priced_hours,
+    SUM(labelled_hours.cost) AS cost,
+    SUM(labelled_hours.known_cost) AS known_cost,
+    SUM(labelled_hours.fully_priced_hours) AS fully_priced_hours
   FROM labelled_hours
   GROUP BY
     month,
-    project_id
+    labelled_hours.project_id
 ),
 
 label_values AS (
   SELECT
-    labelled_hours.month,
+    DATE_TRUNC(DATE(labelled_hours.usage_start_time, 'America/Los_Angeles'), MONTH) AS month,
     labelled_hours.project_id,
     label.key AS label_key,
     label.value AS label_value,
-    SUM(labelled_hours.uptime_hours) AS vm_hours,
+    SUM(labelled_hours.vm_hours) AS vm_hours,
     SUM(labelled_hours.priced_hours) AS priced_hours,
     SUM(labelled_hours.cost) AS cost,
     SUM(labelled_hours.known_cost) AS known_cost,
@@ -52,7 +58,7 @@ label_values AS (
   FROM labelled_hours
   CROSS JOIN UNNEST(labelled_hours.labels) AS label
   GROUP BY
-    labelled_hours.month,
+    month,
     labelled_hours.project_id,
     label_key,
     label_value
