@@ -197,6 +197,14 @@ numbered AS (
     ][SAFE_OFFSET(number)] AS part
   FROM hours AS costs
   CROSS JOIN UNNEST([0, 1, 2, 3, 4]) AS number
+  -- What is not known has no row. Most VMs have no license and no Tier_1.
+  WHERE CASE number
+    WHEN 0 THEN costs.cost IS NOT NULL
+    WHEN 1 THEN costs.license_cost > 0
+    WHEN 2 THEN costs.address_cost > 0
+    WHEN 3 THEN costs.disk_cost > 0
+    ELSE costs.bandwidth_cost > 0
+  END
 ),
 
 parts AS (
@@ -213,9 +221,6 @@ parts AS (
     numbered.part.skus AS part_skus,
     numbered.part.meter AS part_meter
   FROM numbered
-  WHERE numbered.part.cost IS NOT NULL
-    -- Most VMs have no license and no Tier_1.
-    AND (numbered.part.name = 'compute' OR numbered.part.cost > 0)
 ),
 
 charges AS (

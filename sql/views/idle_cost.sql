@@ -3,20 +3,42 @@
 --
 -- A VM for which nobody records work is idle all the time here; idle_cost_of_workers leaves such VMs out. Reads 92
 -- days, whatever the filter on usage_date.
-WITH owned_hours AS (
+WITH vm_days AS (
   SELECT
     DATE(hours.hour) AS usage_date,
-    hours.*,
+    hours.project_id,
+    hours.zone,
+    hours.instance_id,
+    hours.team,
+    SUM(hours.vm_hours) AS vm_hours,
+    SUM(hours.priced_hours) AS priced_hours,
+    SUM(hours.cost) AS cost,
+    SUM(IF(hours.attempt IS NULL, hours.vm_hours, 0)) AS idle_hours,
+    SUM(IF(hours.attempt IS NULL, hours.cost, NULL)) AS idle_cost,
+    SUM(IF(hours.attempt IS NULL, hours.known_cost, NULL)) AS idle_known_cost,
+    COUNTIF(hours.attempt IS NOT NULL) AS parts_of_work
+  FROM `${dataset}.work_hours` AS hours
+  GROUP BY
+    usage_date,
+    hours.project_id,
+    hours.zone,
+    hours.instance_id,
+    hours.team
+),
+
+owned_days AS (
+  SELECT
+    vm_days.*,
     COALESCE(owners.system, '(none)') AS system,
     owners.cluster,
-    COUNTIF(hours.attempt IS NOT NULL) OVER (
-      PARTITION BY hours.project_id, hours.zone, hours.instance_id
+    SUM(vm_days.parts_of_work) OVER (
+      PARTITION BY vm_days.project_id, vm_days.zone, vm_days.instance_id
     ) > 0 AS has_work
-  FROM `${dataset}.work_hours` AS hours
+  FROM vm_days
   LEFT JOIN `${dataset}.vm_owners` AS owners
-    ON owners.project_id = hours.project_id
-    AND owners.zone = hours.zone
-    AND owners.instance_id = hours.instance_id
+    ON owners.project_id = vm_days.project_id
+    AND owners.zone = vm_days.zone
+    AND owners.instance_id = vm_days.instance_id
 ),
 
 -- The team of a VM, not that of the work on it, owns its idle time; time of work counts for its own team.
@@ -27,15 +49,15 @@ sums AS (
     system,
     cluster,
     team,
-    COUNT(DISTINCT CONCAT(project_id, '/', zone, '/', instance_id)) AS vms,
+    COUNT(DISTINCT CONCAT(zone, '/', instance_id)) AS vms,
     SUM(vm_hours) AS vm_hours,
     SUM(priced_hours) AS priced_hours,
     SUM(cost) AS cost,
-    SUM(IF(attempt IS NULL, vm_hours, 0)) AS idle_hours,
-    SUM(IF(attempt IS NULL, cost, NULL)) AS idle_cost,
-    SUM(IF(attempt IS NULL, known_cost, NULL)) AS idle_known_cost,
-    SUM(IF(attempt IS NULL AND has_work, cost, NULL)) AS idle_cost_of_workers
-  FROM owned_hours
+    SUM(idle_hours) AS idle_hours,
+    SUM(idle_cost) AS idle_cost,
+    SUM(idle_known_cost) AS idle_known_cost,
+    SUM(IF(has_work, idle_cost, NULL)) AS idle_cost_of_workers
+  FROM owned_days
   GROUP BY
     usage_date,
     project_id,
