@@ -124,9 +124,8 @@ UNKNOWN_ATTACHMENTS = Attachments(None, None, None, tier_1=None)
 """Of an instance that nobody observed with its attachments."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One instance as it was when somebody looked."""
+class Instance(NamedTuple):
+    """One instance as it was when somebody looked; a tuple, for a run makes two of each that it lists."""
 
     key: InstanceKey
     name: str

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -274,7 +273,7 @@ def test_attachments_that_cannot_be_read_are_unknown_and_hide_no_instance(odd: d
     instance = read(**odd)
 
     assert instance.attachments == UNKNOWN_ATTACHMENTS
-    assert replace(instance, attachments=read().attachments) == read()
+    assert instance._replace(attachments=read().attachments) == read()
 
 
 def test_the_enforcer_asks_for_nothing_that_is_attached_and_reads_none_of_it() -> None:

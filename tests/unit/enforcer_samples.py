@@ -74,13 +74,13 @@ def vm(  # noqa: PLR0913 (every test names only what it is about)
 
 def standard(spot: SpotVm) -> SpotVm:
     """Return the VM as one that is no Spot VM any more."""
-    return replace(spot, instance=replace(spot.instance, provisioning_model=ProvisioningModel.STANDARD))
+    return replace(spot, instance=spot.instance._replace(provisioning_model=ProvisioningModel.STANDARD))
 
 
 def labelled(spot: SpotVm, **labels: str) -> SpotVm:
     """Return the VM with these labels; `_` stands for `-`."""
     found = tuple((key.replace("_", "-"), value) for key, value in labels.items())
-    return replace(spot, instance=replace(spot.instance, labels=found))
+    return replace(spot, instance=spot.instance._replace(labels=found))
 
 
 def rule(**changes: object) -> BudgetRule:

@@ -388,7 +388,7 @@ def test_a_zone_or_a_project_that_cannot_be_read_is_recorded_as_a_gap() -> None:
     cloud.has(vm("far", project="team-b-prod", vcpus=50))
     hidden = vm("hidden", vcpus=99)
     key = hidden.instance.key._replace(zone="us-central1-x")
-    cloud.has(replace(hidden, instance=replace(hidden.instance, key=key)))
+    cloud.has(replace(hidden, instance=hidden.instance._replace(key=key)))
     cloud.deliver(notification(), policy(rule(projects=projects)))
 
     [delivery] = cloud.tables.deliveries

@@ -278,7 +278,7 @@ def test_an_edited_freeze_of_a_proposed_plan_refuses_the_approval() -> None:
     cloud.deliver(notification(), FROZEN_AT_BUDGET, mode=Mode.APPROVE)
     for number, row in enumerate(cloud.tables.actions):
         if row.event is ActionEvent.FREEZE_PLANNED:
-            cloud.tables.actions[number] = replace(row, instance=replace(row.instance, name="other-mig"))
+            cloud.tables.actions[number] = replace(row, instance=row.instance._replace(name="other-mig"))
     cloud.now += MINUTE
 
     assert approve(cloud) is VerdictName.PLAN_CHANGED

@@ -115,7 +115,7 @@ def test_the_share_of_the_fleet_counts_a_vm_once_whose_stop_is_pending() -> None
 def test_an_instance_that_cannot_be_read_is_spared_with_its_reason_by_every_rule_that_may_cover_it() -> None:
     odd = replace(important("odd", "low"), unreadable="disks must be a list")
     vision = rule(labels={"team": frozenset({"vision"})})
-    unknown = replace(odd, instance=replace(odd.instance, labels=()))
+    unknown = replace(odd, instance=odd.instance._replace(labels=()))
 
     assert reasons(made([odd, important("b", "low")]))["odd"] == "could not be read: disks must be a list"
     assert stops(made([odd, important("b", "low")])) == ["b"]
@@ -354,7 +354,7 @@ def test_with_a_gap_only_the_least_important_class_may_be_stopped() -> None:
 
 def test_a_stop_says_that_it_discards_local_ssd_which_the_policy_may_spare() -> None:
     found = vm("a")
-    with_ssd = replace(found, instance=replace(found.instance, shape=replace(found.instance.shape, local_ssd_gib=375)))
+    with_ssd = replace(found, instance=found.instance._replace(shape=replace(found.instance.shape, local_ssd_gib=375)))
 
     assert made([with_ssd]).stops[0].reason.endswith("; discards 375 GiB of local SSD")
     spared = made([with_ssd], used=policy(spare_local_ssd=True))

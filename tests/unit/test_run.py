@@ -103,7 +103,7 @@ def without_reading_times(found: Cloud) -> list[object]:
 def of_machine(row: CostRow) -> CostRow:
     """A row without what is attached: a recorded history does not say the disks."""
     nothing = AttachedPrices(*(NOTHING_ATTACHED,) * 4)
-    bare = replace(row.instance, attachments=UNKNOWN_ATTACHMENTS)
+    bare = row.instance._replace(attachments=UNKNOWN_ATTACHMENTS)
     return row._replace(
         instance=bare,
         rates=hourly_rates(row.price, nothing),

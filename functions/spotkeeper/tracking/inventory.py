@@ -42,7 +42,7 @@ class Observation(NamedTuple):
 def is_unchanged(earlier: Instance, later: Instance) -> bool:
     """Whether an instance is as it was, as far as the later observation says: its disks may not have been read."""
     if later.attachments.disks is None and earlier.attachments.disks is not None:
-        return replace(earlier, attachments=replace(earlier.attachments, disks=None)) == later
+        return earlier._replace(attachments=replace(earlier.attachments, disks=None)) == later
     return earlier == later
 
 
@@ -126,7 +126,7 @@ def _with_disks(instances: Sequence[Instance]) -> Instance:
     disks = next((each.attachments.disks for each in instances if each.attachments.disks is not None), None)
     if first.attachments.disks is not None or disks is None:
         return first
-    return replace(first, attachments=replace(first.attachments, disks=disks))
+    return first._replace(attachments=replace(first.attachments, disks=disks))
 
 
 def _machines(
@@ -165,7 +165,7 @@ def _is_other_machine(one: Instance, other: Instance) -> bool:
 def _as_machine(found: Instance, machine: Instance) -> Instance:
     if not _is_other_machine(found, machine):
         return found
-    return replace(found, shape=machine.shape, provisioning_model=machine.provisioning_model)
+    return found._replace(shape=machine.shape, provisioning_model=machine.provisioning_model)
 
 
 def _is_doubtful(versions: Sequence[Observation], hour: datetime) -> bool:

@@ -320,9 +320,9 @@ def _alike(  # noqa: PLR0913, PLR0917 (all but the id and the name)
 
 def _amount(billionths: Billionths | None) -> str:
     """Return an amount as the string of its nine decimals, as JSON has it."""
-    if not billionths:
-        return "null" if billionths is None else '"0.000000000"'
-    digits = f"{billionths:010d}" if billionths > 0 else f"{billionths:011d}"
+    if billionths is None:
+        return "null"
+    digits = str(billionths).zfill(10 if billionths >= 0 else 11)
     return f'"{digits[:-9]}.{digits[-9:]}"'
 
 
