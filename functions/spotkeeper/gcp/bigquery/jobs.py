@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
+from google.api_core.future.polling import DEFAULT_POLLING, PollingFuture
 from google.cloud import bigquery
 from google.cloud.bigquery import ArrayQueryParameter, QueryJobConfig, ScalarQueryParameter, SchemaField
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
@@ -25,6 +26,11 @@ STAGING_LIFE = timedelta(days=1)
 """BigQuery deletes the staging table of a killed run after this time."""
 
 UPLOAD_RETRIES = 3
+
+_LOAD_POLLING = DEFAULT_POLLING.with_delay(initial=0.2, maximum=5.0, multiplier=1.5).with_timeout(JOB_SECONDS)
+"""How a load is waited for, which takes seconds: the first pause is a fifth of the client library's, which would often
+sleep for a second after the load has ended. Statements are waited for by BigQuery itself."""
+
 _ROWS_PER_PAGE = 2000
 """Rows are held as JSON until their page is read: about 5 KiB for each observation of an instance."""
 
@@ -170,7 +176,7 @@ class Jobs:
             except Conflict:
                 # The response to an earlier attempt was lost: the job that it started is this one.
                 job = self._client.get_job(f"load_{table}", location=self._location, retry=self._retry, timeout=TIMEOUT)
-            job.result(retry=self._retry, timeout=JOB_SECONDS)
+            PollingFuture.result(job, retry=self._retry, polling=_LOAD_POLLING)
 
     def drop(self, table: str) -> None:
         """Delete a staging table, if it is there; when that fails it expires."""
