@@ -1,10 +1,10 @@
 -- Invariant: every rollup has the sums of the cost rows, to the last digit; rebuild-rollups writes one anew that differs.
 -- Grain: one rollup and UTC day or month whose sums differ from those of the rows.
 -- Reads the 30 days before today, and for monthly_costs this month and the last. A column of each kind stands for all:
--- hours, billed hours, compute, known and total cost, lost and unresolved hours, and preemptions of VMs that have a cost
--- row on the UTC day or have none; NULL counts as 0. misplaced_hours are VM-hours
--- that a rollup has under other labels than the rows, as after a change of the label keys. Of hourly_label_costs the sums
--- are those over all labels.
+-- hours, billed hours, compute, known, total and contract cost, lost and unresolved hours, and preemptions of VMs that
+-- have a cost row on the UTC day or have none; NULL counts as 0. misplaced_hours are VM-hours that a rollup has under
+-- other labels than the rows, as after a change of the label keys. Of hourly_label_costs the sums are those over all
+-- labels.
 WITH label_names AS (
   SELECT DISTINCT label_key
   FROM `${dataset}.label_keys` AS keys
@@ -73,6 +73,7 @@ costs AS (
     COALESCE(rows_read.known_cost, rows_read.cost, 0) AS known_cost,
     IF(rows_read.total_cost IS NULL, 0, rows_read.uptime_hours) AS fully_priced_hours,
     COALESCE(rows_read.total_cost, 0) AS total_cost,
+    COALESCE(rows_read.contract_cost, 0) AS contract_cost,
     IF(
       preempted.instance_id IS NULL,
       NUMERIC '0',
@@ -153,6 +154,7 @@ row_sums AS (
     SUM(IF(rollup_name = 'hourly_fleet', 0, costs.known_cost)) AS known_cost,
     SUM(IF(rollup_name = 'hourly_fleet', 0, costs.fully_priced_hours)) AS fully_priced_hours,
     SUM(IF(rollup_name IN ('daily_vm_costs', 'daily_costs'), costs.total_cost, 0)) AS total_cost,
+    SUM(IF(rollup_name IN ('daily_vm_costs', 'daily_costs'), costs.contract_cost, 0)) AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     SUM(IF(rollup_name = 'hourly_fleet', 0, costs.lost_hours)) AS lost_hours,
     0 AS preemptions,
@@ -173,6 +175,7 @@ row_sums AS (
     SUM(labelled.known_cost) AS known_cost,
     NUMERIC '0' AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
@@ -190,6 +193,7 @@ row_sums AS (
     SUM(costs.known_cost) AS known_cost,
     SUM(costs.fully_priced_hours) AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    SUM(costs.contract_cost) AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
@@ -207,6 +211,7 @@ row_sums AS (
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
@@ -226,6 +231,7 @@ row_sums AS (
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     COUNTIF(seen_vms.instance_id IS NOT NULL) AS preemptions,
@@ -249,6 +255,7 @@ row_sums AS (
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS contract_cost,
     SUM(unresolved.unresolved_hours) AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
@@ -271,6 +278,7 @@ rollup_sums AS (
     SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
     SUM(rolled.fully_priced_hours) AS fully_priced_hours,
     SUM(COALESCE(rolled.total_cost, 0)) AS total_cost,
+    SUM(COALESCE(rolled.contract_cost, 0)) AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     SUM(rolled.lost_hours) AS lost_hours,
     0 AS preemptions,
@@ -289,6 +297,7 @@ rollup_sums AS (
     SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
     SUM(rolled.fully_priced_hours) AS fully_priced_hours,
     SUM(COALESCE(rolled.total_cost, 0)) AS total_cost,
+    SUM(COALESCE(rolled.contract_cost, 0)) AS contract_cost,
     SUM(rolled.unresolved_hours) AS unresolved_hours,
     SUM(rolled.lost_hours) AS lost_hours,
     0 AS preemptions,
@@ -307,6 +316,7 @@ rollup_sums AS (
     SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
     SUM(rolled.fully_priced_hours) AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     SUM(rolled.lost_hours) AS lost_hours,
     0 AS preemptions,
@@ -325,6 +335,7 @@ rollup_sums AS (
     SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
     NUMERIC '0' AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
@@ -343,6 +354,7 @@ rollup_sums AS (
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
@@ -361,6 +373,7 @@ rollup_sums AS (
     SUM(COALESCE(rolled.known_cost, 0)) AS known_cost,
     SUM(rolled.fully_priced_hours) AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    SUM(COALESCE(rolled.contract_cost, 0)) AS contract_cost,
     SUM(rolled.unresolved_hours) AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
@@ -379,6 +392,7 @@ rollup_sums AS (
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     0 AS preemptions,
@@ -397,6 +411,7 @@ rollup_sums AS (
     NUMERIC '0' AS known_cost,
     NUMERIC '0' AS fully_priced_hours,
     NUMERIC '0' AS total_cost,
+    NUMERIC '0' AS contract_cost,
     NUMERIC '0' AS unresolved_hours,
     NUMERIC '0' AS lost_hours,
     SUM(rolled.preemptions) AS preemptions,
@@ -558,6 +573,7 @@ differences AS (
     SUM(compared.sign * compared.known_cost) AS known_cost,
     SUM(compared.sign * compared.fully_priced_hours) AS fully_priced_hours,
     SUM(compared.sign * compared.total_cost) AS total_cost,
+    SUM(compared.sign * compared.contract_cost) AS contract_cost,
     SUM(compared.sign * compared.unresolved_hours) AS unresolved_hours,
     SUM(compared.sign * compared.lost_hours) AS lost_hours,
     SUM(compared.sign * compared.preemptions) AS preemptions,
@@ -575,6 +591,7 @@ differences AS (
       NUMERIC '0' AS known_cost,
       NUMERIC '0' AS fully_priced_hours,
       NUMERIC '0' AS total_cost,
+      NUMERIC '0' AS contract_cost,
       NUMERIC '0' AS unresolved_hours,
       NUMERIC '0' AS lost_hours,
       0 AS preemptions,
@@ -610,6 +627,7 @@ SELECT
   known_cost,
   fully_priced_hours,
   total_cost,
+  contract_cost,
   unresolved_hours,
   lost_hours,
   preemptions,
@@ -623,6 +641,7 @@ WHERE vm_hours != 0
   OR known_cost != 0
   OR fully_priced_hours != 0
   OR total_cost != 0
+  OR contract_cost != 0
   OR unresolved_hours != 0
   OR lost_hours != 0
   OR preemptions != 0

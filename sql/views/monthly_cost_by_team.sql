@@ -2,7 +2,8 @@
 -- Grain: one month, project and combination of the four labels; the row without any of them exists even when it is 0.
 --
 -- project_id is the Google Cloud project, project_label the label project. Labels are those of the VM in that hour; a
--- missing or empty label is '(unlabelled)'. Uptime that no source could identify is a row of its own whose labels are
+-- missing or empty label is '(unlabelled)'. contract_cost is of the hours with a contract price, which
+-- contract_list_cost has at list prices. Uptime that no source could identify is a row of its own whose labels are
 -- '(unresolved)': not priced, with an estimate if it is of Spot VMs at the mean price of their project that month.
 -- Months are those of Cloud Billing, in America/Los_Angeles, so that they can be compared with an invoice. Days whose
 -- cost rows are not rolled up have a row with '(not rolled up)' and no figures, until rebuild-rollups is run. Reads this
@@ -22,7 +23,10 @@ WITH label_usage AS (
     SUM(rolled.cost) AS cost,
     SUM(rolled.ondemand_cost) AS ondemand_cost,
     SUM(rolled.known_cost) AS known_cost,
-    SUM(rolled.fully_priced_hours) AS fully_priced_hours
+    SUM(rolled.fully_priced_hours) AS fully_priced_hours,
+    SUM(rolled.contract_hours) AS contract_hours,
+    SUM(rolled.contract_list_cost) AS contract_list_cost,
+    SUM(rolled.contract_cost) AS contract_cost
   FROM `${dataset}.monthly_costs` AS rolled
   WHERE rolled.month >= DATE_SUB(DATE_TRUNC(DATE(${now}, 'America/Los_Angeles'), MONTH), INTERVAL 12 MONTH)
   GROUP BY
@@ -48,7 +52,10 @@ empty_buckets AS (
     NUMERIC '0' AS cost,
     NUMERIC '0' AS ondemand_cost,
     NUMERIC '0' AS known_cost,
-    NUMERIC '0' AS fully_priced_hours
+    NUMERIC '0' AS fully_priced_hours,
+    CAST(NULL AS NUMERIC) AS contract_hours,
+    CAST(NULL AS NUMERIC) AS contract_list_cost,
+    CAST(NULL AS NUMERIC) AS contract_cost
   FROM label_usage AS used
   -- A project of which nothing was identified has no other row.
   WHERE used.team != '(unresolved)'
@@ -153,6 +160,9 @@ figures AS (
     CAST(NULL AS NUMERIC) AS ondemand_cost,
     CAST(NULL AS NUMERIC) AS known_cost,
     CAST(NULL AS NUMERIC) AS fully_priced_hours,
+    CAST(NULL AS NUMERIC) AS contract_hours,
+    CAST(NULL AS NUMERIC) AS contract_list_cost,
+    CAST(NULL AS NUMERIC) AS contract_cost,
     'incomplete' AS state
   FROM unrolled
 )
@@ -181,6 +191,10 @@ SELECT
     ROUND(vm_hours * SAFE_DIVIDE(SUM(cost) OVER project_months, SUM(priced_hours) OVER project_months), 6),
     NULL
   ) AS estimated_unresolved_cost,  -- NUMERIC: An estimate in USD: what unidentified VMs cost if they are Spot VMs at the mean price of their project that month; NULL in other rows, and without a price.
+  contract_hours,  -- NUMERIC: The VM-hours whose contract price is known; NULL without any.
+  contract_cost,  -- NUMERIC: Cost of contract_hours at contract prices, in USD.
+  contract_list_cost,  -- NUMERIC: Cost of contract_hours at Spot list prices, in USD.
+  ROUND(100 * SAFE_DIVIDE(contract_list_cost - contract_cost, contract_list_cost), 2) AS contract_discount_percent,  -- NUMERIC: By how many percent contract_cost is below contract_list_cost.
   state  -- STRING: That of the hours of the project in the month, as in data_quality: incomplete, provisional, final or complete, the first that one of them has; NULL when none is on record.
 FROM figures
 WINDOW project_months AS (PARTITION BY month, project_id)

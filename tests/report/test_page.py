@@ -85,6 +85,29 @@ def test_the_headline_of_the_total_says_what_part_each_kind_of_cost_was_and_what
     assert nothing.detail == "nothing was recorded of them"
 
 
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ([], ""),
+        ([("1", "0.35"), ("0.5", "0.15")], "; at contract prices $0.50"),
+        ([("1", "0.35"), ("0.2", "0.10")], "; at contract prices at least $0.45: 0.3 VM-hours have none"),
+        ([("1", "0")], "; at contract prices at least $0.00: 0.5 VM-hours have none"),
+    ],
+)
+def test_the_headline_has_the_cost_at_contract_prices_as_far_as_they_are_known(
+    known: Sequence[tuple[str, str]], said: str
+) -> None:
+    rows = [
+        place(DAYS[0], name, "us-central1-a", "0.4", hours) for name, hours in (("e2-small", "1"), ("e2-micro", "0.5"))
+    ]
+    for number, (hours, cost) in enumerate(known):
+        rows[number] = replace(rows[number], contract_hours=money(hours), contract_cost=money(cost))
+
+    [spent] = [card for card in headlines(ReportRows(places=rows), SCOPE) if card.key == "spent"]
+
+    assert spent.detail.partition(";")[1:] == (said[:1], said[1:])
+
+
 def test_every_table_has_the_rows_of_its_view_and_their_sum(usual: Read) -> None:
     assert usual.amounts("teams", "team") == {"vision": 300, "search": 180, "(unlabelled)": 60, "all": 540}
     assert usual.amounts("teams", "team", "ondemand_cost")["all"] == 1620

@@ -56,9 +56,13 @@ _ADDED_UP = {name: f"SUM({name})" for name in ("vm_hours", "priced_hours", "cost
 
 @dataclass(frozen=True, slots=True)
 class PlaceCost:
-    """The cost of a machine type in a zone on a day."""
+    """The cost of a machine type in a zone on a day; `contract_cost` is of `contract_hours`, at contract prices."""
 
-    source: ClassVar = Source("daily_cost_breakdown", day="usage_date", summed=_ADDED_UP)
+    source: ClassVar = Source(
+        "daily_cost_breakdown",
+        day="usage_date",
+        summed=_ADDED_UP | {name: f"SUM({name})" for name in ("contract_hours", "contract_cost")},
+    )
 
     usage_date: date
     machine_type: str | None
@@ -66,6 +70,8 @@ class PlaceCost:
     vm_hours: Decimal
     priced_hours: Decimal
     cost: Decimal | None
+    contract_hours: Decimal | None = None
+    contract_cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,19 @@ def _spent(rows: ReportRows, scope: Scope) -> Card:
         detail += (
             f"; at least this, about {about} if the unidentified VMs are Spot and cost like the others of their project"
         )
+    detail += _by_contract(rows)
     return Card("spent", "Spot VMs at Spot prices", wording.money(whole.cost), detail, plain(whole.cost))
+
+
+def _by_contract(rows: ReportRows) -> str:
+    """The cost of the same VM-hours at contract prices, empty where none is recorded."""
+    cost = total(row.contract_cost for row in rows.places)
+    if cost is None:
+        return ""
+    lacking = sum((row.vm_hours - (row.contract_hours or 0) for row in rows.places), Decimal(0))
+    if not lacking:
+        return f"; at contract prices {wording.money(cost)}"
+    return f"; at contract prices at least {wording.money(cost)}: {wording.hours(lacking)} VM-hours have none"
 
 
 def _whole(rows: ReportRows, scope: Scope) -> Card:

@@ -49,7 +49,10 @@ SELECT
   SUM(vcpu_hours) AS vcpu_hours,
   SUM(gpu_hours) AS gpu_hours,
   SUM(vcpu_cost) AS vcpu_cost,
-  SUM(gpu_cost) AS gpu_cost
+  SUM(gpu_cost) AS gpu_cost,
+  SUM(contract_hours) AS contract_hours,
+  SUM(contract_list_cost) AS contract_list_cost,
+  SUM(contract_cost) AS contract_cost
 FROM counted
 GROUP BY
   month,
@@ -83,7 +86,10 @@ SELECT
   NUMERIC '0' AS vcpu_hours,
   NUMERIC '0' AS gpu_hours,
   CAST(NULL AS NUMERIC) AS vcpu_cost,
-  CAST(NULL AS NUMERIC) AS gpu_cost
+  CAST(NULL AS NUMERIC) AS gpu_cost,
+  CAST(NULL AS NUMERIC) AS contract_hours,
+  CAST(NULL AS NUMERIC) AS contract_list_cost,
+  CAST(NULL AS NUMERIC) AS contract_cost
 FROM project_hours AS known
 WHERE known.hour >= TIMESTAMP(@months_since)
   AND known.hour < TIMESTAMP(DATE_ADD(@months_until, INTERVAL 1 DAY))
