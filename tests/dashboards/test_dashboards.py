@@ -207,4 +207,4 @@ def test_no_share_or_price_is_summed_up() -> None:
 def test_what_reads_rows_of_vms_for_months_is_asked_when_a_reader_opens_it() -> None:
     closed = {each.view for each in all_queries(grafana()) if not each.is_loaded}
 
-    assert closed == {"idle_cost", "cost_by_work"}
+    assert closed == {"idle_cost", "cost_by_work", "unattributed_creators"}
