@@ -77,7 +77,11 @@ SELECT
     ELSE 'both'
   END AS matched,  -- STRING: both, ours only or billed only: which side has the VM.
   tracked.vm_hours,  -- NUMERIC: Uptime in VM-hours, priced or not; NULL for a VM that is only in the bill.
-  ROUND(SAFE_DIVIDE(tracked.priced_hours, tracked.vm_hours), 6) AS priced_share,  -- NUMERIC: The share of vm_hours with a known Spot price.
+  CASE
+    WHEN tracked.priced_hours < tracked.vm_hours THEN
+      LEAST(ROUND(SAFE_DIVIDE(tracked.priced_hours, tracked.vm_hours), 6), NUMERIC '0.999999')
+    WHEN tracked.vm_hours > 0 THEN 1
+  END AS priced_share,  -- NUMERIC: The share of vm_hours with a known Spot price; 1 only when every hour has one.
   tracked.cost,  -- NUMERIC: Our cost of the day at Spot list prices, in USD.
   billed.cost AS billed_cost,  -- NUMERIC: What Cloud Billing charged for the VM's Spot SKUs before credits, in USD; NULL when the export does not say it for every charge.
   tracked.cost - billed.cost AS error,  -- NUMERIC: cost minus billed_cost, in USD: positive when our figure is too high.

@@ -100,9 +100,9 @@ compared AS (
     rules.match_name,
     rules.match_group,
     (SELECT MAX(label.value) FROM UNNEST(vms.labels) AS label WHERE label.key = rules.match_label) AS matched_value,
-    (SELECT MAX(label.value) FROM UNNEST(vms.labels) AS label WHERE label.key = rules.cluster_label) AS cluster_value,
-    (SELECT MAX(label.value) FROM UNNEST(vms.labels) AS label WHERE label.key = rules.job_label) AS job,
-    (SELECT MAX(label.value) FROM UNNEST(vms.labels) AS label WHERE label.key = rules.task_label) AS task
+    (SELECT MAX(NULLIF(label.value, '')) FROM UNNEST(vms.labels) AS label WHERE label.key = rules.cluster_label) AS cluster_value,
+    (SELECT MAX(NULLIF(label.value, '')) FROM UNNEST(vms.labels) AS label WHERE label.key = rules.job_label) AS job,
+    (SELECT MAX(NULLIF(label.value, '')) FROM UNNEST(vms.labels) AS label WHERE label.key = rules.task_label) AS task
   FROM vms
   CROSS JOIN ranked_rules AS rules
 ),
