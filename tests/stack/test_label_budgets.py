@@ -1,4 +1,4 @@
-"""A cap of a team, all the way: tracker, topic, enforcer, Compute Engine, tables and view."""
+"""Caps of a team and of an experiment, all the way: tracker, topic, enforcer, Compute Engine, tables and view."""
 
 import json
 from collections.abc import Iterator
@@ -21,11 +21,12 @@ NOW = FLEET_START + timedelta(hours=8, minutes=7)
 CAPS = {
     "cap-vision": {"label": "team", "value": "vision", "hourly_usd": 0.5, "stop_thresholds": [1.0]},
     "cap-language": {"label": "team", "value": "language", "hourly_usd": 1000, "stop_thresholds": [1.0]},
+    "cap-run": {"label": "experiment", "value": "exp-107", "monthly_usd": 0.01},
 }
 RULES = {
     name: {
         "projects": [project.project_id for project in PROJECTS],
-        "labels": {"team": [cap["value"]]},
+        "labels": {cap["label"]: [cap["value"]]},
         "sources": {"billing": "warn", "tracker": "stop"},
     }
     for name, cap in CAPS.items()
@@ -63,13 +64,18 @@ def test_a_team_above_its_cap_an_hour_has_vms_of_its_own_stopped_and_no_other(
     stack: Stack, dataset: str, topic: BudgetTopic
 ) -> None:
     answer = stack.schedule(NOW)
-    message = topic.next()
+    sent = {message.attributes["budgetId"]: message for message in (topic.next(), topic.next())}
+    message = sent["cap-vision"]
     marked = {**message.attributes, REPLAYED_AT: rfc3339(NOW)}
     delivered = stack.deliver(ENFORCER, message.message_id, message.body, marked, NOW)
     create_views(stack.client(), dataset, NOW)
 
-    assert {(alert["label_budget"], alert["period"]) for alert in answer.body["alerts"]} == {("cap-vision", "hour")}
-    assert (delivered.status, message.attributes["budgetId"]) == (200, "cap-vision")
+    assert {(alert["label_budget"], alert["period"]) for alert in answer.body["alerts"]} == {
+        ("cap-vision", "hour"),
+        ("cap-run", "month"),
+    }
+    assert sent.keys() == {"cap-vision", "cap-run"}
+    assert delivered.status == 200
     stopped = rows(
         stack,
         dataset,
@@ -87,4 +93,4 @@ def test_a_team_above_its_cap_an_hour_has_vms_of_its_own_stopped_and_no_other(
     assert [(row["label_value"], row["state"]) for row in states if row["label_value"] == "vision"] == [
         ("vision", "spent")
     ]
-    assert {row["label_value"] for row in states if row["state"] == "spent"} == {"vision"}
+    assert {row["label_value"] for row in states if row["state"] == "spent"} == {"vision", "exp-107"}
