@@ -176,6 +176,34 @@ def test_the_stops_of_an_approval_are_undone_by_the_approval() -> None:
     assert sorted(cloud.started_names()) == NAMES
 
 
+def test_an_undo_of_a_plan_names_the_message_that_executed_it_if_one_did() -> None:
+    cloud = Cloud().has(*(vm(name) for name in "abc"))
+    cloud.deliver(notification(), USED, mode=Mode.APPROVE)
+    cloud.now += MINUTE
+    before = cloud.command(command(cloud), USED, mode=Mode.APPROVE)
+    proposed = cloud.tables.history(notification(), rule(), cloud.now).proposed
+    assert proposed is not None
+    approval = Command(
+        Message("approval-1", cloud.now, {}, ""), cloud.now, CommandName.APPROVE, "message-1", proposed.plan_hash
+    )
+    cloud.command(approval, USED, mode=Mode.APPROVE)
+    cloud.now += MINUTE
+    after = cloud.command(command(cloud, message_id="undo-2"), USED, mode=Mode.APPROVE)
+
+    assert {before.name, after.name} == {VerdictName.NOTHING_TO_UNDO}
+    assert before.reason == "the plan of message message-1 was not executed: nothing was stopped"
+    assert after.reason == "the plan of message message-1 was executed by message approval-1: undo that one"
+    assert cloud.started_names() == []
+
+
+def test_an_undo_says_that_the_budget_is_no_longer_in_the_policy() -> None:
+    cloud = stopped()
+
+    found = cloud.command(command(cloud), policy(OTHER))
+
+    assert (found.name, found.reason) == (VerdictName.NOTHING_TO_UNDO, "the policy has no budget 'budget-1'")
+
+
 def test_an_undo_counts_the_starts_that_another_one_planned_a_moment_ago() -> None:
     used = policy(rule(caps=Caps(per_alert=3, per_day=4)))
     cloud = stopped(policy())

@@ -48,8 +48,7 @@ class Undoing:
             if freezes and (stops is None or rule is None):
                 return self._only_thawed(delivery, freezes, executor)
             if stops is None or rule is None:
-                nothing = f"message {self.command.target} planned no stop for a budget of the policy"
-                verdict = Verdict(VerdictName.NOTHING_TO_UNDO, nothing)
+                verdict = Verdict(VerdictName.NOTHING_TO_UNDO, self._why_nothing(delivery, stops))
                 record_delivery(self.ports.records, replace(delivery, verdict=verdict))
                 return verdict
             failures: list[Exception] = []
@@ -64,6 +63,19 @@ class Undoing:
             if found is not None:
                 return found
         raise planned_meanwhile()
+
+    def _why_nothing(self, delivery: Delivery, stops: StopsOfMessage | None) -> str:
+        """Say why a message has no stop to undo: that of a plan is one of the message that executed the plan."""
+        if stops is not None:
+            return f"the policy has no budget {stops.notification.budget_id!r}"
+        with waiting_for_records(delivery.message_id):
+            proposal = self.records.proposal(self.command.target, delivery.received_at)
+        if proposal is None:
+            return f"message {self.command.target} planned no stop"
+        if proposal.plan.executed_by is None:
+            return f"the plan of message {self.command.target} was not executed: nothing was stopped"
+        executed_by = proposal.plan.executed_by
+        return f"the plan of message {self.command.target} was executed by message {executed_by}: undo that one"
 
     def _only_thawed(self, delivery: Delivery, freezes: Sequence[RecordedFreeze], executor: Executor) -> Verdict:
         """Thaw what a message froze that planned no stop."""
