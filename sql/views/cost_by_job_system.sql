@@ -1,10 +1,13 @@
 -- What did each scheduler, workflow engine or CI system spend on Spot VMs, by cluster and job?
--- Grain: one UTC day, project, system, cluster and job of the last 92 days.
+-- Grain: one UTC day, day of Cloud Billing, project, system, cluster and job of the last 92 days.
 --
--- The rows of a day add up to the cost of its Spot VMs. Reads 92 days, whatever the filter on usage_date.
+-- A UTC day has two rows, one for each day of Cloud Billing (in America/Los_Angeles) that it is part of: sum by
+-- usage_date or by billing_date; a VM or work that ran in both parts counts in both. The rows of a day add up to the
+-- cost of its Spot VMs. Reads 92 days, whatever the filter on usage_date.
 WITH owned_hours AS (
   SELECT
     DATE(hours.hour) AS usage_date,
+    DATE(hours.hour, 'America/Los_Angeles') AS billing_date,
     hours.*,
     COALESCE(owners.system, '(none)') AS system,
     owners.cluster,
@@ -19,6 +22,7 @@ WITH owned_hours AS (
 sums AS (
   SELECT
     usage_date,
+    billing_date,
     project_id,
     system,
     cluster,
@@ -37,6 +41,7 @@ sums AS (
   FROM owned_hours
   GROUP BY
     usage_date,
+    billing_date,
     project_id,
     system,
     cluster,
@@ -45,6 +50,7 @@ sums AS (
 
 SELECT
   usage_date,  -- DATE: The UTC day.
+  billing_date,  -- DATE: The day of the usage in Cloud Billing, in America/Los_Angeles.
   project_id,  -- STRING: The Google Cloud project.
   system,  -- STRING: The scheduler, workflow engine or CI system that started the VMs; (none) when no rule matches.
   cluster,  -- STRING: Its cluster or managed instance group; NULL when the system does not name one.

@@ -1,11 +1,13 @@
 -- What did Spot VMs cost while no recorded work ran on them, and whose were they?
--- Grain: one UTC day, project, system, cluster and team of the last 92 days.
+-- Grain: one UTC day, day of Cloud Billing, project, system, cluster and team of the last 92 days.
 --
--- A VM for which nobody records work is idle all the time here; idle_cost_of_workers leaves such VMs out. Reads 92
--- days, whatever the filter on usage_date.
+-- A UTC day has two rows, one for each day of Cloud Billing (in America/Los_Angeles) that it is part of: sum by
+-- usage_date or by billing_date; a VM that ran in both parts counts in both. A VM for which nobody records work is idle
+-- all the time here; idle_cost_of_workers leaves such VMs out. Reads 92 days, whatever the filter on usage_date.
 WITH vm_days AS (
   SELECT
     DATE(hours.hour) AS usage_date,
+    DATE(hours.hour, 'America/Los_Angeles') AS billing_date,
     hours.project_id,
     hours.zone,
     hours.instance_id,
@@ -20,6 +22,7 @@ WITH vm_days AS (
   FROM `${dataset}.work_hours` AS hours
   GROUP BY
     usage_date,
+    billing_date,
     hours.project_id,
     hours.zone,
     hours.instance_id,
@@ -45,6 +48,7 @@ owned_days AS (
 sums AS (
   SELECT
     usage_date,
+    billing_date,
     project_id,
     system,
     cluster,
@@ -60,6 +64,7 @@ sums AS (
   FROM owned_days
   GROUP BY
     usage_date,
+    billing_date,
     project_id,
     system,
     cluster,
@@ -68,6 +73,7 @@ sums AS (
 
 SELECT
   usage_date,  -- DATE: The UTC day.
+  billing_date,  -- DATE: The day of the usage in Cloud Billing, in America/Los_Angeles.
   project_id,  -- STRING: The Google Cloud project.
   system,  -- STRING: The scheduler, workflow engine or CI system that started the VMs; (none) when no rule matches.
   cluster,  -- STRING: Its cluster or managed instance group; NULL when the system does not name one.

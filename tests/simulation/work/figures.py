@@ -96,4 +96,4 @@ def _owner_and_team(part: Part) -> Key:
 
 
 def _by_day(*columns: str) -> Callable[[Mapping[str, Any]], Key]:
-    return lambda row: (str(row["usage_date"]), *(row[column] for column in columns))
+    return lambda row: (str(row["usage_date"]), str(row["billing_date"]), *(row[column] for column in columns))

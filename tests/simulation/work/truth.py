@@ -12,9 +12,11 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from math import sqrt
+from zoneinfo import ZoneInfo
 
 from tests.simulation.work.month import HOUR, Attempt, Month, Vm
 
+_LOS_ANGELES = ZoneInfo("America/Los_Angeles")
 MONEY = ("cost", "ondemand", "license", "disk", "known")
 
 type Figure = Fraction | int | str | None
@@ -103,10 +105,10 @@ def idle_by_owner(found: Sequence[Part]) -> dict[Key, dict[str, Figure]]:
 
 
 def days(found: Sequence[Part], key: Callable[[Part], Key]) -> dict[Key, dict[str, Figure]]:
-    """Return what has to come out by UTC day and a key, with what of it was idle."""
-    sums = _grouped(found, lambda part: (_day(part.hour), *key(part)))
+    """Return what has to come out by UTC day, day of Cloud Billing and a key, with what of it was idle."""
+    sums = _grouped(found, lambda part: (*_days(part.hour), *key(part)))
     for group, idle in _grouped(
-        (each for each in found if each.attempt is None), lambda p: (_day(p.hour), *key(p))
+        (each for each in found if each.attempt is None), lambda p: (*_days(p.hour), *key(p))
     ).items():
         sums[group] |= {f"idle_{name}": idle[name] for name in ("cost", "known_cost")} | {
             "idle_hours": idle["vm_hours"]
@@ -262,5 +264,6 @@ def _intervals(attempts: Sequence[Attempt], cost: float) -> dict[str, Figure]:
     }
 
 
-def _day(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).date().isoformat()
+def _days(second: int) -> tuple[str, str]:
+    utc, billing = (datetime.fromtimestamp(second, zone).date().isoformat() for zone in (UTC, _LOS_ANGELES))
+    return utc, billing
