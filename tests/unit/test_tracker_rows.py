@@ -219,17 +219,16 @@ def test_a_disk_is_that_of_an_encoder() -> None:
 
         row = json.loads(staged(DiskSighting(listed, some, time), "run", "now"))["disk"]
 
-        alike = json.dumps(described | attached | labels)[1:-1]
+        alike = json.dumps(described | attached | labels, separators=(",", ":"))[1:-1]
+        spot_user = {"spot_instance_id": spot.instance_id, "spot_instance_name": spot.instance_name} if spot else {}
         assert row == {
             "disk_id": "71",
             **described,
             **attached,
             **labels,
             "fingerprint": hashlib.blake2b(alike.encode(), digest_size=16).hexdigest(),
-            "spot_instance_id": spot and spot.instance_id,
-            "spot_instance_name": spot and spot.instance_name,
+            **spot_user,
             "created_at": "2026-07-21T12:00:00Z",
-            "last_detached_at": None,
             "since": "2026-07-21T12:00:00Z",
             "seen_at": "2026-07-21T13:00:00Z",
             "days": [
@@ -243,6 +242,20 @@ def test_a_disk_is_that_of_an_encoder() -> None:
                 }
             ],
         }
+
+
+def test_a_row_of_a_disk_has_no_spaces_and_leaves_out_what_is_null() -> None:
+    price = AttachedPrice(Decimal("0.0012"), AttachedStatus.EXACT, "", ("D-1",))
+    time = PricedTime(NOON, NOON + timedelta(hours=1), (DayPrice(NOON, NOON + timedelta(hours=1), price),))
+    plain = ListedDisk("data-platform", "europe-west4-a", "71", "plain", Disk("pd-balanced", Decimal(9)), NOON)
+    detached = plain._replace(last_detached=NOON + timedelta(minutes=1))
+
+    rows = [staged(DiskSighting(each, (), time), "run", "now") for each in (plain, detached)]
+
+    assert not any(" " in row for row in rows)
+    found = [json.loads(row)["disk"] for row in rows]
+    assert {"special", "spot_instance_id", "spot_instance_name", "last_detached_at"}.isdisjoint(found[0])
+    assert found[1] == {**found[0], "last_detached_at": "2026-07-21T12:01:00Z"}
 
 
 SECONDS = st.floats(0, 3600) | st.integers(0, 3600).map(float) | st.decimals(0, 3600, places=6).map(float)

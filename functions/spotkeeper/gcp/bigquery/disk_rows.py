@@ -12,6 +12,8 @@ from spotkeeper.instances import Disk, ProvisioningModel, region_of
 from spotkeeper.periods import rfc3339
 from spotkeeper.tracking.disks import DayPrice, DiskSighting, DiskUser, PricedTime
 
+_WITHOUT_SPACES = (",", ":")
+
 LABELS = SchemaField(
     "labels", "RECORD", "REPEATED", fields=(SchemaField("key", "STRING"), SchemaField("value", "STRING"))
 )
@@ -94,20 +96,17 @@ def disks_text(disks: tuple[Disk, ...]) -> str:
 
 
 def staged_disk(sighting: DiskSighting) -> str:
-    """Return a disk as a row of the staging table in JSON."""
+    """Return a disk as a row of the staging table in JSON, without spaces and nulls: a run compresses every row."""
     listed, users, time = sighting
     project_id, place, disk_id, name, disk, created, _, labels, detached = listed
     before_name, after_name, after_users = _alike_disks(project_id, place, disk, labels)
-    described = (
-        f"{before_name}{encode_basestring_ascii(name)}{after_name}"
-        f"{_user(users[0]) if len(users) == 1 else ', '.join(map(_user, users))}{after_users}"
-    )
+    attached, spot_user = _one_user(users[0]) if len(users) == 1 else _several_users(users)
+    described = f"{before_name}{encode_basestring_ascii(name)}{after_name}{attached}{after_users}"
     digest = hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
+    last_detached = f'"last_detached_at":"{rfc3339(detached)}",' if detached else ""
     return (
-        f'{{"disk": {{"disk_id": {encode_basestring_ascii(disk_id)}, {described}, "fingerprint": "{digest}", '
-        f'{_spot_user(users)}, "created_at": "{rfc3339(created)}", '
-        f'"last_detached_at": {text(rfc3339(detached) if detached else None)}, '
-        f"{_recorded(time)}}}}}"
+        f'{{"disk":{{"disk_id":{encode_basestring_ascii(disk_id)},{described},"fingerprint":"{digest}",{spot_user}'
+        f'"created_at":"{rfc3339(created)}",{last_detached}{_recorded(time)}}}}}'
     )
 
 
@@ -115,43 +114,42 @@ def staged_disk(sighting: DiskSighting) -> str:
 def _alike_disks(project_id: str, place: str, disk: Disk, labels: tuple[tuple[str, str], ...]) -> tuple[str, str, str]:
     """Return the parts of a disk's JSON before its name, between that and its users, and after these."""
     region = place if disk.regional else region_of(place)
+    special = f'"special":{text(disk.special)},' if disk.special else ""
     after_name = (
-        f', "region": {text(region)}, "disk_type": {text(disk.disk_type)}, "size_gib": "{disk.size_gib:f}", '
-        f'"provisioned_iops": {disk.iops}, "provisioned_throughput_mibps": {disk.throughput_mibps}, '
-        f'"regional": {json.dumps(disk.regional)}, "special": {text(disk.special or None)}, "attached_to": ['
+        f',"region":{text(region)},"disk_type":{text(disk.disk_type)},"size_gib":"{disk.size_gib:f}",'
+        f'"provisioned_iops":{disk.iops},"provisioned_throughput_mibps":{disk.throughput_mibps},'
+        f'"regional":{json.dumps(disk.regional)},{special}"attached_to":['
     )
-    before_name = f'"project_id": {text(project_id)}, "place": {text(place)}, "disk_name": '
-    return before_name, after_name, f'], "labels": {labels_text(labels)}'
+    before_name = f'"project_id":{text(project_id)},"place":{text(place)},"disk_name":'
+    written_labels = json.dumps([{"key": key, "value": value} for key, value in labels], separators=_WITHOUT_SPACES)
+    return before_name, after_name, f'],"labels":{written_labels}'
 
 
-def _spot_user(users: tuple[DiskUser, ...]) -> str:
-    """Return the Spot VM that a disk is recorded for: the first by its name."""
-    spot = [each for each in users if each.provisioning_model is ProvisioningModel.SPOT]
-    if not spot:
-        return '"spot_instance_id": null, "spot_instance_name": null'
-    first = spot[0] if len(spot) == 1 else min(spot, key=_name)
-    return (
-        f'"spot_instance_id": {encode_basestring_ascii(first.instance_id)}, '
-        f'"spot_instance_name": {encode_basestring_ascii(first.instance_name)}'
-    )
+def _one_user(user: DiskUser) -> tuple[str, str]:
+    """Return a user as the row has it, and as the Spot VM that the disk is recorded for; that is empty for others."""
+    instance_id, instance_name, model = user
+    quoted_id, quoted_name = encode_basestring_ascii(instance_id), encode_basestring_ascii(instance_name)
+    attached = f'{{"instance_id":{quoted_id},"instance_name":{quoted_name},"provisioning_model":"{model}"}}'
+    if model is not ProvisioningModel.SPOT:
+        return attached, ""
+    return attached, f'"spot_instance_id":{quoted_id},"spot_instance_name":{quoted_name},'
+
+
+def _several_users(users: tuple[DiskUser, ...]) -> tuple[str, str]:
+    """Return the users, and the Spot VM that the disk is recorded for: the first by its name; empty without any."""
+    written = {user: _one_user(user) for user in users}
+    spot_users = (spot for user in sorted(users, key=_name) if (spot := written[user][1]))
+    return ",".join(written[user][0] for user in users), next(spot_users, "")
 
 
 def _name(user: DiskUser) -> str:
     return user.instance_name
 
 
-def _user(user: DiskUser) -> str:
-    return (
-        f'{{"instance_id": {encode_basestring_ascii(user.instance_id)}, '
-        f'"instance_name": {encode_basestring_ascii(user.instance_name)}, '
-        f'"provisioning_model": "{user.provisioning_model}"}}'
-    )
-
-
 @lru_cache(maxsize=4096)
 def _recorded(time: PricedTime) -> str:
     """Return the time that a disk is recorded for, and its price in each day of it."""
-    return f'"since": "{rfc3339(time.since)}", "seen_at": "{rfc3339(time.seen)}", "days": {days_json(time.prices)}'
+    return f'"since":"{rfc3339(time.since)}","seen_at":"{rfc3339(time.seen)}","days":{days_json(time.prices)}'
 
 
 @lru_cache(maxsize=4096)
@@ -168,7 +166,7 @@ def days_json(days: tuple[DayPrice, ...]) -> str:
         }
         for day in days
     ]
-    return json.dumps(prices)
+    return json.dumps(prices, separators=_WITHOUT_SPACES)
 
 
 @lru_cache(maxsize=4096)

@@ -239,11 +239,12 @@ class StagingTable:
     def _extend_times(self, record: Record) -> None:
         """Extend the times whose rows the transaction reads or changes to those of a record."""
         match record:
+            case DiskSighting():
+                first = record.time.prices[0].start
+                if self._disks_since is None or first < self._disks_since:
+                    self._disks_since = first
             case Observation():
                 self._oldest_observation = min(record.last_seen, self._oldest_observation)
-            case DiskSighting():
-                first = record.prices[0].start
-                self._disks_since = min(first, self._disks_since or first)
             case AddressSighting():
                 first = record.prices[0].start
                 self._addresses_since = min(first, self._addresses_since or first)
