@@ -1,8 +1,9 @@
 """What is attached to VMs where a scan of it was lost: unknown, or as in the undisturbed run, never another figure."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from operator import itemgetter
 
 from tests.faults.snapshots import Row, Snapshot
 
@@ -29,7 +30,7 @@ def comparable(found: Snapshot) -> Snapshot:
     """Return the tables without what a lost scan may leave unknown, and one row for versions that are then the same.
 
     A disk that only the lost scan found is not in the idle resources of its hours either, nor in what is spent of a
-    budget: of those the addresses and the amounts stay.
+    budget: of those the addresses and the budgets' amounts stay.
     """
     rest = {name: [_without(row, COLUMNS | {"fingerprint"}) for row in rows] for name, rows in found.items()}
     versions = {str(sorted(_without(row, {"first_seen", "last_seen"}).items())): row for row in rest["vm_inventory"]}
@@ -39,8 +40,9 @@ def comparable(found: Snapshot) -> Snapshot:
         if row["address_cost"] is not None
     ]
     budgets = [_without(row, {"cost", "next_threshold"}) for row in found.get("budgets", ())]
-    changed = {"vm_inventory": list(versions.values()), "hourly_idle_resources": idle, "budgets": budgets}
-    return {**rest, **changed, "disk_costs": []}
+    alerts = [_without(row, {"cost", "partial_share"}) for row in found.get("budget_alerts", ())]
+    changed = {"vm_inventory": list(versions.values()), "hourly_idle_resources": idle}
+    return {**rest, **changed, "budgets": budgets, "budget_alerts": alerts, "disk_costs": []}
 
 
 def wrong_figures(found: Snapshot, reference: Snapshot) -> Iterator[str]:
@@ -66,11 +68,12 @@ def wrong_figures(found: Snapshot, reference: Snapshot) -> Iterator[str]:
         yield f"{rolled_up} hours of rollups are fully priced, and {rows} of their rows"
 
 
-def _unknown(found: Snapshot) -> tuple[int, int, int]:
-    """Count what is not known of VMs, the hours without known disks, and the disks on record."""
+def _unknown(found: Snapshot) -> tuple[int, int, Mapping[str, str]]:
+    """Count what is not known of VMs, and the hours without known disks; say up to when each disk is on record."""
     versions = sum(row[kind] is None for row in found["vm_inventory"] for kind in ("disks", "licenses", "addresses"))
     hours = sum(row["disk_status"] == "unknown" for row in found["spot_vm_costs"])
-    return versions, hours, len({row["disk_id"] for row in found["disk_costs"]})
+    rows = sorted(found["disk_costs"], key=itemgetter("usage_end_time"))
+    return versions, hours, {row["disk_id"]: row["usage_end_time"] for row in rows}
 
 
 def _costs_of_disks(found: Snapshot) -> dict[str, Decimal]:

@@ -29,6 +29,7 @@ OF_THE_TIME = OF_THE_RUN | {
     "operation_id",
     "price_as_of",
     "prices_as_of",
+    "prices_age_hours",
 }
 """What differs as well when one of them found it an hour later; the log has an operation's name for its id."""
 

@@ -17,9 +17,16 @@ from werkzeug.test import Client
 from infra.local.stack.stack import ROOT, SCHEDULE_HEADER
 from tests.faults.deliveries import deliver
 
+_set_before: set[str] = set()
+"""The variables of the function that was started last: the next one does not have them."""
+
 
 def function(target: str, settings: Mapping[str, str]) -> Client:
     """Start a function as functions-framework does, without a socket: its instance lives as long as the client."""
+    for name in _set_before - settings.keys():
+        os.environ.pop(name, None)
+    _set_before.clear()
+    _set_before.update(settings)
     os.environ.update({**settings, "FUNCTION_TARGET": target})
     application = functions_framework.create_app(target, str(ROOT / "functions" / "main.py"))
     application.logger.disabled = True

@@ -174,3 +174,16 @@ def test_a_list_of_addresses_that_fails_makes_no_hour_incomplete_and_the_next_ru
 
     assert idle(found) == [(at(1, 7), at(3, 7), AddressUse.NONE)]
     assert rows_of(found)[0].cost == UNUSED_HOUR * 2
+
+
+def test_lists_of_addresses_that_fail_for_hours_lose_no_time_of_an_address() -> None:
+    found = cloud(Vm("vm"), addresses=(StoredAddress("ip"),))
+    for hour in range(2):
+        found.run(hour)
+    found.denied.add(("addresses", HOME))
+    for hour in range(2, 6):
+        found.run(hour)
+    found.denied.clear()
+    found.run(6)
+
+    assert idle(found) == [(at(1, 7), at(7), AddressUse.NONE), (at(7), at(7, 7), AddressUse.NONE)]

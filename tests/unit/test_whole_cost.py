@@ -9,7 +9,7 @@ import pytest
 from spotkeeper.instances import Disk, ProvisioningModel
 from spotkeeper.pricing.attached_prices import AttachedStatus
 from spotkeeper.tracking.costs import CostRow
-from tests.unit.tracker_fakes import HOME, HOURLY, ZONE, Cloud, StoredDisk, Vm, at
+from tests.unit.tracker_fakes import FAR_ZONE, HOME, HOURLY, ZONE, Cloud, StoredDisk, Vm, at
 from tests.unit.whole_cost_samples import DISK_HOUR, GIB_MONTH, JULY_HOURS, SOLD, WINDOWS, disk
 
 
@@ -228,6 +228,40 @@ def test_however_often_runs_take_place_a_disk_is_recorded_once(hours: tuple[int,
         found.run(hour)
 
     assert spans(found, "disk") == spans(found, "nobody's") == [(at(0), at(4, 7))]
+
+
+@pytest.mark.parametrize("failing", ["denied", "partial"])
+def test_lists_of_disks_that_fail_for_hours_lose_no_time_of_a_disk(failing: str) -> None:
+    of_far = StoredDisk("of far", place=FAR_ZONE, users=((at(-99), ((FAR_ZONE, "far"),)),))
+    found = cloud(Vm("far", zone=FAR_ZONE), disks=(of_far, disk("nobody's", place=FAR_ZONE), disk("near")))
+    for hour in range(3, 5):
+        found.run(hour)
+    getattr(found, failing).add(("disks", HOME))
+    for hour in range(5, 10):
+        found.run(hour)
+    getattr(found, failing).clear()
+    found.run(10)
+
+    for name in ("of far", "nobody's", "near"):
+        assert spans(found, name) == [(at(3), at(7)), (at(7), at(11, 7))]
+
+
+def test_of_lists_of_disks_that_failed_for_days_the_last_48_hours_are_made_up_for() -> None:
+    found = cloud(Vm("vm"), disks=(disk("disk", "vm"),))
+    for hour in range(2):
+        found.run(hour)
+    found.denied.add(("disks", HOME))
+    for hour in range(2, 60):
+        found.run(hour)
+    found.denied.clear()
+    found.run(60)
+
+    assert spans(found, "disk") == [
+        (at(0), at(2, 7)),
+        (at(12), at(31)),
+        (at(31), at(55)),
+        (at(55), at(61, 7)),
+    ]
 
 
 def test_disks_that_no_spot_vm_has_are_not_recorded_unless_nothing_has_them() -> None:

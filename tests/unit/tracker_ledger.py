@@ -128,6 +128,7 @@ class FakeLedger:
                 and (run_id, hour) in self.tables.runs
                 and known.state in {Completeness.COMPLETE, Completeness.FINAL}
             ),
+            frozenset(known.project_id for known in of_hour if not known.listed),
         )
 
     def rates(self, since: datetime) -> list[DatedRate]:

@@ -17,7 +17,7 @@ class HourState:
 
     A settled project is complete, or lacks only what no run can fill any more. A provisional one was read when the hour
     had just closed: points of its uptime may still have come. `recorded` has each settled project, and when the run was
-    that read it last.
+    that read it last; `unlisted` are the projects whose disks or addresses that run could not list in full.
     """
 
     hour: datetime
@@ -26,6 +26,7 @@ class HourState:
     provisional: frozenset[str] = frozenset()
     incomplete: frozenset[str] = frozenset()
     recorded: frozenset[tuple[str, datetime]] = frozenset()
+    unlisted: frozenset[str] = frozenset()
 
     @property
     def projects(self) -> frozenset[str]:
@@ -108,6 +109,18 @@ def last_recorded(states: Iterable[HourState]) -> dict[str, datetime]:
     for state in states:
         for project_id in state.settled | state.provisional:
             hours[project_id] = max(state.hour, hours.get(project_id, state.hour))
+    return hours
+
+
+def last_listed(states: Iterable[HourState], earliest: datetime) -> dict[str, datetime]:
+    """Return the latest hour of each project after which its disks and addresses were listed in full.
+
+    None of a project of which no list succeeded, and none before `earliest`.
+    """
+    hours: dict[str, datetime] = {}
+    for state in states:
+        for project_id in (state.settled | state.provisional) - state.unlisted:
+            hours[project_id] = max(state.hour, earliest, hours.get(project_id, state.hour))
     return hours
 
 

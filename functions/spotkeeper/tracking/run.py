@@ -29,6 +29,7 @@ from spotkeeper.tracking.backlog import (
     HourState,
     full_backlog,
     hours_of,
+    last_listed,
     last_recorded,
     lost_hours,
     pending_hours,
@@ -100,7 +101,8 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     # A budget that was passed in an hour that is caught up on is notified, though its day or month may be over.
     caught_up = () if request.hours else periods_of(backlog)
     with ports.ledger.stage(run_id, request.now) as stage:
-        run = _Run(settings, ports, stage, backlog, hours, request.now, started, last_recorded(states))
+        listed = last_listed(states, latest - catch_up)
+        run = _Run(settings, ports, stage, backlog, hours, request.now, started, last_recorded(states), listed)
         if history is None:
             history = recorded_prices(settings, ports, recorded, min(backlog))
         history = run.read_prices(history)
@@ -129,8 +131,9 @@ def _lost(settings: TrackerSettings, request: TrackRequest, states: Iterable[Hou
 class _Run:
     """The steps of one run; `shapes` collects the shapes of all cost rows, `rates` what each of them costs an hour.
 
-    `recorded` is the latest hour of each project that an earlier run recorded. `metrics_error` is why the metrics were
-    not written, None when they were; `contract_prices_problem` is why contract prices that were due were not read.
+    `recorded` is the latest hour of each project that an earlier run recorded, `listed` the latest after which its
+    disks and addresses were listed in full. `metrics_error` is why the metrics were not written, None when they were;
+    `contract_prices_problem` is why contract prices that were due were not read.
     """
 
     settings: TrackerSettings
@@ -141,6 +144,7 @@ class _Run:
     now: datetime
     started: timedelta
     recorded: Mapping[str, datetime]
+    listed: Mapping[str, datetime]
     sources: Sources = field(init=False)
     rates: dict[_Priced, HourlyRates] = field(default_factory=dict)
     shapes: set[Shape] = field(default_factory=set)
@@ -149,7 +153,9 @@ class _Run:
 
     def __post_init__(self) -> None:
         """Prepare to read the sources within the deadline of the run."""
-        self.sources = Sources(self.ports, self.stage, self.backlog, self.hours, self.now, self._is_late, self.recorded)
+        self.sources = Sources(
+            self.ports, self.stage, self.backlog, self.hours, self.now, self._is_late, self.recorded, self.listed
+        )
 
     def read_prices(self, history: PriceHistory) -> PriceHistory:
         """Read the prices that are due, and return the history with them."""
@@ -333,7 +339,7 @@ class _Run:
         for hour, projects in recorded.items():
             run = self.hours[hour]
             run.projects = run.without_gaps(self.backlog.get(hour, frozenset()))
-            for project_hour in run.project_hours(projects):
+            for project_hour in run.project_hours(projects, self.sources.unlisted):
                 self.stage.add(project_hour)
             run.prices_as_of = history.as_of(hour)
             run.contract_prices_as_of = history.contract.readings.as_of(hour) if history.contract else None

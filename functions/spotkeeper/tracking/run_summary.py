@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -58,13 +58,17 @@ class Completeness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProjectHour:
-    """The state of one project in one hour after a run, and the instances and hours of uptime without an identity."""
+    """The state of one project in one hour after a run, and the instances and hours of uptime without an identity.
+
+    `listed` is whether the run listed the disks and addresses of the project in full.
+    """
 
     project_id: str
     hour: datetime
     state: Completeness
     unresolved: int
     unresolved_hours: Decimal
+    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +152,8 @@ class HourRun:
         with_gaps = {gap.project_id for gap in self.gaps if not gap.final}
         return frozenset() if "" in with_gaps else projects - with_gaps
 
-    def project_hours(self, projects: frozenset[str]) -> Iterator[ProjectHour]:
-        """Yield the state of each of these projects."""
+    def project_hours(self, projects: frozenset[str], unlisted: Container[str]) -> Iterator[ProjectHour]:
+        """Yield the state of each of these projects; of the `unlisted` ones not all disks or addresses were listed."""
         unresolved: dict[str, list[Uptime]] = defaultdict(list)
         for uptime in self.unresolved:
             unresolved[uptime.key.project_id].append(uptime)
@@ -163,7 +167,8 @@ class HourRun:
                 state = Completeness.PROVISIONAL
             else:
                 state = Completeness.FINAL if final & {"", project_id} else Completeness.COMPLETE
-            yield ProjectHour(project_id, self.hour, state, len(uptimes), _hours(uptimes))
+            listed = project_id not in unlisted
+            yield ProjectHour(project_id, self.hour, state, len(uptimes), _hours(uptimes), listed)
 
 
 class HourRuns:

@@ -38,7 +38,9 @@ class Sources:
     """Reads the sources of one run, and stages the instances and preemptions as they are read.
 
     `is_late` says whether the read deadline has passed, and then records the hours as a gap of the project. `recorded`
-    is the latest hour of each project that an earlier run recorded: disks and addresses were listed after it.
+    is the latest hour of each project that an earlier run recorded: disks and addresses were listed after it. Those
+    that a list lacked are recorded since `listed`, the latest hour after which a list was full; `unlisted` are the
+    projects of which this run lacks some.
     `running_since` is from when on something ran in each project, `preempted` the first preemption of each instance in
     the hours that are read.
     """
@@ -50,6 +52,8 @@ class Sources:
     now: datetime
     is_late: Callable[[str, Iterable[datetime]], bool]
     recorded: Mapping[str, datetime]
+    listed: Mapping[str, datetime]
+    unlisted: set[str] = field(default_factory=set)
     running_since: dict[str, datetime] = field(default_factory=dict)
     preempted: dict[InstanceKey, datetime] = field(default_factory=dict)
 
@@ -118,11 +122,12 @@ class Sources:
     ) -> None:
         """List the reserved addresses of a project, and stage those that are recorded.
 
-        A list that fails is no gap of the hours: the next run records the time of an address that this one leaves out.
+        A list that fails is no gap of the hours: the next full list records the time of an address that it leaves out.
         """
         scan = AddressScan(pricing, self._unlisted_since(project_id, hours), self.now.replace(microsecond=0))
 
         def report(detail: str) -> None:
+            self.unlisted.add(project_id)
             log_event("addresses not read in full", logging.WARNING, project_id=project_id, detail=detail)
 
         try:
@@ -139,12 +144,13 @@ class Sources:
         """List the disks of a project, stage those that are recorded, and match them with its instances.
 
         A list that fails is no gap of the hours: the disks of the instances are then those of an earlier scan, or
-        unknown. The next run records the time of a disk that this one leaves out; what several leave out stays out.
+        unknown. The next full list records the time of a disk that this one leaves out.
         """
         scan, now = DiskScan(sightings), self.now.replace(microsecond=0)
         prices = DayPrices(pricing, self._unlisted_since(project_id, hours), now)
 
         def report(detail: str) -> None:
+            self.unlisted.add(project_id)
             log_event("disks not read in full", logging.WARNING, project_id=project_id, detail=detail)
 
         try:
@@ -161,7 +167,8 @@ class Sources:
         # One hour more than was not listed, so that what a single run could not list is recorded by the next one.
         # A run of an earlier moment that comes late ends before hours that are recorded: it begins before its own end.
         recorded = min(self.recorded.get(project_id, min(hours)), latest_closed_hour(self.now))
-        return max(min(hours), recorded)
+        since = max(min(hours), recorded)
+        return min(since, self.listed.get(project_id, since))
 
     def read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Ran]:
         """Yield the uptime of every instance and hour once, as far as it is known, a few hours at a time."""

@@ -254,6 +254,7 @@ class Tables:
                         and run in self.closed
                         and each.state in {Completeness.COMPLETE, Completeness.FINAL}
                     ),
+                    unlisted=frozenset(each.project_id for each in known if not each.listed),
                 )
             )
         readings = sorted({run.prices_as_of for run in self.runs if run.prices_as_of and run.hour >= since})

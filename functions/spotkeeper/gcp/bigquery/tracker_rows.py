@@ -420,6 +420,7 @@ def _project_hour(record: ProjectHour) -> dict[str, object]:
         "state": record.state,
         "unresolved": record.unresolved,
         "unresolved_hours": _plain(record.unresolved_hours),
+        "resources_listed": record.listed,
     }
 
 

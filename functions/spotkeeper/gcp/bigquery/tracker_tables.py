@@ -140,6 +140,7 @@ class TrackerTables:
                     frozenset(row["provisional"] or ()),
                     frozenset(row["incomplete"] or ()),
                     frozenset((each["project_id"], each["recorded_at"]) for each in row["recorded"] or ()),
+                    frozenset(row["unlisted"] or ()),
                 )
                 for row in rows
             ]
@@ -222,6 +223,7 @@ class StagingTable:
         self._repriced_days = set[date]()
         self._uncertain_since: datetime | None = None
         self._disks_since: datetime | None = None
+        self._listed_since = recorded_at
         self._oldest_observation = recorded_at
         self._spends: list[Spend] = []
         self._addresses_since: datetime | None = None
@@ -243,11 +245,14 @@ class StagingTable:
                 first = record.time.prices[0].start
                 if self._disks_since is None or first < self._disks_since:
                     self._disks_since = first
+                if record.time.since < self._listed_since:
+                    self._listed_since = record.time.since
             case Observation():
                 self._oldest_observation = min(record.last_seen, self._oldest_observation)
             case AddressSighting():
                 first = record.prices[0].start
                 self._addresses_since = min(first, self._addresses_since or first)
+                self._listed_since = min(record.since, self._listed_since)
             case Creation():
                 self._created_since = min(record.created_at, self._created_since or record.created_at)
             case UncertainPrice():
@@ -337,8 +342,8 @@ class StagingTable:
         """Return the UTC days whose rows the transaction may change."""
         days = self._repriced_days | {hour.date() for hour in self._hours}
         if self._disks_since or self._addresses_since:
-            # A row of a disk or an address goes on through hours that were recorded before.
-            days.update(days_between(min(self._hours), max(self._hours)))
+            # A row of a disk or an address goes on through hours that were recorded before, and that lacked its list.
+            days.update(days_between(min(*self._hours, self._listed_since), max(self._hours)))
         if Preemption in self._kinds:
             # Each may have been at any time since; some get the machine type that is known by now.
             days.update(days_between(min(self._hours), self._recorded_at))

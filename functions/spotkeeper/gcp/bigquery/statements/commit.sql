@@ -139,7 +139,8 @@ SET
     staged.unresolved_hours
   ),
   run_id = staged.run_id,
-  recorded_at = staged.recorded_at
+  recorded_at = staged.recorded_at,
+  resources_listed = staged.resources_listed
 FROM (
   SELECT project_hour.*
   FROM {staging}

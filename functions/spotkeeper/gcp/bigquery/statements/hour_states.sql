@@ -45,7 +45,8 @@ projects AS (
       IGNORE NULLS
     ) AS recorded,
     ARRAY_AGG(IF(known.state = 'provisional', known.project_id, NULL) IGNORE NULLS) AS provisional,
-    ARRAY_AGG(IF(known.state = 'incomplete', known.project_id, NULL) IGNORE NULLS) AS incomplete
+    ARRAY_AGG(IF(known.state = 'incomplete', known.project_id, NULL) IGNORE NULLS) AS incomplete,
+    ARRAY_AGG(IF(known.resources_listed IS FALSE, known.project_id, NULL) IGNORE NULLS) AS unlisted
   FROM project_hours AS known
   INNER JOIN runs
     ON runs.hour = known.hour
@@ -61,6 +62,7 @@ SELECT
   projects.provisional,
   projects.incomplete,
   projects.recorded,
+  projects.unlisted,
   hours.readings,
   hours.contract_readings
 FROM hours
