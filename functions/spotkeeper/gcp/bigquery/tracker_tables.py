@@ -245,8 +245,7 @@ class StagingTable:
                 first = record.time.prices[0].start
                 if self._disks_since is None or first < self._disks_since:
                     self._disks_since = first
-                if record.time.since < self._listed_since:
-                    self._listed_since = record.time.since
+                self._listed_since = min(self._listed_since, record.time.since)
             case Observation():
                 self._oldest_observation = min(record.last_seen, self._oldest_observation)
             case AddressSighting():
