@@ -63,8 +63,10 @@ class Notices:
             try:
                 text, etag = self._value(f"{path}wait_for_change=true&timeout_sec={_WAIT_SECONDS}&last_etag={etag}")
                 notice = read(text)
-            except (OSError, ValueError):
+            except (OSError, ValueError) as error:
                 # The server is away while a VM is migrated: ask again.
+                if isinstance(error, urllib.error.HTTPError):
+                    error.close()
                 time.sleep(_PAUSE_SECONDS)
                 continue
             if notice is not None:

@@ -134,6 +134,7 @@ HOUR = {
     "provisional": ["q"],
     "incomplete": ["r"],
     "recorded": [{"project_id": "p", "recorded_at": NOON}],
+    "unlisted": ["p"],
     "readings": [NOON],
     "contract_readings": [NOON],
 }
