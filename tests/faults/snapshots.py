@@ -14,7 +14,9 @@ from infra.local.bigquery.tables import SQL
 type Row = Mapping[str, Any]
 type Snapshot = Mapping[str, Sequence[Row]]
 
-OF_THE_RUN = frozenset({"run_id", "message_id", "delivery_id", "repeated_by", "duration_seconds", "locked_at"})
+OF_THE_RUN = frozenset(
+    {"run_id", "message_id", "delivery_id", "repeated_by", "duration_seconds", "locked_at", "resources_listed"}
+)
 """What differs between two runs that found the same at the same time."""
 
 OF_THE_TIME = OF_THE_RUN | {

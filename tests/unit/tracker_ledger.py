@@ -370,6 +370,7 @@ def _complete(tables: Tables, new: ProjectHour, run_id: str) -> None:
     """Record a state, unless it says less than what is known."""
     place = new.hour, new.project_id
     known, _ = tables.project_hours.get(place, (new, ""))
+    new = replace(new, listed=new.listed or known.listed)
     settled = {Completeness.COMPLETE, Completeness.FINAL}
     if new.state is Completeness.INCOMPLETE and known.state in settled:
         return

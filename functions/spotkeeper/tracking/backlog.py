@@ -17,7 +17,7 @@ class HourState:
 
     A settled project is complete, or lacks only what no run can fill any more. A provisional one was read when the hour
     had just closed: points of its uptime may still have come. `recorded` has each settled project, and when the run was
-    that read it last; `unlisted` are the projects whose disks or addresses that run could not list in full.
+    that read it last; of the `unlisted` projects no run that read the hour could list all disks and addresses.
     """
 
     hour: datetime

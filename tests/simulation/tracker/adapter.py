@@ -366,7 +366,8 @@ class _Stage:
             known = tables.states.get((state.project_id, state.hour))
             settled = known is not None and known[0].state in {Completeness.COMPLETE, Completeness.FINAL}
             if not settled or state.state is not Completeness.INCOMPLETE:
-                tables.states[state.project_id, state.hour] = state, self._run_id
+                listed = state.listed or (known is not None and known[0].listed)
+                tables.states[state.project_id, state.hour] = replace(state, listed=listed), self._run_id
         tables.costs |= {(row.instance.key, row.start): row for row in rows}
         latest = {key: versions[-1] for key, versions in tables.inventory.items()}
         for observation in self._of(Observation):

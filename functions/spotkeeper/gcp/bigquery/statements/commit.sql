@@ -126,7 +126,7 @@ WHERE staged.cost.instance_id IS NOT NULL
   );
 
 -- The state of a project and hour. A failed reading does not override an earlier complete one, and keeps at least the
--- unresolved uptime found before.
+-- unresolved uptime found before; nor does a list of disks and addresses that fails undo a full one after the hour.
 UPDATE project_hours AS recorded
 SET
   state = staged.state,
@@ -140,7 +140,7 @@ SET
   ),
   run_id = staged.run_id,
   recorded_at = staged.recorded_at,
-  resources_listed = staged.resources_listed
+  resources_listed = staged.resources_listed OR recorded.resources_listed IS NOT FALSE
 FROM (
   SELECT project_hour.*
   FROM {staging}
