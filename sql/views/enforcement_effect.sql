@@ -14,6 +14,26 @@ WITH present AS (
   WHERE runs.hour >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
 ),
 
+recent_actions AS (
+  SELECT
+    recorded.happened_at,
+    recorded.event,
+    recorded.mode,
+    recorded.message_id,
+    recorded.budget_id,
+    recorded.period_end,
+    recorded.project_id,
+    recorded.zone,
+    recorded.instance_id,
+    recorded.instance_name,
+    recorded.machine_type,
+    recorded.hourly_savings,
+    recorded.hourly_ending_attached,
+    recorded.hourly_disk_cost
+  FROM `${dataset}.enforcement_actions` AS recorded
+  WHERE recorded.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
+),
+
 stops AS (
   SELECT
     actions.happened_at AS stopped_at,
@@ -31,10 +51,9 @@ stops AS (
     LEAD(actions.happened_at) OVER (
       PARTITION BY actions.project_id, actions.zone, actions.instance_name ORDER BY actions.happened_at
     ) AS next_stopped_at
-  FROM `${dataset}.enforcement_actions` AS actions
-  WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
-    -- A dry run stops nothing.
-    AND actions.event = 'stopped'
+  FROM recent_actions AS actions
+  -- A dry run stops nothing.
+  WHERE actions.event = 'stopped'
     AND actions.mode = 'enforce'
 ),
 
@@ -46,13 +65,12 @@ restarts AS (
     stops.instance_id,
     MIN(actions.happened_at) AS restarted_at
   FROM stops
-  INNER JOIN `${dataset}.enforcement_actions` AS actions
+  INNER JOIN recent_actions AS actions
     ON actions.project_id = stops.project_id
     AND actions.zone = stops.zone
     AND actions.instance_id = stops.instance_id
     AND actions.happened_at > stops.stopped_at
-  WHERE actions.happened_at >= TIMESTAMP_SUB(TIMESTAMP_TRUNC(${now}, DAY), INTERVAL 62 DAY)
-    AND actions.event = 'restarted'
+  WHERE actions.event = 'restarted'
   GROUP BY
     stops.message_id,
     stops.project_id,

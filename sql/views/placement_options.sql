@@ -23,26 +23,10 @@ fleet AS (
     rolled.region,
     rolled.gpu_count,
     rolled.local_ssd_gib,
-    SUM(rolled.vm_hours) AS vms
+    SUM(IF(rolled.usage_hour = present.hour, rolled.vm_hours, 0)) AS vms,
+    SUM(rolled.vm_hours) AS weekly_vm_hours
   FROM `${dataset}.hourly_fleet` AS rolled
-  INNER JOIN present
-    ON present.hour = rolled.usage_hour
-  WHERE rolled.usage_hour >= TIMESTAMP_SUB(${now}, INTERVAL 2 DAY)
-  GROUP BY
-    rolled.machine_type,
-    rolled.region,
-    rolled.gpu_count,
-    rolled.local_ssd_gib
-),
-
-weekly_use AS (
-  SELECT
-    rolled.machine_type,
-    rolled.region,
-    rolled.gpu_count,
-    rolled.local_ssd_gib,
-    SUM(rolled.vm_hours) AS vm_hours
-  FROM `${dataset}.hourly_fleet` AS rolled
+  CROSS JOIN present
   WHERE rolled.usage_hour >= TIMESTAMP_SUB(${now}, INTERVAL 7 DAY)
     AND rolled.usage_hour < ${now}
   GROUP BY
@@ -50,6 +34,7 @@ weekly_use AS (
     rolled.region,
     rolled.gpu_count,
     rolled.local_ssd_gib
+  HAVING COUNTIF(rolled.usage_hour = present.hour) > 0
 ),
 
 own_hours AS (
@@ -140,7 +125,7 @@ options AS (
     fleet.region,
     here.continent,
     fleet.vms,
-    weekly_use.vm_hours AS weekly_vm_hours,
+    fleet.weekly_vm_hours,
     here.spot_price,
     CASE
       WHEN there.machine_type = here.machine_type THEN 'other region'
@@ -160,11 +145,6 @@ options AS (
     END AS slower_because,
     there.as_of AS prices_as_of
   FROM fleet
-  INNER JOIN weekly_use
-    ON weekly_use.machine_type = fleet.machine_type
-    AND weekly_use.region = fleet.region
-    AND weekly_use.gpu_count = fleet.gpu_count
-    AND weekly_use.local_ssd_gib = fleet.local_ssd_gib
   INNER JOIN prices AS here
     ON here.machine_type = fleet.machine_type
     AND here.region = fleet.region

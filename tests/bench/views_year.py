@@ -23,9 +23,7 @@ _MIB = 1024**2
 _MOST_MIB = 2_560
 """2 GiB for DuckDB, and what Python and the server take beside it."""
 
-_MOST_OF_A_SUM = 9.0
-"""10 CPU seconds, where a sum over the labels of all rows takes 1.1."""
-
+_MOST_OF_A_SUM = 6.0
 _SHOWN = 10
 _YARDSTICK = """
 SELECT label.value, SUM(cost) AS cost
@@ -39,9 +37,9 @@ _ASKED = {
     "daily_cost_by_team": "usage_date >= '2025-07-21'",
     "daily_spot_savings": "usage_date >= '2025-07-21'",
     "unattributed_cost": "usage_date >= '2025-07-21'",
-    "focus_costs": "BillingPeriodStart = '2026-07-01 07:00:00+00' AND ChargePeriodStart >= '2026-07-01'",
+    "focus_costs": "ChargePeriodStart >= '2026-06-21'",
 }
-"""What is asked of a view that does not bound its days itself: the year, and of `focus_costs` the month to date."""
+"""What is asked of a view that does not bound its days itself: the year, and of `focus_costs` a month."""
 
 
 def rows() -> Sequence[Row]:

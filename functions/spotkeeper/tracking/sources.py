@@ -164,7 +164,7 @@ class Sources:
 
     def _unlisted_since(self, project_id: str, hours: Sequence[datetime]) -> datetime:
         """Return the start of the time of which disks and addresses are recorded: what was listed before stays."""
-        # One hour more than was not listed, so that what a single run could not list is recorded by the next one.
+        # One hour more than was not listed, so that rows go on from the last list; more, where lists lacked some.
         # A run of an earlier moment that comes late ends before hours that are recorded: it begins before its own end.
         recorded = min(self.recorded.get(project_id, min(hours)), latest_closed_hour(self.now))
         since = max(min(hours), recorded)
