@@ -3,6 +3,7 @@
 Each function imports its own half when it is first called, so that a cold start does not pay for the other one.
 """
 
+import gc
 import logging
 import os
 import uuid
@@ -161,7 +162,9 @@ def _tracker_settings() -> "TrackerSettings":
 def _tracker_ports() -> "Ports":
     from spotkeeper.gcp.tracker import tracker_ports  # noqa: PLC0415 (see above)
 
-    return tracker_ports(_tracker_settings())
+    ports = tracker_ports(_tracker_settings())
+    _spare_imports()
+    return ports
 
 
 @cache
@@ -182,7 +185,17 @@ def _enforcer_settings() -> "EnforcerSettings":
 def _enforcer_ports() -> "EnforcerPorts":
     from spotkeeper.gcp.enforcer import enforcer_ports  # noqa: PLC0415 (see above)
 
-    return enforcer_ports(_enforcer_settings())
+    ports = enforcer_ports(_enforcer_settings())
+    _spare_imports()
+    return ports
+
+
+def _spare_imports() -> None:
+    """Leave out of later garbage collections what was imported: it lives as long as the process.
+
+    A full collection of 250,000 objects of client libraries took a fifth of the CPU time of a run over 10,000 VMs.
+    """
+    gc.freeze()
 
 
 match os.environ.get("FUNCTION_TARGET"):

@@ -3,6 +3,7 @@
 Once without disks and addresses, and once with two disks a VM.
 """
 
+import gc
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -145,6 +146,7 @@ class _Tracker:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._settings = TrackerSettings.from_mapping(variables)
         self._ports = tracker_ports(self._settings)
+        gc.freeze()  # As functions/main.py does.
 
     def run(self, number: int) -> None:
         now: datetime = hour(number) + timedelta(hours=1, minutes=7)

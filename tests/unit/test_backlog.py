@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from spotkeeper.tracking.backlog import HourState, full_backlog, lost_hours, pending_hours
+from spotkeeper.tracking.backlog import HourState, earlier_runs, full_backlog, lost_hours, pending_hours
 
 LATEST = datetime(2026, 7, 21, 13, tzinfo=UTC)
 PROJECTS = ("blue", "green")
@@ -98,3 +98,12 @@ def test_no_hour_is_lost_before_a_project_was_tracked_nor_of_one_that_is_tracked
     assert lost(state(4, ("blue", "red")), state(3, ("blue",)), state(2, ("blue", "green")), catch_up=0) == {
         1: {"blue", "green"}
     }
+
+
+def test_the_first_hour_of_a_project_is_known_where_nothing_was_recorded_for_long_before_it() -> None:
+    states = [state(9, ("blue",)), state(4, ("blue",), incomplete=("green",)), state(2)]
+
+    first = earlier_runs(states, LATEST - timedelta(hours=9), LATEST).first
+    assert first == {"blue": LATEST - timedelta(hours=9), "green": LATEST - timedelta(hours=4)}
+    # What was recorded before the states that are read is not known: blue may have been looked at then.
+    assert earlier_runs(states, LATEST - timedelta(hours=8), LATEST).first == {"green": LATEST - timedelta(hours=4)}

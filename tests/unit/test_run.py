@@ -235,6 +235,21 @@ def test_a_vm_created_since_the_hours_of_a_run_began_needs_no_observation_but_it
         assert not found.run(2).gaps
 
 
+def test_what_the_first_scan_of_a_project_saw_needs_no_other_observation_until_it_changes() -> None:
+    # It is another machine since its second start: what it was before has to be read.
+    resized = ((at(4, 25), LARGE, ProvisioningModel.SPOT),)
+    old = Vm("old", runs=((at(-9), at(4, 20)), (at(4, 30), None)), created=at(-9), changed=resized)
+    found = Cloud([old], TrackerSettings(HOME, (HOME,)))
+    found.run(0)
+    found.ledger.failing.add("observations_of")
+
+    for number in (1, 2, 3):
+        assert not found.run(number).gaps
+
+    with pytest.raises(UnavailableError, match="observations_of failed"):
+        found.run(4)
+
+
 def test_an_hour_that_has_just_closed_is_provisional_and_read_once_more_with_the_next_run() -> None:
     found = cloud()
     worker = found.vms[3]

@@ -103,25 +103,33 @@ def with_learned(
     return {hour: backlog.get(hour, frozenset()) | again.get(hour, frozenset()) for hour in hours}
 
 
-def last_recorded(states: Iterable[HourState]) -> dict[str, datetime]:
-    """Return the latest hour of each project that was read, without those that are still incomplete."""
-    hours: dict[str, datetime] = {}
-    for state in states:
-        for project_id in state.settled | state.provisional:
-            hours[project_id] = max(state.hour, hours.get(project_id, state.hour))
-    return hours
+class EarlierRuns(NamedTuple):
+    """Which hours earlier runs recorded, by project.
 
-
-def last_listed(states: Iterable[HourState], earliest: datetime) -> dict[str, datetime]:
-    """Return the latest hour of each project after which its disks and addresses were listed in full.
-
-    None of a project of which no list succeeded, and none before `earliest`.
+    `first` is the first hour, where nothing was recorded for so long before it that what was observed then matters no
+    more: no run had looked at the project before the hour ended. `latest` is the latest hour that was read, and
+    `listed` the latest after which disks and addresses were listed in full; none before those that runs catch up on.
     """
-    hours: dict[str, datetime] = {}
+
+    first: Mapping[str, datetime]
+    latest: Mapping[str, datetime]
+    listed: Mapping[str, datetime]
+
+
+def earlier_runs(states: Collection[HourState], first_known: datetime, catch_up_from: datetime) -> EarlierRuns:
+    """Return what is known of earlier runs; from `first_known` on a project's first hour is the first of all."""
+    first: dict[str, datetime] = {}
+    latest: dict[str, datetime] = {}
+    listed: dict[str, datetime] = {}
     for state in states:
-        for project_id in (state.settled | state.provisional) - state.unlisted:
-            hours[project_id] = max(state.hour, earliest, hours.get(project_id, state.hour))
-    return hours
+        for project_id in state.projects:
+            first[project_id] = min(state.hour, first.get(project_id, state.hour))
+        for project_id in state.settled | state.provisional:
+            latest[project_id] = max(state.hour, latest.get(project_id, state.hour))
+            if project_id not in state.unlisted:
+                listed[project_id] = max(state.hour, catch_up_from, listed.get(project_id, state.hour))
+    known = {project_id: hour for project_id, hour in first.items() if hour >= first_known}
+    return EarlierRuns(known, latest, listed)
 
 
 def projects_of(backlog: Backlog) -> list[str]:

@@ -94,8 +94,8 @@ class Inventory:
         if not versions:
             return None
         if len(versions) == 1:
-            only = versions[0]
-            return Identity(((hour, only.instance),), only.started, only.created, _restarted_unobserved(only, hour))
+            instance, _, _, started, created = only = versions[0]
+            return Identity(((hour, instance),), started, created, _restarted_unobserved(only, hour))
         latest = versions[-1]
         later = [each.instance for each in versions if each.last_seen >= hour + HOUR]
         earlier = [each.instance for each in versions if each.last_seen < hour + HOUR]
@@ -117,7 +117,9 @@ class Inventory:
         """Every observation of an instance in order; the list is the last one."""
         observations = self._observations.get(key, ())
         listed = self._listed.get(key)
-        return observations if listed is None else (*observations, listed)
+        if listed is None:
+            return observations
+        return (*observations, listed) if observations else (listed,)
 
 
 def _with_disks(instances: Sequence[Instance]) -> Instance:

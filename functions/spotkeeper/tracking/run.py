@@ -26,11 +26,11 @@ from spotkeeper.pricing.price_history import PriceHistory
 from spotkeeper.tracking.alerts import Alert, Spend, due_alerts, withdrawals
 from spotkeeper.tracking.backlog import (
     Backlog,
+    EarlierRuns,
     HourState,
+    earlier_runs,
     full_backlog,
     hours_of,
-    last_listed,
-    last_recorded,
     lost_hours,
     pending_hours,
     projects_of,
@@ -39,7 +39,7 @@ from spotkeeper.tracking.backlog import (
 from spotkeeper.tracking.billing import SHORTEST_RUN_SECONDS, Billed, Life, billed_time
 from spotkeeper.tracking.costs import HourlyRates, Usage, cost_row, hourly_rates
 from spotkeeper.tracking.identify import RESOLVE_WITHIN, Identification, Place
-from spotkeeper.tracking.inventory import Identity, Inventory, Observation
+from spotkeeper.tracking.inventory import OBSERVATION_REACH, Identity, Inventory, Observation
 from spotkeeper.tracking.ports import Ports, Stage
 from spotkeeper.tracking.price_readings import read_prices, recorded_prices
 from spotkeeper.tracking.publishing import publish_alerts
@@ -101,8 +101,8 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
     # A budget that was passed in an hour that is caught up on is notified, though its day or month may be over.
     caught_up = () if request.hours else periods_of(backlog)
     with ports.ledger.stage(run_id, request.now) as stage:
-        listed = last_listed(states, latest - catch_up)
-        run = _Run(settings, ports, stage, backlog, hours, request.now, started, last_recorded(states), listed)
+        earlier = earlier_runs(states, latest - RETENTION + OBSERVATION_REACH, latest - catch_up)
+        run = _Run(settings, ports, stage, backlog, hours, request.now, started, earlier)
         if history is None:
             history = recorded_prices(settings, ports, recorded, min(backlog))
         history = run.read_prices(history)
@@ -131,9 +131,8 @@ def _lost(settings: TrackerSettings, request: TrackRequest, states: Iterable[Hou
 class _Run:
     """The steps of one run; `shapes` collects the shapes of all cost rows, `rates` what each of them costs an hour.
 
-    `recorded` is the latest hour of each project that an earlier run recorded, `listed` the latest after which its
-    disks and addresses were listed in full. `metrics_error` is why the metrics were not written, None when they were;
-    `contract_prices_problem` is why contract prices that were due were not read.
+    `metrics_error` is why the metrics were not written, None when they were; `contract_prices_problem` is why contract
+    prices that were due were not read.
     """
 
     settings: TrackerSettings
@@ -143,8 +142,7 @@ class _Run:
     hours: HourRuns
     now: datetime
     started: timedelta
-    recorded: Mapping[str, datetime]
-    listed: Mapping[str, datetime]
+    earlier: EarlierRuns
     sources: Sources = field(init=False)
     rates: dict[_Priced, HourlyRates] = field(default_factory=dict)
     shapes: set[Shape] = field(default_factory=set)
@@ -153,9 +151,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         """Prepare to read the sources within the deadline of the run."""
-        self.sources = Sources(
-            self.ports, self.stage, self.backlog, self.hours, self.now, self._is_late, self.recorded, self.listed
-        )
+        self.sources = Sources(self.ports, self.stage, self.backlog, self.hours, self.now, self._is_late, self.earlier)
 
     def read_prices(self, history: PriceHistory) -> PriceHistory:
         """Read the prices that are due, and return the history with them."""
@@ -234,7 +230,7 @@ class _Run:
                 log_event("creators not read in full", logging.WARNING, project_id=project_id, detail=_NO_TIME)
                 return
             hours = hours_of(self.backlog, project_id)
-            self.ports.creators.stage(self.stage, project_id, hours, self.now, self.recorded)
+            self.ports.creators.stage(self.stage, project_id, hours, self.now, self.earlier.latest)
 
     def record_lost(self, lost: Backlog) -> None:
         """Record the hours that no run read in time as gaps that stay."""

@@ -139,12 +139,13 @@ class HourRun:
 
     def count(self, row: CostRow) -> None:
         """Add one cost row to the sums."""
+        cost = row.cost_billionths
         self.rows += 1
         self.uptime_billionths += row.uptime_billionths
-        self.cost_billionths += row.cost_billionths or 0
+        self.cost_billionths += cost or 0
         self.ondemand_billionths += row.ondemand_billionths or 0
-        self.statuses[row.price.status] += 1
-        if row.cost_billionths is None:
+        self.statuses[row.rates.shown.status] += 1
+        if cost is None:
             self.unpriced[Unpriced(row.instance.shape.machine_type, row.instance.region, row.price.reason)] += 1
 
     def without_gaps(self, projects: frozenset[str]) -> frozenset[str]:

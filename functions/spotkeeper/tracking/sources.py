@@ -16,7 +16,7 @@ from spotkeeper.logs import log_event
 from spotkeeper.periods import HOUR, latest_closed_hour, rfc3339, spans
 from spotkeeper.pricing.price_history import PriceHistory
 from spotkeeper.tracking.addresses import AddressPricing, AddressScan, holder_of
-from spotkeeper.tracking.backlog import Backlog, projects_of
+from spotkeeper.tracking.backlog import Backlog, EarlierRuns, projects_of
 from spotkeeper.tracking.disks import DayPrices, DiskPricing, DiskScan, DiskSighting, Place, is_recorded
 from spotkeeper.tracking.inventory import Comparison, Observation, Since
 from spotkeeper.tracking.ports import Ports, PreemptionReader, Stage
@@ -37,10 +37,10 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 class Sources:
     """Reads the sources of one run, and stages the instances and preemptions as they are read.
 
-    `is_late` says whether the read deadline has passed, and then records the hours as a gap of the project. `recorded`
-    is the latest hour of each project that an earlier run recorded: disks and addresses were listed after it. Those
-    that a list lacked are recorded since `listed`, the latest hour after which a list was full; `unlisted` are the
-    projects of which this run lacks some.
+    `is_late` says whether the read deadline has passed, and then records the hours as a gap of the project. Disks and
+    addresses were listed after the latest hour of each project that an `earlier` run recorded; those that a list lacked
+    are recorded since the latest hour after which a list was full. `unlisted` are the projects of which this run lacks
+    some.
     `running_since` is from when on something ran in each project, `preempted` the first preemption of each instance in
     the hours that are read.
     """
@@ -51,8 +51,7 @@ class Sources:
     hours: HourRuns
     now: datetime
     is_late: Callable[[str, Iterable[datetime]], bool]
-    recorded: Mapping[str, datetime]
-    listed: Mapping[str, datetime]
+    earlier: EarlierRuns
     unlisted: set[str] = field(default_factory=set)
     running_since: dict[str, datetime] = field(default_factory=dict)
     preempted: dict[InstanceKey, datetime] = field(default_factory=dict)
@@ -100,14 +99,14 @@ class Sources:
         listed: dict[InstanceKey, Observation] = {}
         # In a time without scans an instance may have been another one, and be the same again.
         catching_up = bool(self.ports.histories) and len(hours) > _HOURS_OF_A_PUNCTUAL_RUN
-        unchanged_since = min(self.backlog)
+        unchanged_since, first_recorded = min(self.backlog), self.earlier.first.get(project_id)
         for instance, (_, since, started, created, *_) in scan.instances(replaced):
             observation = Observation(instance, self.now, self.now, started, created)
             match compare(instance):
                 case Since.NEW:
                     listed[instance.key] = observation
                 case datetime() as first_seen if _is_all(
-                    observation, first_seen, unchanged_since, catching_up=catching_up
+                    observation, first_seen, unchanged_since, first_recorded, catching_up=catching_up
                 ):
                     listed[instance.key] = Observation(instance, first_seen, self.now, started, created)
                 case _:
@@ -166,9 +165,9 @@ class Sources:
         """Return the start of the time of which disks and addresses are recorded: what was listed before stays."""
         # One hour more than was not listed, so that rows go on from the last list; more, where lists lacked some.
         # A run of an earlier moment that comes late ends before hours that are recorded: it begins before its own end.
-        recorded = min(self.recorded.get(project_id, min(hours)), latest_closed_hour(self.now))
+        recorded = min(self.earlier.latest.get(project_id, min(hours)), latest_closed_hour(self.now))
         since = max(min(hours), recorded)
-        return min(since, self.listed.get(project_id, since))
+        return min(since, self.earlier.listed.get(project_id, since))
 
     def read_uptime(self, project_id: str, hours: Sequence[datetime]) -> Iterator[Ran]:
         """Yield the uptime of every instance and hour once, as far as it is known, a few hours at a time."""
@@ -246,13 +245,18 @@ def _is_new(_instance: Instance) -> Since:
     return Since.NEW
 
 
-def _is_all(listed: Observation, first_seen: datetime, since: datetime, *, catching_up: bool) -> bool:
+def _is_all(
+    listed: Observation, first_seen: datetime, since: datetime, first_recorded: datetime | None, *, catching_up: bool
+) -> bool:
     """Whether an instance was nothing else since an hour began than what was observed from its first scan on.
 
-    One that was created since then has no earlier observations, and one that has not been started since its first scan
-    has been the same machine.
+    One that was created since then has no earlier observations, nor has one that was first seen in the hour after the
+    first that any run recorded of its project: a run looks when the hours that it records are over. One that has not
+    been started since its first scan has been the same machine.
     """
     restarted = listed.started is not None and listed.started > first_seen
     if first_seen <= since:
         return not (catching_up and restarted)
-    return not restarted and listed.created is not None and listed.created >= since
+    is_new = listed.created is not None and listed.created >= since
+    seen_at_once = first_recorded is not None and first_seen < first_recorded + 2 * HOUR
+    return not restarted and (is_new or seen_at_once)

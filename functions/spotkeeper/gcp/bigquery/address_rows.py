@@ -6,7 +6,8 @@ from datetime import datetime
 
 from google.cloud.bigquery import SchemaField
 
-from spotkeeper.gcp.bigquery.disk_rows import DAYS, LABELS, days_json, labels_text
+from spotkeeper.gcp.bigquery.disk_rows import DAYS, LABELS, days_json
+from spotkeeper.gcp.bigquery.json_text import labels_text
 from spotkeeper.periods import rfc3339
 from spotkeeper.tracking.addresses import AddressSighting, AddressUse
 

@@ -8,11 +8,10 @@ from json.encoder import encode_basestring_ascii
 
 from google.cloud.bigquery import SchemaField
 
+from spotkeeper.gcp.bigquery.json_text import WITHOUT_SPACES, labels_text, text
 from spotkeeper.instances import Disk, ProvisioningModel, region_of
 from spotkeeper.periods import rfc3339
 from spotkeeper.tracking.disks import DayPrice, DiskSighting, DiskUser, PricedTime
-
-_WITHOUT_SPACES = (",", ":")
 
 LABELS = SchemaField(
     "labels", "RECORD", "REPEATED", fields=(SchemaField("key", "STRING"), SchemaField("value", "STRING"))
@@ -121,8 +120,7 @@ def _alike_disks(project_id: str, place: str, disk: Disk, labels: tuple[tuple[st
         f'"regional":{json.dumps(disk.regional)},{special}"attached_to":['
     )
     before_name = f'"project_id":{text(project_id)},"place":{text(place)},"disk_name":'
-    written_labels = json.dumps([{"key": key, "value": value} for key, value in labels], separators=_WITHOUT_SPACES)
-    return before_name, after_name, f'],"labels":{written_labels}'
+    return before_name, after_name, f'],"labels":{labels_text(labels)}'
 
 
 def _one_user(user: DiskUser) -> tuple[str, str]:
@@ -166,20 +164,4 @@ def days_json(days: tuple[DayPrice, ...]) -> str:
         }
         for day in days
     ]
-    return json.dumps(prices, separators=_WITHOUT_SPACES)
-
-
-@lru_cache(maxsize=4096)
-def labels_text(labels: tuple[tuple[str, str], ...]) -> str:
-    """Return labels as JSON has them."""
-    return json.dumps([{"key": key, "value": value} for key, value in labels])
-
-
-def skus_text(skus: tuple[str, ...]) -> str:
-    """Return the ids of SKUs as one string in JSON, separated by spaces; null without any."""
-    return text(" ".join(skus) or None)
-
-
-def text(value: str | None) -> str:
-    """Return a string as JSON has it."""
-    return "null" if value is None else encode_basestring_ascii(value)
+    return json.dumps(prices, separators=WITHOUT_SPACES)

@@ -1,17 +1,14 @@
 """Records of the tracker as rows of BigQuery, and rows as records."""
 
-import hashlib
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from json.encoder import encode_basestring_ascii
-from typing import Any, NamedTuple
 
 from spotkeeper.gcp.bigquery.address_rows import staged_address
-from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text, labels_text, skus_text, staged_disk, text
-from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape, region_of
+from spotkeeper.gcp.bigquery.disk_rows import staged_disk
+from spotkeeper.gcp.bigquery.instance_rows import instance_text, staged_observation
+from spotkeeper.gcp.bigquery.json_text import members, number, skus_text, text
 from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.contract_history import DatedContractPrice
 from spotkeeper.pricing.families import ShapeComponent
@@ -56,7 +53,7 @@ def staged(record: Record, run_id: str, recorded_at: str) -> str:
         case CostRow():
             return _cost(record, run_id, recorded_at)
         case Observation():
-            return _observation(record)
+            return staged_observation(record)
         case DiskSighting():
             return staged_disk(record)
         case AddressSighting():
@@ -101,62 +98,8 @@ def _marker(record: HourReading | UncertainPrice) -> tuple[str, dict[str, object
     return "uncertain", {"component": record.component, "region": record.region, **times}
 
 
-def observation_from(row: Mapping[str, Any]) -> Observation:
-    """Return a row of vm_inventory as an observation."""
-    shape = _shape(
-        row["machine_type"],
-        row["vcpus"],
-        row["memory_gib"],
-        row["gpu_type"],
-        row["gpu_count"] or 0,
-        row["local_ssd_gib"] or 0,
-    )
-    instance = Instance(
-        key=InstanceKey(row["project_id"], row["zone"], row["instance_id"]),
-        name=row["instance_name"],
-        provisioning_model=ProvisioningModel(row["provisioning_model"]),
-        shape=shape,
-        labels=tuple((label["key"], label["value"]) for label in row["labels"]),
-        managed_by=row["managed_by"],
-        attachments=_attachments(
-            row["disks"], row["addresses"], row["licenses"], row["tier_1"], row["reserved_addresses"]
-        ),
-    )
-    return Observation(instance, row["first_seen"], row["last_seen"], row["started_at"], row["created_at"])
-
-
-_shape = lru_cache(maxsize=4096)(Shape)
-
-
-@lru_cache(maxsize=4096)
-def _attachments(
-    disks: str | None,
-    addresses: int | None,
-    licenses: str | None,
-    tier_1: bool | None,  # noqa: FBT001 (a column)
-    reserved: int | None,
-) -> Attachments:
-    return Attachments(
-        disks=None if disks is None else tuple(map(disk_from, disks.split())),
-        addresses=addresses,
-        licenses=None if licenses is None else tuple(licenses.split()),
-        tier_1=tier_1,
-        reserved_addresses=reserved or 0,
-    )
-
-
-@lru_cache(maxsize=1)
-def fingerprint(instance: Instance) -> str:
-    """Return what is equal for equal instances only; the latest is kept, for an instance is compared, then staged.
-
-    That of an instance whose disks were not read is how those of the same one with any disks begin.
-    """
-    alike, rest = _written(instance)
-    digest = hashlib.blake2b(f"{alike.without_disks}{rest}".encode(), digest_size=16).hexdigest()
-    return digest + alike.of_disks
-
-
 def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
+    """Return a cost as a row of the staging table in JSON, without spaces and with few nulls."""
     start, end, instance, uptime_hours, billed_hours, rates, cost, ondemand_cost, attached, contract = row
     times, prices = _cost_alike(start, end, rates, run_id, recorded_at)
     uptime, compute = _amount(uptime_hours), _amount(cost)
@@ -164,21 +107,21 @@ def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
     at_least = compute if known == cost else _amount(known)
     total = at_least if cost is not None and attached.complete else "null"
     return (
-        f'{times}"uptime_hours": {uptime}, '
-        f'"billed_hours": {uptime if billed_hours == uptime_hours else _amount(billed_hours)}, "cost": {compute}, '
-        f'"ondemand_cost": {_amount(ondemand_cost)}, '
-        f"{_same_costs(rates) if attached is rates.attached_costs else _attached_costs(attached)}, "
-        f'"known_cost": {at_least}, "total_cost": {total}, '
-        f"{_contract_costs(contract) if contract else ''}{prices}{_instance(instance)}}}"
+        f'{times}"uptime_hours":{uptime},'
+        f'"billed_hours":{uptime if billed_hours == uptime_hours else _amount(billed_hours)},"cost":{compute},'
+        f'"ondemand_cost":{_amount(ondemand_cost)},'
+        f"{_same_costs(rates) if attached is rates.attached_costs else _attached_costs(attached)}"
+        f'"known_cost":{at_least},"total_cost":{total},'
+        f"{_contract_costs(contract) if contract else ''}{prices}{instance_text(instance)}}}"
     )
 
 
 @lru_cache(maxsize=4096)
 def _cost_alike(start: datetime, end: datetime, rates: HourlyRates, run_id: str, recorded_at: str) -> tuple[str, str]:
     """Return the parts of a cost row's JSON before its uptime, and between its costs and its instance."""
-    times = f'{{"cost": {{"usage_start_time": "{rfc3339(start)}", "usage_end_time": "{rfc3339(end)}", '
-    at_run = f'"run_id": {text(run_id)}, "recorded_at": {text(recorded_at)}'
-    return times, f"{_prices(rates)}, {at_run}, "
+    times = f'{{"cost":{{"usage_start_time":"{rfc3339(start)}","usage_end_time":"{rfc3339(end)}",'
+    at_run = members({"run_id": text(run_id), "recorded_at": text(recorded_at)})
+    return times, f"{members(_prices(rates))}{at_run}"
 
 
 @lru_cache(maxsize=4096)
@@ -190,145 +133,56 @@ def _same_costs(rates: HourlyRates) -> str:
 def _attached_costs(attached: AttachedCosts) -> str:
     _, of_licenses, of_addresses, of_disks, of_bandwidth, *_ = attached
     return (
-        f'"license_cost": {_amount(of_licenses)}, "address_cost": {_amount(of_addresses)}, '
-        f'"disk_cost": {_amount(of_disks)}, "bandwidth_cost": {_amount(of_bandwidth)}'
+        f'"license_cost":{_amount(of_licenses)},"address_cost":{_amount(of_addresses)},'
+        f'"disk_cost":{_amount(of_disks)},"bandwidth_cost":{_amount(of_bandwidth)},'
     )
 
 
 def _contract_costs(contract: ContractCosts) -> str:
-    return (
-        f'"contract_cost": {_number(contract.compute)}, "contract_license_cost": {_number(contract.license)}, '
-        f'"contract_address_cost": {_number(contract.address)}, "contract_disk_cost": {_number(contract.disk)}, '
-        f'"contract_bandwidth_cost": {_number(contract.bandwidth)}, "contract_total_cost": {_number(contract.total)}, '
+    return members(
+        {
+            "contract_cost": number(contract.compute),
+            "contract_license_cost": number(contract.license),
+            "contract_address_cost": number(contract.address),
+            "contract_disk_cost": number(contract.disk),
+            "contract_bandwidth_cost": number(contract.bandwidth),
+            "contract_total_cost": number(contract.total),
+        }
     )
 
 
-def _contract_prices(rates: HourlyRates) -> str:
+def _contract_prices(rates: HourlyRates) -> dict[str, str]:
     """Return the contract price that a row has, and what is said of it; nothing where none are read."""
     if rates.contract is None or rates.shown.contract is None:
-        return ""
-    price = _number(rates.shown.contract.usd)
-    return f', "contract_price": {price}, "contract_reason": {text(rates.contract.reason or None)}'
+        return {}
+    return {"contract_price": number(rates.shown.contract.usd), "contract_reason": text(rates.contract.reason or None)}
 
 
-def _prices(rates: HourlyRates) -> str:
-    """Return the prices that a row has, and what is said of them."""
+def _prices(rates: HourlyRates) -> dict[str, str]:
+    """Return the prices that a row has, and what is said of them, as JSON."""
     price, attached = rates.shown, rates.attached
-    statuses = ", ".join(
-        f'"{kind}_status": "{each.status}", "{kind}_skus": {skus_text(each.skus)}'
-        for kind, each in attached.by_kind().items()
-    )
-    return (
-        f'"spot_price": {_number(price.spot)}, "ondemand_price": {_number(price.ondemand)}, "currency": "USD", '
-        f'"price_status": "{price.status}", "price_reason": {text(price.reason or None)}, '
-        f'"compute_skus": {skus_text(price.skus)}, '
-        f'"price_as_of": {text(rfc3339(price.as_of) if price.as_of else None)}, '
-        f'{statuses}, "attached_reason": {text(attached.reason or None)}{_contract_prices(rates)}'
-    )
-
-
-def _observation(observation: Observation) -> str:
-    instance, first_seen, last_seen, started, created = observation
-    return (
-        f'{{"observation": {{"first_seen": "{_time(first_seen)}", "last_seen": "{_time(last_seen)}", '
-        f'"fingerprint": "{fingerprint(instance)}", "started_at": {_quoted(started)}, '
-        f'"created_at": {_quoted(created)}, {_instance(instance)}}}'
-    )
-
-
-_time = lru_cache(maxsize=64)(rfc3339)
-"""The time of a run, which all that it lists has."""
-
-
-def _quoted(at: datetime | None) -> str:
-    return f'"{rfc3339(at)}"' if at else "null"
-
-
-def _instance(instance: Instance) -> str:
-    """Return an instance as JSON, without the brace that it begins with."""
-    alike, rest = _written(instance)
-    return f"{alike.with_disks}{rest}"
-
-
-class _Alike(NamedTuple):
-    """What the JSON of many instances has alike, its names in order: before the id, and after the name.
-
-    What comes before the id is once with and once without the disks: without them, the digest of the JSON is how a
-    fingerprint begins. `of_disks` is what it ends with for these, nothing when they are unknown.
-    """
-
-    with_disks: str
-    without_disks: str
-    after_name: str
-    of_disks: str
-
-
-@lru_cache(maxsize=4)
-def _written(instance: Instance) -> tuple[_Alike, str]:
-    """Return what an instance has alike with others, and its JSON from its id on.
-
-    It is compared, and staged in an observation and in the cost of each hour: the latest are kept. Most of what a run
-    stages is this text.
-    """
-    (project_id, zone, instance_id) = instance.key
-    alike = _alike(
-        project_id,
-        zone,
-        instance.provisioning_model,
-        instance.shape,
-        instance.labels,
-        instance.managed_by,
-        instance.attachments,
-    )
-    rest = (
-        f'{encode_basestring_ascii(instance_id)}, "instance_name": '
-        f"{encode_basestring_ascii(instance.name)}{alike.after_name}"
-    )
-    return alike, rest
-
-
-@lru_cache(maxsize=4096)
-def _alike(  # noqa: PLR0913, PLR0917 (all but the id and the name)
-    project_id: str,
-    zone: str,
-    model: ProvisioningModel,
-    shape: Shape,
-    labels: tuple[tuple[str, str], ...],
-    managed_by: str | None,
-    attachments: Attachments,
-) -> _Alike:
-    """Return what instances have alike."""
-    addresses = f'"addresses": {json.dumps(attachments.addresses)}, "disks": '
-    gpus = f', "gpu_count": {shape.gpu_count}, "gpu_type": {text(shape.gpu_type)}, "instance_id": '
-    disks = None if attachments.disks is None else disks_text(attachments.disks)
-    licenses = None if attachments.licenses is None else " ".join(attachments.licenses)
-    after_name = (
-        f', "labels": {labels_text(labels)}, "licenses": {text(licenses)}, "local_ssd_gib": {shape.local_ssd_gib}, '
-        f'"machine_type": {text(shape.machine_type)}, "managed_by": {text(managed_by)}, '
-        f'"memory_gib": {_number(shape.memory_gib)}, "project_id": {text(project_id)}, '
-        f'"provisioning_model": "{model}", "region": {text(region_of(zone))}, '
-        f'"reserved_addresses": {attachments.reserved_addresses}, "tier_1": {json.dumps(attachments.tier_1)}, '
-        f'"vcpus": {_number(shape.vcpus)}, "zone": {text(zone)}}}'
-    )
-    return _Alike(
-        with_disks=f"{addresses}{text(disks)}{gpus}",
-        without_disks=f"{{{addresses}null{gpus}",
-        after_name=after_name,
-        of_disks="" if disks is None else f"-{hashlib.blake2b(disks.encode(), digest_size=4).hexdigest()}",
-    )
+    of_kinds = attached.by_kind().items()
+    return {
+        "spot_price": number(price.spot),
+        "ondemand_price": number(price.ondemand),
+        "currency": text("USD"),
+        "price_status": text(price.status),
+        "price_reason": text(price.reason or None),
+        "compute_skus": skus_text(price.skus),
+        "price_as_of": text(rfc3339(price.as_of) if price.as_of else None),
+        **{f"{kind}_status": text(each.status) for kind, each in of_kinds},
+        **{f"{kind}_skus": skus_text(each.skus) for kind, each in of_kinds},
+        "attached_reason": text(attached.reason or None),
+        **_contract_prices(rates),
+    }
 
 
 def _amount(billionths: Billionths | None) -> str:
-    """Return an amount as the string of its nine decimals, as JSON has it."""
-    if billionths is None:
-        return "null"
-    digits = str(billionths).zfill(10 if billionths >= 0 else 11)
+    """Return an amount as the string of its nine decimals, as JSON has it; nothing has none."""
+    if not billionths:
+        return "null" if billionths is None else '"0"'
+    digits = str(billionths).zfill(10 if billionths > 0 else 11)
     return f'"{digits[:-9]}.{digits[-9:]}"'
-
-
-def _number(value: Decimal | None) -> str:
-    """Return a number as the string of its plain decimal notation, as JSON has it."""
-    return "null" if value is None else f'"{value:f}"'
 
 
 def _price(dated: DatedRate) -> dict[str, object]:

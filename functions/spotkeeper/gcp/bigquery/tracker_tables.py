@@ -28,12 +28,13 @@ from google.cloud.bigquery import (
 from spotkeeper.gcp.bigquery.address_rows import ADDRESS
 from spotkeeper.gcp.bigquery.alert_tables import reserve_alerts, sent_parameter
 from spotkeeper.gcp.bigquery.disk_rows import DISK
+from spotkeeper.gcp.bigquery.instance_rows import fingerprint, observation_from
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.optional_prices import contract_price_from, recorded_price_from
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.bigquery.rollups import ROLLUP_STATEMENTS, days_between, rollup_parameters
 from spotkeeper.gcp.bigquery.spending_tables import spending_parameters, spends_in
-from spotkeeper.gcp.bigquery.tracker_rows import fingerprint, observation_from, staged
+from spotkeeper.gcp.bigquery.tracker_rows import staged
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import Period, PeriodKind, rfc3339
