@@ -14,7 +14,11 @@ FROM (
     latest.address_id,
     latest.usage_start_time,
     MAX(LEAST(day.day_end, staged.address.seen_at)) AS usage_end_time
-  FROM {staging} AS staged
+  FROM (
+    SELECT address
+    FROM {staging}
+    WHERE address.address_id IS NOT NULL
+  ) AS staged
   CROSS JOIN UNNEST(staged.address.days) AS day
   INNER JOIN (
     SELECT project_id, address_id, usage_start_time, usage_end_time, fingerprint, price, price_status
@@ -122,7 +126,11 @@ FROM (
         AND latest.usage_end_time >= staged.address.since,
         FALSE
       ) AS goes_on
-    FROM {staging} AS staged
+    FROM (
+      SELECT address
+      FROM {staging}
+      WHERE address.address_id IS NOT NULL
+    ) AS staged
     CROSS JOIN UNNEST(staged.address.days) AS day
     LEFT JOIN (
       SELECT
@@ -134,8 +142,7 @@ FROM (
     ) AS latest
       ON latest.project_id = staged.address.project_id
       AND latest.address_id = staged.address.address_id
-    WHERE staged.address.address_id IS NOT NULL
-      AND (staged.address.held_by != 'other' OR latest.usage_end_time IS NOT NULL)
+    WHERE staged.address.held_by != 'other' OR latest.usage_end_time IS NOT NULL
     -- A list may name an address twice.
     QUALIFY ROW_NUMBER() OVER (
       PARTITION BY staged.address.project_id, staged.address.address_id, day.day_start

@@ -12,22 +12,26 @@ FROM (
     latest.project_id,
     latest.disk_id,
     latest.usage_start_time,
-    MAX(LEAST(day.day_end, staged.disk.seen_at)) AS usage_end_time,
-    MAX(staged.disk.last_detached_at) AS last_detached_at
-  FROM {staging} AS staged
-  CROSS JOIN UNNEST(staged.disk.days) AS day
+    MAX(LEAST(day.day_end, staged.seen_at)) AS usage_end_time,
+    MAX(staged.last_detached_at) AS last_detached_at
+  FROM (
+    SELECT disk.project_id, disk.disk_id, disk.fingerprint, disk.since, disk.seen_at, disk.last_detached_at, disk.days
+    FROM {staging}
+    WHERE disk.disk_id IS NOT NULL
+  ) AS staged
+  CROSS JOIN UNNEST(staged.days) AS day
   INNER JOIN (
     SELECT project_id, disk_id, usage_start_time, usage_end_time, fingerprint, price, price_status
     FROM disk_costs
     WHERE usage_start_time >= @disks_since
     QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, disk_id ORDER BY usage_start_time DESC) = 1
   ) AS latest
-    ON latest.project_id = staged.disk.project_id
-    AND latest.disk_id = staged.disk.disk_id
-  WHERE latest.fingerprint = staged.disk.fingerprint
+    ON latest.project_id = staged.project_id
+    AND latest.disk_id = staged.disk_id
+  WHERE latest.fingerprint = staged.fingerprint
     AND latest.usage_start_time >= day.day_start
-    AND latest.usage_end_time >= staged.disk.since
-    AND latest.usage_end_time < LEAST(day.day_end, staged.disk.seen_at)
+    AND latest.usage_end_time >= staged.since
+    AND latest.usage_end_time < LEAST(day.day_end, staged.seen_at)
     AND latest.price_status = day.price_status
     AND COALESCE(latest.price, -1) = COALESCE(day.price, -1)
   GROUP BY latest.project_id, latest.disk_id, latest.usage_start_time
@@ -83,7 +87,11 @@ FROM (
     day.price_status,
     day.price_reason,
     day.skus
-  FROM {staging} AS staged
+  FROM (
+    SELECT disk
+    FROM {staging}
+    WHERE disk.disk_id IS NOT NULL
+  ) AS staged
   CROSS JOIN UNNEST(staged.disk.days) AS day
   LEFT JOIN (
     SELECT project_id, disk_id, usage_end_time, last_instance_id, last_instance_name
@@ -93,7 +101,7 @@ FROM (
   ) AS latest
     ON latest.project_id = staged.disk.project_id
     AND latest.disk_id = staged.disk.disk_id
-  WHERE staged.disk.disk_id IS NOT NULL
+  WHERE TRUE
   -- A list may name a disk twice.
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY staged.disk.project_id, staged.disk.disk_id, day.day_start ORDER BY staged.disk.fingerprint
