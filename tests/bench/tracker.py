@@ -1,6 +1,7 @@
 """The tracker on 10,000 VMs: against the design of tutorials, and against plain parsing of the same pages.
 
-Once without disks and addresses, and once with two disks a VM.
+Once without disks and addresses, and once with two disks a VM. The limit in times of plain parsing is that of 100,000
+VMs (large_fleet): of 10,000 a twelfth of the work is that of BigQuery's client, however many VMs there are.
 """
 
 import gc
@@ -26,7 +27,7 @@ from tests.bench.smallest import smallest
 
 VMS = 10_000
 PEER = Path(__file__).parent / "peer.py"
-_REQUEST_SHARE, _TIMES_FASTER, _READING_TIMES, _ATTACHED_TIMES = 1 / 100, 20, 5, 1.5
+_REQUEST_SHARE, _TIMES_FASTER, _ATTACHED_TIMES = 1 / 100, 20, 1.5
 _FIRST_COMPARED = 5
 """The first hour that is compared: other runs have recorded the hours before, so each run reads two."""
 
@@ -49,10 +50,7 @@ def rows() -> Sequence[Row]:
         *peer,
         *_reading_rows(f"{VMS:,} VMs without disks and addresses", bare),
         Row(
-            "  read, identified, priced, written for loading",
-            f"{bare.own:.2f} CPU s = {bare.own / bare.plain:.1f} t0",
-            f"{_READING_TIMES} t0",
-            passed=bare.own <= _READING_TIMES * bare.plain,
+            "  read, identified, priced, written for loading", f"{bare.own:.2f} CPU s = {bare.own / bare.plain:.1f} t0"
         ),
         *_reading_rows(f"{VMS:,} VMs with two disks", attached),
         Row(
@@ -122,7 +120,7 @@ class Work(NamedTuple):
 def work(settings: Mapping[str, str]) -> Work:
     """Let the tracker and what it is compared with take turns on the same pages, served from memory.
 
-    Earlier runs have observed the VMs: the two runs after a first one read all observations, docs/speed.md has these.
+    Earlier runs have observed the VMs.
     """
     reading, tracker = Reading(settings), _Tracker(settings)
     for number in range(_FIRST_COMPARED):

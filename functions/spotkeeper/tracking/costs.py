@@ -223,7 +223,8 @@ def _attached_costs(rates: HourlyRates, licensed: Seconds, ran: Seconds, paid: S
     of_licenses, of_bandwidth = charge(rates.license, licensed), charge(rates.bandwidth, paid)
     of_addresses, of_disks = charge(rates.address, ran), charge(rates.disk, ran)
     known = (of_licenses or 0) + (of_addresses or 0) + (of_disks or 0) + (of_bandwidth or 0)
-    complete = None not in {of_licenses, of_addresses, of_disks, of_bandwidth}
+    # A tuple: a set of them would be made for every row.
+    complete = None not in (of_licenses, of_addresses, of_disks, of_bandwidth)
     return AttachedCosts(rates.attached, of_licenses, of_addresses, of_disks, of_bandwidth, known, complete)
 
 
