@@ -17,7 +17,7 @@ def rows() -> Sequence[Row]:
         small, _, small_asked = _runs(stack)
     with load(LARGE) as stack:
         large, peaks, asked = _runs(stack)
-        found = work(stack.settings)
+        [found] = work(stack.settings)
     return [
         Row(f"{SMALL:,} VMs: one hourly run", f"{small:.2f} s, {small_asked.jobs} jobs"),
         Row(

@@ -40,11 +40,9 @@ _PEER_TABLE = [
 
 def rows() -> Sequence[Row]:
     """Measure all."""
-    with load(VMS) as stack:
+    with load(VMS) as stack, load(VMS, bare=True) as bare_stack:
         peer = [*_against_peer(stack)]
-        attached = work(stack.settings)
-    with load(VMS, bare=True) as stack:
-        bare = work(stack.settings)
+        attached, bare = work(stack.settings, bare_stack.settings)
     share = attached.own / bare.own
     return [
         *peer,
@@ -104,12 +102,12 @@ def _against_peer(stack: Load) -> Iterator[Row]:
 
 
 class Work(NamedTuple):
-    """The medians of some rounds over the same pages: CPU seconds of this process, and seconds of the whole run.
+    """What a round over the same pages took: CPU seconds of this process, and seconds of the whole run.
 
     Waiting for a server is no work, and other load on the machine adds little. `read` is how many bytes the pages have.
     """
 
-    read: int
+    read: float
     clients: float
     plain: float
     least: float
@@ -117,25 +115,29 @@ class Work(NamedTuple):
     whole: float
 
 
-def work(settings: Mapping[str, str]) -> Work:
-    """Let the tracker and what it is compared with take turns on the same pages, served from memory.
+def work(*fleets: Mapping[str, str]) -> Sequence[Work]:
+    """Let the tracker and what it is compared with take turns on the pages of each fleet, served from memory.
 
     Earlier runs have observed the VMs.
     """
-    reading, tracker = Reading(settings), _Tracker(settings)
+    turns = [(Reading(settings), _Tracker(settings), list[Work]()) for settings in fleets]
     for number in range(_FIRST_COMPARED):
-        tracker.run(number)
-    clients, plain, least, own, whole = [], [], [], [], []
-    read = 0
+        for _, tracker, _ in turns:
+            tracker.run(number)
     for number in range(_FIRST_COMPARED, _FIRST_COMPARED + ROUNDS):
-        read = reading.parsed(hour(number))
-        clients.append(_measured(partial(reading.with_clients, hour(number))).cpu)
-        plain.append(_measured(partial(reading.parsed, hour(number))).cpu)
-        least.append(_measured(partial(smallest, reading, hour(number))).cpu)
-        run = _measured(partial(tracker.run, number))
-        own.append(run.cpu)
-        whole.append(run.wall)
-    return Work(read, median(clients), median(plain), median(least), median(own), median(whole))
+        for reading, tracker, rounds in turns:
+            rounds.append(_turn(reading, tracker, number))
+    return [Work(*map(median, zip(*rounds, strict=True))) for _, _, rounds in turns]
+
+
+def _turn(reading: Reading, tracker: "_Tracker", number: int) -> Work:
+    """Measure each of them once, on the pages of one hour, which the server has in memory by then."""
+    read = reading.parsed(hour(number))
+    clients = _measured(partial(reading.with_clients, hour(number)))
+    plain = _measured(partial(reading.parsed, hour(number)))
+    least = _measured(partial(smallest, reading, hour(number)))
+    own = _measured(partial(tracker.run, number))
+    return Work(read, clients.cpu, plain.cpu, least.cpu, own.cpu, own.wall)
 
 
 class _Tracker:
