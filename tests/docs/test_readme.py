@@ -100,8 +100,8 @@ def test_the_readme_repeats_the_monthly_sums_of_the_deployment_page() -> None:
 
 def test_the_readme_repeats_the_memory_of_the_speed_page() -> None:
     page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
-    [memory, limit] = re.findall(r"100,000 VMs: peak memory \| (\d+ MiB)[^|]*\| (\d+ MiB)", page)[0]
-    [jobs] = re.findall(r"100,000 VMs: BigQuery jobs \| (\d+),", page)
+    [memory, limit] = re.findall(r"the three runs after it, in one process \| (\d+ MiB)[^|]*\| (\d+ MiB)", page)[0]
+    [jobs] = re.findall(r"BigQuery jobs \(requests\) \| (\d+) \(", page)
 
     assert f"take {memory} of the function's {limit} and {jobs} BigQuery jobs" in WORDS
     assert f'available_memory = "{limit.replace(" MiB", "Mi")}"' in re.sub(r" +", " ", _terraform("tracker.tf"))
