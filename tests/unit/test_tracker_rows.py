@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from copy import deepcopy
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -101,7 +102,7 @@ def plain(instance: Instance) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("instance", [PLAIN, ODD])
-def test_an_observation_and_its_fingerprint_are_those_of_an_encoder(instance: Instance) -> None:
+def test_an_observation_is_that_of_an_encoder(instance: Instance) -> None:
     row = json.loads(staged(Observation(instance, NOON, NOON, None, NOON), "run", "now"))
 
     assert row == {
@@ -116,9 +117,11 @@ def test_an_observation_and_its_fingerprint_are_those_of_an_encoder(instance: In
     }
 
 
-@given(st.sampled_from(DIFFERENT), st.sampled_from(DIFFERENT))
-def test_fingerprints_are_equal_for_equal_instances_only(one: Instance, other: Instance) -> None:
-    assert (fingerprint(one) == fingerprint(other)) == (one == other)
+def test_fingerprints_are_equal_for_equal_instances_only() -> None:
+    found = [fingerprint(each) for each in DIFFERENT]
+
+    assert len(set(found)) == len(DIFFERENT)
+    assert [fingerprint(deepcopy(each)) for each in DIFFERENT] == found
 
 
 @pytest.mark.parametrize("instance", DIFFERENT)
@@ -320,7 +323,9 @@ def test_the_amounts_of_a_row_are_the_exact_ones_rounded_once(
         "known_cost": known,
         "total_cost": None if None in parts else known,
     }
-    assert {name: row[name] and Decimal(row[name]) for name in amounts} == amounts
+    assert {name: row[name] for name in amounts} == {
+        name: None if amount is None else f"{amount:.9f}" if amount else "0" for name, amount in amounts.items()
+    }
 
 
 AMOUNTS = ("cost", "ondemand_cost", "license_cost", "address_cost", "disk_cost", "bandwidth_cost")

@@ -127,7 +127,7 @@ def _uptimes(series: RawMessage, wanted: dict[int, datetime]) -> list[Uptime]:
     found = []
     for point in series.points:
         hour = wanted.get(point.interval.end_time.seconds)
-        if hour is not None and (seconds := point.value.double_value or _seconds(point.value, name)):
+        if hour is not None and (seconds := _seconds(point.value, name)):
             found.append(Uptime(key, name, hour, seconds))
     return found
 
