@@ -12,7 +12,8 @@ from zetasql.types import Type
 from spotkeeper.gcp.bigquery.address_rows import ADDRESS
 from spotkeeper.gcp.bigquery.capacity_tables import CAPACITY_RECORDS
 from spotkeeper.gcp.bigquery.daily_figures import KEYS, costs_statement
-from spotkeeper.gcp.bigquery.disk_rows import DISK
+from spotkeeper.gcp.bigquery.disk_rows import DISK, DISK_KIND
+from spotkeeper.gcp.bigquery.rest_query import statement_text
 from spotkeeper.gcp.bigquery.tracker_tables import RECORD_TABLES
 from tests.sql.googlesql import analyze, simple, table_fields
 
@@ -39,7 +40,7 @@ def staging_fields() -> list[dict[str, object]]:
     times = [{"name": name, "type": "TIMESTAMP"} for name in ("first_hour", "end_hour")]
     uncertain = [{"name": "component", "type": "STRING"}, {"name": "region", "type": "STRING"}, *times]
     columns.append({"name": "uncertain", "type": "RECORD", "fields": uncertain})
-    columns += [DISK.to_api_repr(), ADDRESS.to_api_repr()]
+    columns += [DISK.to_api_repr(), DISK_KIND.to_api_repr(), ADDRESS.to_api_repr()]
     return [*columns, {"name": "reading", "type": "RECORD", "fields": reading}]
 
 
@@ -156,7 +157,7 @@ def parameters() -> Mapping[str, Type]:
 
 @pytest.mark.parametrize("path", sorted(STATEMENTS.glob("*.sql")), ids=lambda path: path.stem)
 def test_every_statement_passes_google_s_analyzer(path: Path) -> None:
-    statement = costs_statement("vm") if path.stem == "costs" else path.read_text()
+    statement = costs_statement("vm") if path.stem == "costs" else statement_text(path.stem)
     statement = statement.replace("{staging}", "`staging_1`")
     for placeholder, name in EXAMPLES.items():
         statement = statement.replace(placeholder, name)

@@ -1,18 +1,20 @@
 """The rows that a run stages by the hundred thousand are written as text; they say what an encoder of JSON would."""
 
-import hashlib
 import json
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spotkeeper.gcp.bigquery.disk_rows import staged_disk_kind
 from spotkeeper.gcp.bigquery.instance_rows import fingerprint
 from spotkeeper.gcp.bigquery.tracker_rows import staged
 from spotkeeper.instances import CONFIDENTIAL, Attachments, Disk, Instance, InstanceKey, ProvisioningModel, Shape
@@ -20,7 +22,7 @@ from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, 
 from spotkeeper.pricing.price_book import InstancePrice, PriceStatus
 from spotkeeper.tracking.billing import Billed
 from spotkeeper.tracking.costs import Usage, cost_row, hourly_rates
-from spotkeeper.tracking.disks import DayPrice, DiskSighting, DiskUser, ListedDisk, PricedTime
+from spotkeeper.tracking.disks import DayPrice, DiskKind, DiskSighting, ListedDisk
 from spotkeeper.tracking.inventory import Observation
 
 NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
@@ -226,23 +228,22 @@ def test_a_cost_row_whose_attachments_cost_the_same_in_every_hour_has_what_is_sa
 
 def test_a_disk_is_that_of_an_encoder() -> None:
     disk = Disk("hyperdisk-balanced", Decimal("0.5"), 6000, 300, regional=True, users=2, special=CONFIDENTIAL)
-    listed = ListedDisk(
-        "data-platform", "europe-west4", "71", 'a "disk" ü', disk, NOON, labels=(("priorität", ""), ("team", 'x"y'))
-    )
+    labels = (("priorität", ""), ("team", 'x"y'))
+    listed = ListedDisk("data-platform", "europe-west4", "71", 'a "disk" ü', disk, NOON, labels=labels)
     users = tuple(
-        DiskUser(name, f'{name} "ü"', model)
-        for name, model in (
-            ("3", ProvisioningModel.STANDARD),
-            ("2", ProvisioningModel.SPOT),
-            ("1", ProvisioningModel.SPOT),
-        )
+        PLAIN._replace(key=KEY._replace(instance_id=name), name=f'{name} "ü"', provisioning_model=model)
+        for name, model in (("3", ProvisioningModel.STANDARD), ("2", ProvisioningModel.SPOT))
     )
     price = AttachedPrice(Decimal("0.0012"), AttachedStatus.FALLBACK, 'no "rate"', ("D-1", "D-2"))
-    time = PricedTime(NOON, NOON + timedelta(hours=1), (DayPrice(NOON, NOON + timedelta(hours=12), price),))
-    described: dict[str, object] = {
+    days = (DayPrice(NOON, NOON + timedelta(hours=12), price),)
+    kind = DiskKind(listed.project_id, listed.place, disk, NOON, NOON + timedelta(hours=1), days)
+
+    described = json.loads(staged_disk_kind(kind))["disk_kind"]
+
+    assert described == {
+        "kind_id": described["kind_id"],
         "project_id": "data-platform",
         "place": "europe-west4",
-        "disk_name": 'a "disk" ü',
         "region": "europe-west4",
         "disk_type": "hyperdisk-balanced",
         "size_gib": "0.5",
@@ -250,50 +251,87 @@ def test_a_disk_is_that_of_an_encoder() -> None:
         "provisioned_throughput_mibps": 300,
         "regional": True,
         "special": CONFIDENTIAL,
+        "since": "2026-07-21T12:00:00Z",
+        "seen_at": "2026-07-21T13:00:00Z",
+        "days": [
+            {
+                "day_start": "2026-07-21T12:00:00Z",
+                "day_end": "2026-07-22T00:00:00Z",
+                "price": "0.0012",
+                "price_status": "fallback",
+                "price_reason": 'no "rate"',
+                "skus": "D-1 D-2",
+            }
+        ],
     }
-    labels = {"labels": [{"key": "priorität", "value": ""}, {"key": "team", "value": 'x"y'}]}
-    for some, spot in ((users, users[2]), (users[:1], None), (users[1:2], users[1]), ((), None)):
-        attached = {"attached_to": [each._asdict() for each in some]}
+    for some in (users, users[:1], users[1:], users[:1], ()):
+        row = json.loads(staged(DiskSighting(listed, some, kind), "run", "now"))["disk"]
 
-        row = json.loads(staged(DiskSighting(listed, some, time), "run", "now"))["disk"]
-
-        alike = json.dumps(described | attached | labels, separators=(",", ":"))[1:-1]
-        spot_user = {"spot_instance_id": spot.instance_id, "spot_instance_name": spot.instance_name} if spot else {}
         assert row == {
+            "kind_id": described["kind_id"],
             "disk_id": "71",
-            **described,
-            **attached,
-            **labels,
-            "fingerprint": hashlib.blake2b(alike.encode(), digest_size=16).hexdigest(),
-            **spot_user,
-            "created_at": "2026-07-21T12:00:00Z",
-            "since": "2026-07-21T12:00:00Z",
-            "seen_at": "2026-07-21T13:00:00Z",
-            "days": [
+            "disk_name": 'a "disk" ü',
+            "attached_to": [
                 {
-                    "day_start": "2026-07-21T12:00:00Z",
-                    "day_end": "2026-07-22T00:00:00Z",
-                    "price": "0.0012",
-                    "price_status": "fallback",
-                    "price_reason": 'no "rate"',
-                    "skus": "D-1 D-2",
+                    "instance_id": each.key.instance_id,
+                    "instance_name": each.name,
+                    "provisioning_model": each.provisioning_model,
                 }
+                for each in some
             ],
+            "labels": [{"key": key, "value": value} for key, value in labels],
+            "created_at": "2026-07-21T12:00:00Z",
         }
 
 
-def test_a_row_of_a_disk_has_no_spaces_and_leaves_out_what_is_null() -> None:
+def a_disk_kind(**changes: Any) -> DiskKind:  # noqa: ANN401 (any field)
     price = AttachedPrice(Decimal("0.0012"), AttachedStatus.EXACT, "", ("D-1",))
-    time = PricedTime(NOON, NOON + timedelta(hours=1), (DayPrice(NOON, NOON + timedelta(hours=1), price),))
-    plain = ListedDisk("data-platform", "europe-west4-a", "71", "plain", Disk("pd-balanced", Decimal(9)), NOON)
+    days = (DayPrice(NOON, NOON + timedelta(hours=1), price),)
+    disk = Disk("pd-balanced", Decimal(9))
+    kind = DiskKind("data-platform", "europe-west4-a", disk, NOON, NOON + timedelta(hours=1), days)
+    return replace(kind, **changes)
+
+
+def test_a_row_of_a_disk_has_no_spaces_and_leaves_out_what_is_null() -> None:
+    kind = a_disk_kind()
+    plain = ListedDisk("data-platform", "europe-west4-a", "71", "plain", kind.disk, NOON)
     detached = plain._replace(last_detached=NOON + timedelta(minutes=1))
 
-    rows = [staged(DiskSighting(each, (), time), "run", "now") for each in (plain, detached)]
+    rows = [staged(DiskSighting(each, (), kind), "run", "now") for each in (plain, detached)]
 
-    assert not any(" " in row for row in rows)
+    assert not any(" " in row for row in (*rows, staged_disk_kind(kind)))
     found = [json.loads(row)["disk"] for row in rows]
-    assert {"special", "spot_instance_id", "spot_instance_name", "last_detached_at"}.isdisjoint(found[0])
+    assert {"labels", "last_detached_at"}.isdisjoint(found[0])
+    assert "special" not in json.loads(staged_disk_kind(kind))["disk_kind"]
     assert found[1] == {**found[0], "last_detached_at": "2026-07-21T12:01:00Z"}
+
+
+def test_no_two_kinds_of_disks_have_one_id_and_equal_ones_have_the_same() -> None:
+    kind = a_disk_kind()
+    others: list[Mapping[str, object]] = [
+        {"project_id": "ci-runners"},
+        {"place": "europe-west4-b"},
+        {"since": NOON + timedelta(minutes=1)},
+        {"seen": NOON + timedelta(hours=2)},
+        {"prices": ()},
+        *(
+            {"disk": replace(kind.disk, **change)}
+            for change in (
+                {"disk_type": "pd-ssd"},
+                {"size_gib": Decimal(10)},
+                {"iops": 1},
+                {"throughput_mibps": 1},
+                {"regional": True},
+                {"special": CONFIDENTIAL},
+            )
+        ),
+    ]
+    kinds = [kind, *(replace(kind, **change) for change in others)]
+
+    ids = [json.loads(staged_disk_kind(each))["disk_kind"]["kind_id"] for each in kinds]
+
+    assert len(set(ids)) == len(kinds)
+    assert [json.loads(staged_disk_kind(replace(each)))["disk_kind"]["kind_id"] for each in kinds] == ids
 
 
 SECONDS = st.floats(0, 3600) | st.integers(0, 3600).map(float) | st.decimals(0, 3600, places=6).map(float)

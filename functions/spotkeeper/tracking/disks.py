@@ -37,19 +37,6 @@ class ListedDisk(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
     last_detached: datetime | None = None
 
-    @property
-    def region(self) -> str:
-        """The region that the disk is in."""
-        return self.place if self.disk.regional else region_of(self.place)
-
-
-class DiskUser(NamedTuple):
-    """An instance that a disk is attached to."""
-
-    instance_id: str
-    instance_name: str
-    provisioning_model: ProvisioningModel
-
 
 class DayPrice(NamedTuple):
     """The price of a disk or an address in one day of Cloud Billing, or in the part of it that a run records."""
@@ -60,38 +47,32 @@ class DayPrice(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PricedTime:
-    """The time from `since` up to `seen` that a run records of a disk, and the price in each day of it.
+class DiskKind:
+    """What disks that are alike have in common: where and what they are, and their prices while a run records them.
 
-    Disks that are alike share one, so that what is kept of it is found without a comparison.
+    That is the time from `since` up to `seen`; `prices` are those of a whole disk in each day of it. Alike disks share
+    one object, so that what is kept of it is found without a comparison.
     """
 
+    project_id: str
+    place: str
+    disk: Disk
     since: datetime
     seen: datetime
     prices: tuple[DayPrice, ...]
 
+    @property
+    def region(self) -> str:
+        """The region that the disks are in."""
+        return self.place if self.disk.regional else region_of(self.place)
+
 
 class DiskSighting(NamedTuple):
-    """A disk as a scan found it, to be recorded for a time, or since it was last recorded."""
+    """A disk as a scan found it, to be recorded for a time, or since it was last recorded; and the VMs that have it."""
 
     listed: ListedDisk
-    users: tuple[DiskUser, ...]
-    time: PricedTime
-
-    @property
-    def since(self) -> datetime:
-        """From when on the disk is to be recorded."""
-        return self.time.since
-
-    @property
-    def seen(self) -> datetime:
-        """When the scan found the disk."""
-        return self.time.seen
-
-    @property
-    def prices(self) -> tuple[DayPrice, ...]:
-        """The price of the disk in each day of the time."""
-        return self.time.prices
+    users: tuple[Instance, ...]
+    kind: DiskKind
 
 
 class DiskScan:
@@ -103,18 +84,17 @@ class DiskScan:
         self._known: dict[tuple[Attachments, tuple[Disk, ...]], Attachments] = {}
         self._sets: dict[tuple[Disk, ...], tuple[Disk, ...]] = {}
 
-    def users(self, listed: ListedDisk) -> tuple[DiskUser, ...] | None:
+    def users(self, listed: ListedDisk) -> tuple[Instance, ...] | None:
         """Attach a disk to its users, and return them; None when one of them was not listed."""
-        found = []
+        found: tuple[Instance, ...] = ()
         for place in listed.users:
             sighting = self._sightings.get(place)
             if sighting is None:
                 return None
             disks = (*self._attached.get(place, ()), listed.disk)
             self._attached[place] = self._sets.setdefault(disks, disks)
-            instance = sighting.instance
-            found.append(DiskUser(instance.key.instance_id, instance.name, instance.provisioning_model))
-        return tuple(found)
+            found = (*found, sighting.instance)
+        return found
 
     def instances(self, others: Iterable[Sighting] = ()) -> Iterator[tuple[Instance, Sighting]]:
         """Yield every instance with its disks, and the others without them; each is forgotten as it is yielded."""
@@ -144,7 +124,7 @@ class DiskScan:
         )
 
 
-def is_recorded(users: Sequence[DiskUser]) -> bool:
+def is_recorded(users: Sequence[Instance]) -> bool:
     """Whether a disk with these users is recorded: a Spot VM has it attached, or nothing has."""
     for user in users:
         if user.provisioning_model is ProvisioningModel.SPOT:
@@ -152,8 +132,8 @@ def is_recorded(users: Sequence[DiskUser]) -> bool:
     return not users
 
 
-class DayPrices:
-    """The prices of disks in the days from `since` up to `until` that a run records, each worked out once.
+class DiskKinds:
+    """The kinds of disks that a run records from `since` up to `until`, each priced once.
 
     A day of Cloud Billing has the price that held when it began, and the real length of its month.
     """
@@ -163,17 +143,21 @@ class DayPrices:
         self._since = since
         self._until = until
         self._days = tuple(days_of(since, until))
-        self._known: dict[tuple[Disk, str], PricedTime] = {}
+        self._known: dict[tuple[str, str, Disk], DiskKind] = {}
 
-    def of(self, listed: ListedDisk) -> PricedTime:
-        """Return the time that is recorded of a disk, with the price of the whole disk in each day."""
-        alike = listed.disk, listed.place
+    def of(self, listed: ListedDisk) -> DiskKind:
+        """Return the kind of a disk."""
+        alike = listed.project_id, listed.place, listed.disk
         known = self._known.get(alike)
         if known is None:
-            whole, region = replace(listed.disk, users=1), listed.region
-            days = tuple(DayPrice(start, end, self._pricing(whole, region, start)) for start, end in self._days)
-            known = self._known[alike] = PricedTime(self._since, self._until, days)
+            known = self._known[alike] = self._priced(*alike)
         return known
+
+    def _priced(self, project_id: str, place: str, disk: Disk) -> DiskKind:
+        unpriced = DiskKind(project_id, place, disk, self._since, self._until, ())
+        whole = replace(disk, users=1)
+        days = [DayPrice(start, end, self._pricing(whole, unpriced.region, start)) for start, end in self._days]
+        return replace(unpriced, prices=tuple(days))
 
 
 def _order(disk: Disk) -> tuple[object, ...]:

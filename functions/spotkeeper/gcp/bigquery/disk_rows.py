@@ -8,10 +8,10 @@ from json.encoder import encode_basestring_ascii
 
 from google.cloud.bigquery import SchemaField
 
-from spotkeeper.gcp.bigquery.json_text import WITHOUT_SPACES, labels_text, text
-from spotkeeper.instances import Disk, ProvisioningModel, region_of
+from spotkeeper.gcp.bigquery.json_text import WITHOUT_SPACES, labels_text, members, number, text
+from spotkeeper.instances import Disk, Instance
 from spotkeeper.periods import rfc3339
-from spotkeeper.tracking.disks import DayPrice, DiskSighting, DiskUser, PricedTime
+from spotkeeper.tracking.disks import DayPrice, DiskKind, DiskSighting
 
 LABELS = SchemaField(
     "labels", "RECORD", "REPEATED", fields=(SchemaField("key", "STRING"), SchemaField("value", "STRING"))
@@ -33,15 +33,7 @@ DISK = SchemaField(
     "disk",
     "RECORD",
     fields=(
-        *(
-            SchemaField(name, "STRING")
-            for name in ("disk_id", "project_id", "place", "disk_name", "region", "disk_type")
-        ),
-        SchemaField("size_gib", "NUMERIC"),
-        SchemaField("provisioned_iops", "INTEGER"),
-        SchemaField("provisioned_throughput_mibps", "INTEGER"),
-        SchemaField("regional", "BOOLEAN"),
-        SchemaField("special", "STRING"),
+        *(SchemaField(name, "STRING") for name in ("kind_id", "disk_id", "disk_name")),
         SchemaField(
             "attached_to",
             "RECORD",
@@ -50,14 +42,27 @@ DISK = SchemaField(
                 SchemaField(name, "STRING") for name in ("instance_id", "instance_name", "provisioning_model")
             ),
         ),
-        *(SchemaField(name, "STRING") for name in ("spot_instance_id", "spot_instance_name")),
         LABELS,
-        SchemaField("fingerprint", "STRING"),
-        *(SchemaField(name, "TIMESTAMP") for name in ("created_at", "last_detached_at", "since", "seen_at")),
+        *(SchemaField(name, "TIMESTAMP") for name in ("created_at", "last_detached_at")),
+    ),
+)
+"""A disk as a scan found it."""
+
+DISK_KIND = SchemaField(
+    "disk_kind",
+    "RECORD",
+    fields=(
+        *(SchemaField(name, "STRING") for name in ("kind_id", "project_id", "place", "region", "disk_type")),
+        SchemaField("size_gib", "NUMERIC"),
+        SchemaField("provisioned_iops", "INTEGER"),
+        SchemaField("provisioned_throughput_mibps", "INTEGER"),
+        SchemaField("regional", "BOOLEAN"),
+        SchemaField("special", "STRING"),
+        *(SchemaField(name, "TIMESTAMP") for name in ("since", "seen_at")),
         DAYS,
     ),
 )
-"""A disk as a scan found it, and its price in each day since."""
+"""What alike disks have in common, and their price in each day since; a run stages it once."""
 
 
 def disk_from(text: str) -> Disk:
@@ -95,59 +100,58 @@ def disks_text(disks: tuple[Disk, ...]) -> str:
 
 
 def staged_disk(sighting: DiskSighting) -> str:
-    """Return a disk as a row of the staging table in JSON, without spaces and nulls: a run compresses every row."""
-    listed, users, time = sighting
-    project_id, place, disk_id, name, disk, created, _, labels, detached = listed
-    before_name, after_name, after_users = _alike_disks(project_id, place, disk, labels)
-    attached, spot_user = _one_user(users[0]) if len(users) == 1 else _several_users(users)
-    described = f"{before_name}{encode_basestring_ascii(name)}{after_name}{attached}{after_users}"
-    digest = hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
+    """Return a disk as a row of the staging table in JSON, without spaces and nulls: a run compresses every row.
+
+    What it has in common with others is in the row of its kind, once.
+    """
+    (_, _, disk_id, name, _, created, _, labels, detached), users, kind = sighting
+    attached = _attached(users[0]) if len(users) == 1 else ",".join(map(_attached, users))
+    labelled = f'"labels":{labels_text(labels)},' if labels else ""
     last_detached = f'"last_detached_at":"{rfc3339(detached)}",' if detached else ""
     return (
-        f'{{"disk":{{"disk_id":{encode_basestring_ascii(disk_id)},{described},"fingerprint":"{digest}",{spot_user}'
-        f'"created_at":"{rfc3339(created)}",{last_detached}{_recorded(time)}}}}}'
+        f'{{"disk":{{"kind_id":"{_kind(kind)[0]}","disk_id":{encode_basestring_ascii(disk_id)},'
+        f'"disk_name":{encode_basestring_ascii(name)},"attached_to":[{attached}],{labelled}{last_detached}'
+        f'"created_at":"{rfc3339(created)}"}}}}'
     )
 
 
-@lru_cache(maxsize=4096)
-def _alike_disks(project_id: str, place: str, disk: Disk, labels: tuple[tuple[str, str], ...]) -> tuple[str, str, str]:
-    """Return the parts of a disk's JSON before its name, between that and its users, and after these."""
-    region = place if disk.regional else region_of(place)
-    special = f'"special":{text(disk.special)},' if disk.special else ""
-    after_name = (
-        f',"region":{text(region)},"disk_type":{text(disk.disk_type)},"size_gib":"{disk.size_gib:f}",'
-        f'"provisioned_iops":{disk.iops},"provisioned_throughput_mibps":{disk.throughput_mibps},'
-        f'"regional":{json.dumps(disk.regional)},{special}"attached_to":['
+@lru_cache(maxsize=1)
+def _attached(instance: Instance) -> str:
+    """Return an instance as the disks that it has attached name it; the latest is kept, for it may have several."""
+    (_, _, instance_id), name, model, *_ = instance
+    return (
+        f'{{"instance_id":{encode_basestring_ascii(instance_id)},"instance_name":{encode_basestring_ascii(name)},'
+        f'"provisioning_model":"{model}"}}'
     )
-    before_name = f'"project_id":{text(project_id)},"place":{text(place)},"disk_name":'
-    return before_name, after_name, f'],"labels":{labels_text(labels)}'
 
 
-def _one_user(user: DiskUser) -> tuple[str, str]:
-    """Return a user as the row has it, and as the Spot VM that the disk is recorded for; that is empty for others."""
-    instance_id, instance_name, model = user
-    quoted_id, quoted_name = encode_basestring_ascii(instance_id), encode_basestring_ascii(instance_name)
-    attached = f'{{"instance_id":{quoted_id},"instance_name":{quoted_name},"provisioning_model":"{model}"}}'
-    if model is not ProvisioningModel.SPOT:
-        return attached, ""
-    return attached, f'"spot_instance_id":{quoted_id},"spot_instance_name":{quoted_name},'
-
-
-def _several_users(users: tuple[DiskUser, ...]) -> tuple[str, str]:
-    """Return the users, and the Spot VM that the disk is recorded for: the first by its name; empty without any."""
-    written = {user: _one_user(user) for user in users}
-    spot_users = (spot for user in sorted(users, key=_name) if (spot := written[user][1]))
-    return ",".join(written[user][0] for user in users), next(spot_users, "")
-
-
-def _name(user: DiskUser) -> str:
-    return user.instance_name
+def staged_disk_kind(kind: DiskKind) -> str:
+    """Return a kind of disks as a row of the staging table in JSON."""
+    kind_id, described = _kind(kind)
+    return f'{{"disk_kind":{{"kind_id":"{kind_id}",{described}}}}}'
 
 
 @lru_cache(maxsize=4096)
-def _recorded(time: PricedTime) -> str:
-    """Return the time that a disk is recorded for, and its price in each day of it."""
-    return f'"since":"{rfc3339(time.since)}","seen_at":"{rfc3339(time.seen)}","days":{days_json(time.prices)}'
+def _kind(kind: DiskKind) -> tuple[str, str]:
+    """Return the id of a kind of disks, which no other has, and what it is as JSON."""
+    disk = kind.disk
+    described = members(
+        {
+            "project_id": text(kind.project_id),
+            "place": text(kind.place),
+            "region": text(kind.region),
+            "disk_type": text(disk.disk_type),
+            "size_gib": number(disk.size_gib),
+            "provisioned_iops": str(disk.iops),
+            "provisioned_throughput_mibps": str(disk.throughput_mibps),
+            "regional": json.dumps(disk.regional),
+            "special": text(disk.special or None),
+            "since": text(rfc3339(kind.since)),
+            "seen_at": text(rfc3339(kind.seen)),
+        }
+    )
+    priced = f'{described}"days":{days_json(kind.prices)}'
+    return hashlib.blake2b(priced.encode(), digest_size=8).hexdigest(), priced
 
 
 @lru_cache(maxsize=4096)

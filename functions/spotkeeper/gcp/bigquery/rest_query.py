@@ -4,6 +4,7 @@ https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,6 +21,8 @@ _WAIT_MILLISECONDS = 50_000
 """How long one call waits for the end of the statement: less than an attempt may take."""
 
 _MOST_WAITS = 6
+
+_SUBQUERY = re.compile(r"\{query (\w+)\}")
 
 WRONG_LOCATION = "was not found in location"
 """What the error says when BigQuery looked for a dataset in another place than where it lies."""
@@ -113,8 +116,9 @@ def _first_value(answer: Mapping[str, Any]) -> str | None:
 
 @cache
 def statement_text(statement: str) -> str:
-    """Return one of the statements of this package."""
-    return (files("spotkeeper.gcp.bigquery") / "statements" / f"{statement}.sql").read_text()
+    """Return one of the statements of this package; what it has as `{query NAME}` is another one, a subquery of it."""
+    text = (files("spotkeeper.gcp.bigquery") / "statements" / f"{statement}.sql").read_text()
+    return _SUBQUERY.sub(lambda named: f"(\n{statement_text(named[1])})", text)
 
 
 def _as_json(parameter: Scalar) -> dict[str, object]:

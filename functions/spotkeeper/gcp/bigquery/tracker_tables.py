@@ -27,7 +27,7 @@ from google.cloud.bigquery import (
 
 from spotkeeper.gcp.bigquery.address_rows import ADDRESS
 from spotkeeper.gcp.bigquery.alert_tables import reserve_alerts, sent_parameter
-from spotkeeper.gcp.bigquery.disk_rows import DISK
+from spotkeeper.gcp.bigquery.disk_rows import DISK, DISK_KIND, staged_disk_kind
 from spotkeeper.gcp.bigquery.instance_rows import fingerprint, observation_from
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
 from spotkeeper.gcp.bigquery.optional_prices import contract_price_from, recorded_price_from
@@ -48,7 +48,7 @@ from spotkeeper.tracking.alerts import Alert, Spend
 from spotkeeper.tracking.backlog import HourState, RecordedHours
 from spotkeeper.tracking.costs import CostRow
 from spotkeeper.tracking.creators import Creation
-from spotkeeper.tracking.disks import DiskSighting
+from spotkeeper.tracking.disks import DiskKind, DiskSighting
 from spotkeeper.tracking.inventory import OBSERVATION_REACH, Comparison, Observation, Since
 from spotkeeper.tracking.ports import KnownPrices, Record
 from spotkeeper.tracking.preemptions import Preemption
@@ -223,6 +223,7 @@ class StagingTable:
         self._kinds = set[type]()
         self._repriced_days = set[date]()
         self._uncertain_since: datetime | None = None
+        self._disk_kinds = set[DiskKind]()
         self._disks_since: datetime | None = None
         self._listed_since = recorded_at
         self._oldest_observation = recorded_at
@@ -243,10 +244,8 @@ class StagingTable:
         """Extend the times whose rows the transaction reads or changes to those of a record."""
         match record:
             case DiskSighting():
-                first = record.time.prices[0].start
-                if self._disks_since is None or first < self._disks_since:
-                    self._disks_since = first
-                self._listed_since = min(self._listed_since, record.time.since)
+                if record.kind not in self._disk_kinds:
+                    self._add_disk_kind(record.kind)
             case Observation():
                 self._oldest_observation = min(record.last_seen, self._oldest_observation)
             case AddressSighting():
@@ -260,6 +259,14 @@ class StagingTable:
                 self._repriced_days.update(days_between(record.start, record.end))
             case _:
                 pass
+
+    def _add_disk_kind(self, kind: DiskKind) -> None:
+        """Stage a kind of disks, once for all that are alike."""
+        self._disk_kinds.add(kind)
+        first = kind.prices[0].start
+        self._disks_since = min(first, self._disks_since or first)
+        self._listed_since = min(kind.since, self._listed_since)
+        self._unwritten.append(staged_disk_kind(kind))
 
     def _write(self) -> None:
         """Compress the rows that are not yet, many at once: each call of the compressor has its price."""
@@ -281,7 +288,7 @@ class StagingTable:
             for name, table in RECORD_TABLES.items()
             if _OPTIONAL_RECORDS.get(name) in {None, *self._kinds}
         ]
-        self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK, ADDRESS], self._file)
+        self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK, DISK_KIND, ADDRESS], self._file)
         self._hours = hours
         parameters = [
             *self._run_parameters(),

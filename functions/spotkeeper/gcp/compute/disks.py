@@ -51,21 +51,23 @@ def _disk(project_id: str, found: Json) -> ListedDisk:
 
     Two hundred thousand disks are read in one run.
     """
-    zone, region, urls = found.get("zone"), found.get("region"), found.get("users", ())
+    urls = found.get("users", ())
     users = (_user(urls[0]),) if len(urls) == 1 else tuple(sorted(map(_user, urls)))
-    disk = _spec(
-        _last_name(found["type"]),
+    place, disk = _alike(
+        found["type"],
         found["sizeGb"],
+        found.get("zone"),
+        found.get("region"),
         found.get("provisionedIops", 0),
         found.get("provisionedThroughput", 0),
-        "" if zone else "regional",
         len(users) or 1,
-        _special(found),
+        IN_STORAGE_POOL if found.get("storagePool") else "",
+        found.get("enableConfidentialCompute"),
     )
     created = time(found["creationTimestamp"])
     return ListedDisk(
         project_id,
-        _last_name(zone or region),
+        place,
         identifier(found["id"]),
         string(found["name"]),
         disk,
@@ -85,23 +87,23 @@ def _user(url: object) -> tuple[str, str]:
     return _shared(zone), name
 
 
-def _special(found: Json) -> str:
-    if found.get("storagePool"):
-        return IN_STORAGE_POOL
-    return CONFIDENTIAL if optional_boolean(found.get("enableConfidentialCompute")) else ""
-
-
 @lru_cache(maxsize=4096)
-def _spec(  # noqa: PLR0913, PLR0917 (the fields of a disk)
-    disk_type: str, size_gb: object, iops: object, throughput: object, regional: str, users: int, special: str
-) -> Disk:
-    """Return what a disk is billed for; equal ones are one object."""
-    return Disk(disk_type, size(size_gb), count(iops), count(throughput), bool(regional), users, special)
-
-
-@lru_cache(maxsize=4096)
-def _last_name(url: str) -> str:
-    return string(last_part(url))
+def _alike(  # noqa: PLR0913, PLR0917 (the fields of a disk)
+    disk_type: str,
+    size_gb: object,
+    zone: str | None,
+    region: str | None,
+    iops: object,
+    throughput: object,
+    users: int,
+    special: str,
+    confidential: object,
+) -> tuple[str, Disk]:
+    """Return where a disk is and what it is billed for; those of alike ones are one object."""
+    place = string(last_part(zone or region or ""))
+    special = special or (CONFIDENTIAL if optional_boolean(confidential) else "")
+    disk_type = string(last_part(disk_type))
+    return place, Disk(disk_type, size(size_gb), count(iops), count(throughput), not zone, users, special)
 
 
 _shared = lru_cache(maxsize=4096)(str)

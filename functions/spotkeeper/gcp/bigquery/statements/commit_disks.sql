@@ -14,11 +14,7 @@ FROM (
     latest.usage_start_time,
     MAX(LEAST(day.day_end, staged.seen_at)) AS usage_end_time,
     MAX(staged.last_detached_at) AS last_detached_at
-  FROM (
-    SELECT disk.project_id, disk.disk_id, disk.fingerprint, disk.since, disk.seen_at, disk.last_detached_at, disk.days
-    FROM {staging}
-    WHERE disk.disk_id IS NOT NULL
-  ) AS staged
+  FROM {query staged_disks} AS staged
   CROSS JOIN UNNEST(staged.days) AS day
   INNER JOIN (
     SELECT project_id, disk_id, usage_start_time, usage_end_time, fingerprint, price, price_status
@@ -50,61 +46,57 @@ SELECT
   piece.usage_start_time,
   piece.usage_end_time,
   DATE(piece.usage_start_time, 'America/Los_Angeles'),
-  piece.disk.project_id,
-  piece.disk.region,
-  IF(piece.disk.regional, NULL, piece.disk.place),
-  piece.disk.disk_id,
-  piece.disk.disk_name,
-  piece.disk.disk_type,
-  piece.disk.size_gib,
-  piece.disk.provisioned_iops,
-  piece.disk.provisioned_throughput_mibps,
-  piece.disk.attached_to,
+  piece.project_id,
+  piece.region,
+  piece.zone,
+  piece.disk_id,
+  piece.disk_name,
+  piece.disk_type,
+  piece.size_gib,
+  piece.provisioned_iops,
+  piece.provisioned_throughput_mibps,
+  piece.attached_to,
   piece.last_instance_id,
   piece.last_instance_name,
-  piece.disk.labels,
-  piece.disk.created_at,
-  piece.disk.last_detached_at,
+  piece.labels,
+  piece.created_at,
+  piece.last_detached_at,
   piece.price,
   piece.price_status,
   piece.price_reason,
   ROUND(piece.price * TIMESTAMP_DIFF(piece.usage_end_time, piece.usage_start_time, SECOND) / 3600, 9),
   'USD',
-  piece.disk.fingerprint,
+  piece.fingerprint,
   @run_id,
   @recorded_at,
   piece.skus
 FROM (
   SELECT
-    staged.disk,
+    staged.* EXCEPT (spot_user, since, seen_at, days),
     GREATEST(
-      day.day_start, staged.disk.since, staged.disk.created_at, COALESCE(latest.usage_end_time, staged.disk.since)
+      day.day_start, staged.since, staged.created_at, COALESCE(latest.usage_end_time, staged.since)
     ) AS usage_start_time,
-    LEAST(day.day_end, staged.disk.seen_at) AS usage_end_time,
-    COALESCE(staged.disk.spot_instance_id, latest.last_instance_id) AS last_instance_id,
-    COALESCE(staged.disk.spot_instance_name, latest.last_instance_name) AS last_instance_name,
+    LEAST(day.day_end, staged.seen_at) AS usage_end_time,
+    IF(staged.spot_user IS NULL, latest.last_instance_id, staged.spot_user.instance_id) AS last_instance_id,
+    IF(staged.spot_user IS NULL, latest.last_instance_name, staged.spot_user.instance_name) AS last_instance_name,
     day.price,
     day.price_status,
     day.price_reason,
     day.skus
-  FROM (
-    SELECT disk
-    FROM {staging}
-    WHERE disk.disk_id IS NOT NULL
-  ) AS staged
-  CROSS JOIN UNNEST(staged.disk.days) AS day
+  FROM {query staged_disks} AS staged
+  CROSS JOIN UNNEST(staged.days) AS day
   LEFT JOIN (
     SELECT project_id, disk_id, usage_end_time, last_instance_id, last_instance_name
     FROM disk_costs
     WHERE usage_start_time >= @disks_since
     QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, disk_id ORDER BY usage_start_time DESC) = 1
   ) AS latest
-    ON latest.project_id = staged.disk.project_id
-    AND latest.disk_id = staged.disk.disk_id
+    ON latest.project_id = staged.project_id
+    AND latest.disk_id = staged.disk_id
   WHERE TRUE
   -- A list may name a disk twice.
   QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY staged.disk.project_id, staged.disk.disk_id, day.day_start ORDER BY staged.disk.fingerprint
+    PARTITION BY staged.project_id, staged.disk_id, day.day_start ORDER BY staged.fingerprint
   ) = 1
 ) AS piece
 WHERE piece.usage_start_time < piece.usage_end_time;
