@@ -8,12 +8,13 @@ _EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
 _SECONDS_PER_HOUR = 3600
 _PER_UNIT = 10**9
 _PER_SECOND = 10**6
+_MILLIONTHS_PER_HOUR = _SECONDS_PER_HOUR * _PER_SECOND
 
 type Billionths = int
 """Whole billionths of a dollar or an hour: NUMERIC has nine decimals, and whole numbers are fast to add and divide."""
 
-type Seconds = tuple[int, int]
-"""Seconds exactly as they are written, as a fraction: numerator and denominator."""
+type Hours = tuple[int, int]
+"""Hours exactly as their seconds are written, as a fraction: numerator and denominator."""
 
 
 @overload
@@ -25,34 +26,34 @@ def as_decimal(amount: Billionths | None) -> Decimal | None:
     return None if amount is None else Decimal(amount) * _NUMERIC
 
 
-def hours(seconds: float) -> tuple[Billionths, Seconds]:
-    """Return seconds in hours, and exactly as they are written, as a fraction.
+def hours(seconds: float) -> tuple[Billionths, Hours]:
+    """Return seconds in hours, rounded half up, and exactly as they are written, as a fraction.
 
     What is written with six decimals at most is the only such number that is read as these seconds: a float tells any
-    two numbers of up to 15 digits apart.
+    two numbers of up to 15 digits apart. A millionth of a second is 5/18 billionths of an hour.
     """
     millionths = round(seconds * _PER_SECOND)
     if millionths / _PER_SECOND == seconds:
-        fraction = millionths, _PER_SECOND
-    else:
-        fraction = Decimal(repr(seconds)).as_integer_ratio()
-    return _charged(_PER_UNIT, fraction), fraction
+        return (10 * millionths + 18) // 36, (millionths, _MILLIONTHS_PER_HOUR)
+    numerator, denominator = Decimal(repr(seconds)).as_integer_ratio()
+    fraction = numerator, _SECONDS_PER_HOUR * denominator
+    return charge(_PER_UNIT, fraction), fraction
 
 
-def charge(per_hour: Billionths | None, seconds: Seconds) -> Billionths | None:
-    """Return what some seconds come to at this rate an hour; None where it is not known."""
-    return _charged(per_hour, seconds) if per_hour else per_hour
-
-
-def _charged(per_hour: Billionths, seconds: Seconds) -> Billionths:
-    """Return what some seconds, a fraction, come to at this rate an hour, rounded half up.
+@overload
+def charge(per_hour: Billionths, time: Hours) -> Billionths: ...
+@overload
+def charge(per_hour: Billionths | None, time: Hours) -> Billionths | None: ...
+def charge(per_hour: Billionths | None, time: Hours) -> Billionths | None:
+    """Return what some hours come to at this rate, rounded half up; None where it is not known.
 
     It is one division of whole numbers: 75 s are a repeating fraction of an hour, and rounding it first would round the
     amount twice.
     """
-    numerator, denominator = seconds
-    hour = _SECONDS_PER_HOUR * denominator
-    return (2 * per_hour * numerator + hour) // (2 * hour)
+    if not per_hour:
+        return per_hour
+    numerator, denominator = time
+    return (2 * per_hour * numerator + denominator) // (2 * denominator)
 
 
 def in_billionths(amount: Decimal | None) -> Billionths | None:

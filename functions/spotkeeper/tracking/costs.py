@@ -14,7 +14,7 @@ from spotkeeper.instances import Instance
 from spotkeeper.pricing.attached_prices import AttachedPrice, AttachedPrices, AttachedStatus
 from spotkeeper.pricing.contract_amounts import ContractAmount
 from spotkeeper.pricing.price_book import InstancePrice
-from spotkeeper.tracking.amounts import Billionths, Seconds, as_decimal, charge, hours, in_billionths, rounded
+from spotkeeper.tracking.amounts import Billionths, Hours, as_decimal, charge, hours, in_billionths, rounded
 from spotkeeper.tracking.billing import Billed
 
 _NO_TIME = 0, 1
@@ -205,23 +205,33 @@ def cost_row(usage: Usage, billed: Billed, rates: HourlyRates) -> CostRow:
     cost what they cost in the time that it ran. Prices, hours and costs are each rounded once, half up, to nine
     decimals; a cost is computed from the unrounded hours and the rounded price, which is the price that the row shows.
     """
-    uptime, ran = hours(usage.seconds)
-    billed_uptime, paid = (uptime, ran) if billed.machine == usage.seconds else hours(billed.machine)
+    instance, start, end, seconds = usage
+    machine, licenses = billed
+    uptime, ran = hours(seconds)
+    billed_uptime, paid = (uptime, ran) if machine == seconds else hours(machine)
     attached, contract = rates.attached_costs, None
     if attached is None or rates.contract:
-        licensed = paid if billed.licenses == billed.machine else hours(billed.licenses)[1]
+        licensed = paid if licenses == machine else hours(licenses)[1]
         attached = attached or _attached_costs(rates, licensed, ran, paid)
         contract = rates.contract and _contract_costs(rates.contract, licensed, ran, paid)
     spot, ondemand = charge(rates.spot, paid), charge(rates.ondemand, paid)
-    return CostRow(
-        usage.start, usage.end, usage.instance, uptime, billed_uptime, rates, spot, ondemand, attached, contract
-    )
+    return CostRow(start, end, instance, uptime, billed_uptime, rates, spot, ondemand, attached, contract)
 
 
-def _attached_costs(rates: HourlyRates, licensed: Seconds, ran: Seconds, paid: Seconds) -> AttachedCosts:
-    """Return what is attached for the seconds that licenses, addresses and disks, and bandwidth are billed for."""
-    of_licenses, of_bandwidth = charge(rates.license, licensed), charge(rates.bandwidth, paid)
-    of_addresses, of_disks = charge(rates.address, ran), charge(rates.disk, ran)
+def _attached_costs(rates: HourlyRates, licensed: Hours, ran: Hours, paid: Hours) -> AttachedCosts:
+    """Return what is attached for the hours that licenses, addresses and disks, and bandwidth are billed for.
+
+    Most VMs have some of these and not others: what costs nothing, or what is not known, is not worked out.
+    """
+    of_licenses, of_addresses, of_disks, of_bandwidth = rates.license, rates.address, rates.disk, rates.bandwidth
+    if of_licenses:
+        of_licenses = charge(of_licenses, licensed)
+    if of_addresses:
+        of_addresses = charge(of_addresses, ran)
+    if of_disks:
+        of_disks = charge(of_disks, ran)
+    if of_bandwidth:
+        of_bandwidth = charge(of_bandwidth, paid)
     known = (of_licenses or 0) + (of_addresses or 0) + (of_disks or 0) + (of_bandwidth or 0)
     # A tuple: a set of them would be made for every row.
     complete = None not in (of_licenses, of_addresses, of_disks, of_bandwidth)
@@ -243,7 +253,7 @@ def _contract_amount(price: AttachedPrice) -> ContractAmount:
     return price.contract or ContractAmount(None, price.reason)
 
 
-def _contract_costs(rates: ContractRates, licensed: Seconds, ran: Seconds, paid: Seconds) -> ContractCosts:
+def _contract_costs(rates: ContractRates, licensed: Hours, ran: Hours, paid: Hours) -> ContractCosts:
     """Return the costs of a row at contract prices for the seconds that each part is billed for."""
     of_parts = (
         (rates.compute, paid),

@@ -21,7 +21,6 @@ from spotkeeper.periods import (
     periods_of,
 )
 from spotkeeper.pricing.families import components_of
-from spotkeeper.pricing.price_book import InstancePrice
 from spotkeeper.pricing.price_history import PriceHistory
 from spotkeeper.tracking.alerts import Alert, Spend, due_alerts, withdrawals
 from spotkeeper.tracking.backlog import (
@@ -110,7 +109,7 @@ def track(settings: TrackerSettings, ports: Ports, run_id: str, request: TrackRe
         run.record_creators()
         run.record_lost(lost)
         alerts = run.finish(history, budget_periods(latest), caught_up, backlog | lost)
-    return Summary(run_id, hours.all(), alerts, run.metrics_error)
+    return Summary(run_id, tuple(hours.values()), alerts, run.metrics_error)
 
 
 def _backlog(settings: TrackerSettings, request: TrackRequest, states: Iterable[HourState]) -> Backlog:
@@ -129,7 +128,10 @@ def _lost(settings: TrackerSettings, request: TrackRequest, states: Iterable[Hou
 
 @dataclass(slots=True)
 class _Run:
-    """The steps of one run; `shapes` collects the shapes of all cost rows, `rates` what each of them costs an hour.
+    """The steps of one run.
+
+    `shapes` collects the shapes of all cost rows, `rates` what each of them costs an hour, and whether that is known to
+    have changed within the hour.
 
     `metrics_error` is why the metrics were not written, None when they were; `contract_prices_problem` is why contract
     prices that were due were not read.
@@ -144,7 +146,7 @@ class _Run:
     started: timedelta
     earlier: EarlierRuns
     sources: Sources = field(init=False)
-    rates: dict[_Priced, HourlyRates] = field(default_factory=dict)
+    rates: dict[_Priced, tuple[HourlyRates, bool]] = field(default_factory=dict)
     shapes: set[Shape] = field(default_factory=set)
     metrics_error: str | None = None
     contract_prices_problem: str | None = None
@@ -199,16 +201,19 @@ class _Run:
     ) -> None:
         """Stage the cost of an instance, unless its uptime is still to be divided between two machines or prices."""
         machines, uptime = identity.machines, ran.uptime
-        if len(machines) == 1:
-            [(start, instance)] = machines
-            if uptime.seconds < WHOLE_HOUR_SECONDS and history.is_cut(instance.shape, instance.region, uptime.hour):
-                if instance.provisioning_model is ProvisioningModel.SPOT:
-                    restarted.append((ran, identity))
-                return
-            usage = Usage(instance, start, end_of_hour(uptime.hour), uptime.seconds)
-            self._record_cost(ran, identity, usage, history)
-        elif any(instance.provisioning_model is ProvisioningModel.SPOT for _, instance in machines):
+        if len(machines) > 1:
+            if any(instance.provisioning_model is ProvisioningModel.SPOT for _, instance in machines):
+                restarted.append((ran, identity))
+            return
+        [(start, instance)] = machines
+        if instance.provisioning_model is not ProvisioningModel.SPOT:
+            return
+        _, _, hour, seconds = uptime
+        rates, is_cut = self._rates(instance, hour, history)
+        if is_cut and seconds < WHOLE_HOUR_SECONDS:
             restarted.append((ran, identity))
+        else:
+            self._record_cost(ran, identity, Usage(instance, start, end_of_hour(hour), seconds), rates)
 
     def _record_restarted(self, restarted: Sequence[tuple[Ran, Identity]], history: PriceHistory) -> None:
         """Stage the costs of instances that were started as another machine in an hour, divided by their samples."""
@@ -250,7 +255,7 @@ class _Run:
         budgets, periods = self.settings.budgets, tuple(dict.fromkeys((*caught_up, *present)))
         spends, unsent = self.stage.commit(sorted(recorded), periods, budgets)
         due = due_alerts(spends, budgets, present)
-        false_estimates = [] if any(hour.open for hour in self.hours.all()) else withdrawals(spends, budgets)
+        false_estimates = [] if any(hour.open for hour in self.hours.values()) else withdrawals(spends, budgets)
         reserved = self.stage.reserve(due) if due or unsent else []
         alerts, gaps = publish_alerts(self.ports.alerts, [*reserved, *false_estimates])
         self.stage.close(alerts, gaps, budgets)
@@ -279,33 +284,20 @@ class _Run:
             ran_seconds = list(islice(seconds, len(piece)))
             if not (total := round(sum(ran_seconds), 6)):
                 continue
-            usage = Usage(instance, start, end, total)
-            if timed is None or len(timed.parts) == 1:
-                self._record_cost(ran, identity, usage, history)
-            else:
-                price = history.price_of_parts(
-                    instance.shape,
-                    instance.region,
-                    hour,
-                    dict(zip(piece, ran_seconds, strict=True)),
-                    known=bool(samples),
-                )
-                self._record_cost(ran, identity, usage, history, price)
+            if instance.provisioning_model is not ProvisioningModel.SPOT:
+                continue
+            usage, (rates, _) = Usage(instance, start, end, total), self._rates(instance, hour, history)
+            if timed is not None and len(timed.parts) > 1:
+                by_start = dict(zip(piece, ran_seconds, strict=True))
+                price = history.price_of_parts(instance.shape, instance.region, hour, by_start, known=bool(samples))
+                rates = hourly_rates(price, rates.attached)
+            self._record_cost(ran, identity, usage, rates)
 
-    def _record_cost(
-        self, ran: Ran, identity: Identity, usage: Usage, history: PriceHistory, price: InstancePrice | None = None
-    ) -> None:
-        """Stage the cost row of an instance that ran as a Spot VM, at its own price or at that of its hour."""
-        instance, hour = usage.instance, ran.uptime.hour
-        if instance.provisioning_model is not ProvisioningModel.SPOT:
-            return
-        rates = self._rates(instance, hour, history)
-        if price is not None:
-            attached = history.attached_prices(instance.attachments, instance.shape, instance.region, hour)
-            rates = hourly_rates(price, attached)
+    def _record_cost(self, ran: Ran, identity: Identity, usage: Usage, rates: HourlyRates) -> None:
+        """Stage the cost row of an instance that ran as a Spot VM."""
         row = cost_row(usage, self._billed(ran, identity, usage), rates)
         self.stage.add(row)
-        self.hours[hour].count(row)
+        self.hours[ran.uptime.hour].count(row)
 
     def _billed(self, ran: Ran, identity: Identity, usage: Usage) -> Billed:
         """Return what is billed of a usage; its runs matter only where it is short."""
@@ -317,16 +309,20 @@ class _Run:
         life = Life(started, identity.created, self.sources.preempted.get(usage.instance.key))
         return billed_time(usage.seconds, hour, life, ran.next_hour)
 
-    def _rates(self, instance: Instance, hour: datetime, history: PriceHistory) -> HourlyRates:
-        """Return what an instance costs in an hour, worked out once for all that are alike."""
-        priced = instance.shape, instance.attachments, instance.key.zone, hour
-        rates = self.rates.get(priced)
-        if rates is None:
-            price = history.price(instance.shape, instance.region, hour)
-            attached = history.attached_prices(instance.attachments, instance.shape, instance.region, hour)
-            rates = self.rates[priced] = hourly_rates(price, attached)
-            self.shapes.add(instance.shape)
-        return rates
+    def _rates(self, instance: Instance, hour: datetime, history: PriceHistory) -> tuple[HourlyRates, bool]:
+        """Return what an instance costs in an hour, and whether the price is known to have changed within it.
+
+        It is worked out once for all that are alike.
+        """
+        (_, zone, _), _, _, shape, _, _, attachments = instance
+        priced = shape, attachments, zone, hour
+        known = self.rates.get(priced)
+        if known is None:
+            price = history.price(shape, instance.region, hour)
+            rates = hourly_rates(price, history.attached_prices(attachments, shape, instance.region, hour))
+            known = self.rates[priced] = rates, history.is_cut(shape, instance.region, hour)
+            self.shapes.add(shape)
+        return known
 
     def _stage_run(self, history: PriceHistory, recorded: Backlog) -> None:
         """Stage the components of all shapes, the state of each project and hour, and the run of each hour."""
@@ -348,7 +344,7 @@ class _Run:
     def _write_metrics(self, present: Sequence[Spend]) -> None:
         """Write the metrics, the heartbeat of a recorded run; no part of the record, which is complete without them."""
         try:
-            self.ports.alerts.write_metrics(present, self.hours.all(), self.now)
+            self.ports.alerts.write_metrics(present, tuple(self.hours.values()), self.now)
         except UnavailableError as error:
             self.metrics_error = str(error)
             log_event("metrics not written", logging.WARNING, detail=self.metrics_error)

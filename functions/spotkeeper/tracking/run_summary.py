@@ -172,7 +172,7 @@ class HourRun:
             yield ProjectHour(project_id, self.hour, state, len(uptimes), _hours(uptimes), listed)
 
 
-class HourRuns:
+class HourRuns(dict[datetime, HourRun]):
     """The hours of one run, in order, and the gaps met while they are read.
 
     The latest closed hour is provisional. Later runs ask again who ran in an hour that is not older than `resolving`.
@@ -182,26 +182,18 @@ class HourRuns:
         self, run_id: str, hours: Iterable[datetime], recorded_at: datetime, resolving: timedelta = timedelta(0)
     ) -> None:
         latest = latest_closed_hour(recorded_at)
-        self._hours = {
-            hour: HourRun(run_id, hour, recorded_at, hour == latest, resolving=latest - hour < resolving)
+        super().__init__(
+            (hour, HourRun(run_id, hour, recorded_at, hour == latest, resolving=latest - hour < resolving))
             for hour in sorted(hours)
-        }
-
-    def __getitem__(self, hour: datetime) -> HourRun:
-        """Return the run of one hour."""
-        return self._hours[hour]
-
-    def all(self) -> tuple[HourRun, ...]:
-        """Return every hour's run, in order."""
-        return tuple(self._hours.values())
+        )
 
     def record_gap(self, hours: Iterable[datetime], gap: Gap) -> None:
         """Log a gap and record it once in each of the hours."""
         event = "final gap" if gap.final else "incomplete"
         log_event(event, logging.WARNING, source=gap.source, project_id=gap.project_id, detail=gap.detail)
         for hour in hours:
-            if gap not in self._hours[hour].gaps:
-                self._hours[hour].gaps.append(gap)
+            if gap not in self[hour].gaps:
+                self[hour].gaps.append(gap)
 
     def reporter(self, hours: Iterable[datetime], source: str, project_id: str) -> Report:
         """Return a function that records a sentence as a gap of these hours."""

@@ -45,6 +45,8 @@ UNRESOLVED_SHOWN = 100
 """The most instances that one row of tracker_runs names; the count beside them covers all."""
 
 _SECONDS_PER_HOUR = Decimal(3600)
+_UNIT = 10**9
+_NINE_ZEROS = "0" * 9
 
 
 def staged(record: Record, run_id: str, recorded_at: str) -> str:
@@ -181,7 +183,10 @@ def _amount(billionths: Billionths | None) -> str:
     """Return an amount as the string of its nine decimals, as JSON has it; nothing has none."""
     if not billionths:
         return "null" if billionths is None else '"0"'
-    digits = str(billionths).zfill(10 if billionths > 0 else 11)
+    digits = str(billionths)
+    if 0 < billionths < _UNIT:  # Most amounts are.
+        return f'"0.{_NINE_ZEROS[len(digits) :]}{digits}"'
+    digits = digits.zfill(11 if billionths < 0 else 10)
     return f'"{digits[:-9]}.{digits[-9:]}"'
 
 
