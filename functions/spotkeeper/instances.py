@@ -145,12 +145,13 @@ class Instance(NamedTuple):
         return self.key.region
 
 
-class Sighting(NamedTuple):
+@dataclass(slots=True)
+class Sighting:
     """An instance as it is now, and since when it has run; None when it does not run, or was suspended since.
 
     `started` is its last start, whether or not it runs, and `created` its creation; None where Compute Engine has none.
-    `disk_count` is how many disks are attached, local SSD apart: which ones another list says. `is_stopped` is whether
-    it is stopped or suspended, since `stopped` if Compute Engine has it.
+    `disk_count` is how many disks are attached, local SSD apart; `disks` are those that another list had so far.
+    `is_stopped` is whether it is stopped or suspended, since `stopped` if Compute Engine has it.
     """
 
     instance: Instance
@@ -160,3 +161,4 @@ class Sighting(NamedTuple):
     disk_count: int = 0
     is_stopped: bool = False
     stopped: datetime | None = None
+    disks: tuple[Disk, ...] = ()

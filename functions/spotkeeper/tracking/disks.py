@@ -80,9 +80,7 @@ class DiskScan:
 
     def __init__(self, sightings: dict[Place, Sighting]) -> None:
         self._sightings = sightings
-        self._attached: dict[Place, tuple[Disk, ...]] = {}
         self._known: dict[tuple[Attachments, tuple[Disk, ...]], Attachments] = {}
-        self._sets: dict[tuple[Disk, ...], tuple[Disk, ...]] = {}
 
     def users(self, listed: ListedDisk) -> tuple[Instance, ...] | None:
         """Attach a disk to its users, and return them; None when one of them was not listed."""
@@ -91,8 +89,7 @@ class DiskScan:
             sighting = self._sightings.get(place)
             if sighting is None:
                 return None
-            disks = (*self._attached.get(place, ()), listed.disk)
-            self._attached[place] = self._sets.setdefault(disks, disks)
+            sighting.disks = (*sighting.disks, listed.disk)
             found = (*found, sighting.instance)
         return found
 
@@ -100,12 +97,12 @@ class DiskScan:
         """Yield every instance with its disks, and the others without them; each is forgotten as it is yielded."""
         yield from ((sighting.instance, sighting) for sighting in others)
         while self._sightings:
-            place, sighting = self._sightings.popitem()
-            yield self._with_disks(sighting, self._attached.pop(place, ())), sighting
+            _, sighting = self._sightings.popitem()
+            yield self._with_disks(sighting), sighting
 
-    def _with_disks(self, sighting: Sighting, disks: tuple[Disk, ...]) -> Instance:
+    def _with_disks(self, sighting: Sighting) -> Instance:
         """An instance with its disks; they stay unknown unless as many were listed as it has."""
-        instance = sighting.instance
+        instance, disks = sighting.instance, sighting.disks
         if len(disks) != sighting.disk_count:
             return instance
         key = instance.attachments, disks

@@ -100,7 +100,8 @@ class Sources:
         # In a time without scans an instance may have been another one, and be the same again.
         catching_up = bool(self.ports.histories) and len(hours) > _HOURS_OF_A_PUNCTUAL_RUN
         unchanged_since, first_recorded = min(self.backlog), self.earlier.first.get(project_id)
-        for instance, (_, since, started, created, *_) in scan.instances(replaced):
+        for instance, sighting in scan.instances(replaced):
+            since, started, created = sighting.running_since, sighting.started, sighting.created
             observation = Observation(instance, self.now, self.now, started, created)
             match compare(instance):
                 case Since.NEW:
