@@ -222,7 +222,7 @@ def test_a_vm_that_does_not_say_since_when_it_runs_is_left_out_and_counted() -> 
     [resumed, _] = sightings("resumed", "running")
     running = costs()
 
-    running.add(resumed._replace(running_since=None))
+    running.add(replace(resumed, running_since=None))
 
     assert (running.instances, running.undated, running.added_to([])) == (0, 1, [])
 

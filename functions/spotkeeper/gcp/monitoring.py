@@ -127,7 +127,7 @@ def _uptimes(series: RawMessage, wanted: dict[int, datetime]) -> list[Uptime]:
     found = []
     for point in series.points:
         hour = wanted.get(point.interval.end_time.seconds)
-        if hour is not None and (seconds := _seconds(point.value, name)):
+        if hour is not None and (seconds := point.value.double_value or _seconds(point.value, name)):
             found.append(Uptime(key, name, hour, seconds))
     return found
 
@@ -143,10 +143,10 @@ def _samples(series: RawMessage) -> list[Sample]:
 
 def _instance(series: RawMessage) -> tuple[InstanceKey, str]:
     """Return the key and the name of the instance of a time series."""
-    labels = series.resource.labels
-    key = InstanceKey(intern(labels["project_id"]), intern(labels["zone"]), labels["instance_id"])
-    name = series.metric.labels["instance_name"]
-    if not all(key):
+    labels, name = series.resource.labels, series.metric.labels["instance_name"]
+    project_id, zone, instance_id = labels["project_id"], labels["zone"], labels["instance_id"]
+    key = InstanceKey(intern(project_id), intern(zone), instance_id)
+    if not (project_id and zone and instance_id):
         message = f"Cloud Monitoring: the time series of {name!r} lacks a resource label: {str(labels)[:200]}"
         raise UnavailableError(message)
     return key, name
@@ -154,8 +154,6 @@ def _instance(series: RawMessage) -> tuple[InstanceKey, str]:
 
 def _seconds(value: RawMessage, name: str) -> float:
     """Return an uptime in seconds; raises UnavailableError for a value that is not a number."""
-    if number := value.double_value:
-        return float(number)
     match value.WhichOneof("value"):
         case "double_value":
             return float(value.double_value)

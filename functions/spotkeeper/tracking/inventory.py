@@ -91,11 +91,12 @@ class Inventory:
         once or days later. A change of the machine counts from the start with which it took effect.
         """
         versions = self._versions(key)
+        if len(versions) == 1:
+            instance, first_seen, _, started, created = versions[0]
+            doubtful = _restarted_unobserved(first_seen, started, created, hour)
+            return Identity(((hour, instance),), started, created, doubtful)
         if not versions:
             return None
-        if len(versions) == 1:
-            instance, _, _, started, created = only = versions[0]
-            return Identity(((hour, instance),), started, created, _restarted_unobserved(only, hour))
         latest = versions[-1]
         later = [each.instance for each in versions if each.last_seen >= hour + HOUR]
         earlier = [each.instance for each in versions if each.last_seen < hour + HOUR]
@@ -115,11 +116,11 @@ class Inventory:
 
     def _versions(self, key: InstanceKey) -> Sequence[Observation]:
         """Every observation of an instance in order; the list is the last one."""
-        observations = self._observations.get(key, ())
         listed = self._listed.get(key)
-        if listed is None:
-            return observations
-        return (*observations, listed) if observations else (listed,)
+        if listed is not None and not self._observations:  # Most are known by the list alone.
+            return (listed,)
+        observations = self._observations.get(key, ())
+        return observations if listed is None else (*observations, listed)
 
 
 def _with_disks(instances: Sequence[Instance]) -> Instance:
@@ -172,7 +173,8 @@ def _as_machine(found: Instance, machine: Instance) -> Instance:
 
 def _is_doubtful(versions: Sequence[Observation], hour: datetime) -> bool:
     """Whether other machines may have run in an hour than those that were observed."""
-    return _restarted_unobserved(versions[0], hour) or any(
+    _, first_seen, _, started, created = versions[0]
+    return _restarted_unobserved(first_seen, started, created, hour) or any(
         restarted_in_gap(earlier.last_seen, later) and earlier.last_seen < hour + HOUR and later.first_seen > hour
         for earlier, later in pairwise(versions)
     )
@@ -187,8 +189,10 @@ def restarted_in_gap(last_seen: datetime, later: Observation) -> bool:
     )
 
 
-def _restarted_unobserved(first: Observation, hour: datetime) -> bool:
-    started, created = first.started, first.created
-    if started is None or created is None or started <= hour or first.first_seen < started:
+def _restarted_unobserved(
+    first_seen: datetime, started: datetime | None, created: datetime | None, hour: datetime
+) -> bool:
+    """Whether an instance was started anew in an hour, or after it, before it was observed first."""
+    if started is None or started <= hour or created is None or first_seen < started:
         return False
     return started - created > _FIRST_START_WITHIN

@@ -64,13 +64,13 @@ class Totals:
 
         An invalid reading makes the total NaN: a sum that includes it is not known.
         """
-        valid = valid_seconds(series.seconds)
+        key, _, hour, seconds = series
+        valid = valid_seconds(seconds)
         if not valid:
             series = series._replace(seconds=math.nan)
-        self.hours.add(series.hour)
-        earlier = self._by_instance.setdefault(series.key, (series,))
-        if earlier[0] is not series:
-            self._by_instance[series.key] = _with_series(earlier, series)
+        self.hours.add(hour)
+        earlier = self._by_instance.get(key)
+        self._by_instance[key] = (series,) if earlier is None else _with_series(earlier, series)
         return valid
 
     def ran(self, hours: Collection[datetime]) -> Iterator[Ran]:
@@ -93,6 +93,8 @@ def _next_hour(uptime: Uptime, uptimes: Iterable[Uptime]) -> float:
 
 
 def _with_series(uptimes: tuple[Uptime, ...], series: Uptime) -> tuple[Uptime, ...]:
+    if len(uptimes) == 1 and uptimes[0].hour != series.hour:
+        return *uptimes, series
     for number, earlier in enumerate(uptimes):
         if earlier.hour == series.hour:
             total = earlier._replace(seconds=earlier.seconds + series.seconds)

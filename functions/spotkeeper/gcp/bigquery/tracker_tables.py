@@ -233,8 +233,9 @@ class StagingTable:
 
     def add(self, record: Record) -> None:
         """Stage a record."""
-        self._kinds.add(type(record))
-        if not isinstance(record, CostRow):
+        kind = type(record)
+        if kind is not CostRow:
+            self._kinds.add(kind)
             self._extend_times(record)
         self._unwritten.append(staged(record, self._run_id, self._staged_at))
         if len(self._unwritten) >= _LINES_PER_WRITE:
@@ -247,7 +248,8 @@ class StagingTable:
                 if record.kind not in self._disk_kinds:
                     self._add_disk_kind(record.kind)
             case Observation():
-                self._oldest_observation = min(record.last_seen, self._oldest_observation)
+                if record.last_seen < self._oldest_observation:
+                    self._oldest_observation = record.last_seen
             case AddressSighting():
                 first = record.prices[0].start
                 self._addresses_since = min(first, self._addresses_since or first)
