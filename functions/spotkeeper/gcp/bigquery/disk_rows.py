@@ -10,6 +10,7 @@ from google.cloud.bigquery import SchemaField
 
 from spotkeeper.gcp.bigquery.json_text import WITHOUT_SPACES, labels_text, members, number, text
 from spotkeeper.instances import Disk, Instance
+from spotkeeper.latest import kept_for_the_latest
 from spotkeeper.periods import rfc3339
 from spotkeeper.tracking.disks import DayPrice, DiskKind, DiskSighting
 
@@ -115,7 +116,7 @@ def staged_disk(sighting: DiskSighting) -> str:
     )
 
 
-@lru_cache(maxsize=1)
+@kept_for_the_latest
 def _attached(instance: Instance) -> str:
     """Return an instance as the disks that it has attached name it; the latest is kept, for it may have several."""
     (_, _, instance_id), name, model, *_ = instance

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text
 from spotkeeper.gcp.bigquery.json_text import labels_text, members, number, text
 from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape, region_of
+from spotkeeper.latest import kept_for_the_latest
 from spotkeeper.periods import rfc3339
 from spotkeeper.tracking.inventory import Observation
 
@@ -82,7 +83,7 @@ def instance_text(instance: Instance) -> str:
     return _written(instance)[1]
 
 
-@lru_cache(maxsize=1)
+@kept_for_the_latest
 def fingerprint(instance: Instance) -> str:
     """Return what is equal for equal instances only; the latest is kept, for an instance is compared, then staged.
 
@@ -104,12 +105,12 @@ class _Alike(NamedTuple):
     of_disks: str
 
 
-@lru_cache(maxsize=4)
+@kept_for_the_latest
 def _written(instance: Instance) -> tuple[_Alike, str]:
     """Return what an instance has alike with others, and the instance as JSON.
 
-    It is compared, and staged in an observation and in the cost of each hour: the latest are kept. Most of what a run
-    stages is this text.
+    It is compared, and staged in an observation; later it is staged in the cost of each hour. Most of what a run stages
+    is this text.
     """
     (project_id, zone, instance_id), name, model, shape, labels, managed_by, attachments = instance
     alike = _alike(project_id, zone, model, shape, labels, managed_by, attachments)

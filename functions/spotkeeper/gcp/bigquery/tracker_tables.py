@@ -248,8 +248,7 @@ class StagingTable:
                 if record.kind not in self._disk_kinds:
                     self._add_disk_kind(record.kind)
             case Observation():
-                if record.last_seen < self._oldest_observation:
-                    self._oldest_observation = record.last_seen
+                self._oldest_observation = min(self._oldest_observation, record.last_seen)
             case AddressSighting():
                 first = record.prices[0].start
                 self._addresses_since = min(first, self._addresses_since or first)
