@@ -14,6 +14,7 @@ from spotkeeper.enforcement.plans import Situation, plan
 from spotkeeper.enforcement.policies import Policy
 from spotkeeper.enforcement.spot_vms import reason_to_spare
 from spotkeeper.enforcement.verdicts import Verdict, VerdictName
+from spotkeeper.gcp.bigquery.kinds import RowKinds
 from spotkeeper.gcp.bigquery.tracker_rows import staged
 from spotkeeper.gcp.compute.groups import group_of
 from spotkeeper.gcp.compute.lists import InstanceList, OperationList
@@ -98,7 +99,7 @@ def check_instance(instance: Instance) -> None:
     assert all(size is None or 0 < size < 10**9 for size in (shape.vcpus, shape.memory_gib))
     assert 0 <= shape.gpu_count < 10**9
     assert 0 <= shape.local_ssd_gib < 2**63
-    assert json.loads(staged(Observation(instance, NOW, NOW), "run", "now"))
+    assert json.loads(staged(Observation(instance, NOW, NOW), "run", "now", RowKinds.staged_in([])))
     group_of(instance.key, instance.managed_by)
 
 
@@ -210,7 +211,7 @@ def test_any_page_of_operations_tells_preemptions_or_is_refused(found: dict[str,
     for each in preempted or ():
         assert since <= each.preempted_at < NOW
         assert all(isinstance(part, str) and part for part in (*each.key, each.instance_name, each.operation_id))
-        assert json.loads(staged(each, "run", "now"))
+        assert json.loads(staged(each, "run", "now", RowKinds.staged_in([])))
 
 
 def test_the_sample_of_operations_is_understood() -> None:

@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from google.cloud.bigquery import SchemaField
 from zetasql.api import TypeFactory
 from zetasql.core.exceptions import ZetaSQLError
 from zetasql.types import Type
 
-from spotkeeper.gcp.bigquery.address_rows import ADDRESS
 from spotkeeper.gcp.bigquery.capacity_tables import CAPACITY_RECORDS
 from spotkeeper.gcp.bigquery.daily_figures import KEYS, costs_statement
-from spotkeeper.gcp.bigquery.disk_rows import DISK, DISK_KIND
 from spotkeeper.gcp.bigquery.rest_query import statement_text
-from spotkeeper.gcp.bigquery.tracker_tables import RECORD_TABLES
+from spotkeeper.gcp.bigquery.staging_schema import RECORD_TABLES, staging_schema
 from tests.sql.googlesql import analyze, simple, table_fields
 
 STATEMENTS = Path(__file__).parents[2] / "functions" / "spotkeeper" / "gcp" / "bigquery" / "statements"
@@ -32,16 +31,9 @@ EXAMPLES = {
 
 
 def staging_fields() -> list[dict[str, object]]:
-    """The columns of the staging table: a record for each table."""
-    reading = [{"name": "project_id", "type": "STRING"}, {"name": "hour", "type": "TIMESTAMP"}]
-    columns: list[dict[str, object]] = [
-        {"name": column, "type": "RECORD", "fields": table_fields(name)} for column, name in RECORD_TABLES.items()
-    ]
-    times = [{"name": name, "type": "TIMESTAMP"} for name in ("first_hour", "end_hour")]
-    uncertain = [{"name": "component", "type": "STRING"}, {"name": "region", "type": "STRING"}, *times]
-    columns.append({"name": "uncertain", "type": "RECORD", "fields": uncertain})
-    columns += [DISK.to_api_repr(), DISK_KIND.to_api_repr(), ADDRESS.to_api_repr()]
-    return [*columns, {"name": "reading", "type": "RECORD", "fields": reading}]
+    """The columns of the staging table: a record for each table, and for each kind of alike ones."""
+    schema = staging_schema(lambda table: [SchemaField.from_api_repr(field) for field in table_fields(table)])
+    return [column.to_api_repr() for column in schema]
 
 
 def capacity_fields() -> list[dict[str, object]]:
@@ -191,10 +183,24 @@ def test_every_column_of_a_table_is_written(name: str) -> None:
     [(columns, selected)] = re.findall(rf"INSERT INTO {name}(?: \(([^)]*)\))?\nSELECT\s+(\S+)", statements)
 
     if columns:
-        assert {column.strip() for column in columns.split(",")} == {field["name"] for field in table_fields(name)}
+        named = [column.strip() for column in columns.split(",")]
+        assert set(named) == {field["name"] for field in table_fields(name)}
+        if name in STAGED:
+            assert selected == "staged.*"
+            assert selected_columns(STAGED[name]) == named
     else:
         record = next(record for record, table in RECORD_TABLES.items() if table == name)
         assert selected == f"{record}.*" or (name, selected) == ("shape_components", "staged.*")
+
+
+STAGED = {"spot_vm_costs": "staged_costs", "vm_inventory": "staged_observations"}
+"""The tables whose rows are put together of a staged record and its kinds, and the queries that do so."""
+
+
+def selected_columns(query: str) -> list[str]:
+    """The names of the columns that a query yields, in order."""
+    [columns] = re.findall(r"^SELECT\n(.*?)\nFROM", statement_text(query), flags=re.DOTALL | re.MULTILINE)
+    return [re.split(r"[. ]", line.rstrip(","))[-1] for line in columns.splitlines()]
 
 
 def test_a_known_state_is_updated_in_every_column_but_its_key() -> None:

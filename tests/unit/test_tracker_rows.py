@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotkeeper.gcp.bigquery.disk_rows import staged_disk_kind
 from spotkeeper.gcp.bigquery.instance_rows import fingerprint
+from spotkeeper.gcp.bigquery.kinds import RowKinds
 from spotkeeper.gcp.bigquery.tracker_rows import staged
 from spotkeeper.instances import CONFIDENTIAL, Attachments, Disk, Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
@@ -24,6 +24,7 @@ from spotkeeper.tracking.billing import Billed
 from spotkeeper.tracking.costs import Usage, cost_row, hourly_rates
 from spotkeeper.tracking.disks import DayPrice, DiskKind, DiskSighting, ListedDisk
 from spotkeeper.tracking.inventory import Observation
+from spotkeeper.tracking.ports import Record
 
 NOON = datetime(2026, 7, 21, 12, tzinfo=UTC)
 KEY = InstanceKey("data-platform", "europe-west4-a", "4611686018427387904")
@@ -89,6 +90,19 @@ def without_nulls(row: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if value is not None}
 
 
+def row_of(record: Record, run_id: str = "run", recorded_at: str = "now") -> dict[str, Any]:
+    """A record as it is staged, with what its kinds say."""
+    lines: list[str] = []
+    found: dict[str, Any] = json.loads(staged(record, run_id, recorded_at, RowKinds.staged_in(lines)))
+    kinds = dict(each for line in lines for each in json.loads(line).items())
+    [(column, row)] = found.items()
+    for name in ("vm_kind", "cost_kind"):
+        if name in row:
+            assert row.pop(name) == kinds[name].pop("kind_id")
+            row = kinds[name] | row
+    return {column: row}
+
+
 def plain(instance: Instance) -> dict[str, object]:
     shape = asdict(instance.shape)
     return {
@@ -105,9 +119,7 @@ def plain(instance: Instance) -> dict[str, object]:
 
 @pytest.mark.parametrize("instance", [PLAIN, ODD])
 def test_an_observation_is_that_of_an_encoder(instance: Instance) -> None:
-    row = json.loads(staged(Observation(instance, NOON, NOON, None, NOON), "run", "now"))
-
-    assert row == {
+    assert row_of(Observation(instance, NOON, NOON, None, NOON)) == {
         "observation": {
             **without_nulls(plain(instance)),
             "first_seen": "2026-07-21T12:00:00Z",
@@ -155,8 +167,8 @@ def test_a_cost_row_is_that_of_an_encoder(
 ) -> None:
     usage = Usage(instance, NOON, NOON + timedelta(hours=1), 30.5)
 
-    assert json.loads(
-        staged(cost_row(usage, Billed(75.0, 90.0), hourly_rates(price, PRICES)), 'run"1', "2026-07-21T13:07:00Z")
+    assert row_of(
+        cost_row(usage, Billed(75.0, 90.0), hourly_rates(price, PRICES)), 'run"1', "2026-07-21T13:07:00Z"
     ) == {
         "cost": {
             **without_nulls(plain(instance)),
@@ -206,7 +218,7 @@ def test_a_cost_row_whose_attachments_cost_the_same_in_every_hour_has_what_is_sa
     rates = hourly_rates(price, AttachedPrices(NOTHING_ATTACHED, NOTHING_ATTACHED, disk, NOTHING_ATTACHED))
     usage = Usage(PLAIN, NOON, NOON + timedelta(hours=1), 3.6)
 
-    row = json.loads(staged(cost_row(usage, Billed(3.6, 3.6), rates), "run", "now"))["cost"]
+    row = row_of(cost_row(usage, Billed(3.6, 3.6), rates))["cost"]
 
     assert {name: value for name, value in row.items() if name.endswith(("_cost", "_hours")) or name == "cost"} == {
         "uptime_hours": "0.001000000",
@@ -236,12 +248,16 @@ def test_a_disk_is_that_of_an_encoder() -> None:
     )
     price = AttachedPrice(Decimal("0.0012"), AttachedStatus.FALLBACK, 'no "rate"', ("D-1", "D-2"))
     days = (DayPrice(NOON, NOON + timedelta(hours=12), price),)
+    attached = (users, users[:1], users[1:], users[:1], ())
     kind = DiskKind(listed.project_id, listed.place, disk, NOON, NOON + timedelta(hours=1), days)
 
-    described = json.loads(staged_disk_kind(kind))["disk_kind"]
+    lines: list[str] = []
+    kinds = RowKinds.staged_in(lines)
+    rows = [json.loads(staged(DiskSighting(listed, some, kind), "run", "now", kinds)) for some in attached]
+    [described] = map(json.loads, lines)
 
-    assert described == {
-        "kind_id": described["kind_id"],
+    assert described["disk_kind"] == {
+        "kind_id": 0,
         "project_id": "data-platform",
         "place": "europe-west4",
         "region": "europe-west4",
@@ -264,11 +280,9 @@ def test_a_disk_is_that_of_an_encoder() -> None:
             }
         ],
     }
-    for some in (users, users[:1], users[1:], users[:1], ()):
-        row = json.loads(staged(DiskSighting(listed, some, kind), "run", "now"))["disk"]
-
-        assert row == {
-            "kind_id": described["kind_id"],
+    assert [row["disk"] for row in rows] == [
+        {
+            "kind_id": 0,
             "disk_id": "71",
             "disk_name": 'a "disk" ü',
             "attached_to": [
@@ -282,6 +296,8 @@ def test_a_disk_is_that_of_an_encoder() -> None:
             "labels": [{"key": key, "value": value} for key, value in labels],
             "created_at": "2026-07-21T12:00:00Z",
         }
+        for some in attached
+    ]
 
 
 def a_disk_kind(**changes: Any) -> DiskKind:  # noqa: ANN401 (any field)
@@ -297,16 +313,17 @@ def test_a_row_of_a_disk_has_no_spaces_and_leaves_out_what_is_null() -> None:
     plain = ListedDisk("data-platform", "europe-west4-a", "71", "plain", kind.disk, NOON)
     detached = plain._replace(last_detached=NOON + timedelta(minutes=1))
 
-    rows = [staged(DiskSighting(each, (), kind), "run", "now") for each in (plain, detached)]
+    lines: list[str] = []
+    rows = [staged(DiskSighting(each, (), kind), "run", "now", RowKinds.staged_in(lines)) for each in (plain, detached)]
 
-    assert not any(" " in row for row in (*rows, staged_disk_kind(kind)))
+    assert not any(" " in row for row in (*rows, *lines))
     found = [json.loads(row)["disk"] for row in rows]
     assert {"labels", "last_detached_at"}.isdisjoint(found[0])
-    assert "special" not in json.loads(staged_disk_kind(kind))["disk_kind"]
+    assert "special" not in json.loads(lines[0])["disk_kind"]
     assert found[1] == {**found[0], "last_detached_at": "2026-07-21T12:01:00Z"}
 
 
-def test_no_two_kinds_of_disks_have_one_id_and_equal_ones_have_the_same() -> None:
+def test_alike_disks_share_a_kind_and_others_do_not() -> None:
     kind = a_disk_kind()
     others: list[Mapping[str, object]] = [
         {"project_id": "ci-runners"},
@@ -328,10 +345,34 @@ def test_no_two_kinds_of_disks_have_one_id_and_equal_ones_have_the_same() -> Non
     ]
     kinds = [kind, *(replace(kind, **change) for change in others)]
 
-    ids = [json.loads(staged_disk_kind(each))["disk_kind"]["kind_id"] for each in kinds]
+    listed, lines = ListedDisk("data-platform", "europe-west4-a", "71", "plain", kind.disk, NOON), list[str]()
+    staged_kinds = RowKinds.staged_in(lines)
 
-    assert len(set(ids)) == len(kinds)
-    assert [json.loads(staged_disk_kind(replace(each)))["disk_kind"]["kind_id"] for each in kinds] == ids
+    numbers = [
+        json.loads(staged(DiskSighting(listed, (), each), "run", "now", staged_kinds))["disk"]["kind_id"]
+        for each in (*kinds, *(replace(each) for each in kinds))
+    ]
+
+    assert numbers == [*range(len(kinds)), *range(len(kinds))]
+    assert [json.loads(line)["disk_kind"]["kind_id"] for line in lines] == [*range(len(kinds))]
+
+
+def test_what_alike_vms_and_costs_share_is_staged_once() -> None:
+    price = InstancePrice(Decimal("0.0472"), Decimal("0.19424"), PriceStatus.EXACT, NOON)
+    rates, lines = hourly_rates(price, PRICES), list[str]()
+    kinds = RowKinds.staged_in(lines)
+    vms = [PLAIN._replace(key=KEY._replace(instance_id=str(number)), name=f"worker-{number}") for number in range(3)]
+    costs = [
+        cost_row(Usage(vm, at, at + timedelta(hours=1), 60.0), Billed(60.0, 60.0), rates)
+        for vm in (*vms, PLAIN._replace(labels=(("team", "a"),)))
+        for at in (NOON, NOON + timedelta(hours=1))
+    ]
+
+    rows = [json.loads(staged(each, "run", "now", kinds))["cost"] for each in costs]
+
+    assert [(row["vm_kind"], row["cost_kind"]) for row in rows] == [(0, 0), (0, 1)] * 3 + [(1, 0), (1, 1)]
+    assert [next(iter(json.loads(line))) for line in lines] == ["cost_kind", "vm_kind", "cost_kind", "vm_kind"]
+    assert not {*rows[0]} & {*json.loads(lines[1])["vm_kind"]}
 
 
 SECONDS = st.floats(0, 3600) | st.integers(0, 3600).map(float) | st.decimals(0, 3600, places=6).map(float)
@@ -347,7 +388,7 @@ def test_the_amounts_of_a_row_are_the_exact_ones_rounded_once(
     rates = hourly_rates(price, AttachedPrices(*(AttachedPrice(each, AttachedStatus.EXACT) for each in attached)))
     usage = Usage(PLAIN, NOON, NOON + timedelta(hours=1), ran)
 
-    row = json.loads(staged(cost_row(usage, Billed(billed, licensed), rates), "run", "now"))["cost"]
+    row = row_of(cost_row(usage, Billed(billed, licensed), rates))["cost"]
 
     charged = zip((spot, ondemand, *attached), (billed, billed, licensed, ran, ran, billed), strict=True)
     exact = [None if usd is None else nine_decimals(Fraction(usd), seconds) for usd, seconds in charged]
@@ -380,9 +421,7 @@ def test_rows_of_the_same_price_in_two_runs_and_two_hours_have_their_own_times()
     later = NOON + timedelta(hours=1)
 
     rows = [
-        json.loads(
-            staged(cost_row(Usage(PLAIN, at, at + timedelta(hours=1), 60.0), Billed(60.0, 60.0), rates), run, now)
-        )
+        row_of(cost_row(Usage(PLAIN, at, at + timedelta(hours=1), 60.0), Billed(60.0, 60.0), rates), run, now)
         for at, run, now in ((NOON, "run1", "now"), (later, "run1", "now"), (later, "run2", "then"))
     ]
 

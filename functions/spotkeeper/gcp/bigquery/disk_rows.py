@@ -1,6 +1,5 @@
 """Disks as rows of the staging table, and as the text that a row of their VM has."""
 
-import hashlib
 import json
 from decimal import Decimal
 from functools import lru_cache
@@ -9,6 +8,7 @@ from json.encoder import encode_basestring_ascii
 from google.cloud.bigquery import SchemaField
 
 from spotkeeper.gcp.bigquery.json_text import WITHOUT_SPACES, labels_text, members, number, text
+from spotkeeper.gcp.bigquery.kinds import Kinds
 from spotkeeper.instances import Disk, Instance
 from spotkeeper.latest import kept_for_the_latest
 from spotkeeper.periods import rfc3339
@@ -34,7 +34,8 @@ DISK = SchemaField(
     "disk",
     "RECORD",
     fields=(
-        *(SchemaField(name, "STRING") for name in ("kind_id", "disk_id", "disk_name")),
+        SchemaField("kind_id", "INTEGER"),
+        *(SchemaField(name, "STRING") for name in ("disk_id", "disk_name")),
         SchemaField(
             "attached_to",
             "RECORD",
@@ -53,7 +54,8 @@ DISK_KIND = SchemaField(
     "disk_kind",
     "RECORD",
     fields=(
-        *(SchemaField(name, "STRING") for name in ("kind_id", "project_id", "place", "region", "disk_type")),
+        SchemaField("kind_id", "INTEGER"),
+        *(SchemaField(name, "STRING") for name in ("project_id", "place", "region", "disk_type")),
         SchemaField("size_gib", "NUMERIC"),
         SchemaField("provisioned_iops", "INTEGER"),
         SchemaField("provisioned_throughput_mibps", "INTEGER"),
@@ -100,17 +102,14 @@ def disks_text(disks: tuple[Disk, ...]) -> str:
     return " ".join(map(disk_text, disks))
 
 
-def staged_disk(sighting: DiskSighting) -> str:
-    """Return a disk as a row of the staging table in JSON, without spaces and nulls: a run compresses every row.
-
-    What it has in common with others is in the row of its kind, once.
-    """
+def staged_disk(sighting: DiskSighting, kinds: Kinds) -> str:
+    """Return a disk as a row of the staging table in JSON, without spaces and nulls: a run compresses every row."""
     (_, _, disk_id, name, _, created, _, labels, detached), users, kind = sighting
     attached = _attached(users[0]) if len(users) == 1 else ",".join(map(_attached, users))
     labelled = f'"labels":{labels_text(labels)},' if labels else ""
     last_detached = f'"last_detached_at":"{rfc3339(detached)}",' if detached else ""
     return (
-        f'{{"disk":{{"kind_id":"{_kind(kind)[0]}","disk_id":{encode_basestring_ascii(disk_id)},'
+        f'{{"disk":{{"kind_id":{kinds.number(_described(kind))},"disk_id":{encode_basestring_ascii(disk_id)},'
         f'"disk_name":{encode_basestring_ascii(name)},"attached_to":[{attached}],{labelled}{last_detached}'
         f'"created_at":"{rfc3339(created)}"}}}}'
     )
@@ -126,15 +125,9 @@ def _attached(instance: Instance) -> str:
     )
 
 
-def staged_disk_kind(kind: DiskKind) -> str:
-    """Return a kind of disks as a row of the staging table in JSON."""
-    kind_id, described = _kind(kind)
-    return f'{{"disk_kind":{{"kind_id":"{kind_id}",{described}}}}}'
-
-
 @lru_cache(maxsize=4096)
-def _kind(kind: DiskKind) -> tuple[str, str]:
-    """Return the id of a kind of disks, which no other has, and what it is as JSON."""
+def _described(kind: DiskKind) -> str:
+    """Return a kind of disks as members of a JSON object."""
     disk = kind.disk
     described = members(
         {
@@ -151,8 +144,7 @@ def _kind(kind: DiskKind) -> tuple[str, str]:
             "seen_at": text(rfc3339(kind.seen)),
         }
     )
-    priced = f'{described}"days":{days_json(kind.prices)}'
-    return hashlib.blake2b(priced.encode(), digest_size=8).hexdigest(), priced
+    return f'{described}"days":{days_json(kind.prices)}'
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from spotkeeper.gcp.bigquery.disk_rows import disk_from, disks_text
 from spotkeeper.gcp.bigquery.json_text import labels_text, members, number, text
+from spotkeeper.gcp.bigquery.kinds import Kinds
 from spotkeeper.instances import Attachments, Instance, InstanceKey, ProvisioningModel, Shape, region_of
 from spotkeeper.latest import kept_for_the_latest
 from spotkeeper.periods import rfc3339
@@ -60,13 +61,13 @@ def _attachments(
     )
 
 
-def staged_observation(observation: Observation) -> str:
+def staged_observation(observation: Observation, kinds: Kinds) -> str:
     """Return an observation as a row of the staging table in JSON, without spaces and with few nulls."""
     instance, first_seen, last_seen, started, created = observation
     return (
         f'{{"observation":{{"first_seen":"{_time(first_seen)}","last_seen":"{_time(last_seen)}",'
         f'"fingerprint":"{fingerprint(instance)}","started_at":{_quoted(started)},'
-        f'"created_at":{_quoted(created)},{instance_text(instance)}}}'
+        f'"created_at":{_quoted(created)},{instance_text(instance, kinds)}}}}}'
     )
 
 
@@ -78,9 +79,10 @@ def _quoted(at: datetime | None) -> str:
     return f'"{rfc3339(at)}"' if at else "null"
 
 
-def instance_text(instance: Instance) -> str:
-    """Return an instance as JSON, without the brace that it begins with, and without spaces and nulls."""
-    return _written(instance)[1]
+def instance_text(instance: Instance, kinds: Kinds) -> str:
+    """Return an instance as members of a JSON object: its id, its name, and the number of its kind."""
+    alike, named = _written(instance)
+    return f'{named},"vm_kind":{kinds.number(alike.described)}'
 
 
 @kept_for_the_latest
@@ -95,27 +97,26 @@ def fingerprint(instance: Instance) -> str:
 
 
 class _Alike(NamedTuple):
-    """What many instances have alike: their JSON after the name, and the digest of it without the disks.
+    """What many instances have alike: members of their JSON, and the digest of them without the disks.
 
     `of_disks` is what a fingerprint ends with for the disks, nothing when they are unknown.
     """
 
-    after_name: str
+    described: str
     digest: bytes
     of_disks: str
 
 
 @kept_for_the_latest
 def _written(instance: Instance) -> tuple[_Alike, str]:
-    """Return what an instance has alike with others, and the instance as JSON.
+    """Return what an instance has alike with others, and its id and name as JSON.
 
-    It is compared, and staged in an observation; later it is staged in the cost of each hour. Most of what a run stages
-    is this text.
+    It is compared, and staged in an observation; later it is staged in the cost of each hour.
     """
     (project_id, zone, instance_id), name, model, shape, labels, managed_by, attachments = instance
     alike = _alike(project_id, zone, model, shape, labels, managed_by, attachments)
     quoted_id, quoted_name = encode_basestring_ascii(instance_id), encode_basestring_ascii(name)
-    return alike, f'"instance_id":{quoted_id},"instance_name":{quoted_name},{alike.after_name}'
+    return alike, f'"instance_id":{quoted_id},"instance_name":{quoted_name}'
 
 
 @lru_cache(maxsize=4096)
@@ -151,7 +152,7 @@ def _alike(  # noqa: PLR0913, PLR0917 (all but the id and the name)
     )
     disks = None if attachments.disks is None else disks_text(attachments.disks)
     return _Alike(
-        after_name=f'{members({"disks": text(disks)})}{without_disks}"zone":{text(zone)}}}',
+        described=f'{members({"disks": text(disks)})}{without_disks}"zone":{text(zone)}',
         digest=hashlib.blake2b(f"{zone} {without_disks}".encode(), digest_size=16).digest(),
         of_disks="" if disks is None else f"-{hashlib.blake2b(disks.encode(), digest_size=4).hexdigest()}",
     )

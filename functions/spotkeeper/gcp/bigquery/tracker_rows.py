@@ -9,6 +9,7 @@ from spotkeeper.gcp.bigquery.address_rows import staged_address
 from spotkeeper.gcp.bigquery.disk_rows import staged_disk
 from spotkeeper.gcp.bigquery.instance_rows import instance_text, staged_observation
 from spotkeeper.gcp.bigquery.json_text import members, number, skus_text, text
+from spotkeeper.gcp.bigquery.kinds import RowKinds
 from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.contract_history import DatedContractPrice
 from spotkeeper.pricing.families import ShapeComponent
@@ -49,15 +50,15 @@ _UNIT = 10**9
 _NINE_ZEROS = "0" * 9
 
 
-def staged(record: Record, run_id: str, recorded_at: str) -> str:
-    """Return a record as a row of the staging table in JSON; the table has one column for each kind."""
+def staged(record: Record, run_id: str, recorded_at: str, kinds: RowKinds) -> str:
+    """Return a record as a row of the staging table in JSON; the table has one column for each type of record."""
     match record:
         case CostRow():
-            return _cost(record, run_id, recorded_at)
+            return _cost(record, run_id, recorded_at, kinds)
         case Observation():
-            return staged_observation(record)
+            return staged_observation(record, kinds.vms)
         case DiskSighting():
-            return staged_disk(record)
+            return staged_disk(record, kinds.disks)
         case AddressSighting():
             return staged_address(record)
         case _:
@@ -100,36 +101,33 @@ def _marker(record: HourReading | UncertainPrice) -> tuple[str, dict[str, object
     return "uncertain", {"component": record.component, "region": record.region, **times}
 
 
-def _cost(row: CostRow, run_id: str, recorded_at: str) -> str:
+def _cost(row: CostRow, run_id: str, recorded_at: str, kinds: RowKinds) -> str:
     """Return a cost as a row of the staging table in JSON, without spaces and with few nulls."""
     start, end, instance, uptime_hours, billed_hours, rates, cost, ondemand_cost, attached, contract = row
-    times, prices = _cost_alike(start, end, rates, run_id, recorded_at)
+    kind = kinds.costs.number(_described(start, end, rates, run_id, recorded_at))
     uptime, compute = _amount(uptime_hours), _amount(cost)
     known = attached.known_billionths + (cost or 0)
     at_least = compute if known == cost else _amount(known)
     total = at_least if cost is not None and attached.complete else "null"
     return (
-        f'{times}"uptime_hours":{uptime},'
+        f'{{"cost":{{"cost_kind":{kind},"uptime_hours":{uptime},'
         f'"billed_hours":{uptime if billed_hours == uptime_hours else _amount(billed_hours)},"cost":{compute},'
         f'"ondemand_cost":{_amount(ondemand_cost)},'
-        f"{_same_costs(rates) if attached is rates.attached_costs else _attached_costs(attached)}"
+        f"{'' if attached is rates.attached_costs else _attached_costs(attached)}"
         f'"known_cost":{at_least},"total_cost":{total},'
-        f"{_contract_costs(contract) if contract else ''}{prices}{instance_text(instance)}}}"
+        f"{_contract_costs(contract) if contract else ''}{instance_text(instance, kinds.vms)}}}}}"
     )
 
 
 @lru_cache(maxsize=4096)
-def _cost_alike(start: datetime, end: datetime, rates: HourlyRates, run_id: str, recorded_at: str) -> tuple[str, str]:
-    """Return the parts of a cost row's JSON before its uptime, and between its costs and its instance."""
-    times = f'{{"cost":{{"usage_start_time":"{rfc3339(start)}","usage_end_time":"{rfc3339(end)}",'
-    at_run = members({"run_id": text(run_id), "recorded_at": text(recorded_at)})
-    return times, f"{members(_prices(rates))}{at_run}"
+def _described(start: datetime, end: datetime, rates: HourlyRates, run_id: str, recorded_at: str) -> str:
+    """Return what the costs of an hour at these rates have in common, as members of a JSON object.
 
-
-@lru_cache(maxsize=4096)
-def _same_costs(rates: HourlyRates) -> str:
-    """Return the costs of attachments that are the same in every row with these rates."""
-    return "" if rates.attached_costs is None else _attached_costs(rates.attached_costs)
+    That is what is attached too, where it costs the same in every row with these rates.
+    """
+    same_costs = "" if rates.attached_costs is None else _attached_costs(rates.attached_costs)
+    times = members({"usage_start_time": text(rfc3339(start)), "usage_end_time": text(rfc3339(end))})
+    return f'{times}{same_costs}{members(_prices(rates))}"run_id":{text(run_id)},"recorded_at":{text(recorded_at)}'
 
 
 def _attached_costs(attached: AttachedCosts) -> str:

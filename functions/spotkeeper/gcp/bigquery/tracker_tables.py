@@ -20,20 +20,19 @@ from google.cloud.bigquery import (
     ArrayQueryParameter,
     ScalarQueryParameter,
     ScalarQueryParameterType,
-    SchemaField,
     StructQueryParameter,
     StructQueryParameterType,
 )
 
-from spotkeeper.gcp.bigquery.address_rows import ADDRESS
 from spotkeeper.gcp.bigquery.alert_tables import reserve_alerts, sent_parameter
-from spotkeeper.gcp.bigquery.disk_rows import DISK, DISK_KIND, staged_disk_kind
 from spotkeeper.gcp.bigquery.instance_rows import fingerprint, observation_from
 from spotkeeper.gcp.bigquery.jobs import Jobs, Parameter
+from spotkeeper.gcp.bigquery.kinds import RowKinds
 from spotkeeper.gcp.bigquery.optional_prices import contract_price_from, recorded_price_from
 from spotkeeper.gcp.bigquery.rates import dated_rate_from
 from spotkeeper.gcp.bigquery.rollups import ROLLUP_STATEMENTS, days_between, rollup_parameters
 from spotkeeper.gcp.bigquery.spending_tables import spending_parameters, spends_in
+from spotkeeper.gcp.bigquery.staging_schema import staging_schema
 from spotkeeper.gcp.bigquery.tracker_rows import staged
 from spotkeeper.gcp.client_calls import translate_errors
 from spotkeeper.instances import Instance, InstanceKey
@@ -58,20 +57,6 @@ from spotkeeper.tracking.standings import Standing, standings
 
 _LINES_PER_WRITE = 200
 
-RECORD_TABLES = {
-    "cost": "spot_vm_costs",
-    "observation": "vm_inventory",
-    "price": "spot_prices",
-    "contract_price": "contract_prices",
-    "run": "tracker_runs",
-    "project_hour": "project_hours",
-    "component": "shape_components",
-    "machine_type_price": "machine_type_prices",
-    "preemption": "spot_preemptions",
-    "creation": "vm_creators",
-}
-"""The records of the staging table; each has the columns of its table, as they are deployed."""
-
 _OPTIONAL_RECORDS: Mapping[str, type] = {"contract_price": DatedContractPrice, "creation": Creation}
 """Records that the staging table has only in a run that stages them: each takes a call for the columns of its table."""
 
@@ -90,19 +75,6 @@ _PARTS: Mapping[type, str] = {
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_READING = SchemaField(
-    "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
-)
-_UNCERTAIN = SchemaField(
-    "uncertain",
-    "RECORD",
-    fields=(
-        SchemaField("component", "STRING"),
-        SchemaField("region", "STRING"),
-        SchemaField("first_hour", "TIMESTAMP"),
-        SchemaField("end_hour", "TIMESTAMP"),
-    ),
-)
 _GAP = StructQueryParameterType(
     ScalarQueryParameterType("STRING", name="source"),
     ScalarQueryParameterType("STRING", name="project_id"),
@@ -220,6 +192,7 @@ class StagingTable:
         self._lines = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1)
         self._hours: Sequence[datetime] = ()
         self._unwritten: list[str] = []
+        self._row_kinds = RowKinds.staged_in(self._unwritten)
         self._kinds = set[type]()
         self._repriced_days = set[date]()
         self._uncertain_since: datetime | None = None
@@ -237,7 +210,7 @@ class StagingTable:
         if kind is not CostRow:
             self._kinds.add(kind)
             self._extend_times(record)
-        self._unwritten.append(staged(record, self._run_id, self._staged_at))
+        self._unwritten.append(staged(record, self._run_id, self._staged_at, self._row_kinds))
         if len(self._unwritten) >= _LINES_PER_WRITE:
             self._write()
 
@@ -262,12 +235,11 @@ class StagingTable:
                 pass
 
     def _add_disk_kind(self, kind: DiskKind) -> None:
-        """Stage a kind of disks, once for all that are alike."""
+        """Extend the times to those of all disks that are alike."""
         self._disk_kinds.add(kind)
         first = kind.prices[0].start
         self._disks_since = min(first, self._disks_since or first)
         self._listed_since = min(kind.since, self._listed_since)
-        self._unwritten.append(staged_disk_kind(kind))
 
     def _write(self) -> None:
         """Compress the rows that are not yet, many at once: each call of the compressor has its price."""
@@ -284,12 +256,8 @@ class StagingTable:
         """
         self._write()
         self._lines.close()
-        columns = [
-            SchemaField(name, "RECORD", fields=self._jobs.fields(table))
-            for name, table in RECORD_TABLES.items()
-            if _OPTIONAL_RECORDS.get(name) in {None, *self._kinds}
-        ]
-        self._jobs.load(self._table, [*columns, _READING, _UNCERTAIN, DISK, DISK_KIND, ADDRESS], self._file)
+        left_out = [name for name, kind in _OPTIONAL_RECORDS.items() if kind not in self._kinds]
+        self._jobs.load(self._table, staging_schema(self._jobs.fields, left_out), self._file)
         self._hours = hours
         parameters = [
             *self._run_parameters(),
