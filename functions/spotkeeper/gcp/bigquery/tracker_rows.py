@@ -113,7 +113,7 @@ def _cost(row: CostRow, run_id: str, recorded_at: str, kinds: RowKinds) -> str:
         f'{{"cost":{{"cost_kind":{kind},"uptime_hours":{uptime},'
         f'"billed_hours":{uptime if billed_hours == uptime_hours else _amount(billed_hours)},"cost":{compute},'
         f'"ondemand_cost":{_amount(ondemand_cost)},'
-        f"{'' if attached is rates.attached_costs else _attached_costs(attached)}"
+        f"{'' if attached is rates.attached_costs else _attached_costs(attached, rates)}"
         f'"known_cost":{at_least},"total_cost":{total},'
         f"{_contract_costs(contract) if contract else ''}{instance_text(instance, kinds.vms)}}}}}"
     )
@@ -123,19 +123,27 @@ def _cost(row: CostRow, run_id: str, recorded_at: str, kinds: RowKinds) -> str:
 def _described(start: datetime, end: datetime, rates: HourlyRates, run_id: str, recorded_at: str) -> str:
     """Return what the costs of an hour at these rates have in common, as members of a JSON object.
 
-    That is what is attached too, where it costs the same in every row with these rates.
+    What is not attached, or has no known price, costs the same in every row.
     """
-    same_costs = "" if rates.attached_costs is None else _attached_costs(rates.attached_costs)
     times = members({"usage_start_time": text(rfc3339(start)), "usage_end_time": text(rfc3339(end))})
-    return f'{times}{same_costs}{members(_prices(rates))}"run_id":{text(run_id)},"recorded_at":{text(recorded_at)}'
+    by_kind = {"license": rates.license, "address": rates.address, "disk": rates.disk, "bandwidth": rates.bandwidth}
+    same = "".join(f'"{kind}_cost":{_amount(rate)},' for kind, rate in by_kind.items() if not rate)
+    return f'{times}{same}{members(_prices(rates))}"run_id":{text(run_id)},"recorded_at":{text(recorded_at)}'
 
 
-def _attached_costs(attached: AttachedCosts) -> str:
+def _attached_costs(attached: AttachedCosts, rates: HourlyRates) -> str:
+    """Return the costs of what is attached, those apart that are the same in every row with these rates."""
     _, of_licenses, of_addresses, of_disks, of_bandwidth, *_ = attached
-    return (
-        f'"license_cost":{_amount(of_licenses)},"address_cost":{_amount(of_addresses)},'
-        f'"disk_cost":{_amount(of_disks)},"bandwidth_cost":{_amount(of_bandwidth)},'
-    )
+    costs = ""
+    if rates.license:
+        costs += f'"license_cost":{_amount(of_licenses)},'
+    if rates.address:
+        costs += f'"address_cost":{_amount(of_addresses)},'
+    if rates.disk:
+        costs += f'"disk_cost":{_amount(of_disks)},'
+    if rates.bandwidth:
+        costs += f'"bandwidth_cost":{_amount(of_bandwidth)},'
+    return costs
 
 
 def _contract_costs(contract: ContractCosts) -> str:
