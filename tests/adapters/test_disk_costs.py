@@ -41,11 +41,12 @@ def cloud() -> Cloud:
     return Cloud(vms, disks=disks, rates=SOLD)
 
 
-def run_on(found: Cloud, tables: TrackerTables, hours: Iterable[int]) -> None:
+def run_on(found: Cloud, tables: TrackerTables, hours: Iterable[int], runs: str = "disk") -> None:
+    """Let the tracker run after these hours; no two runs of a BigQuery may have one id."""
     for number, hour in enumerate(hours):
         found.now = at(hour + 1, 7)
         ports = replace(found.ports(), ledger=tables, inventory=tables)
-        track(found.settings, ports, f"disk{number}_{hour}", TrackRequest(found.now, found.now))
+        track(found.settings, ports, f"{runs}{number}_{hour}", TrackRequest(found.now, found.now))
 
 
 @pytest.fixture
@@ -156,3 +157,35 @@ def skus_of(row: CostRow) -> Iterator[tuple[str, ...]]:
 def cloud_of(other: Cloud) -> Cloud:
     """A cloud with the same past, and no tables yet."""
     return Cloud(other.vms, disks=other.disks, rates=other.rates)
+
+
+def test_whatever_changes_of_a_disk_begins_a_row_and_what_does_not_change_goes_on(
+    stack: Stack, dataset: str, dataset_tables: TrackerTables
+) -> None:
+    plain = Disk("hyperdisk-balanced", Decimal(100), 3600, 290)
+    changes = {
+        "same": plain,
+        "type": replace(plain, disk_type="pd-balanced"),
+        "size": replace(plain, size_gib=Decimal(101)),
+        "iops": replace(plain, iops=3601),
+        "throughput": replace(plain, throughput_mibps=291),
+        "special": replace(plain, special="storage-pool"),
+    }
+    disks = [
+        *(StoredDisk(name, ((at(-99), plain), (at(5, 20), later))) for name, later in changes.items()),
+        StoredDisk("attached", ((at(-99), plain),), ((at(5, 20), ((ZONE, "worker"),)),)),
+        StoredDisk("moved", ((at(-99), plain),), ((at(-99), ((ZONE, "worker"),)), (at(5, 20), ((ZONE, "odd"),)))),
+        StoredDisk("labelled", ((at(-99), plain),)),
+    ]
+    found = Cloud([Vm("worker"), Vm("odd")], disks=disks, rates=SOLD)
+    run_on(found, dataset_tables, (4,), "changed")
+    found.disks[-1] = replace(disks[-1], labels=(("team", "a"),))
+    run_on(found, dataset_tables, (5,), "changed")
+
+    rows = local_client(stack.settings["BIGQUERY_ENDPOINT"], HOME).query(
+        f"SELECT disk_name, COUNT(*) AS row_count FROM {dataset}.disk_costs"
+        " WHERE usage_start_time >= '2026-07-01' GROUP BY disk_name"
+    )
+
+    counts = {row["disk_name"]: row["row_count"] for row in rows.result()}
+    assert counts == {disk.name: 1 if disk.name == "same" else 2 for disk in disks}

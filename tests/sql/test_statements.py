@@ -32,7 +32,7 @@ EXAMPLES = {
 
 def staging_fields() -> list[dict[str, object]]:
     """The columns of the staging table: a record for each table, and for each kind of alike ones."""
-    schema = staging_schema(lambda table: [SchemaField.from_api_repr(field) for field in table_fields(table)])
+    schema = staging_schema(lambda table: [SchemaField.from_api_repr(dict(field)) for field in table_fields(table)])
     return [column.to_api_repr() for column in schema]
 
 

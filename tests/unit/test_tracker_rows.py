@@ -1,7 +1,6 @@
 """The rows that a run stages by the hundred thousand are written as text; they say what an encoder of JSON would."""
 
 import json
-from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -325,7 +324,7 @@ def test_a_row_of_a_disk_has_no_spaces_and_leaves_out_what_is_null() -> None:
 
 def test_alike_disks_share_a_kind_and_others_do_not() -> None:
     kind = a_disk_kind()
-    others: list[Mapping[str, object]] = [
+    others: list[dict[str, Any]] = [
         {"project_id": "ci-runners"},
         {"place": "europe-west4-b"},
         {"since": NOON + timedelta(minutes=1)},
