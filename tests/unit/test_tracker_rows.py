@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spotkeeper.gcp.bigquery.instance_rows import fingerprint
-from spotkeeper.gcp.bigquery.kinds import RowKinds
+from spotkeeper.gcp.bigquery.kinds import Kinds, RowKinds
 from spotkeeper.gcp.bigquery.tracker_rows import staged
 from spotkeeper.instances import CONFIDENTIAL, Attachments, Disk, Instance, InstanceKey, ProvisioningModel, Shape
 from spotkeeper.pricing.attached_prices import NOTHING_ATTACHED, AttachedPrice, AttachedPrices, AttachedStatus
@@ -372,6 +372,18 @@ def test_what_alike_vms_and_costs_share_is_staged_once() -> None:
     assert [(row["vm_kind"], row["cost_kind"]) for row in rows] == [(0, 0), (0, 1)] * 3 + [(1, 0), (1, 1)]
     assert [next(iter(json.loads(line))) for line in lines] == ["cost_kind", "vm_kind", "cost_kind", "vm_kind"]
     assert not {*rows[0]} & {*json.loads(lines[1])["vm_kind"]}
+
+
+def test_of_many_kinds_each_row_refers_to_its_own_and_only_some_are_kept() -> None:
+    lines: list[str] = []
+    kinds = Kinds("vm_kind", lines)
+    described = [f'"name":"{number % 10_000}"' for number in range(15_000)]
+
+    numbers = [kinds.number(each) for each in described]
+
+    rows = [json.loads(line)["vm_kind"] for line in lines]
+    assert [(row["kind_id"], f'"name":"{row["name"]}"') for row in rows] == list(zip(numbers, described, strict=True))
+    assert len(lines) == len({*numbers}) == 15_000
 
 
 SECONDS = st.floats(0, 3600) | st.integers(0, 3600).map(float) | st.decimals(0, 3600, places=6).map(float)

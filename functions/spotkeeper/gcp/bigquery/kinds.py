@@ -6,21 +6,31 @@ the same text in every row.
 
 from typing import NamedTuple, Self
 
+_KEPT = 4096
+"""So many kinds are known again: in a fleet whose VMs have labels of their own, each is another kind."""
+
 
 class Kinds:
-    """The kinds of one column of the staging table; each is numbered when it is met first, and its row staged then."""
+    """The kinds of one column of the staging table; each is numbered when it is met first, and its row staged then.
+
+    One that is met again after thousands of others may be staged again, under another number.
+    """
 
     def __init__(self, column: str, lines: list[str]) -> None:
         """Stage the rows of kinds by adding them to these lines."""
         self._column = column
         self._lines = lines
         self._numbers: dict[str, int] = {}
+        self._next = 0
 
     def number(self, described: str) -> int:
         """Return the number of a kind that is described by these members of a JSON object."""
         known = self._numbers.get(described)
         if known is None:
-            known = self._numbers[described] = len(self._numbers)
+            if len(self._numbers) == _KEPT:
+                self._numbers.clear()
+            known = self._numbers[described] = self._next
+            self._next += 1
             self._lines.append(f'{{"{self._column}":{{"kind_id":{known},{described}}}}}')
         return known
 
