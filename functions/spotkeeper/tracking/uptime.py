@@ -93,8 +93,6 @@ def _next_hour(uptime: Uptime, uptimes: Iterable[Uptime]) -> float:
 
 
 def _with_series(uptimes: tuple[Uptime, ...], series: Uptime) -> tuple[Uptime, ...]:
-    if len(uptimes) == 1 and uptimes[0].hour != series.hour:
-        return *uptimes, series
     for number, earlier in enumerate(uptimes):
         if earlier.hour == series.hour:
             total = earlier._replace(seconds=earlier.seconds + series.seconds)

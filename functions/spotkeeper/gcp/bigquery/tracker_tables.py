@@ -192,8 +192,8 @@ class StagingTable:
         self._lines = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1)
         self._hours: Sequence[datetime] = ()
         self._unwritten: list[str] = []
-        self._row_kinds = RowKinds.staged_in(self._unwritten)
-        self._kinds = set[type]()
+        self._kinds = RowKinds.staged_in(self._unwritten)
+        self._record_types = set[type]()
         self._repriced_days = set[date]()
         self._uncertain_since: datetime | None = None
         self._disk_kinds = set[DiskKind]()
@@ -206,11 +206,11 @@ class StagingTable:
 
     def add(self, record: Record) -> None:
         """Stage a record."""
-        kind = type(record)
-        if kind is not CostRow:
-            self._kinds.add(kind)
+        record_type = type(record)
+        if record_type is not CostRow:
+            self._record_types.add(record_type)
             self._extend_times(record)
-        self._unwritten.append(staged(record, self._run_id, self._staged_at, self._row_kinds))
+        self._unwritten.append(staged(record, self._run_id, self._staged_at, self._kinds))
         if len(self._unwritten) >= _LINES_PER_WRITE:
             self._write()
 
@@ -219,7 +219,7 @@ class StagingTable:
         match record:
             case DiskSighting():
                 if record.kind not in self._disk_kinds:
-                    self._add_disk_kind(record.kind)
+                    self._extend_times_of_disks(record.kind)
             case Observation():
                 self._oldest_observation = min(self._oldest_observation, record.last_seen)
             case AddressSighting():
@@ -234,7 +234,7 @@ class StagingTable:
             case _:
                 pass
 
-    def _add_disk_kind(self, kind: DiskKind) -> None:
+    def _extend_times_of_disks(self, kind: DiskKind) -> None:
         """Extend the times to those of all disks that are alike."""
         self._disk_kinds.add(kind)
         first = kind.prices[0].start
@@ -256,7 +256,7 @@ class StagingTable:
         """
         self._write()
         self._lines.close()
-        left_out = [name for name, kind in _OPTIONAL_RECORDS.items() if kind not in self._kinds]
+        left_out = [name for name, kind in _OPTIONAL_RECORDS.items() if kind not in self._record_types]
         self._jobs.load(self._table, staging_schema(self._jobs.fields, left_out), self._file)
         self._hours = hours
         parameters = [
@@ -274,7 +274,7 @@ class StagingTable:
         if self._uncertain_since is not None:
             parameters.append(_time("uncertain_since", self._uncertain_since))
         parameters += rollup_parameters(self._changed_days())
-        parts = [*(part for kind, part in _PARTS.items() if kind in self._kinds), *ROLLUP_STATEMENTS]
+        parts = [*(part for kind, part in _PARTS.items() if kind in self._record_types), *ROLLUP_STATEMENTS]
         with translate_errors("BigQuery"):
             [row] = self._jobs.transaction("commit", parameters, self._table, parts, answer="spending")
         self._spends, unsent = spends_in(self._jobs, row, periods, budgets, self._recorded_at)
@@ -320,7 +320,7 @@ class StagingTable:
         if self._disks_since or self._addresses_since:
             # A row of a disk or an address goes on through hours that were recorded before, and that lacked its list.
             days.update(days_between(min(*self._hours, self._listed_since), max(self._hours)))
-        if Preemption in self._kinds:
+        if Preemption in self._record_types:
             # Each may have been at any time since; some get the machine type that is known by now.
             days.update(days_between(min(self._hours), self._recorded_at))
         return days
