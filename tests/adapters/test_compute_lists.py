@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 from spotkeeper.enforcement.spot_vms import SpotVm
 from spotkeeper.errors import UnavailableError
+from spotkeeper.gcp.compute.disks import to_disk
 from spotkeeper.gcp.compute.instances import ComputeInstances, attachments_of, to_instance
 from spotkeeper.gcp.compute.lists import InstanceList, compute_calls
 from spotkeeper.gcp.compute.shapes import MachineTypes, Shapes
@@ -286,3 +287,28 @@ def test_the_enforcer_asks_for_nothing_that_is_attached_and_reads_none_of_it() -
     assert {"accessConfigs", "licenses", "totalEgressBandwidthTier"} <= set(re.findall(r"\w+", whole))
     assert not {"accessConfigs", "licenses", "totalEgressBandwidthTier"} & set(re.findall(r"\w+", alone))
     assert fleet._instances.query["fields"] == alone  # noqa: SLF001 (it answers with VMs only)
+
+
+DISK = {
+    "id": "71",
+    "name": "data",
+    "type": "https://www.googleapis.com/compute/v1/projects/data-platform/zones/us-central1-a/diskTypes/pd-ssd",
+    "sizeGb": "10",
+    "creationTimestamp": "2026-07-20T05:00:00.123-07:00",
+}
+
+
+@pytest.mark.parametrize(
+    ("scope", "place", "regional"),
+    [("zones/us-central1-a", "us-central1-a", False), ("regions/us-central1", "us-central1", True)],
+)
+def test_a_disk_is_in_the_zone_or_the_region_that_it_is_listed_in(scope: str, place: str, regional: bool) -> None:  # noqa: FBT001
+    found = to_disk("data-platform", (scope, DISK))
+
+    assert (found.place, found.disk.regional, found.created) == (place, regional, datetime(2026, 7, 20, 12, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("scope", ["global", "zones/", "", "zones"])
+def test_a_disk_outside_of_any_zone_and_region_is_named(scope: str) -> None:
+    with pytest.raises(UnavailableError, match="disk 'data': a field must be in a zone or a region"):
+        to_disk("data-platform", (scope, DISK))

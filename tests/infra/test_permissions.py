@@ -29,7 +29,7 @@ METHODS: Mapping[Call, str] = {
     ("AutoscalersClient", "patch_unary"): "compute.autoscalers.patch",
     ("CapacityAdvice", "history"): "compute.advice.capacityHistory",
     ("CloudCatalogClient", "list_skus"): "cloudbilling.services.skus.list",
-    ("DiskList", "items"): "compute.disks.aggregatedList",
+    ("DiskList", "items_by_scope"): "compute.disks.aggregatedList",
     ("InstanceList", "items"): "compute.instances.aggregatedList",
     ("InstanceGroupManagersClient", "start_instances_unary"): "compute.instanceGroupManagers.startInstances",
     ("InstanceGroupManagersClient", "stop_instances_unary"): "compute.instanceGroupManagers.stopInstances",

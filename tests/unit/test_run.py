@@ -107,7 +107,7 @@ def of_machine(row: CostRow) -> CostRow:
     return row._replace(
         instance=bare,
         rates=hourly_rates(row.price, nothing),
-        attached=AttachedCosts(nothing, None, None, None, None, 0, complete=False),
+        attached=AttachedCosts(nothing, None, None, None, None),
     )
 
 

@@ -156,13 +156,13 @@ def test_the_fingerprint_of_an_instance_with_unknown_disks_is_how_those_of_it_wi
         (
             InstancePrice(Decimal("0.0472"), Decimal("0.19424"), PriceStatus.EXACT, NOON, "", ("CORE-1",)),
             "0.047200000",
-            "0.000983333",
+            983_333,
         ),
         (InstancePrice(None, Decimal("0.19424"), PriceStatus.UNKNOWN, None, 'no "rate"'), None, None),
     ],
 )
 def test_a_cost_row_is_that_of_an_encoder(
-    instance: Instance, price: InstancePrice, spot: str | None, cost: str | None
+    instance: Instance, price: InstancePrice, spot: str | None, cost: int | None
 ) -> None:
     usage = Usage(instance, NOON, NOON + timedelta(hours=1), 30.5)
 
@@ -173,12 +173,12 @@ def test_a_cost_row_is_that_of_an_encoder(
             **without_nulls(plain(instance)),
             "usage_start_time": "2026-07-21T12:00:00Z",
             "usage_end_time": "2026-07-21T13:00:00Z",
-            "uptime_hours": "0.008472222",
-            "billed_hours": "0.020833333",
+            "uptime_hours": 8_472_222,
+            "billed_hours": 20_833_333,
             **({"spot_price": spot} if spot else {}),
             "ondemand_price": "0.194240000",
             "cost": cost,
-            "ondemand_cost": "0.004046667",
+            "ondemand_cost": 4_046_667,
             "currency": "USD",
             "price_status": price.status.value,
             **({"price_reason": price.reason} if price.reason else {}),
@@ -186,16 +186,14 @@ def test_a_cost_row_is_that_of_an_encoder(
             **({"compute_skus": " ".join(price.skus)} if price.skus else {}),
             "license_skus": "CORES-1 GPUS-1",
             "address_skus": "IP-1",
-            "license_cost": "0.007500000",
+            "license_cost": 7_500_000,
             "license_status": "exact",
-            "address_cost": "0.000021181",
+            "address_cost": 21_181,
             "address_status": "fallback",
             "disk_cost": None,
             "disk_status": "unknown",
-            "bandwidth_cost": "0",
+            "bandwidth_cost": 0,
             "bandwidth_status": "none",
-            "known_cost": "0.008504514" if cost else "0.007521181",
-            "total_cost": None,
             "attached_reason": 'disk: no "rule"',
             "run_id": 'run"1',
             "recorded_at": "2026-07-21T13:07:00Z",
@@ -204,14 +202,11 @@ def test_a_cost_row_is_that_of_an_encoder(
 
 
 @pytest.mark.parametrize(
-    ("disk", "disk_cost", "total"),
-    [
-        (NOTHING_ATTACHED, "0", "0.000047200"),
-        (AttachedPrice(None, AttachedStatus.UNKNOWN, "no rule"), None, None),
-    ],
+    ("disk", "disk_cost"),
+    [(NOTHING_ATTACHED, 0), (AttachedPrice(None, AttachedStatus.UNKNOWN, "no rule"), None)],
 )
 def test_a_cost_row_whose_attachments_cost_the_same_in_every_hour_has_what_is_said_of_them(
-    disk: AttachedPrice, disk_cost: str | None, total: str | None
+    disk: AttachedPrice, disk_cost: int | None
 ) -> None:
     price = InstancePrice(Decimal("0.0472"), Decimal("0.19424"), PriceStatus.EXACT, NOON)
     rates = hourly_rates(price, AttachedPrices(NOTHING_ATTACHED, NOTHING_ATTACHED, disk, NOTHING_ATTACHED))
@@ -220,16 +215,13 @@ def test_a_cost_row_whose_attachments_cost_the_same_in_every_hour_has_what_is_sa
     row = row_of(cost_row(usage, Billed(3.6, 3.6), rates))["cost"]
 
     assert {name: value for name, value in row.items() if name.endswith(("_cost", "_hours")) or name == "cost"} == {
-        "uptime_hours": "0.001000000",
-        "billed_hours": "0.001000000",
-        "cost": "0.000047200",
-        "ondemand_cost": "0.000194240",
-        "license_cost": "0",
-        "address_cost": "0",
+        "uptime_hours": 1_000_000,
+        "cost": 47_200,
+        "ondemand_cost": 194_240,
+        "license_cost": 0,
+        "address_cost": 0,
         "disk_cost": disk_cost,
-        "bandwidth_cost": "0",
-        "known_cost": "0.000047200",
-        "total_cost": total,
+        "bandwidth_cost": 0,
     }
     assert (row["disk_status"], row.get("attached_reason")) == (
         disk.status,
@@ -399,7 +391,7 @@ def test_the_amounts_of_a_row_are_the_exact_ones_rounded_once(
     rates = hourly_rates(price, AttachedPrices(*(AttachedPrice(each, AttachedStatus.EXACT) for each in attached)))
     usage = Usage(PLAIN, NOON, NOON + timedelta(hours=1), ran)
 
-    row = row_of(cost_row(usage, Billed(billed, licensed), rates))["cost"]
+    row = cost_row(usage, Billed(billed, licensed), rates)
 
     charged = zip((spot, ondemand, *attached), (billed, billed, licensed, ran, ran, billed), strict=True)
     exact = [None if usd is None else nine_decimals(Fraction(usd), seconds) for usd, seconds in charged]
@@ -410,12 +402,12 @@ def test_the_amounts_of_a_row_are_the_exact_ones_rounded_once(
         "uptime_hours": nine_decimals(Fraction(1), ran),
         "billed_hours": nine_decimals(Fraction(1), billed),
         **dict(zip(AMOUNTS, exact, strict=True)),
-        "known_cost": known,
-        "total_cost": None if None in parts else known,
     }
-    assert {name: row[name] for name in amounts} == {
-        name: None if amount is None else f"{amount:.9f}" if amount else "0" for name, amount in amounts.items()
-    }
+    staged_row = row_of(row)["cost"]
+    assert {"billed_hours": staged_row["uptime_hours"], **staged_row}.items() >= {
+        name: None if amount is None else int(amount.scaleb(9)) for name, amount in amounts.items()
+    }.items()
+    assert (row.known_cost, row.total_cost) == (known, None if None in parts else known)
 
 
 AMOUNTS = ("cost", "ondemand_cost", "license_cost", "address_cost", "disk_cost", "bandwidth_cost")

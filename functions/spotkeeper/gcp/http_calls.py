@@ -15,6 +15,7 @@ from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import google.auth
 from google.auth.credentials import AnonymousCredentials, Credentials
@@ -45,6 +46,9 @@ MAX_UNREADABLE, MAX_UNREADABLE_SHARE = 20, 0.1
 _TRANSIENT_ERRORS = (TransportError, NewConnectionError, ProtocolError, LateError)
 _HEADERS = {"Accept-Encoding": "gzip", "User-Agent": "spotkeeper (gzip)"}
 """Google compresses a response only when both headers ask for gzip: https://cloud.google.com/compute/docs/api/best-practices#use-gzip"""
+
+_UNESCAPED = "/,()*"
+"""Characters of a field mask that a query may have as they are: urllib3 is faster with a URL without `%`."""
 
 ERROR_MESSAGE = re.compile(r'"message":\s*"((?:[^"\\]|\\.)*)"')
 """The error message in the JSON of a response: https://cloud.google.com/apis/design/errors#http_mapping"""
@@ -124,8 +128,9 @@ class HttpCalls:
         """Return the JSON object of the response; raises CallError."""
         deadline = time.monotonic() + self._retry_timeout
         longest = FIRST_PAUSE
+        url = f"{self._address}{path}?{urlencode(query, safe=_UNESCAPED)}" if query else f"{self._address}{path}"
         while True:
-            found, failure = self._attempt(method, f"{self._address}{path}", body, query)
+            found, failure = self._attempt(method, url, body)
             if found is not None:
                 return found
             pause = random.uniform(0, longest)  # noqa: S311 (jitter needs no secrecy)
@@ -135,14 +140,10 @@ class HttpCalls:
             time.sleep(pause)
             longest = min(longest * PAUSE_GROWTH, LONGEST_PAUSE)
 
-    def _attempt(
-        self, method: str, url: str, body: object, query: Mapping[str, str] | None
-    ) -> tuple[dict[str, Any] | None, "_Failure"]:
+    def _attempt(self, method: str, url: str, body: object) -> tuple[dict[str, Any] | None, "_Failure"]:
         """The response, or the failure."""
         try:
-            response = self._http.request(
-                method, url, timeout=TIMEOUT, retries=False, json=body, fields=query, headers=_HEADERS
-            )
+            response = self._http.request(method, url, timeout=TIMEOUT, retries=False, json=body, headers=_HEADERS)
             if response.status != HTTPStatus.OK:
                 detail = f"{response.status} {response.reason}: {response.data.decode(errors='replace')}"
                 return None, _Failure(detail, response.status, _transient(response), _disabled_service(response))

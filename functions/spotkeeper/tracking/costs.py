@@ -30,18 +30,23 @@ class Usage(NamedTuple):
 
 
 class AttachedCosts(NamedTuple):
-    """What was attached to a Spot VM cost while it ran, in billionths of a dollar; None where it is not known.
-
-    `known_billionths` is the sum of those that are known, and `complete` whether all are.
-    """
+    """What was attached to a Spot VM cost while it ran, in billionths of a dollar; None where it is not known."""
 
     prices: AttachedPrices
     license_billionths: Billionths | None
     address_billionths: Billionths | None
     disk_billionths: Billionths | None
     bandwidth_billionths: Billionths | None
-    known_billionths: Billionths
-    complete: bool
+
+    @property
+    def known_billionths(self) -> Billionths:
+        """The sum of those that are known."""
+        return sum(part for part in self[1:] if part)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all are known."""
+        return None not in self[1:]
 
     @property
     def license(self) -> Decimal | None:
@@ -76,19 +81,13 @@ class ContractRates(NamedTuple):
 
 
 class ContractCosts(NamedTuple):
-    """What a row costs at contract prices, in USD with nine decimals; None where it is not known."""
+    """What a row costs at contract prices, in billionths of a dollar; None where it is not known."""
 
-    compute: Decimal | None
-    license: Decimal | None
-    address: Decimal | None
-    disk: Decimal | None
-    bandwidth: Decimal | None
-
-    @property
-    def total(self) -> Decimal | None:
-        """The sum of all parts; None unless every one is known."""
-        known = [part for part in self if part is not None]
-        return sum(known, as_decimal(0)) if len(known) == len(self) else None
+    compute_billionths: Billionths | None
+    license_billionths: Billionths | None
+    address_billionths: Billionths | None
+    disk_billionths: Billionths | None
+    bandwidth_billionths: Billionths | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,10 +231,7 @@ def _attached_costs(rates: HourlyRates, licensed: Hours, ran: Hours, paid: Hours
         of_disks = charge(of_disks, ran)
     if of_bandwidth:
         of_bandwidth = charge(of_bandwidth, paid)
-    known = (of_licenses or 0) + (of_addresses or 0) + (of_disks or 0) + (of_bandwidth or 0)
-    # A tuple: a set of them would be made for every row.
-    complete = None not in (of_licenses, of_addresses, of_disks, of_bandwidth)
-    return AttachedCosts(rates.attached, of_licenses, of_addresses, of_disks, of_bandwidth, known, complete)
+    return AttachedCosts(rates.attached, of_licenses, of_addresses, of_disks, of_bandwidth)
 
 
 def _contract_rates(compute: ContractAmount, attached: AttachedPrices) -> ContractRates:
@@ -262,4 +258,4 @@ def _contract_costs(rates: ContractRates, licensed: Hours, ran: Hours, paid: Hou
         (rates.disk, ran),
         (rates.bandwidth, paid),
     )
-    return ContractCosts(*map(as_decimal, starmap(charge, of_parts)))
+    return ContractCosts(*starmap(charge, of_parts))

@@ -114,7 +114,7 @@ class _Services:
             report(f"Compute Engine: {zone} does not answer")
         for vm in self.world.listed(project_id, self.now):
             if vm.zone not in zones:
-                yield to_disk(project_id, boot_disk(vm))
+                yield to_disk(project_id, (f"zones/{vm.zone}", boot_disk(vm)))
 
     def addresses(self, project_id: str, report: Report) -> Iterator[ListedAddress]:  # noqa: ARG002 (the port's)
         """Yield nothing: no world has reserved addresses."""

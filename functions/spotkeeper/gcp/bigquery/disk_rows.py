@@ -118,9 +118,9 @@ def staged_disk(sighting: DiskSighting, kinds: Kinds) -> str:
 @kept_for_the_latest
 def _attached(instance: Instance) -> str:
     """Return an instance as the disks that it has attached name it; the latest is kept, for it may have several."""
-    (_, _, instance_id), name, model, *_ = instance
+    key, name, model = instance[:3]
     return (
-        f'{{"instance_id":{encode_basestring_ascii(instance_id)},"instance_name":{encode_basestring_ascii(name)},'
+        f'{{"instance_id":{encode_basestring_ascii(key[2])},"instance_name":{encode_basestring_ascii(name)},'
         f'"provisioning_model":"{model}"}}'
     )
 

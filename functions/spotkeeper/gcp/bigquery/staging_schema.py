@@ -82,6 +82,28 @@ _OF_KINDS = {"cost": ("vm_kind", "cost_kind"), "observation": ("vm_kind",)}
 _OWN_COLUMNS = frozenset({"license_cost", "address_cost", "disk_cost", "bandwidth_cost"})
 """Columns that a cost has of its own where they differ between those at the same prices."""
 
+_IN_BILLIONTHS = frozenset(
+    {
+        "uptime_hours",
+        "billed_hours",
+        "cost",
+        "ondemand_cost",
+        "license_cost",
+        "address_cost",
+        "disk_cost",
+        "bandwidth_cost",
+        "contract_cost",
+        "contract_license_cost",
+        "contract_address_cost",
+        "contract_disk_cost",
+        "contract_bandwidth_cost",
+    }
+)
+"""Hours and parts of costs are staged as whole billionths, which are shorter than nine decimals."""
+
+_ADDED_UP = frozenset({"known_cost", "total_cost", "contract_total_cost"})
+"""The sums of the parts of a cost, which BigQuery works out."""
+
 _READING = SchemaField(
     "reading", "RECORD", fields=(SchemaField("project_id", "STRING"), SchemaField("hour", "TIMESTAMP"))
 )
@@ -117,10 +139,16 @@ def _record(name: str, columns: Sequence[SchemaField]) -> SchemaField:
     """Return the column of a record: the columns of its table but those of its kinds, and their numbers."""
     kinds = _OF_KINDS.get(name, ())
     shared = frozenset[str]().union(*(_KIND_COLUMNS[kind] for kind in kinds)) - _OWN_COLUMNS
-    own = (column for column in columns if column.name not in shared)
+    own = [column for column in columns if column.name not in shared]
+    if name == "cost":
+        own = [_of_costs(column) for column in own if column.name not in _ADDED_UP]
     return SchemaField(name, "RECORD", fields=(*own, *(SchemaField(kind, "INTEGER") for kind in kinds)))
 
 
 def _kind(name: str, columns: Sequence[SchemaField]) -> SchemaField:
-    shared = (column for column in columns if column.name in _KIND_COLUMNS[name])
+    shared = (_of_costs(column) for column in columns if column.name in _KIND_COLUMNS[name])
     return SchemaField(name, "RECORD", fields=(SchemaField("kind_id", "INTEGER"), *shared))
+
+
+def _of_costs(column: SchemaField) -> SchemaField:
+    return SchemaField(column.name, "INTEGER") if column.name in _IN_BILLIONTHS else column

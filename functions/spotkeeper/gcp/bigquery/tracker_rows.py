@@ -18,7 +18,6 @@ from spotkeeper.pricing.price_history import UncertainPrice
 from spotkeeper.pricing.price_list import MachineTypePrice
 from spotkeeper.pricing.skus import Market
 from spotkeeper.tracking.addresses import AddressSighting
-from spotkeeper.tracking.amounts import Billionths
 from spotkeeper.tracking.costs import AttachedCosts, ContractCosts, CostRow, HourlyRates
 from spotkeeper.tracking.creators import Creation
 from spotkeeper.tracking.disks import DiskSighting
@@ -46,8 +45,15 @@ UNRESOLVED_SHOWN = 100
 """The most instances that one row of tracker_runs names; the count beside them covers all."""
 
 _SECONDS_PER_HOUR = Decimal(3600)
-_UNIT = 10**9
-_NINE_ZEROS = "0" * 9
+_NULL = "null"
+_CONTRACT_COSTS = (
+    "contract_cost",
+    "contract_license_cost",
+    "contract_address_cost",
+    "contract_disk_cost",
+    "contract_bandwidth_cost",
+)
+"""The columns of the parts of ContractCosts."""
 
 
 def staged(record: Record, run_id: str, recorded_at: str, kinds: RowKinds) -> str:
@@ -102,19 +108,18 @@ def _marker(record: HourReading | UncertainPrice) -> tuple[str, dict[str, object
 
 
 def _cost(row: CostRow, run_id: str, recorded_at: str, kinds: RowKinds) -> str:
-    """Return a cost as a row of the staging table in JSON, without spaces and with few nulls."""
+    """Return a cost as a row of the staging table in JSON, without spaces and with few nulls, in whole billionths.
+
+    It has the parts of the cost; BigQuery adds them up. Hours are billed as the VM ran unless the row says otherwise.
+    """
     start, end, instance, uptime_hours, billed_hours, rates, cost, ondemand_cost, attached, contract = row
     kind = kinds.costs.number(_described(start, end, rates, run_id, recorded_at))
-    uptime, compute = _amount(uptime_hours), _amount(cost)
-    known = attached.known_billionths + (cost or 0)
-    at_least = compute if known == cost else _amount(known)
-    total = at_least if cost is not None and attached.complete else "null"
+    billed = "" if billed_hours == uptime_hours else f'"billed_hours":{billed_hours},'
+    of_attached = "" if attached is rates.attached_costs else _attached_costs(attached, rates)
     return (
-        f'{{"cost":{{"cost_kind":{kind},"uptime_hours":{uptime},'
-        f'"billed_hours":{uptime if billed_hours == uptime_hours else _amount(billed_hours)},"cost":{compute},'
-        f'"ondemand_cost":{_amount(ondemand_cost)},'
-        f"{'' if attached is rates.attached_costs else _attached_costs(attached, rates)}"
-        f'"known_cost":{at_least},"total_cost":{total},'
+        f'{{"cost":{{"cost_kind":{kind},"uptime_hours":{uptime_hours},{billed}'
+        f'"cost":{_NULL if cost is None else cost},'
+        f'"ondemand_cost":{_NULL if ondemand_cost is None else ondemand_cost},{of_attached}'
         f"{_contract_costs(contract) if contract else ''}{instance_text(instance, kinds.vms)}}}}}"
     )
 
@@ -127,36 +132,29 @@ def _described(start: datetime, end: datetime, rates: HourlyRates, run_id: str, 
     """
     times = members({"usage_start_time": text(rfc3339(start)), "usage_end_time": text(rfc3339(end))})
     by_kind = {"license": rates.license, "address": rates.address, "disk": rates.disk, "bandwidth": rates.bandwidth}
-    same = "".join(f'"{kind}_cost":{_amount(rate)},' for kind, rate in by_kind.items() if not rate)
+    same = "".join(f'"{kind}_cost":{_NULL if rate is None else rate},' for kind, rate in by_kind.items() if not rate)
     return f'{times}{same}{members(_prices(rates))}"run_id":{text(run_id)},"recorded_at":{text(recorded_at)}'
 
 
 def _attached_costs(attached: AttachedCosts, rates: HourlyRates) -> str:
     """Return the costs of what is attached, those apart that are the same in every row with these rates."""
-    _, of_licenses, of_addresses, of_disks, of_bandwidth, *_ = attached
+    _, of_licenses, of_addresses, of_disks, of_bandwidth = attached
     costs = ""
     if rates.license:
-        costs += f'"license_cost":{_amount(of_licenses)},'
+        costs += f'"license_cost":{of_licenses},'
     if rates.address:
-        costs += f'"address_cost":{_amount(of_addresses)},'
+        costs += f'"address_cost":{of_addresses},'
     if rates.disk:
-        costs += f'"disk_cost":{_amount(of_disks)},'
+        costs += f'"disk_cost":{of_disks},'
     if rates.bandwidth:
-        costs += f'"bandwidth_cost":{_amount(of_bandwidth)},'
+        costs += f'"bandwidth_cost":{of_bandwidth},'
     return costs
 
 
 def _contract_costs(contract: ContractCosts) -> str:
-    return members(
-        {
-            "contract_cost": number(contract.compute),
-            "contract_license_cost": number(contract.license),
-            "contract_address_cost": number(contract.address),
-            "contract_disk_cost": number(contract.disk),
-            "contract_bandwidth_cost": number(contract.bandwidth),
-            "contract_total_cost": number(contract.total),
-        }
-    )
+    """Return the costs at contract prices that are known."""
+    named = zip(_CONTRACT_COSTS, contract, strict=True)
+    return "".join(f'"{name}":{cost},' for name, cost in named if cost is not None)
 
 
 def _contract_prices(rates: HourlyRates) -> dict[str, str]:
@@ -183,17 +181,6 @@ def _prices(rates: HourlyRates) -> dict[str, str]:
         "attached_reason": text(attached.reason or None),
         **_contract_prices(rates),
     }
-
-
-def _amount(billionths: Billionths | None) -> str:
-    """Return an amount as the string of its nine decimals, as JSON has it; nothing has none."""
-    if not billionths:
-        return "null" if billionths is None else '"0"'
-    digits = str(billionths)
-    if 0 < billionths < _UNIT:  # Most amounts are.
-        return f'"0.{_NINE_ZEROS[len(digits) :]}{digits}"'
-    digits = digits.zfill(11 if billionths < 0 else 10)
-    return f'"{digits[:-9]}.{digits[-9:]}"'
 
 
 def _price(dated: DatedRate) -> dict[str, object]:

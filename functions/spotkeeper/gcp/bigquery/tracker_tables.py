@@ -209,7 +209,10 @@ class StagingTable:
         record_type = type(record)
         if record_type is not CostRow:
             self._record_types.add(record_type)
-            self._extend_times(record)
+            if not isinstance(record, DiskSighting):
+                self._extend_times(record)
+            elif record.kind not in self._disk_kinds:
+                self._extend_times_of_disks(record.kind)
         self._unwritten.append(staged(record, self._run_id, self._staged_at, self._kinds))
         if len(self._unwritten) >= _LINES_PER_WRITE:
             self._write()
@@ -217,9 +220,6 @@ class StagingTable:
     def _extend_times(self, record: Record) -> None:
         """Extend the times whose rows the transaction reads or changes to those of a record."""
         match record:
-            case DiskSighting():
-                if record.kind not in self._disk_kinds:
-                    self._extend_times_of_disks(record.kind)
             case Observation():
                 self._oldest_observation = min(self._oldest_observation, record.last_seen)
             case AddressSighting():

@@ -1,7 +1,7 @@
 """Compute Engine: the instances of a project."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -73,13 +73,13 @@ class ComputeInstances:
 
         def read(found: Json) -> Sighting:
             try:
-                attached = attachments_of(found)
-                instance = _instance(project_id, found, self.shapes, report, attached)
+                attached, local_ssds = attachments_of(found), _local_ssds(found)
+                instance = _instance(project_id, found, self.shapes, report, attached, local_ssds)
                 started, created = _start_and_creation(found)
                 is_stopped, stopped = _stop(found)
             except PARSE_ERRORS as error:
                 raise unexpected(error, _called(found)) from error
-            since, disk_count = _running_since(found, started), _disk_count(found)
+            since, disk_count = _running_since(found, started), len(found.get("disks", ())) - len(local_ssds)
             return Sighting(instance, since, started, created, disk_count, is_stopped, stopped)
 
         for sighting in parse_each(self.found(project_id, report), read, report):
@@ -102,10 +102,12 @@ def to_instance(
 ) -> Instance:
     """Return what is kept of an instance as Compute Engine or its asset history describes it, in JSON."""
     with translate_parse_errors(_called(found)):
-        return _instance(project_id, found, shapes, report, attached)
+        return _instance(project_id, found, shapes, report, attached, _local_ssds(found))
 
 
-def _instance(project_id: str, found: Json, shapes: Shapes, report: Report, attached: Attachments) -> Instance:
+def _instance(  # noqa: PLR0913, PLR0917 (what was worked out of it before)
+    project_id: str, found: Json, shapes: Shapes, report: Report, attached: Attachments, local_ssds: Sequence[Json]
+) -> Instance:
     """Return an instance; its parts that others have too are shared. Raises one of PARSE_ERRORS.
 
     A hundred thousand instances are read in one run: what few of them need is not worked out for all.
@@ -116,7 +118,7 @@ def _instance(project_id: str, found: Json, shapes: Shapes, report: Report, atta
         InstanceKey(project_id, zone, identifier(found["id"])),
         string(found["name"]),
         _provisioning_model(found.get("scheduling", {})),
-        shapes.shape(machine_type, sizes, _attached_gpus(found), _local_ssd_gib(found)),
+        shapes.shape(machine_type, sizes, _attached_gpus(found), _gib(local_ssds)),
         labels_of(found.get("labels", {})),
         _managed_by(found),
         attached,
@@ -184,16 +186,12 @@ def _attached_gpus(found: Json) -> tuple[str, int] | None:
     return None
 
 
-def _local_ssd_gib(found: Json) -> int:
-    gib = 0
-    for disk in found.get("disks", ()):
-        if disk.get("type") == "SCRATCH":
-            gib += count(disk.get("diskSizeGb", 0))
-    return gib
+def _local_ssds(found: Json) -> Sequence[Json]:
+    return [disk for disk in found.get("disks", ()) if disk.get("type") == "SCRATCH"]
 
 
-def _disk_count(found: Json) -> int:
-    return sum(disk.get("type") != "SCRATCH" for disk in found.get("disks", ()))
+def _gib(local_ssds: Sequence[Json]) -> int:
+    return sum(count(disk.get("diskSizeGb", 0)) for disk in local_ssds) if local_ssds else 0
 
 
 def attachments_of(found: Json, *, names_licenses: bool = True) -> Attachments:
@@ -212,9 +210,13 @@ def attachments_of(found: Json, *, names_licenses: bool = True) -> Attachments:
 
 def _attached(found: Json, *, names_licenses: bool) -> Attachments:
     interfaces, performance = found.get("networkInterfaces"), found.get("networkPerformanceConfig")
-    urls = [url for disk in found.get("disks", ()) for url in disk.get("licenses", ())]
-    configs = [config for interface in interfaces or () for config in interface.get("accessConfigs", ())]
-    addresses = [config.get("natIP") for config in configs if config.get("type", _NAT) == _NAT]
+    urls = [url for disk in found.get("disks", ()) if "licenses" in disk for url in disk["licenses"]]
+    addresses = [
+        config.get("natIP")
+        for interface in interfaces or ()
+        for config in interface.get("accessConfigs", ())
+        if config.get("type", _NAT) == _NAT
+    ]
     return _alike(
         tuple(urls) if names_licenses else None,
         None if interfaces is None else len(addresses),

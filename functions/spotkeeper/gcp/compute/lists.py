@@ -1,6 +1,6 @@
 """Lists of Compute Engine over all zones, page by page."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -57,6 +57,10 @@ class AggregatedList:
         A project in which the Compute Engine API is not enabled has none. A response without the kind of the list is
         refused: it must not count as an empty list.
         """
+        return (item for _, item in self.items_by_scope(project_id, report, **more))
+
+    def items_by_scope(self, project_id: str, report: Report, **more: str) -> Iterator[tuple[str, Json]]:
+        """Yield what `items` does, each with where it is: `zones/us-central1-a`, `regions/us-central1` or `global`."""
         query = {**self.query, **more}
         page_tokens = PageTokens("Compute Engine")
         while True:
@@ -70,14 +74,17 @@ class AggregatedList:
             if page.get("kind") != self.kind:
                 message = f"Compute Engine: unexpected response: {str(page)[:200]} is not a {self.kind}"
                 raise UnavailableError(message)
-            scopes = list(_expected(page.get("items", {}), dict).values())
-            _report_missing(page, scopes, report)
-            for scope in scopes:
-                for item in _expected(_expected(scope, dict).get(self.collection, []), list):
-                    yield item if isinstance(item, dict) else _expected(item, dict)
-            if not page.get("nextPageToken"):
+            token = page.get("nextPageToken")
+            _report_missing(page, _expected(page.get("items", {}), dict).values(), report)
+            yield from self._items(page.pop("items", {}))  # It is forgotten before the next page is read.
+            if not token:
                 return
-            query["pageToken"] = page_tokens.follow(_expected(page["nextPageToken"], str))
+            query["pageToken"] = page_tokens.follow(_expected(token, str))
+
+    def _items(self, scopes: Mapping[str, object]) -> Iterator[tuple[str, Json]]:
+        for name, scope in scopes.items():
+            for item in _expected(_expected(scope, dict).get(self.collection, []), list):
+                yield name, item if isinstance(item, dict) else _expected(item, dict)
 
 
 class InstanceList(AggregatedList):
