@@ -15,9 +15,9 @@ from tests.faults import enforcer, tracker, victims
 from tests.faults.enforcer import BUDGET, OVER, STOPS, Case, Enforcer
 from tests.faults.injection import ANY, Fault, Kind
 from tests.faults.keeping import staging_tables
-from tests.faults.outcomes import differs
+from tests.faults.outcomes import differs, unrepaired
 from tests.faults.places import Place, schedule
-from tests.faults.snapshots import snapshot
+from tests.faults.snapshots import Snapshot, snapshot
 from tests.faults.tracker import Tracker
 
 LONGER_THAN_A_RUN = 1.1
@@ -55,7 +55,10 @@ class Target:
 
 
 def tracker_target(victim: Tracker) -> Target:
-    """A run of the tracker; after the next one all tables have to be those of an undisturbed run."""
+    """A run of the tracker; after the next one all tables have to be those of an undisturbed run.
+
+    An alert that the killed run reserved and did not send is sent by the run an hour later.
+    """
     reference = victim.undisturbed()
     place, dataset = victim.place, victim.dataset
     settings = place.settings(dataset, tracker.SETTINGS)
@@ -66,7 +69,13 @@ def tracker_target(victim: Tracker) -> Target:
 
     def again() -> Sequence[str]:
         answer = schedule(place.function(tracker.TARGET, settings), tracker.DISTURBED)
-        return [f"{answer.status}: {each}" for each in differs(snapshot(place.client, dataset), reference.after)]
+        found = snapshot(place.client, dataset)
+        if not _not_sent(found):
+            return [f"{answer.status}: {each}" for each in differs(found, reference.after)]
+        victim.set_time(tracker.NEXT)
+        answer = schedule(place.function(tracker.TARGET, settings), tracker.NEXT)
+        found = snapshot(place.client, dataset)
+        return [f"{answer.status}: {each}" for each in (*_not_sent(found), *unrepaired(found, reference.repaired))]
 
     run = lambda: _forks.Process(target=victims.track, args=(settings, tracker.DISTURBED))  # noqa: E731
     return Target(place, dataset, begin, run, again)
@@ -135,6 +144,10 @@ def killed_at(target: Target, fault: Fault) -> Kill:
     injection.inject()
     cut_off = _was_cut_off(process)
     return _aftermath(target, f"at call {fault.first} of {fault.operation}, {RECEIVED[fault.kind]}", cut_off=cut_off)
+
+
+def _not_sent(found: Snapshot) -> list[str]:
+    return [f"reserved and not sent: {alert}" for alert in found["budget_alerts"] if alert["message_id"] is None]
 
 
 def _aftermath(target: Target, moment: str, *, cut_off: bool) -> Kill:

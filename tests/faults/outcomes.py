@@ -57,7 +57,7 @@ def judged(  # noqa: PLR0911 (each way to be wrong has its own words)
     kind: Kind, service: str, answer: Answer, found: Story, reference: Story
 ) -> Result:
     """Say how a run with a fault ended, from the tables alone and from what the run itself claimed."""
-    if problems := _unrepaired(found.repaired, reference.repaired):
+    if problems := unrepaired(found.repaired, reference.repaired):
         return Result(Outcome.WRONG, f"{answer.status} {answer.body}; the next run did not repair it: {problems}")
     if lacking := [hour for hour, recorded in hours(found.repaired).items() if not recorded.complete]:
         return Result(Outcome.WRONG, f"still incomplete: {lacking}")
@@ -162,7 +162,7 @@ def named(outcome: Outcome, kind: Kind, service: str, causes: Sequence[str]) -> 
 _OF_THE_SPEND = {"cost", "unseen_share", "partial_share", "counts_from"}
 
 
-def _unrepaired(found: Snapshot, wanted: Snapshot) -> list[str]:
+def unrepaired(found: Snapshot, wanted: Snapshot) -> list[str]:
     """Say in which tables two datasets differ that were to come to the same by another way.
 
     What was attached at a scan that was not recorded is not known later, nor are the disks that only it found.

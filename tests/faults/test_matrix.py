@@ -47,6 +47,17 @@ def test_a_run_killed_while_its_commit_is_carried_out_leaves_the_tables_of_an_un
     assert kill.problems == []
 
 
+@pytest.mark.parametrize("kind", [Kind.RESET, Kind.LOST])
+def test_an_alert_whose_run_is_killed_while_it_is_sent_is_sent_by_a_later_run(services: Trials, kind: Kind) -> None:
+    tracker = services.function(TRACKER)
+    assert isinstance(tracker, Tracker)
+
+    kill = killed_at(tracker_target(tracker), Fault("publish", kind, 1, 1))
+
+    assert kill.cut_off
+    assert kill.problems == []
+
+
 def test_a_delivery_killed_while_its_first_stop_is_carried_out_stops_each_vm_of_the_plan_once(
     services: Trials,
 ) -> None:
