@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from itertools import starmap
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 from spotkeeper.instances import Instance
 from spotkeeper.pricing.attached_prices import AttachedPrice, AttachedPrices, AttachedStatus
@@ -112,6 +112,7 @@ class HourlyRates:
     contract: ContractRates | None = None
 
 
+@final
 class CostRow(NamedTuple):
     """One Spot VM in one UTC hour, or in the part of it from a start as another machine on or up to it.
 

@@ -5,10 +5,10 @@ attached, and disks that nothing has: what a deleted VM left, and what nobody us
 or not, is recorded whole when one of them is a Spot VM; each bears an equal part.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 from spotkeeper.instances import Attachments, Disk, Instance, ProvisioningModel, Sighting, region_of
 from spotkeeper.periods import days_of
@@ -67,6 +67,7 @@ class DiskKind:
         return self.place if self.disk.regional else region_of(self.place)
 
 
+@final
 class DiskSighting(NamedTuple):
     """A disk as a scan found it, to be recorded for a time, or since it was last recorded; and the VMs that have it."""
 
@@ -83,15 +84,21 @@ class DiskScan:
         self._known: dict[tuple[Attachments, tuple[Disk, ...]], Attachments] = {}
 
     def users(self, listed: ListedDisk) -> tuple[Instance, ...] | None:
-        """Attach a disk to its users, and return them; None when one of them was not listed."""
+        """Attach a disk to its users, and return those of a disk that is recorded: a Spot VM has it, or nothing has.
+
+        None when it is not recorded, as when one of its users was not listed.
+        """
         found: tuple[Instance, ...] = ()
+        recorded = not listed.users
         for place in listed.users:
             sighting = self._sightings.get(place)
             if sighting is None:
                 return None
+            instance = sighting.instance
             sighting.disks = (*sighting.disks, listed.disk)
-            found = (*found, sighting.instance)
-        return found
+            found = (*found, instance) if found else (instance,)
+            recorded = recorded or instance.provisioning_model is ProvisioningModel.SPOT
+        return found if recorded else None
 
     def instances(self, others: Iterable[Sighting] = ()) -> Iterator[tuple[Instance, Sighting]]:
         """Yield every instance with its disks, and the others without them; each is forgotten as it is yielded."""
@@ -121,16 +128,8 @@ class DiskScan:
         )
 
 
-def is_recorded(users: Sequence[Instance]) -> bool:
-    """Whether a disk with these users is recorded: a Spot VM has it attached, or nothing has."""
-    for user in users:
-        if user.provisioning_model is ProvisioningModel.SPOT:
-            return True
-    return not users
-
-
 class DiskKinds:
-    """The kinds of disks that a run records from `since` up to `until`, each priced once.
+    """The kinds of a project's disks that a run records from `since` up to `until`, each priced once.
 
     A day of Cloud Billing has the price that held when it began, and the real length of its month.
     """
@@ -140,14 +139,14 @@ class DiskKinds:
         self._since = since
         self._until = until
         self._days = tuple(days_of(since, until))
-        self._known: dict[tuple[str, str, Disk], DiskKind] = {}
+        self._known: dict[tuple[str, Disk], DiskKind] = {}
 
     def of(self, listed: ListedDisk) -> DiskKind:
         """Return the kind of a disk."""
-        alike = listed.project_id, listed.place, listed.disk
+        alike = listed.place, listed.disk
         known = self._known.get(alike)
         if known is None:
-            known = self._known[alike] = self._priced(*alike)
+            known = self._known[alike] = self._priced(listed.project_id, *alike)
         return known
 
     def _priced(self, project_id: str, place: str, disk: Disk) -> DiskKind:

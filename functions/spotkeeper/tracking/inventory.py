@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 from spotkeeper.instances import Instance, InstanceKey
 from spotkeeper.periods import HOUR
@@ -26,6 +26,7 @@ The table of observations is read by the days on which they were last made, so t
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
+@final
 class Observation(NamedTuple):
     """An instance that was the same at `first_seen`, at `last_seen`, and at every scan between.
 

@@ -17,7 +17,7 @@ from spotkeeper.periods import HOUR, latest_closed_hour, rfc3339, spans
 from spotkeeper.pricing.price_history import PriceHistory
 from spotkeeper.tracking.addresses import AddressPricing, AddressScan, holder_of
 from spotkeeper.tracking.backlog import Backlog, EarlierRuns, projects_of
-from spotkeeper.tracking.disks import DiskKinds, DiskPricing, DiskScan, DiskSighting, Place, is_recorded
+from spotkeeper.tracking.disks import DiskKinds, DiskPricing, DiskScan, DiskSighting, Place
 from spotkeeper.tracking.inventory import Comparison, Observation, Since
 from spotkeeper.tracking.ports import Ports, PreemptionReader, Stage
 from spotkeeper.tracking.preemptions import OPERATIONS_KEPT, OPERATIONS_TRUSTED
@@ -156,7 +156,7 @@ class Sources:
         try:
             for listed in self.ports.disks.disks(project_id, report):
                 users = scan.users(listed)
-                if users is not None and is_recorded(users):
+                if users is not None:
                     self.stage.add(DiskSighting(listed, users, kinds.of(listed)))
         except UnavailableError as error:
             report(str(error))

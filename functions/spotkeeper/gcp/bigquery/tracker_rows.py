@@ -57,18 +57,19 @@ _CONTRACT_COSTS = (
 
 
 def staged(record: Record, run_id: str, recorded_at: str, kinds: RowKinds) -> str:
-    """Return a record as a row of the staging table in JSON; the table has one column for each type of record."""
-    match record:
-        case CostRow():
-            return _cost(record, run_id, recorded_at, kinds)
-        case Observation():
-            return staged_observation(record, kinds.vms)
-        case DiskSighting():
-            return staged_disk(record, kinds.disks)
-        case AddressSighting():
-            return staged_address(record)
-        case _:
-            return _staged_by_name(record, run_id, recorded_at)
+    """Return a record as a row of the staging table in JSON; the table has one column for each type of record.
+
+    The types that a run has most of come first, and are compared by identity: a match takes three times as long.
+    """
+    if type(record) is CostRow:
+        return _cost(record, run_id, recorded_at, kinds)
+    if type(record) is DiskSighting:
+        return staged_disk(record, kinds.disks)
+    if type(record) is Observation:
+        return staged_observation(record, kinds.vms)
+    if isinstance(record, AddressSighting):
+        return staged_address(record)
+    return _staged_by_name(record, run_id, recorded_at)
 
 
 def _staged_by_name(record: _Few, run_id: str, recorded_at: str) -> str:

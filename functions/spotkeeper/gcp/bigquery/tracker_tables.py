@@ -206,13 +206,12 @@ class StagingTable:
 
     def add(self, record: Record) -> None:
         """Stage a record."""
-        record_type = type(record)
-        if record_type is not CostRow:
-            self._record_types.add(record_type)
-            if not isinstance(record, DiskSighting):
-                self._extend_times(record)
-            elif record.kind not in self._disk_kinds:
+        if type(record) is DiskSighting:
+            if record.kind not in self._disk_kinds:
                 self._extend_times_of_disks(record.kind)
+        elif type(record) is not CostRow:
+            self._record_types.add(type(record))
+            self._extend_times(record)
         self._unwritten.append(staged(record, self._run_id, self._staged_at, self._kinds))
         if len(self._unwritten) >= _LINES_PER_WRITE:
             self._write()
@@ -236,6 +235,7 @@ class StagingTable:
 
     def _extend_times_of_disks(self, kind: DiskKind) -> None:
         """Extend the times to those of all disks that are alike."""
+        self._record_types.add(DiskSighting)
         self._disk_kinds.add(kind)
         first = kind.prices[0].start
         self._disks_since = min(first, self._disks_since or first)
