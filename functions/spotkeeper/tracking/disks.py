@@ -96,7 +96,7 @@ class DiskScan:
                 return None
             instance = sighting.instance
             sighting.disks = (*sighting.disks, listed.disk)
-            found = (*found, instance) if found else (instance,)
+            found = (*found, instance)
             recorded = recorded or instance.provisioning_model is ProvisioningModel.SPOT
         return found if recorded else None
 

@@ -9,17 +9,17 @@ from json.encoder import encode_basestring_ascii
 WITHOUT_SPACES = (",", ":")
 """The separators of JSON; a run compresses every character of a row."""
 
-_NULL = "null"
+NULL = "null"
 
 
 def text(value: str | None) -> str:
     """Return a string as JSON has it."""
-    return _NULL if value is None else encode_basestring_ascii(value)
+    return NULL if value is None else encode_basestring_ascii(value)
 
 
 def number(value: Decimal | None) -> str:
     """Return a number as the string of its plain decimal notation, as JSON has it."""
-    return _NULL if value is None else f'"{value:f}"'
+    return NULL if value is None else f'"{value:f}"'
 
 
 def skus_text(skus: tuple[str, ...]) -> str:
@@ -35,4 +35,4 @@ def labels_text(labels: tuple[tuple[str, str], ...]) -> str:
 
 def members(values: Mapping[str, str]) -> str:
     """Return members of a JSON object, with a comma after each, without those that are null: BigQuery reads them so."""
-    return "".join(f'"{name}":{value},' for name, value in values.items() if value != _NULL)
+    return "".join(f'"{name}":{value},' for name, value in values.items() if value != NULL)

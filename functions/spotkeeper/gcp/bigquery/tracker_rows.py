@@ -8,7 +8,7 @@ from functools import lru_cache
 from spotkeeper.gcp.bigquery.address_rows import staged_address
 from spotkeeper.gcp.bigquery.disk_rows import staged_disk
 from spotkeeper.gcp.bigquery.instance_rows import instance_text, staged_observation
-from spotkeeper.gcp.bigquery.json_text import members, number, skus_text, text
+from spotkeeper.gcp.bigquery.json_text import NULL, members, number, skus_text, text
 from spotkeeper.gcp.bigquery.kinds import RowKinds
 from spotkeeper.periods import rfc3339
 from spotkeeper.pricing.contract_history import DatedContractPrice
@@ -45,7 +45,6 @@ UNRESOLVED_SHOWN = 100
 """The most instances that one row of tracker_runs names; the count beside them covers all."""
 
 _SECONDS_PER_HOUR = Decimal(3600)
-_NULL = "null"
 _CONTRACT_COSTS = (
     "contract_cost",
     "contract_license_cost",
@@ -119,8 +118,8 @@ def _cost(row: CostRow, run_id: str, recorded_at: str, kinds: RowKinds) -> str:
     of_attached = "" if attached is rates.attached_costs else _attached_costs(attached, rates)
     return (
         f'{{"cost":{{"cost_kind":{kind},"uptime_hours":{uptime_hours},{billed}'
-        f'"cost":{_NULL if cost is None else cost},'
-        f'"ondemand_cost":{_NULL if ondemand_cost is None else ondemand_cost},{of_attached}'
+        f'"cost":{NULL if cost is None else cost},'
+        f'"ondemand_cost":{NULL if ondemand_cost is None else ondemand_cost},{of_attached}'
         f"{_contract_costs(contract) if contract else ''}{instance_text(instance, kinds.vms)}}}}}"
     )
 
@@ -133,7 +132,7 @@ def _described(start: datetime, end: datetime, rates: HourlyRates, run_id: str, 
     """
     times = members({"usage_start_time": text(rfc3339(start)), "usage_end_time": text(rfc3339(end))})
     by_kind = {"license": rates.license, "address": rates.address, "disk": rates.disk, "bandwidth": rates.bandwidth}
-    same = "".join(f'"{kind}_cost":{_NULL if rate is None else rate},' for kind, rate in by_kind.items() if not rate)
+    same = "".join(f'"{kind}_cost":{NULL if rate is None else rate},' for kind, rate in by_kind.items() if not rate)
     return f'{times}{same}{members(_prices(rates))}"run_id":{text(run_id)},"recorded_at":{text(recorded_at)}'
 
 

@@ -48,8 +48,8 @@ def to_disk(project_id: str, listed: tuple[str, Json]) -> ListedDisk:
             found["type"],
             found["sizeGb"],
             scope,
-            found.get("provisionedIops"),
-            found.get("provisionedThroughput"),
+            found.get("provisionedIops", 0),
+            found.get("provisionedThroughput", 0),
             len(users),
             found.get("storagePool"),
             found.get("enableConfidentialCompute"),
@@ -97,9 +97,7 @@ def _alike(  # noqa: PLR0913, PLR0917 (the fields of a disk)
         raise ValueError(expected)
     special = IN_STORAGE_POOL if pool else CONFIDENTIAL if optional_boolean(confidential) else ""
     disk_type, regional = string(last_part(disk_type)), kind == "regions"
-    return place, Disk(
-        disk_type, size(size_gb), count(iops or 0), count(throughput or 0), regional, users or 1, special
-    )
+    return place, Disk(disk_type, size(size_gb), count(iops), count(throughput), regional, users or 1, special)
 
 
 _shared = lru_cache(maxsize=4096)(str)

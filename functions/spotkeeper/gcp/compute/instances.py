@@ -191,7 +191,7 @@ def _local_ssds(found: Json) -> Sequence[Json]:
 
 
 def _gib(local_ssds: Sequence[Json]) -> int:
-    return sum(count(disk.get("diskSizeGb", 0)) for disk in local_ssds) if local_ssds else 0
+    return sum([count(disk.get("diskSizeGb", 0)) for disk in local_ssds])
 
 
 def attachments_of(found: Json, *, names_licenses: bool = True) -> Attachments:
